@@ -1,0 +1,46 @@
+# Every target does all of its own set-up. `make help` lists them.
+.DEFAULT_GOAL := help
+BIN := .venv/bin
+.PHONY: help setup demo test test-fast crash check bench docs format lock
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+setup: ## Make .venv with everything for development
+	@scripts/setup-venv dev
+
+demo: ## Take a broken release back, code and clients live, on this machine (under a minute)
+	@scripts/setup-venv demo
+	@$(BIN)/backout demo
+
+test: ## Everything, on real services; installs what it needs (leave out: BACKOUT_SKIP=prometheus,...)
+	@scripts/test-setup
+	@$(MAKE) --no-print-directory check
+	@$(BIN)/pytest
+
+test-fast: setup ## What needs no service and less than a second for each test
+	@$(BIN)/pytest -m "not slow"
+
+crash: setup ## Kill -9 everywhere inside a run, resume, compare: N of N
+	@$(BIN)/pytest tests/crash -s
+
+check: setup ## Format, lint, types, import rules
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+bench: setup ## Cold start against bare python
+	@$(BIN)/python bench/cold_start.py
+
+docs: setup ## Make the generated reference anew, then test the documentation
+	@$(BIN)/python -m backout.config.schema > docs/reference/backout.schema.json.new
+	@mv docs/reference/backout.schema.json.new docs/reference/backout.schema.json
+	@$(BIN)/pytest tests/docs tests/unit/config/test_schema.py
+
+format: setup ## Format the code
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+lock: ## Make the lock files anew (needs uv; newest versions: make lock UPGRADE=--upgrade)
+	@scripts/lock $(UPGRADE)

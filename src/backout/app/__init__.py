@@ -1,0 +1,169 @@
+"""Backout: the use cases. CLI and pages call only this."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from backout.assess.model import Request
+from backout.checks.base import Verification
+from backout.execute.run import Run
+from backout.plan.model import Plan
+
+if TYPE_CHECKING:
+    from backout.app.doctor import Diagnoses
+    from backout.app.history import History
+    from backout.app.init import InitResult
+    from backout.app.overview import Overview
+    from backout.app.parts import Parts
+    from backout.app.record import Recorded, Recording
+    from backout.app.releases import Releases
+    from backout.app.run import Conduct
+
+
+class Backout:
+    """One service in one environment, and everything that can be done with its releases.
+
+    Every method raises a `BackoutError` that says what failed, the state now, and the next command.
+
+    Example:
+        >>> from backout import Backout
+        >>> backout = Backout.from_config("backout.yaml")  # doctest: +SKIP
+        >>> run = backout.run(backout.plan())  # doctest: +SKIP
+    """
+
+    def __init__(self, parts: Parts) -> None:
+        self.parts = parts
+
+    @classmethod
+    def from_config(cls, path: str | Path | None = None, environ: Mapping[str, str] | None = None) -> Backout:
+        """Read the configuration and join the adapters; touches nothing else.
+
+        Args:
+            path: The file; None: BACKOUT_CONFIG, else backout.yaml here or above.
+            environ: Where `${NAME}` references are taken from; None: the process's environment.
+
+        Raises:
+            ConfigError: With every mistake, its line and what was expected.
+        """
+        from backout.wiring import from_config
+
+        return cls(from_config(path, environ))
+
+    @classmethod
+    def for_emergency(cls, path: str | Path | None = None, root: str | Path | None = None) -> Backout:
+        """Join what can be had without configuration, state file, database or git: the platform.
+
+        Args:
+            path: A configuration that may or may not be readable.
+            root: Where the platform's releases are, when there is no configuration; None: look around here.
+        """
+        from backout.wiring import for_emergency
+
+        return cls(for_emergency(path, root))
+
+    @staticmethod
+    def init(directory: str | Path, environ: Mapping[str, str] | None = None) -> InitResult:
+        """Look around and return what a `backout.yaml` for this directory would say; writes nothing."""
+        import os
+
+        from backout.app.init import init
+
+        return init(Path(directory), os.environ if environ is None else environ)
+
+    def overview(self) -> Overview:
+        """Return the one screen: what runs, what was before, is going back safe, what to type."""
+        from backout.app.overview import overview
+
+        return overview(self.parts)
+
+    def doctor(self) -> Diagnoses:
+        """Try what a rollback would need, touching nothing."""
+        from backout.app.doctor import doctor
+
+        return doctor(self.parts)
+
+    def record(self, told: Recording | None = None) -> Recorded:
+        """Note the release that runs now. Idempotent for the same version and artefact."""
+        from backout.app.record import Recording, record
+
+        return record(self.parts, told or Recording())
+
+    def releases(self, limit: int = 20) -> Releases:
+        """Return the newest releases."""
+        from backout.app.releases import releases
+
+        return releases(self.parts, limit)
+
+    def plan(self, request: Request | None = None) -> Plan:
+        """Return a plan; nothing is changed. `backout.plan.planner.refusal(plan, now)` says whether it may run."""
+        from backout.app.plan import plan
+
+        return plan(self.parts, request or Request())
+
+    def emergency_plan(self, to: str | None = None) -> Plan:
+        """Return the code plan from whatever answers within about a second."""
+        from backout.app.emergency import emergency_plan
+
+        return emergency_plan(self.parts, to)
+
+    def run(self, plan: Plan, conduct: Conduct | None = None) -> Run:
+        """Carry a plan out; the returned run's `exit_code` says how it ended."""
+        from backout.app.run import Conduct, run
+
+        return run(self.parts, plan, conduct or Conduct())
+
+    def resume(self, run_id: str | None = None, conduct: Conduct | None = None) -> Run:
+        """Go on with a run that was stopped, interrupted or killed. Idempotent."""
+        from backout.app.run import Conduct, resume
+
+        return resume(self.parts, run_id, conduct or Conduct())
+
+    def abort(self, run_id: str | None = None, conduct: Conduct | None = None) -> Run:
+        """Undo what a run began, backwards."""
+        from backout.app.run import Conduct, abort
+
+        return abort(self.parts, run_id, conduct or Conduct())
+
+    def hold(self, conduct: Conduct | None = None) -> Run:
+        """Stop the harm at once, by every means configured. Idempotent."""
+        from backout.app.hold import hold
+        from backout.app.run import Conduct
+
+        return hold(self.parts, conduct or Conduct())
+
+    def release_hold(self, conduct: Conduct | None = None) -> Run:
+        """Put back exactly what was before the hold. Idempotent."""
+        from backout.app.hold import release_hold
+        from backout.app.run import Conduct
+
+        return release_hold(self.parts, conduct or Conduct())
+
+    def verify(self) -> Verification:
+        """Run every check on what runs now."""
+        from backout.app.verify import verify
+
+        return verify(self.parts)
+
+    def status(self, run_id: str | None = None) -> Run:
+        """Return a run as its journal tells it: the named one, else the one that waits, else the newest."""
+        from backout.app.run import load
+
+        return load(self.parts, run_id)
+
+    def history(self, *, limit: int = 20, verify: bool = False) -> History:
+        """Return the newest runs; with `verify`, prove first that the journal was not changed."""
+        from backout.app.history import history
+
+        return history(self.parts, limit=limit, verify=verify)
+
+    def close(self) -> None:
+        """Close what was opened. Idempotent."""
+        self.parts.close()
+
+    def __enter__(self) -> Backout:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

@@ -1,0 +1,108 @@
+"""Whether what a rollback would need works now; touches nothing."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterable
+
+from backout.app.parts import Parts
+from backout.document import Document
+from backout.errors import BackoutError
+from backout.facts import Answer
+from backout.holds.base import HoldMeans
+from backout.message import msg
+from backout.platforms.base import Diagnosis
+
+_DEADLINE_S = 5.0
+_MIN_FREE_BYTES = 100 * 1024 * 1024
+
+
+class Diagnoses(Document):
+    """Every line of `doctor`."""
+
+    lines: tuple[Diagnosis, ...]
+
+    @property
+    def healthy(self) -> bool:
+        """Whether every line is known to be fine; unknown is not."""
+        return all(line.ok for line in self.lines)
+
+
+def doctor(parts: Parts) -> Diagnoses:
+    """Try what a rollback would need: state file, platform, router, database, holds, records."""
+    lines = list(_guarded("state file", lambda: _state(parts)))
+    lines += _guarded("platform", parts.platform.doctor)
+    if parts.router is not None:
+        lines += _guarded("router", parts.router.doctor)
+    if parts.database is not None:
+        lines += _guarded("database", parts.database.doctor)
+    for means in parts.holds:
+        lines += _guarded(means.name, lambda means=means: [_hold(means)])
+    lines += _guarded("releases", lambda: [_records(parts)])
+    lines.append(_checks(parts))
+    return Diagnoses(lines=tuple(lines))
+
+
+def _guarded(subject: str, look: Callable[[], Iterable[Diagnosis]]) -> list[Diagnosis]:
+    try:
+        return list(look())
+    except BackoutError as error:
+        return [Diagnosis(subject=subject, ok=False, evidence=error.what, remedy=error.next_command)]
+    except Exception as error:  # One broken adapter must not hide what the others say.
+        return [Diagnosis(subject=subject, ok=None, evidence=msg("{kind}: {text}", kind=type(error).__name__, text=str(error)))]
+
+
+def _state(parts: Parts) -> list[Diagnosis]:
+    count = parts.journal.verify()
+    directory = parts.state_directory
+    free = shutil.disk_usage(directory).free
+    lines = [
+        Diagnosis(subject="state file", ok=True, evidence=msg("{path} is whole ({count} events).", path=str(parts.store.path), count=count)),
+        Diagnosis(
+            subject="disk of the state file",
+            ok=free >= _MIN_FREE_BYTES,
+            evidence=msg("{free} MiB free in {path}.", free=free // 2**20, path=str(directory)),
+            remedy=None if free >= _MIN_FREE_BYTES else f"df -h {directory}",
+        ),
+    ]
+    if parts.site.environment == "production":
+        lines.append(
+            Diagnosis(
+                subject="state file is not shared",
+                ok=True if parts.platform.record_store() is not None else None,
+                evidence=msg("The state file is on this machine only; release records and the lease are kept at the target: {kept}.", kept=parts.platform.record_store() is not None),
+                remedy=None if parts.platform.record_store() is not None else "run backout from one machine only, or keep its state folder on shared storage",
+            )
+        )
+    return lines
+
+
+def _hold(means: HoldMeans) -> Diagnosis:
+    fact = means.observe(_DEADLINE_S)
+    return Diagnosis(
+        subject=f"hold by {means.name}",
+        ok=None if fact.held is Answer.UNKNOWN else True,
+        evidence=msg("{name}: held {held}; can {modes}.", name=fact.name, held=fact.held.value, modes=", ".join(fact.modes) or "not tell"),
+        remedy="backout hold would not work by this means: look at its own line" if fact.held is Answer.UNKNOWN else None,
+    )
+
+
+def _records(parts: Parts) -> Diagnosis:
+    good = [r for r in parts.book.newest(50) if r.served_well or r.state.value == "good"]
+    ok = len(good) >= 1
+    return Diagnosis(
+        subject="release records",
+        ok=ok,
+        evidence=msg("{count} recent releases are recorded as good.", count=len(good)),
+        remedy=None if ok else "backout record   # after each deploy; the way back is judged by these records",
+    )
+
+
+def _checks(parts: Parts) -> Diagnosis:
+    names = ", ".join(c.name for c in parts.checks)
+    return Diagnosis(
+        subject="checks",
+        ok=bool(parts.checks),
+        evidence=msg("Declared: {names}.", names=names or "none; a way back could not be proven"),
+        remedy=None if parts.checks else "declare checks in backout.yaml (docs/how-to/checks.md)",
+    )

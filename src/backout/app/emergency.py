@@ -1,0 +1,69 @@
+"""The emergency: the code goes back with nothing but the platform's API; the journal is local and merged later."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from backout.app.observe import observe
+from backout.app.parts import Parts
+from backout.app.plan import plan_from
+from backout.assess.model import Request
+from backout.errors import BackoutError
+from backout.execute.journal import Journal
+from backout.execute.store import Store
+from backout.plan.model import Plan, Scenario
+
+ACCEPTED = ("schema-unknown", "known-bad", "artefact-changed")
+"""Risks that an emergency takes; they are shown, confirmed by one word, and recorded with the reason."""
+
+_DEADLINE_S = 1.0
+
+
+def emergency_plan(parts: Parts, to: str | None) -> Plan:
+    """Return the code plan, made within about a second from whatever answers.
+
+    Raises:
+        UnknownVersion, NothingToGoBackTo, CannotAssess: As for any plan.
+    """
+    request = Request(to=to, scenario=Scenario.CODE, accept=ACCEPTED)
+    return plan_from(parts, observe(parts, _DEADLINE_S), request)
+
+
+def merge_emergencies(parts: Parts, directory: Path) -> int:
+    """Append what emergencies of this service journalled elsewhere, and return how many runs that were.
+
+    Idempotent: a journal that was merged is renamed to ``….merged``.
+    """
+    merged = 0
+    for folder in sorted(directory.glob(f"{parts.site.service}-*")) if directory.is_dir() else []:
+        if folder.suffix == ".merged" or not (folder / "state.db").is_file():
+            continue
+        try:
+            merged += _merge(parts, folder)
+        except BackoutError:
+            continue  # Left where it is: the next command tries again, and `doctor` lists it.
+    return merged
+
+
+def _merge(parts: Parts, folder: Path) -> int:
+    store = Store(folder)
+    try:
+        events = Journal(store, parts.clock, parts.actor, parts.site.redactor).events()
+    finally:
+        store.close()
+    if not any(e.kind in ("run.finished", "run.stopped") for e in events):
+        return 0  # It may still be running.
+    known = {e.run for e in parts.journal.events(kinds=("run.created",))}
+    runs = {e.run for e in events if e.kind == "run.created" and e.run not in known}
+    for event in events:
+        if event.run not in runs:
+            continue
+        if event.kind == "release.quarantined":
+            parts.book.quarantine(str(event.body["version"]), str(event.body["reason"]), str(event.run))
+        elif event.kind.startswith(("run.", "step.")):
+            parts.journal.append(
+                event.kind, event.body, run=event.run, generation=event.generation, written=(event.at, event.actor)
+            )
+    shutil.move(folder, folder.with_name(folder.name + ".merged"))
+    return len(runs)

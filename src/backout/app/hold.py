@@ -1,0 +1,38 @@
+"""Stopping the harm at once, before any plan; and letting go again exactly as before."""
+
+from __future__ import annotations
+
+from backout.app.observe import observe
+from backout.app.parts import Parts
+from backout.app.plan import terms
+from backout.app.run import Conduct, run
+from backout.errors import NotPossible
+from backout.execute.run import Run
+from backout.facts import Answer
+from backout.message import msg
+from backout.plan.planner import plan_hold, plan_release_hold
+
+DEADLINE_S = 3.0
+
+
+def hold(parts: Parts, conduct: Conduct) -> Run:
+    """Hold by every means configured, and prove that no write arrives. Idempotent.
+
+    Raises:
+        NotPossible: No means of holding is configured, or none answers.
+    """
+    facts = observe(parts, DEADLINE_S)
+    usable = [f for f in facts.holds if f.held is not Answer.UNKNOWN]
+    if not usable:
+        silent = ", ".join(f.name for f in facts.holds)
+        raise NotPossible(
+            msg("Nothing that can hold answers ({names}).", names=silent) if silent else msg("No means of holding is configured."),
+            state=msg("The service goes on as before."),
+            next_command="backout run --emergency --scenario code",
+        )
+    return run(parts, plan_hold(facts, parts.kinds, terms(parts)), conduct)
+
+
+def release_hold(parts: Parts, conduct: Conduct) -> Run:
+    """Let go what is held, putting back exactly what was before. Idempotent."""
+    return run(parts, plan_release_hold(observe(parts, DEADLINE_S), parts.kinds, terms(parts)), conduct)

@@ -1,0 +1,146 @@
+"""Observing: every source is asked at the same time, each with a deadline; what does not answer is unknown."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from backout.app.deadline import Question
+from backout.app.git import tags
+from backout.app.parts import Parts
+from backout.errors import BackoutError
+from backout.execute.run import fold
+from backout.facts import Answer, Facts, HoldFact, Observed, Workload
+from backout.holds.base import HoldMeans
+from backout.release import Artefact, Release, ReleaseState
+from backout.schema import Schema
+
+DEADLINE_S = 8.0
+_LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def observe(parts: Parts, deadline_s: float = DEADLINE_S, *, versions: tuple[str, ...] = ()) -> Facts:
+    """Return the world as it is now.
+
+    Args:
+        deadline_s: Seconds that any source may take; what is slower is unknown.
+        versions: Versions whose records are wanted even if they are old.
+    """
+    clock, platform, database = parts.clock, parts.platform, parts.database
+    end_s = clock.monotonic_s() + deadline_s
+    workload = Question("platform", lambda: platform.observe(deadline_s))
+    available = Question("platform history", lambda: platform.artefacts(deadline_s))
+    schema = None if database is None else Question("database", lambda: database.schema(deadline_s))
+    holds = [(means, Question(means.name, lambda means=means: means.observe(deadline_s))) for means in parts.holds]
+    tagged = None if parts.emergency else Question("git", lambda: tags(parts.site.directory, deadline_s))
+    records = _records(parts, versions)
+
+    def left_s() -> float:
+        return end_s - clock.monotonic_s()
+
+    now = clock.now()
+    seen = workload.answer(Workload, left_s(), now)
+    history = available.answer(tuple[Artefact, ...], left_s(), now)
+    schema_now: Observed[Schema] = (
+        Observed[Schema](source="configuration", observed_at=now) if schema is None else schema.answer(Schema, left_s(), now)
+    )
+    found = tagged.answer(tuple[Release, ...], left_s(), now) if tagged is not None else None
+    releases = merged(parts, records, history.value or (), seen.value, (found.value or ()) if found else ())
+    fingerprints = {f for r in releases for f in (*r.served_well, r.schema_fingerprint) if f is not None}
+    return Facts(
+        observed_at=now,
+        service=parts.site.service,
+        environment=parts.site.environment,
+        platform=platform.kind,
+        workload=seen,
+        available=history,
+        schema_now=schema_now,
+        holds=tuple(_hold_fact(parts, means, question, left_s(), now) for means, question in holds),
+        releases=releases,
+        schemas=parts.book.schemas(fingerprints),
+        quarantined=parts.book.quarantined(),
+        step_seconds=_step_seconds(parts),
+    )
+
+
+def _records(parts: Parts, versions: tuple[str, ...]) -> list[Release]:
+    records = list(parts.book.newest())
+    known = {r.id for r in records}
+    for version in versions:
+        record = parts.book.by_version(version)
+        if record is not None and record.id not in known:
+            records.append(record)
+    return records
+
+
+def merged(
+    parts: Parts, records: list[Release], artefacts: tuple[Artefact, ...], workload: Workload | None, tagged: tuple[Release, ...]
+) -> tuple[Release, ...]:
+    """Return records first by time; what only the platform or git knows is found, and proves nothing."""
+    releases = list(records)
+    refs = {r.artefact.ref for r in records if r.artefact is not None}
+    running = [a for a in (workload.wanted, *workload.running) if a is not None] if workload else []
+    for artefact in (*artefacts, *running):
+        if artefact.ref in refs:
+            continue
+        refs.add(artefact.ref)
+        releases.append(_found(parts, artefact))
+    by_version = {r.version.lstrip("v"): r for r in tagged}
+    releases = [_with_git(r, by_version.get(r.version.lstrip("v"))) for r in releases]
+    return tuple(sorted(releases, key=lambda r: r.deployed_at, reverse=True))
+
+
+def _found(parts: Parts, artefact: Artefact) -> Release:
+    return Release(
+        id=f"found-{artefact.ref}",
+        service=parts.site.service,
+        environment=parts.site.environment,
+        version=artefact.ref,
+        deployed_at=artefact.since or _LONG_AGO,
+        artefact=artefact,
+        state=ReleaseState.UNKNOWN,
+        source="found",
+    )
+
+
+def _with_git(release: Release, tag: Release | None) -> Release:
+    if tag is None or (release.commit is not None and release.subject is not None):
+        return release
+    return release.model_copy(update={"commit": release.commit or tag.commit, "subject": release.subject or tag.subject})
+
+
+def _hold_fact(parts: Parts, means: HoldMeans, question: Question, timeout_s: float, now: datetime) -> HoldFact:
+    seen = question.answer(HoldFact, timeout_s, now)
+    if seen.value is None:
+        return HoldFact(name=means.name, modes=(), held=Answer.UNKNOWN)
+    if seen.value.held is Answer.YES:
+        prior = _prior_in_journal(parts, means.name)
+        if prior is not None:
+            return seen.value.model_copy(update={"prior": prior})
+    return seen.value
+
+
+def _prior_in_journal(parts: Parts, name: str) -> object | None:
+    """Return what stood before the newest hold of these means: while it holds, the target no longer tells."""
+    for created in reversed(parts.journal.events(kinds=("run.created",), newest=50)):
+        try:
+            run = fold([created])
+        except ValueError:
+            continue
+        for step in run.plan.steps:
+            if step.spec.kind == "hold" and step.spec.params.get("name") == name:
+                return step.spec.params["prior"]
+    return None
+
+
+def _step_seconds(parts: Parts) -> dict[str, tuple[float, ...]]:
+    """Return the newest measured durations by step kind, at most 50 each."""
+    measured: dict[str, list[float]] = {}
+    try:
+        events = parts.journal.events(kinds=("step.confirmed",), newest=400)
+    except BackoutError:
+        return {}
+    for event in events:
+        seconds = event.body.get("seconds")
+        if isinstance(seconds, int | float):
+            measured.setdefault(str(event.body["kind"]), []).append(float(seconds))
+    return {kind: tuple(values[-50:]) for kind, values in measured.items()}

@@ -1,0 +1,114 @@
+"""One screen: what runs since when, what was before it, whether going back is safe, who acts, what to type."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from backout.app.observe import observe
+from backout.app.parts import Parts
+from backout.app.plan import plan_from
+from backout.app.run import open_runs
+from backout.assess.model import Request
+from backout.assess.versions import current_version, release_of
+from backout.document import Document
+from backout.errors import BackoutError
+from backout.execute.lease import is_dead
+from backout.facts import Answer, Facts
+from backout.message import Message, msg
+from backout.plan.model import Estimate, Verdict
+from backout.plan.planner import refusal
+from backout.release import Release
+
+DEADLINE_S = 1.0
+
+
+class Acting(Document):
+    """Who acts on the environment now, or which run waits."""
+
+    run: str
+    holder: str
+    since: datetime
+    step: str | None
+    waits: bool
+
+
+class Overview(Document):
+    """The answer to `backout`.
+
+    Attributes:
+        safe: Whether going back to `previous` is safe, and why.
+        unknown: What did not answer in time, and why.
+        next_command: The one command to type.
+    """
+
+    service: str
+    environment: str
+    observed_at: datetime
+    current: Release | None
+    running: tuple[str, ...]
+    up: int
+    expected: int
+    previous: Release | None
+    safe: Answer
+    why: Message
+    duration: Estimate
+    acting: Acting | None
+    held: tuple[str, ...]
+    unknown: tuple[Message, ...]
+    next_command: str
+
+
+def overview(parts: Parts) -> Overview:
+    """Look at everything, wait at most a second for any of it, and say what to type next."""
+    facts = observe(parts, DEADLINE_S)
+    version, workload = current_version(facts), facts.workload.value
+    previous, safe, why, duration, command = _way_back(parts, facts)
+    acting = _acting(parts)
+    held = tuple(h.name for h in facts.holds if h.held is Answer.YES)
+    if acting is not None:
+        command = f"backout resume {acting.run}" if acting.waits else f"backout status {acting.run}"
+    sources = (facts.workload, facts.available, facts.schema_now)
+    silent = tuple(msg("{name} does not answer.", name=h.name) for h in facts.holds if h.held is Answer.UNKNOWN)
+    return Overview(
+        service=facts.service,
+        environment=facts.environment,
+        observed_at=facts.observed_at,
+        current=release_of(facts, version) if version else None,
+        running=tuple(a.ref for a in workload.running) if workload else (),
+        up=workload.up if workload else 0,
+        expected=workload.expected if workload else 0,
+        previous=previous,
+        safe=safe,
+        why=why,
+        duration=duration,
+        acting=acting,
+        held=held,
+        unknown=tuple(s.unknown for s in sources if s.unknown is not None) + silent,
+        next_command=command,
+    )
+
+
+def _way_back(parts: Parts, facts: Facts) -> tuple[Release | None, Answer, Message, Estimate, str]:
+    try:
+        plan = plan_from(parts, facts, Request())
+    except BackoutError as error:
+        return None, Answer.UNKNOWN, error.what, Estimate(), error.next_command
+    previous = release_of(facts, plan.to_version) if plan.to_version else None
+    refused = refusal(plan, facts.observed_at)
+    if refused is None and plan.verdict is Verdict.REVERSIBLE:
+        return previous, Answer.YES, plan.why, plan.total, f"backout run --to {plan.to_version}"
+    safe = Answer.NO if plan.verdict is Verdict.FORWARD_FIX_ONLY else Answer.UNKNOWN
+    why = refused.what if refused is not None else plan.why
+    return previous, safe, why, plan.total, f"backout plan --to {plan.to_version}"
+
+
+def _acting(parts: Parts) -> Acting | None:
+    lease = parts.lease_store.read()
+    waiting = open_runs(parts)
+    if lease is not None and lease.run is not None and lease.expires_at > parts.clock.now() and not is_dead(lease.process):
+        step = next((r.current_step for r in waiting if r.id == lease.run), None)
+        return Acting(run=lease.run, holder=lease.holder, since=lease.acquired_at, step=step, waits=False)
+    if waiting:
+        run = waiting[-1]
+        return Acting(run=run.id, holder=run.actor, since=run.created_at, step=run.current_step, waits=True)
+    return None

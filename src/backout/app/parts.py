@@ -1,0 +1,81 @@
+"""Everything a use case needs, joined by `wiring` once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from backout.assess.model import Allowed
+from backout.checks.base import Check
+from backout.clock import Clock
+from backout.databases.base import Database
+from backout.execute.journal import Journal
+from backout.execute.lease import StoreLease
+from backout.execute.releases import ReleaseBook
+from backout.execute.store import Store
+from backout.holds.base import HoldMeans
+from backout.plan.base import StepKind
+from backout.platforms.base import LeaseStore, Platform, Site
+from backout.routers.base import Router
+
+
+@dataclass
+class Parts:
+    """One service in one environment, with its adapters.
+
+    Attributes:
+        holds: Every means of holding, the strongest against requests first.
+        actor: Operating-system user and host, unverified.
+        confirm: How a person confirms a run.
+        config_digest: Of the configuration that this was made from; None in an emergency without one.
+    """
+
+    site: Site
+    platform: Platform
+    router: Router | None
+    database: Database | None
+    holds: tuple[HoldMeans, ...]
+    checks: tuple[Check, ...]
+    kinds: Mapping[str, StepKind]
+    allowed: Allowed
+    plan_expires_s: float
+    state_directory: Path
+    actor: str
+    confirm: str = "yes-no"
+    config_digest: str | None = None
+    emergency: bool = False
+    _opened: list[Store] = field(default_factory=list)
+
+    @property
+    def clock(self) -> Clock:
+        """The clock."""
+        return self.site.clock
+
+    @cached_property
+    def store(self) -> Store:
+        """The state file, opened on first use; raises `StoreUnreadable` or `StoreTooNew`."""
+        store = Store(self.state_directory)
+        self._opened.append(store)
+        return store
+
+    @cached_property
+    def journal(self) -> Journal:
+        """The journal in the state file."""
+        return Journal(self.store, self.clock, self.actor, self.site.redactor)
+
+    @cached_property
+    def book(self) -> ReleaseBook:
+        """The release book."""
+        return ReleaseBook(self.store, self.journal, self.platform.record_store())
+
+    @cached_property
+    def lease_store(self) -> LeaseStore:
+        """Where the lease lives: at the target if it can keep one, else in the state file."""
+        return self.platform.lease_store() or StoreLease(self.store)
+
+    def close(self) -> None:
+        """Close what was opened. Idempotent."""
+        for store in self._opened:
+            store.close()

@@ -1,0 +1,138 @@
+"""Planning: observe, assess, plan."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from backout.app.observe import observe
+from backout.app.parts import Parts
+from backout.assess.assess import assess
+from backout.assess.model import Request
+from backout.assess.versions import choose_target
+from backout.document import Document, canonical_json
+from backout.errors import NothingToGoBackTo, PlanExpired, UsageError
+from backout.facts import Facts
+from backout.ids import new_id
+from backout.message import msg
+from backout.plan.model import Plan
+from backout.plan.planner import Terms, plan_back
+from backout.release import Artefact, Release
+
+
+class PlanFile(Document):
+    """A plan as it is written to a file, with the digest that was looked at."""
+
+    digest: str
+    plan: Plan
+
+
+def plan(parts: Parts, request: Request) -> Plan:
+    """Return a plan for what was asked; `planner.refusal` says whether it may run.
+
+    Raises:
+        UnknownVersion, NothingToGoBackTo, CannotAssess, NeedsAcceptance, NotPossible: docs/reference/errors.md.
+    """
+    facts = observe(parts, versions=(request.to,) if request.to else ())
+    return plan_from(parts, facts, request)
+
+
+def plan_from(parts: Parts, facts: Facts, request: Request) -> Plan:
+    """Return a plan for what was asked, from facts already observed."""
+    target = choose_target(facts, request.to)
+    artefact = identify(parts, target)
+    found = assess(facts, request, parts.allowed, target, artefact, parts.clock.now())
+    workload = facts.workload.value
+    assert workload is not None  # `assess` raised otherwise.
+    switch = parts.platform.switch(workload, artefact, from_version=found.current_version, to_version=target.version)
+    return plan_back(found, facts, request, switch, parts.kinds, terms(parts))
+
+
+def identify(parts: Parts, target: Release) -> Artefact:
+    """Return what the platform would run for a release, with its digest as it is now.
+
+    Raises:
+        NothingToGoBackTo: The platform no longer has it.
+    """
+    ref = target.artefact.ref if target.artefact is not None else target.version
+    if parts.emergency:
+        return Artefact(ref=ref)  # Reading a whole release would cost seconds that an emergency does not have.
+    try:
+        return parts.platform.identify(ref)
+    except UsageError as error:
+        raise NothingToGoBackTo(
+            msg("{version} is known, but the platform cannot run it any more: {reason}", version=target.version, reason=str(error.what)),
+            state=msg("Nothing was changed."),
+            next_command="backout releases",
+        ) from error
+
+
+def terms(parts: Parts) -> Terms:
+    """Return what plans of this service are made under."""
+    now = parts.clock.now()
+    return Terms(
+        plan_id=new_id("plan", now),
+        now=now,
+        expires_s=parts.plan_expires_s,
+        verify_timeout_s=120.0,
+        has_database=parts.database is not None and not parts.emergency,
+    )
+
+
+def write_plan(path: Path, made: Plan) -> None:
+    """Write a plan to a file."""
+    file = PlanFile(digest=made.digest, plan=made)
+    path.write_text(canonical_json(file.model_dump(mode="json")) + "\n")
+
+
+def read_plan(parts: Parts, path: Path) -> Plan:
+    """Read a plan from a file.
+
+    Raises:
+        UsageError: The file cannot be read, is no plan, is for another service, or was changed since.
+        PlanExpired: It is too old.
+    """
+    try:
+        file = PlanFile.model_validate_json(path.read_text())
+    except (OSError, UnicodeDecodeError) as error:
+        raise _unusable(path, str(error)) from error
+    except ValidationError as error:
+        raise _unusable(path, "it is not a plan of this version of backout") from error
+    if file.plan.digest != file.digest:
+        raise _unusable(path, "it was changed after it was made")
+    if (file.plan.service, file.plan.environment) != (parts.site.service, parts.site.environment):
+        raise _unusable(path, f"it is for {file.plan.service} in {file.plan.environment}")
+    return file.plan
+
+
+def check_expiry(made: Plan, parts: Parts) -> None:
+    """Raise `PlanExpired` for a plan that is too old."""
+    if parts.clock.now() > made.expires_at:
+        raise PlanExpired(
+            msg("Plan {plan} expired at {at}.", plan=made.id, at=f"{made.expires_at:%H:%M:%S UTC}"),
+            state=msg("Nothing was changed."),
+            next_command=f"backout plan --to {made.to_version}",
+        )
+
+
+def _unusable(path: Path, reason: str) -> UsageError:
+    return UsageError(
+        msg("The plan {path} cannot be used: {reason}.", path=str(path), reason=reason),
+        state=msg("Nothing was changed."),
+        next_command=f"backout plan -o {path}",
+    )
+
+
+def by_hand(parts: Parts, made: Plan) -> dict[str, tuple[str, ...]]:
+    """Return the commands of hold steps as their own means would type them, by step key."""
+    means = {m.name: m for m in parts.holds}
+    found = {}
+    for step in made.steps:
+        params, kind = step.spec.params, step.spec.kind
+        holder = means.get(str(params.get("name")))
+        if kind in ("hold", "hold.release") and holder is not None:
+            prior = params["prior"]
+            assert isinstance(prior, dict)
+            found[step.key] = holder.by_hand(str(params["mode"]) if kind == "hold" else None, prior)
+    return found

@@ -1,0 +1,145 @@
+"""Recording a release when it is deployed: what it is, on which schema, and whether it serves well."""
+
+from __future__ import annotations
+
+from backout.app.git import tags
+from backout.app.observe import observe
+from backout.app.parts import Parts
+from backout.app.targets import served_well
+from backout.assess.versions import current_version
+from backout.checks.base import Outcome, Subject, Verification
+from backout.checks.run import run_checks
+from backout.document import Document
+from backout.errors import CannotAssess, Quarantined, UnknownVersion
+from backout.facts import Facts
+from backout.ids import new_id
+from backout.message import msg
+from backout.release import Artefact, Release, ReleaseState
+
+CHECKS_DEADLINE_S = 60.0
+_GIT_DEADLINE_S = 2.0
+
+
+class Recording(Document):
+    """What `record` is told; everything not told is found by asking.
+
+    Attributes:
+        state: `deploying` or `failed` as the deploy script knows it; None: the checks decide.
+        accept: `quarantined` lets a release back in that was backed out.
+    """
+
+    version: str | None = None
+    commit: str | None = None
+    subject: str | None = None
+    by: str | None = None
+    state: ReleaseState | None = None
+    checks: bool = True
+    accept: tuple[str, ...] = ()
+
+
+class Recorded(Document):
+    """What was recorded, and what the checks said."""
+
+    release: Release
+    verification: Verification | None = None
+
+
+def record(parts: Parts, told: Recording) -> Recorded:
+    """Note the release that runs now (or is being deployed). Idempotent for the same version and artefact.
+
+    Raises:
+        Quarantined: The version was backed out, and is not named on purpose.
+        CannotAssess: What runs cannot be told, and no version was given.
+    """
+    facts = observe(parts, versions=(told.version,) if told.version else ())
+    version = told.version or current_version(facts)
+    if version is None:
+        raise CannotAssess(
+            msg("What runs now cannot be told: {reason}", reason=str(facts.workload.unknown or "nothing is deployed")),
+            state=msg("Nothing was recorded."),
+            next_command="backout record --version VERSION",
+        )
+    _refuse_quarantined(facts, version, told)
+    release = _release(parts, facts, version, told)
+    if told.state is not None or not told.checks or not _runs(facts, release):
+        parts.book.record(release, facts.schema_now.value)
+        return Recorded(release=release)
+    found = _checked(parts, facts, release)
+    state = {Outcome.PASS: ReleaseState.GOOD, Outcome.FAIL: ReleaseState.BAD}.get(found.outcome, ReleaseState.UNKNOWN)
+    release = release.model_copy(update={"state": state})
+    if found.outcome is Outcome.PASS:
+        release = served_well(parts, release, found)
+        if "quarantined" in told.accept and parts.book.is_quarantined(version):
+            parts.book.lift(version, "record")
+    parts.book.record(release, facts.schema_now.value)
+    return Recorded(release=release, verification=found)
+
+
+def _release(parts: Parts, facts: Facts, version: str, told: Recording) -> Release:
+    artefact = _artefact(parts, facts, version)
+    known = next((r for r in facts.releases if r.version == version and r.source == "recorded"), None)
+    same = known is not None and known.artefact is not None and artefact is not None and known.artefact.digest == artefact.digest
+    tag = next((t for t in tags(parts.site.directory, _GIT_DEADLINE_S) if t.version.lstrip("v") == version.lstrip("v")), None)
+    now = parts.clock.now()
+    schema = facts.schema_now.value
+    base = known if known is not None and (same or known.state is ReleaseState.DEPLOYING) else None
+    return Release(
+        id=base.id if base else new_id("rel", now),
+        service=facts.service,
+        environment=facts.environment,
+        version=version,
+        deployed_at=base.deployed_at if base else now,
+        deployed_by=told.by or (base.deployed_by if base else None) or parts.actor,
+        commit=told.commit or (base.commit if base else None) or (tag.commit if tag else None),
+        subject=told.subject or (base.subject if base else None) or (tag.subject if tag else None),
+        artefact=artefact,
+        schema_fingerprint=schema.fingerprint if schema else None,
+        served_well=base.served_well if base else (),
+        baseline=base.baseline if base else None,
+        config_digest=parts.config_digest,
+        state=told.state or (base.state if base and base.state is not ReleaseState.DEPLOYING else ReleaseState.UNKNOWN),
+    )
+
+
+def _artefact(parts: Parts, facts: Facts, version: str) -> Artefact | None:
+    known = {a.ref for a in facts.available.value or ()}
+    workload = facts.workload.value
+    if workload is not None and current_version(facts) == version and workload.wanted is not None:
+        return parts.platform.identify(workload.wanted.ref)
+    if version in known or not known:
+        try:
+            return parts.platform.identify(version)
+        except UnknownVersion:
+            return None  # It is being deployed: the platform does not have it yet.
+    return None
+
+
+def _runs(facts: Facts, release: Release) -> bool:
+    workload = facts.workload.value
+    return workload is not None and release.artefact is not None and any(a.ref == release.artefact.ref for a in workload.running)
+
+
+def _checked(parts: Parts, facts: Facts, release: Release) -> Verification:
+    earlier = next((r for r in facts.releases if r.version != release.version and r.baseline is not None), None)
+    subject = Subject(
+        platform=parts.platform,
+        database=parts.database,
+        clock=parts.clock,
+        redactor=parts.site.redactor,
+        artefact=release.artefact,
+        version=release.version,
+        normal=release.baseline or (earlier.baseline if earlier else None),
+        changed_at=release.deployed_at,
+        release_deployed_at=release.deployed_at,
+    )
+    return run_checks(parts.checks, subject, CHECKS_DEADLINE_S)
+
+
+def _refuse_quarantined(facts: Facts, version: str, told: Recording) -> None:
+    for entry in facts.quarantined:
+        if entry.version == version and "quarantined" not in told.accept:
+            raise Quarantined(
+                msg("{version} was backed out ({reason}) and is quarantined.", version=version, reason=entry.reason),
+                state=msg("Nothing was recorded. If it is deployed on purpose, name that."),
+                next_command=f"backout record --version {version} --accept quarantined",
+            )

@@ -1,0 +1,67 @@
+"""The list one expects of a deployments page."""
+
+from __future__ import annotations
+
+from backout.app.deadline import Question
+from backout.app.git import tags
+from backout.app.observe import merged
+from backout.app.parts import Parts
+from backout.document import Document
+from backout.facts import Workload
+from backout.release import Artefact, Release
+
+_DEADLINE_S = 1.0
+
+
+class ReleaseRow(Document):
+    """One release, and the two facts that are not its own."""
+
+    release: Release
+    current: bool
+    quarantined: str | None = None
+
+
+class Releases(Document):
+    """Newest first.
+
+    Attributes:
+        total: How many are known altogether.
+        unknown: Why the platform could not tell which one is current; null if it could.
+    """
+
+    rows: tuple[ReleaseRow, ...]
+    total: int
+    unknown: str | None = None
+
+
+def releases(parts: Parts, limit: int = 20) -> Releases:
+    """Return the newest releases: records, and what the platform and git know besides."""
+    platform, now = parts.platform, parts.clock.now()
+    questions = (
+        Question("platform", lambda: platform.observe(_DEADLINE_S)),
+        Question("platform history", lambda: platform.artefacts(_DEADLINE_S)),
+        Question("git", lambda: tags(parts.site.directory, _DEADLINE_S)),
+    )
+    records = list(parts.book.newest(limit))
+    workload = questions[0].answer(Workload, _DEADLINE_S, now)
+    artefacts = questions[1].answer(tuple[Artefact, ...], _DEADLINE_S, now).value or ()
+    tagged = questions[2].answer(tuple[Release, ...], _DEADLINE_S, now).value or ()
+    wanted = workload.value.wanted.ref if workload.value and workload.value.wanted else None
+    # With more records than asked for, what the platform found besides is older than all of them.
+    total = parts.book.count()
+    everything = merged(parts, records, artefacts if total <= limit else (), workload.value, tagged)
+    shut_out = {q.version: q.reason for q in parts.book.quarantined()}
+    rows = tuple(
+        ReleaseRow(
+            release=r,
+            current=r.artefact is not None and r.artefact.ref == wanted and _newest_of(r, everything),
+            quarantined=shut_out.get(r.version),
+        )
+        for r in everything[:limit]
+    )
+    return Releases(rows=rows, total=max(total, len(everything)), unknown=str(workload.unknown) if workload.unknown else None)
+
+
+def _newest_of(release: Release, everything: tuple[Release, ...]) -> bool:
+    ref = release.artefact.ref if release.artefact else None
+    return next((r.id for r in everything if r.artefact is not None and r.artefact.ref == ref), None) == release.id

@@ -1,0 +1,187 @@
+"""Running, resuming and aborting: the lease, the journal, the runner."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from backout.app.parts import Parts
+from backout.app.plan import check_expiry, terms
+from backout.app.targets import targets
+from backout.document import Json
+from backout.errors import RunInProgress, StepFailed, UnknownRun
+from backout.execute.lease import HeldLease, acquire, in_progress, is_dead
+from backout.execute.run import Run, RunState, StepState, fold
+from backout.execute.runner import Runner, Watch
+from backout.ids import new_id
+from backout.message import msg
+from backout.plan.model import Plan
+from backout.plan.planner import plan_abort, refusal
+
+
+@dataclass(frozen=True, slots=True)
+class Conduct:
+    """How a run is watched, stopped and taken over.
+
+    Attributes:
+        reason: Why it runs, for the journal.
+        take_over: Why a run of somebody else is taken over; None: it is not.
+    """
+
+    reason: str | None = None
+    take_over: str | None = None
+    watch: Watch = lambda _what, _run: None
+    interrupt: threading.Event = field(default_factory=threading.Event)
+
+
+def run(parts: Parts, plan: Plan, conduct: Conduct) -> Run:
+    """Carry a plan out and return the finished run; its `exit_code` says how it ended.
+
+    Raises:
+        NeedsAcceptance, Refused: The plan may not run.
+        PlanExpired: The plan is too old.
+        RunInProgress: Somebody else acts, or an earlier run waits to be resumed or aborted.
+        Stopped, OutcomeUnknown, Interrupted: It stopped; `resume` goes on.
+    """
+    refused = refusal(plan, parts.clock.now())
+    if refused is not None:
+        raise refused
+    check_expiry(plan, parts)
+    run_id = new_id("run", parts.clock.now())
+    with _lease(parts, run_id, conduct) as lease:
+        # A hold is never refused for a run that waits: stopping the harm comes first.
+        waiting = open_runs(parts) if plan.purpose == "back" else []
+        if waiting:
+            raise _waiting(waiting[-1])
+        _create(parts, run_id, plan, conduct, lease)
+        return _carry_out(parts, run_id, conduct, lease)
+
+
+def resume(parts: Parts, run_id: str | None, conduct: Conduct) -> Run:
+    """Go on with a run that was stopped, interrupted or killed. Idempotent: a finished run is returned as it is."""
+    found = load(parts, run_id, waiting=True)
+    if not found.open:
+        return found
+    with _lease(parts, found.id, conduct) as lease:
+        return _carry_out(parts, found.id, conduct, lease)
+
+
+def abort(parts: Parts, run_id: str | None, conduct: Conduct) -> Run:
+    """Undo what a run began, and return the run that did so.
+
+    Raises:
+        Refused: The run is past its point of no return, or ended already.
+    """
+    found = load(parts, run_id, waiting=True)
+    if not found.open:
+        raise StepFailed(
+            msg("Run {run} is over ({state}): there is nothing to abort.", run=found.id, state=found.state.value),
+            state=msg("Nothing was changed."),
+            next_command=f"backout report {found.id}",
+        )
+    begun = [s.key for s in found.steps if s.state is not StepState.PENDING]
+    plan = plan_abort(found.plan, begun, parts.kinds, terms(parts))
+    abort_id = new_id("run", parts.clock.now())
+    with _lease(parts, abort_id, conduct) as lease:
+        _create(parts, abort_id, plan, conduct, lease, aborts=found.id)
+        return _carry_out(parts, abort_id, conduct, lease)
+
+
+def load(parts: Parts, run_id: str | None, *, waiting: bool = False) -> Run:
+    """Return a run: the named one; else the newest that waits (or, not `waiting`, the newest of all).
+
+    Raises:
+        UnknownRun: There is none.
+    """
+    if run_id is None:
+        open_ones = open_runs(parts)
+        newest = parts.journal.events(kinds=("run.created",), newest=1)
+        if open_ones:
+            return open_ones[-1]
+        if newest and not waiting:
+            return fold(parts.journal.events(newest[0].run))
+        raise UnknownRun(msg("No run waits."), state=msg("Nothing was changed."), next_command="backout history")
+    events = parts.journal.events(run_id)
+    if not events or events[0].kind != "run.created":
+        raise UnknownRun(
+            msg("There is no run {run} in the journal.", run=run_id), state=msg("Nothing was changed."), next_command="backout history"
+        )
+    return fold(events)
+
+
+def open_runs(parts: Parts) -> list[Run]:
+    """Return the runs that neither finished nor were aborted, oldest first."""
+    rows = parts.store.rows(
+        "SELECT run FROM events WHERE kind = 'run.created' AND run NOT IN "
+        "(SELECT run FROM events WHERE kind IN ('run.finished', 'run.aborted')) ORDER BY seq"
+    )
+    return [fold(parts.journal.events(str(row[0]))) for row in rows]
+
+
+def _create(parts: Parts, run_id: str, plan: Plan, conduct: Conduct, lease: HeldLease, aborts: str | None = None) -> None:
+    body: dict[str, Json] = {
+        "plan": plan.model_dump(mode="json"),
+        "digest": plan.digest,
+        "reason": conduct.reason,
+        "aborts": aborts,
+        "emergency": parts.emergency,
+    }
+    parts.journal.append("run.created", body, run=run_id, generation=lease.generation)
+
+
+def _carry_out(parts: Parts, run_id: str, conduct: Conduct, lease: HeldLease) -> Run:
+    runner = Runner(
+        journal=parts.journal,
+        kinds=parts.kinds,
+        targets=targets(parts),
+        clock=parts.clock,
+        lease=lease,
+        watch=conduct.watch,
+        interrupt=conduct.interrupt,
+    )
+    done = runner.run(run_id)
+    if done.aborts is not None and done.state is RunState.FINISHED:
+        original = load(parts, done.aborts)
+        if original.open:
+            parts.journal.append("run.aborted", {"by": done.id}, run=original.id, generation=lease.generation)
+    return done
+
+
+@contextmanager
+def _lease(parts: Parts, run_id: str, conduct: Conduct) -> Iterator[HeldLease]:
+    found = parts.lease_store.read()
+    live = found is not None and found.run is not None and found.expires_at > parts.clock.now() and not is_dead(found.process)
+    if found is not None and live and conduct.take_over is None:
+        raise _in_progress_with_step(parts, in_progress(found), found.run)
+    lease = acquire(
+        parts.lease_store, parts.clock, run=run_id, actor=parts.actor, take_over=conduct.take_over, head=parts.journal.head
+    )
+    try:
+        yield lease
+    finally:
+        lease.release()
+
+
+def _in_progress_with_step(parts: Parts, error: RunInProgress, run_id: str | None) -> RunInProgress:
+    events = parts.journal.events(run_id) if run_id else []
+    if events:
+        step = fold(events).current_step
+        error.what = msg("{who} It is at step {step}.", who=str(error.what), step=step)
+    return error
+
+
+def _waiting(found: Run) -> RunInProgress:
+    return RunInProgress(
+        msg(
+            "Run {run} ({purpose} to {version}, by {actor}) waits at step {step}.",
+            run=found.id,
+            purpose=found.plan.purpose,
+            version=found.plan.to_version,
+            actor=found.actor,
+            step=found.current_step,
+        ),
+        state=msg("This command changed nothing."),
+        next_command=f"backout resume {found.id}   # or: backout abort {found.id}",
+    )

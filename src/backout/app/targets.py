@@ -1,0 +1,91 @@
+"""Targets of generic steps: the world for the guard, and the checks for the proof."""
+
+from __future__ import annotations
+
+from backout.app.parts import Parts
+from backout.checks.base import Outcome, Subject, Verification
+from backout.checks.run import run_checks
+from backout.errors import BackoutError
+from backout.release import Artefact, Release, ReleaseState
+
+
+class Standing:
+    """What stands now, for the guard."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    def standing(self) -> dict[str, str | None]:
+        """Return the wanted artefact's name and the schema's fingerprint."""
+        workload = self._parts.platform.observe(5.0)
+        database = self._parts.database
+        return {
+            "wanted": workload.wanted.ref if workload.wanted else None,
+            "schema": database.schema(5.0).fingerprint if database and not self._parts.emergency else None,
+        }
+
+
+class Checks:
+    """Runs the declared checks; what serves well is written on its record."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    def verify(self, version: str, ref: str, digest: str | None, deadline_s: float) -> Verification:
+        """Return what the checks say of a release, and note it on the release's record when all is well."""
+        parts = self._parts
+        record = parts.book.by_version(version)
+        newest = next(iter(parts.book.newest(1)), None)
+        subject = Subject(
+            platform=parts.platform,
+            database=None if parts.emergency else parts.database,
+            clock=parts.clock,
+            redactor=parts.site.redactor,
+            artefact=Artefact(ref=ref, digest=digest),
+            version=version,
+            normal=record.baseline if record else None,
+            changed_at=parts.clock.now(),
+            release_deployed_at=newest.deployed_at if newest else None,
+        )
+        found = run_checks(parts.checks, subject, deadline_s)
+        if found.outcome is Outcome.PASS and record is not None:
+            parts.book.record(served_well(parts, record, found))
+        return found
+
+
+def served_well(parts: Parts, record: Release, found: Verification) -> Release:
+    """Return the record with what the checks proved: good, and on which schema."""
+    fingerprint = current_fingerprint(parts)
+    seen = record.served_well
+    return record.model_copy(
+        update={
+            "state": ReleaseState.GOOD,
+            "served_well": seen if fingerprint is None or fingerprint in seen else (*seen, fingerprint),
+            "baseline": record.baseline or found.baseline,
+        }
+    )
+
+
+def current_fingerprint(parts: Parts) -> str | None:
+    """Return the schema's fingerprint, or None if there is no database or it does not answer."""
+    if parts.database is None or parts.emergency:
+        return None
+    try:
+        return parts.database.schema(5.0).fingerprint
+    except BackoutError:
+        return None
+
+
+def targets(parts: Parts) -> dict[str, object]:
+    """Return every live target by the name that plans use."""
+    found: dict[str, object] = {
+        "platform": parts.platform,
+        "world": Standing(parts),
+        "checks": Checks(parts),
+        "records": parts.book,
+    }
+    if parts.router is not None:
+        found["router"] = parts.router
+    if parts.database is not None:
+        found["database"] = parts.database
+    return found | {f"hold:{means.name}": means for means in parts.holds}

@@ -1,0 +1,38 @@
+"""Verifying at any time: the checks on what runs now; goes on where a run's proof was inconclusive."""
+
+from __future__ import annotations
+
+from backout.app.parts import Parts
+from backout.app.targets import Checks
+from backout.assess.versions import current_version
+from backout.app.observe import observe
+from backout.checks.base import Verification
+from backout.errors import CannotAssess
+from backout.execute.run import RunState, fold
+from backout.message import msg
+
+DEADLINE_S = 120.0
+
+
+def verify(parts: Parts) -> Verification:
+    """Run every check on the release that runs now; the newest run that brought it gets the result.
+
+    Raises:
+        CannotAssess: What runs cannot be told.
+    """
+    facts = observe(parts)
+    version = current_version(facts)
+    workload = facts.workload.value
+    if version is None or workload is None or workload.wanted is None:
+        raise CannotAssess(
+            msg("What runs now cannot be told: {reason}", reason=str(facts.workload.unknown or "nothing is deployed")),
+            state=msg("Nothing was changed."),
+            next_command="backout doctor",
+        )
+    found = Checks(parts).verify(version, workload.wanted.ref, workload.wanted.digest, DEADLINE_S)
+    newest = parts.journal.events(kinds=("run.finished",), newest=1)
+    if newest and newest[0].run is not None:
+        run = fold(parts.journal.events(newest[0].run))
+        if run.state is RunState.FINISHED and run.plan.to_version == version and run.plan.purpose == "back":
+            parts.journal.append("run.verified", {"verification": found.model_dump(mode="json")}, run=run.id)
+    return found

@@ -1,0 +1,1 @@
+"""Assessment: what the facts mean for the way back. Pure: no network, clock, environment."""

@@ -1,0 +1,76 @@
+"""Puts an assessment together: the target, its compatibility, the scenario, and every rule's findings."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from backout.assess.compatibility import compatibility
+from backout.assess.model import Allowed, Assessment, Case, Request
+from backout.assess.rules import RULES
+from backout.assess.scenario import decide
+from backout.assess.versions import current_version, release_of
+from backout.errors import CannotAssess
+from backout.facts import Answer, Facts
+from backout.message import Message, msg
+from backout.plan.model import Finding, Scenario, Severity, Verdict
+from backout.release import Artefact, Release
+
+
+def assess(
+    facts: Facts, request: Request, allowed: Allowed, target: Release, target_artefact: Artefact, now: datetime
+) -> Assessment:
+    """Return what the facts mean for going back to `target`.
+
+    Raises:
+        CannotAssess: What runs now could not be observed.
+    """
+    if not facts.workload.known:
+        raise CannotAssess(
+            msg("What runs now cannot be told: {reason}", reason=str(facts.workload.unknown)),
+            state=msg("Nothing was changed."),
+            next_command="backout doctor",
+        )
+    compatible = compatibility(target, facts, allowed)
+    current = current_version(facts)
+    case = Case(
+        facts=facts,
+        request=request,
+        allowed=allowed,
+        current_version=current,
+        current=release_of(facts, current) if current else None,
+        target=target,
+        target_artefact=target_artefact,
+        compatibility=compatible,
+        now=now,
+    )
+    scenario, why, named = _scenario(request, compatible.answer)
+    findings = tuple(finding for rule in RULES for finding in rule(case))
+    return Assessment(
+        verdict=_verdict(findings, named),
+        scenario=scenario,
+        why=why,
+        named=named,
+        findings=findings,
+        current_version=current,
+        target=target,
+        target_artefact=target_artefact,
+        compatibility=compatible,
+    )
+
+
+def _scenario(request: Request, answer: Answer) -> tuple[Scenario, Message, Scenario | None]:
+    if request.scenario is not None:
+        return request.scenario, msg("Scenario {scenario} was asked for.", scenario=request.scenario.value), None
+    row = decide(request.cause, answer)
+    return row.scenario, row.why, row.scenario if row.named else None
+
+
+def _verdict(findings: tuple[Finding, ...], named: Scenario | None) -> Verdict:
+    rules = {f.rule for f in findings}
+    if "schema.unusable" in rules:
+        return Verdict.FORWARD_FIX_ONLY
+    if named is not None or any(f.severity is Severity.LOSES_DATA for f in findings):
+        return Verdict.REVERSIBLE_WITH_LOSS
+    if "schema.unknown" in rules or "target.changed" in rules:
+        return Verdict.UNKNOWN
+    return Verdict.REVERSIBLE

@@ -1,0 +1,83 @@
+"""Whether a version can use the schema as it stands: by its record, by rule, or by a person's word; else unknown."""
+
+from __future__ import annotations
+
+from backout.assess.additive import additive, differences
+from backout.assess.model import Allowed, Compatibility
+from backout.facts import Answer, Facts
+from backout.message import msg
+from backout.release import Release
+from backout.schema import Schema
+
+
+def compatibility(target: Release, facts: Facts, allowed: Allowed) -> Compatibility:
+    """Return whether `target` can read and write the schema that the database has now."""
+    observed = facts.schema_now
+    if not observed.known:
+        assert observed.unknown is not None
+        return Compatibility(
+            answer=Answer.UNKNOWN,
+            evidence=msg("The database's schema could not be read: {reason}", reason=str(observed.unknown)),
+            remedy=msg("Make the database reachable (backout doctor), or accept the risk by --accept schema-unknown."),
+        )
+    if observed.value is None:
+        return Compatibility(answer=Answer.YES, evidence=msg("No database is configured for this service."))
+    now = observed.value
+    if now.fingerprint in target.served_well:
+        return Compatibility(
+            answer=Answer.YES,
+            evidence=msg("{version} was recorded serving well on exactly this schema.", version=target.version),
+        )
+    vouched = _vouched(target, now, facts, allowed)
+    return vouched or _by_rule(target, now, facts)
+
+
+def _vouched(target: Release, now: Schema, facts: Facts, allowed: Allowed) -> Compatibility | None:
+    for word in allowed.vouched:
+        if word.version != target.version:
+            continue
+        for release in facts.releases:
+            if release.version == word.works_with_schema_of and release.schema_fingerprint == now.fingerprint:
+                return Compatibility(
+                    answer=Answer.YES,
+                    evidence=msg(
+                        "backout.yaml declares that {version} works with the schema of {other}.",
+                        version=target.version,
+                        other=release.version,
+                    ),
+                )
+    return None
+
+
+def _by_rule(target: Release, now: Schema, facts: Facts) -> Compatibility:
+    known = [f for f in (*target.served_well, target.schema_fingerprint) if f is not None and f in facts.schemas]
+    if not known:
+        return Compatibility(
+            answer=Answer.UNKNOWN,
+            evidence=msg("No record says which schema {version} served well on.", version=target.version),
+            remedy=msg(
+                "Record releases as they are deployed (backout record), declare it under policy.compatible, "
+                "or accept the risk by --accept schema-unknown."
+            ),
+        )
+    judged = [(additive(found), found) for found in (differences(facts.schemas[f], now) for f in dict.fromkeys(known))]
+    rank = {Answer.YES: 0, Answer.UNKNOWN: 1, Answer.NO: 2}
+    answer, found = min(judged, key=lambda pair: rank[pair[0]])
+    listed = "; ".join(text for a, text in found if answer is Answer.YES or a is not Answer.YES)
+    if answer is Answer.YES:
+        evidence = msg(
+            "The schema differs from the one {version} served well on only by additions: {differences}.",
+            version=target.version,
+            differences=listed or "none that an application sees",
+        )
+        return Compatibility(answer=answer, evidence=evidence)
+    if answer is Answer.NO:
+        evidence = msg("{version} cannot use this schema: {differences}.", version=target.version, differences=listed)
+        return Compatibility(
+            answer=answer, evidence=evidence, remedy=msg("The schema has to go back with the code: scenario full, or fix forward.")
+        )
+    return Compatibility(
+        answer=answer,
+        evidence=msg("No rule proves that {version} can use this schema: {differences}.", version=target.version, differences=listed),
+        remedy=msg("Look at the differences; then declare it under policy.compatible, or accept by --accept schema-unknown."),
+    )

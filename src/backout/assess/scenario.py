@@ -1,0 +1,74 @@
+"""The decision table: how far back, by cause and by what the target can do with the schema as it stands.
+
+`docs/decision-table.md` shows the same rows and is tested against this file.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from backout.assess.model import Cause
+from backout.facts import Answer
+from backout.message import Message, msg
+from backout.plan.model import Scenario
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row: if cause and compatibility are these, then this scenario.
+
+    Attributes:
+        named: The scenario restores or can lose rows: it is named, never chosen by itself.
+    """
+
+    causes: tuple[Cause | None, ...]
+    answers: tuple[Answer, ...]
+    scenario: Scenario
+    named: bool
+    why: Message
+
+
+ANY = (Answer.YES, Answer.NO, Answer.UNKNOWN)
+
+TABLE: tuple[Row, ...] = (
+    Row(
+        (None, "code"),
+        (Answer.YES,),
+        Scenario.CODE,
+        False,
+        msg("Nothing says that data is damaged, and the earlier code can use the schema as it stands: the code alone goes back."),
+    ),
+    Row(
+        (None, "code"),
+        (Answer.UNKNOWN,),
+        Scenario.CODE,
+        False,
+        msg("Nothing says that data is damaged; whether the earlier code can use the schema is unknown and has to be accepted by name."),
+    ),
+    Row(
+        (None, "code"),
+        (Answer.NO,),
+        Scenario.FULL,
+        True,
+        msg("The earlier code cannot use the schema as it stands: code and database have to go back together."),
+    ),
+    Row(
+        ("data",),
+        ANY,
+        Scenario.DATA,
+        True,
+        msg("Data is damaged and the code is not: the data has to come back from a backup, which loses what was written since."),
+    ),
+    Row(
+        ("both",),
+        ANY,
+        Scenario.FULL,
+        True,
+        msg("Code and data are damaged: both have to go back, which loses what was written since the backup."),
+    ),
+)
+
+
+def decide(cause: Cause | None, answer: Answer) -> Row:
+    """Return the row that applies; every combination has exactly one."""
+    return next(row for row in TABLE if cause in row.causes and answer in row.answers)

@@ -1,0 +1,110 @@
+"""Versions: which one runs, which one to go back to, and which of two is older."""
+
+from __future__ import annotations
+
+import difflib
+import re
+
+from backout.errors import NothingToGoBackTo, UnknownVersion
+from backout.facts import Facts
+from backout.message import msg
+from backout.release import Release, ReleaseState
+
+_NUMBER = re.compile(r"\d+|[a-zA-Z]+")
+
+
+def order_key(version: str) -> tuple[tuple[int, int, str], ...]:
+    """Return a key that sorts versions as people read them: numbers by value, pre-releases before the release.
+
+    ``v5.10.0`` sorts after ``5.9.1``; ``5.4.0-rc1`` before ``5.4.0``; a leading ``v`` does not count.
+    """
+    core, _, build = version.lstrip("vV").partition("+")
+    release, _, pre = core.partition("-")
+    parts = [(1, int(p), "") if p.isdigit() else (0, 0, p) for p in _NUMBER.findall(release)]
+    while parts and parts[-1] == (1, 0, ""):
+        parts.pop()
+    parts.append((0, 0, pre) if pre else (0, 1, ""))
+    return (*parts, (0, 0, build))
+
+
+def current_version(facts: Facts) -> str | None:
+    """Return the version that the platform is told to run, or None if nothing is known to run."""
+    workload = facts.workload.value
+    if workload is None:
+        return None
+    artefact = workload.wanted or (workload.running[0] if workload.running else None)
+    if artefact is None:
+        return None
+    for release in facts.releases:
+        if release.artefact is not None and release.artefact.ref == artefact.ref:
+            return release.version
+    return artefact.ref
+
+
+def release_of(facts: Facts, version: str) -> Release | None:
+    """Return the newest record of a version, or None."""
+    return next((r for r in facts.releases if r.version == version), None)
+
+
+def choose_target(facts: Facts, to: str | None) -> Release:
+    """Return the release to go back to.
+
+    Without a name: the newest release deployed before the current one, that the platform can still run,
+    is not quarantined and not known to be bad; one that is known to be good comes before one that is not.
+
+    Raises:
+        UnknownVersion: A name that is no known release.
+        NothingToGoBackTo: No release qualifies.
+    """
+    if to is not None:
+        found = release_of(facts, to) or release_of(facts, to.lstrip("v")) or release_of(facts, f"v{to}")
+        if found is None:
+            raise _unknown_version(facts, to)
+        return found
+    candidates = _candidates(facts)
+    good = [r for r in candidates if r.state is ReleaseState.GOOD]
+    if good or candidates:
+        return (good or candidates)[0]
+    raise NothingToGoBackTo(
+        msg(
+            "There is no earlier release of {service} in {environment} that could run.",
+            service=facts.service,
+            environment=facts.environment,
+        ),
+        state=msg("Nothing was changed."),
+        next_command="backout releases",
+    )
+
+
+def _candidates(facts: Facts) -> list[Release]:
+    current = current_version(facts)
+    record = release_of(facts, current) if current else None
+    shut_out = {q.version for q in facts.quarantined} | {current}
+    available = {a.ref for a in facts.available.value or ()} if facts.available.known else None
+    return [
+        r
+        for r in facts.releases
+        if r.version not in shut_out
+        and r.state not in (ReleaseState.BAD, ReleaseState.FAILED, ReleaseState.DEPLOYING)
+        and (record is None or r.deployed_at <= record.deployed_at)
+        and (available is None or not available or (r.artefact is not None and r.artefact.ref in available))
+    ]
+
+
+def _unknown_version(facts: Facts, to: str) -> UnknownVersion:
+    known = list(dict.fromkeys(r.version for r in facts.releases))
+    near = difflib.get_close_matches(to, known, n=3, cutoff=0.4) or known[:3]
+    if near:
+        what = msg(
+            "There is no release {version} of {service}. Near: {near}.",
+            version=to,
+            service=facts.service,
+            near=", ".join(near),
+        )
+    else:
+        what = msg("There is no release {version} of {service}; none is known at all.", version=to, service=facts.service)
+    return UnknownVersion(
+        what,
+        state=msg("Nothing was changed."),
+        next_command=f"backout plan --to {near[0]}" if near else "backout releases",
+    )

@@ -1,0 +1,76 @@
+"""`sql`: one read-only query whose first value must be the expected one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Literal
+
+from pydantic import Field
+
+from backout.checks.base import CheckResult, Outcome, Subject
+from backout.document import Document
+from backout.errors import BackoutError, ConfigError
+from backout.message import Message, msg
+
+_SHOWN_CHARS = 200
+
+
+class SqlOptions(Document):
+    """Options of a check of kind `sql`."""
+
+    kind: Literal["sql"]
+    name: str = Field(default="sql", description="How results name this check.")
+    query: str = Field(description="One statement that reads; it runs in a read-only transaction.")
+    expect: bool | int | float | str | None = Field(description="Its first value; null: no row, or NULL.")
+    timeout_s: float = Field(default=10, gt=0, description="Seconds that the query may take.")
+    proves: Literal["database", "smoke", "other"] = Field(
+        default="database", description="What a pass proves."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class SqlCheck:
+    """Asks the configured database. An answer that is an error is a failure; no answer is inconclusive."""
+
+    options: SqlOptions
+
+    @property
+    def name(self) -> str:
+        """The declared name."""
+        return self.options.name
+
+    def run(self, subject: Subject, deadline_s: float) -> tuple[CheckResult, ...]:
+        """Ask, and compare.
+
+        Args:
+            subject: What is looked at.
+            deadline_s: Seconds from now.
+        """
+        if subject.database is None:
+            return (self._result(Outcome.INCONCLUSIVE, msg("no `database` is configured to ask")),)
+        try:
+            got = subject.database.scalar(self.options.query, min(self.options.timeout_s, deadline_s))
+        except ConfigError as error:
+            return (self._result(Outcome.FAIL, error.what),)
+        except BackoutError as error:
+            return (self._result(Outcome.INCONCLUSIVE, error.what),)
+        shown = subject.redactor.text(str(got))[:_SHOWN_CHARS]
+        evidence = msg(
+            "the query gave {got}, expected {expected}", got=shown, expected=str(self.options.expect)
+        )
+        return (self._result(Outcome.PASS if same(got, self.options.expect) else Outcome.FAIL, evidence),)
+
+    def _result(self, outcome: Outcome, evidence: Message) -> CheckResult:
+        return CheckResult(name=self.name, proves=self.options.proves, outcome=outcome, evidence=evidence)
+
+
+def same(got: object, expected: bool | int | float | str | None) -> bool:
+    """Return whether a database's value is the one written in the configuration."""
+    if got is None or expected is None:
+        return got is None and expected is None
+    if isinstance(got, bool) or isinstance(expected, bool):
+        return got is expected
+    if isinstance(expected, int | float) and isinstance(got, int | float | Decimal):
+        return Decimal(str(got)) == Decimal(str(expected))
+    return isinstance(expected, str) and str(got) == expected

@@ -1,0 +1,35 @@
+"""`backout abort`: undo what a run began."""
+
+from __future__ import annotations
+
+from backout.cli.common import ConfigOption, JsonOption, ReasonOption, YesOption, guarded, open_backout
+from backout.cli.confirm import confirm
+from backout.cli.outcome import show_outcome
+from backout.cli.progress import Progress, stop_safely
+from backout.cli.resume import RunArgument, TakeOverOption, taken_over
+from backout.message import msg
+
+
+@guarded
+def command(
+    run_id: RunArgument = None,
+    take_over: TakeOverOption = False,
+    reason: ReasonOption = None,
+    yes: YesOption = False,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Undo what a run began, backwards; the release that was bad serves again.
+
+    Example: backout abort
+    """
+    from backout.app.run import Conduct
+
+    why = taken_over(take_over, reason, "abort")
+    with open_backout(config) as backout:
+        found = backout.status(run_id)
+        question = msg("Undo run {run}: {version} serves again.", run=found.id, version=found.plan.from_version)
+        confirm(question, word=None, yes=yes, command=f"backout abort {found.id}")
+        conduct = Conduct(reason=reason, take_over=why, watch=Progress(dict(backout.parts.kinds)), interrupt=stop_safely())
+        run = backout.abort(run_id, conduct)
+    show_outcome(run, as_json=as_json)

@@ -1,0 +1,53 @@
+"""Asking a person before anything is changed."""
+
+from __future__ import annotations
+
+import sys
+
+from backout.cli.common import err
+from backout.errors import NeedsApproval
+from backout.message import Message, msg
+
+
+def confirm(question: Message, *, word: str | None, yes: bool, command: str) -> None:
+    """Ask, and return if the answer is right.
+
+    Args:
+        word: What has to be typed; None: y or yes.
+        yes: Whether the answer was given on the command line.
+        command: The command to type where nobody can be asked.
+
+    Raises:
+        NeedsApproval: The answer was no, or nobody can be asked.
+    """
+    if yes:
+        return
+    state = msg("Nothing was changed.")
+    if not sys.stdin.isatty():
+        raise NeedsApproval(msg("Nobody can be asked here: {question}", question=str(question)), state=state, next_command=f"{command} --yes")
+    wanted = msg("Type {word} to go on: ", word=word) if word else msg("Go on? [y/N] ")
+    err(str(question))
+    sys.stderr.write(str(wanted))
+    sys.stderr.flush()
+    answer = sys.stdin.readline().strip()
+    if answer != word if word else answer.lower() not in ("y", "yes"):
+        raise NeedsApproval(msg("Not confirmed."), state=state, next_command=command)
+
+
+def ask_reason(reason: str | None, *, command: str) -> str:
+    """Return the reason, asking for it if it is missing.
+
+    Raises:
+        NeedsApproval: None was given and nobody can be asked.
+    """
+    if reason:
+        return reason
+    if sys.stdin.isatty():
+        sys.stderr.write("Why? (for the journal) ")
+        sys.stderr.flush()
+        answer = sys.stdin.readline().strip()
+        if answer:
+            return answer
+    raise NeedsApproval(
+        msg("A reason is needed."), state=msg("Nothing was changed."), next_command=f"{command} --reason 'what happened'"
+    )

@@ -1,0 +1,19 @@
+"""How a run ended, for a person and for the shell."""
+
+from __future__ import annotations
+
+from backout.cli.common import err, leave, out_json
+from backout.execute.run import Run
+
+
+def show_outcome(run: Run, *, as_json: bool) -> None:
+    """Print how a finished run ended, and leave with its exit code."""
+    if as_json:
+        out_json(run)
+    else:
+        from backout.cli.screen import show_ending
+
+        err()
+        show_ending(run)
+        err(f"report: backout report {run.id}")
+    leave(run.exit_code)

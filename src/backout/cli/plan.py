@@ -1,0 +1,100 @@
+"""`backout plan`: how the release would be taken back, and what that costs."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from backout.assess.model import Request
+from backout.cli.common import AcceptOption, ConfigOption, JsonOption, guarded, leave, open_backout, out, out_json, show_error
+from backout.plan.model import Scenario
+
+
+class ScenarioChoice(StrEnum):
+    """How far back."""
+
+    AUTO = "auto"
+    CODE = "code"
+    DATA = "data"
+    FULL = "full"
+
+
+class CauseChoice(StrEnum):
+    """What is damaged."""
+
+    CODE = "code"
+    DATA = "data"
+    BOTH = "both"
+
+
+class FormatChoice(StrEnum):
+    """How the plan is shown."""
+
+    TEXT = "text"
+    MD = "md"
+    JSON = "json"
+
+
+ToOption = Annotated[str | None, typer.Option("--to", metavar="VERSION", help="The version to go back to; else the last good one.")]
+ScenarioOption = Annotated[ScenarioChoice, typer.Option("--scenario", help="How far back; auto decides by the decision table.")]
+CauseOption = Annotated[CauseChoice | None, typer.Option("--cause", help="What is damaged, as far as you know.")]
+HoldFirstOption = Annotated[bool, typer.Option("--hold-first", help="Stop the harm as step 1.")]
+
+
+def request_of(to: str | None, scenario: ScenarioChoice, cause: CauseChoice | None, hold_first: bool, accept: list[str] | None) -> Request:
+    """Return the request that these options make."""
+    return Request(
+        to=to,
+        scenario=None if scenario is ScenarioChoice.AUTO else Scenario(scenario.value),
+        cause=None if cause is None else cause.value,
+        hold_first=hold_first,
+        accept=tuple(accept or ()),
+    )
+
+
+@guarded
+def command(
+    to: ToOption = None,
+    scenario: ScenarioOption = ScenarioChoice.AUTO,
+    cause: CauseOption = None,
+    hold_first: HoldFirstOption = False,
+    accept: AcceptOption = None,
+    output: Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write the plan, to be run later as it is.")] = None,
+    format_: Annotated[FormatChoice, typer.Option("--format", help="text, md (a runbook to follow by hand), or json.")] = FormatChoice.TEXT,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show how the release would be taken back; changes nothing.
+
+    Exit code 4: something has to be accepted by name first; 8: refused. The plan is shown all the same.
+
+    Example: backout plan --to 5.3.0 -o plan.json
+    """
+    from backout.app.plan import PlanFile, by_hand, write_plan
+    from backout.plan.planner import refusal
+    from backout.report.plan import plan_markdown
+
+    with open_backout(config) as backout:
+        plan = backout.plan(request_of(to, scenario, cause, hold_first, accept))
+        parts = backout.parts
+        if as_json or format_ is FormatChoice.JSON:
+            out_json(PlanFile(digest=plan.digest, plan=plan))
+        elif format_ is FormatChoice.MD:
+            out(plan_markdown(plan, parts.kinds, by_hand(parts, plan)))
+        else:
+            from backout.cli.screen import show_plan
+
+            show_plan(plan, parts.kinds)
+        refused = refusal(plan, parts.clock.now())
+    if output is not None:
+        write_plan(output, plan)
+    if refused is not None:
+        if not as_json:
+            show_error(refused, as_json=False)
+        leave(refused.exit_code)
+    if output is not None and not as_json:
+        out(f"next   backout run {output}")
+

@@ -1,0 +1,46 @@
+"""`backout status`: how a run stands."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated
+
+import typer
+
+from backout.cli.common import ConfigOption, JsonOption, guarded, leave, open_backout, out_json
+from backout.cli.resume import RunArgument
+
+_POLL_S = 0.3
+
+
+@guarded
+def command(
+    run_id: RunArgument = None,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on printing until the run ends or stops.")] = False,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show how a run stands: who, at which step, what is held, what to type next.
+
+    The exit code is the run's own: 0 proven, 5 stopped, 6 proof failed, 7 unknown, 9 inconclusive.
+
+    Example: backout status --follow
+    """
+    from backout.execute.run import RunState
+    from backout.cli.screen import show_ending, show_timeline
+
+    with open_backout(config) as backout:
+        run = backout.status(run_id)
+        if as_json:
+            out_json(run)
+            return
+        seen = 0
+        while follow:
+            seen = show_timeline(run, backout.parts.kinds, seen)
+            if run.state not in (RunState.CREATED, RunState.RUNNING):
+                break
+            time.sleep(_POLL_S)
+            run = backout.status(run.id)
+        show_ending(run)
+    if run.state is not RunState.RUNNING:
+        leave(run.exit_code)

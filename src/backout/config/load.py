@@ -1,0 +1,161 @@
+"""Reading `backout.yaml`: all mistakes at once, each with its line; secrets only from the environment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from backout.config.adapters import SECTION_GROUPS, Registry, UnknownAdapter, load_adapter
+from backout.config.explain import explain
+from backout.config.model import Config
+from backout.config.problems import ConfigMistakes, Problem, did_you_mean
+from backout.config.tree import Tree, parse, read_text
+from backout.document import digest_of
+from backout.errors import ConfigError
+from backout.message import msg
+from backout.redact import Redactor
+
+FILE_NAME = "backout.yaml"
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """An adapter's class and its validated options: ready for `adapter.create(options, site)`."""
+
+    kind: str
+    adapter: Any
+    options: BaseModel
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A configuration that can be used.
+
+    Attributes:
+        path: The file, absolute; relative paths in it start at its folder.
+        digest: ``sha256:…`` of the text with its references unresolved: the same on every machine.
+        redactor: Knows every secret that the file refers to.
+        variables: Environment variables that the file refers to.
+    """
+
+    path: Path
+    config: Config
+    platform: Bound
+    router: Bound | None
+    database: Bound | None
+    redactor: Redactor
+    digest: str
+    variables: frozenset[str] = frozenset()
+
+    @property
+    def state_directory(self) -> Path:
+        """Folder of the journal, absolute."""
+        return self.path.parent / Path(self.config.state).expanduser()
+
+
+def find_config(given: Path | None, environ: Mapping[str, str], directory: Path) -> Path:
+    """Return the file to use: `--config`, BACKOUT_CONFIG, then backout.yaml here or above, up to a git root.
+
+    Raises:
+        ConfigError: There is none.
+    """
+    named = given or (Path(environ["BACKOUT_CONFIG"]) if environ.get("BACKOUT_CONFIG") else None)
+    if named is not None:
+        return directory / named.expanduser()
+    for folder in (directory, *directory.parents):
+        if (folder / FILE_NAME).is_file():
+            return folder / FILE_NAME
+        if (folder / ".git").exists():
+            break
+    raise ConfigError(
+        msg("There is no {name} in {directory} or above it.", name=FILE_NAME, directory=str(directory)),
+        state=msg("Nothing was touched."),
+        next_command="backout init",
+    )
+
+
+def load_config(path: Path, environ: Mapping[str, str], *, registry: Registry | None = None) -> Loaded:
+    """Read, resolve and validate a configuration; touches nothing else.
+
+    Args:
+        path: The file.
+        environ: Where `${NAME}` references are taken from.
+        registry: Adapters to use instead of the installed ones.
+
+    Raises:
+        ConfigError: It cannot be used; as `ConfigMistakes` with every mistake in file order.
+    """
+    path = path.absolute()
+    text = read_text(path)
+    redactor = Redactor()
+    tree = parse(text, path, environ)
+    redactor.add(*tree.secrets)
+    config = _validate(Config, tree)
+    bound = {section: _bind(section, tree, registry) for section in SECTION_GROUPS}
+    if tree.problems or config is None or bound["platform"] is None:
+        raise ConfigMistakes(path, _redacted(_without_echoes(tree.problems), redactor))
+    return Loaded(
+        path=path,
+        config=config,
+        platform=bound["platform"],
+        router=bound["router"],
+        database=bound["database"],
+        redactor=redactor,
+        digest=digest_of(text),
+        variables=frozenset(tree.variables),
+    )
+
+
+def _validate(model: type[Config], tree: Tree) -> Config | None:
+    try:
+        return model.model_validate(tree.data)
+    except ValidationError as error:
+        tree.problems += explain(error, model, tree)
+        return None
+
+
+def _bind(section: str, tree: Tree, registry: Registry | None) -> Bound | None:
+    data = tree.data.get(section)
+    if not isinstance(data, dict) or not isinstance(data.get("kind"), str):
+        return None  # absent, or already a mistake of the section itself
+    kind = data["kind"]
+    try:
+        adapter = load_adapter(SECTION_GROUPS[section], kind, registry)
+    except UnknownAdapter as unknown:
+        path = (section, "kind")
+        known = ", ".join(unknown.known) or "nothing (no adapter is installed)"
+        what = msg("expected one of {known}, found {found}.", known=known, found=tree.raw[path])
+        tree.problems.append(
+            Problem(tree.value_places[path], f"{section}.kind", what, did_you_mean(kind, unknown.known))
+        )
+        return None
+    try:
+        options = adapter.Options.model_validate({key: value for key, value in data.items() if key != "kind"})
+    except ValidationError as error:
+        tree.problems += explain(error, adapter.Options, tree, (section,))
+        return None
+    return Bound(kind, adapter, options)
+
+
+def _without_echoes(problems: list[Problem]) -> list[Problem]:
+    """Return the mistakes, without what follows from another one in the same value."""
+    first: dict[tuple[object, str], Problem] = {}
+    for problem in problems:
+        first.setdefault((problem.place, problem.key), problem)
+    return list(first.values())
+
+
+def _redacted(problems: list[Problem], redactor: Redactor) -> list[Problem]:
+    return [
+        Problem(
+            p.place,
+            p.key,
+            p.what.model_copy(update={"fields": {k: redactor.json(v) for k, v in p.what.fields.items()}}),
+            p.remedy,
+        )
+        for p in problems
+    ]

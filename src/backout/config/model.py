@@ -1,0 +1,83 @@
+"""The configuration as data; `example.yaml` beside this file is its documentation."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from backout.checks import CheckOptions
+from backout.document import Document
+from backout.holds.command import HoldCommandOptions
+
+
+class AdapterSection(BaseModel):
+    """Which adapter, and its own options; those are validated by the adapter's `Options` model."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    kind: str = Field(description="Name of the adapter, e.g. process, command, front, postgres.")
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The adapter's own keys."""
+        return dict(self.model_extra or {})
+
+
+class DeclaredCompatibility(Document):
+    """A person vouches that a version can read and write a schema."""
+
+    version: str = Field(description="The version that is vouched for.")
+    works_with_schema_of: str = Field(description="The version whose schema it can read and write.")
+
+
+class Policy(Document):
+    """What is allowed."""
+
+    min_version: str | None = Field(
+        default=None,
+        description="Security floor: releases below it are refused unless --accept below-min-version.",
+    )
+    plan_expires_s: int = Field(
+        default=1800, ge=60, description="Seconds after which a plan has to be made anew."
+    )
+    compatible: tuple[DeclaredCompatibility, ...] = Field(
+        default=(), description="Versions that a person vouches for, where no record and no rule can tell."
+    )
+
+
+class HoldSection(Document):
+    """Means of holding besides the router and the database."""
+
+    commands: tuple[HoldCommandOptions, ...] = Field(
+        default=(),
+        description="Your own commands that suspend workers and crons, each with its release and its probe.",
+    )
+    database: bool = Field(
+        default=True, description="Whether `backout hold` also makes the database refuse writes."
+    )
+
+
+class Config(Document):
+    """One service in one environment."""
+
+    service: str = Field(description="Name of the service, as people call it.")
+    environment: str = Field(default="production", description="Name of the environment.")
+    confirm: Literal["yes-no", "type-service-name"] = Field(
+        default="yes-no",
+        description="How a person confirms a run: yes or no, or by typing the service's name.",
+    )
+    state: str = Field(
+        default=".backout",
+        description="Folder of the journal, relative to this file; not on a server that may have to be restored.",
+    )
+    platform: AdapterSection = Field(description="What runs the releases.")
+    router: AdapterSection | None = Field(
+        default=None, description="What stands in front of them and can hold requests."
+    )
+    database: AdapterSection | None = Field(default=None, description="The service's database.")
+    hold: HoldSection = HoldSection()
+    checks: tuple[CheckOptions, ...] = Field(
+        default=(), description="What proves that a release serves well."
+    )
+    policy: Policy = Policy()

@@ -1,0 +1,141 @@
+"""`${NAME}` references: the only way a secret gets in; and what in a file is a secret."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from urllib.parse import unquote
+
+from backout.config.problems import KeyPath, did_you_mean
+from backout.message import Message, msg
+
+_REFERENCE = re.compile(r"(?P<escaped>\$\$(?=\{))|\$\{(?P<body>[^}]*)(?P<end>\}?)")
+_BODY = re.compile(r"(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>.*))?", re.DOTALL)
+_URL_PASSWORD = re.compile(r"[a-z][a-z0-9+.-]*://[^\s:/@?#]*:(?P<url>[^\s@/?#]+)@", re.IGNORECASE)
+_KEY_PASSWORD = re.compile(
+    r"(?:^|[\s?&;])(?:password|passwd|pwd|sslpassword)\s*=\s*(?P<key>'[^']+'|[^\s&;']+)", re.IGNORECASE
+)
+_SECRET_NAME = re.compile(
+    r"(?:^|[_.-])(?:password|passwd|secret|token|api_?key|private_?key|authorization|credentials?|dsn)$",
+    re.IGNORECASE,
+)
+# Ports, switches, paths, addresses without user, query or digits in the path (a webhook's path is a secret).
+_PLAIN_VALUE = re.compile(
+    r"\d{1,5}|true|false|yes|no|on|off|~?/[\w./-]*"
+    r"|https?://[\w.:\[\]-]+(?:/(?-i:[a-z_-]{0,20})){0,4}"
+    r"|postgres(?:ql)?://(?:[\w.-]+@)?[\w.:\[\]-]*/?[\w-]*(?:\?[\w=&.%/-]*)?",
+    re.IGNORECASE,
+)
+_PLAIN_KEYS = frozenset(
+    {"service", "environment", "confirm", "state", "kind", "name", "version", "min_version"}
+)
+
+
+def holds_secret(key: str, raw: str) -> bool:
+    """Return whether a text, references left out, is or carries a secret in plain text."""
+    plain = _REFERENCE.sub(_default_only, raw)
+    if passwords_in(plain):
+        return True
+    # "Bearer ${TOKEN}" carries no secret itself; "Bearer abc" and ${TOKEN:-abc} do.
+    defaults = any(_default_only(m) for m in _REFERENCE.finditer(raw))
+    return bool(_SECRET_NAME.search(key) and plain.strip() and (defaults or plain == raw))
+
+
+def passwords_in(text: str) -> tuple[str, ...]:
+    """Return the passwords that stand in URLs and connection strings, as written."""
+    urls = (m["url"] for m in _URL_PASSWORD.finditer(text))
+    keys = (m["key"].strip("'") for m in _KEY_PASSWORD.finditer(text))
+    return (*urls, *keys)
+
+
+def _default_only(match: re.Match[str]) -> str:
+    body = _BODY.fullmatch(match["body"] or "")
+    return (body["default"] or "") if body else ""
+
+
+@dataclass(slots=True)
+class References:
+    """Resolves references from one environment and remembers which values are secret.
+
+    Attributes:
+        secrets: Values that must never be shown.
+        used: Names of the variables that were asked for.
+    """
+
+    environ: Mapping[str, str]
+    secrets: set[str] = field(default_factory=set)
+    used: set[str] = field(default_factory=set)
+
+    def mistakes(self, path: KeyPath, raw: str) -> Iterator[tuple[Message, Message]]:
+        """Yield what is wrong with the references in a text, each with its remedy."""
+        for match in _REFERENCE.finditer(raw):
+            if match["escaped"]:
+                continue
+            body = _BODY.fullmatch(match["body"])
+            if not body or not match["end"]:
+                what = msg(
+                    "expected a reference such as {example}, found {found}.",
+                    example="${NAME}",
+                    found=match[0],
+                )
+                yield what, msg("For the characters themselves write {escaped}.", escaped="$${")
+            elif not self.environ.get(body["name"]) and body["default"] is None:
+                yield self._missing(body["name"])
+        key = next((part for part in reversed(path) if isinstance(part, str)), "")
+        if holds_secret(key, raw):
+            name = (
+                "DATABASE_URL"
+                if path and path[0] == "database"
+                else "_".join(p for p in path if isinstance(p, str)).upper()
+            )
+            what = msg("expected a reference to a secret, found the secret itself.")
+            yield (
+                what,
+                msg(
+                    "Write {reference}, and set {name} in the environment.",
+                    reference=f"${{{name}}}",
+                    name=name,
+                ),
+            )
+
+    def resolve(self, path: KeyPath, raw: str) -> str:
+        """Return the text with its references replaced; what cannot be resolved stays."""
+        key = next((part for part in reversed(path) if isinstance(part, str)), "")
+
+        def value(match: re.Match[str]) -> str:
+            if match["escaped"]:
+                return "$"
+            body = _BODY.fullmatch(match["body"])
+            if not body or not match["end"]:
+                return match[0]
+            self.used.add(body["name"])
+            found = self.environ.get(body["name"], "")
+            if not found:
+                return match[0] if body["default"] is None else str(body["default"])
+            self._remember(key, body["name"], found)
+            return found
+
+        return _REFERENCE.sub(value, raw)
+
+    def _missing(self, name: str) -> tuple[Message, Message]:
+        if name in self.environ:
+            what = msg("expected the environment variable {name}, found it empty.", name=name)
+        else:
+            what = msg("expected the environment variable {name}, found that it is not set.", name=name)
+        near = (
+            None if name in self.environ else did_you_mean(name, [k for k in self.environ if k.upper() == k])
+        )
+        return what, near or msg(
+            "Type: export {name}=… (or write {default} for a default).", name=name, default=f"${{{name}:-…}}"
+        )
+
+    def _remember(self, key: str, name: str, value: str) -> None:
+        passwords = passwords_in(value)
+        self.secrets.update(p for found in passwords for p in (found, unquote(found)))
+        named = _SECRET_NAME.search(key) or _SECRET_NAME.search(name)
+        # Hazard: cutting a port, a path or the service's name out of everything would make plans unreadable;
+        # so would a whole address of which only the password is secret.
+        plain = key in _PLAIN_KEYS or bool(passwords) or _PLAIN_VALUE.fullmatch(value)
+        if named or not plain:
+            self.secrets.add(value)

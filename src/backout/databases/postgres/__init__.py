@@ -1,0 +1,119 @@
+"""PostgreSQL, from version 13 on; the role needs to own the database and no more."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from pydantic import BaseModel, Field, SecretStr
+
+from backout.document import Document
+from backout.platforms.base import Detection, Diagnosis, Site
+from backout.schema import Schema
+
+if TYPE_CHECKING:
+    from backout.databases.postgres.connect import Connector
+    from backout.holds.base import HoldMeans
+
+
+class PostgresOptions(Document):
+    """Options of `database: {kind: postgres}`."""
+
+    url: SecretStr = Field(
+        default=SecretStr(""),
+        description="URL or key=value text, as ${NAME}; left out: the PG* variables. Not through a pooler.",
+    )
+    schemas: tuple[str, ...] | None = Field(
+        default=None,
+        description="Schemas that belong to the service; left out: all but the system's and backout's own.",
+    )
+    connect_timeout_s: float = Field(default=5, gt=0, description="Seconds to wait for a connection.")
+    lock_timeout_s: float = Field(default=5, gt=0, description="Seconds to wait for a lock.")
+    statement_timeout_s: float = Field(default=30, gt=0, description="Seconds that a statement may take.")
+
+
+class PostgresDatabase:
+    """One PostgreSQL database, bound to one service in one environment."""
+
+    kind: ClassVar[str] = "postgres"
+    Options: ClassVar[type[BaseModel]] = PostgresOptions
+
+    def __init__(self, connector: Connector, schemas: tuple[str, ...] | None, site: Site) -> None:
+        self._connector, self._schemas, self._site = connector, schemas, site
+
+    @classmethod
+    def create(cls, options: BaseModel, site: Site) -> PostgresDatabase:
+        """Bind the database; does not connect. Its password is told to the site's redactor."""
+        from backout.databases.postgres.connect import Connector, secrets_of
+
+        if not isinstance(options, PostgresOptions):
+            raise TypeError(f"expected PostgresOptions, got {type(options).__name__}")
+        conninfo = options.url.get_secret_value()
+        site.redactor.add(*secrets_of(conninfo, site.environ))
+        connector = Connector(
+            conninfo=conninfo,
+            redactor=site.redactor,
+            lock_timeout_s=options.lock_timeout_s,
+            statement_timeout_s=options.statement_timeout_s,
+            connect_timeout_s=options.connect_timeout_s,
+        )
+        return cls(connector, options.schemas, site)
+
+    @classmethod
+    def detect(cls, directory: Path) -> Detection | None:
+        """Look for a PostgreSQL URL in env files; changes nothing, keeps no secret."""
+        from backout.databases.postgres.detect import detect_postgres
+
+        return detect_postgres(directory)
+
+    def schema(self, deadline_s: float) -> Schema:
+        """Read the schema in one read-only snapshot.
+
+        Args:
+            deadline_s: Seconds that each query may take at most.
+
+        Raises:
+            TargetUnreachable: It does not answer in time.
+            CredentialsRefused: The password or a privilege was refused.
+        """
+        from backout.databases.postgres.catalog import read_schema
+
+        with self._connector.session(deadline_s) as connection:
+            return read_schema(connection, self._schemas)
+
+    def write_count(self, deadline_s: float) -> int:
+        """Return the rows written so far; see `writes.count_writes` for what lags and by how much."""
+        from backout.databases.postgres.writes import count_writes
+
+        with self._connector.session(deadline_s) as connection:
+            connection.read_only = True
+            return count_writes(connection)
+
+    def scalar(self, query: str, deadline_s: float) -> object:
+        """Return the first column of the first row of one query, read-only, or None.
+
+        Raises:
+            ConfigError: The server answered that the query is wrong.
+            TargetUnreachable: It does not answer in time.
+            CredentialsRefused: The password or a privilege was refused.
+        """
+        with self._connector.session(deadline_s) as connection:
+            connection.read_only = True
+            # Hazard: a plain query may hold several statements, and a COMMIT among them would end the
+            # read-only transaction. A prepared one is refused by the server unless it is a single one.
+            cursor = connection.execute(query, prepare=True)
+            row = cursor.fetchone() if cursor.description else None
+            return row[0] if row else None
+
+    def hold_means(self) -> HoldMeans:
+        """Return the means that refuses writes (see `writes.RefuseWrites` for what it cannot stop)."""
+        from backout.databases.postgres.writes import RefuseWrites
+
+        return RefuseWrites(self._connector)
+
+    def doctor(self) -> Iterable[Diagnosis]:
+        """Try what a rollback would need, touching nothing."""
+        from backout.databases.postgres.doctor import diagnose
+
+        return diagnose(self._connector, self._site.clock)

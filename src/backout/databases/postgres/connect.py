@@ -1,0 +1,151 @@
+"""The one place that connects to PostgreSQL: short, named, timed out, and silent about the password."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from backout.errors import BackoutError, ConfigError, CredentialsRefused, TargetUnreachable
+from backout.message import Message, msg
+from backout.redact import Redactor
+
+if TYPE_CHECKING:
+    import psycopg
+
+APPLICATION_NAME = "backout"
+_NEXT = "backout doctor"
+_KEYWORD_PASSWORD = re.compile(r"\bpassword\s*=\s*(?:'((?:[^'\\]|\\.)*)'|(\S+))", re.IGNORECASE)
+# What the server says before a login has a code of its own is only text; these are its English words.
+# Source: PostgreSQL 15, src/backend/libpq/auth.c and src/backend/utils/init/postinit.c.
+_REFUSED = re.compile(
+    r"authentication failed|no password supplied|role \".*\" does not exist|no pg_hba\.conf entry"
+    r"|permission denied for database|is not permitted to log in|pg_hba\.conf rejects",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Connector:
+    """How to reach one database.
+
+    Attributes:
+        conninfo: URL or ``key=value`` text; empty: libpq's own ``PG*`` variables.
+        connect_timeout_s: Seconds for the connection alone (libpq's floor is 2).
+    """
+
+    conninfo: str = field(repr=False)
+    redactor: Redactor
+    lock_timeout_s: float
+    statement_timeout_s: float
+    connect_timeout_s: float
+
+    @contextmanager
+    def session(self, deadline_s: float, *, autocommit: bool = False) -> Iterator[psycopg.Connection[Any]]:
+        """Open a connection, hand it over, and close it.
+
+        The session may write even while the database's default is read-only, so that a hold can be taken
+        away; what must not write says so in its transaction.
+
+        Args:
+            deadline_s: Seconds from now that a statement may take at most.
+            autocommit: Whether each statement is a transaction of its own.
+
+        Raises:
+            TargetUnreachable: The database does not answer in time.
+            CredentialsRefused: The password or a privilege was refused.
+            ConfigError: The connection text cannot be read, or the server says that a statement is wrong.
+        """
+        import psycopg
+
+        connection = self._open(deadline_s, autocommit)
+        try:
+            with connection:
+                yield connection
+        except psycopg.Error as error:
+            raise self._told(error) from None
+
+    def _open(self, deadline_s: float, autocommit: bool) -> psycopg.Connection[Any]:
+        import psycopg
+        from psycopg.conninfo import conninfo_to_dict
+
+        try:
+            options = str(conninfo_to_dict(self.conninfo).get("options") or "")
+        except psycopg.Error:
+            # Hazard: psycopg prints the connection text, password and all, in this message.
+            raise ConfigError(
+                msg("database.url cannot be read as a PostgreSQL URL or as key=value text"),
+                state=msg("Nothing was touched."),
+                next_command=_NEXT,
+            ) from None
+        try:
+            return psycopg.connect(
+                self.conninfo,
+                autocommit=autocommit,
+                application_name=APPLICATION_NAME,
+                connect_timeout=max(1, round(min(self.connect_timeout_s, deadline_s))),
+                options=f"{options} {self._settings(deadline_s)}".strip(),
+                # A network that went silent is noticed in about ten seconds, not in two hours.
+                keepalives_idle=5,
+                keepalives_interval=2,
+                keepalives_count=3,
+                tcp_user_timeout=10_000,
+            )
+        except psycopg.Error as error:
+            raise self._told(error) from None
+
+    def _settings(self, deadline_s: float) -> str:
+        statement_ms = max(1, round(min(self.statement_timeout_s, deadline_s) * 1000))
+        settings = {
+            "statement_timeout": statement_ms,
+            "lock_timeout": max(1, round(self.lock_timeout_s * 1000)),
+            "idle_in_transaction_session_timeout": statement_ms + 30_000,
+            "default_transaction_read_only": "off",
+        }
+        return " ".join(f"-c {name}={value}" for name, value in settings.items())
+
+    def _told(self, error: psycopg.Error) -> BackoutError:
+        """Return our error for psycopg's; the caller raises it `from None`."""
+        from psycopg import errors
+
+        text = self.redactor.text(" ".join(str(error).split()))
+        untouched = msg("Nothing was changed by this statement.")
+        if isinstance(error, errors.QueryCanceled):
+            what = msg("The database did not answer in time: {error}", error=text)
+            return TargetUnreachable(what, state=untouched, next_command=_NEXT)
+        if isinstance(error, errors.InsufficientPrivilege) or (
+            error.sqlstate is None and _REFUSED.search(text)
+        ):
+            what = msg("The database refused: {error}", error=text)
+            return CredentialsRefused(what, state=untouched, next_command=_NEXT)
+        if (error.sqlstate or "")[:2] in ("22", "42", "25", "21", "0A", "P0"):
+            return ConfigError(statement_failed(text), state=untouched, next_command=_NEXT)
+        if error.sqlstate is not None and error.sqlstate[:2] not in ("08", "53", "57"):
+            what = msg("The database did not do it: {error}", error=text)
+        else:
+            what = msg("The database cannot be reached: {error}", error=text)
+        return TargetUnreachable(what, state=untouched, next_command=_NEXT)
+
+
+def statement_failed(error: str) -> Message:
+    """Say that the server answered, and refused the statement itself."""
+    return msg("The database says that the statement is wrong: {error}", error=error)
+
+
+def secrets_of(conninfo: str, environ: Mapping[str, str]) -> tuple[str, ...]:
+    """Return every spelling of the password in a connection text, without importing psycopg."""
+    found = [environ.get("PGPASSWORD", "")]
+    if "://" in conninfo:
+        try:
+            parts = urlsplit(conninfo)
+            user_info = parts.netloc.rpartition("@")[0]
+            found += [user_info.partition(":")[2], *parse_qs(parts.query).get("password", [])]
+        except ValueError:
+            found.append(conninfo)
+    else:
+        for quoted, plain in _KEYWORD_PASSWORD.findall(conninfo):
+            found += [quoted, re.sub(r"\\(.)", r"\1", quoted), plain]
+    return tuple({spelling for text in found for spelling in (text, unquote(text)) if spelling})

@@ -1,0 +1,123 @@
+"""The release book: records and quarantines, in the journal, the state file, and at the target."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from backout.document import canonical_json
+from backout.errors import BackoutError
+from backout.execute.journal import Journal
+from backout.execute.store import Store
+from backout.platforms.base import RecordStore
+from backout.release import Quarantine, Release, ReleaseState
+from backout.schema import Schema
+
+
+class ReleaseBook:
+    """Writes and reads release records.
+
+    A record is written to the journal and the state file in one transaction, then to the target. What the
+    target knows and the state file does not (another machine recorded it, or the state file is new) is
+    read from the target.
+    """
+
+    def __init__(self, store: Store, journal: Journal, target: RecordStore | None) -> None:
+        self._store, self._journal, self._target = store, journal, target
+
+    def record(self, release: Release, schema: Schema | None = None) -> None:
+        """Add or replace (by id) a release. Idempotent."""
+
+        def project(sql: Any) -> None:
+            _put_release(sql, release)
+            if schema is not None:
+                document = canonical_json(schema.model_dump(mode="json"))
+                sql.execute("INSERT OR IGNORE INTO schemas VALUES (?, ?)", (schema.fingerprint, document))
+
+        self._journal.append("release.recorded", {"release": release.model_dump(mode="json")}, also=project)
+        if self._target is not None:
+            self._target.write_record(release)
+
+    def newest(self, limit: int = 500) -> tuple[Release, ...]:
+        """Return releases, newest first, the target's among them."""
+        rows = self._store.rows("SELECT document FROM releases ORDER BY deployed_at DESC LIMIT ?", (limit,))
+        here = {r.id: r for r in (Release.model_validate_json(str(row[0])) for row in rows)}
+        for release in self._at_target():
+            here.setdefault(release.id, release)
+        return tuple(sorted(here.values(), key=lambda r: r.deployed_at, reverse=True)[:limit])
+
+    def by_version(self, version: str) -> Release | None:
+        """Return the newest release of a version, or None."""
+        rows = self._store.rows("SELECT document FROM releases WHERE version = ? ORDER BY deployed_at DESC LIMIT 1", (version,))
+        if rows:
+            return Release.model_validate_json(str(rows[0][0]))
+        return next((r for r in reversed(self._at_target()) if r.version == version), None)
+
+    def count(self) -> int:
+        """Return how many releases the state file has."""
+        return int(str(self._store.rows("SELECT count(*) FROM releases")[0][0]))
+
+    def schemas(self, fingerprints: set[str]) -> dict[str, Schema]:
+        """Return the recorded schema documents of these fingerprints."""
+        found = {}
+        for fingerprint in fingerprints:
+            rows = self._store.rows("SELECT document FROM schemas WHERE fingerprint = ?", (fingerprint,))
+            if rows:
+                found[fingerprint] = Schema.model_validate_json(str(rows[0][0]))
+        return found
+
+    def quarantined(self) -> tuple[Quarantine, ...]:
+        """Return what is quarantined."""
+        return tuple(Quarantine.model_validate_json(str(r[0])) for r in self._store.rows("SELECT document FROM quarantined"))
+
+    def is_quarantined(self, version: str) -> bool:
+        """Return whether a version is quarantined."""
+        return any(q.version == version for q in self.quarantined())
+
+    def quarantine(self, version: str, reason: str, run: str) -> None:
+        """Quarantine a version and mark its newest release bad. Idempotent."""
+        release = self.by_version(version)
+        bad = release.model_copy(update={"state": ReleaseState.BAD}) if release else None
+
+        def project(sql: Any) -> None:
+            since = sql.execute("SELECT at FROM events ORDER BY seq DESC LIMIT 1").fetchone()[0]
+            entry = {"version": version, "reason": reason, "since": since, "run": run}
+            sql.execute("INSERT OR REPLACE INTO quarantined VALUES (?, ?)", (version, json.dumps(entry)))
+            if bad is not None:
+                _put_release(sql, bad)
+
+        self._journal.append("release.quarantined", {"version": version, "reason": reason}, run=run, also=project)
+        self._to_target(bad)
+
+    def lift(self, version: str, run: str) -> None:
+        """End a quarantine; the release's state is unknown again. Idempotent."""
+        release = self.by_version(version)
+        unknown = release.model_copy(update={"state": ReleaseState.UNKNOWN}) if release else None
+
+        def project(sql: Any) -> None:
+            sql.execute("DELETE FROM quarantined WHERE version = ?", (version,))
+            if unknown is not None:
+                _put_release(sql, unknown)
+
+        self._journal.append("release.lifted", {"version": version}, run=run, also=project)
+        self._to_target(unknown)
+
+    def _at_target(self) -> tuple[Release, ...]:
+        if self._target is None:
+            return ()
+        try:
+            return self._target.read_records()
+        except (BackoutError, OSError):
+            return ()  # The state file's own records are enough; `doctor` tells that the target's are not readable.
+
+    def _to_target(self, release: Release | None) -> None:
+        if self._target is not None and release is not None:
+            self._target.write_record(release)
+
+
+def _put_release(sql: Any, release: Release) -> None:
+    document = canonical_json(release.model_dump(mode="json"))
+    sql.execute(
+        "INSERT OR REPLACE INTO releases VALUES (?, ?, ?, ?)",
+        (release.id, release.version, release.deployed_at.isoformat(), document),
+    )

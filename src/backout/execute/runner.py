@@ -1,0 +1,190 @@
+"""Runs a plan's steps durably: probe, guard, apply, probe; every boundary in the journal; resumable anywhere."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from backout.clock import Clock
+from backout.document import Json
+from backout.errors import BackoutError, ExitCode, Interrupted, OutcomeUnknown, StepFailed, Stopped
+from backout.execute.journal import Event, Journal
+from backout.execute.lease import HeldLease
+from backout.execute.run import Run, RunState, StepState, Trouble, fold
+from backout.message import Message, msg
+from backout.plan.base import Acting, Probe, Probed, Receipt, StepKind
+from backout.plan.model import PlannedStep, Retry
+
+POLL_S = 0.05
+SETTLE_S = 1.5
+"""How long a probe may say "not done, and nothing is under way" after `apply` before the step has failed."""
+
+Watch = Callable[[Event | Message, Run], None]
+
+
+@dataclass(slots=True)
+class Runner:
+    """Carries out one run.
+
+    Attributes:
+        targets: Live adapters by target name.
+        interrupt: Set by a signal handler; the run stops at the next safe moment.
+        watch: Is told each event, and notes of steps under way.
+    """
+
+    journal: Journal
+    kinds: Mapping[str, StepKind]
+    targets: Mapping[str, object]
+    clock: Clock
+    lease: HeldLease
+    watch: Watch = lambda _what, _run: None
+    interrupt: threading.Event = field(default_factory=threading.Event)
+
+    def run(self, run_id: str) -> Run:
+        """Carry the run out from wherever its journal says it is, and return it finished.
+
+        Idempotent: steps that are confirmed are not touched; a step that was cut short is probed first.
+
+        Raises:
+            Stopped: A step failed; nothing is half done that `resume` would not finish.
+            OutcomeUnknown: What a step did cannot be told.
+            Interrupted: A person stopped it.
+        """
+        run = fold(self.journal.events(run_id))
+        if run.state in (RunState.FINISHED, RunState.ABORTED):
+            return run
+        began_before = run.state is not RunState.CREATED
+        run = self._append(run, "run.resumed" if began_before else "run.started", {})
+        for step in run.plan.steps:
+            if run.progress(step.key).state is StepState.CONFIRMED:
+                continue
+            try:
+                run = self._step(run, step)
+            except BackoutError as error:
+                raise self._stopped(run, step, error) from error
+            except Exception as error:
+                self._record_stop(run, step, _bug(run, error))
+                raise
+        return self._append(run, "run.finished", {})
+
+    def _step(self, run: Run, step: PlannedStep) -> Run:
+        self._check_interrupt(run)
+        self.lease.check()
+        kind, begun_before = self.kinds[step.spec.kind], run.progress(step.key).attempts > 0
+        run = self._append(run, "step.begun", {"key": step.key})
+        acting = self._acting(run, step)
+        probe = kind.probe(step.spec, acting)
+        if probe.answer is Probed.DONE:
+            return self._confirm(run, step, probe, already=not begun_before)
+        if not probe.in_progress:
+            if begun_before and probe.answer is Probed.UNKNOWN and step.spec.retry is not Retry.SAFE:
+                raise OutcomeUnknown(probe.evidence, state=_standing(run), next_command=f"backout status {run.id}")
+            kind.guard(step.spec, acting)
+            receipt = kind.apply(step.spec, acting)
+            run = self._append(run, "step.applied", {"key": step.key, "receipt": receipt.model_dump(mode="json")})
+        probe = self._await(run, step, kind)
+        return self._confirm(run, step, probe, already=False)
+
+    def _await(self, run: Run, step: PlannedStep, kind: StepKind) -> Probe:
+        """Poll the probe until the goal is reached; raises when it is not by the deadline, or will not be."""
+        acting = self._acting(run, step)
+        settled_s = self.clock.monotonic_s() + min(SETTLE_S, step.spec.timeout_s)
+        while True:
+            probe = kind.probe(step.spec, acting)
+            if probe.answer is Probed.DONE:
+                return probe
+            now_s = self.clock.monotonic_s()
+            if now_s >= acting.deadline_s or (not probe.in_progress and now_s >= settled_s):
+                error = OutcomeUnknown if probe.answer is Probed.UNKNOWN else StepFailed
+                raise error(probe.evidence, state=_standing(run), next_command=f"backout resume {run.id}")
+            self._check_interrupt(run)
+            self.clock.wait(POLL_S)
+
+    def _acting(self, run: Run, step: PlannedStep) -> Acting:
+        receipts: dict[str, Receipt] = {s.key: s.receipt for s in run.steps if s.receipt is not None}
+        return Acting(
+            targets=self.targets,
+            clock=self.clock,
+            fence=self.lease,
+            step_name=f"{run.id}/{step.key}",
+            deadline_s=self.clock.monotonic_s() + step.spec.timeout_s,
+            note=lambda message: self.watch(message, run),
+            confirmed=receipts,
+        )
+
+    def _confirm(self, run: Run, step: PlannedStep, probe: Probe, *, already: bool) -> Run:
+        body: dict[str, Json] = {"key": step.key, "kind": step.spec.kind, "already": already}
+        begun_at = run.progress(step.key).begun_at
+        if not already and begun_at is not None and run.resumed == 0:
+            body["seconds"] = round((self.clock.now() - begun_at).total_seconds(), 3)
+        return self._append(run, "step.confirmed", body | {"evidence": probe.evidence.model_dump(mode="json")})
+
+    def _check_interrupt(self, run: Run) -> None:
+        if self.interrupt.is_set():
+            raise Interrupted(
+                msg("Run {run} was interrupted.", run=run.id), state=_standing(run), next_command=f"backout resume {run.id}"
+            )
+
+    def _stopped(self, run: Run, step: PlannedStep, error: BackoutError) -> BackoutError:
+        """Journal the stop, and return the error as the person gets it: with the state of the whole run."""
+        told = error
+        if not isinstance(error, Stopped | OutcomeUnknown | Interrupted):
+            told = StepFailed(error.what, state=error.state, next_command=f"backout resume {run.id}")
+        if not isinstance(told, Interrupted) and str(told.state) != str(_standing(run)):
+            told.state = msg("{own} {run}", own=str(told.state), run=str(_standing(run)))
+        trouble = Trouble(
+            code=told.code, exit_code=int(told.exit_code), what=told.what, state=told.state, next_command=told.next_command
+        )
+        self._record_stop(run, step, trouble)
+        return told
+
+    def _record_stop(self, run: Run, step: PlannedStep, trouble: Trouble) -> None:
+        body: dict[str, Json] = {"key": step.key, "trouble": trouble.model_dump(mode="json")}
+        try:
+            if trouble.exit_code != ExitCode.INTERRUPTED:
+                run = self._append(run, "step.failed", body)
+            self._append(run, "run.stopped", {"trouble": trouble.model_dump(mode="json")})
+        except BackoutError:
+            # Hazard: the journal itself may be what failed (disk full). The error that stopped the run is
+            # on its way to the person; a resume probes the step that has no end in the journal.
+            return
+
+    def _append(self, run: Run, kind: str, body: dict[str, Json]) -> Run:
+        event = self.journal.append(kind, body, run=run.id, generation=self.lease.generation)
+        run = fold(self.journal.events(run.id))
+        self.watch(event, run)
+        return run
+
+
+def _standing(run: Run) -> Message:
+    """Say how far the run is, and what it holds."""
+    done = sum(s.state is StepState.CONFIRMED for s in run.steps)
+    kinds = {s.key: run.plan.step(s.key).spec for s in run.steps if s.state is not StepState.PENDING}
+    held = {str(s.params["name"]) for s in kinds.values() if s.kind == "hold"}
+    held -= {
+        str(run.plan.step(s.key).spec.params["name"])
+        for s in run.steps
+        if s.state is StepState.CONFIRMED and run.plan.step(s.key).spec.kind == "hold.release"
+    }
+    if held:
+        return msg(
+            "{done} of {total} steps are done; {held} still holds: requests do not reach the service. backout abort {run} lets go and undoes.",
+            done=done,
+            total=len(run.steps),
+            held=", ".join(sorted(held)),
+            run=run.id,
+        )
+    return msg(
+        "{done} of {total} steps are done; nothing is held. backout abort {run} undoes them.", done=done, total=len(run.steps), run=run.id
+    )
+
+
+def _bug(run: Run, error: Exception) -> Trouble:
+    return Trouble(
+        code="bug",
+        exit_code=int(ExitCode.BUG),
+        what=msg("A bug in backout: {kind}.", kind=type(error).__name__),
+        state=_standing(run),
+        next_command=f"backout resume {run.id}",
+    )

@@ -1,0 +1,107 @@
+"""The world as observed: every fact has a source, a time, and may be unknown for a reason."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Generic, TypeVar
+
+from backout.document import Document, Json
+from backout.message import Message
+from backout.release import Artefact, Quarantine, Release
+from backout.schema import Schema
+
+T = TypeVar("T")
+
+
+class Answer(StrEnum):
+    """Three answers everywhere; unknown never counts as yes."""
+
+    YES = "yes"
+    NO = "no"
+    UNKNOWN = "unknown"
+
+
+class Observed(Document, Generic[T]):
+    """A value, or the reason why it is not known.
+
+    Attributes:
+        value: What was seen; null if (and only if) `unknown` is set, or nothing is there.
+        unknown: Why the value is not known.
+        source: Who was asked (`platform process`, `database`, `store`, …).
+        observed_at: When, in UTC.
+    """
+
+    value: T | None = None
+    unknown: Message | None = None
+    source: str
+    observed_at: datetime
+
+    @property
+    def known(self) -> bool:
+        """Whether the source answered (the answer may be "nothing there")."""
+        return self.unknown is None
+
+
+class Workload(Document):
+    """What the platform runs now.
+
+    Attributes:
+        wanted: The artefact that the platform is told to run (the `current` link, the template).
+        running: Artefacts that processes or pods really run, each once.
+        up: Units (processes, pods) that are up.
+        expected: Units that should be up.
+        detail: Adapter's own absolute facts (pid, link text): they become guards of steps.
+    """
+
+    wanted: Artefact | None
+    running: tuple[Artefact, ...] = ()
+    up: int = 0
+    expected: int = 1
+    detail: dict[str, Json] = {}
+
+
+class HoldFact(Document):
+    """Whether one means of holding is in force now.
+
+    Attributes:
+        name: `router`, `database`, or the name of a declared hold command.
+        modes: What it can do: `queue` (requests wait), `maintenance` (requests are answered 503),
+            `refuse_writes`, `suspend`.
+        held: Whether it holds now.
+        mode: The mode in force, if it holds.
+        prior: The absolute state to put back when it is released.
+    """
+
+    name: str
+    modes: tuple[str, ...]
+    held: Answer
+    mode: str | None = None
+    prior: dict[str, Json] = {}
+
+
+class Facts(Document):
+    """Everything an assessment may look at; frozen, so that it replays from a bug report.
+
+    Attributes:
+        workload: What runs.
+        available: Artefacts that the platform can still run, newest first.
+        schema_now: The database's schema; null value where no database is configured.
+        releases: Known releases, newest first (records, then what platform and git told).
+        schemas: Schema documents by fingerprint, as far as they were recorded.
+        quarantined: Versions that must not come back by accident.
+        step_seconds: Measured durations of earlier confirmed steps, by step kind.
+    """
+
+    observed_at: datetime
+    service: str
+    environment: str
+    platform: str
+    workload: Observed[Workload]
+    available: Observed[tuple[Artefact, ...]]
+    schema_now: Observed[Schema]
+    holds: tuple[HoldFact, ...] = ()
+    releases: tuple[Release, ...] = ()
+    schemas: dict[str, Schema] = {}
+    quarantined: tuple[Quarantine, ...] = ()
+    step_seconds: dict[str, tuple[float, ...]] = {}

@@ -1,0 +1,38 @@
+"""What a means of holding is. Routers and databases are some; declared commands are others."""
+
+from __future__ import annotations
+
+from typing import Protocol, runtime_checkable
+
+from backout.document import Json
+from backout.facts import HoldFact
+
+
+@runtime_checkable
+class HoldMeans(Protocol):
+    """Keeps something away from the service, and lets it through again exactly as before.
+
+    Contract, checked by `backout.testing.holds`: `hold` and `release` are idempotent; after
+    `release(prior)` the target is as it was; `observe` never guesses.
+    """
+
+    @property
+    def name(self) -> str:
+        """`router`, `database`, or the declared name."""
+        ...
+
+    def observe(self, deadline_s: float) -> HoldFact:
+        """Return whether it holds now, and the absolute state that `release` would have to put back."""
+        ...
+
+    def hold(self, mode: str) -> None:
+        """Make the mode true; raises `BackoutError`."""
+        ...
+
+    def release(self, prior: dict[str, Json]) -> None:
+        """Put the prior state back; raises `BackoutError`."""
+        ...
+
+    def by_hand(self, mode: str | None, prior: dict[str, Json]) -> tuple[str, ...]:
+        """Return what a person would type: to hold by `mode`, or (mode None) to put `prior` back."""
+        ...

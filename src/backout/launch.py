@@ -1,0 +1,332 @@
+"""Starts a command so that it outlives backout, at most once, and so that anybody can tell whether it runs.
+
+This file is also a script: ``python -I -S launch.py LOCK_FD LABEL PID STATUS -- command …``, started in its
+own session. Whether the command runs is told by a lock (flock) that the kernel drops when its last holder
+ends: a kill -9 of backout in the middle can neither lose the command nor lead to two copies. The lock is
+taken before the launcher is started and handed down to it, so that no moment is left for a second copy.
+
+- A service (``STATUS`` is ``-``): the launcher becomes the command; the lock stays with it and its children.
+- A job (``STATUS`` is a path): the launcher waits for the command and writes its exit status. The lock stays
+  with the launcher alone: a deploy script may leave a service behind, and is over all the same.
+
+Hazard: flock on a network file system is only as good as its lock manager; keep these folders on local disk.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+import sys
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+NOT_FOUND = 127
+"""Exit status when the command could not be executed, as in a shell."""
+_LOCK_WAIT_S = 1.0
+_children: dict[int, subprocess.Popen[bytes]] = {}
+
+
+class Holder(NamedTuple):
+    """Who holds a lock.
+
+    Attributes:
+        pid: The launcher's pid, which is also its session and, for a service, the service's pid; None
+            in the first milliseconds of a start.
+        label: What the starter called it; None in the first microseconds of a start.
+    """
+
+    pid: int | None
+    label: str | None
+
+
+class Answer(NamedTuple):
+    """What a short command answered.
+
+    Attributes:
+        exit: Its exit status (negative: ended by that signal); None if it was ended at the deadline or
+            could not be started.
+        output: Its standard output.
+        trouble: Its standard error, or why it could not be started.
+    """
+
+    exit: int | None
+    output: str
+    trouble: str
+    timed_out: bool = False
+
+
+def spawn(
+    command: Sequence[str],
+    *,
+    lock: Path,
+    pid_file: Path,
+    log: Path,
+    cwd: Path,
+    env: Mapping[str, str],
+    status: Path | None = None,
+    label: str = "",
+) -> int | None:
+    """Start the command detached, unless the lock is held.
+
+    Args:
+        command: Program and arguments; a relative program with a slash starts at `cwd`.
+        lock: Held as long as the command runs; its folder is made.
+        cwd: Folder that the command starts in.
+        env: The command's whole environment.
+        pid_file: Gets the command's pid, atomically.
+        log: Gets standard output and error, appended.
+        status: Makes it a job: gets the exit status when the command ends.
+        label: Kept with the lock, for `holder`.
+
+    Returns:
+        The launcher's pid, or None if somebody else holds the lock: nothing was started.
+
+    Raises:
+        OSError: A folder is missing or not writable; nothing was started.
+
+    Idempotent: while the command runs, a second call starts nothing.
+    """
+    import subprocess
+
+    held = _take(lock, label)
+    if held is None:
+        return None
+    try:
+        for stale in (pid_file, status):
+            if stale is not None:
+                stale.parent.mkdir(parents=True, exist_ok=True)
+                stale.unlink(missing_ok=True)
+        log.parent.mkdir(parents=True, exist_ok=True)
+        script = [sys.executable, "-I", "-S", os.path.abspath(__file__), str(held), label or "-"]  # noqa: PTH100
+        script += [os.path.abspath(pid_file), os.path.abspath(status) if status else "-", "--"]  # noqa: PTH100
+        with open(log, "ab", opener=_private) as out:
+            child = subprocess.Popen(
+                [*script, *command],
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+                cwd=cwd,
+                env=dict(env),
+                pass_fds=(held,),
+                start_new_session=True,
+            )
+    finally:
+        os.close(held)
+    _children[child.pid] = child
+    return child.pid
+
+
+def holder(lock: Path) -> Holder | None:
+    """Return who holds the lock, or None if nobody does; changes nothing."""
+    try:
+        fd = os.open(lock, os.O_RDONLY)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        pid, _, label = os.pread(fd, 4096, 0).decode(errors="replace").partition("\n")
+        return Holder(int(pid) if pid.isdecimal() else None, label.strip() or None)
+    finally:
+        os.close(fd)
+    return None
+
+
+def exit_status(pid: int) -> int | None:
+    """Return the exit status of a launcher that this very process started, if it has ended."""
+    child = _children.get(pid)
+    return child.poll() if child else None
+
+
+def tail(log: Path, *, lines: int = 12, since: int = 0) -> str:
+    """Return the last lines of a log, looking only at what was written after byte `since`."""
+    try:
+        with log.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            start = since if since <= size else 0  # the log was rotated or cut meanwhile
+            file.seek(max(start, size - 16_384))
+            text = file.read().decode(errors="replace")
+    except OSError:
+        return ""
+    return "\n".join(line.rstrip() for line in text.splitlines()[-lines:]).strip()
+
+
+def size_of(log: Path) -> int:
+    """Return the size of a log in bytes; 0 if there is none."""
+    try:
+        return log.stat().st_size
+    except OSError:
+        return 0
+
+
+def ask(command: Sequence[str], *, cwd: Path, env: Mapping[str, str], timeout_s: float) -> Answer:
+    """Run a short command that only looks, and end it (with its process group) at the deadline."""
+    import subprocess
+
+    try:
+        child = subprocess.Popen(
+            list(command),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            cwd=cwd,
+            env=dict(env),
+            start_new_session=True,
+        )
+    except OSError as error:
+        return Answer(None, "", f"{command[0]}: {error.strerror or error}")
+    try:
+        output, trouble = child.communicate(timeout=timeout_s)
+        return Answer(child.returncode, output.decode(errors="replace"), trouble.decode(errors="replace"))
+    except subprocess.TimeoutExpired:
+        return Answer(None, "", f"no answer within {timeout_s:g} s", timed_out=True)
+    finally:
+        _end(child)
+
+
+class Job:
+    """One command that must never run twice at the same time, with its files in one folder.
+
+    Args:
+        folder: Keeps lock, pid, log and exit status; made when first needed, readable by its owner only.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.log = folder / "log"
+        self._lock, self._pid, self._status = folder / "lock", folder / "pid", folder / "status"
+
+    def start(self, command: Sequence[str], *, cwd: Path, env: Mapping[str, str], label: str) -> bool:
+        """Start the command; False if one runs already (then nothing is done).
+
+        Raises:
+            OSError: The folder is not writable; nothing was started.
+        """
+        if self.running():
+            return False
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.log.unlink(missing_ok=True)
+        files = {"lock": self._lock, "pid_file": self._pid, "log": self.log, "status": self._status}
+        return spawn(command, cwd=cwd, env=env, label=label, **files) is not None
+
+    def running(self) -> bool:
+        """Return whether the command, or the launcher that waits for it, is still there."""
+        if holder(self._lock) is not None:
+            return True
+        return self.exit() is None and self._alive()
+
+    def forget(self) -> None:
+        """Drop what is noted of the last command; only to be called when none runs."""
+        for file in (self._pid, self._status):
+            file.unlink(missing_ok=True)
+
+    def label(self) -> str | None:
+        """Return the label of the command that runs now."""
+        held = holder(self._lock)
+        return held.label if held else None
+
+    def exit(self) -> int | None:
+        """Return the last command's exit status; None while it runs, or if nobody was left to note it."""
+        try:
+            return int(self._status.read_text())
+        except (OSError, ValueError):
+            return None
+
+    def _alive(self) -> bool:
+        # Only when the launcher itself was killed: the command may go on without it.
+        try:
+            pid, noted_at = int(self._pid.read_text()), self._pid.stat().st_mtime
+        except (OSError, ValueError):
+            return False
+        import psutil
+
+        try:
+            process = psutil.Process(pid)
+            return process.status() != psutil.STATUS_ZOMBIE and process.create_time() <= noted_at + 2
+        except psutil.Error:
+            return False
+
+
+def _take(lock: Path, label: str) -> int | None:
+    import time
+
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    fd = os.open(lock, os.O_RDWR | os.O_CREAT, 0o600)
+    deadline = time.monotonic() + _LOCK_WAIT_S
+    while True:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            # Somebody who only looks (`holder`) has it for microseconds; a running command has it for long.
+            if time.monotonic() < deadline:
+                time.sleep(0.01)
+                continue
+            os.close(fd)
+            return None
+        os.ftruncate(fd, 0)
+        os.pwrite(fd, f"\n{label}\n".encode(), 0)
+        return fd
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    if child.poll() is None:
+        os.killpg(child.pid, signal.SIGKILL)  # its own group: it was started in a new session
+        child.wait()
+    for pipe in (child.stdout, child.stderr):
+        if pipe is not None:
+            pipe.close()
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o640)
+
+
+# --- the script: everything below runs in the launcher -------------------------------------------
+
+
+def _write_atomically(path: str, text: str) -> None:
+    draft = f"{path}.{os.getpid()}.tmp"
+    fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+    os.write(fd, text.encode())
+    os.fsync(fd)
+    os.close(fd)
+    os.replace(draft, path)  # noqa: PTH105
+
+
+def _become(command: list[str]) -> None:
+    # CPython ignores these two, and ignored signals survive exec: the command must not inherit that.
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    if hasattr(signal, "SIGXFSZ"):
+        signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+    try:
+        os.execvp(command[0], command)
+    except OSError as error:
+        os.write(2, f"{command[0]}: {error.strerror}\n".encode())
+        os._exit(NOT_FOUND)
+
+
+def main(arguments: list[str]) -> None:
+    """Run as the launcher; see the top of this file."""
+    held, label, pid_path, status = int(arguments[0]), *arguments[1:4]
+    command = arguments[arguments.index("--", 4) + 1 :]
+    os.pwrite(held, f"{os.getpid()}\n{label}\n".encode(), 0)
+    if status == "-":
+        os.set_inheritable(held, True)
+        _write_atomically(pid_path, f"{os.getpid()}\n")
+        _become(command)
+    os.set_inheritable(held, False)
+    child = os.fork()
+    if child == 0:
+        _become(command)
+    _write_atomically(pid_path, f"{child}\n")
+    _, how = os.waitpid(child, 0)
+    _write_atomically(status, f"{os.waitstatus_to_exitcode(how)}\n")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

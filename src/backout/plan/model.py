@@ -1,0 +1,208 @@
+"""The plan as data: ordered steps with absolute parameters, and a digest over all that decides what happens."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from functools import cached_property
+from typing import Literal
+
+from pydantic import ConfigDict
+
+from backout.document import Document, Json, digest_of
+from backout.message import Message
+from backout.release import Artefact
+
+
+class Phase(StrEnum):
+    """The order that steps stand in; a plan never goes back to an earlier phase."""
+
+    GUARD = "guard"
+    SAFEGUARD = "safeguard"
+    HOLD = "hold"
+    PREPARE = "prepare"
+    BRIDGE_SCHEMA = "bridge schema"
+    SHIFT_TRAFFIC = "shift traffic"
+    REVERT_CODE = "revert code"
+    CONTRACT_SCHEMA = "contract schema"
+    RELEASE_HOLD = "release hold"
+    VERIFY = "verify"
+    CLEAN_UP = "clean up"
+
+
+class Retry(StrEnum):
+    """When `apply` may be called again after its outcome was lost."""
+
+    SAFE = "safe"
+    AFTER_PROBE = "after_probe"
+    NEVER = "never"
+
+
+class StepSpec(Document):
+    """What a step does: its kind, whom it acts on, and absolute parameters.
+
+    Attributes:
+        kind: Name of a registered step kind (`process.start`, `hold`, …).
+        target: Which target of the configuration it acts on: `platform`, `router`, `database`, `checks`,
+            or `hold:NAME`.
+        params: Absolute values, never "one back": what `apply` makes true.
+        expects: What must still be so right before `apply` (compare and set); anything else is a lost race.
+        retry: When `apply` may be called again.
+        timeout_s: Seconds until the step counts as failed.
+        locks: What it locks while it acts, for people.
+    """
+
+    kind: str
+    target: str
+    params: dict[str, Json] = {}
+    expects: dict[str, Json] = {}
+    retry: Retry = Retry.AFTER_PROBE
+    timeout_s: float = 60.0
+    locks: tuple[str, ...] = ()
+
+
+class PlannedStep(Document):
+    """One step of a plan.
+
+    Attributes:
+        key: Stable within the plan; `run/key` is the step's name everywhere.
+        inverse: The step that undoes it; null only with `no_inverse_because`.
+    """
+
+    key: str
+    phase: Phase
+    spec: StepSpec
+    inverse: StepSpec | None = None
+    no_inverse_because: Message | None = None
+
+
+class Severity(StrEnum):
+    """What a finding means for the way back."""
+
+    BLOCKS = "blocks"
+    LOSES_DATA = "loses_data"
+    NEEDS_APPROVAL = "needs_approval"
+    WARNS = "warns"
+    INFO = "info"
+
+
+class Finding(Document):
+    """One thing that an assessment found.
+
+    Attributes:
+        rule: Stable id of the rule (docs/reference/findings.md).
+        evidence: What was seen, with its source.
+        remedy: What to do about it.
+        accept: Name for `--accept` that lets a `needs_approval` finding pass; null if it cannot be accepted.
+    """
+
+    rule: str
+    severity: Severity
+    evidence: Message
+    remedy: Message | None = None
+    accept: str | None = None
+
+
+class Verdict(StrEnum):
+    """Whether going back is safe."""
+
+    REVERSIBLE = "reversible"
+    REVERSIBLE_WITH_LOSS = "reversible_with_loss"
+    FORWARD_FIX_ONLY = "forward_fix_only"
+    UNKNOWN = "unknown"
+
+
+class Scenario(StrEnum):
+    """How far back: the code, the data, or both."""
+
+    CODE = "code"
+    DATA = "data"
+    FULL = "full"
+
+
+class Estimate(Document):
+    """Expected seconds of a step or of the whole: the median of measured runs, or not measured.
+
+    Attributes:
+        seconds: Median; null means "not measured".
+        runs: How many measured runs it rests on.
+    """
+
+    seconds: float | None = None
+    runs: int = 0
+
+
+class Downtime(Document):
+    """How long requests are not answered by a release, and what that rests on."""
+
+    held: Estimate
+    down: Estimate
+    basis: Message
+
+
+class Hazard(Document):
+    """What could go wrong at a step, and what then."""
+
+    what: Message
+    then: Message
+
+
+class Plan(Document):
+    """What was looked at is what runs.
+
+    The digest covers service, environment, versions and every step's key, phase, kind, target, params,
+    expectations, inverse, retry, timeout and order; estimates and prose stand beside it.
+
+    Attributes:
+        purpose: `back` takes a release back; `abort` undoes a run; `hold` stops the harm.
+        hazards: By step key.
+        point_of_no_return: Key of the first step that cannot be undone; null when all can.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", ignored_types=(cached_property,))
+
+    schema_version: Literal[1] = 1
+    id: str
+    purpose: Literal["back", "abort", "hold", "release_hold"]
+    service: str
+    environment: str
+    scenario: Scenario
+    from_version: str | None
+    to_version: str | None
+    from_artefact: Artefact | None = None
+    to_artefact: Artefact | None = None
+    created_at: datetime
+    expires_at: datetime
+    why: Message
+    verdict: Verdict
+    steps: tuple[PlannedStep, ...]
+    findings: tuple[Finding, ...] = ()
+    accepted: tuple[str, ...] = ()
+    estimates: dict[str, Estimate] = {}
+    total: Estimate = Estimate()
+    downtime: Downtime | None = None
+    hazards: dict[str, tuple[Hazard, ...]] = {}
+    point_of_no_return: str | None = None
+    losses: tuple[Message, ...] = ()
+
+    @cached_property
+    def digest(self) -> str:
+        """``sha256:…`` of everything that decides what happens."""
+        return digest_of(
+            {
+                "service": self.service,
+                "environment": self.environment,
+                "purpose": self.purpose,
+                "from": self.from_version,
+                "to": self.to_version,
+                "accepted": list(self.accepted),
+                "steps": [s.model_dump(mode="json", exclude={"no_inverse_because"}) for s in self.steps],
+            }
+        )
+
+    def step(self, key: str) -> PlannedStep:
+        """Return the step of that key; raises KeyError."""
+        for step in self.steps:
+            if step.key == key:
+                return step
+        raise KeyError(key)

@@ -1,0 +1,56 @@
+"""What a person configures for the `command` platform."""
+
+from __future__ import annotations
+
+import shlex
+from typing import Annotated
+
+from pydantic import BeforeValidator, Field, field_validator
+
+from backout.document import Document
+
+
+def _words(value: object) -> object:
+    return tuple(shlex.split(value)) if isinstance(value, str) else value
+
+
+Command = Annotated[tuple[str, ...], Field(min_length=1), BeforeValidator(_words)]
+"""A command as a list of words, or as one string that is split as a shell would; no shell runs it."""
+
+
+class CommandOptions(Document):
+    """Your own scripts; relative programs with a slash start at `cwd`."""
+
+    deploy: Command = Field(
+        description="Brings any version: `{version}` stands for it. A list or one string."
+    )
+    rollback: Command | None = Field(
+        default=None,
+        description="Used instead of `deploy` for going back; `{version}` stands for the target.",
+    )
+    probe: Command | None = Field(
+        default=None,
+        description="Prints the running version as its last line. Without it a run ends as outcome unknown.",
+    )
+    list: Command | None = Field(
+        default=None, description="Prints the versions that can be brought, newest first, one a line."
+    )
+    timeout_s: float = Field(default=600.0, gt=0, description="Seconds that a script may take.")
+    probe_timeout_s: float = Field(default=10.0, gt=0, description="Seconds that a probe may take.")
+    cwd: str = Field(default=".", description="Folder that the commands start in.")
+    env: dict[str, str] = Field(default={}, description="Added to the environment; values may be ${NAME}.")
+
+    @field_validator("deploy", "rollback")
+    @classmethod
+    def _names_version(cls, value: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        # "One back" means something else when it is run twice; a target has to be named.
+        if value is not None and not any("{version}" in word for word in value):
+            raise ValueError(
+                "must contain {version}: a script that goes 'one back' cannot be repeated safely"
+            )
+        return value
+
+
+def filled(command: tuple[str, ...], version: str) -> list[str]:
+    """Return the command for a version."""
+    return [word.replace("{version}", version) for word in command]

@@ -1,0 +1,155 @@
+"""The platform itself: what the declared commands can tell, and the one step that acts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import ClassVar
+
+from pydantic import BaseModel
+
+from backout.document import Json
+from backout.errors import TargetUnreachable, UnknownVersion
+from backout.facts import Workload
+from backout.message import msg
+from backout.plan.base import StepKind
+from backout.plan.model import StepSpec
+from backout.platforms.base import Capabilities, Detection, Diagnosis, LeaseStore, RecordStore, Site
+from backout.platforms.command.options import CommandOptions, filled
+from backout.platforms.command.scripts import Scripts
+from backout.platforms.command.switch import SwitchStep, switch_spec
+from backout.release import Artefact
+
+_DEPLOY_FILES = ("bin/deploy", "script/deploy", "scripts/deploy.sh", "deploy.sh")
+_ROLLBACK_FILES = ("bin/rollback", "script/rollback", "scripts/rollback.sh", "rollback.sh")
+
+
+class CommandPlatform(Scripts):
+    """A service that only its own scripts know how to change. An artefact's ref is what the probe prints.
+
+    There is no identity beyond that name, and nothing at the target compares a lease: two operators on
+    two machines are kept apart by the local store alone.
+    """
+
+    kind: ClassVar[str] = "command"
+    capabilities: ClassVar[Capabilities] = Capabilities(immutable_identity=False, history=False, fenced=False)
+    Options: ClassVar[type[BaseModel]] = CommandOptions
+
+    @classmethod
+    def create(cls, options: BaseModel, site: Site) -> CommandPlatform:
+        """Bind the platform to a service; touches nothing."""
+        own = CommandOptions.model_validate(options.model_dump())
+        return _CommandPlatformWithHistory(own, site) if own.list else CommandPlatform(own, site)
+
+    @classmethod
+    def detect(cls, directory: Path) -> Detection | None:
+        """Look for deploy and rollback scripts; changes nothing."""
+        deploy = next((name for name in _DEPLOY_FILES if (directory / name).is_file()), None)
+        rollback = next((name for name in _ROLLBACK_FILES if (directory / name).is_file()), None)
+        if deploy is None:
+            return None
+        options: dict[str, object] = {"deploy": [f"./{deploy}", "{version}"]}
+        if rollback:
+            options["rollback"] = [f"./{rollback}", "{version}"]
+        evidence = msg("{deploy} is there; check that it takes a version", deploy=deploy)
+        return Detection(kind="command", options=options, evidence=evidence, confidence=0.4)
+
+    @classmethod
+    def step_kinds(cls) -> Mapping[str, StepKind]:
+        """Return the one kind of step of this platform."""
+        step: StepKind = SwitchStep()
+        return {step.kind: step}
+
+    def observe(self, deadline_s: float) -> Workload:
+        """Return what the probe says runs.
+
+        Raises:
+            TargetUnreachable: No probe is declared, or it did not answer.
+        """
+        found, why = self.running_version(deadline_s)
+        if found is None:
+            probe = self.options.probe
+            raise TargetUnreachable(
+                msg("what runs is not known: {why}", why=why),
+                state=msg("nothing was changed"),
+                next_command=self.shown(probe) if probe else "backout doctor  # and declare platform.probe",
+            )
+        artefact = Artefact(ref=found)
+        return Workload(wanted=artefact, running=(artefact,), up=1, expected=1, detail={"probe": found})
+
+    def artefacts(self, deadline_s: float) -> tuple[Artefact, ...]:
+        """Return what the list command prints; raises `TargetUnreachable`, also when none is declared."""
+        return tuple(Artefact(ref=version) for version in self.versions(deadline_s))
+
+    def identify(self, ref: str) -> Artefact:
+        """Return the artefact; it has no digest.
+
+        Raises:
+            UnknownVersion: A list command is declared and does not name it.
+            TargetUnreachable: The list command failed.
+        """
+        if self.options.list is not None and ref not in self.versions(self.options.probe_timeout_s):
+            raise UnknownVersion(
+                msg("the list command does not name {ref}", ref=ref),
+                state=msg("nothing was changed"),
+                next_command=self.shown(self.options.list),
+            )
+        return Artefact(ref=ref)
+
+    def switch(
+        self, workload: Workload, to: Artefact, *, from_version: str | None, to_version: str
+    ) -> tuple[StepSpec, ...]:
+        """Propose the script: `rollback` if declared, else `deploy`; its inverse is `deploy`. Pure."""
+        options, wanted = self.options, workload.wanted
+        target = self._way(options.rollback or options.deploy, to.ref, to_version)
+        previous = self._way(options.deploy, wanted.ref, from_version or wanted.ref) if wanted else None
+        return (switch_spec(target, previous, cwd=str(self.cwd), timeout_s=options.timeout_s),)
+
+    def lease_store(self) -> LeaseStore | None:
+        """Return None: scripts keep no lease."""
+        return None
+
+    def record_store(self) -> RecordStore | None:
+        """Return None: scripts keep no records."""
+        return None
+
+    def doctor(self) -> Iterable[Diagnosis]:
+        """Try what a rollback would need; runs the probe and the list command only."""
+        return self._diagnose()
+
+    def _diagnose(self) -> Iterator[Diagnosis]:
+        options = self.options
+        for name in ("deploy", "rollback", "probe", "list"):
+            command = getattr(options, name)
+            if command:
+                yield self._program(name, command)
+        if options.probe is None:
+            evidence = msg("no probe is declared: a run ends as outcome unknown (exit 7)")
+            yield Diagnosis(
+                subject="probe", ok=False, evidence=evidence, remedy="declare platform.probe in backout.yaml"
+            )
+        else:
+            found, why = self.running_version()
+            evidence = (
+                msg("it says that {found} runs", found=found) if found else msg("no answer: {why}", why=why)
+            )
+            remedy = None if found else self.shown(options.probe)
+            yield Diagnosis(subject="probe answers", ok=found is not None, evidence=evidence, remedy=remedy)
+
+    def _program(self, name: str, command: tuple[str, ...]) -> Diagnosis:
+        found = self.program_of(command)
+        shown = self.site.redactor.text(command[0])
+        if found:
+            return Diagnosis(subject=name, ok=True, evidence=msg("{program} can be executed", program=shown))
+        evidence = msg("{program} is not there, or not executable", program=shown)
+        return Diagnosis(subject=name, ok=False, evidence=evidence, remedy=self.shown(("ls", "-l", shown)))
+
+    def _way(self, command: tuple[str, ...], ref: str, version: str) -> dict[str, Json]:
+        words = self.site.redactor.json([*filled(command, ref)])
+        return {"ref": ref, "version": version, "command": words}
+
+
+class _CommandPlatformWithHistory(CommandPlatform):
+    """The same, where a list command is declared."""
+
+    capabilities: ClassVar[Capabilities] = Capabilities(immutable_identity=False, history=True, fenced=False)

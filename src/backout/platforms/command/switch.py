@@ -1,0 +1,157 @@
+"""`command.switch`: runs the user's script that brings a version, never twice at the same time."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import replace
+from typing import ClassVar
+
+from backout.document import Json
+from backout.errors import LostRace, StepFailed
+from backout.faults import fault_point
+from backout.message import Message, msg
+from backout.plan.base import Acting, Probe, Probed, Receipt, World
+from backout.plan.model import Hazard, StepSpec
+from backout.platforms.command.options import filled
+from backout.platforms.command.scripts import Scripts, Started
+
+KIND = "command.switch"
+
+
+def switch_spec(
+    to: dict[str, Json], previous: dict[str, Json] | None, *, cwd: str, timeout_s: float
+) -> StepSpec:
+    """Return the step.
+
+    Args:
+        to: ref, version and command (words, without secrets).
+        previous: The same, of the way back to what runs now; None where that is not known.
+        cwd: Folder that the command starts in.
+        timeout_s: Seconds that the script may take.
+    """
+    params: dict[str, Json] = {**to, "previous": previous, "cwd": cwd}
+    return StepSpec(kind=KIND, target="platform", params=params, timeout_s=timeout_s)
+
+
+class SwitchStep:
+    """Starts the script through the launcher, and lets the declared probe tell what it brought."""
+
+    kind: ClassVar[str] = KIND
+
+    def describe(self, spec: StepSpec) -> Message:
+        """Say what the step does."""
+        return msg("bring {version}: {command}", version=str(spec.params["version"]), command=_line(spec))
+
+    def by_hand(self, spec: StepSpec) -> tuple[str, ...]:
+        """Return what a person would type."""
+        return (f"cd {shlex.quote(str(spec.params['cwd']))} && {_line(spec)}",)
+
+    def hazards(self, spec: StepSpec) -> tuple[Hazard, ...]:
+        """Return what could go wrong."""
+        return (
+            Hazard(
+                what=msg("the script fails half-way, or takes longer than {s} s", s=spec.timeout_s),
+                then=msg(
+                    "the run stops and shows the script's last lines; a script that runs on is not ended"
+                ),
+            ),
+        )
+
+    def effect(self, spec: StepSpec, world: World) -> tuple[World, ...]:
+        """A script is not looked into: half done, the old, both, none or the new may serve."""
+        new = frozenset({str(spec.params["version"])})
+        both = replace(world, serving=world.serving | new)
+        none = replace(world, serving=frozenset[str]())
+        return world, both, none, replace(world, serving=new, code=str(spec.params["version"]))
+
+    def inverse(self, spec: StepSpec) -> StepSpec | None:
+        """Return the switch to what ran before, if that is known."""
+        previous = spec.params["previous"]
+        if not isinstance(previous, dict):
+            return None
+        to: dict[str, Json] = {key: spec.params[key] for key in ("ref", "version", "command")}
+        return switch_spec(previous, to, cwd=str(spec.params["cwd"]), timeout_s=spec.timeout_s)
+
+    def probe(self, spec: StepSpec, acting: Acting) -> Probe:
+        """Look whether the script runs, else ask the declared probe."""
+        scripts, ref = acting.target(spec.target, Scripts), str(spec.params["ref"])
+        if scripts.job.running():
+            evidence = msg("the script for {ref} runs", ref=scripts.job.label() or "an unknown version")
+            return Probe(answer=Probed.PARTIAL, evidence=evidence, in_progress=True)
+        found, why = scripts.running_version()
+        ended = _how_it_ended(scripts, acting)
+        if found is None:
+            evidence = msg("what runs is not known: {why}{ended}", why=why, ended=ended)
+            return Probe(answer=Probed.UNKNOWN, evidence=evidence)
+        evidence = msg("the probe says that {found} runs{ended}", found=found, ended=ended)
+        return Probe(answer=Probed.DONE if found == ref else Probed.NOT_DONE, evidence=evidence)
+
+    def guard(self, spec: StepSpec, acting: Acting) -> None:
+        """Refuse a plan that was made for another command."""
+        scripts = acting.target(spec.target, Scripts)
+        options = scripts.options
+        known = [options.deploy, *([options.rollback] if options.rollback else [])]
+        allowed = [scripts.site.redactor.json([*filled(c, str(spec.params["ref"]))]) for c in known]
+        if spec.params["command"] not in allowed or spec.params["cwd"] != str(scripts.cwd):
+            raise LostRace(
+                msg("the configured scripts changed since the plan was made"),
+                state=msg("no script was started"),
+                next_command="backout plan",
+            )
+
+    def apply(self, spec: StepSpec, acting: Acting) -> Receipt:
+        """Start the script.
+
+        Idempotent: while a script runs, none is started.
+        """
+        scripts, ref = acting.target(spec.target, Scripts), str(spec.params["ref"])
+        command = _real_command(spec, scripts)
+        started = Started(step=acting.step_name, version=ref, command=tuple(_words(spec)))
+        acting.fence.check()
+        fault_point("command.switch.before")
+        try:
+            fresh = scripts.start(started, command)
+        except OSError as error:
+            raise StepFailed(
+                msg("the script could not be started: {path}: {why}",
+                    path=str(error.filename), why=error.strerror or "error"),
+                state=msg("no script was started"),
+                next_command="backout doctor",
+            ) from error  # fmt: skip
+        fault_point("command.switch.after")
+        if not fresh and scripts.job.label() not in (ref, None):
+            raise StepFailed(
+                msg("the script for {other} still runs", other=str(scripts.job.label())),
+                state=msg("the script for {ref} was not started", ref=ref),
+                next_command=f"tail -f {shlex.quote(str(scripts.job.log))}",
+            )
+        return Receipt(what=msg("started the script for {ref}", ref=ref))
+
+
+def _words(spec: StepSpec) -> list[str]:
+    words = spec.params["command"]
+    return [str(word) for word in words] if isinstance(words, list) else []
+
+
+def _line(spec: StepSpec) -> str:
+    return shlex.join(_words(spec))
+
+
+def _real_command(spec: StepSpec, scripts: Scripts) -> list[str]:
+    """Return the command with its secrets: the plan holds it without."""
+    options, ref = scripts.options, str(spec.params["ref"])
+    for template in (options.rollback, options.deploy):
+        if template and scripts.site.redactor.json([*filled(template, ref)]) == spec.params["command"]:
+            return filled(template, ref)
+    return filled(options.deploy, ref)
+
+
+def _how_it_ended(scripts: Scripts, acting: Acting) -> str:
+    started = scripts.started()
+    if started is None or started.step != acting.step_name:
+        return ""
+    status = scripts.job.exit()
+    if status == 0:
+        return "; the script ended with exit status 0"
+    shown = "unknown (nobody was left to note it)" if status is None else status
+    return f"; the script ended with exit status {shown}; its last lines:\n{scripts.last_lines()}"

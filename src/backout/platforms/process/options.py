@@ -1,0 +1,205 @@
+"""What a person configures for the `process` platform, and the paths that follow from it."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+from urllib.parse import unquote, urlsplit
+
+from pydantic import Field, field_validator
+
+from backout.document import Document, Json
+from backout.errors import ConfigError
+from backout.message import msg
+
+_SECRET_NAME = re.compile("pass|secret|token|key|credential|pwd|auth|salt", re.IGNORECASE)
+_PLAIN_VALUE = re.compile(
+    r"""\d{0,5}                                 # a port, a size, a switch
+    | [a-z]{1,12}                             # production, info, true
+    | (\d{1,3}\.){3}\d{1,3}                   # an address
+    | ~?/[\w./-]*                             # a folder
+    | https?://[\w.-]+(:\d+)?(/[\w./-]*)?     # a URL with nothing hidden in it""",
+    re.VERBOSE,
+)
+_PASSED_ON = ("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "TZ", "TMPDIR")
+
+
+class ProcessOptions(Document):
+    """Releases as folders, a `current` link and one process; relative paths start at `root`."""
+
+    root: str = Field(description="Folder with `releases/<version>/` and the `current` link.")
+    start: tuple[str, ...] = Field(
+        description="Start command, run in the release's folder; `{release}` is it. A list or one string."
+    )
+    env_file: str | None = Field(
+        default=None, description="KEY=VALUE lines for the service; its values are secrets and never shown."
+    )
+    pid_file: str | None = Field(
+        default=None, description="Where the pid stands; default shared/pids/<service>.pid."
+    )
+    log_file: str | None = Field(
+        default=None, description="Gets the service's output; default shared/log/<service>.log."
+    )
+    stop_signal: Literal["TERM", "INT", "QUIT", "HUP"] = Field(
+        default="TERM", description="Signal that asks the service to end."
+    )
+    stop_timeout_s: float = Field(default=10.0, ge=0, description="Seconds until it is ended by KILL.")
+    start_timeout_s: float = Field(default=30.0, gt=0, description="Seconds until it must be ready.")
+    ready_url: str | None = Field(
+        default=None, description="Answers 2xx when the service is ready; asked of the process itself."
+    )
+
+    @field_validator("start", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return tuple(shlex.split(value)) if isinstance(value, str) else value
+
+    @field_validator("start")
+    @classmethod
+    def _not_empty(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not value:
+            raise ValueError("the start command is empty")
+        return value
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The absolute paths of one service on this machine."""
+
+    root: Path
+    pid_file: Path
+    log_file: Path
+    env_file: Path | None
+
+    @classmethod
+    def of(cls, options: ProcessOptions, *, service: str, directory: Path) -> Layout:
+        """Return the paths; touches nothing but the root's own name (links in it are followed)."""
+        root = (directory / Path(options.root).expanduser()).resolve()
+        return cls(
+            root=root,
+            pid_file=root / (options.pid_file or f"shared/pids/{service}.pid"),
+            log_file=root / (options.log_file or f"shared/log/{service}.log"),
+            env_file=root / options.env_file if options.env_file else None,
+        )
+
+    @property
+    def releases(self) -> Path:
+        """The folder of the release folders."""
+        return self.root / "releases"
+
+    @property
+    def current(self) -> Path:
+        """The link that says which release is wanted."""
+        return self.root / "current"
+
+    @property
+    def state(self) -> Path:
+        """Backout's own files at this target."""
+        return self.root / ".backout"
+
+    @property
+    def service_lock(self) -> Path:
+        """Held as long as a service that backout started runs."""
+        return self.state / "service.lock"
+
+    def release(self, ref: str) -> Path:
+        """Return the folder of a release."""
+        return self.releases / ref
+
+    def linked(self) -> str | None:
+        """Return the release that `current` points to; None if there is no link, or it points elsewhere."""
+        try:
+            text = self.current.readlink()
+        except OSError:
+            return None
+        where = Path(self.current.parent, text)
+        if where.parent.resolve() == self.releases.resolve() and where.name not in ("", ".", ".."):
+            return where.name  # also when that folder is gone: the link still says what is wanted
+        return self.ref_of(where.resolve())
+
+    def ref_of(self, path: Path) -> str | None:
+        """Return the release that a resolved path lies in, or None."""
+        releases = self.releases.resolve()
+        return path.relative_to(releases).parts[0] if releases in path.parents else None
+
+
+def read_env(path: Path) -> dict[str, str]:
+    """Return the variables of a KEY=VALUE file; `export`, comments and quotes are understood.
+
+    Raises:
+        ConfigError: The file cannot be read, or a line is not KEY=VALUE (named by number, not text).
+    """
+    try:
+        lines = path.read_text().splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(
+            msg("env file {path} cannot be read: {why}", path=str(path), why=type(error).__name__),
+            state=msg("nothing was changed"),
+            next_command=f"ls -l {shlex.quote(str(path))}",
+        ) from None
+    found: dict[str, str] = {}
+    for number, line in enumerate(lines, 1):
+        text = line.strip().removeprefix("export ").strip()
+        if not text or text.startswith("#"):
+            continue
+        key, equals, value = text.partition("=")
+        if not equals or not key.strip().isidentifier():
+            raise ConfigError(
+                msg("env file {path}, line {number}: expected KEY=VALUE", path=str(path), number=number),
+                state=msg("nothing was changed"),
+                next_command=f"${{EDITOR:-vi}} +{number} {shlex.quote(str(path))}",
+            )
+        found[key.strip()] = _unquoted(value.strip())
+    return found
+
+
+def secrets_of(variables: Mapping[str, str]) -> list[str]:
+    """Return the values that must not be shown, and the passwords of URLs among them.
+
+    Everything counts as a secret but what plainly is none: cutting `production`, a port or a folder out of
+    every message would leave nothing to read at night.
+    """
+    found: list[str] = []
+    for name, value in variables.items():
+        if _SECRET_NAME.search(name) or not _PLAIN_VALUE.fullmatch(value):
+            found.append(value)
+        with suppress(ValueError):
+            password = urlsplit(value).password
+            found += [password, unquote(password)] if password else []
+    return found
+
+
+def service_env(environ: Mapping[str, str], extra: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment of a service: a few basics of the operator's own, then the env file.
+
+    The operator's other variables are kept out on purpose: what is exported in somebody's shell at night
+    must not decide which database a service talks to.
+    """
+    basics = {k: v for k, v in environ.items() if k in _PASSED_ON or k.startswith("LC_")}
+    return {**basics, **extra}
+
+
+def declared(layout: Layout, options: ProcessOptions) -> dict[str, Json]:
+    """Return what a plan says about the service, absolute: for the runbook, and to notice a change."""
+    return {
+        "root": str(layout.root),
+        "start": list(options.start),
+        "env_file": str(layout.env_file) if layout.env_file else None,
+        "pid_file": str(layout.pid_file),
+        "log_file": str(layout.log_file),
+        "stop_signal": options.stop_signal,
+        "stop_timeout_s": options.stop_timeout_s,
+        "start_timeout_s": options.start_timeout_s,
+        "ready_url": options.ready_url,
+    }
+
+
+def _unquoted(value: str) -> str:
+    if len(value) >= 2 and value[0] == value[-1] and value[0] in "\"'":
+        return value[1:-1]
+    return value

@@ -1,0 +1,182 @@
+"""The platform itself: observes, lists, identifies, and proposes the switch."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import ClassVar
+
+from pydantic import BaseModel, ValidationError
+
+from backout.document import Json
+from backout.errors import ConfigError, TargetUnreachable, UnknownVersion
+from backout.facts import Workload
+from backout.message import msg
+from backout.plan.base import StepKind
+from backout.plan.model import StepSpec
+from backout.platforms.base import Capabilities, Detection, Diagnosis, Site
+from backout.platforms.process import steps
+from backout.platforms.process.detect import detect
+from backout.platforms.process.doctor import diagnose
+from backout.platforms.process.files import disk_errors
+from backout.platforms.process.lease import FileLeaseStore
+from backout.platforms.process.options import ProcessOptions
+from backout.platforms.process.records import FileRecordStore, recall, to_remember
+from backout.platforms.process.service import Service
+from backout.platforms.process.steps import specs
+from backout.platforms.process.tree import digest_of_tree
+from backout.release import Artefact
+
+
+class ProcessPlatform(Service):
+    """One service as a local process. An artefact's ref is the name of its release folder."""
+
+    kind: ClassVar[str] = "process"
+    capabilities: ClassVar[Capabilities] = Capabilities(immutable_identity=True, history=True, fenced=True)
+    Options: ClassVar[type[BaseModel]] = ProcessOptions
+
+    @classmethod
+    def create(cls, options: BaseModel, site: Site) -> ProcessPlatform:
+        """Bind the platform to a service; touches nothing."""
+        return cls(ProcessOptions.model_validate(options.model_dump()), site)
+
+    @classmethod
+    def from_root(cls, root: Path, site: Site) -> ProcessPlatform | None:
+        """Return the platform without any configuration: from what the last record left, else by looking.
+
+        Args:
+            root: Folder with `releases` and `current`.
+            site: Names, environment, clock and redactor; remembered names win over its names.
+
+        Returns:
+            The platform, or None if there is nothing of this kind at `root`.
+
+        Raises:
+            ConfigError: There is, but something that is needed could not be found; it is named.
+        """
+        root = root.resolve()
+        remembered, found = recall(root), detect(root)
+        if remembered is None and found is None:
+            return None
+        looked: dict[str, object] = dict(found.options) if found else {}
+        options = {**looked, **(remembered.options if remembered else {}), "root": str(root)}
+        site = replace(site, directory=root)
+        if remembered:
+            site = replace(site, service=remembered.service, environment=remembered.environment)
+        try:
+            return cls(ProcessOptions.model_validate(options), site)
+        except ValidationError as error:
+            missing = ", ".join(sorted({str(e["loc"][0]) for e in error.errors() if e["loc"]}))
+            raise ConfigError(
+                msg(
+                    "{root} does not tell how to run the service; missing: {missing}",
+                    root=str(root),
+                    missing=missing,
+                ),
+                state=msg("nothing was changed"),
+                next_command=f"cd {shlex.quote(str(root))} && backout init",
+            ) from None
+
+    @classmethod
+    def detect(cls, directory: Path) -> Detection | None:
+        """Look for `current` and `releases` below a directory; changes nothing."""
+        return detect(directory)
+
+    @classmethod
+    def step_kinds(cls) -> Mapping[str, StepKind]:
+        """Return the kinds of step of this platform."""
+        return steps.step_kinds()
+
+    def observe(self, deadline_s: float) -> Workload:
+        """Return what runs now. Local reads only, so the deadline is not needed."""
+        self._need_root()
+        processes, linked = self.running(), self.layout.linked()
+        detail: dict[str, Json] = {
+            "link": linked,
+            "processes": [{"pid": p.pid, "created": p.created, "ref": p.ref, "by": p.by} for p in processes],
+        }
+        refs = dict.fromkeys(p.ref for p in processes)
+        return Workload(
+            wanted=Artefact(ref=linked) if linked else None,
+            running=tuple(Artefact(ref=ref) for ref in refs),
+            up=len(processes),
+            expected=1,
+            detail=detail,
+        )
+
+    def artefacts(self, deadline_s: float) -> tuple[Artefact, ...]:
+        """Return the release folders, newest first by the folder's time of change."""
+        self._need_root()
+        with disk_errors(self.layout.releases):
+            folders = [p for p in self.layout.releases.iterdir() if p.is_dir() and not p.name.startswith(".")]
+            ordered = sorted(folders, key=lambda p: (p.stat().st_mtime_ns, p.name), reverse=True)
+        return tuple(Artefact(ref=p.name) for p in ordered)
+
+    def identify(self, ref: str) -> Artefact:
+        """Return the release with the digest of its tree.
+
+        Raises:
+            UnknownVersion: There is no such release folder.
+            TargetUnreachable: The folder cannot be read.
+        """
+        if Path(ref).name != ref or ref in ("", ".", "..") or not self.layout.release(ref).is_dir():
+            raise UnknownVersion(
+                msg("there is no release {ref} below {path}", ref=ref, path=str(self.layout.releases)),
+                state=msg("nothing was changed"),
+                next_command=f"ls -lt {shlex.quote(str(self.layout.releases))}",
+            )
+        with disk_errors(self.layout.release(ref)):
+            return Artefact(ref=ref, digest=digest_of_tree(self.layout.release(ref)))
+
+    def switch(
+        self, workload: Workload, to: Artefact, *, from_version: str | None, to_version: str
+    ) -> tuple[StepSpec, ...]:
+        """Propose: stop what is not the target, point the link, start the target. Pure."""
+        told, wanted = self.declared(), workload.wanted
+        version_of = _versions(workload, from_version, to, to_version)
+        stops = [specs.stop(a.ref, version_of[a.ref], told) for a in workload.running if a.ref != to.ref]
+        previous: dict[str, Json] = {"ref": None, "version": None, "digest": None}
+        if wanted:
+            previous = {"ref": wanted.ref, "version": version_of[wanted.ref], "digest": wanted.digest}
+        target: dict[str, Json] = {"ref": to.ref, "version": to_version, "digest": to.digest}
+        return (*stops, specs.link(target, previous, told), specs.start(to.ref, to_version, told))
+
+    def lease_store(self) -> FileLeaseStore:
+        """Return the lease in ``<root>/.backout``."""
+        return FileLeaseStore(self.layout, self.site.clock)
+
+    def record_store(self) -> FileRecordStore:
+        """Return the records in ``<root>/.backout``."""
+        remembered = to_remember(
+            self.options,
+            self.layout,
+            service=self.site.service,
+            environment=self.site.environment,
+            redactor=self.site.redactor,
+        )
+        return FileRecordStore(self.layout, self.site.clock, remembered)
+
+    def doctor(self) -> Iterable[Diagnosis]:
+        """Try what a rollback would need, touching nothing."""
+        return diagnose(self)
+
+    def _need_root(self) -> None:
+        if not self.layout.releases.is_dir():
+            raise TargetUnreachable(
+                msg("{path} is not there, or not readable", path=str(self.layout.releases)),
+                state=msg("what runs is not known; nothing was changed"),
+                next_command=f"ls -la {shlex.quote(str(self.layout.root))}",
+            )
+
+
+def _versions(workload: Workload, from_version: str | None, to: Artefact, to_version: str) -> dict[str, str]:
+    """Return a version for each ref. A folder has its own name, unless the caller's name can only mean it."""
+    refs = [a.ref for a in (*([workload.wanted] if workload.wanted else []), *workload.running)]
+    found = {ref: ref for ref in refs}
+    others = [ref for ref in dict.fromkeys(refs) if ref != to.ref]
+    if from_version is not None and from_version not in found and others:
+        found[others[0]] = from_version
+    found[to.ref] = to_version
+    return found

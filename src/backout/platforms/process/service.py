@@ -1,0 +1,170 @@
+"""One service on one machine, as the steps and the platform both see it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+from backout.document import Document, Json
+from backout.errors import LostRace
+from backout.launch import tail
+from backout.message import msg
+from backout.plan.base import Acting
+from backout.plan.model import StepSpec
+from backout.platforms.base import Site
+from backout.platforms.process.files import write_atomically
+from backout.platforms.process.options import (
+    Layout,
+    ProcessOptions,
+    declared,
+    read_env,
+    secrets_of,
+    service_env,
+)
+from backout.platforms.process.processes import Found, find
+
+T = TypeVar("T", bound=Document)
+READY_TIMEOUT_S = 2.0
+
+
+class StopNote(Document):
+    """That a process was asked to end: on disk, so that patience survives a kill -9 of backout.
+
+    Attributes:
+        pids: The processes that were there.
+        at: When it was asked, in seconds since the epoch.
+        killed_at: When it was ended by KILL.
+    """
+
+    ref: str
+    pids: tuple[int, ...]
+    at: float
+    killed_at: float | None = None
+
+    def is_about(self, process: Found) -> bool:
+        """Return whether that very process was asked to end."""
+        return process.pid in self.pids and process.created <= self.at + 1
+
+
+class StartNote(Document):
+    """That a step started a release, and where its part of the log begins.
+
+    Attributes:
+        answered_before: The ready URL answered although nothing of ours ran: somebody else has the port.
+    """
+
+    ref: str
+    step: str
+    pid: int | None
+    at: float
+    log_from: int
+    answered_before: bool
+
+
+class Service:
+    """Options, paths and site of one service; what the steps of this platform act on."""
+
+    def __init__(self, options: ProcessOptions, site: Site) -> None:
+        self.options = options
+        self.site = site
+        self.layout = Layout.of(options, service=site.service, directory=site.directory)
+        self._stop_note = self.layout.state / "stop.json"
+        self._start_note = self.layout.state / "start.json"
+
+    def declared(self) -> dict[str, Json]:
+        """Return what plans say about this service, without secrets."""
+        return cast("dict[str, Json]", self.site.redactor.json(declared(self.layout, self.options)))
+
+    def running(self, ref: str | None = None) -> tuple[Found, ...]:
+        """Return the service's processes, of one release or of all."""
+        return tuple(f for f in find(self.layout) if ref is None or f.ref == ref)
+
+    def env(self) -> dict[str, str]:
+        """Return the service's environment; its env file's values become known as secrets."""
+        extra = read_env(self.layout.env_file) if self.layout.env_file else {}
+        self.site.redactor.add(*secrets_of(extra))
+        return service_env(self.site.environ, extra)
+
+    def command(self, ref: str) -> list[str]:
+        """Return the start command of a release."""
+        return [word.replace("{release}", str(self.layout.release(ref))) for word in self.options.start]
+
+    def last_lines(self, since: int = 0) -> str:
+        """Return the end of the service's log, without secrets."""
+        if self.layout.env_file and self.layout.env_file.exists():
+            self.env()  # so that its values are cut out, also by a process that did not start the service
+        return self.site.redactor.text(tail(self.layout.log_file, since=since))
+
+    def trouble_of_ready_url(self) -> str | None:
+        """Return why the ready URL does not answer 2xx; None if it does (or none is declared)."""
+        if self.options.ready_url is None:
+            return None
+        import httpx2
+
+        try:
+            status = httpx2.get(self.options.ready_url, timeout=READY_TIMEOUT_S, trust_env=False).status_code
+        except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
+            return type(error).__name__
+        return None if 200 <= status < 300 else f"HTTP {status}"
+
+    def stop_note(self) -> StopNote | None:
+        """Return the last request to end, if it can be read."""
+        return _read(self._stop_note, StopNote)
+
+    def start_note(self) -> StartNote | None:
+        """Return the last start, if it can be read."""
+        return _read(self._start_note, StartNote)
+
+    def write(self, note: StopNote | StartNote) -> None:
+        """Keep a note durably; raises OSError."""
+        path = self._stop_note if isinstance(note, StopNote) else self._start_note
+        write_atomically(path, note.model_dump_json())
+
+
+def text_of(spec: StepSpec, name: str) -> str:
+    """Return a text parameter of a step; empty if it is null."""
+    value = spec.params.get(name)
+    return "" if value is None else str(value)
+
+
+def told(spec: StepSpec) -> dict[str, Any]:
+    """Return what the plan says about the service."""
+    value = spec.params["service"]
+    return value if isinstance(value, dict) else {}
+
+
+def guard_declared(spec: StepSpec, service: Service) -> None:
+    """Refuse a plan that was made under another configuration.
+
+    Raises:
+        LostRace: Root, start command or another option changed since the plan was made.
+    """
+    if service.layout.env_file is not None:
+        service.env()
+    # Both sides with what is known as secret now: the plan may be older than that knowledge.
+    now, then = service.declared(), cast("dict[str, Json]", service.site.redactor.json(told(spec)))
+    # Through JSON, because a plan may have been read from a file (10 and 10.0 are one number there).
+    changed = sorted(k for k in now.keys() | then.keys() if _plain(now.get(k)) != _plain(then.get(k)))
+    if changed:
+        raise LostRace(
+            msg("the configuration changed since the plan was made: {keys}", keys=", ".join(changed)),
+            state=msg("this step did nothing"),
+            next_command="backout plan",
+        )
+
+
+def service_of(spec: StepSpec, acting: Acting) -> Service:
+    """Return the live service that a step acts on."""
+    return acting.target(spec.target, Service)
+
+
+def _plain(value: object) -> object:
+    return json.loads(json.dumps(value))
+
+
+def _read(path: Path, kind: type[T]) -> T | None:
+    try:
+        return kind.model_validate_json(path.read_text())
+    except (OSError, ValueError):
+        return None

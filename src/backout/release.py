@@ -1,0 +1,78 @@
+"""What was deployed: releases and the artefacts they are made of."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Literal
+
+from backout.document import Document
+
+
+class ReleaseState(StrEnum):
+    """How a release is doing, as far as anybody knows."""
+
+    DEPLOYING = "deploying"
+    FAILED = "failed"
+    GOOD = "good"
+    BAD = "bad"
+    UNKNOWN = "unknown"
+
+
+class Artefact(Document):
+    """What a platform runs, named so that it can never mean something else later.
+
+    Attributes:
+        ref: The platform's own name: a release directory, an image, a deployment id.
+        digest: ``sha256:…`` of the content; null where the platform has no immutable identity.
+        since: When the platform got it, where it can tell; not part of the identity.
+    """
+
+    ref: str
+    digest: str | None = None
+    since: datetime | None = None
+
+
+class Baseline(Document):
+    """How the service answered while this release was doing well, from backout's own probes."""
+
+    requests: int
+    errors: int
+    p95_ms: float
+    measured_at: datetime
+
+
+class Release(Document):
+    """One release of one service in one environment.
+
+    Attributes:
+        schema_fingerprint: The schema as it stood right after this release was deployed.
+        served_well: Fingerprints of schemas under which this release was seen to pass its checks.
+        source: `recorded` by `backout record`, or `found` in the platform's history or git tags.
+    """
+
+    schema_version: Literal[1] = 1
+    id: str
+    service: str
+    environment: str
+    version: str
+    deployed_at: datetime
+    deployed_by: str | None = None
+    commit: str | None = None
+    subject: str | None = None
+    artefact: Artefact | None = None
+    schema_fingerprint: str | None = None
+    served_well: tuple[str, ...] = ()
+    config_digest: str | None = None
+    state: ReleaseState = ReleaseState.UNKNOWN
+    baseline: Baseline | None = None
+    source: Literal["recorded", "found"] = "recorded"
+
+
+class Quarantine(Document):
+    """Why a version must not come back by accident."""
+
+    version: str
+    reason: str
+    since: datetime
+    run: str | None = None

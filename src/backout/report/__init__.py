@@ -1,0 +1,1 @@
+"""What people read: plans, runs, history and releases as text. Pure: no clock, no files, no network."""

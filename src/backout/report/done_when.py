@@ -1,0 +1,68 @@
+"""How to see that a step is done: known sentences for generic steps, the simulated world for all others."""
+
+from __future__ import annotations
+
+from backout.message import Message, msg
+from backout.plan.base import World
+from backout.plan.model import Plan, StepSpec
+from backout.report.holding import KEEPS_REQUESTS_AWAY, held_before
+from backout.report.words import Kinds
+
+_HOLD = {
+    "queue": "A request to {name} waits: it is neither answered nor refused.",
+    "maintenance": "A request to {name} is answered 503.",
+    "refuse_writes": "A write through {name} is refused, and a read works.",
+    "suspend": "{name} runs nothing any more.",
+}
+_GENERIC = {
+    "guard": msg(
+        "What runs now is what this plan names, and the schema is as it was. If not, make a new plan."
+    ),
+    "hold.release": msg("A request through {name} is answered by the service, and a write works."),
+    "hold.proof": msg("Both counts are the same: no row was written in between."),
+    "quarantine": msg("No pipeline can deploy {version} again, and the team knows."),
+    "quarantine.lift": msg("The team knows that {version} may be deployed again."),
+    "verify": msg("Every line of the checklist at the end holds."),
+}
+
+
+def first_world(plan: Plan) -> World:
+    """Return the world that a plan starts from, as far as the plan itself tells it."""
+    held = frozenset(name for name, mode in held_before(plan).items() if mode in KEEPS_REQUESTS_AWAY)
+    serving = frozenset() if plan.from_version is None else frozenset({plan.from_version})
+    return World(serving=serving, holds=held, code=plan.from_version)
+
+
+def world_after(spec: StepSpec, kinds: Kinds, world: World) -> World:
+    """Return the world after a step; as it was, where the kind is not known."""
+    kind = kinds.get(spec.kind)
+    return kind.effect(spec, world)[-1] if kind else world
+
+
+def done_when(spec: StepSpec, before: World, after: World) -> tuple[Message, ...]:
+    """Return what a person can look at to see that a step is done; at least one sentence."""
+    fields = {"name": str(spec.params.get("name")), "version": str(spec.params.get("version"))}
+    if spec.kind == "hold":
+        return (msg(_HOLD.get(str(spec.params.get("mode")), _HOLD["suspend"]), name=fields["name"]),)
+    if spec.kind in _GENERIC:
+        return (_GENERIC[spec.kind].model_copy(update={"fields": fields}),)
+    return _differences(before, after) or (msg("{target} shows the values named above.", target=spec.target),)
+
+
+def _differences(before: World, after: World) -> tuple[Message, ...]:
+    found = [
+        msg("No process of {version} is left.", version=v) for v in sorted(before.serving - after.serving)
+    ]
+    answers = (
+        "{version} is up and ready; requests reach it once they are let through."
+        if after.holds
+        else "{version} is up and answers requests."
+    )
+    found += [msg(answers, version=v) for v in sorted(after.serving - before.serving)]
+    if after.code != before.code:
+        found.append(msg("What the platform is told to run is {version}.", version=after.code or "nothing"))
+    if after.fingerprint != before.fingerprint:
+        found.append(msg("The schema's fingerprint is {fingerprint}.", fingerprint=after.fingerprint))
+    found += [msg("{name} keeps requests away.", name=n) for n in sorted(after.holds - before.holds)]
+    found += [msg("{name} lets requests through.", name=n) for n in sorted(before.holds - after.holds)]
+    return tuple(found)

@@ -1,0 +1,85 @@
+"""What to do next, by how a run stands: sentences with the command to type."""
+
+from __future__ import annotations
+
+from backout.checks.base import Outcome, Verification
+from backout.execute.run import Run, RunState
+from backout.message import Message, msg
+from backout.report.holding import held_now
+from backout.report.markup import plain
+
+Step = tuple[Message, str | None]
+
+
+def next_steps(run: Run) -> tuple[Step, ...]:
+    """Return at least one sentence, the most urgent first, each with its command or None."""
+    if run.state is RunState.ABORTED:
+        return ((msg("See what the run that undid this one found."), f"backout report {run.aborted_by}"),)
+    if run.state is RunState.CREATED:
+        return (
+            (msg("Nothing was changed. To carry it out:"), f"backout resume {run.id}"),
+            (msg("To drop it:"), f"backout abort {run.id}"),
+        )
+    if run.state is RunState.RUNNING:
+        return (
+            (msg("See who acts, and at which step:"), f"backout status {run.id}"),
+            (msg("If nobody does, go on where it was cut:"), f"backout resume {run.id}"),
+        )
+    if run.state is RunState.STOPPED:
+        return _stopped(run)
+    return (*_still_held(run), *_finished(run))
+
+
+def _stopped(run: Run) -> tuple[Step, ...]:
+    resume, abort = f"backout resume {run.id}", f"backout abort {run.id}"
+    steps: list[Step] = []
+    if run.trouble is not None and run.trouble.next_command not in (resume, abort):
+        steps.append((msg("First look at what stopped it:"), run.trouble.next_command))
+    steps.append((msg("To go on where it stopped:"), resume))
+    steps.append((msg("To undo what it did:"), abort))
+    return tuple(steps)
+
+
+def _finished(run: Run) -> tuple[Step, ...]:
+    if run.plan.purpose == "hold":
+        return (
+            (msg("The service is stopped. See how to go back:"), "backout plan"),
+            (msg("To let it go as it was:"), "backout release-hold"),
+        )
+    if run.verification is None:
+        return (
+            ((msg("See how things stand:"), "backout status"),)
+            if run.plan.purpose != "back"
+            else ((msg("Prove that it works:"), "backout verify"),)
+        )
+    if run.verification.outcome is Outcome.INCONCLUSIVE:
+        needed = " ".join(plain(r.more) for r in run.verification.results if r.more is not None)
+        return ((msg("It may well be fine. {needed} Let the checks look longer:", needed=needed), "backout verify"),)
+    if run.verification.outcome is Outcome.FAIL:
+        return _failed(run.verification)
+    return (
+        (
+            msg(
+                "Nothing has to be done. {version} stays quarantined until a fixed release is out.",
+                version=run.plan.from_version or "The bad release",
+            ),
+            None,
+        ),
+    )
+
+
+def _failed(proof: Verification) -> tuple[Step, ...]:
+    failed = (r for r in proof.results if r.outcome is Outcome.FAIL)
+    return (
+        *((msg("Failed: {check}: {evidence}", check=r.name, evidence=plain(r.evidence)), None) for r in failed),
+        (msg("To look again:"), "backout verify"),
+        (msg("If it does harm, stop the service at once:"), "backout hold --reason 'proof failed'"),
+        (msg("To see the way to an earlier release:"), "backout releases"),
+    )
+
+
+def _still_held(run: Run) -> tuple[Step, ...]:
+    names = ", ".join(h.name for h in held_now(run))
+    if not names or run.plan.purpose == "hold":
+        return ()
+    return ((msg("{names} still holds. To let go:", names=names), "backout release-hold"),)

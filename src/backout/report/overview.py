@@ -1,0 +1,85 @@
+"""The one screen, as lines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Protocol
+
+from backout.facts import Answer
+from backout.message import Message
+from backout.plan.model import Estimate
+from backout.release import Release
+from backout.report.duration import age, duration
+
+
+class ActingView(Protocol):
+    """Who acts, as the screen shows it."""
+
+    run: str
+    holder: str
+    step: str | None
+    waits: bool
+
+
+class OverviewView(Protocol):
+    """What the screen shows (`backout.app.overview.Overview`)."""
+
+    service: str
+    environment: str
+    observed_at: datetime
+    current: Release | None
+    running: tuple[str, ...]
+    up: int
+    expected: int
+    previous: Release | None
+    safe: Answer
+    why: Message
+    duration: Estimate
+    held: tuple[str, ...]
+    unknown: tuple[Message, ...]
+    next_command: str
+
+    @property
+    def acting(self) -> ActingView | None:
+        """Who acts now, or which run waits."""
+        ...
+
+
+def overview_lines(seen: OverviewView) -> Iterator[str]:
+    """Yield the screen's lines."""
+    yield f"{seen.service} · {seen.environment}"
+    yield ""
+    yield f"  running   {_release(seen.current, seen)}  ({seen.up} of {seen.expected} up)"
+    yield f"  before    {_release(seen.previous, seen)}"
+    yield f"  going back safe?  {seen.safe.value}: {seen.why}"
+    yield f"  would take        {_expected(seen.duration)}"
+    if seen.held:
+        yield f"  held      {', '.join(seen.held)}"
+    if seen.acting is not None:
+        verb = "waits" if seen.acting.waits else "acts"
+        yield f"  run {seen.acting.run} {verb} at {seen.acting.step} ({seen.acting.holder})"
+    else:
+        yield "  acting    nobody"
+    for reason in seen.unknown:
+        yield f"  unknown   {reason}"
+    yield ""
+    yield f"  → {seen.next_command}"
+
+
+def _release(release: Release | None, seen: OverviewView) -> str:
+    if release is None:
+        return "unknown"
+    since = (
+        f"{age(release.deployed_at, seen.observed_at)}"
+        if release.deployed_at.year > 1970
+        else "since when is unknown"
+    )
+    subject = f"  {release.subject}" if release.subject else ""
+    return f"{release.version}  {since}, {release.state.value}{subject}"
+
+
+def _expected(estimate: Estimate) -> str:
+    if estimate.seconds is None:
+        return "not measured"
+    return f"{duration(estimate.seconds)} (median of {estimate.runs})"

@@ -1,0 +1,1 @@
+"""Routers: what stands between clients and releases; one file or folder per kind."""

@@ -1,0 +1,15 @@
+"""Generic steps, by name; an adapter's own steps live in its folder."""
+
+from __future__ import annotations
+
+from backout.plan.base import StepKind
+from backout.steps.guard import Guard
+from backout.steps.hold import Hold, NoWrites, ReleaseHold
+from backout.steps.quarantine import Quarantine, Unquarantine
+from backout.steps.verify import Verify
+
+
+def generic_step_kinds() -> dict[str, StepKind]:
+    """Return the steps that need no adapter of their own, by name."""
+    kinds: tuple[StepKind, ...] = (Guard(), Hold(), ReleaseHold(), NoWrites(), Quarantine(), Unquarantine(), Verify())
+    return {kind.kind: kind for kind in kinds}

@@ -1,0 +1,50 @@
+"""The first step: what the plan rests on is still so."""
+
+from __future__ import annotations
+
+from typing import Protocol, runtime_checkable
+
+from backout.errors import LostRace
+from backout.message import Message, msg
+from backout.plan.base import Acting, Receipt
+from backout.plan.model import StepSpec
+from backout.steps.looking import LookingStep
+
+
+@runtime_checkable
+class World(Protocol):
+    """The world, as far as the guard compares it."""
+
+    def standing(self) -> dict[str, str | None]:
+        """Return the artefact that is wanted now and the schema's fingerprint, by name."""
+        ...
+
+
+class Guard(LookingStep):
+    """`guard`: compares `expects` (wanted artefact, schema fingerprint) with what stands now."""
+
+    kind = "guard"
+
+    def describe(self, spec: StepSpec) -> Message:
+        """Say what is compared."""
+        return msg("Check that nothing changed since the plan was made (release {ref}, schema).", ref=_text(spec.expects.get("wanted")))
+
+    def by_hand(self, spec: StepSpec) -> tuple[str, ...]:
+        """Return the command that shows the same."""
+        return ("backout status",)
+
+    def apply(self, spec: StepSpec, acting: Acting) -> Receipt:
+        """Compare; raises `LostRace` when something else stands now."""
+        now = acting.target("world", World).standing()
+        for name, expected in spec.expects.items():
+            if now.get(name) != expected:
+                raise LostRace(
+                    msg("{name} changed since the plan was made: {now} now, {expected} then.", name=name, now=_text(now.get(name)), expected=_text(expected)),
+                    state=msg("Nothing was changed by this run."),
+                    next_command="backout plan",
+                )
+        return Receipt(what=msg("Everything is as the plan expects."))
+
+
+def _text(value: object) -> str:
+    return "nothing" if value is None else str(value)[:30]

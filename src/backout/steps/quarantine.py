@@ -1,0 +1,107 @@
+"""The bad release is put where nobody brings it back by accident."""
+
+from __future__ import annotations
+
+from typing import Protocol, runtime_checkable
+
+from backout.faults import fault_point
+from backout.message import Message, msg
+from backout.plan.base import Acting, Probe, Probed, Receipt, World
+from backout.plan.model import Hazard, StepSpec
+
+
+@runtime_checkable
+class QuarantineBook(Protocol):
+    """Keeps which versions are quarantined, at every place that keeps release records."""
+
+    def is_quarantined(self, version: str) -> bool:
+        """Return whether the version is quarantined."""
+        ...
+
+    def quarantine(self, version: str, reason: str, run: str) -> None:
+        """Quarantine a version and mark its release bad. Idempotent."""
+        ...
+
+    def lift(self, version: str, run: str) -> None:
+        """End a quarantine. Idempotent."""
+        ...
+
+
+class _QuarantineStep:
+    def hazards(self, spec: StepSpec) -> tuple[Hazard, ...]:
+        """Return nothing: it is a note."""
+        return ()
+
+    def effect(self, spec: StepSpec, world: World) -> tuple[World, ...]:
+        """Return the world as it is: nothing acts on it."""
+        return (world,)
+
+    def guard(self, spec: StepSpec, acting: Acting) -> None:
+        """Expect nothing."""
+
+    def _book(self, acting: Acting) -> QuarantineBook:
+        return acting.target("records", QuarantineBook)  # type: ignore[type-abstract]
+
+    def _answer(self, done: bool, version: str) -> Probe:
+        evidence = msg("{version}: quarantined as wanted.", version=version) if done else msg("{version}: not yet.", version=version)
+        return Probe(answer=Probed.DONE if done else Probed.NOT_DONE, evidence=evidence)
+
+
+class Quarantine(_QuarantineStep):
+    """`quarantine`: a version must be named to come back."""
+
+    kind = "quarantine"
+
+    def describe(self, spec: StepSpec) -> Message:
+        """Say which."""
+        return msg("Quarantine {version}, so that nobody brings it back by accident.", version=str(spec.params["version"]))
+
+    def by_hand(self, spec: StepSpec) -> tuple[str, ...]:
+        """Return what a person would do."""
+        return (f"# stop pipelines that would deploy {spec.params['version']} again, and tell the team",)
+
+    def inverse(self, spec: StepSpec) -> StepSpec | None:
+        """Lifting it."""
+        return spec.model_copy(update={"kind": "quarantine.lift"})
+
+    def probe(self, spec: StepSpec, acting: Acting) -> Probe:
+        """Look into the records."""
+        version = str(spec.params["version"])
+        return self._answer(self._book(acting).is_quarantined(version), version)
+
+    def apply(self, spec: StepSpec, acting: Acting) -> Receipt:
+        """Quarantine."""
+        version = str(spec.params["version"])
+        fault_point("quarantine.before")
+        self._book(acting).quarantine(version, str(spec.params["reason"]), acting.step_name.partition("/")[0])
+        fault_point("quarantine.after")
+        return Receipt(what=msg("{version} is quarantined.", version=version))
+
+
+class Unquarantine(_QuarantineStep):
+    """`quarantine.lift`: a version may come back."""
+
+    kind = "quarantine.lift"
+
+    def describe(self, spec: StepSpec) -> Message:
+        """Say which."""
+        return msg("End the quarantine of {version}.", version=str(spec.params["version"]))
+
+    def by_hand(self, spec: StepSpec) -> tuple[str, ...]:
+        """Return what a person would do."""
+        return (f"# {spec.params['version']} may be deployed again",)
+
+    def inverse(self, spec: StepSpec) -> StepSpec | None:
+        """Quarantining it."""
+        return spec.model_copy(update={"kind": "quarantine"})
+
+    def probe(self, spec: StepSpec, acting: Acting) -> Probe:
+        """Look into the records."""
+        version = str(spec.params["version"])
+        return self._answer(not self._book(acting).is_quarantined(version), version)
+
+    def apply(self, spec: StepSpec, acting: Acting) -> Receipt:
+        """Lift it."""
+        version = str(spec.params["version"])
+        self._book(acting).lift(version, acting.step_name.partition("/")[0])
+        return Receipt(what=msg("{version} may come back.", version=version))

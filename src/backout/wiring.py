@@ -1,0 +1,167 @@
+"""Configuration → adapters → parts: the only place that joins things."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import socket
+from collections.abc import Mapping
+from pathlib import Path
+
+from backout.app.emergency import merge_emergencies
+from backout.app.parts import Parts
+from backout.assess.model import Allowed, Vouched
+from backout.checks import make_check
+from backout.clock import SystemClock
+from backout.config.load import Loaded, find_config, load_config
+from backout.errors import BackoutError, ConfigError, StoreUnreadable, UsageError
+from backout.holds.base import HoldMeans
+from backout.holds.command import CommandHold
+from backout.ids import new_id
+from backout.message import msg
+from backout.platforms.base import Site
+from backout.redact import Redactor
+from backout.steps import generic_step_kinds
+
+
+def from_config(path: str | Path | None, environ: Mapping[str, str] | None = None) -> Parts:
+    """Return the parts that a configuration names; touches no target.
+
+    Raises:
+        ConfigError: With every mistake in it.
+    """
+    environ = os.environ if environ is None else environ
+    file = find_config(Path(path) if path is not None else None, environ, Path.cwd())
+    parts = _parts(load_config(file, environ), environ)
+    if emergency_directory().is_dir():
+        try:
+            merge_emergencies(parts, emergency_directory())
+        except BackoutError:
+            pass  # The state file cannot be used now: whoever needs it says so, with its own words.
+    return parts
+
+
+def for_emergency(path: str | Path | None, root: str | Path | None) -> Parts:
+    """Return parts that need nothing but the platform; a readable configuration adds router and checks.
+
+    Raises:
+        UsageError: No platform can be found without a configuration.
+    """
+    if root is None:
+        try:
+            file = find_config(Path(path) if path is not None else None, os.environ, Path.cwd())
+            return _for_emergency(_parts(load_config(file, os.environ), os.environ))
+        except (ConfigError, OSError):
+            root = Path.cwd()
+    return _for_emergency(_without_config(Path(root)))
+
+
+def emergency_directory() -> Path:
+    """Return where emergencies journal: beside nothing that they may have to restore."""
+    import platformdirs
+
+    return Path(platformdirs.user_state_dir("backout")) / "emergency"
+
+
+def actor() -> str:
+    """Return the operating system's user and host: unverified."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):
+        user = str(os.getuid())
+    return f"{user}@{socket.gethostname()}"
+
+
+def _parts(loaded: Loaded, environ: Mapping[str, str]) -> Parts:
+    config = loaded.config
+    site = Site(
+        service=config.service,
+        environment=config.environment,
+        directory=loaded.path.parent,
+        environ=environ,
+        clock=SystemClock(),
+        redactor=loaded.redactor,
+    )
+    platform = loaded.platform.adapter.create(loaded.platform.options, site)
+    router = loaded.router.adapter.create(loaded.router.options, site) if loaded.router else None
+    database = loaded.database.adapter.create(loaded.database.options, site) if loaded.database else None
+    holds: list[HoldMeans] = [router] if router is not None else []
+    holds += [CommandHold(options, site) for options in config.hold.commands]
+    if database is not None and config.hold.database:
+        holds.append(database.hold_means())
+    policy = config.policy
+    return Parts(
+        site=site,
+        platform=platform,
+        router=router,
+        database=database,
+        holds=tuple(holds),
+        checks=tuple(make_check(options, site) for options in config.checks),
+        kinds=generic_step_kinds() | dict(platform.step_kinds()),
+        allowed=Allowed(
+            min_version=policy.min_version,
+            vouched=tuple(Vouched(v.version, v.works_with_schema_of) for v in policy.compatible),
+        ),
+        plan_expires_s=policy.plan_expires_s,
+        state_directory=loaded.state_directory,
+        actor=actor(),
+        confirm=config.confirm,
+        config_digest=loaded.digest,
+    )
+
+
+def _for_emergency(parts: Parts) -> Parts:
+    """Journal elsewhere, and leave out what an emergency must not depend on."""
+    parts.emergency = True
+    parts.database = None
+    parts.holds = (parts.router,) if parts.router is not None else ()
+    folder = f"{parts.site.service}-{new_id(parts.site.environment, parts.clock.now())}"
+    parts.state_directory = _first_writable(
+        [emergency_directory() / folder, Path("/dev/shm") / f"backout-{os.getuid()}" / folder, Path("/tmp") / f"backout-{os.getuid()}" / folder]
+    )
+    return parts
+
+
+def _first_writable(candidates: list[Path]) -> Path:
+    for path in candidates:
+        try:
+            path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            probe = path / "probe"
+            probe.write_bytes(b"x" * 65536)
+            probe.unlink()
+        except OSError:
+            continue
+        return path
+    raise StoreUnreadable(
+        msg("No folder can be written for the emergency's journal."),
+        state=msg("Nothing was changed."),
+        next_command="df -h /tmp",
+    )
+
+
+def _without_config(root: Path) -> Parts:
+    from backout.platforms.process import ProcessPlatform
+
+    site = Site(
+        service=root.resolve().name, environment="production", directory=root, environ=os.environ, clock=SystemClock(), redactor=Redactor()
+    )
+    platform = ProcessPlatform.from_root(root, site)
+    if platform is None:
+        raise UsageError(
+            msg("There is no configuration, and no releases/ with a current link in {root}.", root=str(root)),
+            state=msg("Nothing was changed."),
+            next_command="backout run --emergency --scenario code --root /path/to/the/service",
+        )
+    return Parts(
+        site=platform.site,
+        platform=platform,
+        router=None,
+        database=None,
+        holds=(),
+        checks=(),
+        kinds=generic_step_kinds() | dict(platform.step_kinds()),
+        allowed=Allowed(),
+        plan_expires_s=1800.0,
+        state_directory=root,
+        actor=actor(),
+    )

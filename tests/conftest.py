@@ -1,0 +1,72 @@
+"""What all tests share: a clean environment, and services that are there, left out by name, or a failure."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+SERVICES = ("postgres", "prometheus", "go", "node")
+_LEFT_OUT = pytest.StashKey[dict[str, int]]()
+_SKIP = pytest.StashKey[frozenset[str]]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Read BACKOUT_SKIP; then clear what could point a test at a real service or database."""
+    named = frozenset(name.strip() for name in os.environ.get("BACKOUT_SKIP", "").split(",") if name.strip())
+    if unknown := sorted(named.difference(SERVICES)):
+        raise pytest.UsageError(f"BACKOUT_SKIP names {', '.join(unknown)}; it knows: {', '.join(SERVICES)}")
+    config.stash[_SKIP] = named
+    config.stash[_LEFT_OUT] = {}
+    for name in [n for n in os.environ if n.startswith(("BACKOUT_", "PG"))]:
+        del os.environ[name]
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment() -> Iterator[None]:
+    """Leave no variable of one test to the next."""
+    before = dict(os.environ)
+    yield
+    for name in set(os.environ) - set(before):
+        if name.startswith(("BACKOUT_", "PG")):
+            del os.environ[name]
+
+
+def _find(service: str) -> bool:
+    if service == "postgres":
+        return bool(shutil.which("initdb") or list(Path("/usr/lib/postgresql").glob("*/bin/initdb")))
+    if service == "go":
+        return bool(shutil.which("go") or Path("/usr/local/go/bin/go").exists())
+    return shutil.which(service) is not None
+
+
+@pytest.fixture(scope="session")
+def require_service(pytestconfig: pytest.Config) -> Callable[[str], None]:
+    """Return a function that fails the test if a service is missing, unless BACKOUT_SKIP names it: then it skips."""
+
+    def require(service: str) -> None:
+        assert service in SERVICES, f"add {service} to SERVICES here and in scripts/test-setup"
+        if service in pytestconfig.stash[_SKIP]:
+            left_out = pytestconfig.stash[_LEFT_OUT]
+            left_out[service] = left_out.get(service, 0) + 1
+            pytest.skip(f"{service} is left out by BACKOUT_SKIP")
+        if not _find(service):
+            pytest.fail(
+                f"{service} is missing; scripts/test-setup installs it, BACKOUT_SKIP={service} leaves it out",
+                pytrace=False,
+            )
+
+    return require
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Say as the very last line what was left out."""
+    if config.stash.get(_SKIP, None) is None or hasattr(config, "workerinput"):
+        return
+    left_out, named = config.stash[_LEFT_OUT], config.stash[_SKIP]
+    told = [f"{service} ({left_out.get(service, 0)} tests)" for service in sorted(named)]
+    print(f"Left out: {', '.join(told) or 'nothing'}.")  # noqa: T201

@@ -1,0 +1,609 @@
+"""Both platforms keep the contract, with real processes; and each one's own bad days."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import pytest
+
+from backout.clock import SystemClock
+from backout.errors import ConfigError, LostRace, StepFailed, TargetUnreachable
+from backout.launch import Job, exit_status, holder
+from backout.plan.base import Probe, Probed
+from backout.plan.model import StepSpec
+from backout.platforms.base import Platform, Site
+from backout.platforms.command import CommandOptions, CommandPlatform
+from backout.platforms.process import ProcessOptions, ProcessPlatform
+from backout.platforms.process.steps import specs
+from backout.redact import Redactor
+from backout.release import Artefact
+from backout.testing.platforms import PlatformContract, Stage, assert_runs, carry_out, propose
+from backout.testing.records import release_of
+from backout.testing.steps import acting_on, drive, wait_until
+
+pytestmark = pytest.mark.slow
+
+SERVER = """
+import os, signal, sys, time
+from http.server import BaseHTTPRequestHandler, HTTPServer
+if os.environ.get("STUBBORN"):
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+print("secret is", os.environ.get("API_TOKEN"), flush=True)
+if os.environ.get("HANG"):
+    time.sleep(300)
+class Handler(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200); self.end_headers(); self.wfile.write(os.path.basename(os.getcwd()).encode())
+    def log_message(self, *_): pass
+HTTPServer(("127.0.0.1", int(os.environ["PORT"])), Handler).serve_forever()
+"""
+SECRET = "tok-5c1e-very-secret"
+
+AGAIN = """
+import json, sys
+from pathlib import Path
+from backout.clock import SystemClock
+from backout.plan.base import Probed
+from backout.plan.model import StepSpec
+from backout.platforms.base import Site
+from backout.platforms.command import CommandPlatform
+from backout.platforms.process import ProcessPlatform
+from backout.redact import Redactor
+from backout.testing.steps import acting_on, drive
+import os
+kind, options, directory, specs = json.loads(sys.argv[1])
+site = Site("web", "production", Path(directory), os.environ, SystemClock(), Redactor())
+adapter = {"process": ProcessPlatform, "command": CommandPlatform}[kind]
+platform = adapter.create(adapter.Options.model_validate(options), site)
+for number, data in enumerate(specs):
+    spec = StepSpec.model_validate(data)
+    acting = acting_on({"platform": platform}, step_name=f"run/{number}")
+    probe = drive(platform.step_kinds()[spec.kind], spec, acting)
+    assert probe.answer is Probed.DONE, (spec.kind, str(probe.evidence))
+"""
+
+
+def free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
+
+
+@dataclass
+class Machine:
+    """A root with two releases, and what really runs below it."""
+
+    root: Path
+    port: int
+
+    def __post_init__(self) -> None:
+        for ref in ("v1", "v2"):
+            folder = self.root / "releases" / ref
+            folder.mkdir(parents=True)
+            (folder / "server.py").write_text(f"# {ref}\n{SERVER}")
+        (self.root / "shared").mkdir()
+        self.env()
+
+    def env(self, **extra: str) -> None:
+        lines = {"PORT": str(self.port), "API_TOKEN": SECRET, **extra}
+        (self.root / "shared/env").write_text("# secrets\n" + "".join(f"{k}={v}\n" for k, v in lines.items()))
+
+    def options(self, **extra: object) -> dict[str, object]:
+        return {
+            "root": str(self.root),
+            "start": [sys.executable, "server.py"],
+            "env_file": "shared/env",
+            "ready_url": f"http://127.0.0.1:{self.port}/",
+            "stop_timeout_s": 5,
+            "start_timeout_s": 10,
+            **extra,
+        }
+
+    def processes(self) -> list[psutil.Process]:
+        found = []
+        for process in psutil.process_iter():
+            try:
+                if process.status() != psutil.STATUS_ZOMBIE and str(self.root) in process.cwd():
+                    found.append(process)
+            except psutil.Error:
+                continue
+        return found
+
+    def served(self) -> list[str]:
+        refs = [Path(p.cwd()).name for p in self.processes()]
+        if refs:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/", timeout=5) as answer:
+                assert answer.read().decode() in refs
+        return refs
+
+    def snapshot(self) -> object:
+        files = {
+            str(p): str(p.readlink()) if p.is_symlink() else p.read_bytes() if p.is_file() else b""
+            for p in sorted(self.root.rglob("*"))
+        }
+        return files, sorted(p.pid for p in self.processes())
+
+    def end_all(self) -> None:
+        for process in self.processes():
+            process.kill()
+        wait_until(lambda: not self.processes())
+
+    def start_by_hand(self, ref: str, pid_file: str = "shared/pids/web.pid") -> int:
+        """Start as a user's own deploy script does: no lock, a pid file, nothing of backout."""
+        line = f"{shlex.quote(sys.executable)} server.py >/dev/null 2>&1 & echo $! > {self.root / pid_file}"
+        (self.root / pid_file).parent.mkdir(parents=True, exist_ok=True)
+        env = {**os.environ, "PORT": str(self.port)}
+        subprocess.run(["sh", "-c", line], cwd=self.root / "releases" / ref, env=env, check=True)
+        wait_until(self.answers)
+        return int((self.root / pid_file).read_text())
+
+    def answers(self) -> bool:
+        try:
+            urllib.request.urlopen(f"http://127.0.0.1:{self.port}/", timeout=5).close()
+        except OSError:
+            return False
+        return True
+
+    def link(self, ref: str | None) -> None:
+        (self.root / "current").unlink(missing_ok=True)
+        if ref:
+            (self.root / "current").symlink_to(f"releases/{ref}")
+
+
+def site(directory: Path) -> Site:
+    return Site("web", "production", directory, dict(os.environ), SystemClock(), Redactor())
+
+
+def process_platform(machine: Machine, **extra: object) -> ProcessPlatform:
+    return ProcessPlatform.create(ProcessOptions.model_validate(machine.options(**extra)), site(machine.root))
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Iterator[Machine]:
+    made = Machine(tmp_path / "srv", free_port())
+    yield made
+    made.end_all()
+
+
+def run_step(platform: Platform, spec: StepSpec, name: str = "run/step") -> Probe:
+    acting = acting_on({"platform": platform}, step_name=name)
+    return drive(platform.step_kinds()[spec.kind], spec, acting)
+
+
+# --- process ------------------------------------------------------------------------------------
+
+
+def stale_pid(machine: Machine) -> None:
+    machine.end_all()
+    (machine.root / "shared/pids").mkdir(parents=True, exist_ok=True)
+    (machine.root / "shared/pids/web.pid").write_text("999999\n")
+
+
+def stopped_with_link_at(machine: Machine, ref: str | None) -> None:
+    machine.end_all()
+    machine.link(ref)
+
+
+def by_hand(machine: Machine, ref: str) -> None:
+    machine.end_all()
+    machine.link(ref)
+    machine.start_by_hand(ref)
+
+
+class TestProcess(PlatformContract):
+    @pytest.fixture
+    def stage(self, machine: Machine) -> Stage:
+        platform = process_platform(machine)
+        half_done = {
+            "link at the target, old process runs": lambda: machine.link("v1"),
+            "link at the target, nothing runs": lambda: stopped_with_link_at(machine, "v1"),
+            "nothing runs": machine.end_all,
+            "no link, nothing runs": lambda: stopped_with_link_at(machine, None),
+            "no link, old process runs": lambda: machine.link(None),
+            "stale pid file": lambda: stale_pid(machine),
+            "started by hand": lambda: by_hand(machine, "v2"),
+            "the target was started by hand": lambda: by_hand(machine, "v1"),
+            "draft of the link left": lambda: (machine.root / ".current.backout").symlink_to("nowhere"),
+        }
+        stage = Stage(platform, "v1", "v2", machine.served, half_done, machine.snapshot)
+        carry_out(stage, propose(stage, to="v2"))
+        return stage
+
+
+POINTS = [
+    "process.stop.before",
+    "process.stop.sent",
+    "process.stop.after",
+    "process.link.before",
+    "process.link.drafted",
+    "process.link.after",
+    "process.start.before",
+    "process.start.after",
+]
+
+
+def again(
+    kind: str, options: dict[str, object], directory: Path, steps: tuple[StepSpec, ...], **env: str
+) -> int:
+    data = json.dumps([kind, options, str(directory), [s.model_dump(mode="json") for s in steps]])
+    done = subprocess.run(
+        [sys.executable, "-c", AGAIN, data],
+        env={**os.environ, **env},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode in (0, -signal.SIGKILL), done.stderr
+    return done.returncode
+
+
+def start_new(machine: Machine, **extra: object) -> tuple[ProcessPlatform, tuple[StepSpec, ...]]:
+    platform = process_platform(machine, **extra)
+    stage = Stage(platform, "v1", "v2", machine.served, {}, machine.snapshot)
+    carry_out(stage, propose(stage, to="v2"))
+    return platform, propose(stage)
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_kill_9_at_every_point_then_again_ends_in_the_same_state(machine: Machine, point: str) -> None:
+    platform, steps = start_new(machine)
+    options = machine.options()
+    assert again("process", options, machine.root, steps, BACKOUT_FAULT=point) == -signal.SIGKILL
+    assert again("process", options, machine.root, steps) == 0
+    assert machine.served() == ["v1"]
+    workload = platform.observe(5)
+    assert (workload.wanted, workload.running, workload.up) == (Artefact(ref="v1"), (Artefact(ref="v1"),), 1)
+
+
+@pytest.mark.parametrize("point", ["process.kill.before", "process.kill.after"])
+def test_a_service_that_does_not_end_is_ended_also_after_kill_9(machine: Machine, point: str) -> None:
+    machine.env(STUBBORN="1")
+    _, steps = start_new(machine, stop_timeout_s=1)
+    options = machine.options(stop_timeout_s=1)
+    assert again("process", options, machine.root, steps, BACKOUT_FAULT=point) == -signal.SIGKILL
+    assert again("process", options, machine.root, steps) == 0
+    assert machine.served() == ["v1"]
+
+
+def test_the_named_points_are_all_there_are(machine: Machine, tmp_path: Path) -> None:
+    machine.env(STUBBORN="1")
+    _, steps = start_new(machine, stop_timeout_s=1)
+    log = tmp_path / "points"
+    assert (
+        again("process", machine.options(stop_timeout_s=1), machine.root, steps, BACKOUT_FAULT_LOG=str(log))
+        == 0
+    )
+    passed = {line.partition(":")[0] for line in log.read_text().splitlines()}
+    assert passed == {*POINTS, "process.kill.before", "process.kill.after"}
+
+
+def test_patience_is_kept_before_kill(machine: Machine) -> None:
+    machine.env(STUBBORN="1")
+    platform, steps = start_new(machine, stop_timeout_s=1)
+    began = time.monotonic()
+    assert run_step(platform, steps[0]).answer is Probed.DONE
+    assert 1.0 <= time.monotonic() - began < 5
+    assert machine.processes() == []
+
+
+def test_a_foreign_process_in_the_pid_file_is_never_touched(machine: Machine, tmp_path: Path) -> None:
+    platform, steps = start_new(machine)
+    foreign = subprocess.Popen(["sleep", "300"], cwd=tmp_path)
+    try:
+        (machine.root / "shared/pids/web.pid").write_text(f"{foreign.pid}\n")
+        assert [a.ref for a in platform.observe(5).running] == ["v2"], "the lock still tells"
+        for number, spec in enumerate(steps):
+            assert run_step(platform, spec, f"run/{number}").answer is Probed.DONE
+        assert machine.served() == ["v1"]
+        machine.end_all()
+        (machine.root / "shared/pids/web.pid").write_text(f"{foreign.pid}\n")
+        assert platform.observe(5).running == ()
+        assert run_step(platform, specs.stop("v1", "v1", platform.declared())).answer is Probed.DONE
+        assert foreign.poll() is None
+    finally:
+        foreign.kill()
+        foreign.wait()
+
+
+def test_a_reused_pid_is_not_ours(machine: Machine) -> None:
+    platform = process_platform(machine)
+    machine.start_by_hand("v2")
+    pid_file = machine.root / "shared/pids/web.pid"
+    assert [a.ref for a in platform.observe(5).running] == ["v2"]
+    os.utime(pid_file, (time.time() - 3600, time.time() - 3600))
+    assert platform.observe(5).running == ()
+
+
+def test_a_port_that_is_taken_is_told_by_the_last_lines_without_secrets(machine: Machine) -> None:
+    machine.link("v1")
+    platform = process_platform(machine)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", machine.port))
+        taken.listen()
+        probe = run_step(platform, specs.start("v1", "v1", platform.declared()))
+    text = str(probe.evidence)
+    assert probe.answer is Probed.NOT_DONE
+    assert "Address already in use" in text and "exit status 1" in text
+    assert "secret is ***" in text and SECRET not in text
+    assert machine.processes() == []
+
+
+def test_somebody_elses_answer_on_the_port_is_not_taken_for_ours(machine: Machine) -> None:
+    (machine.root.parent / "elsewhere").mkdir()
+    env = {**os.environ, "PORT": str(machine.port)}
+    other = subprocess.Popen([sys.executable, "-c", SERVER], cwd=machine.root.parent / "elsewhere", env=env,
+                             stdout=subprocess.DEVNULL)  # fmt: skip
+    try:
+        wait_until(machine.answers)
+        platform = process_platform(machine)
+        probe = run_step(platform, specs.start("v1", "v1", platform.declared()))
+        assert probe.answer is Probed.NOT_DONE and "Address already in use" in str(probe.evidence)
+    finally:
+        other.kill()
+        other.wait()
+
+
+def test_a_start_that_hangs_stays_in_progress(machine: Machine) -> None:
+    machine.env(HANG="1")
+    platform = process_platform(machine, start_timeout_s=1)
+    probe = run_step(platform, specs.start("v1", "v1", platform.declared()))
+    assert probe.answer is Probed.PARTIAL and probe.in_progress
+    assert "is not ready" in str(probe.evidence) and "secret is ***" in str(probe.evidence)
+
+
+def test_a_program_that_is_not_there_is_named(machine: Machine) -> None:
+    platform = process_platform(machine, start="./bin/no-such-program --flag")
+    probe = run_step(platform, specs.start("v1", "v1", platform.declared()))
+    assert probe.answer is Probed.NOT_DONE
+    assert "exit status 127" in str(probe.evidence) and "./bin/no-such-program: No such file" in str(
+        probe.evidence
+    )
+
+
+def test_two_starts_at_once_make_one_process(machine: Machine) -> None:
+    platform = process_platform(machine, ready_url=None)
+    spec = specs.start("v1", "v1", platform.declared())
+    data = json.dumps(
+        ["process", machine.options(ready_url=None), str(machine.root), [spec.model_dump(mode="json")]]
+    )
+    both = [subprocess.Popen([sys.executable, "-c", AGAIN, data]) for _ in range(2)]
+    assert [p.wait(timeout=60) for p in both] == [0, 0]
+    assert machine.served() == ["v1"]
+
+
+def test_without_a_ready_url_it_has_to_live_for_a_moment(machine: Machine) -> None:
+    platform = process_platform(machine, ready_url=None)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", machine.port))
+        taken.listen()
+        probe = run_step(platform, specs.start("v1", "v1", platform.declared()))
+    assert probe.answer is Probed.NOT_DONE
+
+
+def test_a_missing_release_is_named_and_nothing_is_started(machine: Machine) -> None:
+    platform = process_platform(machine)
+    with pytest.raises(StepFailed, match="releases/v9 is not there"):
+        run_step(platform, specs.start("v9", "v9", platform.declared()))
+    assert machine.processes() == []
+
+
+def test_guards_refuse_what_somebody_else_changed(machine: Machine) -> None:
+    platform, steps = start_new(machine)
+    kinds, acting = platform.step_kinds(), acting_on({"platform": platform})
+    stop, link, start = steps
+    with pytest.raises(LostRace, match="v2 runs as process"):
+        kinds[start.kind].guard(start, acting)
+    (machine.root / "releases/v1/server.py").write_text("# changed since\n")
+    with pytest.raises(LostRace, match="content of release v1 changed"):
+        kinds[link.kind].guard(link, acting)
+    (machine.root / "releases/v3").mkdir()
+    machine.link("v3")
+    with pytest.raises(LostRace, match="current points to v3"):
+        kinds[link.kind].guard(link, acting)
+    other = acting_on({"platform": process_platform(machine, stop_signal="INT")})
+    with pytest.raises(LostRace, match=r"configuration changed.*stop_signal"):
+        kinds[stop.kind].guard(stop, other)
+    assert machine.served() == ["v2"]
+
+
+def test_an_absolute_link_stays_absolute(machine: Machine) -> None:
+    (machine.root / "current").symlink_to(machine.root / "releases/v2")
+    platform = process_platform(machine)
+    stage = Stage(platform, "v1", "v2", machine.served, {}, machine.snapshot)
+    carry_out(stage, propose(stage))
+    assert (machine.root / "current").readlink() == machine.root / "releases/v1"
+    assert_runs(stage, "v1")
+
+
+def test_an_emergency_needs_no_configuration_and_no_secret_is_left_behind(machine: Machine) -> None:
+    platform = process_platform(machine)
+    platform.env()
+    platform.record_store().write_record(release_of(1))
+    found = ProcessPlatform.from_root(machine.root, site(Path("/")))
+    assert found is not None
+    assert found.declared() == platform.declared()
+    assert [r.id for r in found.record_store().read_records()] == ["rel-1"]
+    assert all(SECRET.encode() not in p.read_bytes() for p in (machine.root / ".backout").iterdir())
+
+
+def test_an_emergency_names_what_it_cannot_find(machine: Machine) -> None:
+    machine.link("v2")
+    with pytest.raises(ConfigError, match="missing: start"):
+        ProcessPlatform.from_root(machine.root, site(machine.root))
+    (machine.root / "releases/v2/Procfile").write_text("web: python3 server.py\n")
+    found = ProcessPlatform.from_root(machine.root, site(machine.root))
+    assert found is not None and found.options.start == ("python3", "server.py")
+    assert ProcessPlatform.from_root(machine.root / "shared", site(machine.root)) is None
+
+
+def test_a_root_that_is_gone_is_not_guessed(tmp_path: Path) -> None:
+    options = ProcessOptions(root=str(tmp_path / "gone"), start=("true",))
+    with pytest.raises(TargetUnreachable, match="gone/releases is not there"):
+        ProcessPlatform.create(options, site(tmp_path)).observe(1)
+
+
+def test_a_leftover_child_keeps_a_second_copy_away(machine: Machine) -> None:
+    script = machine.root / "releases/v1/fork.sh"
+    script.write_text(f"#!/bin/sh\n{sys.executable} server.py &\nwait\n")
+    script.chmod(0o755)
+    platform = process_platform(machine, start=["./fork.sh"])
+    assert run_step(platform, specs.start("v1", "v1", platform.declared())).answer is Probed.DONE
+    held = holder(platform.layout.service_lock)
+    assert held is not None and held.pid is not None
+    os.kill(held.pid, signal.SIGKILL)
+    wait_until(lambda: exit_status(held.pid or 0) is not None)
+    assert [a.ref for a in platform.observe(5).running] == ["v1"]
+    assert run_step(platform, specs.stop("v1", "v1", platform.declared())).answer is Probed.DONE
+    assert machine.processes() == []
+
+
+# --- command ------------------------------------------------------------------------------------
+
+DEPLOY = """#!/bin/sh
+echo "deploying $1 with $API_TOKEN"
+echo x >> runs
+[ -n "$SLOW" ] && sleep "$SLOW"
+[ "$1" = "bad" ] && { echo "no such image, token $API_TOKEN" >&2; exit 3; }
+echo "$1" > running.tmp && mv running.tmp running
+"""
+
+
+@pytest.fixture
+def scripts(tmp_path: Path) -> Path:
+    for name, text in {"deploy.sh": DEPLOY, "probe.sh": "#!/bin/sh\necho checking\ncat running\n"}.items():
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(0o755)
+    (tmp_path / "running").write_text("v2\n")
+    return tmp_path
+
+
+def command_options(**extra: object) -> dict[str, object]:
+    return {
+        "deploy": ["./deploy.sh", "{version}"],
+        "probe": "./probe.sh",
+        "list": ["printf", "v2\\nv1\\n"],
+        "env": {"API_TOKEN": SECRET},
+        "timeout_s": 20,
+        **extra,
+    }
+
+
+def command_platform(directory: Path, **extra: object) -> CommandPlatform:
+    return CommandPlatform.create(CommandOptions.model_validate(command_options(**extra)), site(directory))
+
+
+def command_stage(directory: Path, **extra: object) -> Stage:
+    def snapshot() -> object:
+        return {str(p): p.read_bytes() for p in sorted(directory.rglob("*")) if p.is_file()}
+
+    platform = command_platform(directory, **extra)
+    half_done = {
+        "the file of the other version": lambda: (directory / "running").write_text("v1\n") and None,
+        "neither version runs": lambda: (directory / "running").write_text("v0\n") and None,
+    }
+    return Stage(
+        platform, "v1", "v2", lambda: [(directory / "running").read_text().strip()], half_done, snapshot
+    )
+
+
+class TestCommand(PlatformContract):
+    @pytest.fixture
+    def stage(self, scripts: Path) -> Stage:
+        return command_stage(scripts)
+
+
+class TestCommandWithoutList(PlatformContract):
+    @pytest.fixture
+    def stage(self, scripts: Path) -> Stage:
+        return command_stage(scripts, list=None, rollback="./deploy.sh {version}")
+
+
+def switch_to(platform: CommandPlatform, version: str) -> StepSpec:
+    workload = platform.observe(5)
+    return platform.switch(workload, Artefact(ref=version), from_version="v2", to_version=version)[0]
+
+
+@pytest.mark.parametrize("point", ["command.switch.before", "command.switch.after"])
+def test_kill_9_never_starts_a_second_copy_of_the_script(scripts: Path, point: str) -> None:
+    options = command_options(env={"API_TOKEN": SECRET, "SLOW": "1"})
+    platform = command_platform(scripts, env={"API_TOKEN": SECRET, "SLOW": "1"})
+    steps = (switch_to(platform, "v1"),)
+    assert again("command", options, scripts, steps, BACKOUT_FAULT=point) == -signal.SIGKILL
+    assert again("command", options, scripts, steps) == 0
+    assert (scripts / "runs").read_text() == "x\n"
+    assert (scripts / "running").read_text() == "v1\n"
+
+
+def test_a_script_that_fails_is_told_with_its_last_lines_and_no_secret(scripts: Path) -> None:
+    platform = command_platform(scripts)
+    probe = run_step(platform, switch_to(platform, "bad"))
+    while probe.in_progress:
+        probe = run_step(platform, switch_to(platform, "bad"))
+    text = str(probe.evidence)
+    assert probe.answer is Probed.NOT_DONE
+    assert "v2 runs" in text and "exit status 3" in text and "no such image, token ***" in text
+    assert SECRET not in text
+
+
+def test_without_a_probe_the_outcome_is_unknown(scripts: Path) -> None:
+    platform = command_platform(scripts, probe=None)
+    with pytest.raises(TargetUnreachable, match="no probe is declared"):
+        platform.observe(5)
+    known = command_platform(scripts)
+    probe = run_step(platform, switch_to(known, "v1"))
+    assert probe.answer is Probed.UNKNOWN and "exit status 0" in str(probe.evidence)
+    assert (scripts / "running").read_text() == "v1\n"
+
+
+def test_a_probe_that_hangs_is_ended_with_its_children(scripts: Path) -> None:
+    (scripts / "probe.sh").write_text(
+        "#!/bin/sh\necho $$ > probe.pid\nsleep 300 &\necho $! > child.pid\nwait\n"
+    )
+    platform = command_platform(scripts, probe_timeout_s=0.5)
+    with pytest.raises(TargetUnreachable, match=r"no answer within 0\.5 s"):
+        platform.observe(60)
+    for name in ("probe.pid", "child.pid"):
+        pid = int((scripts / name).read_text())
+        wait_until(lambda pid=pid: not psutil.pid_exists(pid) or psutil.Process(pid).status() == "zombie")
+
+
+def test_a_script_for_another_version_is_not_overtaken(scripts: Path) -> None:
+    platform = command_platform(scripts, env={"API_TOKEN": SECRET, "SLOW": "2"})
+    kind, acting = platform.step_kinds()["command.switch"], acting_on({"platform": platform})
+    spec, other = switch_to(platform, "v1"), switch_to(platform, "v3")
+    kind.apply(spec, acting)
+    with pytest.raises(StepFailed, match="script for v1 still runs"):
+        kind.apply(other, acting)
+    assert drive(kind, spec, acting).answer is Probed.DONE
+    assert (scripts / "runs").read_text() == "x\n"
+
+
+def test_a_script_that_leaves_a_service_behind_is_over_all_the_same(scripts: Path) -> None:
+    (scripts / "deploy.sh").write_text("#!/bin/sh\nsleep 300 &\necho $! > left.pid\necho $1 > running\n")
+    platform = command_platform(scripts)
+    try:
+        assert run_step(platform, switch_to(platform, "v1")).answer is Probed.DONE
+        assert Job(scripts / ".backout/command").exit() == 0
+    finally:
+        os.kill(int((scripts / "left.pid").read_text()), signal.SIGKILL)
+
+
+def test_a_script_that_cannot_be_executed_is_named(scripts: Path) -> None:
+    platform = command_platform(scripts, deploy="./gone.sh {version}")
+    lines = {line.subject: line for line in platform.doctor()}
+    assert lines["deploy"].ok is False and "./gone.sh" in str(lines["deploy"].evidence)
+    assert lines["probe answers"].ok is True
+    probe = run_step(platform, switch_to(platform, "v1"))
+    assert probe.answer is Probed.NOT_DONE and "exit status 127" in str(probe.evidence)
