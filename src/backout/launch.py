@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 NOT_FOUND = 127
 """Exit status when the command could not be executed, as in a shell."""
-_LOCK_WAIT_S = 1.0
+_LOCK_WAIT_S = 0.3
 _children: dict[int, subprocess.Popen[bytes]] = {}
 
 

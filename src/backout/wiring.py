@@ -6,6 +6,7 @@ import getpass
 import os
 import socket
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from backout.app.emergency import merge_emergencies
@@ -34,10 +35,8 @@ def from_config(path: str | Path | None, environ: Mapping[str, str] | None = Non
     file = find_config(Path(path) if path is not None else None, environ, Path.cwd())
     parts = _parts(load_config(file, environ), environ)
     if emergency_directory().is_dir():
-        try:
+        with suppress(BackoutError):  # The state file cannot be used now: whoever needs it says so.
             merge_emergencies(parts, emergency_directory())
-        except BackoutError:
-            pass  # The state file cannot be used now: whoever needs it says so, with its own words.
     return parts
 
 
@@ -117,7 +116,11 @@ def _for_emergency(parts: Parts) -> Parts:
     parts.holds = (parts.router,) if parts.router is not None else ()
     folder = f"{parts.site.service}-{new_id(parts.site.environment, parts.clock.now())}"
     parts.state_directory = _first_writable(
-        [emergency_directory() / folder, Path("/dev/shm") / f"backout-{os.getuid()}" / folder, Path("/tmp") / f"backout-{os.getuid()}" / folder]
+        [
+            emergency_directory() / folder,
+            Path("/dev/shm") / f"backout-{os.getuid()}" / folder,
+            Path("/tmp") / f"backout-{os.getuid()}" / folder,
+        ]
     )
     return parts
 
@@ -143,7 +146,12 @@ def _without_config(root: Path) -> Parts:
     from backout.platforms.process import ProcessPlatform
 
     site = Site(
-        service=root.resolve().name, environment="production", directory=root, environ=os.environ, clock=SystemClock(), redactor=Redactor()
+        service=root.resolve().name,
+        environment="production",
+        directory=root,
+        environ=os.environ,
+        clock=SystemClock(),
+        redactor=Redactor(),
     )
     platform = ProcessPlatform.from_root(root, site)
     if platform is None:

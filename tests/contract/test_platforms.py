@@ -1,8 +1,7 @@
-"""Both platforms keep the contract, with real processes; and each one's own bad days."""
+"""The process platform keeps the contract, with real processes; and its own bad days."""
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
 import signal
@@ -12,6 +11,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,15 +20,15 @@ import pytest
 
 from backout.clock import SystemClock
 from backout.errors import ConfigError, LostRace, StepFailed, TargetUnreachable
-from backout.launch import Job, exit_status, holder
+from backout.launch import exit_status, holder
 from backout.plan.base import Probe, Probed
 from backout.plan.model import StepSpec
 from backout.platforms.base import Platform, Site
-from backout.platforms.command import CommandOptions, CommandPlatform
 from backout.platforms.process import ProcessOptions, ProcessPlatform
 from backout.platforms.process.steps import specs
 from backout.redact import Redactor
 from backout.release import Artefact
+from backout.testing.crash import carry_out_in_child
 from backout.testing.platforms import PlatformContract, Stage, assert_runs, carry_out, propose
 from backout.testing.records import release_of
 from backout.testing.steps import acting_on, drive, wait_until
@@ -50,29 +50,6 @@ class Handler(BaseHTTPRequestHandler):
 HTTPServer(("127.0.0.1", int(os.environ["PORT"])), Handler).serve_forever()
 """
 SECRET = "tok-5c1e-very-secret"
-
-AGAIN = """
-import json, sys
-from pathlib import Path
-from backout.clock import SystemClock
-from backout.plan.base import Probed
-from backout.plan.model import StepSpec
-from backout.platforms.base import Site
-from backout.platforms.command import CommandPlatform
-from backout.platforms.process import ProcessPlatform
-from backout.redact import Redactor
-from backout.testing.steps import acting_on, drive
-import os
-kind, options, directory, specs = json.loads(sys.argv[1])
-site = Site("web", "production", Path(directory), os.environ, SystemClock(), Redactor())
-adapter = {"process": ProcessPlatform, "command": CommandPlatform}[kind]
-platform = adapter.create(adapter.Options.model_validate(options), site)
-for number, data in enumerate(specs):
-    spec = StepSpec.model_validate(data)
-    acting = acting_on({"platform": platform}, step_name=f"run/{number}")
-    probe = drive(platform.step_kinds()[spec.kind], spec, acting)
-    assert probe.answer is Probed.DONE, (spec.kind, str(probe.evidence))
-"""
 
 
 def free_port() -> int:
@@ -234,21 +211,6 @@ POINTS = [
 ]
 
 
-def again(
-    kind: str, options: dict[str, object], directory: Path, steps: tuple[StepSpec, ...], **env: str
-) -> int:
-    data = json.dumps([kind, options, str(directory), [s.model_dump(mode="json") for s in steps]])
-    done = subprocess.run(
-        [sys.executable, "-c", AGAIN, data],
-        env={**os.environ, **env},
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    assert done.returncode in (0, -signal.SIGKILL), done.stderr
-    return done.returncode
-
-
 def start_new(machine: Machine, **extra: object) -> tuple[ProcessPlatform, tuple[StepSpec, ...]]:
     platform = process_platform(machine, **extra)
     stage = Stage(platform, "v1", "v2", machine.served, {}, machine.snapshot)
@@ -260,8 +222,8 @@ def start_new(machine: Machine, **extra: object) -> tuple[ProcessPlatform, tuple
 def test_kill_9_at_every_point_then_again_ends_in_the_same_state(machine: Machine, point: str) -> None:
     platform, steps = start_new(machine)
     options = machine.options()
-    assert again("process", options, machine.root, steps, BACKOUT_FAULT=point) == -signal.SIGKILL
-    assert again("process", options, machine.root, steps) == 0
+    assert not carry_out_in_child(ProcessPlatform, options, machine.root, steps, fault=point)
+    assert carry_out_in_child(ProcessPlatform, options, machine.root, steps)
     assert machine.served() == ["v1"]
     workload = platform.observe(5)
     assert (workload.wanted, workload.running, workload.up) == (Artefact(ref="v1"), (Artefact(ref="v1"),), 1)
@@ -272,8 +234,8 @@ def test_a_service_that_does_not_end_is_ended_also_after_kill_9(machine: Machine
     machine.env(STUBBORN="1")
     _, steps = start_new(machine, stop_timeout_s=1)
     options = machine.options(stop_timeout_s=1)
-    assert again("process", options, machine.root, steps, BACKOUT_FAULT=point) == -signal.SIGKILL
-    assert again("process", options, machine.root, steps) == 0
+    assert not carry_out_in_child(ProcessPlatform, options, machine.root, steps, fault=point)
+    assert carry_out_in_child(ProcessPlatform, options, machine.root, steps)
     assert machine.served() == ["v1"]
 
 
@@ -281,9 +243,8 @@ def test_the_named_points_are_all_there_are(machine: Machine, tmp_path: Path) ->
     machine.env(STUBBORN="1")
     _, steps = start_new(machine, stop_timeout_s=1)
     log = tmp_path / "points"
-    assert (
-        again("process", machine.options(stop_timeout_s=1), machine.root, steps, BACKOUT_FAULT_LOG=str(log))
-        == 0
+    assert carry_out_in_child(
+        ProcessPlatform, machine.options(stop_timeout_s=1), machine.root, steps, fault_log=log
     )
     passed = {line.partition(":")[0] for line in log.read_text().splitlines()}
     assert passed == {*POINTS, "process.kill.before", "process.kill.after"}
@@ -373,13 +334,13 @@ def test_a_program_that_is_not_there_is_named(machine: Machine) -> None:
 
 
 def test_two_starts_at_once_make_one_process(machine: Machine) -> None:
-    platform = process_platform(machine, ready_url=None)
-    spec = specs.start("v1", "v1", platform.declared())
-    data = json.dumps(
-        ["process", machine.options(ready_url=None), str(machine.root), [spec.model_dump(mode="json")]]
-    )
-    both = [subprocess.Popen([sys.executable, "-c", AGAIN, data]) for _ in range(2)]
-    assert [p.wait(timeout=60) for p in both] == [0, 0]
+    options = machine.options(ready_url=None)
+    spec = specs.start("v1", "v1", process_platform(machine, ready_url=None).declared())
+    with ThreadPoolExecutor() as pool:
+        both = [
+            pool.submit(carry_out_in_child, ProcessPlatform, options, machine.root, [spec]) for _ in range(2)
+        ]
+        assert [one.result() for one in both] == [True, True]
     assert machine.served() == ["v1"]
 
 
@@ -467,143 +428,3 @@ def test_a_leftover_child_keeps_a_second_copy_away(machine: Machine) -> None:
     assert [a.ref for a in platform.observe(5).running] == ["v1"]
     assert run_step(platform, specs.stop("v1", "v1", platform.declared())).answer is Probed.DONE
     assert machine.processes() == []
-
-
-# --- command ------------------------------------------------------------------------------------
-
-DEPLOY = """#!/bin/sh
-echo "deploying $1 with $API_TOKEN"
-echo x >> runs
-[ -n "$SLOW" ] && sleep "$SLOW"
-[ "$1" = "bad" ] && { echo "no such image, token $API_TOKEN" >&2; exit 3; }
-echo "$1" > running.tmp && mv running.tmp running
-"""
-
-
-@pytest.fixture
-def scripts(tmp_path: Path) -> Path:
-    for name, text in {"deploy.sh": DEPLOY, "probe.sh": "#!/bin/sh\necho checking\ncat running\n"}.items():
-        (tmp_path / name).write_text(text)
-        (tmp_path / name).chmod(0o755)
-    (tmp_path / "running").write_text("v2\n")
-    return tmp_path
-
-
-def command_options(**extra: object) -> dict[str, object]:
-    return {
-        "deploy": ["./deploy.sh", "{version}"],
-        "probe": "./probe.sh",
-        "list": ["printf", "v2\\nv1\\n"],
-        "env": {"API_TOKEN": SECRET},
-        "timeout_s": 20,
-        **extra,
-    }
-
-
-def command_platform(directory: Path, **extra: object) -> CommandPlatform:
-    return CommandPlatform.create(CommandOptions.model_validate(command_options(**extra)), site(directory))
-
-
-def command_stage(directory: Path, **extra: object) -> Stage:
-    def snapshot() -> object:
-        return {str(p): p.read_bytes() for p in sorted(directory.rglob("*")) if p.is_file()}
-
-    platform = command_platform(directory, **extra)
-    half_done = {
-        "the file of the other version": lambda: (directory / "running").write_text("v1\n") and None,
-        "neither version runs": lambda: (directory / "running").write_text("v0\n") and None,
-    }
-    return Stage(
-        platform, "v1", "v2", lambda: [(directory / "running").read_text().strip()], half_done, snapshot
-    )
-
-
-class TestCommand(PlatformContract):
-    @pytest.fixture
-    def stage(self, scripts: Path) -> Stage:
-        return command_stage(scripts)
-
-
-class TestCommandWithoutList(PlatformContract):
-    @pytest.fixture
-    def stage(self, scripts: Path) -> Stage:
-        return command_stage(scripts, list=None, rollback="./deploy.sh {version}")
-
-
-def switch_to(platform: CommandPlatform, version: str) -> StepSpec:
-    workload = platform.observe(5)
-    return platform.switch(workload, Artefact(ref=version), from_version="v2", to_version=version)[0]
-
-
-@pytest.mark.parametrize("point", ["command.switch.before", "command.switch.after"])
-def test_kill_9_never_starts_a_second_copy_of_the_script(scripts: Path, point: str) -> None:
-    options = command_options(env={"API_TOKEN": SECRET, "SLOW": "1"})
-    platform = command_platform(scripts, env={"API_TOKEN": SECRET, "SLOW": "1"})
-    steps = (switch_to(platform, "v1"),)
-    assert again("command", options, scripts, steps, BACKOUT_FAULT=point) == -signal.SIGKILL
-    assert again("command", options, scripts, steps) == 0
-    assert (scripts / "runs").read_text() == "x\n"
-    assert (scripts / "running").read_text() == "v1\n"
-
-
-def test_a_script_that_fails_is_told_with_its_last_lines_and_no_secret(scripts: Path) -> None:
-    platform = command_platform(scripts)
-    probe = run_step(platform, switch_to(platform, "bad"))
-    while probe.in_progress:
-        probe = run_step(platform, switch_to(platform, "bad"))
-    text = str(probe.evidence)
-    assert probe.answer is Probed.NOT_DONE
-    assert "v2 runs" in text and "exit status 3" in text and "no such image, token ***" in text
-    assert SECRET not in text
-
-
-def test_without_a_probe_the_outcome_is_unknown(scripts: Path) -> None:
-    platform = command_platform(scripts, probe=None)
-    with pytest.raises(TargetUnreachable, match="no probe is declared"):
-        platform.observe(5)
-    known = command_platform(scripts)
-    probe = run_step(platform, switch_to(known, "v1"))
-    assert probe.answer is Probed.UNKNOWN and "exit status 0" in str(probe.evidence)
-    assert (scripts / "running").read_text() == "v1\n"
-
-
-def test_a_probe_that_hangs_is_ended_with_its_children(scripts: Path) -> None:
-    (scripts / "probe.sh").write_text(
-        "#!/bin/sh\necho $$ > probe.pid\nsleep 300 &\necho $! > child.pid\nwait\n"
-    )
-    platform = command_platform(scripts, probe_timeout_s=0.5)
-    with pytest.raises(TargetUnreachable, match=r"no answer within 0\.5 s"):
-        platform.observe(60)
-    for name in ("probe.pid", "child.pid"):
-        pid = int((scripts / name).read_text())
-        wait_until(lambda pid=pid: not psutil.pid_exists(pid) or psutil.Process(pid).status() == "zombie")
-
-
-def test_a_script_for_another_version_is_not_overtaken(scripts: Path) -> None:
-    platform = command_platform(scripts, env={"API_TOKEN": SECRET, "SLOW": "2"})
-    kind, acting = platform.step_kinds()["command.switch"], acting_on({"platform": platform})
-    spec, other = switch_to(platform, "v1"), switch_to(platform, "v3")
-    kind.apply(spec, acting)
-    with pytest.raises(StepFailed, match="script for v1 still runs"):
-        kind.apply(other, acting)
-    assert drive(kind, spec, acting).answer is Probed.DONE
-    assert (scripts / "runs").read_text() == "x\n"
-
-
-def test_a_script_that_leaves_a_service_behind_is_over_all_the_same(scripts: Path) -> None:
-    (scripts / "deploy.sh").write_text("#!/bin/sh\nsleep 300 &\necho $! > left.pid\necho $1 > running\n")
-    platform = command_platform(scripts)
-    try:
-        assert run_step(platform, switch_to(platform, "v1")).answer is Probed.DONE
-        assert Job(scripts / ".backout/command").exit() == 0
-    finally:
-        os.kill(int((scripts / "left.pid").read_text()), signal.SIGKILL)
-
-
-def test_a_script_that_cannot_be_executed_is_named(scripts: Path) -> None:
-    platform = command_platform(scripts, deploy="./gone.sh {version}")
-    lines = {line.subject: line for line in platform.doctor()}
-    assert lines["deploy"].ok is False and "./gone.sh" in str(lines["deploy"].evidence)
-    assert lines["probe answers"].ok is True
-    probe = run_step(platform, switch_to(platform, "v1"))
-    assert probe.answer is Probed.NOT_DONE and "exit status 127" in str(probe.evidence)

@@ -53,6 +53,7 @@ def front_router(admin: int, tmp_path: Path, **options: object) -> FrontRouter:
     return FrontRouter.create(FrontOptions(admin=f"http://127.0.0.1:{admin}", **options), site)
 
 
+@pytest.mark.slow
 class TestFront(RouterContract):
     @pytest.fixture
     def front(self, service, tmp_path):

@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -110,24 +111,14 @@ def test_rows_outlive_a_stop_and_nothing_outlives_close(server, children):
 
 def test_a_server_that_cannot_start_says_why_and_leaves_nothing(tmp_path, children):
     server = EmbeddedPostgres(tmp_path, children, binaries=found("system"))
-    server.start()
-    other = EmbeddedPostgres(tmp_path / "other", children, binaries=found("system"))
-    other.port = server.port
-    children._running.pop("postgres")  # The name is taken by the first one, which goes on.
-    first = children.directory / "postgres.json"
-    first.rename(children.directory / "first.json")
-    try:
-        with pytest.raises(NotPossible, match="Address already in use") as caught:
-            other.start()
-        assert "password" not in str(caught.value)
-        assert other._home is None
-        assert one(server.url, "SELECT 1") == (1,)
-    finally:
-        home = server._home
-        from backout.demo.children import reap
-
-        reap(children.directory)
-    assert not home.exists()
+    before = set(Path("/tmp").glob("backout-postgres-*"))
+    with socket.create_server(("127.0.0.1", server.port)), pytest.raises(NotPossible) as caught:
+        server.start()
+    assert "Address already in use" in str(caught.value)
+    assert server.url.split(":")[2].split("@")[0] not in str(caught.value)
+    assert not children.alive("postgres")
+    assert set(Path("/tmp").glob("backout-postgres-*")) == before
+    assert not (tmp_path / "postgres").exists()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="the tests above ran as a normal user already")

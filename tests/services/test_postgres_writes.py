@@ -257,7 +257,8 @@ from backout.redact import Redactor
 import os
 site = Site("collector", "test", Path("."), os.environ, SystemClock(), Redactor())
 means = PostgresDatabase.create(PostgresOptions(url=os.environ["DATABASE_URL"]), site).hold_means()
-means.hold("refuse_writes") if sys.argv[1] == "hold" else means.release({"default_transaction_read_only": None})
+prior = {"default_transaction_read_only": None}
+means.hold("refuse_writes") if sys.argv[1] == "hold" else means.release(prior)
 """
 
 

@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from backout.app.doctor import Diagnoses
     from backout.app.history import History
     from backout.app.init import InitResult
-    from backout.app.overview import Overview
     from backout.app.parts import Parts
     from backout.app.record import Recorded, Recording
     from backout.app.releases import Releases
     from backout.app.run import Conduct
+    from backout.report.overview import Overview
 
 
 class Backout:

@@ -42,5 +42,8 @@ class Question:
             unknown: Message | None = msg("{source} did not answer in time.", source=self._source)
             return Observed[kind](unknown=unknown, source=self._source, observed_at=now)  # type: ignore[valid-type]
         return Observed[kind](  # type: ignore[valid-type]
-            value=self._value if self._unknown is None else None, unknown=self._unknown, source=self._source, observed_at=now
+            value=self._value if self._unknown is None else None,
+            unknown=self._unknown,
+            source=self._source,
+            observed_at=now,
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterable
+from functools import partial
 
 from backout.app.parts import Parts
 from backout.document import Document
@@ -37,7 +38,7 @@ def doctor(parts: Parts) -> Diagnoses:
     if parts.database is not None:
         lines += _guarded("database", parts.database.doctor)
     for means in parts.holds:
-        lines += _guarded(means.name, lambda means=means: [_hold(means)])
+        lines += _guarded(means.name, partial(_hold, means))
     lines += _guarded("releases", lambda: [_records(parts)])
     lines.append(_checks(parts))
     return Diagnoses(lines=tuple(lines))
@@ -49,7 +50,13 @@ def _guarded(subject: str, look: Callable[[], Iterable[Diagnosis]]) -> list[Diag
     except BackoutError as error:
         return [Diagnosis(subject=subject, ok=False, evidence=error.what, remedy=error.next_command)]
     except Exception as error:  # One broken adapter must not hide what the others say.
-        return [Diagnosis(subject=subject, ok=None, evidence=msg("{kind}: {text}", kind=type(error).__name__, text=str(error)))]
+        return [
+            Diagnosis(
+                subject=subject,
+                ok=None,
+                evidence=msg("{kind}: {text}", kind=type(error).__name__, text=str(error)),
+            )
+        ]
 
 
 def _state(parts: Parts) -> list[Diagnosis]:
@@ -57,7 +64,11 @@ def _state(parts: Parts) -> list[Diagnosis]:
     directory = parts.state_directory
     free = shutil.disk_usage(directory).free
     lines = [
-        Diagnosis(subject="state file", ok=True, evidence=msg("{path} is whole ({count} events).", path=str(parts.store.path), count=count)),
+        Diagnosis(
+            subject="state file",
+            ok=True,
+            evidence=msg("{path} is whole ({count} events).", path=str(parts.store.path), count=count),
+        ),
         Diagnosis(
             subject="disk of the state file",
             ok=free >= _MIN_FREE_BYTES,
@@ -70,21 +81,34 @@ def _state(parts: Parts) -> list[Diagnosis]:
             Diagnosis(
                 subject="state file is not shared",
                 ok=True if parts.platform.record_store() is not None else None,
-                evidence=msg("The state file is on this machine only; release records and the lease are kept at the target: {kept}.", kept=parts.platform.record_store() is not None),
-                remedy=None if parts.platform.record_store() is not None else "run backout from one machine only, or keep its state folder on shared storage",
+                evidence=msg(
+                    "The state file is on this machine only; release records and the lease are kept at the target: {kept}.",
+                    kept=parts.platform.record_store() is not None,
+                ),
+                remedy=None
+                if parts.platform.record_store() is not None
+                else "run backout from one machine only, or keep its state folder on shared storage",
             )
         )
     return lines
 
 
-def _hold(means: HoldMeans) -> Diagnosis:
+def _hold(means: HoldMeans) -> list[Diagnosis]:
     fact = means.observe(_DEADLINE_S)
-    return Diagnosis(
+    line = Diagnosis(
         subject=f"hold by {means.name}",
         ok=None if fact.held is Answer.UNKNOWN else True,
-        evidence=msg("{name}: held {held}; can {modes}.", name=fact.name, held=fact.held.value, modes=", ".join(fact.modes) or "not tell"),
-        remedy="backout hold would not work by this means: look at its own line" if fact.held is Answer.UNKNOWN else None,
+        evidence=msg(
+            "{name}: held {held}; can {modes}.",
+            name=fact.name,
+            held=fact.held.value,
+            modes=", ".join(fact.modes) or "not tell",
+        ),
+        remedy="backout hold would not work by this means: look at its own line"
+        if fact.held is Answer.UNKNOWN
+        else None,
     )
+    return [line]
 
 
 def _records(parts: Parts) -> Diagnosis:
@@ -94,7 +118,9 @@ def _records(parts: Parts) -> Diagnosis:
         subject="release records",
         ok=ok,
         evidence=msg("{count} recent releases are recorded as good.", count=len(good)),
-        remedy=None if ok else "backout record   # after each deploy; the way back is judged by these records",
+        remedy=None
+        if ok
+        else "backout record   # after each deploy; the way back is judged by these records",
     )
 
 

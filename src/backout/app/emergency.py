@@ -63,7 +63,11 @@ def _merge(parts: Parts, folder: Path) -> int:
             parts.book.quarantine(str(event.body["version"]), str(event.body["reason"]), str(event.run))
         elif event.kind.startswith(("run.", "step.")):
             parts.journal.append(
-                event.kind, event.body, run=event.run, generation=event.generation, written=(event.at, event.actor)
+                event.kind,
+                event.body,
+                run=event.run,
+                generation=event.generation,
+                written=(event.at, event.actor),
             )
     shutil.move(folder, folder.with_name(folder.name + ".merged"))
     return len(runs)

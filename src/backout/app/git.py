@@ -8,14 +8,25 @@ from pathlib import Path
 
 from backout.release import Release
 
-_FORMAT = "%(refname:short)%09%(*objectname)%(objectname)%09%(creatordate:iso-strict)%09%(*subject)%00%(subject)"
+_FORMAT = (
+    "%(refname:short)%09%(*objectname)%(objectname)%09%(creatordate:iso-strict)%09%(*subject)%00%(subject)"
+)
 
 
 def tags(directory: Path, deadline_s: float) -> tuple[Release, ...]:
     """Return the tags of the repository around `directory` as releases, newest first; empty where there is none."""
     try:
         listed = subprocess.run(
-            ["git", "-C", str(directory), "for-each-ref", "--sort=-creatordate", "--count=500", f"--format={_FORMAT}", "refs/tags"],
+            [
+                "git",
+                "-C",
+                str(directory),
+                "for-each-ref",
+                "--sort=-creatordate",
+                "--count=500",
+                f"--format={_FORMAT}",
+                "refs/tags",
+            ],
             capture_output=True,
             text=True,
             timeout=deadline_s,

@@ -26,7 +26,9 @@ def hold(parts: Parts, conduct: Conduct) -> Run:
     if not usable:
         silent = ", ".join(f.name for f in facts.holds)
         raise NotPossible(
-            msg("Nothing that can hold answers ({names}).", names=silent) if silent else msg("No means of holding is configured."),
+            msg("Nothing that can hold answers ({names}).", names=silent)
+            if silent
+            else msg("No means of holding is configured."),
             state=msg("The service goes on as before."),
             next_command="backout run --emergency --scenario code",
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import partial
 
 from backout.app.deadline import Question
 from backout.app.git import tags
@@ -22,6 +23,7 @@ def observe(parts: Parts, deadline_s: float = DEADLINE_S, *, versions: tuple[str
     """Return the world as it is now.
 
     Args:
+        parts: The service.
         deadline_s: Seconds that any source may take; what is slower is unknown.
         versions: Versions whose records are wanted even if they are old.
     """
@@ -30,7 +32,7 @@ def observe(parts: Parts, deadline_s: float = DEADLINE_S, *, versions: tuple[str
     workload = Question("platform", lambda: platform.observe(deadline_s))
     available = Question("platform history", lambda: platform.artefacts(deadline_s))
     schema = None if database is None else Question("database", lambda: database.schema(deadline_s))
-    holds = [(means, Question(means.name, lambda means=means: means.observe(deadline_s))) for means in parts.holds]
+    holds = [(means, Question(means.name, partial(means.observe, deadline_s))) for means in parts.holds]
     tagged = None if parts.emergency else Question("git", lambda: tags(parts.site.directory, deadline_s))
     records = _records(parts, versions)
 
@@ -41,7 +43,9 @@ def observe(parts: Parts, deadline_s: float = DEADLINE_S, *, versions: tuple[str
     seen = workload.answer(Workload, left_s(), now)
     history = available.answer(tuple[Artefact, ...], left_s(), now)
     schema_now: Observed[Schema] = (
-        Observed[Schema](source="configuration", observed_at=now) if schema is None else schema.answer(Schema, left_s(), now)
+        Observed[Schema](source="configuration", observed_at=now)
+        if schema is None
+        else schema.answer(Schema, left_s(), now)
     )
     found = tagged.answer(tuple[Release, ...], left_s(), now) if tagged is not None else None
     releases = merged(parts, records, history.value or (), seen.value, (found.value or ()) if found else ())
@@ -73,7 +77,11 @@ def _records(parts: Parts, versions: tuple[str, ...]) -> list[Release]:
 
 
 def merged(
-    parts: Parts, records: list[Release], artefacts: tuple[Artefact, ...], workload: Workload | None, tagged: tuple[Release, ...]
+    parts: Parts,
+    records: list[Release],
+    artefacts: tuple[Artefact, ...],
+    workload: Workload | None,
+    tagged: tuple[Release, ...],
 ) -> tuple[Release, ...]:
     """Return records first by time; what only the platform or git knows is found, and proves nothing."""
     releases = list(records)
@@ -105,10 +113,14 @@ def _found(parts: Parts, artefact: Artefact) -> Release:
 def _with_git(release: Release, tag: Release | None) -> Release:
     if tag is None or (release.commit is not None and release.subject is not None):
         return release
-    return release.model_copy(update={"commit": release.commit or tag.commit, "subject": release.subject or tag.subject})
+    return release.model_copy(
+        update={"commit": release.commit or tag.commit, "subject": release.subject or tag.subject}
+    )
 
 
-def _hold_fact(parts: Parts, means: HoldMeans, question: Question, timeout_s: float, now: datetime) -> HoldFact:
+def _hold_fact(
+    parts: Parts, means: HoldMeans, question: Question, timeout_s: float, now: datetime
+) -> HoldFact:
     seen = question.answer(HoldFact, timeout_s, now)
     if seen.value is None:
         return HoldFact(name=means.name, modes=(), held=Answer.UNKNOWN)

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 from backout.app.observe import observe
 from backout.app.parts import Parts
 from backout.app.plan import plan_from
 from backout.app.run import open_runs
 from backout.assess.model import Request
 from backout.assess.versions import current_version, release_of
-from backout.document import Document
 from backout.errors import BackoutError
 from backout.execute.lease import is_dead
 from backout.facts import Answer, Facts
@@ -18,44 +15,9 @@ from backout.message import Message, msg
 from backout.plan.model import Estimate, Verdict
 from backout.plan.planner import refusal
 from backout.release import Release
+from backout.report.overview import Acting, Overview
 
 DEADLINE_S = 1.0
-
-
-class Acting(Document):
-    """Who acts on the environment now, or which run waits."""
-
-    run: str
-    holder: str
-    since: datetime
-    step: str | None
-    waits: bool
-
-
-class Overview(Document):
-    """The answer to `backout`.
-
-    Attributes:
-        safe: Whether going back to `previous` is safe, and why.
-        unknown: What did not answer in time, and why.
-        next_command: The one command to type.
-    """
-
-    service: str
-    environment: str
-    observed_at: datetime
-    current: Release | None
-    running: tuple[str, ...]
-    up: int
-    expected: int
-    previous: Release | None
-    safe: Answer
-    why: Message
-    duration: Estimate
-    acting: Acting | None
-    held: tuple[str, ...]
-    unknown: tuple[Message, ...]
-    next_command: str
 
 
 def overview(parts: Parts) -> Overview:
@@ -68,7 +30,9 @@ def overview(parts: Parts) -> Overview:
     if acting is not None:
         command = f"backout resume {acting.run}" if acting.waits else f"backout status {acting.run}"
     sources = (facts.workload, facts.available, facts.schema_now)
-    silent = tuple(msg("{name} does not answer.", name=h.name) for h in facts.holds if h.held is Answer.UNKNOWN)
+    silent = tuple(
+        msg("{name} does not answer.", name=h.name) for h in facts.holds if h.held is Answer.UNKNOWN
+    )
     return Overview(
         service=facts.service,
         environment=facts.environment,
@@ -105,7 +69,12 @@ def _way_back(parts: Parts, facts: Facts) -> tuple[Release | None, Answer, Messa
 def _acting(parts: Parts) -> Acting | None:
     lease = parts.lease_store.read()
     waiting = open_runs(parts)
-    if lease is not None and lease.run is not None and lease.expires_at > parts.clock.now() and not is_dead(lease.process):
+    if (
+        lease is not None
+        and lease.run is not None
+        and lease.expires_at > parts.clock.now()
+        and not is_dead(lease.process)
+    ):
         step = next((r.current_step for r in waiting if r.id == lease.run), None)
         return Acting(run=lease.run, holder=lease.holder, since=lease.acquired_at, step=step, waits=False)
     if waiting:

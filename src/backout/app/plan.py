@@ -45,7 +45,9 @@ def plan_from(parts: Parts, facts: Facts, request: Request) -> Plan:
     found = assess(facts, request, parts.allowed, target, artefact, parts.clock.now())
     workload = facts.workload.value
     assert workload is not None  # `assess` raised otherwise.
-    switch = parts.platform.switch(workload, artefact, from_version=found.current_version, to_version=target.version)
+    switch = parts.platform.switch(
+        workload, artefact, from_version=found.current_version, to_version=target.version
+    )
     return plan_back(found, facts, request, switch, parts.kinds, terms(parts))
 
 
@@ -57,12 +59,18 @@ def identify(parts: Parts, target: Release) -> Artefact:
     """
     ref = target.artefact.ref if target.artefact is not None else target.version
     if parts.emergency:
-        return Artefact(ref=ref)  # Reading a whole release would cost seconds that an emergency does not have.
+        return Artefact(
+            ref=ref
+        )  # Reading a whole release would cost seconds that an emergency does not have.
     try:
         return parts.platform.identify(ref)
     except UsageError as error:
         raise NothingToGoBackTo(
-            msg("{version} is known, but the platform cannot run it any more: {reason}", version=target.version, reason=str(error.what)),
+            msg(
+                "{version} is known, but the platform cannot run it any more: {reason}",
+                version=target.version,
+                reason=str(error.what),
+            ),
             state=msg("Nothing was changed."),
             next_command="backout releases",
         ) from error

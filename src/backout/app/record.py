@@ -55,7 +55,10 @@ def record(parts: Parts, told: Recording) -> Recorded:
     version = told.version or current_version(facts)
     if version is None:
         raise CannotAssess(
-            msg("What runs now cannot be told: {reason}", reason=str(facts.workload.unknown or "nothing is deployed")),
+            msg(
+                "What runs now cannot be told: {reason}",
+                reason=str(facts.workload.unknown or "nothing is deployed"),
+            ),
             state=msg("Nothing was recorded."),
             next_command="backout record --version VERSION",
         )
@@ -65,7 +68,9 @@ def record(parts: Parts, told: Recording) -> Recorded:
         parts.book.record(release, facts.schema_now.value)
         return Recorded(release=release)
     found = _checked(parts, facts, release)
-    state = {Outcome.PASS: ReleaseState.GOOD, Outcome.FAIL: ReleaseState.BAD}.get(found.outcome, ReleaseState.UNKNOWN)
+    state = {Outcome.PASS: ReleaseState.GOOD, Outcome.FAIL: ReleaseState.BAD}.get(
+        found.outcome, ReleaseState.UNKNOWN
+    )
     release = release.model_copy(update={"state": state})
     if found.outcome is Outcome.PASS:
         release = served_well(parts, release, found)
@@ -78,8 +83,20 @@ def record(parts: Parts, told: Recording) -> Recorded:
 def _release(parts: Parts, facts: Facts, version: str, told: Recording) -> Release:
     artefact = _artefact(parts, facts, version)
     known = next((r for r in facts.releases if r.version == version and r.source == "recorded"), None)
-    same = known is not None and known.artefact is not None and artefact is not None and known.artefact.digest == artefact.digest
-    tag = next((t for t in tags(parts.site.directory, _GIT_DEADLINE_S) if t.version.lstrip("v") == version.lstrip("v")), None)
+    same = (
+        known is not None
+        and known.artefact is not None
+        and artefact is not None
+        and known.artefact.digest == artefact.digest
+    )
+    tag = next(
+        (
+            t
+            for t in tags(parts.site.directory, _GIT_DEADLINE_S)
+            if t.version.lstrip("v") == version.lstrip("v")
+        ),
+        None,
+    )
     now = parts.clock.now()
     schema = facts.schema_now.value
     base = known if known is not None and (same or known.state is ReleaseState.DEPLOYING) else None
@@ -97,7 +114,8 @@ def _release(parts: Parts, facts: Facts, version: str, told: Recording) -> Relea
         served_well=base.served_well if base else (),
         baseline=base.baseline if base else None,
         config_digest=parts.config_digest,
-        state=told.state or (base.state if base and base.state is not ReleaseState.DEPLOYING else ReleaseState.UNKNOWN),
+        state=told.state
+        or (base.state if base and base.state is not ReleaseState.DEPLOYING else ReleaseState.UNKNOWN),
     )
 
 
@@ -116,11 +134,17 @@ def _artefact(parts: Parts, facts: Facts, version: str) -> Artefact | None:
 
 def _runs(facts: Facts, release: Release) -> bool:
     workload = facts.workload.value
-    return workload is not None and release.artefact is not None and any(a.ref == release.artefact.ref for a in workload.running)
+    return (
+        workload is not None
+        and release.artefact is not None
+        and any(a.ref == release.artefact.ref for a in workload.running)
+    )
 
 
 def _checked(parts: Parts, facts: Facts, release: Release) -> Verification:
-    earlier = next((r for r in facts.releases if r.version != release.version and r.baseline is not None), None)
+    earlier = next(
+        (r for r in facts.releases if r.version != release.version and r.baseline is not None), None
+    )
     subject = Subject(
         platform=parts.platform,
         database=parts.database,
@@ -139,7 +163,11 @@ def _refuse_quarantined(facts: Facts, version: str, told: Recording) -> None:
     for entry in facts.quarantined:
         if entry.version == version and "quarantined" not in told.accept:
             raise Quarantined(
-                msg("{version} was backed out ({reason}) and is quarantined.", version=version, reason=entry.reason),
+                msg(
+                    "{version} was backed out ({reason}) and is quarantined.",
+                    version=version,
+                    reason=entry.reason,
+                ),
                 state=msg("Nothing was recorded. If it is deployed on purpose, name that."),
                 next_command=f"backout record --version {version} --accept quarantined",
             )

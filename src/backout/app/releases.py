@@ -59,9 +59,16 @@ def releases(parts: Parts, limit: int = 20) -> Releases:
         )
         for r in everything[:limit]
     )
-    return Releases(rows=rows, total=max(total, len(everything)), unknown=str(workload.unknown) if workload.unknown else None)
+    return Releases(
+        rows=rows,
+        total=max(total, len(everything)),
+        unknown=str(workload.unknown) if workload.unknown else None,
+    )
 
 
 def _newest_of(release: Release, everything: tuple[Release, ...]) -> bool:
     ref = release.artefact.ref if release.artefact else None
-    return next((r.id for r in everything if r.artefact is not None and r.artefact.ref == ref), None) == release.id
+    return (
+        next((r.id for r in everything if r.artefact is not None and r.artefact.ref == ref), None)
+        == release.id
+    )

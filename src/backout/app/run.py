@@ -77,7 +77,11 @@ def abort(parts: Parts, run_id: str | None, conduct: Conduct) -> Run:
     found = load(parts, run_id, waiting=True)
     if not found.open:
         raise StepFailed(
-            msg("Run {run} is over ({state}): there is nothing to abort.", run=found.id, state=found.state.value),
+            msg(
+                "Run {run} is over ({state}): there is nothing to abort.",
+                run=found.id,
+                state=found.state.value,
+            ),
             state=msg("Nothing was changed."),
             next_command=f"backout report {found.id}",
         )
@@ -102,11 +106,15 @@ def load(parts: Parts, run_id: str | None, *, waiting: bool = False) -> Run:
             return open_ones[-1]
         if newest and not waiting:
             return fold(parts.journal.events(newest[0].run))
-        raise UnknownRun(msg("No run waits."), state=msg("Nothing was changed."), next_command="backout history")
+        raise UnknownRun(
+            msg("No run waits."), state=msg("Nothing was changed."), next_command="backout history"
+        )
     events = parts.journal.events(run_id)
     if not events or events[0].kind != "run.created":
         raise UnknownRun(
-            msg("There is no run {run} in the journal.", run=run_id), state=msg("Nothing was changed."), next_command="backout history"
+            msg("There is no run {run} in the journal.", run=run_id),
+            state=msg("Nothing was changed."),
+            next_command="backout history",
         )
     return fold(events)
 
@@ -120,7 +128,9 @@ def open_runs(parts: Parts) -> list[Run]:
     return [fold(parts.journal.events(str(row[0]))) for row in rows]
 
 
-def _create(parts: Parts, run_id: str, plan: Plan, conduct: Conduct, lease: HeldLease, aborts: str | None = None) -> None:
+def _create(
+    parts: Parts, run_id: str, plan: Plan, conduct: Conduct, lease: HeldLease, aborts: str | None = None
+) -> None:
     body: dict[str, Json] = {
         "plan": plan.model_dump(mode="json"),
         "digest": plan.digest,
@@ -152,11 +162,21 @@ def _carry_out(parts: Parts, run_id: str, conduct: Conduct, lease: HeldLease) ->
 @contextmanager
 def _lease(parts: Parts, run_id: str, conduct: Conduct) -> Iterator[HeldLease]:
     found = parts.lease_store.read()
-    live = found is not None and found.run is not None and found.expires_at > parts.clock.now() and not is_dead(found.process)
+    live = (
+        found is not None
+        and found.run is not None
+        and found.expires_at > parts.clock.now()
+        and not is_dead(found.process)
+    )
     if found is not None and live and conduct.take_over is None:
         raise _in_progress_with_step(parts, in_progress(found), found.run)
     lease = acquire(
-        parts.lease_store, parts.clock, run=run_id, actor=parts.actor, take_over=conduct.take_over, head=parts.journal.head
+        parts.lease_store,
+        parts.clock,
+        run=run_id,
+        actor=parts.actor,
+        take_over=conduct.take_over,
+        head=parts.journal.head,
     )
     try:
         yield lease

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from backout.app.observe import observe
 from backout.app.parts import Parts
 from backout.app.targets import Checks
 from backout.assess.versions import current_version
-from backout.app.observe import observe
 from backout.checks.base import Verification
 from backout.errors import CannotAssess
 from backout.execute.run import RunState, fold
@@ -25,7 +25,10 @@ def verify(parts: Parts) -> Verification:
     workload = facts.workload.value
     if version is None or workload is None or workload.wanted is None:
         raise CannotAssess(
-            msg("What runs now cannot be told: {reason}", reason=str(facts.workload.unknown or "nothing is deployed")),
+            msg(
+                "What runs now cannot be told: {reason}",
+                reason=str(facts.workload.unknown or "nothing is deployed"),
+            ),
             state=msg("Nothing was changed."),
             next_command="backout doctor",
         )

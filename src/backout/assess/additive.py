@@ -46,7 +46,10 @@ def _new_table(name: str, table: Table, existing: set[str]) -> Difference:
         if definition.startswith("FOREIGN KEY") and not _lets_go(definition):
             referred = definition.partition("REFERENCES ")[2].partition("(")[0].strip()
             if referred != name and (referred in existing or f"public.{referred}" in existing):
-                return Answer.UNKNOWN, f"{table.kind} {name} added, whose foreign key {constraint} can forbid deletes in {referred}"
+                return (
+                    Answer.UNKNOWN,
+                    f"{table.kind} {name} added, whose foreign key {constraint} can forbid deletes in {referred}",
+                )
     return Answer.YES, f"{table.kind} {name} added"
 
 
@@ -63,7 +66,10 @@ def _table(name: str, before: Table, after: Table) -> Iterator[Difference]:
         yield from _column(f"{name}.{column}", before.columns.get(column), after.columns.get(column))
     for index, definition in _changed(before.indexes, after.indexes):
         unique = " UNIQUE " in (before.indexes.get(index, "") + after.indexes.get(index, ""))
-        yield (Answer.UNKNOWN if unique else Answer.YES), f"{'unique ' if unique else ''}index {index} on {name} {definition}"
+        yield (
+            (Answer.UNKNOWN if unique else Answer.YES),
+            f"{'unique ' if unique else ''}index {index} on {name} {definition}",
+        )
     for what, old_parts, new_parts in (
         ("constraint", before.constraints, after.constraints),
         ("trigger", before.triggers, after.triggers),
@@ -90,8 +96,15 @@ def _column(name: str, before: Column | None, after: Column | None) -> Iterator[
         yield Answer.UNKNOWN, f"column {name} {'may now be null' if after.nullable else 'is now NOT NULL'}"
     if before.default != after.default:
         lost = after.default is None and not after.nullable
-        yield (Answer.NO if lost else Answer.UNKNOWN), f"default of column {name} {'removed' if after.default is None else 'changed'}"
-    if (before.generated, before.identity, before.collation) != (after.generated, after.identity, after.collation):
+        yield (
+            (Answer.NO if lost else Answer.UNKNOWN),
+            f"default of column {name} {'removed' if after.default is None else 'changed'}",
+        )
+    if (before.generated, before.identity, before.collation) != (
+        after.generated,
+        after.identity,
+        after.collation,
+    ):
         yield Answer.UNKNOWN, f"column {name} generated or sorted otherwise"
 
 

@@ -17,7 +17,12 @@ from backout.release import Artefact, Release
 
 
 def assess(
-    facts: Facts, request: Request, allowed: Allowed, target: Release, target_artefact: Artefact, now: datetime
+    facts: Facts,
+    request: Request,
+    allowed: Allowed,
+    target: Release,
+    target_artefact: Artefact,
+    now: datetime,
 ) -> Assessment:
     """Return what the facts mean for going back to `target`.
 
@@ -60,7 +65,11 @@ def assess(
 
 def _scenario(request: Request, answer: Answer) -> tuple[Scenario, Message, Scenario | None]:
     if request.scenario is not None:
-        return request.scenario, msg("Scenario {scenario} was asked for.", scenario=request.scenario.value), None
+        return (
+            request.scenario,
+            msg("Scenario {scenario} was asked for.", scenario=request.scenario.value),
+            None,
+        )
     row = decide(request.cause, answer)
     return row.scenario, row.why, row.scenario if row.named else None
 

@@ -18,7 +18,9 @@ def compatibility(target: Release, facts: Facts, allowed: Allowed) -> Compatibil
         return Compatibility(
             answer=Answer.UNKNOWN,
             evidence=msg("The database's schema could not be read: {reason}", reason=str(observed.unknown)),
-            remedy=msg("Make the database reachable (backout doctor), or accept the risk by --accept schema-unknown."),
+            remedy=msg(
+                "Make the database reachable (backout doctor), or accept the risk by --accept schema-unknown."
+            ),
         )
     if observed.value is None:
         return Compatibility(answer=Answer.YES, evidence=msg("No database is configured for this service."))
@@ -26,7 +28,9 @@ def compatibility(target: Release, facts: Facts, allowed: Allowed) -> Compatibil
     if now.fingerprint in target.served_well:
         return Compatibility(
             answer=Answer.YES,
-            evidence=msg("{version} was recorded serving well on exactly this schema.", version=target.version),
+            evidence=msg(
+                "{version} was recorded serving well on exactly this schema.", version=target.version
+            ),
         )
     vouched = _vouched(target, now, facts, allowed)
     return vouched or _by_rule(target, now, facts)
@@ -50,7 +54,9 @@ def _vouched(target: Release, now: Schema, facts: Facts, allowed: Allowed) -> Co
 
 
 def _by_rule(target: Release, now: Schema, facts: Facts) -> Compatibility:
-    known = [f for f in (*target.served_well, target.schema_fingerprint) if f is not None and f in facts.schemas]
+    known = [
+        f for f in (*target.served_well, target.schema_fingerprint) if f is not None and f in facts.schemas
+    ]
     if not known:
         return Compatibility(
             answer=Answer.UNKNOWN,
@@ -60,7 +66,10 @@ def _by_rule(target: Release, now: Schema, facts: Facts) -> Compatibility:
                 "or accept the risk by --accept schema-unknown."
             ),
         )
-    judged = [(additive(found), found) for found in (differences(facts.schemas[f], now) for f in dict.fromkeys(known))]
+    judged = [
+        (additive(found), found)
+        for found in (differences(facts.schemas[f], now) for f in dict.fromkeys(known))
+    ]
     rank = {Answer.YES: 0, Answer.UNKNOWN: 1, Answer.NO: 2}
     answer, found = min(judged, key=lambda pair: rank[pair[0]])
     listed = "; ".join(text for a, text in found if answer is Answer.YES or a is not Answer.YES)
@@ -72,12 +81,22 @@ def _by_rule(target: Release, now: Schema, facts: Facts) -> Compatibility:
         )
         return Compatibility(answer=answer, evidence=evidence)
     if answer is Answer.NO:
-        evidence = msg("{version} cannot use this schema: {differences}.", version=target.version, differences=listed)
+        evidence = msg(
+            "{version} cannot use this schema: {differences}.", version=target.version, differences=listed
+        )
         return Compatibility(
-            answer=answer, evidence=evidence, remedy=msg("The schema has to go back with the code: scenario full, or fix forward.")
+            answer=answer,
+            evidence=evidence,
+            remedy=msg("The schema has to go back with the code: scenario full, or fix forward."),
         )
     return Compatibility(
         answer=answer,
-        evidence=msg("No rule proves that {version} can use this schema: {differences}.", version=target.version, differences=listed),
-        remedy=msg("Look at the differences; then declare it under policy.compatible, or accept by --accept schema-unknown."),
+        evidence=msg(
+            "No rule proves that {version} can use this schema: {differences}.",
+            version=target.version,
+            differences=listed,
+        ),
+        remedy=msg(
+            "Look at the differences; then declare it under policy.compatible, or accept by --accept schema-unknown."
+        ),
     )

@@ -36,35 +36,45 @@ TABLE: tuple[Row, ...] = (
         (Answer.YES,),
         Scenario.CODE,
         False,
-        msg("Nothing says that data is damaged, and the earlier code can use the schema as it stands: the code alone goes back."),
+        msg(
+            "Nothing says that data is damaged, and the earlier code can use the schema as it stands: the code alone goes back."
+        ),
     ),
     Row(
         (None, "code"),
         (Answer.UNKNOWN,),
         Scenario.CODE,
         False,
-        msg("Nothing says that data is damaged; whether the earlier code can use the schema is unknown and has to be accepted by name."),
+        msg(
+            "Nothing says that data is damaged; whether the earlier code can use the schema is unknown and has to be accepted by name."
+        ),
     ),
     Row(
         (None, "code"),
         (Answer.NO,),
         Scenario.FULL,
         True,
-        msg("The earlier code cannot use the schema as it stands: code and database have to go back together."),
+        msg(
+            "The earlier code cannot use the schema as it stands: code and database have to go back together."
+        ),
     ),
     Row(
         ("data",),
         ANY,
         Scenario.DATA,
         True,
-        msg("Data is damaged and the code is not: the data has to come back from a backup, which loses what was written since."),
+        msg(
+            "Data is damaged and the code is not: the data has to come back from a backup, which loses what was written since."
+        ),
     ),
     Row(
         ("both",),
         ANY,
         Scenario.FULL,
         True,
-        msg("Code and data are damaged: both have to go back, which loses what was written since the backup."),
+        msg(
+            "Code and data are damaged: both have to go back, which loses what was written since the backup."
+        ),
     ),
 )
 

@@ -102,7 +102,11 @@ def _unknown_version(facts: Facts, to: str) -> UnknownVersion:
             near=", ".join(near),
         )
     else:
-        what = msg("There is no release {version} of {service}; none is known at all.", version=to, service=facts.service)
+        what = msg(
+            "There is no release {version} of {service}; none is known at all.",
+            version=to,
+            service=facts.service,
+        )
     return UnknownVersion(
         what,
         state=msg("Nothing was changed."),

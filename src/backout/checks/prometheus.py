@@ -107,16 +107,27 @@ class PrometheusCheck:
 
     def _figure(self, at: datetime, subject: Subject, deadline_s: float) -> float:
         """Return the one figure at a time; raises `_Unknown`."""
+        ends_at_s = subject.clock.monotonic_s() + deadline_s
+        query = self.options.query.replace("$window", f"{self.options.window_s}s")
+        kind, figure = self._ask(query, at, subject, deadline_s)
+        if kind == "vector":
+            # Hazard: a plain selector is answered with a sample up to 5 min old, from before the change.
+            # For anything but a selector this is the time asked for, and tells nothing.
+            left_s = ends_at_s - subject.clock.monotonic_s()
+            _, sampled_at = self._ask(f"timestamp({query})", at, subject, left_s)
+            age_s = at.timestamp() - sampled_at
+            if age_s > self.options.window_s:
+                raise _Unknown(msg("the newest sample is {age_s:.0f} s old", age_s=age_s))
+        return figure
+
+    def _ask(self, query: str, at: datetime, subject: Subject, deadline_s: float) -> tuple[str, float]:
         import httpx2
 
         if deadline_s <= 0:
             raise _Unknown(msg("no time was left to ask Prometheus"))
-        params = {
-            "query": self.options.query.replace("$window", f"{self.options.window_s}s"),
-            "time": f"{at.timestamp():.3f}",
-            # A plain selector would else be answered with a sample up to 5 min old: from before the change.
-            "lookback_delta": f"{self.options.window_s}s",
-        }
+        # Servers that know `lookback_delta` also leave out old samples inside expressions; 2.42 ignores it.
+        lookback = f"{self.options.window_s}s"
+        params = {"query": query, "time": f"{at.timestamp():.3f}", "lookback_delta": lookback}
         headers = {name: value.get_secret_value() for name, value in self.options.headers.items()}
         try:
             response = httpx2.get(
@@ -148,7 +159,8 @@ class PrometheusCheck:
         )
 
 
-def _one_figure(response: Any, subject: Subject) -> float:
+def _one_figure(response: Any, subject: Subject) -> tuple[str, float]:
+    """Return the kind of answer (`vector` or `scalar`) and its figure; raises `_Unknown`."""
     try:
         answer = response.json()
         data = answer["data"] if answer.get("status") == "success" else None
@@ -169,4 +181,4 @@ def _one_figure(response: Any, subject: Subject) -> float:
         raise _Unknown(msg("the query gives a {kind}, a figure is needed", kind=str(kind))) from None
     if not math.isfinite(figure):
         raise _Unknown(msg("the query gives {figure}", figure=str(figure)))
-    return figure
+    return str(kind), figure

@@ -47,13 +47,13 @@ class WorkloadCheck:
             return Outcome.FAIL, msg(
                 "the platform is not told to run anything, expected {ref}", ref=wanted.ref
             )
-        answers = {a.ref: _compare(a, wanted, subject) for a in (*seen.running, seen.wanted)}
-        for ref, answer in answers.items():
+        answers = [(a.ref, _compare(a, wanted, subject)) for a in (*seen.running, seen.wanted)]
+        for ref, answer in answers:
             if answer == "other":
                 return Outcome.FAIL, msg(
-                    "the platform runs or wants {ref}, expected {wanted}", ref=ref, wanted=wanted.ref
+                    "{ref} runs or is to run, and is not {wanted}", ref=ref, wanted=wanted.ref
                 )
-        for ref, answer in answers.items():
+        for ref, answer in answers:
             if answer == "unknown":
                 return Outcome.INCONCLUSIVE, msg("the content of {ref} cannot be told", ref=ref)
         return Outcome.PASS, msg("{up} of {expected} units are up, all of {ref}", **counts, ref=wanted.ref)

@@ -28,8 +28,12 @@ def command(
     why = taken_over(take_over, reason, "abort")
     with open_backout(config) as backout:
         found = backout.status(run_id)
-        question = msg("Undo run {run}: {version} serves again.", run=found.id, version=found.plan.from_version)
+        question = msg(
+            "Undo run {run}: {version} serves again.", run=found.id, version=found.plan.from_version
+        )
         confirm(question, word=None, yes=yes, command=f"backout abort {found.id}")
-        conduct = Conduct(reason=reason, take_over=why, watch=Progress(dict(backout.parts.kinds)), interrupt=stop_safely())
+        conduct = Conduct(
+            reason=reason, take_over=why, watch=Progress(dict(backout.parts.kinds)), interrupt=stop_safely()
+        )
         run = backout.abort(run_id, conduct)
     show_outcome(run, as_json=as_json)

@@ -25,13 +25,23 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 
 ConfigOption = Annotated[
-    Path | None, typer.Option("--config", metavar="FILE", help="The configuration; else BACKOUT_CONFIG, else backout.yaml here or above.")
+    Path | None,
+    typer.Option(
+        "--config",
+        metavar="FILE",
+        help="The configuration; else BACKOUT_CONFIG, else backout.yaml here or above.",
+    ),
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON (docs/reference/json.md).")]
+JsonOption = Annotated[
+    bool, typer.Option("--json", help="Print the result as JSON (docs/reference/json.md).")
+]
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask; for machines.")]
-ReasonOption = Annotated[str | None, typer.Option("--reason", metavar="TEXT", help="Why, for the journal and the report.")]
+ReasonOption = Annotated[
+    str | None, typer.Option("--reason", metavar="TEXT", help="Why, for the journal and the report.")
+]
 AcceptOption = Annotated[
-    list[str] | None, typer.Option("--accept", metavar="NAME", help="Accept a risk by its name; may be given several times.")
+    list[str] | None,
+    typer.Option("--accept", metavar="NAME", help="Accept a risk by its name; may be given several times."),
 ]
 
 

@@ -13,6 +13,7 @@ def confirm(question: Message, *, word: str | None, yes: bool, command: str) -> 
     """Ask, and return if the answer is right.
 
     Args:
+        question: What is about to happen.
         word: What has to be typed; None: y or yes.
         yes: Whether the answer was given on the command line.
         command: The command to type where nobody can be asked.
@@ -24,10 +25,13 @@ def confirm(question: Message, *, word: str | None, yes: bool, command: str) -> 
         return
     state = msg("Nothing was changed.")
     if not sys.stdin.isatty():
-        raise NeedsApproval(msg("Nobody can be asked here: {question}", question=str(question)), state=state, next_command=f"{command} --yes")
+        raise NeedsApproval(
+            msg("Nobody can be asked here: {question}", question=str(question)),
+            state=state,
+            next_command=f"{command} --yes",
+        )
     wanted = msg("Type {word} to go on: ", word=word) if word else msg("Go on? [y/N] ")
-    err(str(question))
-    sys.stderr.write(str(wanted))
+    sys.stderr.write(f"{question}. {wanted}")
     sys.stderr.flush()
     answer = sys.stdin.readline().strip()
     if answer != word if word else answer.lower() not in ("y", "yes"):
@@ -49,5 +53,7 @@ def ask_reason(reason: str | None, *, command: str) -> str:
         if answer:
             return answer
     raise NeedsApproval(
-        msg("A reason is needed."), state=msg("Nothing was changed."), next_command=f"{command} --reason 'what happened'"
+        msg("A reason is needed."),
+        state=msg("Nothing was changed."),
+        next_command=f"{command} --reason 'what happened'",
     )

@@ -12,7 +12,9 @@ from backout.cli.common import ConfigOption, JsonOption, guarded, open_backout, 
 @guarded
 def command(
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="How many runs.")] = 20,
-    verify: Annotated[bool, typer.Option("--verify", help="Prove first that the journal was not changed or cut short.")] = False,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Prove first that the journal was not changed or cut short.")
+    ] = False,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:

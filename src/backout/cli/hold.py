@@ -10,7 +10,12 @@ from backout.message import msg
 
 
 @guarded
-def command(reason: ReasonOption = None, yes: YesOption = False, config: ConfigOption = None, as_json: JsonOption = False) -> None:
+def command(
+    reason: ReasonOption = None,
+    yes: YesOption = False,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
     """Stop the service at once by every means configured, and prove that no write arrives.
 
     Example: backout hold --reason "orders are charged twice"

@@ -22,7 +22,9 @@ def command(
     context: typer.Context,
     config: ConfigOption = None,
     as_json: JsonOption = False,
-    version: Annotated[bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
+    ] = False,
 ) -> None:
     """Take a production release back, code and database together.
 

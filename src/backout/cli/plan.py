@@ -9,7 +9,17 @@ from typing import Annotated
 import typer
 
 from backout.assess.model import Request
-from backout.cli.common import AcceptOption, ConfigOption, JsonOption, guarded, leave, open_backout, out, out_json, show_error
+from backout.cli.common import (
+    AcceptOption,
+    ConfigOption,
+    JsonOption,
+    guarded,
+    leave,
+    open_backout,
+    out,
+    out_json,
+    show_error,
+)
 from backout.plan.model import Scenario
 
 
@@ -38,13 +48,26 @@ class FormatChoice(StrEnum):
     JSON = "json"
 
 
-ToOption = Annotated[str | None, typer.Option("--to", metavar="VERSION", help="The version to go back to; else the last good one.")]
-ScenarioOption = Annotated[ScenarioChoice, typer.Option("--scenario", help="How far back; auto decides by the decision table.")]
-CauseOption = Annotated[CauseChoice | None, typer.Option("--cause", help="What is damaged, as far as you know.")]
+ToOption = Annotated[
+    str | None,
+    typer.Option("--to", metavar="VERSION", help="The version to go back to; else the last good one."),
+]
+ScenarioOption = Annotated[
+    ScenarioChoice, typer.Option("--scenario", help="How far back; auto decides by the decision table.")
+]
+CauseOption = Annotated[
+    CauseChoice | None, typer.Option("--cause", help="What is damaged, as far as you know.")
+]
 HoldFirstOption = Annotated[bool, typer.Option("--hold-first", help="Stop the harm as step 1.")]
 
 
-def request_of(to: str | None, scenario: ScenarioChoice, cause: CauseChoice | None, hold_first: bool, accept: list[str] | None) -> Request:
+def request_of(
+    to: str | None,
+    scenario: ScenarioChoice,
+    cause: CauseChoice | None,
+    hold_first: bool,
+    accept: list[str] | None,
+) -> Request:
     """Return the request that these options make."""
     return Request(
         to=to,
@@ -62,8 +85,13 @@ def command(
     cause: CauseOption = None,
     hold_first: HoldFirstOption = False,
     accept: AcceptOption = None,
-    output: Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write the plan, to be run later as it is.")] = None,
-    format_: Annotated[FormatChoice, typer.Option("--format", help="text, md (a runbook to follow by hand), or json.")] = FormatChoice.TEXT,
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", metavar="FILE", help="Write the plan, to be run later as it is."),
+    ] = None,
+    format_: Annotated[
+        FormatChoice, typer.Option("--format", help="text, md (a runbook to follow by hand), or json.")
+    ] = FormatChoice.TEXT,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -97,4 +125,3 @@ def command(
         leave(refused.exit_code)
     if output is not None and not as_json:
         out(f"next   backout run {output}")
-

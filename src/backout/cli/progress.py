@@ -56,10 +56,9 @@ class Progress:
     def _done(self, run: Run, key: str) -> None:
         self._end()
         step = run.progress(key)
+        took = f"{step.seconds:.1f} s" if step.seconds is not None else ""
         if step.already:
             took = "already so"
-        else:
-            took = f"{step.seconds:.1f} s" if step.seconds is not None else ""
         err(f"{style('✓', 'green')} {key[:2]}  {self._sentence(run, key)}  {took}")
 
     def _note(self, text: str) -> None:

@@ -6,21 +6,47 @@ from typing import Annotated
 
 import typer
 
-from backout.cli.common import AcceptOption, ConfigOption, JsonOption, err, guarded, leave, open_backout, out, out_json
+from backout.cli.common import (
+    AcceptOption,
+    ConfigOption,
+    JsonOption,
+    err,
+    guarded,
+    leave,
+    open_backout,
+    out,
+    out_json,
+)
 from backout.errors import ExitCode
 from backout.release import ReleaseState
 
 
 @guarded
 def command(
-    version: Annotated[str | None, typer.Option("--version", metavar="VERSION", help="The version; else what the platform runs.")] = None,
-    commit: Annotated[str | None, typer.Option("--commit", metavar="SHA", help="Its commit; else the git tag of that name.")] = None,
-    subject: Annotated[str | None, typer.Option("--subject", metavar="TEXT", help="What it brings; else the tag's subject.")] = None,
+    version: Annotated[
+        str | None,
+        typer.Option("--version", metavar="VERSION", help="The version; else what the platform runs."),
+    ] = None,
+    commit: Annotated[
+        str | None, typer.Option("--commit", metavar="SHA", help="Its commit; else the git tag of that name.")
+    ] = None,
+    subject: Annotated[
+        str | None, typer.Option("--subject", metavar="TEXT", help="What it brings; else the tag's subject.")
+    ] = None,
     by: Annotated[str | None, typer.Option("--by", metavar="WHO", help="Who deployed it; else you.")] = None,
     state: Annotated[
-        ReleaseState | None, typer.Option("--state", help="What the deploy script knows (deploying, failed); else the checks decide.")
+        ReleaseState | None,
+        typer.Option(
+            "--state", help="What the deploy script knows (deploying, failed); else the checks decide."
+        ),
     ] = None,
-    checks: Annotated[bool, typer.Option("--checks/--no-checks", help="Whether to run the checks, so that the record says if it serves well.")] = True,
+    checks: Annotated[
+        bool,
+        typer.Option(
+            "--checks/--no-checks",
+            help="Whether to run the checks, so that the record says if it serves well.",
+        ),
+    ] = True,
     accept: AcceptOption = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
@@ -32,7 +58,15 @@ def command(
     from backout.app.record import Recording
     from backout.checks.base import Outcome
 
-    told = Recording(version=version, commit=commit, subject=subject, by=by, state=state, checks=checks, accept=tuple(accept or ()))
+    told = Recording(
+        version=version,
+        commit=commit,
+        subject=subject,
+        by=by,
+        state=state,
+        checks=checks,
+        accept=tuple(accept or ()),
+    )
     with open_backout(config) as backout:
         recorded = backout.record(told)
     release, found = recorded.release, recorded.verification

@@ -24,7 +24,10 @@ class ReportFormat(StrEnum):
 def command(
     run_id: RunArgument = None,
     format_: Annotated[ReportFormat, typer.Option("--format", help="md, html or json.")] = ReportFormat.MD,
-    output: Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write it there instead of printing it.")] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", metavar="FILE", help="Write it there instead of printing it."),
+    ] = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -41,7 +44,9 @@ def command(
     if as_json or format_ is ReportFormat.JSON:
         text = run.model_dump_json(indent=2)
     else:
-        text = report_html(run, now, kinds) if format_ is ReportFormat.HTML else report_markdown(run, now, kinds)
+        text = (
+            report_html(run, now, kinds) if format_ is ReportFormat.HTML else report_markdown(run, now, kinds)
+        )
     if output is None:
         out(text)
     else:

@@ -13,7 +13,9 @@ from backout.errors import UsageError
 from backout.message import msg
 
 RunArgument = Annotated[str | None, typer.Argument(metavar="[RUN]", help="The run; else the one that waits.")]
-TakeOverOption = Annotated[bool, typer.Option("--take-over", help="Take over from somebody else who is acting; needs --reason.")]
+TakeOverOption = Annotated[
+    bool, typer.Option("--take-over", help="Take over from somebody else who is acting; needs --reason.")
+]
 
 
 def taken_over(take_over: bool, reason: str | None, verb: str) -> str | None:
@@ -24,7 +26,9 @@ def taken_over(take_over: bool, reason: str | None, verb: str) -> str | None:
     """
     if take_over and not reason:
         raise UsageError(
-            msg("Taking over needs a reason."), state=msg("Nothing was changed."), next_command=f"backout {verb} --take-over --reason '…'"
+            msg("Taking over needs a reason."),
+            state=msg("Nothing was changed."),
+            next_command=f"backout {verb} --take-over --reason '…'",
         )
     return reason if take_over else None
 
@@ -45,6 +49,8 @@ def command(
 
     why = taken_over(take_over, reason, "resume")
     with open_backout(config) as backout:
-        conduct = Conduct(reason=reason, take_over=why, watch=Progress(dict(backout.parts.kinds)), interrupt=stop_safely())
+        conduct = Conduct(
+            reason=reason, take_over=why, watch=Progress(dict(backout.parts.kinds)), interrupt=stop_safely()
+        )
         run = backout.resume(run_id, conduct)
     show_outcome(run, as_json=as_json)

@@ -7,10 +7,27 @@ from typing import Annotated
 
 import typer
 
-from backout.cli.common import AcceptOption, ConfigOption, JsonOption, ReasonOption, YesOption, err, guarded, open_backout
+from backout.cli.common import (
+    AcceptOption,
+    ConfigOption,
+    JsonOption,
+    ReasonOption,
+    YesOption,
+    err,
+    guarded,
+    open_backout,
+)
 from backout.cli.confirm import ask_reason, confirm
 from backout.cli.outcome import show_outcome
-from backout.cli.plan import CauseChoice, CauseOption, HoldFirstOption, ScenarioChoice, ScenarioOption, ToOption, request_of
+from backout.cli.plan import (
+    CauseChoice,
+    CauseOption,
+    HoldFirstOption,
+    ScenarioChoice,
+    ScenarioOption,
+    ToOption,
+    request_of,
+)
 from backout.cli.progress import Progress, stop_safely
 from backout.errors import UsageError
 from backout.message import Message, msg
@@ -19,16 +36,27 @@ from backout.plan.model import Plan
 
 @guarded
 def command(
-    plan_file: Annotated[Path | None, typer.Argument(metavar="[PLAN.JSON]", help="A plan made by backout plan -o.")] = None,
+    plan_file: Annotated[
+        Path | None, typer.Argument(metavar="[PLAN.JSON]", help="A plan made by backout plan -o.")
+    ] = None,
     to: ToOption = None,
     scenario: ScenarioOption = ScenarioChoice.AUTO,
     cause: CauseOption = None,
     hold_first: HoldFirstOption = False,
     emergency: Annotated[
-        bool, typer.Option("--emergency", help="Needs nothing but the platform: no configuration, state file, database or git.")
+        bool,
+        typer.Option(
+            "--emergency",
+            help="Needs nothing but the platform: no configuration, state file, database or git.",
+        ),
     ] = False,
     root: Annotated[
-        Path | None, typer.Option("--root", metavar="DIR", help="With --emergency and no configuration: where releases/ and current are.")
+        Path | None,
+        typer.Option(
+            "--root",
+            metavar="DIR",
+            help="With --emergency and no configuration: where releases/ and current are.",
+        ),
     ] = None,
     accept: AcceptOption = None,
     reason: ReasonOption = None,
@@ -60,19 +88,26 @@ def command(
         if refused is not None:
             raise refused
         check_expiry(plan, parts)
-        if not as_json:
+        if not yes and not as_json:
             from backout.cli.screen import show_plan
 
             show_plan(plan, parts.kinds)
         word = parts.site.service if parts.confirm == "type-service-name" else None
         confirm(_question(plan), word=word, yes=yes, command=f"backout run --to {plan.to_version}")
+        err(str(_question(plan)))
         conduct = Conduct(reason=reason, watch=Progress(dict(parts.kinds)), interrupt=stop_safely())
         run = backout.run(plan, conduct)
     show_outcome(run, as_json=as_json)
 
 
 def _emergency(
-    to: str | None, scenario: ScenarioChoice, root: Path | None, reason: str | None, yes: bool, config: Path | None, as_json: bool
+    to: str | None,
+    scenario: ScenarioChoice,
+    root: Path | None,
+    reason: str | None,
+    yes: bool,
+    config: Path | None,
+    as_json: bool,
 ) -> None:
     from backout import Backout
     from backout.app.run import Conduct
@@ -80,7 +115,9 @@ def _emergency(
     command = "backout run --emergency --scenario code"
     if scenario is not ScenarioChoice.CODE:
         raise UsageError(
-            msg("An emergency takes back the code alone, and that has to be said."), state=msg("Nothing was changed."), next_command=command
+            msg("An emergency takes back the code alone, and that has to be said."),
+            state=msg("Nothing was changed."),
+            next_command=command,
         )
     with Backout.for_emergency(config, root) as backout:
         plan = backout.emergency_plan(to)
@@ -95,10 +132,14 @@ def _emergency(
     show_outcome(run, as_json=as_json)
 
 
-def _only_the_file(to: str | None, cause: CauseChoice | None, hold_first: bool, accept: list[str] | None) -> None:
+def _only_the_file(
+    to: str | None, cause: CauseChoice | None, hold_first: bool, accept: list[str] | None
+) -> None:
     if to or cause or hold_first or accept:
         raise UsageError(
-            msg("A plan file runs as it is: --to, --cause, --hold-first and --accept belong to backout plan."),
+            msg(
+                "A plan file runs as it is: --to, --cause, --hold-first and --accept belong to backout plan."
+            ),
             state=msg("Nothing was changed."),
             next_command="backout plan --help",
         )

@@ -48,7 +48,9 @@ def show_results(results: Iterable[CheckResult]) -> None:
     """Print one line a check."""
     for result in results:
         more = f" {result.more}" if result.more else ""
-        out(f"  {style(f'{result.outcome.value:<12}', _OUTCOMES[result.outcome])} {result.name}: {result.evidence}{more}")
+        out(
+            f"  {style(f'{result.outcome.value:<12}', _OUTCOMES[result.outcome])} {result.name}: {result.evidence}{more}"
+        )
 
 
 def show_ending(run: Run) -> None:
@@ -77,7 +79,8 @@ def show_releases(listed: Iterable[Listed], now: datetime) -> None:
     """Print releases as a deployments page shows them."""
     rows = [("VERSION", "AGE", "STATE", "", "COMMIT", "SUBJECT", "WHO")]
     rows += [
-        (r.version, str(r.age), r.state.value, " ".join(map(str, r.marks)), r.commit, r.subject, r.by) for r in release_lines(listed, now)
+        (r.version, str(r.age), r.state.value, " ".join(map(str, r.marks)), r.commit, r.subject, r.by)
+        for r in release_lines(listed, now)
     ]
     _columns(rows)
 

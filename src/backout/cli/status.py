@@ -16,7 +16,9 @@ _POLL_S = 0.3
 @guarded
 def command(
     run_id: RunArgument = None,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on printing until the run ends or stops.")] = False,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Go on printing until the run ends or stops.")
+    ] = False,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -26,8 +28,8 @@ def command(
 
     Example: backout status --follow
     """
-    from backout.execute.run import RunState
     from backout.cli.screen import show_ending, show_timeline
+    from backout.execute.run import RunState
 
     with open_backout(config) as backout:
         run = backout.status(run_id)

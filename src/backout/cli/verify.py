@@ -13,6 +13,7 @@ def command(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     Example: backout verify
     """
     from backout.checks.base import Outcome
+
     with open_backout(config) as backout:
         found = backout.verify()
     if as_json:

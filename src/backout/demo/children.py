@@ -96,7 +96,7 @@ class Children:
         process = self._running.get(name)
         return process.pid if process else None
 
-    def log_tail(self, name: str, lines: int = 5) -> str:
+    def log_tail(self, name: str, lines: int = 8) -> str:
         """Return the last lines of its output."""
         log = self._log(name)
         return "\n".join(log.read_text(errors="replace").splitlines()[-lines:]) if log.exists() else ""

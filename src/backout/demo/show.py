@@ -32,7 +32,10 @@ def show(*, as_json: bool) -> ExitCode:
         NotPossible: No PostgreSQL can be had, or something could not be started.
     """
     narrator = _Narrator(quiet=as_json)
-    with _ends_by_exception(), tempfile.TemporaryDirectory(prefix="backout-demo-", ignore_cleanup_errors=True) as folder:
+    with (
+        _ends_by_exception(),
+        tempfile.TemporaryDirectory(prefix="backout-demo-", ignore_cleanup_errors=True) as folder,
+    ):
         directory = Path(folder)
         directory.chmod(0o755)
         began_s = time.monotonic()
@@ -48,7 +51,9 @@ def _act(stage: Stage, narrator: _Narrator) -> dict[str, Any]:
     narrator.say(f"── {GOOD} is deployed, and recorded ──")
     stage.deploy(GOOD)
     backout.type("record")
-    with Clients(stage.children, stage.front_url, stage.directory / "requests.jsonl", bad_version=BAD) as clients:
+    with Clients(
+        stage.children, stage.front_url, stage.directory / "requests.jsonl", bad_version=BAD
+    ) as clients:
         clients.mark("begin")
         time.sleep(1.0)
         narrator.say("\n── Clients send requests and write rows without a pause; somebody deploys", BAD, "──")
@@ -64,7 +69,11 @@ def _act(stage: Stage, narrator: _Narrator) -> dict[str, Any]:
         clients.mark("back")
         time.sleep(1.0)
         clients.mark("end")
-        bad, back, after = clients.summary("bad", "way back"), clients.summary("way back", "back"), clients.summary("back", "end")
+        bad, back, after = (
+            clients.summary("bad", "way back"),
+            clients.summary("way back", "back"),
+            clients.summary("back", "end"),
+        )
         clients.stop()
         rows = {"acknowledged": len(clients.acknowledged()), "lost": clients.rows_lost(stage.database_url)}
     narrator.say("\n── What is written down ──")
@@ -77,7 +86,9 @@ def _act(stage: Stage, narrator: _Narrator) -> dict[str, Any]:
     return _measured(code, bad, back, after, rows, reports)
 
 
-def _measured(code: int, bad: Summary, back: Summary, after: Summary, rows: dict[str, int], reports: Path) -> dict[str, Any]:
+def _measured(
+    code: int, bad: Summary, back: Summary, after: Summary, rows: dict[str, int], reports: Path
+) -> dict[str, Any]:
     return {
         "exit_code_of_run": code,
         "bad_release": {
@@ -109,7 +120,8 @@ def _broken_promises(measured: dict[str, Any]) -> list[str]:
     back, after = measured["way_back"], measured["afterwards"]
     promises = {
         "the run ended done and proven": measured["exit_code_of_run"] == 0,
-        f"at least {MIN_REQUESTS} requests were sent during the way back": back["requests_sent"] >= MIN_REQUESTS,
+        f"at least {MIN_REQUESTS} requests were sent during the way back": back["requests_sent"]
+        >= MIN_REQUESTS,
         "no request failed": back["requests_failed"] == 0 and after["requests_failed"] == 0,
         "no acknowledged row was lost": back["rows_lost"] == 0 and back["rows_acknowledged"] > 0,
         f"only {GOOD} answers": set(after["answered_by"]) == {GOOD},
@@ -172,7 +184,12 @@ class _Typist:
         )
         if done.returncode in (ExitCode.BUG, ExitCode.USAGE):
             raise StepFailed(
-                msg("{command} ended with exit code {code}. {words}", command=shown, code=done.returncode, words=(done.stderr or "")[-500:]),
+                msg(
+                    "{command} ended with exit code {code}. {words}",
+                    command=shown,
+                    code=done.returncode,
+                    words=(done.stderr or "")[-500:],
+                ),
                 state=msg("The demo is over; everything it started was ended."),
                 next_command="backout demo",
             )

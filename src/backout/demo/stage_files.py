@@ -52,7 +52,7 @@ exec {python} - <<'END'
 import json, urllib.request, uuid
 
 opener = urllib.request.build_opener(urllib.request.ProxyHandler({{}}))
-tenant, report = "smoke-test", str(uuid.uuid4())
+tenant, report = "smoke-test-tenant", str(uuid.uuid4())
 body = json.dumps({{"id": report, "tenant": tenant, "body": "smoke"}}).encode()
 opener.open(urllib.request.Request({url!r} + "/reports", body), timeout=10).close()
 with opener.open({url!r} + "/reports?tenant=" + tenant, timeout=10) as answer:
@@ -90,6 +90,7 @@ checks:
     name: health
     url: {front}/health
     expect_json: {{status: ok, service: collector, database: connected}}
+    exact: true
     version_header: X-Collector-Version
   - kind: probes
     name: reading reports

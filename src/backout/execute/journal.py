@@ -65,6 +65,10 @@ class Journal:
         """Append one event durably.
 
         Args:
+            kind: What happened (`step.begun`, …).
+            body: Its details; secrets are cut out here.
+            run: The run it belongs to, or None.
+            generation: The lease's fencing token; 0 outside a run.
             also: Writes projections in the same transaction.
             written: When and by whom, for an event that was journalled elsewhere first.
 
@@ -81,14 +85,26 @@ class Journal:
             event = _sealed(seq, at, run, actor, generation, kind, clean, prev)
             sql.execute(
                 "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (seq, at.isoformat(), run, actor, generation, kind, canonical_json(clean), prev, event.digest),
+                (
+                    seq,
+                    at.isoformat(),
+                    run,
+                    actor,
+                    generation,
+                    kind,
+                    canonical_json(clean),
+                    prev,
+                    event.digest,
+                ),
             )
             if also is not None:
                 also(sql)
         fault_point(f"journal.{kind}.after")
         return event
 
-    def events(self, run: str | None = None, *, kinds: tuple[str, ...] = (), newest: int | None = None) -> list[Event]:
+    def events(
+        self, run: str | None = None, *, kinds: tuple[str, ...] = (), newest: int | None = None
+    ) -> list[Event]:
         """Return events in order: of one run or of all, of some kinds, or only the newest ones."""
         conditions, values = [], []
         if run is not None:
@@ -118,7 +134,9 @@ class Journal:
         """
         prev, count, seen = GENESIS, 0, known_head is None
         for event in self._walk():
-            expected = _sealed(count + 1, event.at, event.run, event.actor, event.generation, event.kind, event.body, prev)
+            expected = _sealed(
+                count + 1, event.at, event.run, event.actor, event.generation, event.kind, event.body, prev
+            )
             if event.seq != count + 1 or event.digest != expected.digest:
                 raise self._tampered(count + 1)
             prev, count = event.digest, event.seq
@@ -146,7 +164,16 @@ class Journal:
         )
 
 
-def _sealed(seq: int, at: datetime, run: str | None, actor: str, generation: int, kind: str, body: dict[str, Json], prev: str) -> Event:
+def _sealed(
+    seq: int,
+    at: datetime,
+    run: str | None,
+    actor: str,
+    generation: int,
+    kind: str,
+    body: dict[str, Json],
+    prev: str,
+) -> Event:
     content = {
         "seq": seq,
         "at": at.isoformat(),
@@ -157,7 +184,17 @@ def _sealed(seq: int, at: datetime, run: str | None, actor: str, generation: int
         "body": body,
         "prev": prev,
     }
-    return Event(seq=seq, at=at, run=run, actor=actor, generation=generation, kind=kind, body=body, prev=prev, digest=digest_of(content))
+    return Event(
+        seq=seq,
+        at=at,
+        run=run,
+        actor=actor,
+        generation=generation,
+        kind=kind,
+        body=body,
+        prev=prev,
+        digest=digest_of(content),
+    )
 
 
 def _event(row: tuple[Any, ...]) -> Event:

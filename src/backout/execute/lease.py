@@ -103,7 +103,9 @@ class HeldLease:
         self._end.set()
         self._thread.join(timeout=5.0)
         with self._lock:
-            free = self._lease.model_copy(update={"run": None, "expires_at": self._clock.now(), "journal_head": self._head()})
+            free = self._lease.model_copy(
+                update={"run": None, "expires_at": self._clock.now(), "journal_head": self._head()}
+            )
             self._store.swap(self.generation, free)
 
     def _keep(self) -> None:
@@ -112,7 +114,9 @@ class HeldLease:
                 with self._lock:
                     if self._end.is_set():
                         return
-                    renewed = self._lease.model_copy(update={"expires_at": self._clock.now() + timedelta(seconds=TTL_S)})
+                    renewed = self._lease.model_copy(
+                        update={"expires_at": self._clock.now() + timedelta(seconds=TTL_S)}
+                    )
                     if not self._store.swap(self.generation, renewed):
                         self._lost = True
                         return
@@ -165,7 +169,12 @@ def acquire(
 def in_progress(lease: Lease) -> RunInProgress:
     """Return the error that says who acts, and how to follow or take over."""
     return RunInProgress(
-        msg("{holder} is acting on this environment (run {run}, since {since}).", holder=lease.holder, run=lease.run, since=f"{lease.acquired_at:%H:%M:%S UTC}"),
+        msg(
+            "{holder} is acting on this environment (run {run}, since {since}).",
+            holder=lease.holder,
+            run=lease.run,
+            since=f"{lease.acquired_at:%H:%M:%S UTC}",
+        ),
         state=msg("This command changed nothing."),
         next_command=f"backout status {lease.run}   # or take over: backout resume {lease.run} --take-over --reason '…'",
     )

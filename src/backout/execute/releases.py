@@ -48,7 +48,9 @@ class ReleaseBook:
 
     def by_version(self, version: str) -> Release | None:
         """Return the newest release of a version, or None."""
-        rows = self._store.rows("SELECT document FROM releases WHERE version = ? ORDER BY deployed_at DESC LIMIT 1", (version,))
+        rows = self._store.rows(
+            "SELECT document FROM releases WHERE version = ? ORDER BY deployed_at DESC LIMIT 1", (version,)
+        )
         if rows:
             return Release.model_validate_json(str(rows[0][0]))
         return next((r for r in reversed(self._at_target()) if r.version == version), None)
@@ -68,7 +70,10 @@ class ReleaseBook:
 
     def quarantined(self) -> tuple[Quarantine, ...]:
         """Return what is quarantined."""
-        return tuple(Quarantine.model_validate_json(str(r[0])) for r in self._store.rows("SELECT document FROM quarantined"))
+        return tuple(
+            Quarantine.model_validate_json(str(r[0]))
+            for r in self._store.rows("SELECT document FROM quarantined")
+        )
 
     def is_quarantined(self, version: str) -> bool:
         """Return whether a version is quarantined."""
@@ -86,7 +91,9 @@ class ReleaseBook:
             if bad is not None:
                 _put_release(sql, bad)
 
-        self._journal.append("release.quarantined", {"version": version, "reason": reason}, run=run, also=project)
+        self._journal.append(
+            "release.quarantined", {"version": version, "reason": reason}, run=run, also=project
+        )
         self._to_target(bad)
 
     def lift(self, version: str, run: str) -> None:

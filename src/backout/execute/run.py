@@ -123,7 +123,9 @@ class Run(Document):
         if self.state is RunState.FINISHED:
             if self.verification is None or self.verification.outcome is Outcome.PASS:
                 return ExitCode.DONE
-            return ExitCode.PROOF_FAILED if self.verification.outcome is Outcome.FAIL else ExitCode.INCONCLUSIVE
+            return (
+                ExitCode.PROOF_FAILED if self.verification.outcome is Outcome.FAIL else ExitCode.INCONCLUSIVE
+            )
         return ExitCode(self.trouble.exit_code) if self.trouble else ExitCode.STOPPED
 
     def progress(self, key: str) -> StepProgress:
@@ -194,7 +196,11 @@ def _next(run: Run, event: Event) -> Run:
 def _step(step: StepProgress, event: Event) -> StepProgress:
     body = event.body
     if event.kind == "step.begun":
-        changes: dict[str, object] = {"state": StepState.BEGUN, "attempts": step.attempts + 1, "trouble": None}
+        changes: dict[str, object] = {
+            "state": StepState.BEGUN,
+            "attempts": step.attempts + 1,
+            "trouble": None,
+        }
         changes["begun_at"] = step.begun_at or event.at
     elif event.kind == "step.applied":
         changes = {"state": StepState.APPLIED, "receipt": Receipt.model_validate(body["receipt"])}

@@ -79,10 +79,14 @@ class Runner:
             return self._confirm(run, step, probe, already=not begun_before)
         if not probe.in_progress:
             if begun_before and probe.answer is Probed.UNKNOWN and step.spec.retry is not Retry.SAFE:
-                raise OutcomeUnknown(probe.evidence, state=_standing(run), next_command=f"backout status {run.id}")
+                raise OutcomeUnknown(
+                    probe.evidence, state=_standing(run), next_command=f"backout status {run.id}"
+                )
             kind.guard(step.spec, acting)
             receipt = kind.apply(step.spec, acting)
-            run = self._append(run, "step.applied", {"key": step.key, "receipt": receipt.model_dump(mode="json")})
+            run = self._append(
+                run, "step.applied", {"key": step.key, "receipt": receipt.model_dump(mode="json")}
+            )
         probe = self._await(run, step, kind)
         return self._confirm(run, step, probe, already=False)
 
@@ -118,12 +122,16 @@ class Runner:
         begun_at = run.progress(step.key).begun_at
         if not already and begun_at is not None and run.resumed == 0:
             body["seconds"] = round((self.clock.now() - begun_at).total_seconds(), 3)
-        return self._append(run, "step.confirmed", body | {"evidence": probe.evidence.model_dump(mode="json")})
+        return self._append(
+            run, "step.confirmed", body | {"evidence": probe.evidence.model_dump(mode="json")}
+        )
 
     def _check_interrupt(self, run: Run) -> None:
         if self.interrupt.is_set():
             raise Interrupted(
-                msg("Run {run} was interrupted.", run=run.id), state=_standing(run), next_command=f"backout resume {run.id}"
+                msg("Run {run} was interrupted.", run=run.id),
+                state=_standing(run),
+                next_command=f"backout resume {run.id}",
             )
 
     def _stopped(self, run: Run, step: PlannedStep, error: BackoutError) -> BackoutError:
@@ -134,7 +142,11 @@ class Runner:
         if not isinstance(told, Interrupted) and str(told.state) != str(_standing(run)):
             told.state = msg("{own} {run}", own=str(told.state), run=str(_standing(run)))
         trouble = Trouble(
-            code=told.code, exit_code=int(told.exit_code), what=told.what, state=told.state, next_command=told.next_command
+            code=told.code,
+            exit_code=int(told.exit_code),
+            what=told.what,
+            state=told.state,
+            next_command=told.next_command,
         )
         self._record_stop(run, step, trouble)
         return told
@@ -176,7 +188,10 @@ def _standing(run: Run) -> Message:
             run=run.id,
         )
     return msg(
-        "{done} of {total} steps are done; nothing is held. backout abort {run} undoes them.", done=done, total=len(run.steps), run=run.id
+        "{done} of {total} steps are done; nothing is held. backout abort {run} undoes them.",
+        done=done,
+        total=len(run.steps),
+        run=run.id,
     )
 
 

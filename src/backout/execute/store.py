@@ -44,7 +44,9 @@ class Store:
         self.path = directory / "state.db"
         try:
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._connection = sqlite3.connect(self.path, timeout=10.0, isolation_level=None, check_same_thread=False)
+            self._connection = sqlite3.connect(
+                self.path, timeout=10.0, isolation_level=None, check_same_thread=False
+            )
             with self.errors():
                 self._open()
         except (OSError, sqlite3.OperationalError) as error:
@@ -56,7 +58,12 @@ class Store:
         if found > FORMAT:
             self._connection.close()
             raise StoreTooNew(
-                msg("The state file {path} has format {found}; this backout knows up to {known}.", path=str(self.path), found=found, known=FORMAT),
+                msg(
+                    "The state file {path} has format {found}; this backout knows up to {known}.",
+                    path=str(self.path),
+                    found=found,
+                    known=FORMAT,
+                ),
                 state=msg("Nothing was read or changed."),
                 next_command="pip install --upgrade backout",
             )
@@ -106,7 +113,9 @@ class Store:
             text = str(error)
             if any(word in text for word in ("full", "readonly", "disk I/O")):
                 raise StoreFull(
-                    msg("The journal {path} could not be written: {reason}.", path=str(self.path), reason=text),
+                    msg(
+                        "The journal {path} could not be written: {reason}.", path=str(self.path), reason=text
+                    ),
                     state=msg("Nothing more was done: what is not journalled is not done."),
                     next_command=f"df -h {self.path.parent}",
                 ) from error

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from statistics import median
@@ -13,7 +13,17 @@ from backout.errors import BackoutError, NeedsAcceptance, NotPossible, Refused
 from backout.facts import Answer, Facts, HoldFact
 from backout.message import Message, msg
 from backout.plan.base import StepKind, World
-from backout.plan.model import Downtime, Estimate, Finding, Phase, Plan, PlannedStep, Scenario, Severity, StepSpec
+from backout.plan.model import (
+    Downtime,
+    Estimate,
+    Finding,
+    Phase,
+    Plan,
+    PlannedStep,
+    Scenario,
+    Severity,
+    StepSpec,
+)
 from backout.plan.simulate import Visited, down_steps, held_steps, simulate, violations
 
 REFUSES_WRITES = "refuse_writes"
@@ -36,7 +46,14 @@ class Terms:
     has_database: bool
 
 
-def plan_back(assessment: Assessment, facts: Facts, request: Request, switch: Sequence[StepSpec], kinds: Mapping[str, StepKind], terms: Terms) -> Plan:
+def plan_back(
+    assessment: Assessment,
+    facts: Facts,
+    request: Request,
+    switch: Sequence[StepSpec],
+    kinds: Mapping[str, StepKind],
+    terms: Terms,
+) -> Plan:
     """Return the plan that takes the code back; `refusal` says whether it may run.
 
     Raises:
@@ -69,7 +86,9 @@ def plan_back(assessment: Assessment, facts: Facts, request: Request, switch: Se
         total=_total(estimates.values()),
         downtime=_downtime(visited, estimates),
         hazards={s.key: found for s in steps if (found := kinds[s.spec.kind].hazards(s.spec))},
-        point_of_no_return=next((s.key for s in steps if s.no_inverse_because and s.no_inverse_because != LOOKS_ONLY), None),
+        point_of_no_return=next(
+            (s.key for s in steps if s.no_inverse_because and s.no_inverse_because != LOOKS_ONLY), None
+        ),
     )
 
 
@@ -78,13 +97,17 @@ def plan_hold(facts: Facts, kinds: Mapping[str, StepKind], terms: Terms) -> Plan
     specs = [(Phase.HOLD, spec) for spec in _hold_specs(facts, strongest=True)]
     if terms.has_database:
         specs.append((Phase.VERIFY, _no_writes()))
-    return _simple(facts, specs, kinds, terms, "hold", msg("The service is stopped at once, before any plan is made."))
+    return _simple(
+        facts, specs, kinds, terms, "hold", msg("The service is stopped at once, before any plan is made.")
+    )
 
 
 def plan_release_hold(facts: Facts, kinds: Mapping[str, StepKind], terms: Terms) -> Plan:
     """Return the plan that puts back exactly what was before the hold."""
     specs = [(Phase.RELEASE_HOLD, spec) for spec in reversed(_held_specs(facts))]
-    return _simple(facts, specs, kinds, terms, "release_hold", msg("What is held is let go, exactly as it was before."))
+    return _simple(
+        facts, specs, kinds, terms, "release_hold", msg("What is held is let go, exactly as it was before.")
+    )
 
 
 def plan_abort(original: Plan, begun: Sequence[str], kinds: Mapping[str, StepKind], terms: Terms) -> Plan:
@@ -101,7 +124,9 @@ def plan_abort(original: Plan, begun: Sequence[str], kinds: Mapping[str, StepKin
                 state=msg("The run is past its point of no return."),
                 next_command="backout resume",
             )
-    specs = [(_ABORT_PHASE.get(s.phase, s.phase), s.inverse) for s in reversed(undone) if s.inverse is not None]
+    specs = [
+        (_ABORT_PHASE.get(s.phase, s.phase), s.inverse) for s in reversed(undone) if s.inverse is not None
+    ]
     steps = _numbered(specs, kinds)
     return original.model_copy(
         update={
@@ -126,7 +151,11 @@ def plan_abort(original: Plan, begun: Sequence[str], kinds: Mapping[str, StepKin
 
 def refusal(plan: Plan, now: datetime) -> BackoutError | None:
     """Return why the plan may not run: a finding that blocks or that nobody accepted; None if it may."""
-    open_findings = [f for f in plan.findings if f.severity in _STOPPING and (f.accept is None or f.accept not in plan.accepted)]
+    open_findings = [
+        f
+        for f in plan.findings
+        if f.severity in _STOPPING and (f.accept is None or f.accept not in plan.accepted)
+    ]
     if not open_findings:
         return None
     worst = min(open_findings, key=lambda f: _STOPPING.index(f.severity))
@@ -145,7 +174,9 @@ def world_now(facts: Facts) -> World:
     schema = facts.schema_now.value
     return World(
         serving=frozenset(by_ref.get(a.ref, a.ref) for a in (workload.running if workload else ())),
-        holds=frozenset(h.name for h in facts.holds if h.held is Answer.YES and h.mode in ("queue", "maintenance")),
+        holds=frozenset(
+            h.name for h in facts.holds if h.held is Answer.YES and h.mode in ("queue", "maintenance")
+        ),
         fingerprint=schema.fingerprint if schema else None,
         code=current_version(facts),
     )
@@ -153,25 +184,43 @@ def world_now(facts: Facts) -> World:
 
 LOOKS_ONLY = msg("It only looks.")
 _STOPPING = (Severity.BLOCKS, Severity.LOSES_DATA, Severity.NEEDS_APPROVAL)
-_ABORT_PHASE = {Phase.RELEASE_HOLD: Phase.HOLD, Phase.HOLD: Phase.RELEASE_HOLD, Phase.SAFEGUARD: Phase.CLEAN_UP}
+_ABORT_PHASE = {
+    Phase.RELEASE_HOLD: Phase.HOLD,
+    Phase.HOLD: Phase.RELEASE_HOLD,
+    Phase.SAFEGUARD: Phase.CLEAN_UP,
+}
 
 
 def _only_code(assessment: Assessment) -> None:
     if assessment.named is not None:
         raise NeedsAcceptance(
-            msg("Scenario {scenario} is needed: {why}", scenario=assessment.named.value, why=str(assessment.why)),
+            msg(
+                "Scenario {scenario} is needed: {why}",
+                scenario=assessment.named.value,
+                why=str(assessment.why),
+            ),
             state=msg("Nothing was changed. backout never chooses a restore by itself."),
             next_command=f"backout plan --scenario {assessment.named.value}",
         )
     if assessment.scenario is not Scenario.CODE:
         raise NotPossible(
-            msg("Scenario {scenario} needs a backup to restore, and none is configured.", scenario=assessment.scenario.value),
+            msg(
+                "Scenario {scenario} needs a backup to restore, and none is configured.",
+                scenario=assessment.scenario.value,
+            ),
             state=msg("Nothing was changed."),
             next_command="backout plan --scenario code",
         )
 
 
-def _steps(assessment: Assessment, facts: Facts, request: Request, switch: Sequence[StepSpec], kinds: Mapping[str, StepKind], terms: Terms) -> tuple[PlannedStep, ...]:
+def _steps(
+    assessment: Assessment,
+    facts: Facts,
+    request: Request,
+    switch: Sequence[StepSpec],
+    kinds: Mapping[str, StepKind],
+    terms: Terms,
+) -> tuple[PlannedStep, ...]:
     target, artefact = assessment.target, assessment.target_artefact
     verify = StepSpec(
         kind="verify",
@@ -179,17 +228,23 @@ def _steps(assessment: Assessment, facts: Facts, request: Request, switch: Seque
         params={"version": target.version, "ref": artefact.ref, "digest": artefact.digest},
         timeout_s=terms.verify_timeout_s,
     )
-    if assessment.current_version == target.version and not _half_deployed(facts, artefact.ref) and not _held_specs(facts):
+    if (
+        assessment.current_version == target.version
+        and not _half_deployed(facts, artefact.ref)
+        and not _held_specs(facts)
+    ):
         return _numbered([(Phase.VERIFY, verify)], kinds)
     holds = _hold_specs(facts, strongest=request.hold_first)
     held = [*_held_specs(facts), *holds]
     specs: list[tuple[Phase, StepSpec]] = []
     if request.hold_first:
-        specs += [(Phase.GUARD, s) for s in holds] + [(Phase.GUARD, _guard(facts))]
+        # The harm stops before anything is looked at again; the guard comes right after.
+        specs += [(Phase.HOLD, s) for s in holds] + [(Phase.PREPARE, _guard(facts))]
     else:
         specs += [(Phase.GUARD, _guard(facts))]
     if assessment.current_version is not None and assessment.current_version != target.version:
-        specs.append((Phase.SAFEGUARD, _quarantine(assessment.current_version, target.version)))
+        phase = Phase.PREPARE if request.hold_first else Phase.SAFEGUARD
+        specs.append((phase, _quarantine(assessment.current_version, target.version)))
     if not request.hold_first:
         specs += [(Phase.HOLD, s) for s in holds]
     specs += _switch_steps(switch, held, kinds, target.version, world_now(facts))
@@ -198,7 +253,13 @@ def _steps(assessment: Assessment, facts: Facts, request: Request, switch: Seque
     return _numbered(specs, kinds)
 
 
-def _switch_steps(switch: Sequence[StepSpec], held: Sequence[StepSpec], kinds: Mapping[str, StepKind], to_version: str, world: World) -> list[tuple[Phase, StepSpec]]:
+def _switch_steps(
+    switch: Sequence[StepSpec],
+    held: Sequence[StepSpec],
+    kinds: Mapping[str, StepKind],
+    to_version: str,
+    world: World,
+) -> list[tuple[Phase, StepSpec]]:
     """Writes are let through right before the earlier release starts: many programs write while they start."""
     lets_write = [_release(s) for s in reversed(held) if s.params["mode"] == REFUSES_WRITES]
     specs: list[tuple[Phase, StepSpec]] = []
@@ -222,11 +283,18 @@ def _guard(facts: Facts) -> StepSpec:
     expects: dict[str, str | None] = {"wanted": workload.wanted.ref if workload and workload.wanted else None}
     if facts.schema_now.known:
         expects["schema"] = schema.fingerprint if schema else None
-    return StepSpec.model_validate({"kind": "guard", "target": "world", "expects": expects, "timeout_s": 15.0})
+    return StepSpec.model_validate(
+        {"kind": "guard", "target": "world", "expects": expects, "timeout_s": 15.0}
+    )
 
 
 def _quarantine(version: str, to_version: str) -> StepSpec:
-    return StepSpec(kind="quarantine", target="records", params={"version": version, "reason": f"backed out to {to_version}"}, timeout_s=15.0)
+    return StepSpec(
+        kind="quarantine",
+        target="records",
+        params={"version": version, "reason": f"backed out to {to_version}"},
+        timeout_s=15.0,
+    )
 
 
 def _no_writes() -> StepSpec:
@@ -255,14 +323,26 @@ def _held_specs(facts: Facts) -> list[StepSpec]:
 
 
 def _hold(fact: HoldFact, mode: str) -> StepSpec:
-    return StepSpec(kind="hold", target=f"hold:{fact.name}", params={"name": fact.name, "mode": mode, "prior": fact.prior}, timeout_s=30.0)
+    return StepSpec(
+        kind="hold",
+        target=f"hold:{fact.name}",
+        params={"name": fact.name, "mode": mode, "prior": fact.prior},
+        timeout_s=30.0,
+    )
 
 
 def _release(hold: StepSpec) -> StepSpec:
     return hold.model_copy(update={"kind": "hold.release"})
 
 
-def _simple(facts: Facts, specs: Sequence[tuple[Phase, StepSpec]], kinds: Mapping[str, StepKind], terms: Terms, purpose: str, why: Message) -> Plan:
+def _simple(
+    facts: Facts,
+    specs: Sequence[tuple[Phase, StepSpec]],
+    kinds: Mapping[str, StepKind],
+    terms: Terms,
+    purpose: str,
+    why: Message,
+) -> Plan:
     steps = _numbered(specs, kinds)
     estimates = {s.key: _estimate(facts, s.spec.kind) for s in steps}
     version = current_version(facts)
@@ -286,13 +366,21 @@ def _simple(facts: Facts, specs: Sequence[tuple[Phase, StepSpec]], kinds: Mappin
     )
 
 
-def _numbered(specs: Sequence[tuple[Phase, StepSpec]], kinds: Mapping[str, StepKind]) -> tuple[PlannedStep, ...]:
+def _numbered(
+    specs: Sequence[tuple[Phase, StepSpec]], kinds: Mapping[str, StepKind]
+) -> tuple[PlannedStep, ...]:
     steps = []
     for number, (phase, spec) in enumerate(specs, start=1):
         inverse = kinds[spec.kind].inverse(spec)
         slug = spec.kind.replace(".", "-")
         steps.append(
-            PlannedStep(key=f"{number:02d}-{slug}", phase=phase, spec=spec, inverse=inverse, no_inverse_because=None if inverse else LOOKS_ONLY)
+            PlannedStep(
+                key=f"{number:02d}-{slug}",
+                phase=phase,
+                spec=spec,
+                inverse=inverse,
+                no_inverse_because=None if inverse else LOOKS_ONLY,
+            )
         )
     return tuple(steps)
 
@@ -306,7 +394,11 @@ def _invariant(visited: Sequence[Visited], assessment: Assessment) -> tuple[Find
         Finding(
             rule="plan.invariant",
             severity=Severity.BLOCKS if v.answer is Answer.NO else Severity.NEEDS_APPROVAL,
-            evidence=msg("After step {step}, {version} would act on a schema that it is not known to be able to use.", step=v.after, version=v.version),
+            evidence=msg(
+                "After step {step}, {version} would act on a schema that it is not known to be able to use.",
+                step=v.after,
+                version=v.version,
+            ),
             accept=None if v.answer is Answer.NO else "schema-unknown",
         )
         for v in violations(visited, can_use)[:1]
@@ -318,20 +410,29 @@ def _estimate(facts: Facts, kind: str) -> Estimate:
     return Estimate(seconds=round(median(seconds), 3), runs=len(seconds)) if seconds else Estimate()
 
 
-def _total(estimates: object) -> Estimate:
-    parts = list(estimates)  # type: ignore[call-overload]
-    if not parts or any(e.seconds is None for e in parts):
+def _total(estimates: Iterable[Estimate]) -> Estimate:
+    parts = list(estimates)
+    seconds = [e.seconds for e in parts if e.seconds is not None]
+    if not parts or len(seconds) < len(parts):
         return Estimate()
-    return Estimate(seconds=round(sum(e.seconds for e in parts), 3), runs=min(e.runs for e in parts))
+    return Estimate(seconds=round(sum(seconds), 3), runs=min(e.runs for e in parts))
 
 
 def _downtime(visited: Sequence[Visited], estimates: Mapping[str, Estimate]) -> Downtime:
-    held = [k for k in held_steps(visited)]
-    down = [k for k in down_steps(visited)]
+    held = list(held_steps(visited))
+    down = list(down_steps(visited))
     if held:
-        basis = msg("Requests are held from step {first} to step {last}; the time is the sum of those steps.", first=held[0], last=held[-1])
+        basis = msg(
+            "Requests are held from step {first} to step {last}; the time is the sum of those steps.",
+            first=held[0],
+            last=held[-1],
+        )
     elif down:
-        basis = msg("Nothing holds requests: they fail from step {first} to step {last}.", first=down[0], last=down[-1])
+        basis = msg(
+            "Nothing holds requests: they fail from step {first} to step {last}.",
+            first=down[0],
+            last=down[-1],
+        )
     else:
         basis = msg("Nothing is held and something serves at every moment.")
     return Downtime(

@@ -277,7 +277,7 @@ def _timeline(run: Run, kinds: Kinds) -> list[str]:
 
 def _planned(run: Run) -> list[tuple[str, str]]:
     return [
-        (say("What the plan said would be lost"), loss_text(run.plan)),
-        (say("Downtime that the plan expected"), downtime_text(run.plan.downtime)),
-        (say("Point of no return"), no_return_text(run.plan)),
+        (say("What the plan said would be lost"), escape(loss_text(run.plan))),
+        (say("Downtime that the plan expected"), escape(downtime_text(run.plan.downtime))),
+        (say("Point of no return"), escape(no_return_text(run.plan))),
     ]

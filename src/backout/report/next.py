@@ -5,7 +5,7 @@ from __future__ import annotations
 from backout.checks.base import Outcome, Verification
 from backout.execute.run import Run, RunState
 from backout.message import Message, msg
-from backout.report.holding import held_now
+from backout.report.holding import held_now, quarantined_now
 from backout.report.markup import plain
 
 Step = tuple[Message, str | None]
@@ -54,26 +54,32 @@ def _finished(run: Run) -> tuple[Step, ...]:
         )
     if run.verification.outcome is Outcome.INCONCLUSIVE:
         needed = " ".join(plain(r.more) for r in run.verification.results if r.more is not None)
-        return ((msg("It may well be fine. {needed} Let the checks look longer:", needed=needed), "backout verify"),)
+        return (
+            (
+                msg("It may well be fine. {needed} Let the checks look longer:", needed=needed),
+                "backout verify",
+            ),
+        )
     if run.verification.outcome is Outcome.FAIL:
         return _failed(run.verification)
-    return (
-        (
-            msg(
-                "Nothing has to be done. {version} stays quarantined until a fixed release is out.",
-                version=run.plan.from_version or "The bad release",
-            ),
-            None,
-        ),
+    away = ", ".join(quarantined_now(run))
+    if not away:
+        return ((msg("Nothing has to be done."), None),)
+    stays = msg(
+        "Nothing has to be done. {versions} stays quarantined until it is named on purpose.", versions=away
     )
+    return ((stays, None),)
 
 
 def _failed(proof: Verification) -> tuple[Step, ...]:
     failed = (r for r in proof.results if r.outcome is Outcome.FAIL)
     return (
-        *((msg("Failed: {check}: {evidence}", check=r.name, evidence=plain(r.evidence)), None) for r in failed),
+        *(
+            (msg("Failed: {check}: {evidence}", check=r.name, evidence=plain(r.evidence)), None)
+            for r in failed
+        ),
         (msg("To look again:"), "backout verify"),
-        (msg("If it does harm, stop the service at once:"), "backout hold --reason 'proof failed'"),
+        (msg("If it does harm, stop the service at once:"), "backout hold"),
         (msg("To see the way to an earlier release:"), "backout releases"),
     )
 

@@ -1,11 +1,11 @@
-"""The one screen, as lines."""
+"""The one screen: what it shows, and how it is laid out."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Protocol
 
+from backout.document import Document
 from backout.facts import Answer
 from backout.message import Message
 from backout.plan.model import Estimate
@@ -13,17 +13,24 @@ from backout.release import Release
 from backout.report.duration import age, duration
 
 
-class ActingView(Protocol):
-    """Who acts, as the screen shows it."""
+class Acting(Document):
+    """Who acts on the environment now, or which run waits."""
 
     run: str
     holder: str
+    since: datetime
     step: str | None
     waits: bool
 
 
-class OverviewView(Protocol):
-    """What the screen shows (`backout.app.overview.Overview`)."""
+class Overview(Document):
+    """The answer to `backout`.
+
+    Attributes:
+        safe: Whether going back to `previous` is safe, and why.
+        unknown: What did not answer in time, and why.
+        next_command: The one command to type.
+    """
 
     service: str
     environment: str
@@ -36,17 +43,13 @@ class OverviewView(Protocol):
     safe: Answer
     why: Message
     duration: Estimate
+    acting: Acting | None
     held: tuple[str, ...]
     unknown: tuple[Message, ...]
     next_command: str
 
-    @property
-    def acting(self) -> ActingView | None:
-        """Who acts now, or which run waits."""
-        ...
 
-
-def overview_lines(seen: OverviewView) -> Iterator[str]:
+def overview_lines(seen: Overview) -> Iterator[str]:
     """Yield the screen's lines."""
     yield f"{seen.service} · {seen.environment}"
     yield ""
@@ -67,7 +70,7 @@ def overview_lines(seen: OverviewView) -> Iterator[str]:
     yield f"  → {seen.next_command}"
 
 
-def _release(release: Release | None, seen: OverviewView) -> str:
+def _release(release: Release | None, seen: Overview) -> str:
     if release is None:
         return "unknown"
     since = (

@@ -115,28 +115,29 @@ def finding_section(findings: tuple[Finding, ...], accepted: tuple[str, ...]) ->
 
 
 def loss_text(plan: Plan) -> str:
-    """Return what would be lost, as Markdown."""
-    return " ".join(shown(loss) for loss in plan.losses) or say("nothing")
+    """Return what would be lost, as plain text."""
+    return " ".join(clean(plain(loss)) for loss in plan.losses) or plain(msg("nothing"))
 
 
 def downtime_text(downtime: Downtime | None) -> str:
-    """Return how long requests wait or fail, and what that rests on, as Markdown."""
+    """Return how long requests wait or fail, and what that rests on, as plain text; empty for None."""
     if downtime is None:
         return ""
     parts = []
     if not _none(downtime.held):
-        parts.append(say("requests are held: {time}.", time=plain(expected(downtime.held))))
+        parts.append(msg("requests are held: {time}.", time=plain(expected(downtime.held))))
     if not _none(downtime.down):
-        parts.append(say("requests fail: {time}.", time=plain(expected(downtime.down))))
-    return " ".join([*(parts or [say("none.")]), shown(downtime.basis)])
+        parts.append(msg("requests fail: {time}.", time=plain(expected(downtime.down))))
+    return " ".join(clean(plain(m)) for m in (*(parts or [msg("none.")]), downtime.basis))
 
 
 def no_return_text(plan: Plan) -> str:
-    """Return the point of no return, as Markdown."""
+    """Return the point of no return, as plain text."""
     if plan.point_of_no_return is None:
-        return say("none: every step can be undone")
+        return plain(msg("none: every step can be undone"))
     why = next((s.no_inverse_because for s in plan.steps if s.key == plan.point_of_no_return), None)
-    return say("step {key}. {why}", key=plan.point_of_no_return, why="" if why is None else plain(why))
+    reason = "" if why is None else plain(why)
+    return clean(plain(msg("step {key}. {why}", key=plan.point_of_no_return, why=reason)))
 
 
 def _glance(plan: Plan) -> list[str]:
@@ -149,9 +150,9 @@ def _glance(plan: Plan) -> list[str]:
         (say("Scenario"), f"{shown(SCENARIOS[plan.scenario])}. {shown(plan.why)}"),
         (say("Verdict"), shown(VERDICTS[plan.verdict])),
         (say("Expected time"), shown(expected(plan.total))),
-        (say("Downtime"), downtime_text(plan.downtime)),
-        (say("What would be lost"), loss_text(plan)),
-        (say("Point of no return"), no_return_text(plan)),
+        (say("Downtime"), escape(downtime_text(plan.downtime))),
+        (say("What would be lost"), escape(loss_text(plan))),
+        (say("Point of no return"), escape(no_return_text(plan))),
         (
             say("Plan"),
             say(

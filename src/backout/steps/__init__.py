@@ -11,5 +11,13 @@ from backout.steps.verify import Verify
 
 def generic_step_kinds() -> dict[str, StepKind]:
     """Return the steps that need no adapter of their own, by name."""
-    kinds: tuple[StepKind, ...] = (Guard(), Hold(), ReleaseHold(), NoWrites(), Quarantine(), Unquarantine(), Verify())
+    kinds: tuple[StepKind, ...] = (
+        Guard(),
+        Hold(),
+        ReleaseHold(),
+        NoWrites(),
+        Quarantine(),
+        Unquarantine(),
+        Verify(),
+    )
     return {kind.kind: kind for kind in kinds}

@@ -27,7 +27,10 @@ class Guard(LookingStep):
 
     def describe(self, spec: StepSpec) -> Message:
         """Say what is compared."""
-        return msg("Check that nothing changed since the plan was made (release {ref}, schema).", ref=_text(spec.expects.get("wanted")))
+        return msg(
+            "Check that nothing changed since the plan was made (release {ref}, schema).",
+            ref=_text(spec.expects.get("wanted")),
+        )
 
     def by_hand(self, spec: StepSpec) -> tuple[str, ...]:
         """Return the command that shows the same."""
@@ -35,11 +38,16 @@ class Guard(LookingStep):
 
     def apply(self, spec: StepSpec, acting: Acting) -> Receipt:
         """Compare; raises `LostRace` when something else stands now."""
-        now = acting.target("world", World).standing()
+        now = acting.target("world", World).standing()  # type: ignore[type-abstract]
         for name, expected in spec.expects.items():
             if now.get(name) != expected:
                 raise LostRace(
-                    msg("{name} changed since the plan was made: {now} now, {expected} then.", name=name, now=_text(now.get(name)), expected=_text(expected)),
+                    msg(
+                        "{name} changed since the plan was made: {now} now, {expected} then.",
+                        name=name,
+                        now=_text(now.get(name)),
+                        expected=_text(expected),
+                    ),
                     state=msg("Nothing was changed by this run."),
                     next_command="backout plan",
                 )

@@ -21,7 +21,12 @@ _PROBE_DEADLINE_S = 5.0
 def hold_spec(name: str, mode: str, prior: dict[str, object], timeout_s: float = 30.0) -> StepSpec:
     """Return the step that holds by a means; `prior` is what letting go puts back."""
     return StepSpec.model_validate(
-        {"kind": "hold", "target": f"hold:{name}", "params": {"name": name, "mode": mode, "prior": prior}, "timeout_s": timeout_s}
+        {
+            "kind": "hold",
+            "target": f"hold:{name}",
+            "params": {"name": name, "mode": mode, "prior": prior},
+            "timeout_s": timeout_s,
+        }
     )
 
 
@@ -43,8 +48,12 @@ class Hold(_HoldStep):
     def describe(self, spec: StepSpec) -> Message:
         """Say what is held, and how."""
         templates = {
-            "queue": msg("Hold traffic at {name}: requests wait, none is refused.", name=str(spec.params["name"])),
-            "maintenance": msg("Stop traffic at {name}: requests are answered 503.", name=str(spec.params["name"])),
+            "queue": msg(
+                "Hold traffic at {name}: requests wait, none is refused.", name=str(spec.params["name"])
+            ),
+            "maintenance": msg(
+                "Stop traffic at {name}: requests are answered 503.", name=str(spec.params["name"])
+            ),
             "refuse_writes": msg("Make {name} refuse writes.", name=str(spec.params["name"])),
         }
         mode = str(spec.params["mode"])
@@ -58,7 +67,9 @@ class Hold(_HoldStep):
         """Return what could go wrong."""
         return (
             Hazard(
-                what=msg("{name} does not answer, or requests do not drain in time.", name=str(spec.params["name"])),
+                what=msg(
+                    "{name} does not answer, or requests do not drain in time.", name=str(spec.params["name"])
+                ),
                 then=msg("The run stops before anything else is changed; resume tries again, abort lets go."),
             ),
         )
@@ -79,8 +90,13 @@ class Hold(_HoldStep):
         if fact.held is Answer.UNKNOWN:
             return Probe(answer=Probed.UNKNOWN, evidence=msg("{name} does not answer.", name=fact.name))
         if fact.held is Answer.YES and fact.mode == spec.params["mode"]:
-            return Probe(answer=Probed.DONE, evidence=msg("{name} holds ({mode}).", name=fact.name, mode=fact.mode))
-        return Probe(answer=Probed.NOT_DONE, evidence=msg("{name} does not hold ({mode}).", name=fact.name, mode=fact.mode))
+            return Probe(
+                answer=Probed.DONE, evidence=msg("{name} holds ({mode}).", name=fact.name, mode=fact.mode)
+            )
+        return Probe(
+            answer=Probed.NOT_DONE,
+            evidence=msg("{name} does not hold ({mode}).", name=fact.name, mode=fact.mode),
+        )
 
     def apply(self, spec: StepSpec, acting: Acting) -> Receipt:
         """Hold."""
@@ -131,7 +147,10 @@ class ReleaseHold(_HoldStep):
             return Probe(answer=Probed.UNKNOWN, evidence=msg("{name} does not answer.", name=fact.name))
         if fact.held is Answer.NO:
             return Probe(answer=Probed.DONE, evidence=msg("{name} lets through.", name=fact.name))
-        return Probe(answer=Probed.NOT_DONE, evidence=msg("{name} still holds ({mode}).", name=fact.name, mode=fact.mode))
+        return Probe(
+            answer=Probed.NOT_DONE,
+            evidence=msg("{name} still holds ({mode}).", name=fact.name, mode=fact.mode),
+        )
 
     def apply(self, spec: StepSpec, acting: Acting) -> Receipt:
         """Let go."""
@@ -179,10 +198,18 @@ class NoWrites(LookingStep):
                 return Receipt(what=msg("No row was written for {seconds} s.", seconds=_seconds(spec)))
             if acting.clock.monotonic_s() + _seconds(spec) >= acting.deadline_s:
                 break
-            acting.note(msg("{rows} rows were written in {seconds} s; looking again.", rows=written, seconds=_seconds(spec)))
+            acting.note(
+                msg(
+                    "{rows} rows were written in {seconds} s; looking again.",
+                    rows=written,
+                    seconds=_seconds(spec),
+                )
+            )
         raise StepFailed(
             msg("Writes still arrive: {rows} rows in {seconds} s.", rows=written, seconds=_seconds(spec)),
-            state=msg("Everything configured holds, and yet something writes (a superuser, a job, another database user)."),
+            state=msg(
+                "Everything configured holds, and yet something writes (a superuser, a job, another database user)."
+            ),
             next_command="psql \"$DATABASE_URL\" -c 'SELECT pid, usename, application_name, query FROM pg_stat_activity'",
         )
 

@@ -43,7 +43,11 @@ class _QuarantineStep:
         return acting.target("records", QuarantineBook)  # type: ignore[type-abstract]
 
     def _answer(self, done: bool, version: str) -> Probe:
-        evidence = msg("{version}: quarantined as wanted.", version=version) if done else msg("{version}: not yet.", version=version)
+        evidence = (
+            msg("{version}: quarantined as wanted.", version=version)
+            if done
+            else msg("{version}: not yet.", version=version)
+        )
         return Probe(answer=Probed.DONE if done else Probed.NOT_DONE, evidence=evidence)
 
 
@@ -54,7 +58,10 @@ class Quarantine(_QuarantineStep):
 
     def describe(self, spec: StepSpec) -> Message:
         """Say which."""
-        return msg("Quarantine {version}, so that nobody brings it back by accident.", version=str(spec.params["version"]))
+        return msg(
+            "Quarantine {version}, so that nobody brings it back by accident.",
+            version=str(spec.params["version"]),
+        )
 
     def by_hand(self, spec: StepSpec) -> tuple[str, ...]:
         """Return what a person would do."""

@@ -29,7 +29,10 @@ class Verify(LookingStep):
 
     def describe(self, spec: StepSpec) -> Message:
         """Say what is proven."""
-        return msg("Prove that {version} serves well: processes, health, database, smoke, error rate, response time.", version=str(spec.params["version"]))
+        return msg(
+            "Prove that {version} serves well: processes, health, database, smoke, error rate, response time.",
+            version=str(spec.params["version"]),
+        )
 
     def by_hand(self, spec: StepSpec) -> tuple[str, ...]:
         """Return the tool's own command; the runbook lists the checks."""
@@ -48,4 +51,6 @@ class Verify(LookingStep):
         )
         fault_point("verify.after")
         data: Json = found.model_dump(mode="json")
-        return Receipt(what=msg("The checks say: {outcome}.", outcome=found.outcome.value), data={"verification": data})
+        return Receipt(
+            what=msg("The checks say: {outcome}.", outcome=found.outcome.value), data={"verification": data}
+        )

@@ -59,8 +59,9 @@ class Wire:
                 continue
 
     def close(self) -> None:
-        self.socket.shutdown(socket.SHUT_RDWR)  # Closing alone leaves a blocked accept() listening.
-        self.socket.close()
+        if self.socket.fileno() >= 0:
+            self.socket.shutdown(socket.SHUT_RDWR)  # Closing alone leaves a blocked accept() listening.
+            self.socket.close()
         self.drop_all()
 
 

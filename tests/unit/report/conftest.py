@@ -281,10 +281,16 @@ def stories() -> dict[str, Story]:
     }
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def told() -> dict[str, Run]:
     """One run for each way that a run can stand."""
     return {name: story.run for name, story in stories().items()}
+
+
+@pytest.fixture(scope="session")
+def journals() -> dict[str, list[Event]]:
+    """The events of those runs."""
+    return {name: story.events for name, story in stories().items()}
 
 
 @pytest.fixture

@@ -49,7 +49,9 @@ def _same(text: str) -> str:
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_hostile_text_is_shown_and_does_nothing(text: str) -> None:
-    assert READER.render(escape(text)).strip() == f"<p>{html.escape(_same(text)).replace('&#x27;', chr(39))}</p>"
+    assert (
+        READER.render(escape(text)).strip() == f"<p>{html.escape(_same(text)).replace('&#x27;', chr(39))}</p>"
+    )
 
 
 @given(NASTY)
@@ -70,7 +72,10 @@ def test_any_text_in_a_table_stays_in_its_cell(left: str, right: str) -> None:
 @given(NASTY)
 def test_any_inline_code_is_code_in_text_and_in_tables(text: str) -> None:
     wanted = _same(text)
-    for shown in (READER.render(f"x {code(text)}"), READER.render("\n".join(table(["A"], [[f"x {code(text)}"]])))):
+    for shown in (
+        READER.render(f"x {code(text)}"),
+        READER.render("\n".join(table(["A"], [[f"x {code(text)}"]]))),
+    ):
         found = re.findall(r"<code>(.*?)</code>", shown, re.DOTALL)
         assert [" ".join(html.unescape(c).split()) for c in found] == ([wanted] if wanted else [])
 
@@ -78,7 +83,9 @@ def test_any_inline_code_is_code_in_text_and_in_tables(text: str) -> None:
 @given(st.lists(NASTY, min_size=1, max_size=3))
 def test_a_code_block_ends_where_it_should(commands: list[str]) -> None:
     shown = READER.render("\n".join([*block(commands), "after"]))
-    found = re.fullmatch(r'<pre><code class="language-sh">(.*)\n</code></pre>\n<p>after</p>\n', shown, re.DOTALL)
+    found = re.fullmatch(
+        r'<pre><code class="language-sh">(.*)\n</code></pre>\n<p>after</p>\n', shown, re.DOTALL
+    )
     assert found is not None
     assert html.unescape(found[1]).split("\n") == clean("\n".join(commands), "\n\t").split("\n")
 
@@ -88,7 +95,15 @@ def test_what_steers_a_terminal_or_turns_the_reading_direction_is_taken_out() ->
 
 
 def test_ordinary_words_are_left_alone() -> None:
-    for text in ("5.4.0", "0.8 s", "run_id needs_approval", "ana@laptop", "a -> b", "/srv/app/releases", "C# 100 %"):
+    for text in (
+        "5.4.0",
+        "0.8 s",
+        "run_id needs_approval",
+        "ana@laptop",
+        "a -> b",
+        "/srv/app/releases",
+        "C# 100 %",
+    ):
         assert escape(text) == text.replace("C#", "C#")
 
 

@@ -16,7 +16,9 @@ def no_record(case: Case) -> Iterator[Finding]:
             rule="current.no-record",
             severity=Severity.WARNS,
             evidence=msg("The running release {version} was never recorded.", version=case.current_version),
-            remedy=msg("Record releases as they are deployed: backout record, as the last line of the deploy script."),
+            remedy=msg(
+                "Record releases as they are deployed: backout record, as the last line of the deploy script."
+            ),
         )
 
 
@@ -32,7 +34,9 @@ def several_versions(case: Case) -> Iterator[Finding]:
             rule="current.half-deployed",
             severity=Severity.WARNS,
             evidence=msg(
-                "A deploy is half done: {wanted} is wanted, {running} runs.", wanted=wanted, running=", ".join(sorted(running))
+                "A deploy is half done: {wanted} is wanted, {running} runs.",
+                wanted=wanted,
+                running=", ".join(sorted(running)),
             ),
         )
 
@@ -44,7 +48,12 @@ def nothing_runs(case: Case) -> Iterator[Finding]:
         yield Finding(
             rule="current.down",
             severity=Severity.WARNS,
-            evidence=msg("Nothing of {service} runs now ({up} of {expected} up).", service=case.facts.service, up=workload.up, expected=workload.expected),
+            evidence=msg(
+                "Nothing of {service} runs now ({up} of {expected} up).",
+                service=case.facts.service,
+                up=workload.up,
+                expected=workload.expected,
+            ),
         )
 
 

@@ -15,8 +15,13 @@ def stays_damaged(case: Case) -> Iterator[Finding]:
         yield Finding(
             rule="data.stays-damaged",
             severity=Severity.NEEDS_APPROVAL,
-            evidence=msg("The cause given is {cause}: taking the code back does not repair the data.", cause=case.request.cause),
-            remedy=msg("Choose --scenario full, or accept that the data stays as it is: --accept data-stays-damaged."),
+            evidence=msg(
+                "The cause given is {cause}: taking the code back does not repair the data.",
+                cause=case.request.cause,
+            ),
+            remedy=msg(
+                "Choose --scenario full, or accept that the data stays as it is: --accept data-stays-damaged."
+            ),
             accept="data-stays-damaged",
         )
 

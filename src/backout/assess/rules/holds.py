@@ -18,7 +18,9 @@ def cannot_tell(case: Case) -> Iterator[Finding]:
                 rule="hold.unknown",
                 severity=Severity.WARNS,
                 evidence=msg("Whether {name} holds cannot be told: it does not answer.", name=hold.name),
-                remedy=msg("backout doctor says what is wrong; without it requests may fail during the switch."),
+                remedy=msg(
+                    "backout doctor says what is wrong; without it requests may fail during the switch."
+                ),
             )
 
 
@@ -29,7 +31,11 @@ def held_already(case: Case) -> Iterator[Finding]:
             yield Finding(
                 rule="hold.in-force",
                 severity=Severity.INFO,
-                evidence=msg("{name} holds already ({mode}); it is let go once the earlier release serves.", name=hold.name, mode=hold.mode),
+                evidence=msg(
+                    "{name} holds already ({mode}); it is let go once the earlier release serves.",
+                    name=hold.name,
+                    mode=hold.mode,
+                ),
             )
 
 

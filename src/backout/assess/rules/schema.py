@@ -15,7 +15,9 @@ def usable(case: Case) -> Iterator[Finding]:
     if found.answer is Answer.YES:
         yield Finding(rule="schema.usable", severity=Severity.INFO, evidence=found.evidence)
     elif found.answer is Answer.NO:
-        yield Finding(rule="schema.unusable", severity=Severity.BLOCKS, evidence=found.evidence, remedy=found.remedy)
+        yield Finding(
+            rule="schema.unusable", severity=Severity.BLOCKS, evidence=found.evidence, remedy=found.remedy
+        )
     else:
         yield Finding(
             rule="schema.unknown",

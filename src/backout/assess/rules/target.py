@@ -24,7 +24,9 @@ def quarantined(case: Case) -> Iterator[Finding]:
                     since=f"{entry.since:%Y-%m-%d %H:%M UTC}",
                     reason=entry.reason,
                 ),
-                remedy=msg("Choose another version (backout releases), or name the risk: --accept quarantined."),
+                remedy=msg(
+                    "Choose another version (backout releases), or name the risk: --accept quarantined."
+                ),
                 accept="quarantined",
             )
 
@@ -36,8 +38,12 @@ def below_minimum(case: Case) -> Iterator[Finding]:
         yield Finding(
             rule="target.below-minimum",
             severity=Severity.BLOCKS,
-            evidence=msg("{version} is below policy.min_version {floor}.", version=case.target.version, floor=floor),
-            remedy=msg("Choose a version from {floor} on, or name the risk: --accept below-min-version.", floor=floor),
+            evidence=msg(
+                "{version} is below policy.min_version {floor}.", version=case.target.version, floor=floor
+            ),
+            remedy=msg(
+                "Choose a version from {floor} on, or name the risk: --accept below-min-version.", floor=floor
+            ),
             accept="below-min-version",
         )
 
@@ -50,7 +56,11 @@ def known_bad(case: Case) -> Iterator[Finding]:
         yield Finding(
             rule="target.known-bad",
             severity=Severity.BLOCKS,
-            evidence=msg("{version} is on record as {state}.", version=case.target.version, state=case.target.state.value),
+            evidence=msg(
+                "{version} is on record as {state}.",
+                version=case.target.version,
+                state=case.target.state.value,
+            ),
             remedy=msg("Choose another version (backout releases), or name the risk: --accept known-bad."),
             accept="known-bad",
         )
@@ -64,7 +74,10 @@ def changed_since(case: Case) -> Iterator[Finding]:
             rule="target.changed",
             severity=Severity.NEEDS_APPROVAL,
             evidence=msg("{ref} is not what was recorded: its content changed since.", ref=now.ref),
-            remedy=msg("Deploy {version} anew from its source, or name the risk: --accept artefact-changed.", version=case.target.version),
+            remedy=msg(
+                "Deploy {version} anew from its source, or name the risk: --accept artefact-changed.",
+                version=case.target.version,
+            ),
             accept="artefact-changed",
         )
 

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 APPLICATION_NAME = "backout"
 _NEXT = "backout doctor"
+# Classes of errors that speak of the statement: feature, cardinality, data, constraint, transaction state
+# and termination, routine, syntax or name, PL/pgSQL. Source: PostgreSQL 15 documentation, appendix A.
+_STATEMENT_IS_WRONG = ("0A", "21", "22", "23", "25", "2D", "2F", "38", "39", "42", "P0")
 _KEYWORD_PASSWORD = re.compile(r"\bpassword\s*=\s*(?:'((?:[^'\\]|\\.)*)'|(\S+))", re.IGNORECASE)
 # What the server says before a login has a code of its own is only text; these are its English words.
 # Source: PostgreSQL 15, src/backend/libpq/auth.c and src/backend/utils/init/postinit.c.
@@ -121,7 +124,7 @@ class Connector:
         ):
             what = msg("The database refused: {error}", error=text)
             return CredentialsRefused(what, state=untouched, next_command=_NEXT)
-        if (error.sqlstate or "")[:2] in ("22", "42", "25", "21", "0A", "P0"):
+        if (error.sqlstate or "")[:2] in _STATEMENT_IS_WRONG:
             return ConfigError(statement_failed(text), state=untouched, next_command=_NEXT)
         if error.sqlstate is not None and error.sqlstate[:2] not in ("08", "53", "57"):
             what = msg("The database did not do it: {error}", error=text)

@@ -1,0 +1,188 @@
+"""The command platform keeps the contract, with real scripts; and its own bad days."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import psutil
+import pytest
+
+from backout.clock import SystemClock
+from backout.errors import StepFailed, TargetUnreachable
+from backout.launch import Job
+from backout.plan.base import Probe, Probed
+from backout.plan.model import StepSpec
+from backout.platforms.base import Platform, Site
+from backout.platforms.command import CommandOptions, CommandPlatform
+from backout.redact import Redactor
+from backout.release import Artefact
+from backout.testing.crash import carry_out_in_child
+from backout.testing.platforms import PlatformContract, Stage
+from backout.testing.steps import acting_on, drive, wait_until
+
+pytestmark = pytest.mark.slow
+
+SECRET = "tok-5c1e-very-secret"
+
+
+def site(directory: Path) -> Site:
+    return Site("web", "production", directory, dict(os.environ), SystemClock(), Redactor())
+
+
+def run_step(platform: Platform, spec: StepSpec, name: str = "run/step") -> Probe:
+    acting = acting_on({"platform": platform}, step_name=name)
+    return drive(platform.step_kinds()[spec.kind], spec, acting)
+
+
+DEPLOY = """#!/bin/sh
+echo "deploying $1 with $API_TOKEN"
+echo x >> runs
+[ -n "$SLOW" ] && sleep "$SLOW"
+[ "$1" = "bad" ] && { echo "no such image, token $API_TOKEN" >&2; exit 3; }
+echo "$1" > running.tmp && mv running.tmp running
+"""
+
+
+@pytest.fixture
+def scripts(tmp_path: Path) -> Path:
+    for name, text in {"deploy.sh": DEPLOY, "probe.sh": "#!/bin/sh\necho checking\ncat running\n"}.items():
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(0o755)
+    (tmp_path / "running").write_text("v2\n")
+    return tmp_path
+
+
+def command_options(**extra: object) -> dict[str, object]:
+    return {
+        "deploy": ["./deploy.sh", "{version}"],
+        "probe": "./probe.sh",
+        "list": ["printf", "v2\\nv1\\n"],
+        "env": {"API_TOKEN": SECRET},
+        "timeout_s": 20,
+        **extra,
+    }
+
+
+def command_platform(directory: Path, **extra: object) -> CommandPlatform:
+    return CommandPlatform.create(CommandOptions.model_validate(command_options(**extra)), site(directory))
+
+
+def void(_: object) -> None:
+    """Drop a value."""
+
+
+def command_stage(directory: Path, **extra: object) -> Stage:
+    def snapshot() -> object:
+        return {str(p): p.read_bytes() for p in sorted(directory.rglob("*")) if p.is_file()}
+
+    platform = command_platform(directory, **extra)
+
+    def brings(version: str) -> Callable[[], None]:
+        return lambda: void((directory / "running").write_text(f"{version}\n"))
+
+    half_done = {"the other version runs": brings("v1"), "neither version runs": brings("v0")}
+    return Stage(
+        platform, "v1", "v2", lambda: [(directory / "running").read_text().strip()], half_done, snapshot
+    )
+
+
+class TestCommand(PlatformContract):
+    @pytest.fixture
+    def stage(self, scripts: Path) -> Stage:
+        return command_stage(scripts)
+
+
+class TestCommandWithoutList(PlatformContract):
+    @pytest.fixture
+    def stage(self, scripts: Path) -> Stage:
+        return command_stage(scripts, list=None, rollback="./deploy.sh {version}")
+
+
+def switch_to(platform: CommandPlatform, version: str) -> StepSpec:
+    workload = platform.observe(5)
+    return platform.switch(workload, Artefact(ref=version), from_version="v2", to_version=version)[0]
+
+
+@pytest.mark.parametrize("point", ["command.switch.before", "command.switch.after"])
+def test_kill_9_never_starts_a_second_copy_of_the_script(scripts: Path, point: str) -> None:
+    options = command_options(env={"API_TOKEN": SECRET, "SLOW": "1"})
+    platform = command_platform(scripts, env={"API_TOKEN": SECRET, "SLOW": "1"})
+    steps = (switch_to(platform, "v1"),)
+    assert not carry_out_in_child(CommandPlatform, options, scripts, steps, fault=point)
+    assert carry_out_in_child(CommandPlatform, options, scripts, steps)
+    assert (scripts / "runs").read_text() == "x\n"
+    assert (scripts / "running").read_text() == "v1\n"
+
+
+def test_a_script_that_fails_is_told_with_its_last_lines_and_no_secret(scripts: Path) -> None:
+    platform = command_platform(scripts)
+    probe = run_step(platform, switch_to(platform, "bad"))
+    while probe.in_progress:
+        probe = run_step(platform, switch_to(platform, "bad"))
+    text = str(probe.evidence)
+    assert probe.answer is Probed.NOT_DONE
+    assert "v2 runs" in text and "exit status 3" in text and "no such image, token ***" in text
+    assert SECRET not in text
+
+
+def test_without_a_probe_the_outcome_is_unknown(scripts: Path) -> None:
+    platform = command_platform(scripts, probe=None)
+    with pytest.raises(TargetUnreachable, match="no probe is declared"):
+        platform.observe(5)
+    known = command_platform(scripts)
+    probe = run_step(platform, switch_to(known, "v1"))
+    assert probe.answer is Probed.UNKNOWN and "exit status 0" in str(probe.evidence)
+    assert (scripts / "running").read_text() == "v1\n"
+
+
+def test_a_probe_that_hangs_is_ended_with_its_children(scripts: Path) -> None:
+    (scripts / "probe.sh").write_text(
+        "#!/bin/sh\necho $$ > probe.pid\nsleep 300 &\necho $! > child.pid\nwait\n"
+    )
+    platform = command_platform(scripts, probe_timeout_s=0.5)
+    with pytest.raises(TargetUnreachable, match=r"no answer within 0\.5 s"):
+        platform.observe(60)
+    for name in ("probe.pid", "child.pid"):
+        pid = int((scripts / name).read_text())
+        wait_until(partial(is_gone, pid))
+
+
+def is_gone(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
+def test_a_script_for_another_version_is_not_overtaken(scripts: Path) -> None:
+    platform = command_platform(scripts, env={"API_TOKEN": SECRET, "SLOW": "2"})
+    kind, acting = platform.step_kinds()["command.switch"], acting_on({"platform": platform})
+    spec, other = switch_to(platform, "v1"), switch_to(platform, "v3")
+    kind.apply(spec, acting)
+    with pytest.raises(StepFailed, match="script for v1 still runs"):
+        kind.apply(other, acting)
+    assert drive(kind, spec, acting).answer is Probed.DONE
+    assert (scripts / "runs").read_text() == "x\n"
+
+
+def test_a_script_that_leaves_a_service_behind_is_over_all_the_same(scripts: Path) -> None:
+    (scripts / "deploy.sh").write_text("#!/bin/sh\nsleep 300 &\necho $! > left.pid\necho $1 > running\n")
+    platform = command_platform(scripts)
+    try:
+        assert run_step(platform, switch_to(platform, "v1")).answer is Probed.DONE
+        assert Job(scripts / ".backout/command").exit() == 0
+    finally:
+        os.kill(int((scripts / "left.pid").read_text()), signal.SIGKILL)
+
+
+def test_a_script_that_cannot_be_executed_is_named(scripts: Path) -> None:
+    platform = command_platform(scripts, deploy="./gone.sh {version}")
+    lines = {line.subject: line for line in platform.doctor()}
+    assert lines["deploy"].ok is False and "./gone.sh" in str(lines["deploy"].evidence)
+    assert lines["probe answers"].ok is True
+    probe = run_step(platform, switch_to(platform, "v1"))
+    assert probe.answer is Probed.NOT_DONE and "exit status 127" in str(probe.evidence)

@@ -1,0 +1,216 @@
+"""Stories: the real command line on a real stage; the stage is shared by a module and put back between stories."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from backout.demo.releases import BAD, GOOD
+from backout.demo.stage import Stage
+
+_TOLD = re.compile(r"^error  (?P<what>.*?)^now    (?P<now>.*?)^next   (?P<next>.*?)\n", re.DOTALL | re.MULTILINE)
+_PROBES = {"count: 300": "count: 80", "per_second: 150": "per_second: 400", "max_error_rate: 0.01": "max_error_rate: 0.1"}
+TIMEOUT_S = 90
+
+
+@dataclass(frozen=True)
+class Done:
+    """How a command ended, and what it said."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def everything(self) -> str:
+        return self.out + self.err
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+    @property
+    def error(self) -> dict[str, Any]:
+        """The error that was told: what, now, next."""
+        found = _TOLD.search(self.err)
+        assert found, f"exit {self.code} without error, now and next:\n{self.everything}"
+        return {key: value.strip() for key, value in found.groupdict().items()}
+
+    def ended(self, code: int) -> Done:
+        """Check the exit code; a bug in backout is shown."""
+        assert self.code == code, f"exit {self.code}, expected {code}\n{self.everything}"
+        assert "bug in backout" not in self.everything, self.everything
+        return self
+
+    def refused(self, code: int, *, what: str, now: str, next: str) -> Done:
+        """Check that the message names the subject, the state now and the next command (regular expressions)."""
+        told = self.ended(code).error
+        for key, wanted in (("what", what), ("now", now), ("next", next)):
+            assert re.search(wanted, told[key], re.DOTALL), f"{key} does not say {wanted!r}\n{self.everything}"
+        return self
+
+
+@dataclass
+class Cli:
+    """`backout` as a process of its own, in a stage's directory."""
+
+    directory: Path
+    environ: Mapping[str, str]
+    commands: list[list[str]] = field(default_factory=list)
+
+    def argv(self, *words: object) -> list[str]:
+        return [sys.executable, "-m", "backout", *map(str, words)]
+
+    def __call__(self, *words: object, env: Mapping[str, str] | None = None, cwd: Path | None = None) -> Done:
+        done = subprocess.run(
+            self.argv(*words),
+            cwd=cwd or self.directory,
+            env={**self.environ, **(env or {})},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT_S,
+            check=False,
+        )
+        return Done(done.returncode, done.stdout, done.stderr)
+
+    def start(self, *words: object, env: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
+        """Start a command that the story looks at while it runs; end it with `finish`."""
+        return subprocess.Popen(
+            self.argv(*words),
+            cwd=self.directory,
+            env={**self.environ, **(env or {})},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+
+def finish(process: subprocess.Popen[str], timeout_s: float = TIMEOUT_S) -> Done:
+    out, err = process.communicate(timeout=timeout_s)
+    return Done(process.returncode, out, err)
+
+
+def until(reached: Callable[[], Any], within_s: float = 30) -> Any:
+    """Poll until something is so, and return it."""
+    deadline_s = time.monotonic() + within_s
+    while not (found := reached()):
+        assert time.monotonic() < deadline_s, "did not happen in time"
+        time.sleep(0.02)
+    return found
+
+
+class Scene:
+    """A stage on which the good and the bad release were recorded, and the bad one runs."""
+
+    def __init__(self, stage: Stage) -> None:
+        self.stage = stage
+        self.cli = Cli(stage.directory, self.environ())
+        self.config = stage.config.read_text()
+
+    def environ(self) -> dict[str, str]:
+        return {
+            **self.stage.environ(),
+            "NO_COLOR": "1",
+            "COLUMNS": "200",
+            "XDG_STATE_HOME": str(self.stage.directory / "xdg"),
+        }
+
+    def state(self) -> dict[str, Any]:
+        return self.stage.state()
+
+    @property
+    def state_file(self) -> Path:
+        return self.stage.directory / ".backout" / "state.db"
+
+    @contextmanager
+    def configured(self, change: Callable[[str], str]) -> Iterator[None]:
+        """Change `backout.yaml` for a while."""
+        before = self.stage.config.read_text()
+        changed = change(before)
+        assert changed != before, "the story's change of the configuration does nothing"
+        self.stage.config.write_text(changed)
+        try:
+            yield
+        finally:
+            self.stage.config.write_text(before)
+
+    @contextmanager
+    def sql(self, *statements: str, undo: tuple[str, ...] = (), superuser: bool = False) -> Iterator[None]:
+        """Change the database for a while."""
+        self.execute(*statements, superuser=superuser)
+        try:
+            yield
+        finally:
+            self.execute(*undo, superuser=superuser)
+
+    def execute(self, *statements: str, superuser: bool = False) -> list[Any]:
+        url = self.stage.postgres.superuser_url if superuser else self.stage.database_url
+        rows: list[Any] = []
+        with psycopg.connect(url, autocommit=True) as connection:
+            for statement in statements:
+                done = connection.execute(statement)
+                rows = done.fetchall() if done.description else []
+        return rows
+
+    def finished_well(self) -> None:
+        """Check that the good release serves, once, and that nothing is held or refused."""
+        found = self.state()
+        schema = found.pop("schema")
+        assert schema
+        assert found == {
+            "link": GOOD,
+            "version": GOOD,
+            "processes": 1,
+            "pid_file_is_right": True,
+            "front": "pass",
+            "takes_writes": True,
+        }
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory, require_service: Callable[[str], None]) -> Iterator[Scene]:
+    require_service("postgres")
+    with Stage(tmp_path_factory.mktemp("stage") / "stage", fsync=False) as stage:
+        text = stage.config.read_text()
+        for old, new in _PROBES.items():
+            assert old in text
+            text = text.replace(old, new)
+        stage.config.write_text(text)
+        scene = Scene(stage)
+        stage.deploy(GOOD)
+        scene.cli("record").ended(0)
+        stage.deploy(BAD)
+        scene.cli("record", "--state", "bad").ended(0)
+        stage.snapshot()
+        yield scene
+
+
+@pytest.fixture
+def looks(shared: Scene) -> Iterator[Scene]:
+    """The stage, for a story after which it must be exactly as before."""
+    before = shared.state()
+    yield shared
+    assert shared.state() == before, "this story must change nothing"
+
+
+@pytest.fixture
+def scene(shared: Scene) -> Iterator[Scene]:
+    """The stage, for a story that changes it; put back afterwards."""
+    yield shared
+    shared.stage.config.write_text(shared.config)
+    shared.stage.reset()

@@ -1,0 +1,258 @@
+"""The planner on random releases and facts: the invariant holds everywhere, or the plan is refused."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from backout.assess.assess import assess
+from backout.assess.model import Allowed, Assessment, Request
+from backout.assess.versions import choose_target
+from backout.clock import SystemClock
+from backout.errors import BackoutError, ExitCode, NothingToGoBackTo
+from backout.facts import Answer, Facts, HoldFact, Observed, Workload
+from backout.plan.base import World
+from backout.plan.model import Phase, Plan, Scenario
+from backout.plan.planner import Terms, plan_abort, plan_back, refusal, world_now
+from backout.plan.simulate import simulate
+from backout.platforms.base import Platform, Site
+from backout.platforms.command import CommandPlatform
+from backout.platforms.process import ProcessPlatform
+from backout.redact import Redactor
+from backout.release import Artefact, Quarantine, Release, ReleaseState
+from backout.schema import Column, Schema, Table
+from backout.steps import generic_step_kinds
+
+NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+VERSIONS = ("1.0.0", "1.1.0", "1.2.0", "2.0.0")
+
+
+def column(type_: str = "text", *, nullable: bool = True) -> Column:
+    return Column(type=type_, nullable=nullable)
+
+
+SCHEMAS = (
+    Schema(tables={"public.t": Table(kind="table", columns={"a": column()})}),
+    Schema(tables={"public.t": Table(kind="table", columns={"a": column(), "b": column()})}),
+    Schema(tables={"public.t": Table(kind="table", columns={"b": column()})}),
+    Schema(tables={"public.t": Table(kind="table", columns={"a": column("integer"), "b": column()})}),
+)
+
+
+def site() -> Site:
+    return Site("shop", "production", Path("/srv/shop"), {}, SystemClock(), Redactor())
+
+
+def platforms() -> tuple[Platform, ...]:
+    process = ProcessPlatform.Options.model_validate({"root": "/srv/shop", "start": ["bin/serve"], "pid_file": "shared/pid"})
+    command = CommandPlatform.Options.model_validate({"deploy": ["bin/deploy", "{version}"], "probe": ["bin/version"]})
+    return ProcessPlatform.create(process, site()), CommandPlatform.create(command, site())
+
+
+PLATFORMS = platforms()
+
+
+def observed(kind, value):  # type: ignore[no-untyped-def]
+    return Observed[kind](value=value, source="test", observed_at=NOW)
+
+
+@st.composite
+def releases(draw: st.DrawFn) -> tuple[Release, ...]:
+    count = draw(st.integers(1, 4))
+    made = []
+    for number in range(count):
+        served = draw(st.sets(st.sampled_from([s.fingerprint for s in SCHEMAS]), max_size=2))
+        made.append(
+            Release(
+                id=f"rel-{number}",
+                service="shop",
+                environment="production",
+                version=VERSIONS[number],
+                deployed_at=NOW - timedelta(days=10 - number),
+                artefact=Artefact(ref=VERSIONS[number]),
+                schema_fingerprint=draw(st.sampled_from([None, *(s.fingerprint for s in SCHEMAS)])),
+                served_well=tuple(sorted(served)),
+                state=draw(st.sampled_from(list(ReleaseState))),
+            )
+        )
+    return tuple(reversed(made))
+
+
+@st.composite
+def facts(draw: st.DrawFn) -> Facts:
+    known = draw(releases())
+    refs = [r.version for r in known]
+    wanted = draw(st.sampled_from([None, *refs]))
+    running = draw(st.sets(st.sampled_from(refs), max_size=2))
+    held = draw(st.sampled_from(list(Answer)))
+    schema = draw(st.sampled_from([None, *SCHEMAS]))
+    quarantined = draw(st.sets(st.sampled_from(refs), max_size=1))
+    return Facts(
+        observed_at=NOW,
+        service="shop",
+        environment="production",
+        platform="process",
+        workload=observed(
+            Workload,
+            Workload(
+                wanted=Artefact(ref=wanted) if wanted else None,
+                running=tuple(Artefact(ref=r) for r in sorted(running)),
+                up=len(running),
+            ),
+        ),
+        available=observed(tuple[Artefact, ...], tuple(Artefact(ref=r) for r in refs)),
+        schema_now=observed(Schema, schema),
+        holds=(
+            HoldFact(
+                name="router",
+                modes=("queue", "maintenance"),
+                held=held,
+                mode="maintenance" if held is Answer.YES else None,
+                prior={"mode": "pass"},
+            ),
+            HoldFact(name="database", modes=("refuse_writes",), held=Answer.NO),
+        ),
+        releases=known,
+        schemas={s.fingerprint: s for s in SCHEMAS},
+        quarantined=tuple(Quarantine(version=v, reason="test", since=NOW) for v in sorted(quarantined)),
+    )
+
+
+requests = st.builds(
+    Request,
+    to=st.sampled_from([None, *VERSIONS]),
+    scenario=st.sampled_from([None, Scenario.CODE]),
+    cause=st.sampled_from([None, "code", "both"]),
+    hold_first=st.booleans(),
+    accept=st.sets(
+        st.sampled_from(["schema-unknown", "quarantined", "known-bad", "data-stays-damaged"]), max_size=4
+    ).map(lambda names: tuple(sorted(names))),
+)
+
+
+def kinds(platform: Platform):  # type: ignore[no-untyped-def]
+    return generic_step_kinds() | dict(platform.step_kinds())
+
+
+def terms() -> Terms:
+    return Terms(plan_id="plan-1", now=NOW, expires_s=1800.0, verify_timeout_s=60.0, has_database=True)
+
+
+def made(seen: Facts, request: Request, platform: Platform) -> tuple[Plan, Assessment] | None:
+    """Return the plan, or None where it is refused outright (always by an error that says why)."""
+    try:
+        target = choose_target(seen, request.to)
+        artefact = Artefact(ref=target.version)
+        found = assess(seen, request, Allowed(), target, artefact, NOW)
+        assert seen.workload.value is not None
+        switch = platform.switch(
+            seen.workload.value, artefact, from_version=found.current_version, to_version=target.version
+        )
+        return plan_back(found, seen, request, switch, kinds(platform), terms()), found
+    except BackoutError as error:
+        assert error.exit_code in (ExitCode.USAGE, ExitCode.NOT_POSSIBLE, ExitCode.NEEDS_APPROVAL)
+        assert error.next_command.startswith("backout ")
+        return None
+
+
+@given(facts(), requests, st.sampled_from(PLATFORMS))
+@settings(max_examples=400, deadline=None)
+def test_between_any_two_steps_every_acting_version_can_use_the_schema_or_the_plan_is_refused(
+    seen: Facts, request: Request, platform: Platform
+) -> None:
+    result = made(seen, request, platform)
+    if result is None:
+        return
+    plan, found = result
+    start = world_now(seen)
+    may_act = {(v, start.fingerprint) for v in start.acting}
+    if found.compatibility.answer is Answer.YES:
+        may_act.add((found.target.version, start.fingerprint))
+    broken = {
+        (version, visit.world.fingerprint)
+        for visit in simulate(plan.steps, kinds(platform), start)
+        for version in visit.world.acting
+    } - may_act
+    if refusal(plan, NOW) is None:
+        # The one thing that a person may accept is the target itself, on a schema nobody knows about.
+        assert broken <= {(found.target.version, start.fingerprint)}
+        assert not broken or "schema-unknown" in request.accept
+        assert not broken or found.compatibility.answer is Answer.UNKNOWN
+
+
+@given(facts(), requests, st.sampled_from(PLATFORMS))
+@settings(max_examples=300, deadline=None)
+def test_a_plan_ends_with_the_target_serving_alone_and_nothing_held(
+    seen: Facts, request: Request, platform: Platform
+) -> None:
+    result = made(seen, request, platform)
+    if result is None:
+        return
+    plan, found = result
+    end = list(simulate(plan.steps, kinds(platform), world_now(seen)))[-1].world
+    assert end.holds == frozenset()
+    assert end.serving == {found.target.version}
+    assert plan.steps[-1].spec.kind == "verify"
+
+
+@given(facts(), requests, st.sampled_from(PLATFORMS))
+@settings(max_examples=300, deadline=None)
+def test_phases_never_go_back_and_the_plan_survives_being_written_down(
+    seen: Facts, request: Request, platform: Platform
+) -> None:
+    result = made(seen, request, platform)
+    if result is None:
+        return
+    plan, _ = result
+    order = list(Phase)
+    positions = [order.index(s.phase) for s in plan.steps]
+    assert positions == sorted(positions)
+    assert len({s.key for s in plan.steps}) == len(plan.steps)
+    again = Plan.model_validate_json(plan.model_dump_json())
+    assert again.digest == plan.digest
+    if request.hold_first and any(h.held is Answer.NO for h in seen.holds) and len(plan.steps) > 1:
+        assert plan.steps[0].spec.kind == "hold"
+
+
+@given(facts(), requests, st.sampled_from(PLATFORMS), st.data())
+@settings(max_examples=300, deadline=None)
+def test_an_abort_from_any_step_leads_back_to_where_it_began(
+    seen: Facts, request: Request, platform: Platform, data: st.DataObject
+) -> None:
+    result = made(seen, request, platform)
+    if result is None:
+        return
+    plan, _ = result
+    start, table = world_now(seen), kinds(platform)
+    if len(start.serving) > 1 or start.code not in {None, *start.serving}:
+        return  # A half-done deploy is not brought back: an abort starts the release that was wanted.
+    count = data.draw(st.integers(1, len(plan.steps)))
+    begun = plan.steps[:count]
+    world = list(simulate(begun, table, start))[-1].world
+    undo = plan_abort(plan, [s.key for s in begun], table, terms())
+    end = list(simulate(undo.steps, table, world))[-1].world if undo.steps else world
+    assert (end.holds, end.fingerprint) == (start.holds, start.fingerprint)
+    if start.serving:
+        assert end == World(start.serving, start.workers, start.holds, start.fingerprint, start.code)
+
+
+def test_with_no_earlier_release_there_is_nothing_to_go_back_to() -> None:
+    only = Release(
+        id="rel-1", service="shop", environment="production", version="1.0.0", deployed_at=NOW, artefact=Artefact(ref="1.0.0")
+    )
+    seen = Facts(
+        observed_at=NOW,
+        service="shop",
+        environment="production",
+        platform="process",
+        workload=observed(Workload, Workload(wanted=Artefact(ref="1.0.0"))),
+        available=observed(tuple[Artefact, ...], (Artefact(ref="1.0.0"),)),
+        schema_now=observed(Schema, None),
+        releases=(only,),
+    )
+    with pytest.raises(NothingToGoBackTo):
+        choose_target(seen, None)

@@ -1,0 +1,89 @@
+"""The command platform's parts that need no script to run."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from backout.clock import SystemClock
+from backout.errors import LostRace
+from backout.facts import Workload
+from backout.platforms.base import Site
+from backout.platforms.command import CommandOptions, CommandPlatform
+from backout.redact import Redactor
+from backout.release import Artefact
+from backout.testing.steps import acting_on
+
+SECRET = "tok-5c1e-very-secret"
+
+
+def platform_in(directory: Path, **extra: object) -> CommandPlatform:
+    site = Site("web", "production", directory, dict(os.environ), SystemClock(), Redactor())
+    options = {"deploy": "./deploy.sh --to {version}", **extra}
+    return CommandPlatform.create(CommandOptions.model_validate(options), site)
+
+
+NOW = Workload(wanted=Artefact(ref="v2"), running=(Artefact(ref="v2"),))
+
+
+def test_a_script_that_goes_one_back_is_refused() -> None:
+    with pytest.raises(ValidationError, match="one back"):
+        CommandOptions.model_validate({"deploy": "./deploy.sh {version}", "rollback": "./rollback.sh"})
+
+
+def test_going_back_uses_rollback_and_its_inverse_deploys(tmp_path: Path) -> None:
+    platform = platform_in(tmp_path, rollback=["./back.sh", "{version}"])
+    (spec,) = platform.switch(NOW, Artefact(ref="v1"), from_version="v2", to_version="v1")
+    kind = platform.step_kinds()[spec.kind]
+    inverse = kind.inverse(spec)
+    assert spec.params["command"] == ["./back.sh", "v1"]
+    assert inverse is not None and inverse.params["command"] == ["./deploy.sh", "--to", "v2"]
+    assert kind.by_hand(inverse) == (f"cd {tmp_path} && ./deploy.sh --to v2",)
+
+
+def test_without_knowing_what_runs_there_is_no_inverse(tmp_path: Path) -> None:
+    platform = platform_in(tmp_path)
+    (spec,) = platform.switch(Workload(wanted=None), Artefact(ref="v1"), from_version=None, to_version="v1")
+    assert platform.step_kinds()[spec.kind].inverse(spec) is None
+
+
+def test_no_secret_in_the_plan(tmp_path: Path) -> None:
+    platform = platform_in(
+        tmp_path, deploy=["./deploy.sh", "{version}", f"--token={SECRET}"], env={"T": SECRET}
+    )
+    (spec,) = platform.switch(NOW, Artefact(ref="v1"), from_version="v2", to_version="v1")
+    assert SECRET not in spec.model_dump_json()
+    platform.step_kinds()[spec.kind].guard(spec, acting_on({"platform": platform}))
+
+
+def test_a_plan_for_another_script_is_refused(tmp_path: Path) -> None:
+    (spec,) = platform_in(tmp_path).switch(NOW, Artefact(ref="v1"), from_version="v2", to_version="v1")
+    other = platform_in(tmp_path, deploy="./other.sh {version}")
+    with pytest.raises(LostRace, match="scripts changed"):
+        other.step_kinds()[spec.kind].guard(spec, acting_on({"platform": other}))
+
+
+def test_history_is_a_declared_capability(tmp_path: Path) -> None:
+    assert not platform_in(tmp_path).capabilities.history
+    assert platform_in(tmp_path, list="echo v1").capabilities.history
+
+
+def test_detection(tmp_path: Path) -> None:
+    assert CommandPlatform.detect(tmp_path) is None
+    (tmp_path / "deploy.sh").touch()
+    (tmp_path / "rollback.sh").touch()
+    found = CommandPlatform.detect(tmp_path)
+    assert found is not None
+    assert found.options == {
+        "deploy": ["./deploy.sh", "{version}"],
+        "rollback": ["./rollback.sh", "{version}"],
+    }
+    assert CommandOptions.model_validate(found.options).deploy == ("./deploy.sh", "{version}")
+
+
+def test_doctor_says_that_no_probe_is_declared(tmp_path: Path) -> None:
+    lines = {line.subject: line for line in platform_in(tmp_path).doctor()}
+    assert lines["probe"].ok is False and "exit 7" in str(lines["probe"].evidence) and lines["probe"].remedy

@@ -1,0 +1,85 @@
+"""What every generic step says of itself: sentences whose fields are all there, and commands to type."""
+
+from __future__ import annotations
+
+import pytest
+
+from backout.document import Json
+from backout.message import Message
+from backout.plan.base import StepKind
+from backout.plan.model import StepSpec
+from backout.steps import generic_step_kinds
+
+KINDS = generic_step_kinds()
+HOLD: dict[str, Json] = {"name": "the-router", "prior": {}}
+PARAMS: dict[str, list[dict[str, Json]]] = {
+    "guard": [{}],
+    "hold": [HOLD | {"mode": m} for m in ("queue", "maintenance", "refuse_writes", "suspend", "a-new-mode")],
+    "hold.release": [HOLD | {"mode": m} for m in ("queue", "maintenance", "refuse_writes", "suspend")],
+    "hold.proof": [{"window_s": 1.5}],
+    "quarantine": [{"version": "5.5.0", "reason": "errors"}],
+    "quarantine.lift": [{"version": "5.5.0", "reason": "errors"}],
+    "verify": [{"version": "5.4.0", "ref": "releases/5.4.0", "digest": None}],
+}
+NAMED = {
+    "guard": "releases/5.5.0",
+    "hold": "the-router",
+    "hold.release": "the-router",
+    "hold.proof": "1.5",
+    "quarantine": "5.5.0",
+    "quarantine.lift": "5.5.0",
+    "verify": "5.4.0",
+}
+CASES = [
+    pytest.param(
+        KINDS[kind],
+        StepSpec(kind=kind, target="t", params=params, expects={"wanted": "releases/5.5.0"}),
+        id=f"{kind}-{n}",
+    )
+    for kind, several in PARAMS.items()
+    for n, params in enumerate(several)
+]
+
+
+def _text(message: Message) -> str:
+    text = str(message)  # Raises where the template names a field that is not there.
+    assert "{" not in text
+    assert text == text.strip()
+    assert text.endswith("."), text
+    for name in message.fields:
+        assert f"{{{name}" in message.template, f"{name} is given and never said"
+    return text
+
+
+def test_every_generic_kind_is_looked_at() -> None:
+    assert set(PARAMS) == set(NAMED) == set(KINDS)
+
+
+@pytest.mark.parametrize(("kind", "spec"), CASES)
+def test_a_description_names_what_the_step_is_about(kind: StepKind, spec: StepSpec) -> None:
+    assert NAMED[spec.kind] in _text(kind.describe(spec))
+
+
+@pytest.mark.parametrize(("kind", "spec"), CASES)
+def test_a_person_has_a_command_to_type(kind: StepKind, spec: StepSpec) -> None:
+    commands = kind.by_hand(spec)
+    assert commands
+    for command in commands:
+        assert command.strip() == command != ""
+        assert "None" not in command
+
+
+@pytest.mark.parametrize(("kind", "spec"), CASES)
+def test_a_hazard_says_what_and_what_then(kind: StepKind, spec: StepSpec) -> None:
+    for hazard in kind.hazards(spec):
+        assert _text(hazard.what) != _text(hazard.then)
+
+
+@pytest.mark.parametrize(("kind", "spec"), CASES)
+def test_the_inverse_is_a_generic_step_that_says_its_words_too(kind: StepKind, spec: StepSpec) -> None:
+    inverse = kind.inverse(spec)
+    if inverse is not None:
+        other = KINDS[inverse.kind]
+        assert _text(other.describe(inverse)) != _text(kind.describe(spec))
+        assert other.by_hand(inverse) != kind.by_hand(spec)
+        assert other.inverse(inverse) == spec
