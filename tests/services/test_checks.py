@@ -543,7 +543,11 @@ def test_probes_come_last_and_alone(check: Any, serve: Any) -> None:
             order.append("single")
             return ()
 
-    service = serve(lambda _n: (order.append("probe"), (200, b"", {}))[1])
+    def answer(_n: int) -> tuple[int, bytes, dict[str, str]]:
+        order.append("probe")
+        return 200, b"", {}
+
+    service = serve(answer)
     probes = check("probes", url=service.url, count=5)
     assert isinstance(probes, ProbesCheck)
     run_checks([probes, Noting()], subject(), 30)
@@ -676,6 +680,7 @@ def test_prometheus_gone_or_something_else(check: Any, serve: Any, free_port: An
     gone = ask(check, (f"http://127.0.0.1:{free_port()}", None), "up", limit=1)
     assert gone.outcome is INCONCLUSIVE
     assert "did not answer" in str(gone.evidence)
+    body: Any
     for body in (
         {"status": "ok"},
         [],

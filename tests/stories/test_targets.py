@@ -1,17 +1,129 @@
-def test_x(looks):
-    import time
-    t=time.monotonic()
-    d = looks.cli("plan")
-    print(time.monotonic()-t, d)
-    d = looks.cli("plan", "--to","5.3.1")
-    print(d, d.error)
-    d = looks.cli("releases")
-    print(d.out)
-    print(looks.state())
-def test_y(scene):
-    d = scene.cli("run","--yes")
-    print(d.code); print(d.out); print(d.err)
+"""The release to go back to: unknown, current, quarantined, too old, gone, changed, bad, never recorded."""
+
+import shutil
+
+import pytest
+
+from backout.demo.releases import BAD, GOOD
+
+pytestmark = pytest.mark.slow
+
+
+def policy(text):
+    return lambda config: config + f"\npolicy:\n{text}"
+
+
+@pytest.mark.parametrize("verb", [("plan",), ("run", "--yes")])
+def test_an_unknown_version_is_refused_and_near_ones_are_named(looks, verb):
+    done = looks.cli(*verb, "--to", "5.3.1")
+    done.refused(2, what=r"5\.3\.1.*Near: 5\.3\.0", now="Nothing was changed", next=r"^backout plan --to 5\.3\.0$")
+
+
+def test_an_unknown_version_as_json(looks):
+    error = looks.cli("run", "--to", "9.9", "--yes", "--json").ended(2).json["error"]
+    assert error["code"] == "unknown-version"
+    assert error["exit_code"] == 2
+    assert "9.9" in error["what"]
+    assert error["state"] == "Nothing was changed."
+    assert error["next_command"].startswith("backout plan --to 5.")
+
+
+def test_a_target_that_is_current_and_proven_needs_only_the_proof(scene):
+    scene.stage.deploy(GOOD)
+    plan = scene.cli("plan", "--to", GOOD, "--json").ended(0).json["plan"]
+    assert [step["spec"]["kind"] for step in plan["steps"]] == ["verify"]
+    before = scene.state()
+    done = scene.cli("run", "--to", GOOD, "--yes").ended(0)
+    assert "proven" in done.out
+    assert scene.state() == before
+
+
+def test_a_release_that_was_backed_out_comes_back_only_by_name(scene):
+    scene.cli("run", "--yes").ended(0)
     scene.finished_well()
-def test_z(looks):
-    d = looks.cli()
-    print(d.code); print(d.out); print(d.err)
+    refused = scene.cli("run", "--to", BAD, "--yes")
+    refused.refused(8, what=r"5\.4\.0 was backed out .*--accept quarantined", now=r"Nothing.*5\.3\.0 still runs", next=r"backout plan --to 5\.4\.0 --accept quarantined")
+    scene.finished_well()
+    scene.cli("plan", "--to", BAD, "--accept", "quarantined").ended(0)
+    done = scene.cli("run", "--to", BAD, "--accept", "quarantined", "--yes")
+    assert done.code in (0, 6), done.everything
+    assert scene.state()["version"] == BAD
+
+
+def test_record_refuses_a_quarantined_version(scene):
+    scene.cli("run", "--yes").ended(0)
+    scene.stage.deploy(BAD)
+    listed = scene.cli("releases", "--json").ended(0).json["rows"]
+    done = scene.cli("record")
+    done.refused(8, what=r"5\.4\.0", now="[Nn]othing was recorded", next="--accept quarantined")
+    assert scene.cli("releases", "--json").json["rows"] == listed
+    assert scene.cli("record", "--accept", "quarantined").code in (0, 6)
+
+
+def test_a_target_below_the_security_floor_is_refused(looks):
+    with looks.configured(policy("  min_version: 5.3.5\n")):
+        done = looks.cli("run", "--to", GOOD, "--yes")
+        done.refused(8, what=r"5\.3\.0 is below policy\.min_version 5\.3\.5.*--accept below-min-version", now=r"5\.4\.0 still runs", next="below-min-version")
+        looks.cli("plan", "--to", GOOD, "--accept", "below-min-version").ended(0)
+        # Without a name there is nothing that is allowed.
+        assert looks.cli("plan").code == 8
+
+
+def test_a_target_whose_folder_is_gone(scene):
+    before = scene.state()
+    (scene.stage.root / "releases" / GOOD).rename(scene.stage.root / "gone")
+    for verb in (("plan",), ("run", "--yes")):
+        done = scene.cli(*verb, "--to", GOOD)
+        done.refused(3, what=r"5\.3\.0 is known, but the platform cannot run it any more", now="Nothing was changed", next="backout releases")
+        scene.cli(*verb).refused(3, what="There is no earlier release of collector", now="Nothing", next="backout releases")
+    assert scene.state() == before
+    (scene.stage.root / "gone").rename(scene.stage.root / "releases" / GOOD)
+
+
+def test_a_target_that_was_changed_since_its_record(scene):
+    before = scene.state()
+    hotfix = scene.stage.root / "releases" / GOOD / "collector" / "hotfix.py"
+    hotfix.write_text("# somebody was here\n")
+    done = scene.cli("run", "--yes")
+    done.refused(4, what=r"5\.3\.0 is not what was recorded.*--accept artefact-changed", now=r"5\.4\.0 still runs", next="--accept artefact-changed$")
+    assert scene.state() == before
+    scene.cli("run", "--yes", "--accept", "artefact-changed").ended(0)
+    scene.finished_well()
+    hotfix.unlink()
+
+
+def test_a_target_that_is_known_to_be_bad(scene):
+    scene.stage.deploy(GOOD)
+    done = scene.cli("run", "--to", BAD, "--yes")
+    done.refused(8, what=r"5\.4\.0 is on record as bad.*--accept known-bad", now=r"5\.3\.0 still runs", next=r"backout plan --to 5\.4\.0 --accept known-bad")
+    assert scene.state()["version"] == GOOD
+
+
+def forget_records(scene):
+    shutil.rmtree(scene.stage.root / ".backout", ignore_errors=True)
+    shutil.rmtree(scene.stage.directory / ".backout")
+
+
+def test_without_a_record_the_schema_is_unknown_and_that_is_no_dead_end(scene):
+    forget_records(scene)
+    before = scene.state()
+    shown = scene.cli("plan", "--to", GOOD)
+    shown.refused(4, what=r"No record says which schema 5\.3\.0 served well on.*backout record.*--accept schema-unknown", now=r"5\.4\.0 still runs", next="--accept schema-unknown$")
+    assert "1  " in shown.out, "the plan is shown all the same"
+    overview = scene.cli("--json").ended(0).json
+    assert overview["safe"] == "unknown"
+    assert overview["next_command"] == f"backout plan --to {GOOD}"
+    assert scene.state() == before
+    # The command that was told is the one that works.
+    scene.cli(*shown.error["next"].split()[1:]).ended(0)
+    scene.cli("run", "--to", GOOD, "--accept", "schema-unknown", "--yes").ended(0)
+    scene.finished_well()
+
+
+def test_without_any_record_the_last_release_is_found_by_the_platform(scene):
+    forget_records(scene)
+    listed = scene.cli("releases", "--json").ended(0).json["rows"]
+    assert {row["release"]["version"]: row["release"]["source"] for row in listed} == {GOOD: "found", BAD: "found"}
+    assert [row["release"]["version"] for row in listed if row["current"]] == [BAD]
+    done = scene.cli("run", "--yes")
+    done.refused(4, what=r"5\.3\.0", now=r"5\.4\.0 still runs", next=r"--to 5\.3\.0 --accept schema-unknown$")

@@ -12,6 +12,7 @@ from backout.errors import BackoutError
 from backout.execute.run import fold
 from backout.facts import Answer, Facts, HoldFact, Observed, Workload
 from backout.holds.base import HoldMeans
+from backout.message import msg
 from backout.release import Artefact, Release, ReleaseState
 from backout.schema import Schema
 
@@ -42,11 +43,11 @@ def observe(parts: Parts, deadline_s: float = DEADLINE_S, *, versions: tuple[str
     now = clock.now()
     seen = workload.answer(Workload, left_s(), now)
     history = available.answer(tuple[Artefact, ...], left_s(), now)
-    schema_now: Observed[Schema] = (
-        Observed[Schema](source="configuration", observed_at=now)
-        if schema is None
-        else schema.answer(Schema, left_s(), now)
-    )
+    if schema is not None:
+        schema_now = schema.answer(Schema, left_s(), now)
+    else:
+        unasked = msg("The database was not asked: this is an emergency.") if parts.emergency else None
+        schema_now = Observed[Schema](unknown=unasked, source="configuration", observed_at=now)
     found = tagged.answer(tuple[Release, ...], left_s(), now) if tagged is not None else None
     releases = merged(parts, records, history.value or (), seen.value, (found.value or ()) if found else ())
     fingerprints = {f for r in releases for f in (*r.served_well, r.schema_fingerprint) if f is not None}

@@ -45,8 +45,9 @@ def plan_from(parts: Parts, facts: Facts, request: Request) -> Plan:
     found = assess(facts, request, parts.allowed, target, artefact, parts.clock.now())
     workload = facts.workload.value
     assert workload is not None  # `assess` raised otherwise.
+    # The guard compares the content once, before anything is held; the switch goes by name.
     switch = parts.platform.switch(
-        workload, artefact, from_version=found.current_version, to_version=target.version
+        workload, Artefact(ref=artefact.ref), from_version=found.current_version, to_version=target.version
     )
     return plan_back(found, facts, request, switch, parts.kinds, terms(parts))
 

@@ -15,13 +15,14 @@ class Standing:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
 
-    def standing(self) -> dict[str, str | None]:
-        """Return the wanted artefact's name and the schema's fingerprint."""
+    def standing(self, ref: str) -> dict[str, str | None]:
+        """Return the wanted artefact's name, the schema's fingerprint, and the content digest of `ref`."""
         workload = self._parts.platform.observe(5.0)
         database = self._parts.database
         return {
             "wanted": workload.wanted.ref if workload.wanted else None,
-            "schema": database.schema(5.0).fingerprint if database and not self._parts.emergency else None,
+            "schema": database.schema(5.0).fingerprint if database else None,
+            "content": None if self._parts.emergency else self._parts.platform.identify(ref).digest,
         }
 
 

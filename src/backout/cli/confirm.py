@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 
-from backout.cli.common import err
 from backout.errors import NeedsApproval
 from backout.message import Message, msg
 

@@ -18,6 +18,17 @@ from backout.report.releases import Listed, release_lines
 from backout.report.timeline import timeline_rows
 from backout.report.words import SCENARIOS, SEVERITIES, VERDICTS, ending, expected, title
 
+_TOLD = (
+    "run.created",
+    "run.resumed",
+    "run.stopped",
+    "run.finished",
+    "run.aborted",
+    "run.verified",
+    "step.confirmed",
+    "step.failed",
+)
+"""Events for a screen; the report has them all."""
 _TONES = {"good": "green", "warn": "yellow", "bad": "red", "calm": "cyan"}
 _OUTCOMES = {Outcome.PASS: "green", Outcome.FAIL: "red", Outcome.INCONCLUSIVE: "yellow"}
 
@@ -67,8 +78,8 @@ def show_ending(run: Run) -> None:
 
 
 def show_timeline(run: Run, kinds: Mapping[str, StepKind], skip: int = 0) -> int:
-    """Print the events of a run after the first `skip`, and return how many there are."""
-    rows = timeline_rows(run, kinds)
+    """Print the telling events of a run after the first `skip`, and return how many there are."""
+    rows = [row for row in timeline_rows(run, kinds) if row.kind in _TOLD]
     for row in rows[skip:]:
         detail = f"  {row.detail}" if row.detail else ""
         out(f"  {row.clock}  {row.since:>8}  {row.sentence}{detail}")

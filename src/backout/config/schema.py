@@ -71,7 +71,7 @@ def _with_references(node: Any) -> Any:
         return [_with_references(child) for child in node]
     if not isinstance(node, dict):
         return node
-    if node.get("type") in _NOT_TEXT:
+    if isinstance(node.get("type"), str) and node["type"] in _NOT_TEXT:
         told = {k: node[k] for k in ("description", "default", "title") if k in node}
         return {**told, "anyOf": [{k: v for k, v in node.items() if k not in told}, _REFERENCE]}
     return {key: _with_references(child) for key, child in node.items()}

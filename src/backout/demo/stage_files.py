@@ -97,6 +97,7 @@ checks:
     url: {front}/reports?tenant=acme-eu&limit=10
     count: 300
     per_second: 150
+    concurrency: 16
     max_error_rate: 0.01
     max_p95_ms: 250
   - kind: command

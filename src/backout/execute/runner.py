@@ -98,6 +98,10 @@ class Runner:
             probe = kind.probe(step.spec, acting)
             if probe.answer is Probed.DONE:
                 return probe
+            if probe.answer is Probed.PARTIAL and not probe.in_progress and step.spec.retry is Retry.SAFE:
+                # Nothing is under way by itself any more: the step's next move (KILL after TERM) is due.
+                self.lease.check()
+                kind.apply(step.spec, acting)
             now_s = self.clock.monotonic_s()
             if now_s >= acting.deadline_s or (not probe.in_progress and now_s >= settled_s):
                 error = OutcomeUnknown if probe.answer is Probed.UNKNOWN else StepFailed

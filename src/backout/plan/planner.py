@@ -25,6 +25,7 @@ from backout.plan.model import (
     StepSpec,
 )
 from backout.plan.simulate import Visited, down_steps, held_steps, simulate, violations
+from backout.release import Artefact
 
 REFUSES_WRITES = "refuse_writes"
 
@@ -239,9 +240,9 @@ def _steps(
     specs: list[tuple[Phase, StepSpec]] = []
     if request.hold_first:
         # The harm stops before anything is looked at again; the guard comes right after.
-        specs += [(Phase.HOLD, s) for s in holds] + [(Phase.PREPARE, _guard(facts))]
+        specs += [(Phase.HOLD, s) for s in holds] + [(Phase.PREPARE, _guard(facts, artefact))]
     else:
-        specs += [(Phase.GUARD, _guard(facts))]
+        specs += [(Phase.GUARD, _guard(facts, artefact))]
     if assessment.current_version is not None and assessment.current_version != target.version:
         phase = Phase.PREPARE if request.hold_first else Phase.SAFEGUARD
         specs.append((phase, _quarantine(assessment.current_version, target.version)))
@@ -278,13 +279,21 @@ def _half_deployed(facts: Facts, ref: str) -> bool:
     return workload is None or {a.ref for a in workload.running} != {ref} or workload.up < workload.expected
 
 
-def _guard(facts: Facts) -> StepSpec:
+def _guard(facts: Facts, artefact: Artefact) -> StepSpec:
     workload, schema = facts.workload.value, facts.schema_now.value
     expects: dict[str, str | None] = {"wanted": workload.wanted.ref if workload and workload.wanted else None}
     if facts.schema_now.known:
         expects["schema"] = schema.fingerprint if schema else None
+    if artefact.digest is not None:
+        expects["content"] = artefact.digest
     return StepSpec.model_validate(
-        {"kind": "guard", "target": "world", "expects": expects, "timeout_s": 15.0}
+        {
+            "kind": "guard",
+            "target": "world",
+            "params": {"ref": artefact.ref},
+            "expects": expects,
+            "timeout_s": 60.0,
+        }
     )
 
 

@@ -168,7 +168,9 @@ class Platform(Protocol):
         """Return the artefact with its digest; raises `UnknownVersion`."""
         ...
 
-    def switch(self, workload: Workload, to: Artefact, *, from_version: str | None, to_version: str) -> tuple[StepSpec, ...]:
+    def switch(
+        self, workload: Workload, to: Artefact, *, from_version: str | None, to_version: str
+    ) -> tuple[StepSpec, ...]:
         """Propose the steps that make `to` the running release. Pure.
 
         Every spec's params carry `version` (the version that the step is about).

@@ -15,13 +15,16 @@ from backout.steps.looking import LookingStep
 class World(Protocol):
     """The world, as far as the guard compares it."""
 
-    def standing(self) -> dict[str, str | None]:
-        """Return the artefact that is wanted now and the schema's fingerprint, by name."""
+    def standing(self, ref: str) -> dict[str, str | None]:
+        """Return the artefact that is wanted now, the schema's fingerprint, and the content digest of `ref`."""
         ...
 
 
 class Guard(LookingStep):
-    """`guard`: compares `expects` (wanted artefact, schema fingerprint) with what stands now."""
+    """`guard`: compares `expects` (wanted artefact, schema fingerprint, target's content) with what stands now.
+
+    Reading the target's whole content can take seconds, so it is done here, before anything is held.
+    """
 
     kind = "guard"
 
@@ -38,7 +41,7 @@ class Guard(LookingStep):
 
     def apply(self, spec: StepSpec, acting: Acting) -> Receipt:
         """Compare; raises `LostRace` when something else stands now."""
-        now = acting.target("world", World).standing()  # type: ignore[type-abstract]
+        now = acting.target("world", World).standing(str(spec.params["ref"]))  # type: ignore[type-abstract]
         for name, expected in spec.expects.items():
             if now.get(name) != expected:
                 raise LostRace(

@@ -1,6 +1,5 @@
 """A configuration loads with its secrets kept apart, or says every mistake with line, key and remedy."""
 
-# ruff: noqa: E501
 from __future__ import annotations
 
 from pathlib import Path

@@ -170,7 +170,7 @@ class Story:
     def __init__(self, plan: Plan, **created: Json) -> None:
         self.plan, self.events, self.at = plan, list[Event](), BEGAN
         self.actor = "ana@laptop"
-        body = {"plan": plan.model_dump(mode="json"), "reason": "errors since 02:58"}
+        body: dict[str, Any] = {"plan": plan.model_dump(mode="json"), "reason": "errors since 02:58"}
         self.add("run.created", **(body | created))
 
     def add(self, kind: str, after_s: float = 0.01, **body: Json) -> Story:

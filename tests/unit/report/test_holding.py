@@ -55,9 +55,26 @@ def test_held_seconds_go_on_until_now_while_it_holds(told: dict[str, Run]) -> No
     assert held_time(told["stopped"], begun + timedelta(seconds=90)) == HeldTime(90.0, still=True)
 
 
+def test_held_seconds_go_on_while_one_of_two_holds(
+    story: Callable[..., Any], plan: Callable[..., Plan]
+) -> None:
+    whole = plan()
+    hold, release = whole.steps[2], whole.steps[4]
+    params = {"name": "edge", "mode": "maintenance", "prior": {}}
+    edge = hold.model_copy(
+        update={"key": "03b-hold", "spec": hold.spec.model_copy(update={"params": params})}
+    )
+    begun = story(plan(steps=(hold, edge, release))).add("run.started")
+    run = begun.do("03-hold", "03b-hold", "05-hold-release").run
+    first = run.progress("03-hold").begun_at
+    assert first is not None
+    assert [h.name for h in held_now(run)] == ["edge"]
+    assert held_time(run, first + timedelta(seconds=90)) == HeldTime(90.0, still=True)
+
+
 def test_a_run_that_never_held_has_no_held_time(told: dict[str, Run]) -> None:
     for name in ("created", "interrupted", "emergency"):
-        assert held_time(told[name], told[name].created_at) is None or name == "created"
+        assert held_time(told[name], told[name].created_at) is None
 
 
 def test_refusing_writes_keeps_no_request_away(story: Callable[..., Any], plan: Callable[..., Plan]) -> None:

@@ -40,7 +40,7 @@ class SwitchStep:
 
     def describe(self, spec: StepSpec) -> Message:
         """Say what the step does."""
-        return msg("bring {version}: {command}", version=str(spec.params["version"]), command=_line(spec))
+        return msg("Bring {version}: {command}", version=str(spec.params["version"]), command=_line(spec))
 
     def by_hand(self, spec: StepSpec) -> tuple[str, ...]:
         """Return what a person would type."""

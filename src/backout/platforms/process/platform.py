@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import ClassVar
 
@@ -107,12 +108,12 @@ class ProcessPlatform(Service):
         )
 
     def artefacts(self, deadline_s: float) -> tuple[Artefact, ...]:
-        """Return the release folders, newest first by the folder's time of change."""
+        """Return the release folders, newest first by their time of change."""
         self._need_root()
         with disk_errors(self.layout.releases):
             folders = [p for p in self.layout.releases.iterdir() if p.is_dir() and not p.name.startswith(".")]
-            ordered = sorted(folders, key=lambda p: (p.stat().st_mtime_ns, p.name), reverse=True)
-        return tuple(Artefact(ref=p.name) for p in ordered)
+            dated = sorted(((p.stat().st_mtime, p.name) for p in folders), reverse=True)
+        return tuple(Artefact(ref=name, since=datetime.fromtimestamp(at_s, UTC)) for at_s, name in dated)
 
     def identify(self, ref: str) -> Artefact:
         """Return the release with the digest of its tree.

@@ -29,8 +29,8 @@ class LinkStep:
     def describe(self, spec: StepSpec) -> Message:
         """Say what the step does."""
         if spec.params["ref"] is None:
-            return msg("remove the link {link}", link=f"{told(spec)['root']}/current")
-        return msg("point {link} to {ref}", link=f"{told(spec)['root']}/current", ref=text_of(spec, "ref"))
+            return msg("Remove the link current.")
+        return msg("Point the link current to releases/{ref}.", ref=text_of(spec, "ref"))
 
     def by_hand(self, spec: StepSpec) -> tuple[str, ...]:
         """Return what a person would type."""

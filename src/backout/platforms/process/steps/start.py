@@ -37,9 +37,9 @@ class StartStep:
     def describe(self, spec: StepSpec) -> Message:
         """Say what the step does."""
         return msg(
-            "start {version} and wait up to {patience_s} s until it is ready",
+            "Start {version}, and wait up to {patience_s} s until it is ready.",
             version=text_of(spec, "version"),
-            patience_s=told(spec)["start_timeout_s"],
+            patience_s=f"{told(spec)['start_timeout_s']:g}",
         )
 
     def by_hand(self, spec: StepSpec) -> tuple[str, ...]:

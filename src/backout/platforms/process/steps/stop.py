@@ -32,10 +32,10 @@ class StopStep:
     def describe(self, spec: StepSpec) -> Message:
         """Say what the step does."""
         return msg(
-            "stop {version}: {signal}, then KILL after {patience_s} s",
+            "Stop {version}: {signal}, and KILL after {patience_s} s.",
             version=text_of(spec, "version"),
             signal=told(spec)["stop_signal"],
-            patience_s=told(spec)["stop_timeout_s"],
+            patience_s=f"{told(spec)['stop_timeout_s']:g}",
         )
 
     def by_hand(self, spec: StepSpec) -> tuple[str, ...]:

@@ -1,0 +1,78 @@
+"""One stage for all of the crash suite, and its summary at the end."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from backout.demo.clients import Clients
+from backout.demo.releases import BAD
+from backout.demo.stage import Stage
+
+from .suite import Crash, Totals
+
+_TOTALS = pytest.StashKey[Totals]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[_TOTALS] = Totals()
+
+
+@pytest.fixture(scope="session")
+def totals(pytestconfig: pytest.Config) -> Totals:
+    return pytestconfig.stash.setdefault(_TOTALS, Totals())
+
+
+@pytest.fixture(scope="session")
+def session_stage(
+    tmp_path_factory: pytest.TempPathFactory, totals: Totals, require_service: Callable[[str], None]
+) -> Iterator[Crash]:
+    """A stage with durable writes, both releases recorded, clients writing from now on."""
+    require_service("postgres")
+    with Stage(tmp_path_factory.mktemp("crash") / "stage", fsync=True) as stage:
+        record = stage.directory / "requests.jsonl"
+        with Clients(stage.children, stage.front_url, record, bad_version=BAD, per_second=60, workers=8) as clients:
+            crash = Crash(stage, clients, totals)
+            crash.prepare()
+            yield crash
+            stage.set_front("pass")
+        totals.acknowledged = len(clients.acknowledged())
+        totals.lost = clients.rows_lost(stage.database_url)
+        assert totals.lost == 0, f"{totals.lost} acknowledged rows are lost"
+
+
+@pytest.fixture
+def crash(session_stage: Crash) -> Crash:
+    """The stage at the beginning of a round: 5.4.0 runs and is bad."""
+    session_stage.reset()
+    return session_stage
+
+
+@pytest.fixture
+def say(capsys: pytest.CaptureFixture[str]) -> Callable[[str], None]:
+    """Tell a person who waits how far it is; shown at once with -s, and with the trouble of a test else."""
+
+    def tell(text: str) -> None:
+        sys.stdout.write(text + "\n")
+        sys.stdout.flush()
+
+    return tell
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    totals = config.stash.get(_TOTALS, None)
+    if totals is None or not totals.claims:
+        return
+    terminalreporter.section("crash suite")
+    for claim, (held, of) in totals.claims.items():
+        failed = totals.failed.get(claim)
+        told = "" if failed is None else f"; requests failed: {failed.total()} {dict(failed) or ''}"
+        terminalreporter.line(f"crash: {claim}: {held} of {of}{told}")
+    lost = "not counted" if totals.lost is None else totals.lost
+    terminalreporter.line(
+        f"crash: {totals.sent} requests sent meanwhile, the longest took {totals.longest_s:.1f} s; "
+        f"{totals.acknowledged} rows acknowledged, {lost} lost"
+    )

@@ -1,0 +1,246 @@
+"""The crash suite's tools: one stage with clients, commands that die where they are told to, and what must hold."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from backout import Backout
+from backout.demo.clients import Clients
+from backout.demo.releases import BAD, GOOD
+from backout.demo.stage import Stage
+from backout.execute.run import Run, StepState
+from backout.platforms.process.records import FileRecordStore
+
+PATIENCE_S = 90.0
+RUN = ("run", "--yes", "--to", GOOD)
+# Short proofs, so that a round takes seconds; generous limits, so that a busy machine is no failure.
+_SHORT_PROBES = {"count: 300": "count: 100", "per_second: 150": "per_second: 400", "max_error_rate: 0.01": "max_error_rate: 0.1", "max_p95_ms: 250": "max_p95_ms: 5000"}  # fmt: skip
+
+
+@dataclass(slots=True)
+class Totals:
+    """What the suite prints at its end: per claim how many of how many held, and what the clients saw."""
+
+    claims: dict[str, list[int]] = field(default_factory=dict)
+    failed: dict[str, Counter[str]] = field(default_factory=dict)
+    sent: int = 0
+    longest_s: float = 0.0
+    acknowledged: int = 0
+    lost: int | None = None
+
+    def count(self, claim: str, held: bool) -> None:
+        """Count one round of a claim."""
+        done = self.claims.setdefault(claim, [0, 0])
+        done[0] += held
+        done[1] += 1
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def killed(self) -> bool:
+        """Whether it was ended by KILL."""
+        return self.code == -signal.SIGKILL
+
+    def __str__(self) -> str:
+        return f"exit {self.code}\n{self.out[-800:]}{self.err[-1500:]}"
+
+
+class Crash:
+    """A stage on which 5.4.0 runs and is bad, with clients that never stop."""
+
+    def __init__(self, stage: Stage, clients: Clients, totals: Totals) -> None:
+        self.stage, self.clients, self.totals = stage, clients, totals
+        self._log = stage.directory / "faults.log"
+        self._marks = 0
+
+    def prepare(self) -> None:
+        """Deploy and record both releases, and remember that as the beginning of every round."""
+        config = self.stage.config.read_text()
+        for long, short in _SHORT_PROBES.items():
+            assert long in config, f"the demo's configuration no longer says {long}"
+            config = config.replace(long, short)
+        self.stage.config.write_text(config)
+        self.stage.deploy(GOOD)
+        self._must("record")
+        self.stage.deploy(BAD)
+        self._must("record", "--no-checks")
+        self.stage.snapshot()
+
+    def reset(self) -> None:
+        """Bring 5.4.0 back for the next round; clients wait meanwhile instead of failing."""
+        self.stage.set_front("queue")
+        self.stage.reset()
+        self._log.unlink(missing_ok=True)
+
+    # --- commands ---------------------------------------------------------------------------------
+
+    def start(self, *words: str, fault: str | None = None, **more: Any) -> subprocess.Popen[str]:
+        """Start `backout …` in the stage's directory; `fault` is where it ends itself by KILL."""
+        env = {**self.stage.environ(), "COLUMNS": "160", "BACKOUT_FAULT_LOG": str(self._log)}
+        if fault:
+            env["BACKOUT_FAULT"] = fault
+        pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | more
+        return subprocess.Popen([sys.executable, "-m", "backout", *words], cwd=self.stage.directory, env=env, text=True, start_new_session=True, **pipes)  # fmt: skip
+
+    def command(self, *words: str, fault: str | None = None) -> Ended:
+        """Run `backout …` to its end."""
+        return ended(self.start(*words, fault=fault))
+
+    def _must(self, *words: str) -> None:
+        done = self.command(*words)
+        assert done.code == 0, f"backout {' '.join(words)}: {done}"
+
+    def points(self, *words: str) -> list[str]:
+        """Return every fault point that a command passes, in order, by running it from where things stand."""
+        self._log.unlink(missing_ok=True)
+        self._must(*words)
+        return self._log.read_text().split()
+
+    def go_on(self, otherwise: tuple[str, ...] = RUN, fault: str | None = None) -> Ended:
+        """Type what a person would: resume the run that waits, or begin again where none was begun."""
+        if self.open_runs():
+            return self.command("resume", fault=fault)
+        return self.command(*otherwise, fault=fault)
+
+    # --- what is so -------------------------------------------------------------------------------
+
+    def library(self) -> Backout:
+        """Return Backout as a library, on this stage."""
+        return Backout.from_config(self.stage.config, self.stage.environ())
+
+    def open_runs(self) -> list[str]:
+        """Return the runs that wait."""
+        with self.library() as backout:
+            return [run.id for run in backout.history().runs if run.open]
+
+    def picture(self) -> dict[str, Any]:
+        """Return all that two ends of the same rollback must have in common."""
+        with self.library() as backout:
+            parts = backout.parts
+            at_target = parts.platform.record_store()
+            assert isinstance(at_target, FileRecordStore)
+            lease = parts.lease_store.read()
+            rows = parts.store.rows("SELECT document FROM releases ORDER BY version")
+            here = [json.loads(str(row[0])) for row in rows]
+            there = [r.model_dump(mode="json") for r in at_target.read_records()]
+            return {
+                "world": self.stage.state(),
+                "records here": _states(here),
+                "records at the target": _states(there),
+                "records agree": sorted(here, key=_id) == sorted(there, key=_id),
+                "quarantined": sorted(q.version for q in parts.book.quarantined()),
+                "acting": lease.run if lease else None,
+                "drafts": sorted(p.name for p in self.stage.root.iterdir() if p.name not in _KNOWN),
+            }
+
+    def differences(self, wanted: dict[str, Any]) -> list[str]:
+        """Return how the picture differs from the wanted one."""
+        found = self.picture()
+        return [f"{k}: {found[k]}, wanted {wanted[k]}" for k in wanted if found[k] != wanted[k]]
+
+    def journal_troubles(self) -> list[str]:
+        """Return what is wrong with the journal: it must verify, and every finished run have each step confirmed once."""
+        troubles = []
+        with self.library() as backout:
+            for run in backout.history(verify=True).runs:
+                events = backout.parts.journal.events(run.id)
+                confirmed = Counter(str(e.body["key"]) for e in events if e.kind == "step.confirmed")
+                twice = [key for key, times in confirmed.items() if times > 1]
+                troubles += [f"{run.id}: {key} confirmed twice" for key in twice]
+                if run.finished_at and not run.aborted_by:
+                    troubles += [f"{run.id}: {s.key} is {s.state}" for s in run.steps if s.state is not StepState.CONFIRMED]
+        return troubles
+
+    def newest(self) -> Run:
+        """Return the newest run."""
+        with self.library() as backout:
+            return backout.history(limit=1).runs[0]
+
+    # --- clients ----------------------------------------------------------------------------------
+
+    def mark(self) -> str:
+        """Note this moment for `saw`, and return its name."""
+        self._marks += 1
+        self.clients.mark(str(self._marks))
+        return str(self._marks)
+
+    def saw(self, claim: str, since: str, until: str | None = None) -> int:
+        """Add what came of the clients' requests of a span to a claim's figures; return how many failed."""
+        # Not settled: a request still under way shows up in a later round's span, or at the end.
+        summary = self.clients.summary(since, until, settle=False)
+        self.totals.sent += summary.requests_sent
+        self.totals.longest_s = max(self.totals.longest_s, summary.longest_request_seconds)
+        self.totals.failed.setdefault(claim, Counter()).update(summary.failures)
+        return summary.requests_failed
+
+
+class Rounds:
+    """Rounds of one claim: each is tried, counted and told; the trouble of all is shown together."""
+
+    def __init__(self, crash: Crash, claim: str, say: Callable[[str], None]) -> None:
+        self.crash, self.claim, self._say = crash, claim, say
+        self.troubles: list[str] = []
+        self.done = 0
+
+    def tell(self, name: str, troubles: list[str]) -> None:
+        """Count one round."""
+        self.done += 1
+        self.crash.totals.count(self.claim, not troubles)
+        self.troubles += [f"{name}: {trouble}" for trouble in troubles]
+        self._say(f"{self.claim} {self.done}: {name}{' FAILED ' + '; '.join(troubles) if troubles else ''}")
+
+    def close(self) -> None:
+        """Fail if any round did."""
+        assert not self.troubles, f"{self.claim}:\n" + "\n".join(self.troubles)
+
+
+def ended(process: subprocess.Popen[str], patience_s: float = PATIENCE_S) -> Ended:
+    """Wait for a command; one that does not end is killed, and counts as exit -14 (an alarm)."""
+    try:
+        out, err = process.communicate(timeout=patience_s)
+        return Ended(process.returncode, out or "", err or "")
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)  # Its own group: it was started in a new session.
+        out, err = process.communicate()
+        return Ended(-signal.SIGALRM, out or "", f"did not end within {patience_s} s\n{err or ''}")
+
+
+def until(reached: Callable[[], object], within_s: float = 30.0) -> None:
+    """Poll until something is so."""
+    deadline_s = time.monotonic() + within_s
+    while not reached():
+        assert time.monotonic() < deadline_s, "did not come true in time"
+        time.sleep(0.005)
+
+
+_KNOWN = {".backout", "current", "releases", "shared"}
+
+
+def _id(record: dict[str, Any]) -> str:
+    return str(record["id"])
+
+
+def _states(records: list[dict[str, Any]]) -> dict[str, Any]:
+    return {r["version"]: (r["state"], r["artefact"]["ref"], sorted(r["served_well"])) for r in records}
+
+
+def folder_of(stage: Stage) -> Path:
+    """Return where the stage's state file lies."""
+    return stage.directory / ".backout"
