@@ -22,7 +22,7 @@ test-fast: setup ## What needs no service and less than a second for each test
 	@$(BIN)/pytest -m "not slow"
 
 crash: setup ## Kill -9 everywhere inside a run, resume, compare: N of N
-	@$(BIN)/pytest tests/crash -s
+	@$(BIN)/pytest -m crash
 
 check: setup ## Format, lint, types, import rules
 	@$(BIN)/ruff format --check .
@@ -36,7 +36,8 @@ bench: setup ## Cold start against bare python
 docs: setup ## Make the generated reference anew, then test the documentation
 	@$(BIN)/python -m backout.config.schema > docs/reference/backout.schema.json.new
 	@mv docs/reference/backout.schema.json.new docs/reference/backout.schema.json
-	@$(BIN)/pytest tests/docs tests/unit/config/test_schema.py
+	@$(BIN)/python scripts/docs-reference
+	@$(BIN)/pytest $(wildcard tests/docs) tests/unit/config/test_schema.py
 
 format: setup ## Format the code
 	@$(BIN)/ruff format .

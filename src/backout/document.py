@@ -14,7 +14,8 @@ Json = JsonValue
 class Document(BaseModel):
     """A frozen model that refuses fields it does not know."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # Built on first use: a command pays only for the documents that it touches (docs/performance.md).
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 def canonical_json(value: Any) -> str:

@@ -1,7 +1,8 @@
 """Named fault points around every outside effect, so that the crash suite can end the process exactly there.
 
 Nothing happens unless ``BACKOUT_FAULT=name`` or ``BACKOUT_FAULT=name:N`` (the Nth passing) is set;
-then the process ends itself by SIGKILL. ``BACKOUT_FAULT_LOG=path`` appends each name passed, so that
+then the process ends itself by SIGKILL, or with ``BACKOUT_FAULT_SIGNAL=STOP`` freezes itself there, so that
+something can be done to it or behind its back. ``BACKOUT_FAULT_LOG=path`` appends each name passed, so that
 the suite can find all points of a run instead of listing them by hand.
 """
 
@@ -25,4 +26,4 @@ def fault_point(name: str) -> None:
         with Path(log).open("a") as out:
             out.write(f"{name}:{_passed[name]}\n")
     if wanted in (f"{name}:{_passed[name]}", name):
-        os.kill(os.getpid(), signal.SIGKILL)
+        os.kill(os.getpid(), signal.Signals[f"SIG{os.environ.get('BACKOUT_FAULT_SIGNAL', 'KILL')}"])

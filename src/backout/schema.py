@@ -50,7 +50,7 @@ class Schema(Document):
         objects: ``kind schema.name`` to a definition: enums, domains, functions, sequences, extensions.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", ignored_types=(cached_property,))
+    model_config = ConfigDict(frozen=True, extra="forbid", ignored_types=(cached_property,), defer_build=True)
 
     tables: dict[str, Table] = {}
     objects: dict[str, str] = {}

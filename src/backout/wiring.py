@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from backout.app.emergency import merge_emergencies
 from backout.app.parts import Parts
 from backout.assess.model import Allowed, Vouched
 from backout.checks import make_check
@@ -35,6 +34,8 @@ def from_config(path: str | Path | None, environ: Mapping[str, str] | None = Non
     file = find_config(Path(path) if path is not None else None, environ, Path.cwd())
     parts = _parts(load_config(file, environ), environ)
     if emergency_directory().is_dir():
+        from backout.app.emergency import merge_emergencies
+
         with suppress(BackoutError):  # The state file cannot be used now: whoever needs it says so.
             merge_emergencies(parts, emergency_directory())
     return parts

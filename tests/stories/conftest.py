@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
 import psycopg
 import pytest
 
@@ -69,7 +68,6 @@ class Cli:
 
     directory: Path
     environ: Mapping[str, str]
-    commands: list[list[str]] = field(default_factory=list)
 
     def argv(self, *words: object) -> list[str]:
         return [sys.executable, "-m", "backout", *map(str, words)]
@@ -99,19 +97,10 @@ class Cli:
             text=True,
         )
 
-
-def finish(process: subprocess.Popen[str], timeout_s: float = TIMEOUT_S) -> Done:
-    out, err = process.communicate(timeout=timeout_s)
-    return Done(process.returncode, out, err)
-
-
-def until(reached: Callable[[], Any], within_s: float = 30) -> Any:
-    """Poll until something is so, and return it."""
-    deadline_s = time.monotonic() + within_s
-    while not (found := reached()):
-        assert time.monotonic() < deadline_s, "did not happen in time"
-        time.sleep(0.02)
-    return found
+    @staticmethod
+    def finish(process: subprocess.Popen[str]) -> Done:
+        out, err = process.communicate(timeout=TIMEOUT_S)
+        return Done(process.returncode, out, err)
 
 
 class Scene:
@@ -133,6 +122,64 @@ class Scene:
     def state(self) -> dict[str, Any]:
         return self.stage.state()
 
+    @staticmethod
+    def until(reached: Callable[[], Any], within_s: float = 30) -> Any:
+        """Poll until something is so, and return it."""
+        deadline_s = time.monotonic() + within_s
+        while not (found := reached()):
+            assert time.monotonic() < deadline_s, "did not happen in time"
+            time.sleep(0.02)
+        return found
+
+    def newest_run(self) -> dict[str, Any] | None:
+        """Return the newest run as `status --json` tells it."""
+        done = self.cli("status", "--json")
+        return done.json if done.code == 0 else None
+
+    def at_step(self, kind: str) -> dict[str, Any]:
+        """Wait until the newest run is inside a step of that kind, and return the run."""
+
+        def inside() -> dict[str, Any] | None:
+            run = self.newest_run()
+            for step in run["steps"] if run else ():
+                if step["state"] in ("begun", "applied") and step["key"].endswith(kind.replace(".", "-")):
+                    return run
+            return None
+
+        found: dict[str, Any] = self.until(inside)
+        return found
+
+    @contextmanager
+    def start_that_hangs(self, version: str, *, patience_s: float) -> Iterator[Path]:
+        """Make a release never become ready for as long as the file that is handed over exists."""
+        hang = self.stage.directory / f"hang-{version}"
+        script = self.stage.directory / "bin" / "start"
+        script.write_text(
+            "#!/bin/sh\n"
+            f'if [ -e "{self.stage.directory}/hang-$(basename "$PWD")" ]; then\n'
+            '    echo "waiting for the licence server"\n'
+            f"    exec {sys.executable} -c 'import time; time.sleep(600)'\n"
+            "fi\n"
+            f"exec {sys.executable} -m collector\n"
+        )
+        script.chmod(0o755)
+        hang.touch()
+        own = f'start: ["{script}"]\n  start_timeout_s: {patience_s}'
+        with self.configured(lambda config: re.sub(r"start: \[.*\]", own, config)):
+            try:
+                yield hang
+            finally:
+                hang.unlink(missing_ok=True)
+                self.end_hanging()
+
+    def end_hanging(self) -> None:
+        """End what hangs in a release's folder."""
+        releases = str(self.stage.root / "releases")
+        for process in psutil.process_iter():
+            with suppress(psutil.Error):
+                if "time.sleep(600)" in " ".join(process.cmdline()) and process.cwd().startswith(releases):
+                    process.kill()
+
     @property
     def state_file(self) -> Path:
         return self.stage.directory / ".backout" / "state.db"
@@ -148,6 +195,10 @@ class Scene:
             yield
         finally:
             self.stage.config.write_text(before)
+
+    def without_probes(self) -> AbstractContextManager[None]:
+        """Leave out the check that sends many requests: it takes long on the bad release."""
+        return self.configured(lambda config: re.sub(r"  - kind: probes.*?(?=  - kind: command)", "", config, flags=re.DOTALL))
 
     @contextmanager
     def sql(self, *statements: str, undo: tuple[str, ...] = (), superuser: bool = False) -> Iterator[None]:

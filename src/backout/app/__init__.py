@@ -6,11 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from backout.assess.model import Request
-from backout.checks.base import Verification
-from backout.execute.run import Run
-from backout.plan.model import Plan
-
 if TYPE_CHECKING:
     from backout.app.doctor import Diagnoses
     from backout.app.history import History
@@ -19,6 +14,10 @@ if TYPE_CHECKING:
     from backout.app.record import Recorded, Recording
     from backout.app.releases import Releases
     from backout.app.run import Conduct
+    from backout.assess.model import Request
+    from backout.checks.base import Verification
+    from backout.execute.run import Run
+    from backout.plan.model import Plan
     from backout.report.overview import Overview
 
 
@@ -99,6 +98,7 @@ class Backout:
     def plan(self, request: Request | None = None) -> Plan:
         """Return a plan; nothing is changed. `backout.plan.planner.refusal(plan, now)` says whether it may run."""
         from backout.app.plan import plan
+        from backout.assess.model import Request
 
         return plan(self.parts, request or Request())
 
@@ -107,6 +107,12 @@ class Backout:
         from backout.app.emergency import emergency_plan
 
         return emergency_plan(self.parts, to)
+
+    def check_free(self) -> None:
+        """Raise `RunInProgress` if somebody else acts, or an earlier run waits: no new run could begin."""
+        from backout.app.run import check_free
+
+        check_free(self.parts)
 
     def run(self, plan: Plan, conduct: Conduct | None = None) -> Run:
         """Carry a plan out; the returned run's `exit_code` says how it ended."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from datetime import datetime
 from pathlib import Path
 
@@ -15,6 +14,11 @@ _FORMAT = (
 
 def tags(directory: Path, deadline_s: float) -> tuple[Release, ...]:
     """Return the tags of the repository around `directory` as releases, newest first; empty where there is none."""
+    here = directory.resolve()
+    if not any((folder / ".git").exists() for folder in (here, *here.parents)):
+        return ()
+    import subprocess
+
     try:
         listed = subprocess.run(
             [

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 
 from backout.app.deadline import Question
 from backout.app.git import tags
+from backout.app.known import known_releases
 from backout.app.parts import Parts
 from backout.errors import BackoutError
 from backout.execute.run import fold
 from backout.facts import Answer, Facts, HoldFact, Observed, Workload
 from backout.holds.base import HoldMeans
 from backout.message import msg
-from backout.release import Artefact, Release, ReleaseState
+from backout.release import Artefact, Release
 from backout.schema import Schema
 
 DEADLINE_S = 8.0
-_LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def observe(parts: Parts, deadline_s: float = DEADLINE_S, *, versions: tuple[str, ...] = ()) -> Facts:
@@ -49,7 +49,7 @@ def observe(parts: Parts, deadline_s: float = DEADLINE_S, *, versions: tuple[str
         unasked = msg("The database was not asked: this is an emergency.") if parts.emergency else None
         schema_now = Observed[Schema](unknown=unasked, source="configuration", observed_at=now)
     found = tagged.answer(tuple[Release, ...], left_s(), now) if tagged is not None else None
-    releases = merged(parts, records, history.value or (), seen.value, (found.value or ()) if found else ())
+    releases = known_releases(parts, records, history.value or (), seen.value, (found.value or ()) if found else ())
     fingerprints = {f for r in releases for f in (*r.served_well, r.schema_fingerprint) if f is not None}
     return Facts(
         observed_at=now,
@@ -75,48 +75,6 @@ def _records(parts: Parts, versions: tuple[str, ...]) -> list[Release]:
         if record is not None and record.id not in known:
             records.append(record)
     return records
-
-
-def merged(
-    parts: Parts,
-    records: list[Release],
-    artefacts: tuple[Artefact, ...],
-    workload: Workload | None,
-    tagged: tuple[Release, ...],
-) -> tuple[Release, ...]:
-    """Return records first by time; what only the platform or git knows is found, and proves nothing."""
-    releases = list(records)
-    refs = {r.artefact.ref for r in records if r.artefact is not None}
-    running = [a for a in (workload.wanted, *workload.running) if a is not None] if workload else []
-    for artefact in (*artefacts, *running):
-        if artefact.ref in refs:
-            continue
-        refs.add(artefact.ref)
-        releases.append(_found(parts, artefact))
-    by_version = {r.version.lstrip("v"): r for r in tagged}
-    releases = [_with_git(r, by_version.get(r.version.lstrip("v"))) for r in releases]
-    return tuple(sorted(releases, key=lambda r: r.deployed_at, reverse=True))
-
-
-def _found(parts: Parts, artefact: Artefact) -> Release:
-    return Release(
-        id=f"found-{artefact.ref}",
-        service=parts.site.service,
-        environment=parts.site.environment,
-        version=artefact.ref,
-        deployed_at=artefact.since or _LONG_AGO,
-        artefact=artefact,
-        state=ReleaseState.UNKNOWN,
-        source="found",
-    )
-
-
-def _with_git(release: Release, tag: Release | None) -> Release:
-    if tag is None or (release.commit is not None and release.subject is not None):
-        return release
-    return release.model_copy(
-        update={"commit": release.commit or tag.commit, "subject": release.subject or tag.subject}
-    )
 
 
 def _hold_fact(

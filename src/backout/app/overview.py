@@ -5,7 +5,7 @@ from __future__ import annotations
 from backout.app.observe import observe
 from backout.app.parts import Parts
 from backout.app.plan import plan_from
-from backout.app.run import open_runs
+from backout.app.run import blocking_run, open_runs
 from backout.assess.model import Request
 from backout.assess.versions import current_version, release_of
 from backout.errors import BackoutError
@@ -28,6 +28,8 @@ def overview(parts: Parts) -> Overview:
     acting = _acting(parts)
     held = tuple(h.name for h in facts.holds if h.held is Answer.YES)
     if acting is not None:
+        # What is half-way is no ground to judge another way back from.
+        previous, safe, why = None, Answer.UNKNOWN, msg("Run {run} is not at its end.", run=acting.run)
         command = f"backout resume {acting.run}" if acting.waits else f"backout status {acting.run}"
     sources = (facts.workload, facts.available, facts.schema_now)
     silent = tuple(
@@ -77,7 +79,7 @@ def _acting(parts: Parts) -> Acting | None:
     ):
         step = next((r.current_step for r in waiting if r.id == lease.run), None)
         return Acting(run=lease.run, holder=lease.holder, since=lease.acquired_at, step=step, waits=False)
-    if waiting:
-        run = waiting[-1]
+    run = blocking_run(waiting)
+    if run is not None:
         return Acting(run=run.id, holder=run.actor, since=run.created_at, step=run.current_step, waits=True)
     return None

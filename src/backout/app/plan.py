@@ -134,7 +134,7 @@ def _unusable(path: Path, reason: str) -> UsageError:
 
 
 def by_hand(parts: Parts, made: Plan) -> dict[str, tuple[str, ...]]:
-    """Return the commands of hold steps as their own means would type them, by step key."""
+    """Return the commands of hold steps as their own means would type them: by step key, and ``KEY/undo``."""
     means = {m.name: m for m in parts.holds}
     found = {}
     for step in made.steps:
@@ -143,5 +143,7 @@ def by_hand(parts: Parts, made: Plan) -> dict[str, tuple[str, ...]]:
         if kind in ("hold", "hold.release") and holder is not None:
             prior = params["prior"]
             assert isinstance(prior, dict)
-            found[step.key] = holder.by_hand(str(params["mode"]) if kind == "hold" else None, prior)
+            holding, letting_go = holder.by_hand(str(params["mode"]), prior), holder.by_hand(None, prior)
+            do, undo = (holding, letting_go) if kind == "hold" else (letting_go, holding)
+            found |= {step.key: do, f"{step.key}/undo": undo}
     return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from backout.app.deadline import Question
 from backout.app.git import tags
-from backout.app.observe import merged
+from backout.app.known import known_releases
 from backout.app.parts import Parts
 from backout.document import Document
 from backout.facts import Workload
@@ -25,12 +25,12 @@ class Releases(Document):
     """Newest first.
 
     Attributes:
-        total: How many are known altogether.
+        more: Whether there are more than these.
         unknown: Why the platform could not tell which one is current; null if it could.
     """
 
     rows: tuple[ReleaseRow, ...]
-    total: int
+    more: bool
     unknown: str | None = None
 
 
@@ -42,14 +42,14 @@ def releases(parts: Parts, limit: int = 20) -> Releases:
         Question("platform history", lambda: platform.artefacts(_DEADLINE_S)),
         Question("git", lambda: tags(parts.site.directory, _DEADLINE_S)),
     )
-    records = list(parts.book.newest(limit))
+    records = list(parts.book.newest(limit + 1))
     workload = questions[0].answer(Workload, _DEADLINE_S, now)
     artefacts = questions[1].answer(tuple[Artefact, ...], _DEADLINE_S, now).value or ()
     tagged = questions[2].answer(tuple[Release, ...], _DEADLINE_S, now).value or ()
     wanted = workload.value.wanted.ref if workload.value and workload.value.wanted else None
-    # With more records than asked for, what the platform found besides is older than all of them.
-    total = parts.book.count()
-    everything = merged(parts, records, artefacts if total <= limit else (), workload.value, tagged)
+    # With more records than asked for, what platform and git know besides is older than all of them.
+    many = len(records) > limit
+    everything = known_releases(parts, records, () if many else artefacts, workload.value, () if many else tagged)
     shut_out = {q.version: q.reason for q in parts.book.quarantined()}
     rows = tuple(
         ReleaseRow(
@@ -61,7 +61,7 @@ def releases(parts: Parts, limit: int = 20) -> Releases:
     )
     return Releases(
         rows=rows,
-        total=max(total, len(everything)),
+        more=len(everything) > limit,
         unknown=str(workload.unknown) if workload.unknown else None,
     )
 

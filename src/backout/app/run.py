@@ -18,7 +18,7 @@ from backout.execute.runner import Runner, Watch
 from backout.ids import new_id
 from backout.message import msg
 from backout.plan.model import Plan
-from backout.plan.planner import plan_abort, refusal
+from backout.plan.planner import LOOKS_ONLY, plan_abort, refusal
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +51,12 @@ def run(parts: Parts, plan: Plan, conduct: Conduct) -> Run:
     check_expiry(plan, parts)
     run_id = new_id("run", parts.clock.now())
     with _lease(parts, run_id, conduct) as lease:
-        # A hold is never refused for a run that waits: stopping the harm comes first.
-        waiting = open_runs(parts) if plan.purpose == "back" else []
-        if waiting:
-            raise _waiting(waiting[-1])
+        blocking, superseded = _waiting_for(plan, open_runs(parts))
+        if blocking is not None:
+            raise _waiting(blocking)
         _create(parts, run_id, plan, conduct, lease)
+        for earlier in superseded:
+            parts.journal.append("run.aborted", {"by": run_id}, run=earlier.id, generation=lease.generation)
         return _carry_out(parts, run_id, conduct, lease)
 
 
@@ -128,6 +129,12 @@ def open_runs(parts: Parts) -> list[Run]:
     return [fold(parts.journal.events(str(row[0]))) for row in rows]
 
 
+def began_anything(run: Run) -> bool:
+    """Return whether a run began a step that does more than look: else there is nothing to resume or undo."""
+    begun = (run.plan.step(s.key) for s in run.steps if s.state is not StepState.PENDING)
+    return any(step.no_inverse_because != LOOKS_ONLY for step in begun)
+
+
 def _create(
     parts: Parts, run_id: str, plan: Plan, conduct: Conduct, lease: HeldLease, aborts: str | None = None
 ) -> None:
@@ -151,25 +158,49 @@ def _carry_out(parts: Parts, run_id: str, conduct: Conduct, lease: HeldLease) ->
         watch=conduct.watch,
         interrupt=conduct.interrupt,
     )
-    done = runner.run(run_id)
-    if done.aborts is not None and done.state is RunState.FINISHED:
-        original = load(parts, done.aborts)
-        if original.open:
-            parts.journal.append("run.aborted", {"by": done.id}, run=original.id, generation=lease.generation)
-    return done
+    return runner.run(run_id)
+
+
+def check_free(parts: Parts) -> None:
+    """Return if a new run could begin now; asked first, because whatever acts also changes what a plan would say.
+
+    Raises:
+        RunInProgress: Somebody else acts, or an earlier run waits to be resumed or aborted.
+    """
+    _refuse_live(parts)
+    blocking = blocking_run(open_runs(parts))
+    if blocking is not None:
+        raise _waiting(blocking)
+
+
+def blocking_run(waiting: list[Run]) -> Run | None:
+    """Return the newest run that has to be resumed or aborted before another begins: one that began to change releases."""
+    began = [r for r in waiting if r.plan.purpose in ("back", "abort") and began_anything(r)]
+    return began[-1] if began else None
+
+
+def _waiting_for(plan: Plan, waiting: list[Run]) -> tuple[Run | None, list[Run]]:
+    """Return what keeps a plan from running, and the runs whose place it takes.
+
+    Stopping the harm is never refused. A hold that did not come to its end (writes still arrive) keeps
+    nobody from going back: the new plan knows what is held, and lets it go. A run that only looked is over.
+    """
+    if plan.purpose != "back":
+        return None, [r for r in waiting if r.plan.purpose in ("hold", "release_hold")]
+    return blocking_run(waiting), waiting
+
+
+def _refuse_live(parts: Parts) -> None:
+    found = parts.lease_store.read()
+    if found is None or found.run is None or found.expires_at <= parts.clock.now() or is_dead(found.process):
+        return
+    raise _in_progress_with_step(parts, in_progress(found), found.run)
 
 
 @contextmanager
 def _lease(parts: Parts, run_id: str, conduct: Conduct) -> Iterator[HeldLease]:
-    found = parts.lease_store.read()
-    live = (
-        found is not None
-        and found.run is not None
-        and found.expires_at > parts.clock.now()
-        and not is_dead(found.process)
-    )
-    if found is not None and live and conduct.take_over is None:
-        raise _in_progress_with_step(parts, in_progress(found), found.run)
+    if conduct.take_over is None:
+        _refuse_live(parts)
     lease = acquire(
         parts.lease_store,
         parts.clock,

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from backout.app.parts import Parts
 from backout.checks.base import Outcome, Subject, Verification
 from backout.checks.run import run_checks
 from backout.errors import BackoutError
+from backout.execute.run import fold
+from backout.plan.model import Phase
 from backout.release import Artefact, Release, ReleaseState
 
 
@@ -36,7 +40,7 @@ class Checks:
         """Return what the checks say of a release, and note it on the release's record when all is well."""
         parts = self._parts
         record = parts.book.by_version(version)
-        newest = next(iter(parts.book.newest(1)), None)
+        switched_at, bad = _switch(parts, version)
         subject = Subject(
             platform=parts.platform,
             database=None if parts.emergency else parts.database,
@@ -45,13 +49,29 @@ class Checks:
             artefact=Artefact(ref=ref, digest=digest),
             version=version,
             normal=record.baseline if record else None,
-            changed_at=parts.clock.now(),
-            release_deployed_at=newest.deployed_at if newest else None,
+            changed_at=switched_at or (record.deployed_at if record else parts.clock.now()),
+            release_deployed_at=bad.deployed_at if bad else None,
         )
         found = run_checks(parts.checks, subject, deadline_s)
         if found.outcome is Outcome.PASS and record is not None:
             parts.book.record(served_well(parts, record, found))
         return found
+
+
+def _switch(parts: Parts, version: str) -> tuple[datetime | None, Release | None]:
+    """Return when the newest run brought a version back, and the release that was backed out; None if no run did."""
+    for created in reversed(parts.journal.events(kinds=("run.created",), newest=10)):
+        run = fold(parts.journal.events(created.run))
+        if run.plan.purpose != "back" or run.plan.to_version != version:
+            continue
+        switched = [
+            s.confirmed_at
+            for s in run.steps
+            if s.confirmed_at is not None and run.plan.step(s.key).phase is Phase.REVERT_CODE
+        ]
+        bad = parts.book.by_version(run.plan.from_version) if run.plan.from_version else None
+        return (max(switched) if switched else None), bad
+    return None, None
 
 
 def served_well(parts: Parts, record: Release, found: Verification) -> Release:

@@ -1,53 +1,60 @@
-"""The verbs, put together. `backout` alone is the overview."""
+"""The verbs, put together. `backout` alone is the overview; a verb is imported when it is typed."""
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import Any
+
 import typer
+from typer.core import TyperGroup
 
-from backout.cli import (
-    abort,
-    demo,
-    doctor,
-    history,
-    hold,
-    init,
-    overview,
-    plan,
-    record,
-    release_hold,
-    releases,
-    report,
-    resume,
-    run,
-    status,
-    verify,
+from backout.cli import overview
+
+VERBS = (
+    "init",
+    "doctor",
+    "record",
+    "releases",
+    "plan",
+    "run",
+    "status",
+    "resume",
+    "abort",
+    "verify",
+    "history",
+    "report",
+    "hold",
+    "release-hold",
+    "demo",
 )
+"""In the order of a first day with the tool; each is the file of that name."""
 
+
+class _Verbs(TyperGroup):
+    """Imports only the verb that was typed: importing all of them costs more than most of them take."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Return the verbs, for help and completion."""
+        return list(VERBS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Return one verb's command, or None."""
+        if cmd_name not in VERBS:
+            return None
+        module = import_module(f"backout.cli.{cmd_name.replace('-', '_')}")
+        single = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
+        single.command(cmd_name, context_settings=_SETTINGS)(module.command)
+        return typer.main.get_command(single)
+
+
+_SETTINGS = {"help_option_names": ["-h", "--help"]}
 app = typer.Typer(
     name="backout",
+    cls=_Verbs,
     help="Take a production release back, code and database together.",
     no_args_is_help=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings=_SETTINGS,
 )
-
 app.callback(invoke_without_command=True)(overview.command)
-for name, module in (
-    ("init", init),
-    ("doctor", doctor),
-    ("record", record),
-    ("releases", releases),
-    ("plan", plan),
-    ("run", run),
-    ("status", status),
-    ("resume", resume),
-    ("abort", abort),
-    ("verify", verify),
-    ("history", history),
-    ("report", report),
-    ("hold", hold),
-    ("release-hold", release_hold),
-    ("demo", demo),
-):
-    app.command(name)(module.command)

@@ -28,7 +28,7 @@ def command(
         out_json(found)
         return
     show_releases(found.rows, now)
-    if found.total > len(found.rows):
-        err(f"{found.total - len(found.rows)} more: backout releases --limit {found.total}")
+    if found.more:
+        err(f"There are more: backout releases --limit {10 * limit}")
     if found.unknown:
         err(f"Which one is current is unknown: {found.unknown}")

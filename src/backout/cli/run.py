@@ -79,6 +79,7 @@ def command(
 
     with open_backout(config) as backout:
         parts = backout.parts
+        backout.check_free()
         if plan_file is not None:
             _only_the_file(to, cause, hold_first, accept)
             plan = read_plan(parts, plan_file)

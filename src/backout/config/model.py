@@ -76,8 +76,10 @@ class Config(Document):
         default=None, description="What stands in front of them and can hold requests."
     )
     database: AdapterSection | None = Field(default=None, description="The service's database.")
-    hold: HoldSection = HoldSection()
+    hold: HoldSection = Field(
+        default=HoldSection(), description="What `backout hold` can do besides the router."
+    )
     checks: tuple[CheckOptions, ...] = Field(
         default=(), description="What proves that a release serves well."
     )
-    policy: Policy = Policy()
+    policy: Policy = Field(default=Policy(), description="Limits, and versions that a person vouches for.")

@@ -17,7 +17,11 @@ from backout.config.adapters import SECTION_GROUPS, Registry, adapter_names, loa
 from backout.config.model import Config
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
-_REFERENCE = {"type": "string", "pattern": r"^\$\{[A-Za-z_][A-Za-z0-9_]*(:-.*)?\}$", "description": "A ${NAME} reference."}
+_REFERENCE = {
+    "type": "string",
+    "pattern": r"^\$\{[A-Za-z_][A-Za-z0-9_]*(:-.*)?\}$",
+    "description": "A ${NAME} reference.",
+}
 _NOT_TEXT = frozenset({"integer", "number", "boolean"})
 
 Schema = dict[str, Any]
@@ -30,18 +34,29 @@ def config_schema(registry: Registry | None = None) -> Schema:
         registry: Adapters to use instead of the installed ones.
     """
     adapters = {
-        section: {kind: load_adapter(group, kind, registry).Options for kind in adapter_names(group, registry)}
+        section: {
+            kind: load_adapter(group, kind, registry).Options for kind in adapter_names(group, registry)
+        }
         for section, group in SECTION_GROUPS.items()
     }
-    models: list[type[BaseModel]] = [Config, *(options for kinds in adapters.values() for options in kinds.values())]
+    models: list[type[BaseModel]] = [
+        Config,
+        *(options for kinds in adapters.values() for options in kinds.values()),
+    ]
     refs, document = models_json_schema([(model, "validation") for model in models])
     defs: Schema = document["$defs"]
     config = _pop(defs, refs[Config, "validation"])
     for section, kinds in adapters.items():
-        branches = [_section(kind, _pop(defs, refs[options, "validation"])) for kind, options in kinds.items()]
+        branches = [
+            _section(kind, _pop(defs, refs[options, "validation"])) for kind, options in kinds.items()
+        ]
         config["properties"][section] = _choice(branches, config["properties"][section])
     defs.pop("AdapterSection", None)
-    whole: Schema = {"$schema": DIALECT, "title": "backout.yaml", **{k: v for k, v in config.items() if k != "title"}}
+    whole: Schema = {
+        "$schema": DIALECT,
+        "title": "backout.yaml",
+        **{k: v for k, v in config.items() if k != "title"},
+    }
     whole["$defs"] = defs
     return dict(_with_references(whole))
 
@@ -62,7 +77,10 @@ def _section(kind: str, options: Schema) -> Schema:
 
 def _choice(branches: list[Schema], section: Schema) -> Schema:
     optional = any(choice.get("type") == "null" for choice in section.get("anyOf", ()))
-    return {"description": section["description"], "oneOf": branches + ([{"type": "null"}] if optional else [])}
+    return {
+        "description": section["description"],
+        "oneOf": branches + ([{"type": "null"}] if optional else []),
+    }
 
 
 def _with_references(node: Any) -> Any:

@@ -185,7 +185,7 @@ class _Reader:
         self.tree.raw[path] = raw
         # `22:30` is the number 1350 in YAML 1.1, and a date is an object: neither is ever meant here.
         if node.tag in _CONSTRUCTED and ":" not in raw:
-            return self._scalars.construct_object(node)  # type: ignore[no-untyped-call]
+            return self._scalars.construct_object(node)
         if node.tag not in _TEXT and node.tag not in _CONSTRUCTED:
             self._problem(
                 _place(node),
@@ -259,9 +259,9 @@ def _place(node: Node) -> Place:
 
 
 def _kind(node: Node) -> str:
-    return {"mapping": "keys", "sequence": "a list"}.get(
-        node.id, f"the text {node.value!r}" if node.id == "scalar" else node.id
-    )
+    if isinstance(node, ScalarNode):
+        return f"the text {node.value!r}"
+    return "keys" if isinstance(node, MappingNode) else "a list"
 
 
 def _unusable(what: Message, next_command: str) -> ConfigError:

@@ -9,7 +9,7 @@ from typing import Any
 
 from backout.clock import Clock
 from backout.document import Document, Json, canonical_json, digest_of
-from backout.errors import JournalTampered
+from backout.errors import JournalTampered, LeaseLost
 from backout.execute.store import Store
 from backout.faults import fault_point
 from backout.message import msg
@@ -74,11 +74,13 @@ class Journal:
 
         Raises:
             StoreFull: Nothing was appended.
+            LeaseLost: A newer owner wrote to this run; nothing was appended.
         """
         fault_point(f"journal.{kind}.before")
         clean = self._redactor.json(body)
         assert isinstance(clean, dict)
         with self._store.writing() as sql:
+            _refuse_older_owner(sql, run, generation)
             last = sql.execute("SELECT seq, digest FROM events ORDER BY seq DESC LIMIT 1").fetchone()
             seq, prev = (last[0] + 1, last[1]) if last else (1, GENESIS)
             at, actor = written or (self._clock.now(), self.actor)
@@ -161,6 +163,21 @@ class Journal:
             msg("The journal {path} was changed from event {seq} on.", path=str(self._store.path), seq=seq),
             state=msg("Events before {seq} are as they were written; later ones cannot be trusted.", seq=seq),
             next_command=f"cp {self._store.path} {self._store.path}.evidence   # then restore it from your backup",
+        )
+
+
+def _refuse_older_owner(sql: Any, run: str | None, generation: int) -> None:
+    """Let no process that was taken over, and wakes up, write to the run that somebody else carried on."""
+    if run is None or not generation:
+        return
+    newest = sql.execute(
+        "SELECT generation, actor FROM events WHERE run = ? ORDER BY generation DESC LIMIT 1", (run,)
+    ).fetchone()
+    if newest is not None and newest[0] > generation:
+        raise LeaseLost(
+            msg("Run {run} was taken over by {other}.", run=run, other=newest[1]),
+            state=msg("This process stopped acting; the other one goes on."),
+            next_command=f"backout status {run}",
         )
 
 

@@ -7,11 +7,13 @@ import os
 import socket
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 
 from backout.clock import Clock
 from backout.errors import BackoutError, LeaseLost, RunInProgress
 from backout.execute.store import Store
+from backout.faults import fault_point
 from backout.message import msg
 from backout.platforms.base import Lease, LeaseStore
 
@@ -99,14 +101,19 @@ class HeldLease:
             )
 
     def release(self) -> None:
-        """Give the lease back, so that the next run need not wait for it to expire. Idempotent."""
+        """Give the lease back, so that the next run need not wait for it to expire. Idempotent.
+
+        Where the target does not take it, the lease runs out by itself: how the run ended stays what it was.
+        """
         self._end.set()
         self._thread.join(timeout=5.0)
-        with self._lock:
+        with self._lock, suppress(BackoutError, OSError):
             free = self._lease.model_copy(
                 update={"run": None, "expires_at": self._clock.now(), "journal_head": self._head()}
             )
+            fault_point("lease.release.before")
             self._store.swap(self.generation, free)
+            fault_point("lease.release.after")
 
     def _keep(self) -> None:
         while not self._end.wait(TTL_S / 3):
@@ -159,7 +166,9 @@ def acquire(
             reason=take_over,
             journal_head=head(),
         )
+        fault_point("lease.take.before")
         if store.swap(found.generation if found else None, lease):
+            fault_point("lease.take.after")
             return HeldLease(store, lease, clock, head)
     found = store.read()
     assert found is not None

@@ -9,6 +9,7 @@ from backout.document import canonical_json
 from backout.errors import BackoutError
 from backout.execute.journal import Journal
 from backout.execute.store import Store
+from backout.faults import fault_point
 from backout.platforms.base import RecordStore
 from backout.release import Quarantine, Release, ReleaseState
 from backout.schema import Schema
@@ -35,8 +36,7 @@ class ReleaseBook:
                 sql.execute("INSERT OR IGNORE INTO schemas VALUES (?, ?)", (schema.fingerprint, document))
 
         self._journal.append("release.recorded", {"release": release.model_dump(mode="json")}, also=project)
-        if self._target is not None:
-            self._target.write_record(release)
+        self._to_target(release)
 
     def newest(self, limit: int = 500) -> tuple[Release, ...]:
         """Return releases, newest first, the target's among them."""
@@ -54,10 +54,6 @@ class ReleaseBook:
         if rows:
             return Release.model_validate_json(str(rows[0][0]))
         return next((r for r in reversed(self._at_target()) if r.version == version), None)
-
-    def count(self) -> int:
-        """Return how many releases the state file has."""
-        return int(str(self._store.rows("SELECT count(*) FROM releases")[0][0]))
 
     def schemas(self, fingerprints: set[str]) -> dict[str, Schema]:
         """Return the recorded schema documents of these fingerprints."""
@@ -78,6 +74,16 @@ class ReleaseBook:
     def is_quarantined(self, version: str) -> bool:
         """Return whether a version is quarantined."""
         return any(q.version == version for q in self.quarantined())
+
+    def quarantine_stands(self, version: str, *, quarantined: bool) -> bool:
+        """Return whether the state file has it so, and the target's record of the version says the same."""
+        if self.is_quarantined(version) is not quarantined:
+            return False
+        release = self.by_version(version)
+        if self._target is None or release is None:
+            return True
+        # A kill -9 between the two places leaves the target's record as it was: then it is not done.
+        return any(r.id == release.id and r.state is release.state for r in self._at_target())
 
     def quarantine(self, version: str, reason: str, run: str) -> None:
         """Quarantine a version and mark its newest release bad. Idempotent."""
@@ -119,7 +125,9 @@ class ReleaseBook:
 
     def _to_target(self, release: Release | None) -> None:
         if self._target is not None and release is not None:
+            fault_point("records.target.before")
             self._target.write_record(release)
+            fault_point("records.target.after")
 
 
 def _put_release(sql: Any, release: Release) -> None:

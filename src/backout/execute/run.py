@@ -121,7 +121,9 @@ class Run(Document):
     def exit_code(self) -> ExitCode:
         """The exit code that says how this run stands."""
         if self.state is RunState.FINISHED:
-            if self.verification is None or self.verification.outcome is Outcome.PASS:
+            if self.verification is None:
+                return ExitCode.INCONCLUSIVE if self.plan.purpose == "back" else ExitCode.DONE
+            if self.verification.outcome is Outcome.PASS:
                 return ExitCode.DONE
             return (
                 ExitCode.PROOF_FAILED if self.verification.outcome is Outcome.FAIL else ExitCode.INCONCLUSIVE
@@ -214,7 +216,8 @@ def _step(step: StepProgress, event: Event) -> StepProgress:
 
 def _entry(event: Event) -> TimelineEntry:
     step = event.body.get("key")
-    text = event.body.get("text")
+    trouble = event.body.get("trouble")
+    text = trouble.get("what") if isinstance(trouble, dict) else None
     return TimelineEntry(
         at=event.at,
         actor=event.actor,

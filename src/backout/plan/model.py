@@ -159,7 +159,7 @@ class Plan(Document):
         point_of_no_return: Key of the first step that cannot be undone; null when all can.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", ignored_types=(cached_property,))
+    model_config = ConfigDict(frozen=True, extra="forbid", ignored_types=(cached_property,), defer_build=True)
 
     schema_version: Literal[1] = 1
     id: str

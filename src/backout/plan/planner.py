@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from statistics import median
 
 from backout.assess.model import Assessment, Request
-from backout.assess.versions import current_version
+from backout.assess.versions import current_version, release_of
 from backout.errors import BackoutError, NeedsAcceptance, NotPossible, Refused
 from backout.facts import Answer, Facts, HoldFact
 from backout.message import Message, msg
@@ -243,7 +243,11 @@ def _steps(
         specs += [(Phase.HOLD, s) for s in holds] + [(Phase.PREPARE, _guard(facts, artefact))]
     else:
         specs += [(Phase.GUARD, _guard(facts, artefact))]
-    if assessment.current_version is not None and assessment.current_version != target.version:
+    if (
+        assessment.current_version is not None
+        and assessment.current_version != target.version
+        and not _goes_forward(assessment, facts)
+    ):
         phase = Phase.PREPARE if request.hold_first else Phase.SAFEGUARD
         specs.append((phase, _quarantine(assessment.current_version, target.version)))
     if not request.hold_first:
@@ -252,6 +256,12 @@ def _steps(
     specs += [(Phase.RELEASE_HOLD, _release(s)) for s in reversed(held) if s.params["mode"] != REFUSES_WRITES]
     specs.append((Phase.VERIFY, verify))
     return _numbered(specs, kinds)
+
+
+def _goes_forward(assessment: Assessment, facts: Facts) -> bool:
+    """Whether the target came after what runs: then nothing is backed out, and nothing is shut away."""
+    current = release_of(facts, assessment.current_version) if assessment.current_version else None
+    return current is not None and assessment.target.deployed_at > current.deployed_at
 
 
 def _switch_steps(

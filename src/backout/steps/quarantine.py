@@ -14,8 +14,8 @@ from backout.plan.model import Hazard, StepSpec
 class QuarantineBook(Protocol):
     """Keeps which versions are quarantined, at every place that keeps release records."""
 
-    def is_quarantined(self, version: str) -> bool:
-        """Return whether the version is quarantined."""
+    def quarantine_stands(self, version: str, *, quarantined: bool) -> bool:
+        """Return whether every place says that the version is (or is not) quarantined."""
         ...
 
     def quarantine(self, version: str, reason: str, run: str) -> None:
@@ -74,7 +74,7 @@ class Quarantine(_QuarantineStep):
     def probe(self, spec: StepSpec, acting: Acting) -> Probe:
         """Look into the records."""
         version = str(spec.params["version"])
-        return self._answer(self._book(acting).is_quarantined(version), version)
+        return self._answer(self._book(acting).quarantine_stands(version, quarantined=True), version)
 
     def apply(self, spec: StepSpec, acting: Acting) -> Receipt:
         """Quarantine."""
@@ -105,10 +105,12 @@ class Unquarantine(_QuarantineStep):
     def probe(self, spec: StepSpec, acting: Acting) -> Probe:
         """Look into the records."""
         version = str(spec.params["version"])
-        return self._answer(not self._book(acting).is_quarantined(version), version)
+        return self._answer(self._book(acting).quarantine_stands(version, quarantined=False), version)
 
     def apply(self, spec: StepSpec, acting: Acting) -> Receipt:
         """Lift it."""
         version = str(spec.params["version"])
+        fault_point("quarantine.lift.before")
         self._book(acting).lift(version, acting.step_name.partition("/")[0])
+        fault_point("quarantine.lift.after")
         return Receipt(what=msg("{version} may come back.", version=version))

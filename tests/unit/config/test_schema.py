@@ -47,11 +47,15 @@ def test_each_example_is_valid_for_editors_and_loads(text: str, tmp_path: Path) 
     (tmp_path / "backout.yaml").write_text(text)
     loaded = load_config(tmp_path / "backout.yaml", ENVIRON)
     assert loaded.platform.kind == yaml.safe_load(text)["platform"]["kind"]
-    assert loaded.redactor.text("hunter22 hunter23").count("***") == (2 if "${DEPLOY_TOKEN}" in text else 1)
+    assert loaded.redactor.text("hunter22 hunter23").count("***") == (
+        2 if loaded.platform.kind == "command" else 1
+    )
 
 
 def test_there_is_an_example_for_each_platform() -> None:
-    kinds = {branch["properties"]["kind"]["const"] for branch in config_schema()["properties"]["platform"]["oneOf"]}
+    kinds = {
+        branch["properties"]["kind"]["const"] for branch in config_schema()["properties"]["platform"]["oneOf"]
+    }
     assert {yaml.safe_load(text)["platform"]["kind"] for text in examples()} == kinds
 
 
@@ -77,7 +81,11 @@ def test_defaults_in_the_example_are_the_defaults_of_the_code() -> None:
         {"service": "a"},
         {"service": "a", "platform": {"kind": "proces"}},
         {"service": "a", "platform": {"kind": "process", "root": "."}},
-        {"service": "a", "platform": {"kind": "command", "deploy": ["{version}"]}, "policy": {"plan_expires_s": 5}},
+        {
+            "service": "a",
+            "platform": {"kind": "command", "deploy": ["{version}"]},
+            "policy": {"plan_expires_s": 5},
+        },
     ],
 )
 def test_editors_mark_what_the_loader_refuses(wrong: dict[str, Any]) -> None:
@@ -88,7 +96,12 @@ def test_editors_mark_what_the_loader_refuses(wrong: dict[str, Any]) -> None:
 def test_editors_take_a_reference_where_a_number_is_expected() -> None:
     data = {
         "service": "a",
-        "platform": {"kind": "process", "root": ".", "start": ["x"], "start_timeout_s": "${START_TIMEOUT_S:-30}"},
+        "platform": {
+            "kind": "process",
+            "root": ".",
+            "start": ["x"],
+            "start_timeout_s": "${START_TIMEOUT_S:-30}",
+        },
     }
     jsonschema.Draft202012Validator(config_schema()).validate(data)
 

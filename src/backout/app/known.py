@@ -1,0 +1,62 @@
+"""Which releases are known: records first; what only the platform or git tells is found, and proves nothing."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from backout.release import Artefact, Release, ReleaseState
+
+if TYPE_CHECKING:
+    from backout.app.parts import Parts
+    from backout.facts import Workload
+
+_LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
+"""When nobody can tell since when a release is there."""
+
+
+def known_releases(
+    parts: Parts,
+    records: list[Release],
+    artefacts: tuple[Artefact, ...],
+    workload: Workload | None,
+    tagged: tuple[Release, ...],
+) -> tuple[Release, ...]:
+    """Return records first by time; what only the platform or git knows is found, and proves nothing."""
+    releases = list(records)
+    refs = {r.artefact.ref for r in records if r.artefact is not None}
+    running = [a for a in (workload.wanted, *workload.running) if a is not None] if workload else []
+    for artefact in (*artefacts, *running):
+        if artefact.ref in refs:
+            continue
+        refs.add(artefact.ref)
+        releases.append(_found(parts, artefact))
+    by_version = {r.version.lstrip("v"): r for r in tagged}
+    releases = [_with_git(r, by_version.pop(r.version.lstrip("v"), None)) for r in releases]
+    site = parts.site
+    releases += [
+        t.model_copy(update={"service": site.service, "environment": site.environment})
+        for t in by_version.values()
+    ]
+    return tuple(sorted(releases, key=lambda r: r.deployed_at, reverse=True))
+
+
+def _found(parts: Parts, artefact: Artefact) -> Release:
+    return Release(
+        id=f"found-{artefact.ref}",
+        service=parts.site.service,
+        environment=parts.site.environment,
+        version=artefact.ref,
+        deployed_at=artefact.since or _LONG_AGO,
+        artefact=artefact,
+        state=ReleaseState.UNKNOWN,
+        source="found",
+    )
+
+
+def _with_git(release: Release, tag: Release | None) -> Release:
+    if tag is None or (release.commit is not None and release.subject is not None):
+        return release
+    return release.model_copy(
+        update={"commit": release.commit or tag.commit, "subject": release.subject or tag.subject}
+    )

@@ -1,0 +1,147 @@
+"""Where pages start from: real stages, each as far as its name says."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+
+from backout.demo.releases import BAD, GOOD
+from backout.demo.stage import Stage
+
+from .console import Where, environment
+
+_COMMAND_CONFIG = """\
+service: shop
+platform:
+  kind: command
+  deploy: bin/deploy {version}
+  probe: bin/running-version
+"""
+# The sixth step (start) was applied; it waits until the release is ready, and holds no lock meanwhile.
+_STANDS_STILL = "journal.step.applied.after:6"
+
+
+@contextmanager
+def good(directory: Path) -> Iterator[Where]:
+    """5.3.0 runs and is recorded as good."""
+    with Stage(directory, fsync=False) as stage:
+        where = _where(stage)
+        stage.deploy(GOOD)
+        _quietly(where, "record")
+        yield where
+
+
+@contextmanager
+def bad(directory: Path) -> Iterator[Where]:
+    """As good; then 5.4.0 was deployed, and is recorded as bad."""
+    with Stage(directory, fsync=False) as stage:
+        where = _where(stage)
+        stage.deploy(GOOD)
+        _quietly(where, "record")
+        stage.deploy(BAD)
+        _quietly(where, "record", "--state", "bad")
+        yield where
+
+
+@contextmanager
+def bare(directory: Path) -> Iterator[Where]:
+    """5.3.0 runs; nobody has heard of backout; the reader is in the service's folder."""
+    with Stage(directory, fsync=False) as stage:
+        stage.config.unlink()
+        (stage.root / "bin").symlink_to(stage.directory / "bin")
+        (stage.root / ".env").write_text("DATABASE_URL=\n")
+        stage.deploy(GOOD)
+        yield _where(stage, stage.root)
+
+
+@contextmanager
+def wedged(directory: Path) -> Iterator[Where]:
+    """As bad; a colleague's run stands still in the middle, and holds the lease."""
+    with ExitStack() as closing:
+        where = closing.enter_context(bad(directory))
+        log = where.directory / "points"
+        colleague = subprocess.Popen(
+            [sys.executable, "-m", "backout", "run", "--yes"],
+            cwd=where.directory,
+            env={**where.environ, "BACKOUT_FAULT_LOG": str(log)},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        deadline_s = time.monotonic() + 30
+        while not (log.exists() and f"{_STANDS_STILL}\n" in log.read_text()):
+            assert time.monotonic() < deadline_s and colleague.poll() is None, "the run did not get that far"
+            time.sleep(0.005)
+        os.kill(colleague.pid, signal.SIGSTOP)
+        try:
+            yield where
+        finally:
+            os.kill(colleague.pid, signal.SIGCONT)
+            code = colleague.wait(30)
+        # The laptop wakes up: its process must not act any more, nor change how the run ended.
+        assert code == 5, f"the process that was taken over ended with {code}"
+        _quietly(where, "status")
+
+
+@contextmanager
+def scripts(directory: Path) -> Iterator[Where]:
+    """A service that only its own scripts know; 5.4.0 runs. Its answer to what runs is lost when `gone` is there."""
+    programs = {
+        "deploy": 'test -e breaks && touch gone\necho "$1" > running\n',
+        "running-version": "test ! -e gone && cat running\n",
+        "versions": "echo 5.4.0\necho 5.3.0\n",
+    }
+    (directory / "bin").mkdir(parents=True)
+    for name, text in programs.items():
+        path = directory / "bin" / name
+        path.write_text(f"#!/bin/sh\n{text}")
+        path.chmod(0o755)
+    (directory / "backout.yaml").write_text(_COMMAND_CONFIG)
+    environ = environment({k: v for k, v in os.environ.items() if k in ("PATH", "HOME", "LANG")}, directory)
+    where = Where(directory, environ, {str(directory): "/home/ana/shop"})
+    for version in (GOOD, BAD):
+        subprocess.run(["bin/deploy", version], cwd=directory, check=True)
+        _quietly(where, "record", "--no-checks")
+    yield where
+
+
+STAGES: dict[str, Callable[[Path], object]] = {f.__name__: f for f in (good, bad, bare, wedged, scripts)}
+
+
+@pytest.fixture
+def stage_named(tmp_path: Path, require_service: Callable[[str], None]) -> Iterator[Callable[[str], Where]]:
+    """Return a function that sets a stage up; it is gone after the test."""
+    with ExitStack() as closing:
+
+        def set_up(name: str) -> Where:
+            if name != "scripts":
+                require_service("postgres")
+            tmp_path.chmod(0o755)
+            return closing.enter_context(STAGES[name](tmp_path / "stage"))  # type: ignore[arg-type]
+
+        yield set_up
+
+
+def _where(stage: Stage, directory: Path | None = None) -> Where:
+    environ = environment(stage.environ(), stage.directory)
+    ports = {"PORT": str(stage.port), "FRONT": stage.front_url, "FRONT_ADMIN": stage.admin_url}
+    shown_as = {
+        str(stage.root): "/srv/collector",
+        str(stage.directory): "/home/ana/collector",
+        str(Path(sys.executable).parent): "/opt/venv/bin",
+    }
+    return Where(directory or stage.directory, {**environ, **ports}, shown_as)
+
+
+def _quietly(where: Where, *words: str) -> None:
+    command = [sys.executable, "-m", "backout", *words]
+    done = subprocess.run(command, cwd=where.directory, env=where.environ, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
