@@ -37,7 +37,11 @@ def ratio(command: list[str], cwd: Path) -> tuple[float, float, float]:
         seconds(warm, cwd)
     pairs = [(seconds(bare, cwd), seconds(command, cwd)) for _ in range(PAIRS)]
     ratios = [ours / python for python, ours in pairs]
-    return statistics.median(ratios), statistics.median(p for p, _ in pairs), statistics.median(o for _, o in pairs)
+    return (
+        statistics.median(ratios),
+        statistics.median(p for p, _ in pairs),
+        statistics.median(o for _, o in pairs),
+    )
 
 
 def fill(directory: Path) -> None:
@@ -75,11 +79,21 @@ def main() -> None:
         directory = Path(folder)
         fill(directory)
         found = {}
-        for name, command, goal in (("--version", [backout, "--version"], 8), ("releases", [backout, "releases"], 20)):
+        for name, command, goal in (
+            ("--version", [backout, "--version"], 8),
+            ("releases", [backout, "releases"], 20),
+        ):
             times, bare_s, ours_s = ratio(command, directory)
-            found[name] = {"ratio": round(times, 2), "goal": goal, "bare_python_s": round(bare_s, 4), "s": round(ours_s, 4)}
+            found[name] = {
+                "ratio": round(times, 2),
+                "goal": goal,
+                "bare_python_s": round(bare_s, 4),
+                "s": round(ours_s, 4),
+            }
             verdict = "within" if times <= goal else "ABOVE"
-            print(f"backout {name:<10} {times:5.1f} × bare python ({ours_s:.3f} s / {bare_s:.3f} s), {verdict} the goal of {goal} ×")
+            print(
+                f"backout {name:<10} {times:5.1f} × bare python ({ours_s:.3f} s / {bare_s:.3f} s), {verdict} the goal of {goal} ×"
+            )
         print(json.dumps(found))
 
 

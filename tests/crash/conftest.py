@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
+import random
 import sys
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
 from backout.demo.clients import Clients
-from backout.demo.releases import BAD
+from backout.demo.releases import BAD, GOOD
 from backout.demo.stage import Stage
 
-from .suite import Crash, Totals
+from .suite import RUN, Crash, Totals
 
 _TOTALS = pytest.StashKey[Totals]()
 
@@ -34,7 +36,9 @@ def session_stage(
     require_service("postgres")
     with Stage(tmp_path_factory.mktemp("crash") / "stage", fsync=True) as stage:
         record = stage.directory / "requests.jsonl"
-        with Clients(stage.children, stage.front_url, record, bad_version=BAD, per_second=60, workers=8) as clients:
+        with Clients(
+            stage.children, stage.front_url, record, bad_version=BAD, per_second=60, workers=8
+        ) as clients:
             crash = Crash(stage, clients, totals)
             crash.prepare()
             yield crash
@@ -49,6 +53,31 @@ def crash(session_stage: Crash) -> Crash:
     """The stage at the beginning of a round: 5.4.0 runs and is bad."""
     session_stage.reset()
     return session_stage
+
+
+@pytest.fixture(scope="session")
+def uninterrupted(session_stage: Crash) -> tuple[list[str], dict[str, Any]]:
+    """Every point that a way back passes, and how it ends when nobody disturbs it."""
+    session_stage.reset()
+    points = session_stage.points(*RUN)
+    picture = session_stage.picture()
+    assert picture["world"]["version"] == GOOD
+    assert (picture["quarantined"], picture["acting"], picture["records agree"]) == ([BAD], None, True)
+    assert picture["records here"][BAD][0] == "bad"
+    return points, picture
+
+
+@pytest.fixture(scope="session")
+def count() -> int:
+    """How many random instants."""
+    return int(os.environ.get("BACKOUT_CRASH_RANDOM", "12"))
+
+
+@pytest.fixture(scope="session")
+def randomly(totals: Totals) -> random.Random:
+    """Seeded by the clock, or by BACKOUT_CRASH_SEED to have the same instants again."""
+    totals.seed = int(os.environ.get("BACKOUT_CRASH_SEED", random.SystemRandom().getrandbits(32)))
+    return random.Random(totals.seed)
 
 
 @pytest.fixture
@@ -71,6 +100,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         failed = totals.failed.get(claim)
         told = "" if failed is None else f"; requests failed: {failed.total()} {dict(failed) or ''}"
         terminalreporter.line(f"crash: {claim}: {held} of {of}{told}")
+    if totals.seed is not None:
+        terminalreporter.line(f"crash: random instants from seed {totals.seed}")
     lost = "not counted" if totals.lost is None else totals.lost
     terminalreporter.line(
         f"crash: {totals.sent} requests sent meanwhile, the longest took {totals.longest_s:.1f} s; "

@@ -37,6 +37,7 @@ class Totals:
     longest_s: float = 0.0
     acknowledged: int = 0
     lost: int | None = None
+    seed: int | None = None
 
     def count(self, claim: str, held: bool) -> None:
         """Count one round of a claim."""
@@ -91,11 +92,13 @@ class Crash:
 
     # --- commands ---------------------------------------------------------------------------------
 
-    def start(self, *words: str, fault: str | None = None, **more: Any) -> subprocess.Popen[str]:
-        """Start `backout …` in the stage's directory; `fault` is where it ends itself by KILL."""
+    def start(
+        self, *words: str, fault: str | None = None, how: str = "KILL", **more: Any
+    ) -> subprocess.Popen[str]:
+        """Start `backout …` in the stage's directory; `fault` is where it sends itself the signal `how`."""
         env = {**self.stage.environ(), "COLUMNS": "160", "BACKOUT_FAULT_LOG": str(self._log)}
         if fault:
-            env["BACKOUT_FAULT"] = fault
+            env |= {"BACKOUT_FAULT": fault, "BACKOUT_FAULT_SIGNAL": how}
         pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | more
         return subprocess.Popen([sys.executable, "-m", "backout", *words], cwd=self.stage.directory, env=env, text=True, start_new_session=True, **pipes)  # fmt: skip
 
@@ -118,6 +121,17 @@ class Crash:
         if self.open_runs():
             return self.command("resume", fault=fault)
         return self.command(*otherwise, fault=fault)
+
+    def frozen(self, *words: str, at: str) -> subprocess.Popen[str]:
+        """Start a command that freezes itself at a point, and return it once it has."""
+        process = self.start(*words, fault=at, how="STOP")
+        pid, status = os.waitpid(process.pid, os.WUNTRACED)
+        assert pid == process.pid and os.WIFSTOPPED(status), f"{at} was not reached"
+        return process
+
+    def passed(self, point: str) -> bool:
+        """Whether the command that runs has come to a point."""
+        return self._log.exists() and point in self._log.read_text().split()
 
     # --- what is so -------------------------------------------------------------------------------
 
@@ -165,7 +179,11 @@ class Crash:
                 twice = [key for key, times in confirmed.items() if times > 1]
                 troubles += [f"{run.id}: {key} confirmed twice" for key in twice]
                 if run.finished_at and not run.aborted_by:
-                    troubles += [f"{run.id}: {s.key} is {s.state}" for s in run.steps if s.state is not StepState.CONFIRMED]
+                    troubles += [
+                        f"{run.id}: {s.key} is {s.state}"
+                        for s in run.steps
+                        if s.state is not StepState.CONFIRMED
+                    ]
         return troubles
 
     def newest(self) -> Run:

@@ -2,43 +2,127 @@
 
 from __future__ import annotations
 
+import os
+import random
+import signal
+import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from .suite import RUN, Crash, Rounds
+from .suite import RUN, Crash, Ended, Rounds, ended
 
 pytestmark = [pytest.mark.slow, pytest.mark.crash]
 
-INSIDE = ("quarantine.", "hold.router.", "process.stop.", "process.link.", "process.start.", "release.router.", "verify.")
+Say = Callable[[str], None]
+INSIDE = ("lease.take.", "quarantine.", "records.target.", "hold.router.", "process.stop.", "process.link.", "process.start.", "release.router.", "verify.", "lease.release.")  # fmt: skip
 
 
 @pytest.fixture(scope="module")
-def uninterrupted(session_stage: Crash) -> tuple[list[str], dict[str, Any]]:
-    """Every point that a way back passes, and how it ends when nobody disturbs it."""
+def seconds(session_stage: Crash, uninterrupted: Any) -> float:
+    """How long a way back takes from Enter to its end, when nobody disturbs it."""
     session_stage.reset()
-    points = session_stage.points(*RUN)
-    picture = session_stage.picture()
-    assert picture["world"]["version"] == "5.3.0"
-    assert (picture["quarantined"], picture["acting"], picture["records agree"]) == (["5.4.0"], None, True)
-    assert picture["records here"]["5.4.0"][0] == "bad"
-    return points, picture
+    began_s = time.monotonic()
+    assert session_stage.command(*RUN).code == 0
+    return time.monotonic() - began_s
 
 
-def test_every_point(crash: Crash, uninterrupted: tuple[list[str], dict[str, Any]], say: Callable[[str], None]) -> None:
+def test_every_point(crash: Crash, uninterrupted: tuple[list[str], dict[str, Any]], say: Say) -> None:
     points, wanted = uninterrupted
     for inside in INSIDE:
         assert any(p.startswith(inside) for p in points), f"no fault point inside {inside}"
-    rounds = Rounds(crash, "killed at every point of run, then resumed", say)
+    rounds = Rounds(crash, "killed at every point of run, resumed", say)
     for point in points:
         crash.reset()
         since = crash.mark()
         died = crash.command(*RUN, fault=point)
         troubles = [] if died.killed else [f"was not killed: {died}"]
-        back = crash.go_on()
-        troubles += [] if back.code == 0 else [f"did not go on: {back}"]
-        failed = crash.saw(rounds.claim, since)
-        troubles += [f"{failed} requests failed"] if failed else []
-        rounds.tell(point, troubles + crash.differences(wanted) + crash.journal_troubles())
+        rounds.tell(point, troubles + _back(crash, crash.go_on(), wanted, rounds, since))
     rounds.close()
+
+
+def test_random_instants(
+    crash: Crash,
+    uninterrupted: tuple[list[str], dict[str, Any]],
+    seconds: float,
+    randomly: random.Random,
+    count: int,
+    say: Say,
+) -> None:
+    rounds = Rounds(crash, "killed at a random instant, resumed", say)
+    for _ in range(count):
+        crash.reset()
+        since = crash.mark()
+        after_s = randomly.uniform(0, seconds)
+        died = _killed(crash, after_s, *RUN)
+        rounds.tell(
+            f"{after_s:.3f} s ({_how(died)})", _back(crash, crash.go_on(), uninterrupted[1], rounds, since)
+        )
+    rounds.close()
+
+
+def test_killed_twice(
+    crash: Crash,
+    uninterrupted: tuple[list[str], dict[str, Any]],
+    seconds: float,
+    randomly: random.Random,
+    count: int,
+    say: Say,
+) -> None:
+    rounds = Rounds(crash, "killed at a random instant, and its resume too, resumed", say)
+    for _ in range(max(1, count // 5)):
+        crash.reset()
+        since = crash.mark()
+        after_s = randomly.uniform(0.3 * seconds, 0.9 * seconds), randomly.uniform(0.2 * seconds, seconds)
+        died = _killed(crash, after_s[0], *RUN)
+        again = _killed(crash, after_s[1], *(("resume",) if crash.open_runs() else RUN))
+        name = f"{after_s[0]:.3f} s ({_how(died)}), {after_s[1]:.3f} s ({_how(again)})"
+        rounds.tell(name, _back(crash, crash.go_on(), uninterrupted[1], rounds, since))
+    rounds.close()
+
+
+def test_ctrl_c_at_random_instants(
+    crash: Crash,
+    uninterrupted: tuple[list[str], dict[str, Any]],
+    seconds: float,
+    randomly: random.Random,
+    count: int,
+    say: Say,
+) -> None:
+    rounds = Rounds(crash, "interrupted at a random instant, resumed", say)
+    for _ in range(max(1, count // 5)):
+        crash.reset()
+        since = crash.mark()
+        after_s = randomly.uniform(0, seconds)
+        left = _killed(crash, after_s, *RUN, number=signal.SIGINT)
+        # Before its own code runs, Ctrl-C ends Python itself (-2, which a shell shows as 130).
+        troubles = [] if left.code in (130, 0, -signal.SIGINT) else [f"left as {left}"]
+        troubles += (
+            [f"says no next command: {left}"] if crash.open_runs() and "backout" not in left.err else []
+        )
+        rounds.tell(
+            f"{after_s:.3f} s ({_how(left)})",
+            troubles + _back(crash, crash.go_on(), uninterrupted[1], rounds, since),
+        )
+    rounds.close()
+
+
+def _back(crash: Crash, back: Ended, wanted: dict[str, Any], rounds: Rounds, since: str) -> list[str]:
+    """Return what is not as after an undisturbed way back."""
+    troubles = [] if back.code == 0 else [f"did not go on: {back}"]
+    failed = crash.saw(rounds.claim, since)
+    troubles += [f"{failed} requests failed"] if failed else []
+    return troubles + crash.differences(wanted) + crash.journal_troubles()
+
+
+def _killed(crash: Crash, after_s: float, *words: str, number: int = signal.SIGKILL) -> Ended:
+    process = crash.start(*words)
+    time.sleep(after_s)
+    if process.poll() is None:
+        os.kill(process.pid, number)
+    return ended(process)
+
+
+def _how(found: Ended) -> str:
+    return "killed" if found.killed else f"exit {found.code}"

@@ -143,5 +143,7 @@ def _where(stage: Stage, directory: Path | None = None) -> Where:
 
 def _quietly(where: Where, *words: str) -> None:
     command = [sys.executable, "-m", "backout", *words]
-    done = subprocess.run(command, cwd=where.directory, env=where.environ, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, cwd=where.directory, env=where.environ, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stdout + done.stderr

@@ -7,7 +7,7 @@ The line before a block may be a marker:
     <!-- file backout.yaml -->  the block is that file's content; it is written before the next command
 
 In a block, `$ ` begins a command and what follows is its output. A line `…` stands for any lines. What a
-person types at a question stands after it, as on a terminal.
+person types at a question stands after it, as on a terminal. `$ cd …` is for the reader: a stage is where it is.
 """
 
 from __future__ import annotations
@@ -23,7 +23,10 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
-_FENCE = re.compile(r"(?:<!-- (?P<marker>exit \d+|file \S+) -->\n)?```(?P<language>\w+)\n(?P<body>.*?)^```$", re.DOTALL | re.MULTILINE)
+_FENCE = re.compile(
+    r"(?:<!-- (?P<marker>exit \d+|file \S+) -->\n)?```(?P<language>\w+)\n(?P<body>.*?)^```$",
+    re.DOTALL | re.MULTILINE,
+)
 _QUESTION = re.compile(r"(?P<asked>\[y/N\] |to go on: |\(for the journal\) )(?P<answer>\S.*)")
 _ANY = "…"
 _TIMEOUT_S = 90
@@ -104,8 +107,12 @@ def _commands(body: str, last_exit: int, place: int) -> list[Command]:
         else:
             assert parts, f"line {number}: output before any command"
             parts[-1][1].append(line)
+    parts = [part for part in parts if not part[0].startswith("cd ")]
     last = len(parts) - 1
-    return [Command(line, tuple(shown), last_exit if n == last else 0, at) for n, (line, shown, at) in enumerate(parts)]
+    return [
+        Command(line, tuple(shown), last_exit if n == last else 0, at)
+        for n, (line, shown, at) in enumerate(parts)
+    ]
 
 
 def run(command: Command, where: Where) -> tuple[int, list[str]]:
@@ -135,7 +142,12 @@ def run(command: Command, where: Where) -> tuple[int, list[str]]:
 def _as_on_a_terminal(output: str, answers: str) -> list[str]:
     """Put the answers behind their questions: a terminal shows what is typed, a pipe does not."""
     for answer in answers.splitlines():
-        output = re.sub(r"(\[y/N\] |to go on: |\(for the journal\) )(?!\S*\n)", lambda m: f"{m[1]}{answer}\n", output, count=1)
+        output = re.sub(
+            r"(\[y/N\] |to go on: |\(for the journal\) )(?!\S*\n)",
+            lambda m: f"{m[1]}{answer}\n",
+            output,
+            count=1,
+        )
     return [line.rstrip() for line in output.rstrip("\n").splitlines()]
 
 

@@ -45,13 +45,17 @@ def test_commands_end_and_print_as_documented(page: Path, stage_named: Callable[
             continue
         code, printed = console.run(action, where)
         told = f"{named(page)}:{action.place}: $ {action.line}"
-        assert code == action.exit_code, f"{told}\nended with {code}, not {action.exit_code}:\n" + "\n".join(printed)
+        assert code == action.exit_code, f"{told}\nended with {code}, not {action.exit_code}:\n" + "\n".join(
+            printed
+        )
         if different := console.difference(action.shown, printed):
             wrong.append(f"{told}\n{different}")
             new = console.updated(new, action, printed)
     if os.environ.get("DOCS_UPDATE"):
         page.write_text(new)
-    assert not wrong, "\n\n".join([*wrong, "DOCS_UPDATE=1 pytest tests/docs writes what is printed into the page."])
+    assert not wrong, "\n\n".join(
+        [*wrong, "DOCS_UPDATE=1 pytest tests/docs writes what is printed into the page."]
+    )
 
 
 @pytest.mark.parametrize("page", PAGES, ids=named)

@@ -20,8 +20,14 @@ import pytest
 from backout.demo.releases import BAD, GOOD
 from backout.demo.stage import Stage
 
-_TOLD = re.compile(r"^error  (?P<what>.*?)^now    (?P<now>.*?)^next   (?P<next>.*?)\n", re.DOTALL | re.MULTILINE)
-_PROBES = {"count: 300": "count: 80", "per_second: 150": "per_second: 400", "max_error_rate: 0.01": "max_error_rate: 0.1"}
+_TOLD = re.compile(
+    r"^error  (?P<what>.*?)^now    (?P<now>.*?)^next   (?P<next>.*?)\n", re.DOTALL | re.MULTILINE
+)
+_PROBES = {
+    "count: 300": "count: 80",
+    "per_second: 150": "per_second: 400",
+    "max_error_rate: 0.01": "max_error_rate: 0.1",
+}
 TIMEOUT_S = 90
 
 
@@ -58,7 +64,9 @@ class Done:
         """Check that the message names the subject, the state now and the next command (regular expressions)."""
         told = self.ended(code).error
         for key, wanted in (("what", what), ("now", now), ("next", next)):
-            assert re.search(wanted, told[key], re.DOTALL), f"{key} does not say {wanted!r}\n{self.everything}"
+            assert re.search(wanted, told[key], re.DOTALL), (
+                f"{key} does not say {wanted!r}\n{self.everything}"
+            )
         return self
 
 
@@ -198,7 +206,9 @@ class Scene:
 
     def without_probes(self) -> AbstractContextManager[None]:
         """Leave out the check that sends many requests: it takes long on the bad release."""
-        return self.configured(lambda config: re.sub(r"  - kind: probes.*?(?=  - kind: command)", "", config, flags=re.DOTALL))
+        return self.configured(
+            lambda config: re.sub(r"  - kind: probes.*?(?=  - kind: command)", "", config, flags=re.DOTALL)
+        )
 
     @contextmanager
     def sql(self, *statements: str, undo: tuple[str, ...] = (), superuser: bool = False) -> Iterator[None]:
@@ -234,7 +244,9 @@ class Scene:
 
 
 @pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory, require_service: Callable[[str], None]) -> Iterator[Scene]:
+def shared(
+    tmp_path_factory: pytest.TempPathFactory, require_service: Callable[[str], None]
+) -> Iterator[Scene]:
     require_service("postgres")
     with Stage(tmp_path_factory.mktemp("stage") / "stage", fsync=False) as stage:
         text = stage.config.read_text()

@@ -4,7 +4,6 @@ import json
 import os
 import signal
 
-import psutil
 import pytest
 
 from backout.demo.releases import BAD, GOOD
@@ -43,8 +42,12 @@ def test_a_second_operator_is_told_who_acts_and_how_to_follow(acting):
         next=rf"^backout status {run} .*backout resume {run} --take-over --reason",
     )
     for verb in ("resume", "abort"):
-        assert scene.cli(verb, *(["--yes"] if verb == "abort" else [])).refused(3, what="is acting", now="changed nothing", next="status")
-    assert scene.cli("resume", "--take-over").ended(2).error["next"] == "backout resume --take-over --reason '…'"
+        assert scene.cli(verb, *(["--yes"] if verb == "abort" else [])).refused(
+            3, what="is acting", now="changed nothing", next="status"
+        )
+    assert (
+        scene.cli("resume", "--take-over").ended(2).error["next"] == "backout resume --take-over --reason '…'"
+    )
     assert first.poll() is None
     overview = scene.cli("--json").ended(0).json
     assert overview["acting"]["run"] == run
@@ -77,7 +80,10 @@ def test_ctrl_c_while_a_release_starts(acting, number):
     assert scene.stage.state()["front"] == "queue"
     # A new run is refused while this one waits; the message says both ways out.
     scene.cli("run", "--to", GOOD, "--accept", "schema-unknown", "--yes").refused(
-        3, what=rf"Run {run} .*waits at step \d\d-process-start", now="changed nothing", next=rf"^backout resume {run} .*backout abort {run}"
+        3,
+        what=rf"Run {run} .*waits at step \d\d-process-start",
+        now="changed nothing",
+        next=rf"^backout resume {run} .*backout abort {run}",
     )
     assert scene.cli("status").code == 130
     assert f"backout resume {run}" in scene.cli("status").out
@@ -90,7 +96,12 @@ def test_a_run_that_was_interrupted_can_be_undone(acting):
     scene, process, run, let_go = acting
     interrupt(process)
     scene.cli.finish(process).ended(130)
-    scene.cli("abort").refused(4, what="Nobody can be asked here: Undo run", now="Nothing was changed", next=rf"^backout abort {run} --yes$")
+    scene.cli("abort").refused(
+        4,
+        what="Nobody can be asked here: Undo run",
+        now="Nothing was changed",
+        next=rf"^backout abort {run} --yes$",
+    )
     done = scene.cli("abort", run, "--yes").ended(0)
     state = scene.state()
     assert (state["version"], state["link"], state["front"], state["processes"]) == (BAD, BAD, "pass", 1)
@@ -98,11 +109,19 @@ def test_a_run_that_was_interrupted_can_be_undone(acting):
     assert [row["quarantined"] for row in rows] == [None, None], "the quarantine is lifted again"
     assert "Undo" in scene.cli("history").ended(0).out or done.out
     scene.cli("resume").refused(2, what="No run waits", now="Nothing was changed", next="backout history")
-    scene.cli("abort", run, "--yes").refused(5, what="is over .aborted.", now="Nothing was changed", next=f"backout report {run}")
+    scene.cli("abort", run, "--yes").refused(
+        5, what="is over .aborted.", now="Nothing was changed", next=f"backout report {run}"
+    )
 
 
 def test_ctrl_c_twice_ends_at_once_and_resume_goes_on(scene):
-    with scene.configured(lambda c: c.replace("count: 80", "count: 3000").replace("per_second: 400", "per_second: 100").replace("version_header: X-Collector-Version", "version_header: X-Collector-Version")):
+    with scene.configured(
+        lambda c: (
+            c.replace("count: 80", "count: 3000")
+            .replace("per_second: 400", "per_second: 100")
+            .replace("version_header: X-Collector-Version", "version_header: X-Collector-Version")
+        )
+    ):
         process = scene.cli.start("run", "--yes")
         run = scene.at_step("verify")["id"]
         interrupt(process)
@@ -127,7 +146,9 @@ def test_ctrl_c_while_the_bad_release_ends(scene):
     scene.at_step("process.stop")
     interrupt(process)
     done = scene.cli.finish(process)
-    done.refused(130, what="was interrupted", now="router still holds.*backout abort", next="^backout resume run-")
+    done.refused(
+        130, what="was interrupted", now="router still holds.*backout abort", next="^backout resume run-"
+    )
     os.kill(collector.pid, signal.SIGCONT)
     scene.cli("resume").ended(0)
     scene.finished_well()
@@ -160,5 +181,7 @@ def test_a_run_of_another_machine_is_taken_over_with_a_reason(acting):
     if zombie.code == 5:
         assert "taken over" in zombie.json["error"]["what"]
     scene.finished_well()
-    assert "laptop of the colleague died" in scene.cli("report", run).out + json.dumps(json.loads(lease.read_text()))
+    assert "laptop of the colleague died" in scene.cli("report", run).out + json.dumps(
+        json.loads(lease.read_text())
+    )
     assert done

@@ -51,10 +51,19 @@ def test_a_plan_that_was_edited_is_refused(looks, made, edit):
     edit(document["plan"])
     made.write_text(json.dumps(document))
     done = looks.cli("run", made, "--yes")
-    done.refused(2, what=r"plan\.json cannot be used: it was changed after it was made", now="Nothing was changed", next="^backout plan -o .*plan.json$")
+    done.refused(
+        2,
+        what=r"plan\.json cannot be used: it was changed after it was made",
+        now="Nothing was changed",
+        next="^backout plan -o .*plan.json$",
+    )
 
 
-@pytest.mark.parametrize("text", ["", "{}", '{"digest": "x", "plan": {}}', "not json", "\udcff"], ids=["empty", "no fields", "no plan", "text", "bytes"])
+@pytest.mark.parametrize(
+    "text",
+    ["", "{}", '{"digest": "x", "plan": {}}', "not json", "\udcff"],
+    ids=["empty", "no fields", "no plan", "text", "bytes"],
+)
 def test_a_file_that_is_no_plan_is_refused(looks, made, text):
     made.write_bytes(text.encode(errors="surrogateescape"))
     done = looks.cli("run", made, "--yes")
@@ -62,13 +71,20 @@ def test_a_file_that_is_no_plan_is_refused(looks, made, text):
 
 
 def test_a_plan_file_that_is_not_there(looks):
-    looks.cli("run", "nowhere.json", "--yes").refused(2, what=r"nowhere\.json cannot be used: .*No such file", now="Nothing was changed", next="^backout plan -o nowhere.json")
+    looks.cli("run", "nowhere.json", "--yes").refused(
+        2,
+        what=r"nowhere\.json cannot be used: .*No such file",
+        now="Nothing was changed",
+        next="^backout plan -o nowhere.json",
+    )
 
 
 def test_a_plan_of_another_service_is_refused(looks, made):
     with looks.configured(lambda config: config.replace("service: collector", "service: billing", 1)):
         done = looks.cli("run", made, "--yes")
-    done.refused(2, what=r"it is for collector in production", now="Nothing was changed", next="^backout plan -o ")
+    done.refused(
+        2, what=r"it is for collector in production", now="Nothing was changed", next="^backout plan -o "
+    )
 
 
 class AnHourAgo(SystemClock):
@@ -82,13 +98,20 @@ def test_a_plan_that_is_too_old_is_refused(looks):
         backout.parts.site = dataclasses.replace(backout.parts.site, clock=AnHourAgo())
         write_plan(file, backout.plan())
     done = looks.cli("run", file, "--yes")
-    done.refused(4, what=r"Plan plan-\S+ expired at \d\d:\d\d:\d\d UTC", now="Nothing was changed", next=r"^backout plan --to 5\.3\.0")
+    done.refused(
+        4,
+        what=r"Plan plan-\S+ expired at \d\d:\d\d:\d\d UTC",
+        now="Nothing was changed",
+        next=r"^backout plan --to 5\.3\.0",
+    )
     file.unlink()
 
 
 def test_a_plan_file_takes_no_further_wishes(looks, made):
     for more in (("--to", BAD), ("--accept", "quarantined"), ("--hold-first",), ("--cause", "data")):
-        looks.cli("run", made, *more, "--yes").refused(2, what="A plan file runs as it is", now="Nothing was changed", next="backout plan --help")
+        looks.cli("run", made, *more, "--yes").refused(
+            2, what="A plan file runs as it is", now="Nothing was changed", next="backout plan --help"
+        )
 
 
 def test_somebody_deployed_meanwhile(scene):
@@ -97,7 +120,12 @@ def test_somebody_deployed_meanwhile(scene):
     scene.stage.deploy(GOOD)
     before = scene.state()
     done = scene.cli("run", file, "--yes")
-    done.refused(5, what=r"wanted changed since the plan was made: 5\.3\.0 now, 5\.4\.0 then", now="Nothing was changed", next="^backout plan$")
+    done.refused(
+        5,
+        what=r"wanted changed since the plan was made: 5\.3\.0 now, 5\.4\.0 then",
+        now="Nothing was changed",
+        next="^backout plan$",
+    )
     assert scene.state() == before
     rows = scene.cli("releases", "--json").json["rows"]
     assert [row["quarantined"] for row in rows] == [None, None]
@@ -111,7 +139,14 @@ def test_somebody_migrated_meanwhile(scene):
     file = scene.stage.directory / "plan.json"
     scene.cli("plan", "--to", GOOD, "-o", file).ended(0)
     before = scene.state()
-    with scene.sql("ALTER TABLE reports ADD COLUMN later text", undo=("ALTER TABLE reports DROP COLUMN later",)):
+    with scene.sql(
+        "ALTER TABLE reports ADD COLUMN later text", undo=("ALTER TABLE reports DROP COLUMN later",)
+    ):
         done = scene.cli("run", file, "--yes")
-        done.refused(5, what=r"schema changed since the plan was made", now="Nothing was changed", next="^backout plan$")
+        done.refused(
+            5,
+            what=r"schema changed since the plan was made",
+            now="Nothing was changed",
+            next="^backout plan$",
+        )
     assert scene.state() == before

@@ -16,7 +16,9 @@ def policy(text):
 @pytest.mark.parametrize("verb", [("plan",), ("run", "--yes")])
 def test_an_unknown_version_is_refused_and_near_ones_are_named(looks, verb):
     done = looks.cli(*verb, "--to", "5.3.1")
-    done.refused(2, what=r"5\.3\.1.*Near: 5\.3\.0", now="Nothing was changed", next=r"^backout plan --to 5\.3\.0$")
+    done.refused(
+        2, what=r"5\.3\.1.*Near: 5\.3\.0", now="Nothing was changed", next=r"^backout plan --to 5\.3\.0$"
+    )
 
 
 def test_an_unknown_version_as_json(looks):
@@ -42,7 +44,12 @@ def test_a_release_that_was_backed_out_comes_back_only_by_name(scene):
     scene.cli("run", "--yes").ended(0)
     scene.finished_well()
     refused = scene.cli("run", "--to", BAD, "--yes")
-    refused.refused(8, what=r"5\.4\.0 was backed out .*--accept quarantined", now=r"Nothing.*5\.3\.0 still runs", next=r"backout plan --to 5\.4\.0 --accept quarantined")
+    refused.refused(
+        8,
+        what=r"5\.4\.0 was backed out .*--accept quarantined",
+        now=r"Nothing.*5\.3\.0 still runs",
+        next=r"backout plan --to 5\.4\.0 --accept quarantined",
+    )
     scene.finished_well()
     scene.cli("plan", "--to", BAD, "--accept", "quarantined").ended(0)
     with scene.without_probes():
@@ -69,7 +76,12 @@ def test_record_refuses_a_quarantined_version(scene):
 def test_a_target_below_the_security_floor_is_refused(looks):
     with looks.configured(policy("  min_version: 5.3.5\n")):
         done = looks.cli("run", "--to", GOOD, "--yes")
-        done.refused(8, what=r"5\.3\.0 is below policy\.min_version 5\.3\.5.*--accept below-min-version", now=r"5\.4\.0 still runs", next="below-min-version")
+        done.refused(
+            8,
+            what=r"5\.3\.0 is below policy\.min_version 5\.3\.5.*--accept below-min-version",
+            now=r"5\.4\.0 still runs",
+            next="below-min-version",
+        )
         looks.cli("plan", "--to", GOOD, "--accept", "below-min-version").ended(0)
         # Without a name there is nothing that is allowed.
         assert looks.cli("plan").code == 8
@@ -80,8 +92,15 @@ def test_a_target_whose_folder_is_gone(scene):
     (scene.stage.root / "releases" / GOOD).rename(scene.stage.root / "gone")
     for verb in (("plan",), ("run", "--yes")):
         done = scene.cli(*verb, "--to", GOOD)
-        done.refused(3, what=r"5\.3\.0 is known, but the platform cannot run it any more", now="Nothing was changed", next="backout releases")
-        scene.cli(*verb).refused(3, what="There is no earlier release of collector", now="Nothing", next="backout releases")
+        done.refused(
+            3,
+            what=r"5\.3\.0 is known, but the platform cannot run it any more",
+            now="Nothing was changed",
+            next="backout releases",
+        )
+        scene.cli(*verb).refused(
+            3, what="There is no earlier release of collector", now="Nothing", next="backout releases"
+        )
     assert scene.state() == before
     (scene.stage.root / "gone").rename(scene.stage.root / "releases" / GOOD)
 
@@ -91,7 +110,12 @@ def test_a_target_that_was_changed_since_its_record(scene):
     hotfix = scene.stage.root / "releases" / GOOD / "collector" / "hotfix.py"
     hotfix.write_text("# somebody was here\n")
     done = scene.cli("run", "--yes")
-    done.refused(4, what=r"5\.3\.0 is not what was recorded.*--accept artefact-changed", now=r"5\.4\.0 still runs", next="--accept artefact-changed$")
+    done.refused(
+        4,
+        what=r"5\.3\.0 is not what was recorded.*--accept artefact-changed",
+        now=r"5\.4\.0 still runs",
+        next="--accept artefact-changed$",
+    )
     assert scene.state() == before
     scene.cli("run", "--yes", "--accept", "artefact-changed").ended(0)
     scene.finished_well()
@@ -101,7 +125,12 @@ def test_a_target_that_was_changed_since_its_record(scene):
 def test_a_target_that_is_known_to_be_bad(scene):
     scene.stage.deploy(GOOD)
     done = scene.cli("run", "--to", BAD, "--yes")
-    done.refused(8, what=r"5\.4\.0 is on record as bad.*--accept known-bad", now=r"5\.3\.0 still runs", next=r"backout plan --to 5\.4\.0 --accept known-bad")
+    done.refused(
+        8,
+        what=r"5\.4\.0 is on record as bad.*--accept known-bad",
+        now=r"5\.3\.0 still runs",
+        next=r"backout plan --to 5\.4\.0 --accept known-bad",
+    )
     assert scene.state()["version"] == GOOD
 
 
@@ -114,7 +143,12 @@ def test_without_a_record_the_schema_is_unknown_and_that_is_no_dead_end(scene):
     forget_records(scene)
     before = scene.state()
     shown = scene.cli("plan", "--to", GOOD)
-    shown.refused(4, what=r"No record says which schema 5\.3\.0 served well on.*backout record.*--accept schema-unknown", now=r"5\.4\.0 still runs", next="--accept schema-unknown$")
+    shown.refused(
+        4,
+        what=r"No record says which schema 5\.3\.0 served well on.*backout record.*--accept schema-unknown",
+        now=r"5\.4\.0 still runs",
+        next="--accept schema-unknown$",
+    )
     assert "1  " in shown.out, "the plan is shown all the same"
     overview = scene.cli("--json").ended(0).json
     assert overview["safe"] == "unknown"
@@ -129,7 +163,10 @@ def test_without_a_record_the_schema_is_unknown_and_that_is_no_dead_end(scene):
 def test_without_any_record_the_last_release_is_found_by_the_platform(scene):
     forget_records(scene)
     listed = scene.cli("releases", "--json").ended(0).json["rows"]
-    assert {row["release"]["version"]: row["release"]["source"] for row in listed} == {GOOD: "found", BAD: "found"}
+    assert {row["release"]["version"]: row["release"]["source"] for row in listed} == {
+        GOOD: "found",
+        BAD: "found",
+    }
     assert [row["release"]["version"] for row in listed if row["current"]] == [BAD]
     done = scene.cli("run", "--yes")
     done.refused(4, what=r"5\.3\.0", now=r"5\.4\.0 still runs", next=r"--to 5\.3\.0 --accept schema-unknown$")

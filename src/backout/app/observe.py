@@ -49,7 +49,9 @@ def observe(parts: Parts, deadline_s: float = DEADLINE_S, *, versions: tuple[str
         unasked = msg("The database was not asked: this is an emergency.") if parts.emergency else None
         schema_now = Observed[Schema](unknown=unasked, source="configuration", observed_at=now)
     found = tagged.answer(tuple[Release, ...], left_s(), now) if tagged is not None else None
-    releases = known_releases(parts, records, history.value or (), seen.value, (found.value or ()) if found else ())
+    releases = known_releases(
+        parts, records, history.value or (), seen.value, (found.value or ()) if found else ()
+    )
     fingerprints = {f for r in releases for f in (*r.served_well, r.schema_fingerprint) if f is not None}
     return Facts(
         observed_at=now,

@@ -136,7 +136,7 @@ def _unusable(path: Path, reason: str) -> UsageError:
 def by_hand(parts: Parts, made: Plan) -> dict[str, tuple[str, ...]]:
     """Return the commands of hold steps as their own means would type them: by step key, and ``KEY/undo``."""
     means = {m.name: m for m in parts.holds}
-    found = {}
+    found: dict[str, tuple[str, ...]] = {}
     for step in made.steps:
         params, kind = step.spec.params, step.spec.kind
         holder = means.get(str(params.get("name")))

@@ -49,7 +49,9 @@ def releases(parts: Parts, limit: int = 20) -> Releases:
     wanted = workload.value.wanted.ref if workload.value and workload.value.wanted else None
     # With more records than asked for, what platform and git know besides is older than all of them.
     many = len(records) > limit
-    everything = known_releases(parts, records, () if many else artefacts, workload.value, () if many else tagged)
+    everything = known_releases(
+        parts, records, () if many else artefacts, workload.value, () if many else tagged
+    )
     shut_out = {q.version: q.reason for q in parts.book.quarantined()}
     rows = tuple(
         ReleaseRow(

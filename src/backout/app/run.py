@@ -13,7 +13,7 @@ from backout.app.targets import targets
 from backout.document import Json
 from backout.errors import RunInProgress, StepFailed, UnknownRun
 from backout.execute.lease import HeldLease, acquire, in_progress, is_dead
-from backout.execute.run import Run, RunState, StepState, fold
+from backout.execute.run import Run, StepState, fold
 from backout.execute.runner import Runner, Watch
 from backout.ids import new_id
 from backout.message import msg

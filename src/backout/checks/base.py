@@ -36,7 +36,9 @@ class CheckResult(Document):
     """
 
     name: str
-    proves: Literal["workload", "health", "database", "smoke", "error_rate", "response_time", "version", "other"]
+    proves: Literal[
+        "workload", "health", "database", "smoke", "error_rate", "response_time", "version", "other"
+    ]
     outcome: Outcome
     measured: float | None = None
     threshold: float | None = None

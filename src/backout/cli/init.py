@@ -26,9 +26,13 @@ def command(
     found = Backout.init(directory)
     path = write_init(found, force=force)
     if as_json:
-        out_json({"path": str(path), "evidence": [str(line) for line in found.evidence]})
+        evidence = [str(line) for line in found.evidence]
+        out_json({"path": str(path), "evidence": evidence, "missing": list(found.missing)})
         return
     for line in found.evidence:
         err(f"  {line}")
     out(f"wrote {path}")
-    out("next   look it over, then: backout doctor")
+    if found.missing:
+        out(f"next   fill in {', '.join(found.missing)}; then: backout doctor")
+    else:
+        out("next   look it over, then: backout doctor")

@@ -72,7 +72,9 @@ class Runner:
     def _close_aborted(self, run: Run) -> None:
         """Close the run that this one undid; first, so that a kill -9 in between leaves only this one to resume."""
         if run.aborts is not None and fold(self.journal.events(run.aborts)).open:
-            self.journal.append("run.aborted", {"by": run.id}, run=run.aborts, generation=self.lease.generation)
+            self.journal.append(
+                "run.aborted", {"by": run.id}, run=run.aborts, generation=self.lease.generation
+            )
 
     def _step(self, run: Run, step: PlannedStep) -> Run:
         self._check_interrupt(run)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 import shlex
-from typing import Annotated, NoReturn
+from typing import NoReturn
 
-from pydantic import BeforeValidator, Field, field_validator
+from pydantic import Field, field_validator
 
 from backout.document import Document, Json
 from backout.errors import StepFailed, UsageError
@@ -15,25 +15,19 @@ from backout.faults import fault_point
 from backout.launch import Job, ask, tail
 from backout.message import msg
 from backout.platforms.base import Site
+from backout.words import Words
 
 SUSPEND = "suspend"
 _POLL_S = 0.02
-
-
-def _words(value: object) -> object:
-    return tuple(shlex.split(value)) if isinstance(value, str) else value
-
-
-_Command = Annotated[tuple[str, ...], Field(min_length=1), BeforeValidator(_words)]
 
 
 class HoldCommandOptions(Document):
     """One declared means of holding; commands are lists, or strings split as a shell would."""
 
     name: str = Field(description="What people call it, e.g. workers.")
-    hold: _Command = Field(description="Suspends; harmless when it is suspended already.")
-    release: _Command = Field(description="Lets it go on; harmless when it goes on already.")
-    probe: _Command = Field(description="Exit status 0: suspended, 1: not suspended, anything else: unknown.")
+    hold: Words = Field(description="Suspends; harmless when it is suspended already.")
+    release: Words = Field(description="Lets it go on; harmless when it goes on already.")
+    probe: Words = Field(description="Exit status 0: suspended, 1: not suspended, anything else: unknown.")
     timeout_s: float = Field(default=30.0, gt=0, description="Seconds that each command may take.")
 
     @field_validator("name")

@@ -48,8 +48,12 @@ def site() -> Site:
 
 
 def platforms() -> tuple[Platform, ...]:
-    process = ProcessPlatform.Options.model_validate({"root": "/srv/shop", "start": ["bin/serve"], "pid_file": "shared/pid"})
-    command = CommandPlatform.Options.model_validate({"deploy": ["bin/deploy", "{version}"], "probe": ["bin/version"]})
+    process = ProcessPlatform.Options.model_validate(
+        {"root": "/srv/shop", "start": ["bin/serve"], "pid_file": "shared/pid"}
+    )
+    command = CommandPlatform.Options.model_validate(
+        {"deploy": ["bin/deploy", "{version}"], "probe": ["bin/version"]}
+    )
     return ProcessPlatform.create(process, site()), CommandPlatform.create(command, site())
 
 
@@ -242,7 +246,12 @@ def test_an_abort_from_any_step_leads_back_to_where_it_began(
 
 def test_with_no_earlier_release_there_is_nothing_to_go_back_to() -> None:
     only = Release(
-        id="rel-1", service="shop", environment="production", version="1.0.0", deployed_at=NOW, artefact=Artefact(ref="1.0.0")
+        id="rel-1",
+        service="shop",
+        environment="production",
+        version="1.0.0",
+        deployed_at=NOW,
+        artefact=Artefact(ref="1.0.0"),
     )
     seen = Facts(
         observed_at=NOW,

@@ -2,37 +2,25 @@
 
 from __future__ import annotations
 
-import shlex
-from typing import Annotated
-
-from pydantic import BeforeValidator, Field, field_validator
+from pydantic import Field, field_validator
 
 from backout.document import Document
-
-
-def _words(value: object) -> object:
-    return tuple(shlex.split(value)) if isinstance(value, str) else value
-
-
-Command = Annotated[tuple[str, ...], Field(min_length=1), BeforeValidator(_words)]
-"""A command as a list of words, or as one string that is split as a shell would; no shell runs it."""
+from backout.words import Words
 
 
 class CommandOptions(Document):
     """Your own scripts; relative programs with a slash start at `cwd`."""
 
-    deploy: Command = Field(
-        description="Brings any version: `{version}` stands for it. A list or one string."
-    )
-    rollback: Command | None = Field(
+    deploy: Words = Field(description="Brings any version: `{version}` stands for it. A list or one string.")
+    rollback: Words | None = Field(
         default=None,
         description="Used instead of `deploy` for going back; `{version}` stands for the target.",
     )
-    probe: Command | None = Field(
+    probe: Words | None = Field(
         default=None,
         description="Prints the running version as its last line. Without it a run ends as outcome unknown.",
     )
-    list: Command | None = Field(
+    list: Words | None = Field(
         default=None, description="Prints the versions that can be brought, newest first, one a line."
     )
     timeout_s: float = Field(default=600.0, gt=0, description="Seconds that a script may take.")

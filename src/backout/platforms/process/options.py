@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import unquote, urlsplit
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from backout.document import Document, Json
 from backout.errors import ConfigError
 from backout.message import msg
+from backout.words import Words
 
 _SECRET_NAME = re.compile("pass|secret|token|key|credential|pwd|auth|salt", re.IGNORECASE)
 _PLAIN_VALUE = re.compile(
@@ -33,7 +34,7 @@ class ProcessOptions(Document):
     """Releases as folders, a `current` link and one process; relative paths start at `root`."""
 
     root: str = Field(description="Folder with `releases/<version>/` and the `current` link.")
-    start: tuple[str, ...] = Field(
+    start: Words = Field(
         description="Start command, run in the release's folder; `{release}` is it. A list or one string."
     )
     env_file: str | None = Field(
@@ -53,18 +54,6 @@ class ProcessOptions(Document):
     ready_url: str | None = Field(
         default=None, description="Answers 2xx when the service is ready; asked of the process itself."
     )
-
-    @field_validator("start", mode="before")
-    @classmethod
-    def _split(cls, value: object) -> object:
-        return tuple(shlex.split(value)) if isinstance(value, str) else value
-
-    @field_validator("start")
-    @classmethod
-    def _not_empty(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if not value:
-            raise ValueError("the start command is empty")
-        return value
 
 
 @dataclass(frozen=True, slots=True)

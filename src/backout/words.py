@@ -1,0 +1,20 @@
+"""A command in the configuration: a list of words, or one string that is split as a shell would."""
+
+from __future__ import annotations
+
+import shlex
+from typing import Annotated
+
+from pydantic import BeforeValidator, Field
+
+
+def _split(value: object) -> object:
+    return tuple(shlex.split(value)) if isinstance(value, str) else value
+
+
+Words = Annotated[
+    tuple[str, ...],
+    Field(min_length=1),
+    BeforeValidator(_split, json_schema_input_type=tuple[str, ...] | str),
+]
+"""At least one word; no shell runs it."""
