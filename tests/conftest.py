@@ -8,6 +8,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# CI looks at the same examples each time; a person's runs go on searching.
+settings.register_profile("ci", derandomize=True)
+if os.environ.get("CI"):
+    settings.load_profile("ci")
 
 SERVICES = ("postgres", "prometheus", "go", "node")
 _LEFT_OUT = pytest.StashKey[dict[str, int]]()

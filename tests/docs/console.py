@@ -27,7 +27,8 @@ _FENCE = re.compile(
     r"(?:<!-- (?P<marker>exit \d+|file \S+) -->\n)?```(?P<language>\w+)\n(?P<body>.*?)^```$",
     re.DOTALL | re.MULTILINE,
 )
-_QUESTION = re.compile(r"(?P<asked>\[y/N\] |to go on: |\(for the journal\) )(?P<answer>\S.*)")
+_ASKED = re.compile(r"\[y/N\] |to go on: |\(for the journal\) ")
+_ANSWERED = re.compile(rf"({_ASKED.pattern})(?P<answer>\S.*)")
 _ANY = "…"
 _TIMEOUT_S = 90
 
@@ -48,7 +49,7 @@ class Command:
     @property
     def answers(self) -> str:
         """What a person types."""
-        return "".join(m["answer"] + "\n" for m in map(_QUESTION.search, self.shown) if m)
+        return "".join(m["answer"] + "\n" for m in map(_ANSWERED.search, self.shown) if m)
 
 
 @dataclass(frozen=True)
@@ -141,13 +142,8 @@ def run(command: Command, where: Where) -> tuple[int, list[str]]:
 
 def _as_on_a_terminal(output: str, answers: str) -> list[str]:
     """Put the answers behind their questions: a terminal shows what is typed, a pipe does not."""
-    for answer in answers.splitlines():
-        output = re.sub(
-            r"(\[y/N\] |to go on: |\(for the journal\) )(?!\S*\n)",
-            lambda m: f"{m[1]}{answer}\n",
-            output,
-            count=1,
-        )
+    typed = iter(answers.splitlines())
+    output = _ASKED.sub(lambda asked: f"{asked[0]}{next(typed, '')}\n", output)
     return [line.rstrip() for line in output.rstrip("\n").splitlines()]
 
 

@@ -27,6 +27,7 @@ _PROBES = {
     "count: 300": "count: 80",
     "per_second: 150": "per_second: 400",
     "max_error_rate: 0.01": "max_error_rate: 0.1",
+    "max_p95_ms: 250": "max_p95_ms: 20000",  # How fast this machine is now is no part of a story.
 }
 TIMEOUT_S = 90
 

@@ -86,7 +86,8 @@ def abort(parts: Parts, run_id: str | None, conduct: Conduct) -> Run:
             state=msg("Nothing was changed."),
             next_command=f"backout report {found.id}",
         )
-    begun = [s.key for s in found.steps if s.state is not StepState.PENDING]
+    # What was so before the run touched it is not the run's to undo.
+    begun = [s.key for s in found.steps if s.state is not StepState.PENDING and not s.already]
     plan = plan_abort(found.plan, begun, parts.kinds, terms(parts))
     abort_id = new_id("run", parts.clock.now())
     with _lease(parts, abort_id, conduct) as lease:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
 from datetime import datetime
+from functools import partial
 
 from backout.app.parts import Parts
 from backout.checks.base import Outcome, Subject, Verification
@@ -19,15 +21,25 @@ class Standing:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
 
-    def standing(self, ref: str) -> dict[str, str | None]:
-        """Return the wanted artefact's name, the schema's fingerprint, and the content digest of `ref`."""
-        workload = self._parts.platform.observe(5.0)
-        database = self._parts.database
-        return {
-            "wanted": workload.wanted.ref if workload.wanted else None,
-            "schema": database.schema(5.0).fingerprint if database else None,
-            "content": None if self._parts.emergency else self._parts.platform.identify(ref).digest,
+    def standing(self, names: Collection[str], ref: str) -> dict[str, str | None]:
+        """Return of the wanted artefact's name, the schema's fingerprint and the content of `ref` what is asked for."""
+        looks: dict[str, Callable[[], str | None]] = {
+            "wanted": self._wanted,
+            "schema": self._schema,
+            "content": partial(self._content, ref),
         }
+        return {name: looks[name]() for name in names}
+
+    def _wanted(self) -> str | None:
+        wanted = self._parts.platform.observe(5.0).wanted
+        return wanted.ref if wanted else None
+
+    def _schema(self) -> str | None:
+        database = self._parts.database
+        return database.schema(5.0).fingerprint if database else None
+
+    def _content(self, ref: str) -> str | None:
+        return None if self._parts.emergency else self._parts.platform.identify(ref).digest
 
 
 class Checks:

@@ -173,13 +173,14 @@ def world_now(facts: Facts) -> World:
     workload = facts.workload.value
     by_ref = {r.artefact.ref: r.version for r in facts.releases if r.artefact is not None}
     schema = facts.schema_now.value
+    wanted = workload.wanted if workload else None
     return World(
         serving=frozenset(by_ref.get(a.ref, a.ref) for a in (workload.running if workload else ())),
         holds=frozenset(
             h.name for h in facts.holds if h.held is Answer.YES and h.mode in ("queue", "maintenance")
         ),
         fingerprint=schema.fingerprint if schema else None,
-        code=current_version(facts),
+        code=by_ref.get(wanted.ref, wanted.ref) if wanted else None,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Protocol, runtime_checkable
 
 from backout.errors import LostRace
@@ -15,8 +16,11 @@ from backout.steps.looking import LookingStep
 class World(Protocol):
     """The world, as far as the guard compares it."""
 
-    def standing(self, ref: str) -> dict[str, str | None]:
-        """Return the artefact that is wanted now, the schema's fingerprint, and the content digest of `ref`."""
+    def standing(self, names: Collection[str], ref: str) -> dict[str, str | None]:
+        """Return what is asked for: `wanted` (artefact), `schema` (fingerprint), `content` (digest of `ref`).
+
+        What is not asked for is not looked at: a plan made without the database must not wait for it.
+        """
         ...
 
 
@@ -41,7 +45,7 @@ class Guard(LookingStep):
 
     def apply(self, spec: StepSpec, acting: Acting) -> Receipt:
         """Compare; raises `LostRace` when something else stands now."""
-        now = acting.target("world", World).standing(str(spec.params["ref"]))  # type: ignore[type-abstract]
+        now = acting.target("world", World).standing(spec.expects.keys(), str(spec.params["ref"]))  # type: ignore[type-abstract]
         for name, expected in spec.expects.items():
             if now.get(name) != expected:
                 raise LostRace(
@@ -51,7 +55,7 @@ class Guard(LookingStep):
                         now=_text(now.get(name)),
                         expected=_text(expected),
                     ),
-                    state=msg("Nothing was changed by this run."),
+                    state=msg("Nothing was changed by this step."),
                     next_command="backout plan",
                 )
         return Receipt(what=msg("Everything is as the plan expects."))
