@@ -371,7 +371,7 @@ def test_guards_refuse_what_somebody_else_changed(machine: Machine) -> None:
         kinds[link.kind].guard(link, acting)
     (machine.root / "releases/v3").mkdir()
     machine.link("v3")
-    with pytest.raises(LostRace, match="current points to v3"):
+    with pytest.raises(LostRace, match="Current points to v3"):
         kinds[link.kind].guard(link, acting)
     other = acting_on({"platform": process_platform(machine, stop_signal="INT")})
     with pytest.raises(LostRace, match=r"configuration changed.*stop_signal"):

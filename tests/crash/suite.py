@@ -18,6 +18,7 @@ from backout import Backout
 from backout.demo.clients import Clients
 from backout.demo.releases import BAD, GOOD
 from backout.demo.stage import Stage
+from backout.execute.lease import is_dead
 from backout.execute.run import Run, StepState
 from backout.platforms.process.records import FileRecordStore
 
@@ -160,14 +161,18 @@ class Crash:
                 "records at the target": _states(there),
                 "records agree": sorted(here, key=_id) == sorted(there, key=_id),
                 "quarantined": sorted(q.version for q in parts.book.quarantined()),
-                "acting": lease.run if lease else None,
+                "acting": lease.run if lease and lease.run and not is_dead(lease.process) else None,
                 "drafts": sorted(p.name for p in self.stage.root.iterdir() if p.name not in _KNOWN),
             }
 
     def differences(self, wanted: dict[str, Any]) -> list[str]:
         """Return how the picture differs from the wanted one."""
         found = self.picture()
-        return [f"{k}: {found[k]}, wanted {wanted[k]}" for k in wanted if found[k] != wanted[k]]
+        return [
+            f"{name}: {_only(found[name], wanted[name])}, wanted {_only(wanted[name], found[name])}"
+            for name in wanted
+            if found[name] != wanted[name]
+        ]
 
     def journal_troubles(self) -> list[str]:
         """Return what is wrong with the journal: it must verify, and every finished run have each step confirmed once."""
@@ -249,6 +254,13 @@ def until(reached: Callable[[], object], within_s: float = 30.0) -> None:
 
 
 _KNOWN = {".backout", "current", "releases", "shared"}
+
+
+def _only(found: Any, other: Any) -> Any:
+    """Return what is not the same in the other one."""
+    if not isinstance(found, dict) or not isinstance(other, dict):
+        return found
+    return {key: value for key, value in found.items() if key not in other or other[key] != value}
 
 
 def _id(record: dict[str, Any]) -> str:

@@ -28,6 +28,7 @@ def before(session_stage: Crash) -> dict[str, Any]:
     session_stage.reset()
     picture = session_stage.picture()
     assert (picture["world"]["version"], picture["quarantined"]) == ("5.4.0", [])
+    del picture["drafts"]  # A link that was not yet moved into place stays until the next run replaces it.
     return picture
 
 
@@ -73,7 +74,7 @@ def test_abort_killed_at_every_point(crash: Crash, before: dict[str, Any], say: 
 
 def test_hold_killed_at_every_point(crash: Crash, say: Say) -> None:
     points = crash.points(*HOLD)
-    for inside in ("hold.router.", "hold.database.", "database.hold.", "hold.proof"):
+    for inside in ("hold.router.", "hold.database.", "database.hold."):
         assert any(p.startswith(inside) for p in points), f"no fault point inside {inside}"
     held = crash.picture()
     assert (held["world"]["front"], held["world"]["takes_writes"]) == ("maintenance", False)

@@ -57,7 +57,6 @@ def bare(directory: Path) -> Iterator[Where]:
     with Stage(directory, fsync=False) as stage:
         stage.config.unlink()
         (stage.root / "bin").symlink_to(stage.directory / "bin")
-        (stage.root / ".env").write_text("DATABASE_URL=\n")
         stage.deploy(GOOD)
         yield _where(stage, stage.root)
 

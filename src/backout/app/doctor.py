@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable, Iterable
 from functools import partial
 
+from backout.app.history import head_at_target
 from backout.app.parts import Parts
 from backout.document import Document
 from backout.errors import BackoutError
@@ -60,7 +61,8 @@ def _guarded(subject: str, look: Callable[[], Iterable[Diagnosis]]) -> list[Diag
 
 
 def _state(parts: Parts) -> list[Diagnosis]:
-    count = parts.journal.verify()
+    # A state file that is new has not lost anything that its own events could tell.
+    count = parts.journal.verify(head_at_target(parts) if parts.journal.head() else None)
     directory = parts.state_directory
     free = shutil.disk_usage(directory).free
     lines = [

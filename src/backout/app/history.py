@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+
 from backout.app.parts import Parts
 from backout.document import Document
 from backout.errors import BackoutError
@@ -21,16 +23,21 @@ def history(parts: Parts, *, limit: int = 20, verify: bool = False) -> History:
     Raises:
         JournalTampered: The journal was changed or cut short.
     """
-    verified = parts.journal.verify(_head_at_target(parts)) if verify else None
+    verified = parts.journal.verify(head_at_target(parts)) if verify else None
     created = parts.journal.events(kinds=("run.created",), newest=limit)
     runs = tuple(fold(parts.journal.events(e.run)) for e in reversed(created))
     return History(runs=runs, verified_events=verified)
 
 
-def _head_at_target(parts: Parts) -> str | None:
-    """Return the journal's head as the last run left it at the target; None if it cannot be read."""
+def head_at_target(parts: Parts) -> str | None:
+    """Return the journal's head as this machine's last run left it at the target; None if there is none.
+
+    Another machine has a journal of its own: its head says nothing about this one.
+    """
     try:
         lease = parts.lease_store.read()
     except BackoutError:
         return None
-    return lease.journal_head if lease is not None else None
+    if lease is None or lease.process.rsplit(":", 2)[0] != socket.gethostname():
+        return None
+    return lease.journal_head

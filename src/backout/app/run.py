@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 
 from backout.app.parts import Parts
 from backout.app.plan import check_expiry, terms
@@ -54,9 +55,10 @@ def run(parts: Parts, plan: Plan, conduct: Conduct) -> Run:
         blocking, superseded = _waiting_for(plan, open_runs(parts))
         if blocking is not None:
             raise _waiting(blocking)
-        _create(parts, run_id, plan, conduct, lease)
+        # Before the new run is in the journal: a kill -9 in between leaves no two that wait.
         for earlier in superseded:
             parts.journal.append("run.aborted", {"by": run_id}, run=earlier.id, generation=lease.generation)
+        _create(parts, run_id, plan, conduct, lease)
         return _carry_out(parts, run_id, conduct, lease)
 
 
@@ -70,7 +72,7 @@ def resume(parts: Parts, run_id: str | None, conduct: Conduct) -> Run:
 
 
 def abort(parts: Parts, run_id: str | None, conduct: Conduct) -> Run:
-    """Undo what a run began, and return the run that did so.
+    """Undo what a run began, and return the run that did so; an abort that was cut short goes on.
 
     Raises:
         Refused: The run is past its point of no return, or ended already.
@@ -86,6 +88,9 @@ def abort(parts: Parts, run_id: str | None, conduct: Conduct) -> Run:
             state=msg("Nothing was changed."),
             next_command=f"backout report {found.id}",
         )
+    begun_before = _abort_that_waits(parts, found, named=run_id is not None)
+    if begun_before is not None:
+        return resume(parts, begun_before.id, conduct)
     # What was so before the run touched it is not the run's to undo.
     begun = [s.key for s in found.steps if s.state is not StepState.PENDING and not s.already]
     plan = plan_abort(found.plan, begun, parts.kinds, terms(parts))
@@ -93,6 +98,13 @@ def abort(parts: Parts, run_id: str | None, conduct: Conduct) -> Run:
     with _lease(parts, abort_id, conduct) as lease:
         _create(parts, abort_id, plan, conduct, lease, aborts=found.id)
         return _carry_out(parts, abort_id, conduct, lease)
+
+
+def _abort_that_waits(parts: Parts, found: Run, *, named: bool) -> Run | None:
+    """Return the abort that was cut short and is meant by typing abort again; one that is named is undone itself."""
+    if found.aborts is not None:
+        return None if named else found
+    return next((r for r in open_runs(parts) if r.aborts == found.id), None)
 
 
 def load(parts: Parts, run_id: str | None, *, waiting: bool = False) -> Run:
@@ -157,6 +169,7 @@ def _carry_out(parts: Parts, run_id: str, conduct: Conduct, lease: HeldLease) ->
         clock=parts.clock,
         lease=lease,
         watch=conduct.watch,
+        take_over=conduct.take_over,
         interrupt=conduct.interrupt,
     )
     return runner.run(run_id)
@@ -208,12 +221,18 @@ def _lease(parts: Parts, run_id: str, conduct: Conduct) -> Iterator[HeldLease]:
         run=run_id,
         actor=parts.actor,
         take_over=conduct.take_over,
-        head=parts.journal.head,
+        head=partial(_kept_head, parts) if parts.emergency else parts.journal.head,
     )
     try:
         yield lease
     finally:
         lease.release()
+
+
+def _kept_head(parts: Parts) -> str | None:
+    """Return the head that stands at the target: an emergency's own journal is merged, it does not replace another."""
+    lease = parts.lease_store.read()
+    return lease.journal_head if lease is not None else None
 
 
 def _in_progress_with_step(parts: Parts, error: RunInProgress, run_id: str | None) -> RunInProgress:

@@ -70,13 +70,13 @@ class CommandCheck:
                     stdout=output, stderr=subprocess.STDOUT, start_new_session=True,
                 )  # fmt: skip
             except OSError as error:
-                evidence = msg("could not be started: {error}", error=subject.redactor.text(str(error)))
+                evidence = msg("Could not be started: {error}", error=subject.redactor.text(str(error)))
                 return (self._result(Outcome.FAIL, evidence),)
             try:
                 status = process.wait(timeout_s)
             except subprocess.TimeoutExpired:
                 evidence = msg(
-                    "did not end in {timeout_s:g} s and was ended: {last}",
+                    "Did not end in {timeout_s:g} s and was ended: {last}",
                     timeout_s=timeout_s, last=_end_and_tell(process, output, subject),
                 )  # fmt: skip
                 return (self._result(Outcome.FAIL, evidence),)
@@ -84,8 +84,8 @@ class CommandCheck:
                 _end_group(process)
                 raise
             if status == 0:
-                return (self._result(Outcome.PASS, msg("exit status 0")),)
-            evidence = msg("exit status {status}: {last}", status=status, last=_last_lines(output, subject))
+                return (self._result(Outcome.PASS, msg("Exit status 0")),)
+            evidence = msg("Exit status {status}: {last}", status=status, last=_last_lines(output, subject))
             return (self._result(Outcome.FAIL, evidence),)
 
     def _result(self, outcome: Outcome, evidence: object) -> CheckResult:

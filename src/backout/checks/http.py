@@ -128,13 +128,13 @@ class HttpCheck:
             return self._untold_database()
         same = got["database"] == expected["database"]
         shown = json.dumps(got["database"])[:_SHOWN_CHARS]
-        evidence = msg("the service says of its database: {got}", got=shown)
+        evidence = msg("The service says of its database: {got}", got=shown)
         return (self._result(Outcome.PASS if same else Outcome.FAIL, evidence, "database"),)
 
     def _untold_database(self) -> tuple[CheckResult, ...]:
         if not isinstance(self.options.expect_json, dict) or "database" not in self.options.expect_json:
             return ()
-        evidence = msg("the answer does not say whether the database is connected")
+        evidence = msg("The answer does not say whether the database is connected")
         return (self._result(Outcome.INCONCLUSIVE, evidence, "database"),)
 
     def _version(self, answer: _Answer, subject: Subject) -> tuple[CheckResult, ...]:
@@ -145,7 +145,7 @@ class HttpCheck:
         same = served.removeprefix("v") == subject.version.removeprefix("v")
         shown = subject.redactor.text(served)[:_SHOWN_CHARS]
         evidence = msg(
-            "the service says it is {served}, expected {version}", served=shown, version=subject.version
+            "The service says it is {served}, expected {version}", served=shown, version=subject.version
         )
         return (self._result(Outcome.PASS if same else Outcome.FAIL, evidence, "version"),)
 

@@ -129,7 +129,7 @@ class ProbesCheck:
         counted = {"failed": probing.failures, "requests": probing.requests}
         if limit is None:
             evidence = msg("{failed} of {requests} requests failed; nothing says what is normal", **counted)
-            more = msg("declare `max_error_rate` of check {name}", name=self.name)
+            more = msg("Declare `max_error_rate` of check {name}", name=self.name)
             return self._result("error_rate", Outcome.INCONCLUSIVE, bounds, None, probing, evidence, more)
         says = decide(bounds, limit)
         evidence = msg(
@@ -146,7 +146,7 @@ class ProbesCheck:
         shown = {"p95_ms": _finite(bounds.estimate), "upper_ms": _finite(bounds.upper)}
         if limit is None:
             evidence = msg("95 % are answered within {p95_ms} ms; nothing says what is normal", **shown)
-            more = msg("declare `max_p95_ms` of check {name}", name=self.name)
+            more = msg("Declare `max_p95_ms` of check {name}", name=self.name)
             return self._result("response_time", Outcome.INCONCLUSIVE, bounds, None, probing, evidence, more)
         says = decide(bounds, limit)
         evidence = msg(
@@ -248,8 +248,8 @@ def _more(says: Says, requests: int | None) -> Message | None:
     if says != "inconclusive":
         return None
     if requests is None:
-        return msg("at the rate seen so far no number of requests would prove it")
-    return msg("about {requests} more requests would prove it", requests=requests)
+        return msg("At the rate seen so far no number of requests would prove it")
+    return msg("About {requests} more requests would prove it", requests=requests)
 
 
 def _finite(milliseconds: float) -> str:

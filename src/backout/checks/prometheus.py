@@ -64,7 +64,7 @@ class PrometheusCheck:
         missing_s = self.options.window_s - (now - subject.changed_at).total_seconds()
         if missing_s > 0:
             evidence = msg(
-                "the window of {window_s} s began before the change", window_s=self.options.window_s
+                "The window of {window_s} s began before the change", window_s=self.options.window_s
             )
             more = msg("{seconds:.0f} more seconds are needed", seconds=math.ceil(missing_s))
             return (self._result(Outcome.INCONCLUSIVE, evidence, more=more),)
@@ -82,7 +82,7 @@ class PrometheusCheck:
     def _limit(self, measured: float, subject: Subject, deadline_s: float) -> float:
         if self.options.limit is not None:
             return self.options.limit
-        declare = msg("nothing says what is normal: declare `limit` of check {name}", name=self.name)
+        declare = msg("Nothing says what is normal: declare `limit` of check {name}", name=self.name)
         if subject.release_deployed_at is None:
             raise _Unknown(declare)
         try:
@@ -90,7 +90,7 @@ class PrometheusCheck:
         except _Unknown as unknown:
             raise _Unknown(
                 msg(
-                    "no pre-release window: {why}; declare `limit` of check {name}",
+                    "No pre-release window: {why}; declare `limit` of check {name}",
                     why=str(unknown.why),
                     name=self.name,
                 )
@@ -99,7 +99,7 @@ class PrometheusCheck:
         if normal == 0 and lower and measured > 0:
             # A share of nothing is nothing: any single error would be "too much".
             raise _Unknown(
-                msg("the pre-release window is 0, now {measured:g}: declare `limit` of check {name}",
+                msg("The pre-release window is 0, now {measured:g}: declare `limit` of check {name}",
                     measured=measured, name=self.name)
             )  # fmt: skip
         slack = abs(normal) * self.options.tolerance
@@ -117,14 +117,14 @@ class PrometheusCheck:
             _, sampled_at = self._ask(f"timestamp({query})", at, subject, left_s)
             age_s = at.timestamp() - sampled_at
             if age_s > self.options.window_s:
-                raise _Unknown(msg("the newest sample is {age_s:.0f} s old", age_s=age_s))
+                raise _Unknown(msg("The newest sample is {age_s:.0f} s old", age_s=age_s))
         return figure
 
     def _ask(self, query: str, at: datetime, subject: Subject, deadline_s: float) -> tuple[str, float]:
         import httpx2
 
         if deadline_s <= 0:
-            raise _Unknown(msg("no time was left to ask Prometheus"))
+            raise _Unknown(msg("No time was left to ask Prometheus"))
         # Servers that know `lookback_delta` also leave out old samples inside expressions; 2.42 ignores it.
         lookback = f"{self.options.window_s}s"
         params = {"query": query, "time": f"{at.timestamp():.3f}", "lookback_delta": lookback}
@@ -173,12 +173,12 @@ def _one_figure(response: Any, subject: Subject) -> tuple[str, float]:
     kind: object = data.get("resultType")
     result: Any = data.get("result")
     if kind == "vector" and isinstance(result, list) and len(result) != 1:
-        why = msg("the query gives {series} series, one is needed", series=len(result))
-        raise _Unknown(why if result else msg("the query gives no series (`or vector(0)` if none means 0)"))
+        why = msg("The query gives {series} series, one is needed", series=len(result))
+        raise _Unknown(why if result else msg("The query gives no series (`or vector(0)` if none means 0)"))
     try:
         figure = float(result[0]["value"][1] if kind == "vector" else result[1])
     except (TypeError, KeyError, IndexError, ValueError):
-        raise _Unknown(msg("the query gives a {kind}, a figure is needed", kind=str(kind))) from None
+        raise _Unknown(msg("The query gives a {kind}, a figure is needed", kind=str(kind))) from None
     if not math.isfinite(figure):
-        raise _Unknown(msg("the query gives {figure}", figure=str(figure)))
+        raise _Unknown(msg("The query gives {figure}", figure=str(figure)))
     return str(kind), figure

@@ -65,7 +65,7 @@ class _Task(threading.Thread):
             text = self._subject.redactor.text(str(error))
             answer, baseline = (
                 self._cannot_tell(
-                    msg("the check itself failed: {kind}: {error}", kind=type(error).__name__, error=text)
+                    msg("The check itself failed: {kind}: {error}", kind=type(error).__name__, error=text)
                 ),
                 None,
             )
@@ -77,7 +77,7 @@ class _Task(threading.Thread):
         """What the check answered by the end of its stage."""
         if self._answer is not None:
             return self._answer
-        return self._cannot_tell(msg("did not end within {seconds:.1f} s", seconds=self._deadline_s))
+        return self._cannot_tell(msg("Did not end within {seconds:.1f} s", seconds=self._deadline_s))
 
     def close(self) -> None:
         """Take no answer any more."""

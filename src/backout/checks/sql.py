@@ -48,7 +48,7 @@ class SqlCheck:
             deadline_s: Seconds from now.
         """
         if subject.database is None:
-            return (self._result(Outcome.INCONCLUSIVE, msg("no `database` is configured to ask")),)
+            return (self._result(Outcome.INCONCLUSIVE, msg("No `database` is configured to ask")),)
         try:
             got = subject.database.scalar(self.options.query, min(self.options.timeout_s, deadline_s))
         except ConfigError as error:
@@ -57,7 +57,7 @@ class SqlCheck:
             return (self._result(Outcome.INCONCLUSIVE, error.what),)
         shown = subject.redactor.text(str(got))[:_SHOWN_CHARS]
         evidence = msg(
-            "the query gave {got}, expected {expected}", got=shown, expected=str(self.options.expect)
+            "The query gave {got}, expected {expected}", got=shown, expected=str(self.options.expect)
         )
         return (self._result(Outcome.PASS if same(got, self.options.expect) else Outcome.FAIL, evidence),)
 

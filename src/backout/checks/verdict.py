@@ -25,24 +25,24 @@ class Verdict(NamedTuple):
 
 _NEEDED: dict[Sentence, tuple[Message, Message]] = {
     "workload": (
-        msg("nothing tells whether the right processes run"),
-        msg("this is a bug in backout: the platform is always asked"),
+        msg("Nothing tells whether the right processes run"),
+        msg("This is a bug in backout: the platform is always asked"),
     ),
     "health": (
-        msg("nothing tells whether the service is healthy"),
-        msg("declare `checks: [{{kind: http, url: …}}]`"),
+        msg("Nothing tells whether the service is healthy"),
+        msg("Declare `checks: [{{kind: http, url: …}}]`"),
     ),
     "database": (
-        msg("nothing tells whether the service is connected to its database"),
-        msg("declare `expect_json: {{database: …}}` in a check of kind http, or a check of kind sql"),
+        msg("Nothing tells whether the service is connected to its database"),
+        msg("Declare `expect_json: {{database: …}}` in a check of kind http, or a check of kind sql"),
     ),
     "error_rate": (
-        msg("nothing tells the error rate"),
-        msg("declare `checks: [{{kind: probes, url: …, max_error_rate: 0.01}}]`, or a prometheus check"),
+        msg("Nothing tells the error rate"),
+        msg("Declare `checks: [{{kind: probes, url: …, max_error_rate: 0.01}}]`, or a prometheus check"),
     ),
     "response_time": (
-        msg("nothing tells the response time"),
-        msg("declare `checks: [{{kind: probes, url: …, max_p95_ms: …}}]`, or a prometheus check"),
+        msg("Nothing tells the response time"),
+        msg("Declare `checks: [{{kind: probes, url: …, max_p95_ms: …}}]`, or a prometheus check"),
     ),
 }
 

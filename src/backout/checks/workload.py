@@ -45,7 +45,7 @@ class WorkloadCheck:
             return Outcome.PASS, msg("{up} of {expected} units are up", **counts)
         if seen.wanted is None:
             return Outcome.FAIL, msg(
-                "the platform is not told to run anything, expected {ref}", ref=wanted.ref
+                "The platform is not told to run anything, expected {ref}", ref=wanted.ref
             )
         answers = [(a.ref, _compare(a, wanted, subject)) for a in (*seen.running, seen.wanted)]
         for ref, answer in answers:
@@ -55,7 +55,7 @@ class WorkloadCheck:
                 )
         for ref, answer in answers:
             if answer == "unknown":
-                return Outcome.INCONCLUSIVE, msg("the content of {ref} cannot be told", ref=ref)
+                return Outcome.INCONCLUSIVE, msg("The content of {ref} cannot be told", ref=ref)
         return Outcome.PASS, msg("{up} of {expected} units are up, all of {ref}", **counts, ref=wanted.ref)
 
 

@@ -28,6 +28,8 @@ def command(
     why = taken_over(take_over, reason, "abort")
     with open_backout(config) as backout:
         found = backout.status(run_id)
+        if found.aborts is not None and run_id is None:  # An abort that was cut short: it goes on.
+            found = backout.status(found.aborts)
         question = msg(
             "Undo run {run}: {version} serves again.", run=found.id, version=found.plan.from_version
         )

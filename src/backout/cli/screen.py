@@ -55,7 +55,16 @@ def show_plan(plan: Plan, kinds: Mapping[str, StepKind]) -> None:
     out(f"  downtime          {downtime_text(plan.downtime)}")
     out(f"  would be lost     {loss_text(plan)}")
     out(f"  no way back from  {no_return_text(plan)}")
+    _show_hazards(plan)
     out(f"  plan {plan.id}, {plan.digest[:19]}…, valid until {plan.expires_at:%H:%M UTC}")
+
+
+def _show_hazards(plan: Plan) -> None:
+    told = dict.fromkeys((plain(h.what), plain(h.then)) for hazards in plan.hazards.values() for h in hazards)
+    if told:
+        out("  what could go wrong, and what then")
+    for what, then in told:
+        out(f"    {what} → {then}")
 
 
 def show_results(results: Iterable[CheckResult]) -> None:

@@ -217,7 +217,7 @@ def _step(step: StepProgress, event: Event) -> StepProgress:
 def _entry(event: Event) -> TimelineEntry:
     step = event.body.get("key")
     trouble = event.body.get("trouble")
-    text = trouble.get("what") if isinstance(trouble, dict) else None
+    text = event.body.get("text") or (trouble.get("what") if isinstance(trouble, dict) else None)
     return TimelineEntry(
         at=event.at,
         actor=event.actor,

@@ -29,6 +29,7 @@ class Runner:
 
     Attributes:
         targets: Live adapters by target name.
+        take_over: Why the run was taken over from somebody else; None if it was not.
         interrupt: Set by a signal handler; the run stops at the next safe moment.
         watch: Is told each event, and notes of steps under way.
     """
@@ -39,6 +40,7 @@ class Runner:
     clock: Clock
     lease: HeldLease
     watch: Watch = lambda _what, _run: None
+    take_over: str | None = None
     interrupt: threading.Event = field(default_factory=threading.Event)
 
     def run(self, run_id: str) -> Run:
@@ -55,7 +57,10 @@ class Runner:
         if run.state in (RunState.FINISHED, RunState.ABORTED):
             return run
         began_before = run.state is not RunState.CREATED
-        run = self._append(run, "run.resumed" if began_before else "run.started", {})
+        body: dict[str, Json] = {}
+        if self.take_over is not None:
+            body["text"] = msg("Taken over: {reason}", reason=self.take_over).model_dump(mode="json")
+        run = self._append(run, "run.resumed" if began_before else "run.started", body)
         for step in run.plan.steps:
             if run.progress(step.key).state is StepState.CONFIRMED:
                 continue

@@ -72,8 +72,8 @@ class CommandHold:
         """
         if mode != SUSPEND:
             raise UsageError(
-                msg("hold {name} cannot {mode}, only suspend", name=self.name, mode=mode),
-                state=msg("nothing was changed"),
+                msg("Hold {name} cannot {mode}, only suspend", name=self.name, mode=mode),
+                state=msg("Nothing was changed"),
                 next_command="backout hold --help",
             )
         self._make(Answer.YES, self.options.hold, "hold")
@@ -122,9 +122,9 @@ class CommandHold:
     def _fail(self, word: str, why: str) -> NoReturn:
         redact = self._site.redactor.text
         raise StepFailed(
-            msg("the {word} command of {name}: {why}; last lines:\n{lines}",
+            msg("The {word} command of {name}: {why}; last lines:\n{lines}",
                 word=word, name=self.name, why=redact(why), lines=redact(tail(self._job.log))),
-            state=msg("whether {name} is suspended now: {held}",
+            state=msg("Whether {name} is suspended now: {held}",
                       name=self.name, held=str(self.observe(self.options.timeout_s).held)),
             next_command=redact(shlex.join(self.options.probe)),
         )  # fmt: skip

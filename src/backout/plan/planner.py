@@ -105,7 +105,7 @@ def plan_hold(facts: Facts, kinds: Mapping[str, StepKind], terms: Terms) -> Plan
 
 def plan_release_hold(facts: Facts, kinds: Mapping[str, StepKind], terms: Terms) -> Plan:
     """Return the plan that puts back exactly what was before the hold."""
-    specs = [(Phase.RELEASE_HOLD, spec) for spec in reversed(_held_specs(facts))]
+    specs = [(Phase.RELEASE_HOLD, _release(spec)) for spec in reversed(_held_specs(facts))]
     return _simple(
         facts, specs, kinds, terms, "release_hold", msg("What is held is let go, exactly as it was before.")
     )

@@ -79,6 +79,7 @@ class Quarantine(_QuarantineStep):
     def apply(self, spec: StepSpec, acting: Acting) -> Receipt:
         """Quarantine."""
         version = str(spec.params["version"])
+        acting.fence.check()
         fault_point("quarantine.before")
         self._book(acting).quarantine(version, str(spec.params["reason"]), acting.step_name.partition("/")[0])
         fault_point("quarantine.after")
@@ -110,6 +111,7 @@ class Unquarantine(_QuarantineStep):
     def apply(self, spec: StepSpec, acting: Acting) -> Receipt:
         """Lift it."""
         version = str(spec.params["version"])
+        acting.fence.check()
         fault_point("quarantine.lift.before")
         self._book(acting).lift(version, acting.step_name.partition("/")[0])
         fault_point("quarantine.lift.after")

@@ -35,7 +35,7 @@ def test_each_sentence_that_nothing_speaks_to_is_named_with_the_key_to_declare(m
     (added,) = (r for r in verdict.results if r.name == missing)
     assert added.outcome is Outcome.INCONCLUSIVE
     assert added.more is not None
-    assert missing == "workload" or "declare" in str(added.more)
+    assert missing == "workload" or "Declare" in str(added.more)
 
 
 def test_a_database_is_asked_for_only_where_one_is_configured() -> None:

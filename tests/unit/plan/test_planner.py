@@ -234,6 +234,8 @@ def test_an_abort_from_any_step_leads_back_to_where_it_began(
     start, table = world_now(seen), kinds(platform)
     if len(start.serving) > 1 or start.code not in {None, *start.serving}:
         return  # A half-done deploy is not brought back: an abort starts the release that was wanted.
+    if platform.kind == "command" and start.code is None:
+        return  # Scripts know one version only: what runs is what is wanted.
     count = data.draw(st.integers(1, len(plan.steps)))
     begun = plan.steps[:count]
     world, changed = start, []

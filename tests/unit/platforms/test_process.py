@@ -41,7 +41,7 @@ def root(tmp_path: Path) -> Path:
 def test_start_is_split_as_a_shell_would_and_release_is_filled_in(root: Path) -> None:
     platform = platform_in(root, start="{release}/bin/x --name 'a b'")
     assert platform.command("v1") == [f"{root}/releases/v1/bin/x", "--name", "a b"]
-    with pytest.raises(ValidationError, match="empty"):
+    with pytest.raises(ValidationError, match="at least 1"):
         platform_in(root, start="")
 
 

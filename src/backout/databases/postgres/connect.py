@@ -80,7 +80,7 @@ class Connector:
         except psycopg.Error:
             # Hazard: psycopg prints the connection text, password and all, in this message.
             raise ConfigError(
-                msg("database.url cannot be read as a PostgreSQL URL or as key=value text"),
+                msg("Database.url cannot be read as a PostgreSQL URL or as key=value text"),
                 state=msg("Nothing was touched."),
                 next_command=_NEXT,
             ) from None

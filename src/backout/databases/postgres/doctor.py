@@ -75,13 +75,13 @@ def _line(ok: bool, evidence: Message, remedy: str) -> Diagnosis:
 
 def _version(major: int) -> Diagnosis:
     evidence = msg(
-        "connects; PostgreSQL {major} (needs {oldest} or newer)", major=major, oldest=_OLDEST_MAJOR
+        "Connects; PostgreSQL {major} (needs {oldest} or newer)", major=major, oldest=_OLDEST_MAJOR
     )
     return _line(major >= _OLDEST_MAJOR, evidence, "upgrade the server")
 
 
 def _recovery(recovery: bool) -> Diagnosis:
-    evidence = msg("is a standby: nothing can be written to it") if recovery else msg("is not a standby")
+    evidence = msg("Is a standby: nothing can be written to it") if recovery else msg("Is not a standby")
     return _line(not recovery, evidence, "let `database.url` name the primary")
 
 
@@ -102,9 +102,9 @@ def _ownership(owner: bool, database: str, owner_role: str, role: str) -> Diagno
 def _sessions(connection: psycopg.Connection[Any], role: str) -> Diagnosis:
     left = unendable(connection)
     evidence = (
-        msg("may not end these sessions, which may write: {sessions}", sessions="; ".join(left))
+        msg("May not end these sessions, which may write: {sessions}", sessions="; ".join(left))
         if left
-        else msg("may end every session that could write now")
+        else msg("May end every session that could write now")
     )
     return _line(not left, evidence, f'psql -c "GRANT pg_signal_backend TO {role}" (as an administrator)')
 
@@ -113,10 +113,10 @@ def _overrides(connection: psycopg.Connection[Any]) -> Diagnosis:
     roles = exempt_roles(connection)
     evidence = (
         msg(
-            "these roles have a setting of their own and would go on writing: {roles}", roles=", ".join(roles)
+            "These roles have a setting of their own and would go on writing: {roles}", roles=", ".join(roles)
         )
         if roles
-        else msg("no role has a setting of its own that would let it write during a hold")
+        else msg("No role has a setting of its own that would let it write during a hold")
     )
     return _line(
         not roles,
@@ -129,7 +129,7 @@ def _skew(asked_at: datetime, answered_at: datetime, server_now: datetime) -> Di
     early, late = (asked_at - server_now).total_seconds(), (server_now - answered_at).total_seconds()
     skew_s = max(early, late, 0.0)
     evidence = msg(
-        "clocks differ by {skew_s:.1f} s (at most {limit_s:.0f} s)", skew_s=skew_s, limit_s=_SKEW_LIMIT_S
+        "Clocks differ by {skew_s:.1f} s (at most {limit_s:.0f} s)", skew_s=skew_s, limit_s=_SKEW_LIMIT_S
     )
     return _line(skew_s <= _SKEW_LIMIT_S, evidence, "set both clocks by NTP")
 

@@ -70,8 +70,8 @@ class CommandPlatform(Scripts):
         if found is None:
             probe = self.options.probe
             raise TargetUnreachable(
-                msg("what runs is not known: {why}", why=why),
-                state=msg("nothing was changed"),
+                msg("What runs is not known: {why}", why=why),
+                state=msg("Nothing was changed"),
                 next_command=self.shown(probe) if probe else "backout doctor  # and declare platform.probe",
             )
         artefact = Artefact(ref=found)
@@ -90,8 +90,8 @@ class CommandPlatform(Scripts):
         """
         if self.options.list is not None and ref not in self.versions(self.options.probe_timeout_s):
             raise UnknownVersion(
-                msg("the list command does not name {ref}", ref=ref),
-                state=msg("nothing was changed"),
+                msg("The list command does not name {ref}", ref=ref),
+                state=msg("Nothing was changed"),
                 next_command=self.shown(self.options.list),
             )
         return Artefact(ref=ref)
@@ -124,14 +124,14 @@ class CommandPlatform(Scripts):
             if command:
                 yield self._program(name, command)
         if options.probe is None:
-            evidence = msg("no probe is declared: a run ends as outcome unknown (exit 7)")
+            evidence = msg("No probe is declared: a run ends as outcome unknown (exit 7)")
             yield Diagnosis(
                 subject="probe", ok=False, evidence=evidence, remedy="declare platform.probe in backout.yaml"
             )
         else:
             found, why = self.running_version()
             evidence = (
-                msg("it says that {found} runs", found=found) if found else msg("no answer: {why}", why=why)
+                msg("It says that {found} runs", found=found) if found else msg("No answer: {why}", why=why)
             )
             remedy = None if found else self.shown(options.probe)
             yield Diagnosis(subject="probe answers", ok=found is not None, evidence=evidence, remedy=remedy)

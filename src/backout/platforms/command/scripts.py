@@ -57,15 +57,15 @@ class Scripts:
         """
         if self.options.list is None:
             raise TargetUnreachable(
-                msg("no list command is declared: what could be brought back is not known"),
-                state=msg("nothing was changed"),
+                msg("No list command is declared: what could be brought back is not known"),
+                state=msg("Nothing was changed"),
                 next_command="backout doctor  # and declare platform.list in backout.yaml",
             )
         answer = self._ask(self.options.list, deadline_s)
         if answer.exit != 0:
             raise TargetUnreachable(
-                msg("the list command failed: {why}", why=self._trouble(answer)),
-                state=msg("nothing was changed"),
+                msg("The list command failed: {why}", why=self._trouble(answer)),
+                state=msg("Nothing was changed"),
                 next_command=self.shown(self.options.list),
             )
         return tuple(dict.fromkeys(line.strip() for line in answer.output.splitlines() if line.strip()))

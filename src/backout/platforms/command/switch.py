@@ -50,9 +50,9 @@ class SwitchStep:
         """Return what could go wrong."""
         return (
             Hazard(
-                what=msg("the script fails half-way, or takes longer than {s} s", s=spec.timeout_s),
+                what=msg("The script fails half-way, or takes longer than {s} s", s=spec.timeout_s),
                 then=msg(
-                    "the run stops and shows the script's last lines; a script that runs on is not ended"
+                    "The run stops and shows the script's last lines; a script that runs on is not ended"
                 ),
             ),
         )
@@ -76,14 +76,14 @@ class SwitchStep:
         """Look whether the script runs, else ask the declared probe."""
         scripts, ref = acting.target(spec.target, Scripts), str(spec.params["ref"])
         if scripts.job.running():
-            evidence = msg("the script for {ref} runs", ref=scripts.job.label() or "an unknown version")
+            evidence = msg("The script for {ref} runs", ref=scripts.job.label() or "an unknown version")
             return Probe(answer=Probed.PARTIAL, evidence=evidence, in_progress=True)
         found, why = scripts.running_version()
         ended = _how_it_ended(scripts, acting)
         if found is None:
-            evidence = msg("what runs is not known: {why}{ended}", why=why, ended=ended)
+            evidence = msg("What runs is not known: {why}{ended}", why=why, ended=ended)
             return Probe(answer=Probed.UNKNOWN, evidence=evidence)
-        evidence = msg("the probe says that {found} runs{ended}", found=found, ended=ended)
+        evidence = msg("The probe says that {found} runs{ended}", found=found, ended=ended)
         return Probe(answer=Probed.DONE if found == ref else Probed.NOT_DONE, evidence=evidence)
 
     def guard(self, spec: StepSpec, acting: Acting) -> None:
@@ -94,8 +94,8 @@ class SwitchStep:
         allowed = [scripts.site.redactor.json([*filled(c, str(spec.params["ref"]))]) for c in known]
         if spec.params["command"] not in allowed or spec.params["cwd"] != str(scripts.cwd):
             raise LostRace(
-                msg("the configured scripts changed since the plan was made"),
-                state=msg("no script was started"),
+                msg("The configured scripts changed since the plan was made"),
+                state=msg("No script was started"),
                 next_command="backout plan",
             )
 
@@ -113,19 +113,19 @@ class SwitchStep:
             fresh = scripts.start(started, command)
         except OSError as error:
             raise StepFailed(
-                msg("the script could not be started: {path}: {why}",
+                msg("The script could not be started: {path}: {why}",
                     path=str(error.filename), why=error.strerror or "error"),
-                state=msg("no script was started"),
+                state=msg("No script was started"),
                 next_command="backout doctor",
             ) from error  # fmt: skip
         fault_point("command.switch.after")
         if not fresh and scripts.job.label() not in (ref, None):
             raise StepFailed(
-                msg("the script for {other} still runs", other=str(scripts.job.label())),
-                state=msg("the script for {ref} was not started", ref=ref),
+                msg("The script for {other} still runs", other=str(scripts.job.label())),
+                state=msg("The script for {ref} was not started", ref=ref),
                 next_command=f"tail -f {shlex.quote(str(scripts.job.log))}",
             )
-        return Receipt(what=msg("started the script for {ref}", ref=ref))
+        return Receipt(what=msg("Started the script for {ref}", ref=ref))
 
 
 def _words(spec: StepSpec) -> list[str]:

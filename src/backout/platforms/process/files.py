@@ -51,6 +51,6 @@ def disk_errors(path: Path) -> Iterator[None]:
             msg(
                 "{path}: {why}", path=str(error.filename or path), why=error.strerror or type(error).__name__
             ),
-            state=msg("what stood there before still stands"),
+            state=msg("What stood there before still stands"),
             next_command=f"ls -ld {shlex.quote(str(path.parent))}; df -h {shlex.quote(str(path.parent))}",
         ) from error

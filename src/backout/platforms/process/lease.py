@@ -49,8 +49,8 @@ class FileLeaseStore:
             return Lease.model_validate_json(text)
         except ValidationError:
             raise StoreUnreadable(
-                msg("the lease {path} cannot be understood", path=str(self._path)),
-                state=msg("it is not known who acts on this service; nothing was changed"),
+                msg("The lease {path} cannot be understood", path=str(self._path)),
+                state=msg("It is not known who acts on this service; nothing was changed"),
                 next_command=f"cat {shlex.quote(str(self._path))}",
             ) from None
 
@@ -81,7 +81,7 @@ def fenced(layout: Layout, acting: Acting) -> Iterator[None]:
                     holder=stored.holder,
                     run=stored.run or "no run",
                 ),
-                state=msg("this step did nothing: the target refused it"),
+                state=msg("This step did nothing: the target refused it"),
                 next_command="backout status",
             )
         acting.fence.check()
@@ -105,11 +105,11 @@ def target_lock(layout: Layout, clock: Clock) -> Iterator[None]:
                 if clock.monotonic_s() >= deadline:
                     raise TargetUnreachable(
                         msg(
-                            "another backout holds {path} for more than {wait_s} s",
+                            "Another backout holds {path} for more than {wait_s} s",
                             path=str(path),
                             wait_s=_LOCK_WAIT_S,
                         ),
-                        state=msg("nothing was changed"),
+                        state=msg("Nothing was changed"),
                         next_command=f"fuser -v {shlex.quote(str(path))}",
                     ) from None
                 clock.wait(0.01)

@@ -127,8 +127,8 @@ def read_env(path: Path) -> dict[str, str]:
         lines = path.read_text().splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(
-            msg("env file {path} cannot be read: {why}", path=str(path), why=type(error).__name__),
-            state=msg("nothing was changed"),
+            msg("Env file {path} cannot be read: {why}", path=str(path), why=type(error).__name__),
+            state=msg("Nothing was changed"),
             next_command=f"ls -l {shlex.quote(str(path))}",
         ) from None
     found: dict[str, str] = {}
@@ -139,8 +139,8 @@ def read_env(path: Path) -> dict[str, str]:
         key, equals, value = text.partition("=")
         if not equals or not key.strip().isidentifier():
             raise ConfigError(
-                msg("env file {path}, line {number}: expected KEY=VALUE", path=str(path), number=number),
-                state=msg("nothing was changed"),
+                msg("Env file {path}, line {number}: expected KEY=VALUE", path=str(path), number=number),
+                state=msg("Nothing was changed"),
                 next_command=f"${{EDITOR:-vi}} +{number} {shlex.quote(str(path))}",
             )
         found[key.strip()] = _unquoted(value.strip())

@@ -76,7 +76,7 @@ class ProcessPlatform(Service):
                     root=str(root),
                     missing=missing,
                 ),
-                state=msg("nothing was changed"),
+                state=msg("Nothing was changed"),
                 next_command=f"cd {shlex.quote(str(root))} && backout init",
             ) from None
 
@@ -124,8 +124,8 @@ class ProcessPlatform(Service):
         """
         if Path(ref).name != ref or ref in ("", ".", "..") or not self.layout.release(ref).is_dir():
             raise UnknownVersion(
-                msg("there is no release {ref} below {path}", ref=ref, path=str(self.layout.releases)),
-                state=msg("nothing was changed"),
+                msg("There is no release {ref} below {path}", ref=ref, path=str(self.layout.releases)),
+                state=msg("Nothing was changed"),
                 next_command=f"ls -lt {shlex.quote(str(self.layout.releases))}",
             )
         with disk_errors(self.layout.release(ref)):
@@ -167,7 +167,7 @@ class ProcessPlatform(Service):
         if not self.layout.releases.is_dir():
             raise TargetUnreachable(
                 msg("{path} is not there, or not readable", path=str(self.layout.releases)),
-                state=msg("what runs is not known; nothing was changed"),
+                state=msg("What runs is not known; nothing was changed"),
                 next_command=f"ls -la {shlex.quote(str(self.layout.root))}",
             )
 

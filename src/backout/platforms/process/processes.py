@@ -154,11 +154,11 @@ def _release_of(process: psutil.Process, layout: Layout) -> str | None:
     if refused:
         raise TargetUnreachable(
             msg(
-                "process {pid} of {file} belongs to another user: what it runs cannot be read",
+                "Process {pid} of {file} belongs to another user: what it runs cannot be read",
                 pid=process.pid,
                 file=str(layout.pid_file),
             ),
-            state=msg("nothing was changed"),
+            state=msg("Nothing was changed"),
             next_command=f"sudo readlink /proc/{process.pid}/cwd; ls -l {shlex.quote(str(layout.pid_file))}",
         )
     return None
@@ -166,7 +166,7 @@ def _release_of(process: psutil.Process, layout: Layout) -> str | None:
 
 def _not_allowed(pid: int, name: str) -> TargetUnreachable:
     return TargetUnreachable(
-        msg("process {pid} may not be sent {signal}: it belongs to another user", pid=pid, signal=name),
-        state=msg("process {pid} runs on", pid=pid),
+        msg("Process {pid} may not be sent {signal}: it belongs to another user", pid=pid, signal=name),
+        state=msg("Process {pid} runs on", pid=pid),
         next_command=f"ps -o user,pid,args -p {pid}",
     )

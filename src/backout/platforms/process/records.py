@@ -90,7 +90,7 @@ def recall(root: Path) -> Remembered | None:
     except (OSError, ValidationError, UnicodeDecodeError):
         raise ConfigError(
             msg("{path} cannot be understood", path=str(path)),
-            state=msg("nothing was changed"),
+            state=msg("Nothing was changed"),
             next_command=f"cat {shlex.quote(str(path))}",
         ) from None
 

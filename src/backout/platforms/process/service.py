@@ -148,8 +148,8 @@ def guard_declared(spec: StepSpec, service: Service) -> None:
     changed = sorted(k for k in now.keys() | then.keys() if _plain(now.get(k)) != _plain(then.get(k)))
     if changed:
         raise LostRace(
-            msg("the configuration changed since the plan was made: {keys}", keys=", ".join(changed)),
-            state=msg("this step did nothing"),
+            msg("The configuration changed since the plan was made: {keys}", keys=", ".join(changed)),
+            state=msg("This step did nothing"),
             next_command="backout plan",
         )
 

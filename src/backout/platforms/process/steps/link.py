@@ -62,7 +62,7 @@ class LinkStep:
     def probe(self, spec: StepSpec, acting: Acting) -> Probe:
         """Look where the link points."""
         found, wanted = service_of(spec, acting).layout.linked(), spec.params["ref"]
-        evidence = msg("current points to {found}", found=found or "nothing")
+        evidence = msg("Current points to {found}", found=found or "nothing")
         return Probe(answer=Probed.DONE if found == wanted else Probed.NOT_DONE, evidence=evidence)
 
     def guard(self, spec: StepSpec, acting: Acting) -> None:
@@ -73,11 +73,11 @@ class LinkStep:
         if found not in (spec.expects.get("link"), spec.params["ref"]):
             raise LostRace(
                 msg(
-                    "current points to {found}, the plan was made when it pointed to {expected}",
+                    "Current points to {found}, the plan was made when it pointed to {expected}",
                     found=found or "nothing",
                     expected=str(spec.expects.get("link") or "nothing"),
                 ),
-                state=msg("the link was left alone"),
+                state=msg("The link was left alone"),
                 next_command="backout plan",
             )
         _guard_content(spec, service.layout)
@@ -94,14 +94,14 @@ class LinkStep:
                 _point(layout, str(ref))
             fault_point("process.link.after")
             sync_folder(layout.root)
-        return Receipt(what=msg("current points to {ref}", ref=text_of(spec, "ref") or "nothing"))
+        return Receipt(what=msg("Current points to {ref}", ref=text_of(spec, "ref") or "nothing"))
 
 
 def _point(layout: Layout, ref: str) -> None:
     if not layout.release(ref).is_dir():
         raise StepFailed(
-            msg("release folder {path} is not there", path=str(layout.release(ref))),
-            state=msg("current points to {found}", found=layout.linked() or "nothing"),
+            msg("Release folder {path} is not there", path=str(layout.release(ref))),
+            state=msg("Current points to {found}", found=layout.linked() or "nothing"),
             next_command=f"ls -lt {shlex.quote(str(layout.releases))}",
         )
     absolute = layout.current.is_symlink() and layout.current.readlink().is_absolute()
@@ -116,7 +116,7 @@ def _refuse_folder(layout: Layout) -> None:
     if layout.current.exists() and not layout.current.is_symlink():
         raise StepFailed(
             msg("{path} is not a link", path=str(layout.current)),
-            state=msg("it was left alone"),
+            state=msg("It was left alone"),
             next_command=f"ls -ld {shlex.quote(str(layout.current))}",
         )
 
@@ -129,9 +129,9 @@ def _guard_content(spec: StepSpec, layout: Layout) -> None:
         found = digest_of_tree(layout.release(str(ref)))
     if found != digest:
         raise LostRace(
-            msg("the content of release {ref} changed since the plan was made", ref=str(ref)),
+            msg("The content of release {ref} changed since the plan was made", ref=str(ref)),
             state=msg(
-                "the link was left alone; planned {digest}, found {found}", digest=str(digest), found=found
+                "The link was left alone; planned {digest}, found {found}", digest=str(digest), found=found
             ),
             next_command=f"find {shlex.quote(str(layout.release(str(ref))))} -mtime -1 -ls",
         )

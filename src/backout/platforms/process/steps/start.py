@@ -58,7 +58,7 @@ class StartStep:
         return (
             Hazard(
                 what=msg("{version} does not start", version=text_of(spec, "version")),
-                then=msg("the run stops and shows the last lines of {log}", log=told(spec)["log_file"]),
+                then=msg("The run stops and shows the last lines of {log}", log=told(spec)["log_file"]),
             ),
         )
 
@@ -139,7 +139,7 @@ def _start(
     if pid is None:
         return _already(service, ref)
     service.write(note.model_copy(update={"pid": pid}))
-    return Receipt(what=msg("started {ref} as process {pid}", ref=ref, pid=pid), data={"pid": pid})
+    return Receipt(what=msg("Started {ref} as process {pid}", ref=ref, pid=pid), data={"pid": pid})
 
 
 def _already(service: Service, ref: str) -> Receipt:
@@ -148,7 +148,7 @@ def _already(service: Service, ref: str) -> Receipt:
         return Receipt(what=msg("{ref} is already being started", ref=ref))
     lock = shlex.quote(str(service.layout.service_lock))
     raise StepFailed(
-        msg("something that {label} started still runs", label=(held and held.label) or "an earlier release"),
+        msg("Something that {label} started still runs", label=(held and held.label) or "an earlier release"),
         state=msg("{ref} was not started: two copies would fight over the port", ref=ref),
         next_command=f"fuser -v {lock}",
     )
@@ -157,8 +157,8 @@ def _already(service: Service, ref: str) -> Receipt:
 def _check_folder(service: Service, ref: str) -> None:
     if not service.layout.release(ref).is_dir():
         raise StepFailed(
-            msg("release folder {path} is not there", path=str(service.layout.release(ref))),
-            state=msg("nothing was started"),
+            msg("Release folder {path} is not there", path=str(service.layout.release(ref))),
+            state=msg("Nothing was started"),
             next_command=f"ls -lt {shlex.quote(str(service.layout.releases))}",
         )
 
@@ -167,12 +167,12 @@ def _readiness(service: Service, process: Found, acting: Acting) -> Probe:
     ending, note = service.stop_note(), service.start_note()
     now = acting.clock.now().timestamp()
     if ending and ending.is_about(process) and abs(now - ending.at) < service.options.stop_timeout_s:
-        evidence = msg("process {pid} of {ref} was asked to end", pid=process.pid, ref=process.ref)
+        evidence = msg("Process {pid} of {ref} was asked to end", pid=process.pid, ref=process.ref)
         return Probe(answer=Probed.PARTIAL, evidence=evidence, in_progress=True)
     trouble = service.trouble_of_ready_url()
     if trouble is not None:
         evidence = msg(
-            "process {pid} of {ref} runs; {url} is not ready: {trouble}; last lines of {log}:\n{lines}",
+            "Process {pid} of {ref} runs; {url} is not ready: {trouble}; last lines of {log}:\n{lines}",
             pid=process.pid,
             ref=process.ref,
             url=str(service.options.ready_url),
@@ -184,7 +184,7 @@ def _readiness(service: Service, process: Found, acting: Acting) -> Probe:
     # Hazard: an answer from somebody else's port is not this process's; it then has to prove that it stays.
     trusted = service.options.ready_url is not None and not (note and note.answered_before)
     if not trusted and abs(now - process.created) < _SETTLE_S:
-        evidence = msg("process {pid} of {ref} has just started", pid=process.pid, ref=process.ref)
+        evidence = msg("Process {pid} of {ref} has just started", pid=process.pid, ref=process.ref)
         return Probe(answer=Probed.PARTIAL, evidence=evidence, in_progress=True)
     evidence = msg("{ref} runs as process {pid} and is ready", ref=process.ref, pid=process.pid)
     return Probe(answer=Probed.DONE, evidence=evidence)

@@ -51,8 +51,8 @@ class StopStep:
         """Return what could go wrong."""
         return (
             Hazard(
-                what=msg("requests that take longer than {s} s are cut", s=told(spec)["stop_timeout_s"]),
-                then=msg("raise stop_timeout_s before the run"),
+                what=msg("Requests that take longer than {s} s are cut", s=told(spec)["stop_timeout_s"]),
+                then=msg("Raise stop_timeout_s before the run"),
             ),
         )
 
@@ -77,14 +77,14 @@ class StopStep:
             return Probe(answer=Probed.NOT_DONE, evidence=evidence)
         if note.killed_at is not None:
             evidence = msg(
-                "process {pid} of {ref} was ended by KILL and is still there", pid=mine[0].pid, ref=ref
+                "Process {pid} of {ref} was ended by KILL and is still there", pid=mine[0].pid, ref=ref
             )
             return Probe(
                 answer=Probed.PARTIAL, evidence=evidence, in_progress=abs(now - note.killed_at) < _KILL_S
             )
         waited_s = abs(now - note.at)
         evidence = msg(
-            "process {pid} of {ref} was asked to end {waited_s} s ago and is still there",
+            "Process {pid} of {ref} was asked to end {waited_s} s ago and is still there",
             pid=mine[0].pid,
             ref=ref,
             waited_s=round(waited_s, 1),
@@ -101,7 +101,7 @@ class StopStep:
         if running and not any(f.ref == ref for f in running):
             raise LostRace(
                 msg("{found} runs, the plan was made for {ref}", found=running[0].ref, ref=ref),
-                state=msg("process {pid} was left alone", pid=running[0].pid),
+                state=msg("Process {pid} was left alone", pid=running[0].pid),
                 next_command="backout plan",
             )
 
@@ -114,7 +114,7 @@ class StopStep:
         with fenced(service.layout, acting), disk_errors(service.layout.state):
             mine = service.running(ref)
             if not mine:
-                return Receipt(what=msg("nothing of {ref} runs", ref=ref))
+                return Receipt(what=msg("Nothing of {ref} runs", ref=ref))
             note, now = service.stop_note(), acting.clock.now().timestamp()
             if note is None or not all(note.is_about(f) for f in mine):
                 return _ask(service, ref, mine, now)
@@ -132,7 +132,7 @@ def _ask(service: Service, ref: str, mine: tuple[Found, ...], now: float) -> Rec
     service.write(StopNote(ref=ref, pids=tuple(p for f in mine for p in (f.pid, *f.others)), at=now))
     fault_point("process.stop.after")
     return Receipt(
-        what=msg("asked process {pid} of {ref} to end", pid=mine[0].pid, ref=ref),
+        what=msg("Asked process {pid} of {ref} to end", pid=mine[0].pid, ref=ref),
         data={"pids": [f.pid for f in mine]},
     )
 
@@ -144,16 +144,16 @@ def _kill(service: Service, ref: str, mine: tuple[Found, ...], note: StopNote) -
     service.write(note)
     fault_point("process.kill.after")
     return Receipt(
-        what=msg("ended process {pid} of {ref} by KILL", pid=mine[0].pid, ref=ref),
+        what=msg("Ended process {pid} of {ref} by KILL", pid=mine[0].pid, ref=ref),
         data={"pids": [f.pid for f in mine]},
     )
 
 
 def _without_process(ref: str, before: Holder | None, after: Holder | None) -> Probe:
     if before is None or after is None or after.label not in (ref, None):
-        return Probe(answer=Probed.DONE, evidence=msg("nothing of {ref} runs", ref=ref))
+        return Probe(answer=Probed.DONE, evidence=msg("Nothing of {ref} runs", ref=ref))
     if before.pid is None:
         evidence = msg("{ref} is just being started", ref=ref)
         return Probe(answer=Probed.PARTIAL, evidence=evidence, in_progress=True)
-    evidence = msg("something that {ref} started runs on in a session of its own", ref=ref)
+    evidence = msg("Something that {ref} started runs on in a session of its own", ref=ref)
     return Probe(answer=Probed.UNKNOWN, evidence=evidence)
