@@ -73,6 +73,9 @@ _RUN = {
     "run.stopped": "The run stopped.",
     "run.finished": "Every step is done.",
     "run.verified": "The checks were run again.",
+    "release.quarantined": "The release that was backed out is quarantined in the records.",
+    "release.lifted": "The quarantine ended in the records.",
+    "release.recorded": "What the checks proved was noted on the release's record.",
 }
 
 
