@@ -49,14 +49,17 @@ _SMOKE = """\
 #!/bin/sh
 # Sends one report through the front port and reads it back.
 exec {python} - <<'END'
-import json, urllib.request, uuid
+import json, urllib.error, urllib.request, uuid
 
 opener = urllib.request.build_opener(urllib.request.ProxyHandler({{}}))
 tenant, report = "smoke-test-tenant", str(uuid.uuid4())
 body = json.dumps({{"id": report, "tenant": tenant, "body": "smoke"}}).encode()
-opener.open(urllib.request.Request({url!r} + "/reports", body), timeout=10).close()
-with opener.open({url!r} + "/reports?tenant=" + tenant, timeout=10) as answer:
-    found = [r["id"] for r in json.load(answer)["reports"]]
+try:
+    opener.open(urllib.request.Request({url!r} + "/reports", body), timeout=10).close()
+    with opener.open({url!r} + "/reports?tenant=" + tenant, timeout=10) as answer:
+        found = [r["id"] for r in json.load(answer)["reports"]]
+except urllib.error.HTTPError as error:
+    raise SystemExit(f"{{error.url}} answered {{error.code}} {{error.reason}}")
 if report not in found:
     raise SystemExit("the report just sent is not among the last ones of its tenant")
 print("one report sent and read back")
