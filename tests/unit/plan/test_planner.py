@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from backout.assess.allowed import Allowed
 from backout.assess.assess import assess
-from backout.assess.model import Allowed, Assessment, Request
+from backout.assess.model import Assessment, Request
 from backout.assess.versions import choose_target
 from backout.clock import SystemClock
 from backout.errors import BackoutError, ExitCode, NothingToGoBackTo

@@ -1,0 +1,129 @@
+"""Which of two versions is older, and which release to go back to."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from backout.assess.versions import choose_target, current_version, order_key
+from backout.errors import NothingToGoBackTo, UnknownVersion
+from backout.facts import Facts, Observed, Workload
+from backout.message import msg
+from backout.release import Artefact, Quarantine, Release, ReleaseState
+from backout.schema import Schema
+
+NOW = datetime(2026, 1, 2, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("older", "newer"),
+    [
+        ("5.9.1", "v5.10.0"),
+        ("5.4.0-rc1", "5.4.0"),
+        ("5.4", "5.4.1"),
+        ("1", "2"),
+        ("2026.9", "2026.10"),
+        ("5.4.0-rc1", "5.4.0-rc2"),
+    ],
+)
+def test_versions_sort_as_people_read_them(older: str, newer: str) -> None:
+    assert order_key(older) < order_key(newer)
+
+
+def test_a_leading_v_and_trailing_zeros_do_not_count() -> None:
+    assert order_key("v5.4.0") == order_key("5.4")
+
+
+def release(version: str, days_ago: int, state: ReleaseState = ReleaseState.GOOD) -> Release:
+    return Release(
+        id=f"rel-{version}",
+        service="shop",
+        environment="production",
+        version=version,
+        deployed_at=NOW - timedelta(days=days_ago),
+        artefact=Artefact(ref=version),
+        state=state,
+    )
+
+
+def facts(
+    *releases: Release, current: str, available: tuple[str, ...] | None = None, bad: str | None = None
+) -> Facts:
+    refs = available if available is not None else tuple(r.version for r in releases)
+    return Facts(
+        observed_at=NOW,
+        service="shop",
+        environment="production",
+        platform="process",
+        workload=Observed[Workload](
+            value=Workload(wanted=Artefact(ref=current)), source="t", observed_at=NOW
+        ),
+        available=Observed[tuple[Artefact, ...]](
+            value=tuple(Artefact(ref=r) for r in refs), source="t", observed_at=NOW
+        ),
+        schema_now=Observed[Schema](source="t", observed_at=NOW),
+        releases=releases,
+        quarantined=(Quarantine(version=bad, reason="t", since=NOW),) if bad else (),
+    )
+
+
+def test_the_last_good_release_before_the_current_one_is_the_target() -> None:
+    seen = facts(
+        release("4", 0),
+        release("3", 1, ReleaseState.UNKNOWN),
+        release("2", 2),
+        release("1", 3),
+        current="4",
+    )
+    assert choose_target(seen, None).version == "2"
+
+
+def test_after_a_rollback_the_target_is_before_what_runs_not_the_newer_one() -> None:
+    seen = facts(release("3", 0, ReleaseState.BAD), release("2", 1), release("1", 2), current="2", bad="3")
+    assert choose_target(seen, None).version == "1"
+
+
+def test_quarantined_bad_and_gone_releases_are_passed_over() -> None:
+    seen = facts(
+        release("5", 0),
+        release("4", 1, ReleaseState.BAD),
+        release("3", 2),
+        release("2", 3),
+        release("1", 4),
+        current="5",
+        available=("5", "4", "3", "1"),
+        bad="3",
+    )
+    assert choose_target(seen, None).version == "1"
+
+
+def test_an_unproven_release_is_better_than_none() -> None:
+    seen = facts(release("2", 0), release("1", 1, ReleaseState.UNKNOWN), current="2")
+    assert choose_target(seen, None).version == "1"
+
+
+def test_with_nothing_left_the_error_says_so() -> None:
+    with pytest.raises(NothingToGoBackTo) as raised:
+        choose_target(facts(release("1", 0), current="1"), None)
+    assert raised.value.next_command == "backout releases"
+
+
+def test_an_unknown_version_suggests_near_ones() -> None:
+    seen = facts(release("5.4.0", 0), release("5.3.0", 1), current="5.4.0")
+    with pytest.raises(UnknownVersion) as raised:
+        choose_target(seen, "5.3.9")
+    assert "5.3.0" in str(raised.value.what)
+    assert raised.value.next_command == "backout plan --to 5.3.0"
+
+
+def test_a_leading_v_is_forgiven() -> None:
+    seen = facts(release("5.4.0", 0), release("5.3.0", 1), current="5.4.0")
+    assert choose_target(seen, "v5.3.0").version == "5.3.0"
+
+
+def test_what_runs_is_unknown_when_the_platform_does_not_answer() -> None:
+    seen = facts(release("1", 0), current="1").model_copy(
+        update={"workload": Observed[Workload](unknown=msg("gone"), source="t", observed_at=NOW)}
+    )
+    assert current_version(seen) is None

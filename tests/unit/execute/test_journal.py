@@ -1,0 +1,117 @@
+"""The journal's chain, and the lease in the state file."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from backout.clock import SystemClock
+from backout.errors import ExitCode, JournalTampered, StoreTooNew, StoreUnreadable
+from backout.execute.journal import Journal
+from backout.execute.lease import StoreLease, is_dead, this_process
+from backout.execute.store import Store
+from backout.redact import Redactor
+from backout.testing.lease import check_lease_store
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    opened = Store(tmp_path)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def journal(store: Store) -> Journal:
+    redactor = Redactor()
+    redactor.add("hunter22")
+    made = Journal(store, SystemClock(), "ops@here", redactor)
+    for number in range(5):
+        made.append("test.happened", {"number": number}, run="run-1" if number % 2 else None)
+    return made
+
+
+def spoil(store: Store, statement: str) -> None:
+    with sqlite3.connect(store.path) as raw:
+        raw.execute(statement)
+    raw.close()
+
+
+def test_a_whole_journal_is_whole(journal: Journal) -> None:
+    assert journal.verify(journal.head()) == 5
+    assert [e.body["number"] for e in journal.events("run-1")] == [1, 3]
+    assert [e.seq for e in journal.events(newest=2)] == [4, 5]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE events SET body = '{\"number\":9}' WHERE seq = 3",
+        "UPDATE events SET actor = 'somebody else' WHERE seq = 3",
+        "UPDATE events SET at = '2020-01-01T00:00:00+00:00' WHERE seq = 3",
+        "UPDATE events SET digest = prev WHERE seq = 5",
+        "UPDATE events SET body = 'rubbish' WHERE seq = 2",
+        "DELETE FROM events WHERE seq = 1",
+        "DELETE FROM events WHERE seq = 3",
+        "INSERT INTO events SELECT 6, at, run, actor, generation, kind, body, prev, digest FROM events WHERE seq = 5",
+    ],
+)
+def test_what_was_changed_is_found(store: Store, journal: Journal, statement: str) -> None:
+    head = journal.head()
+    spoil(store, statement)
+    with pytest.raises(JournalTampered) as raised:
+        journal.verify(head)
+    assert raised.value.exit_code is ExitCode.OUTCOME_UNKNOWN
+
+
+def test_a_journal_cut_short_is_found_by_the_head_that_was_seen_elsewhere(
+    store: Store, journal: Journal
+) -> None:
+    head = journal.head()
+    spoil(store, "DELETE FROM events WHERE seq = 5")
+    assert journal.verify() == 4
+    with pytest.raises(JournalTampered):
+        journal.verify(head)
+
+
+def test_a_secret_does_not_reach_the_journal(journal: Journal) -> None:
+    event = journal.append("test.happened", {"text": "password hunter22", "list": ["postgres://u:abc@h/d"]})
+    assert event.body == {"text": "password ***", "list": ["postgres://u:***@h/d"]}
+
+
+def test_what_also_fails_is_not_journalled(journal: Journal) -> None:
+    def fails(_sql: object) -> None:
+        raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        journal.append("test.happened", {}, also=fails)
+    assert journal.verify() == 5
+
+
+def test_rubbish_and_newer_formats_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "state.db").write_bytes(b"rubbish" * 1000)
+    with pytest.raises(StoreUnreadable) as raised:
+        Store(tmp_path)
+    assert "emergency" in raised.value.next_command
+    other = tmp_path / "newer"
+    Store(other).close()
+    with sqlite3.connect(other / "state.db") as raw:
+        raw.execute("PRAGMA user_version = 99")
+    raw.close()
+    with pytest.raises(StoreTooNew):
+        Store(other)
+
+
+def test_the_lease_in_the_state_file_keeps_its_promises(store: Store) -> None:
+    check_lease_store(StoreLease(store))
+
+
+def test_this_process_is_alive_and_one_that_never_was_is_dead() -> None:
+    me = this_process()
+    host, pid, started = me.rsplit(":", 2)
+    assert not is_dead(me)
+    assert is_dead(f"{host}:{pid}:{float(started) - 1000:.2f}"), "the number was given to another process"
+    assert not is_dead("another-host:1:1.0"), "another machine's process cannot be told"
