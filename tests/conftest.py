@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,7 +16,9 @@ settings.register_profile("ci", derandomize=True)
 if os.environ.get("CI"):
     settings.load_profile("ci")
 
-SERVICES = ("postgres", "prometheus", "go", "node")
+SERVICES = ("postgres", "prometheus", "go", "node", "tmpfs")
+KEPT = ("BACKOUT_CRASH_RANDOM", "BACKOUT_CRASH_SEED")
+"""Settings of the tests themselves."""
 _LEFT_OUT = pytest.StashKey[dict[str, int]]()
 _SKIP = pytest.StashKey[frozenset[str]]()
 
@@ -27,7 +30,7 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(f"BACKOUT_SKIP names {', '.join(unknown)}; it knows: {', '.join(SERVICES)}")
     config.stash[_SKIP] = named
     config.stash[_LEFT_OUT] = {}
-    for name in [n for n in os.environ if n.startswith(("BACKOUT_", "PG"))]:
+    for name in [n for n in os.environ if n.startswith(("BACKOUT_", "PG")) and n not in KEPT]:
         del os.environ[name]
 
 
@@ -46,7 +49,19 @@ def _find(service: str) -> bool:
         return bool(shutil.which("initdb") or list(Path("/usr/lib/postgresql").glob("*/bin/initdb")))
     if service == "go":
         return bool(shutil.which("go") or Path("/usr/local/go/bin/go").exists())
+    if service == "tmpfs":
+        return _may_mount()
     return shutil.which(service) is not None
+
+
+def _may_mount() -> bool:
+    """Whether a small disk of its own can be had: Linux, and CAP_SYS_ADMIN (bit 21)."""
+    try:
+        status = Path("/proc/self/status").read_text()
+    except OSError:
+        return False
+    found = re.search(r"^CapEff:\s*([0-9a-f]+)", status, re.MULTILINE)
+    return found is not None and bool(int(found[1], 16) >> 21 & 1)
 
 
 @pytest.fixture(scope="session")

@@ -96,7 +96,7 @@ class TestFront(RouterContract):
         with pytest.raises(NotPossible, match="cannot hold by drop"):
             router.hold("drop")
         with pytest.raises(NotPossible, match="not known"):
-            router.release({})
+            router.release({"mode": "drop"})
         assert router.observe(2).held is Answer.NO
 
 

@@ -81,7 +81,7 @@ def randomly(totals: Totals) -> random.Random:
 
 
 @pytest.fixture
-def say(capsys: pytest.CaptureFixture[str]) -> Callable[[str], None]:
+def say() -> Callable[[str], None]:
     """Tell a person who waits how far it is; shown at once with -s, and with the trouble of a test else."""
 
     def tell(text: str) -> None:

@@ -92,6 +92,24 @@ def test_an_owner_frozen_inside_an_effect_keeps_others_out_until_it_is_killed(
     rounds.close()
 
 
+def test_a_hold_by_an_owner_that_woke_up_is_told_and_let_go(
+    crash: Crash, uninterrupted: Uninterrupted, say: Say
+) -> None:
+    """A router compares no fencing token: between its last look and the effect an owner can sleep. It has to say so."""
+    rounds = Rounds(crash, "owner frozen right before it holds, taken over, woken up: told, and let go", say)
+    crash.reset()
+    zombie = crash.frozen(*RUN, at="hold.router.before")
+    taken = crash.command(*TAKE_OVER)
+    os.kill(zombie.pid, signal.SIGCONT)
+    left = ended(zombie)
+    troubles = [] if taken.code == 0 else [f"was not taken over: {taken}"]
+    troubles += [] if left.code == 5 and "backout release-hold" in left.err else [f"the woken one left as {left}"]
+    let_go = crash.command("release-hold")
+    troubles += [] if let_go.code == 0 else [f"did not let go: {let_go}"]
+    rounds.tell("hold.router.before", troubles + crash.differences(uninterrupted[1]) + crash.journal_troubles())
+    rounds.close()
+
+
 def test_a_lost_terminal_stops_nothing(crash: Crash, uninterrupted: Uninterrupted, say: Say) -> None:
     rounds = Rounds(crash, "terminal lost in the middle: the run goes on to its end", say)
     for point in GONE_AT:

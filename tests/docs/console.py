@@ -6,6 +6,8 @@ The line before a block may be a marker:
     <!-- exit 4 -->             the block's last command ends with 4 (the others, and without a marker all, with 0)
     <!-- file backout.yaml -->  the block is that file's content; it is written before the next command
 
+`<!-- file backout.yaml as in docs/page.md -->`, alone, stands for that page's block.
+
 In a block, `$ ` begins a command and what follows is its output. A line `…` stands for any lines. What a
 person types at a question stands after it, as on a terminal. `$ cd …` is for the reader: a stage is where it is.
 """
@@ -23,12 +25,14 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
+ROOT = Path(__file__).parents[2]
 _FENCE = re.compile(
     r"(?:<!-- (?P<marker>exit \d+|file \S+) -->\n)?```(?P<language>\w+)\n(?P<body>.*?)^```$",
     re.DOTALL | re.MULTILINE,
 )
 _ASKED = re.compile(r"\[y/N\] |to go on: |\(for the journal\) ")
 _ANSWERED = re.compile(rf"({_ASKED.pattern})(?P<answer>\S.*)")
+_AS_IN = re.compile(r"^<!-- file (?P<path>\S+) as in (?P<page>\S+) -->$", re.MULTILINE)
 _ANY = "…"
 _TIMEOUT_S = 90
 
@@ -85,7 +89,12 @@ def stage_of(text: str) -> str | None:
 def actions(text: str) -> list[Command | File]:
     """Return what a page does, in order."""
     found: list[Command | File] = []
-    for block in _FENCE.finditer(text):
+    blocks = [*_FENCE.finditer(text), *_AS_IN.finditer(text)]
+    for block in sorted(blocks, key=lambda b: b.start()):
+        if block.re is _AS_IN:
+            other = actions((ROOT / block["page"]).read_text())
+            found += [a for a in other if isinstance(a, File) and a.path == block["path"]]
+            continue
         marker = block["marker"] or ""
         if marker.startswith("file "):
             found.append(File(marker.removeprefix("file "), block["body"]))

@@ -9,22 +9,19 @@ from pathlib import Path
 import pytest
 
 from . import console
-from .console import Command, Where
+from .console import ROOT, Command, Where
 
-ROOT = Path(__file__).parents[2]
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), *ROOT.glob("[A-Z]*.md")])
 PAGES = list(dict.fromkeys(PAGES))
 WITH_COMMANDS = [p for p in PAGES if "console" in console.languages(p.read_text())]
 
 # What is shown and not run, by the language of its block, and why.
 NOT_RUN = {
-    "sh": "installs something, needs a clone, or takes longer than a test may; tests/packaging and make demo try these",
+    "sh": "installs something, needs a clone, or is a part of the reader's own script",
     "yaml": "a part of a configuration; whole ones are marked as files and are used",
-    "text": "what a program prints, made by scripts/docs-reference",
+    "text": "what a program prints, tested where it is made, or a sketch",
     "python": "tests/docs/test_library.py runs it",
-    "json": "a part of a document; the schemas in docs/reference/json are held against real output",
     "toml": "a third party's pyproject.toml",
-    "mermaid": "a picture",
 }
 
 

@@ -92,11 +92,15 @@ def test_a_setting_that_stood_before_stands_after(scene, value):
         assert settings(scene) == before
 
 
-def test_a_front_port_that_was_in_maintenance_before_stays_so(scene):
-    scene.stage.set_front("maintenance")
-    scene.cli("hold", "--yes").ended(0)
-    assert mode(scene) == "maintenance"
-    assert refuses(scene)
+@pytest.mark.parametrize("by_hand", ["maintenance", "queue"])
+def test_what_a_person_held_by_hand_is_let_go_too(scene, by_hand):
+    scene.stage.set_front(by_hand)
+    assert scene.cli("--json").ended(0).json["held"] == ["router"]
+    scene.cli("release-hold").ended(0)
+    assert mode(scene) == "pass"
+    scene.stage.set_front(by_hand)
+    scene.cli("run", "--yes").ended(0)
+    scene.finished_well()
 
 
 def test_a_run_while_held_lets_go_at_its_end(scene):
@@ -146,6 +150,8 @@ def test_clients_during_a_hold_get_503_and_lose_nothing(scene, tmp_path):
         scene.until(lambda: scene.execute("SELECT count(*) FROM reports") > count)
     finally:
         clients.stop()
+    assert len(clients.acknowledged()) > 10
+    assert clients.rows_lost(scene.stage.database_url) == 0
 
 
 def test_a_hold_with_nothing_that_answers(scene):

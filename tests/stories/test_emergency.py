@@ -1,0 +1,108 @@
+"""Nothing answers but the platform: no configuration, no state file, no database, no git."""
+
+import os
+import shlex
+import shutil
+import time
+
+import pytest
+
+from backout.demo.releases import BAD, GOOD
+
+pytestmark = pytest.mark.slow
+EMERGENCY = ("run", "--emergency", "--scenario", "code")
+
+
+@pytest.fixture
+def alone(scene, tmp_path):
+    """Nothing but the platform's folders: configuration gone, state file garbage, database down, no git."""
+    scene.stage.config.rename(tmp_path / "kept.yaml")
+    scene.state_file.write_bytes(b"garbage" * 4096)
+    scene.stage.postgres.stop()
+    empty = tmp_path / "bin"
+    empty.mkdir()
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+
+    def run(*words, cwd=elsewhere):
+        return scene.cli(*words, env={"PATH": str(empty), "DATABASE_URL": ""}, cwd=cwd)
+
+    yield scene, run
+    shutil.rmtree(scene.stage.directory / "xdg", ignore_errors=True)
+    if not scene.stage.config.exists():
+        (tmp_path / "kept.yaml").rename(scene.stage.config)
+    if not scene.stage.children.alive("postgres"):
+        scene.stage.postgres.start()
+
+
+def test_the_code_goes_back_with_nothing_but_the_platform(alone):
+    scene, run = alone
+    root = scene.stage.root
+    began_s = time.time()
+    done = run(*EMERGENCY, "--root", root, "--reason", "all is on fire", "--yes")
+    link = os.lstat(root / "current").st_mtime
+    print(f"link moved {link - began_s:.2f} s after the command was started")
+    # The release itself needs the database to be ready; the command that is told goes on once that is back.
+    done.refused(
+        5,
+        what=r"5\.3\.0 runs; .*/health is not ready: HTTP 503",
+        now="4 of 6 steps are done; nothing is held",
+        next=rf"^backout run --emergency --scenario code --to 5\.3\.0 --root {root} --reason 'all is on fire' --yes$",
+    )
+    assert "NOT known" in done.err
+    assert (root / "current").readlink().name == GOOD
+    scene.stage.postgres.start()
+    scene.until(lambda: scene.stage.running_version() == GOOD)
+    again = run(*shlex.split(done.error["next"])[1:])
+    again.ended(9)  # Nothing was proven: no check is known here.
+    scene.finished_well()
+
+
+def test_an_emergency_while_the_database_answers(scene, tmp_path):
+    kept = scene.stage.config.rename(tmp_path / "kept.yaml")
+    try:
+        done = scene.cli(*EMERGENCY, "--root", scene.stage.root, "--reason", "no configuration", "--yes", cwd=tmp_path)
+    finally:
+        kept.rename(scene.stage.config)
+        shutil.rmtree(scene.stage.directory / "xdg", ignore_errors=True)
+    done.ended(9)
+    scene.finished_well()
+
+
+def test_what_an_emergency_needs_to_be_told(alone):
+    scene, run = alone
+    root = scene.stage.root
+    run(*EMERGENCY, "--root", root, "--yes").refused(4, what="A reason is needed", now="Nothing was changed", next=rf"^backout run --emergency --scenario code --root {root} --reason ")
+    run("run", "--emergency", "--root", root, "--reason", "x", "--yes").refused(2, what="takes back the code alone", now="Nothing was changed", next=rf"^backout run --emergency --scenario code --root {root}")
+    run(*EMERGENCY, "--root", root, "--reason", "x").refused(4, what=rf"Nobody can be asked here: .*{BAD} → {GOOD}", now="Nothing was changed", next=r"--root \S+ --reason x --yes$")
+    run(*EMERGENCY, "--reason", "x", "--yes").refused(2, what="no configuration, and no releases/", now="Nothing was changed", next="--root /path/to/the/service$")
+    run(*EMERGENCY, "--root", root, "--to", "9.9", "--reason", "x", "--yes").refused(2, what=r"no release 9\.9", now="Nothing was changed", next="^backout ")
+    assert (root / "current").readlink().name == BAD
+    assert len(scene.stage.collectors()) == 1
+
+
+def test_the_journal_of_an_emergency_is_merged_later(scene):
+    before = scene.cli("history", "--json").ended(0).json["runs"]
+    done = scene.cli(*EMERGENCY, "--reason", "state file on a dead disk", "--yes", "--json")
+    assert done.code in (0, 9), done.everything
+    scene.finished_well()
+    run = done.json["id"]
+    assert done.json["emergency"] is True
+    runs = scene.cli("history", "--json").ended(0).json["runs"]
+    assert [r["id"] for r in runs] == [run, *(r["id"] for r in before)]
+    assert runs[0]["reason"] == "state file on a dead disk"
+    rows = scene.cli("releases", "--json").json["rows"]
+    assert [row["release"]["version"] for row in rows if row["quarantined"]] == [BAD]
+    scene.cli("history", "--verify").ended(0)
+    assert len(scene.cli("history", "--json").json["runs"]) == len(runs), "it is merged once"
+    assert run in scene.cli("report", run).ended(0).out
+    # A usual run afterwards, and the chain is whole.
+    scene.cli("run", "--to", GOOD, "--yes").ended(0)
+    scene.cli("history", "--verify").ended(0)
+
+
+def test_an_emergency_with_a_state_file_that_cannot_be_read(scene):
+    scene.state_file.write_bytes(b"garbage" * 4096)
+    done = scene.cli(*EMERGENCY, "--reason", "the state file is garbage", "--yes")
+    assert done.code in (0, 9), done.everything
+    scene.finished_well()
