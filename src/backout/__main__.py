@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 import sys
 
 
@@ -12,6 +14,10 @@ def main() -> None:
 
         sys.stdout.write(f"backout {__version__}\n")
         return
+    # What a command imports lives as long as it does: looking for garbage in it would be a seventh of a cold
+    # start (docs/reference/performance.md). Long runs still collect; at the end the system takes it all back.
+    gc.set_threshold(100_000)
+    atexit.register(gc.freeze)
     from backout.cli.main import app
 
     app(prog_name="backout")

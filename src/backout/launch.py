@@ -18,6 +18,7 @@ import fcntl
 import os
 import signal
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -165,8 +166,13 @@ def size_of(log: Path) -> int:
 
 
 def ask(command: Sequence[str], *, cwd: Path, env: Mapping[str, str], timeout_s: float) -> Answer:
-    """Run a short command that only looks, and end it (with its process group) at the deadline."""
+    """Run a short command that only looks, and end it (with its process group) at the deadline.
+
+    Asked from a background thread that nobody waits for any more, it ends with this process.
+    """
+    import atexit
     import subprocess
+    from functools import partial
 
     try:
         child = subprocess.Popen(
@@ -180,6 +186,8 @@ def ask(command: Sequence[str], *, cwd: Path, env: Mapping[str, str], timeout_s:
         )
     except OSError as error:
         return Answer(None, "", f"{command[0]}: {error.strerror or error}")
+    kill = partial(_kill, child)
+    atexit.register(kill)
     try:
         output, trouble = child.communicate(timeout=timeout_s)
         return Answer(child.returncode, output.decode(errors="replace"), trouble.decode(errors="replace"))
@@ -187,6 +195,7 @@ def ask(command: Sequence[str], *, cwd: Path, env: Mapping[str, str], timeout_s:
         return Answer(None, "", f"no answer within {timeout_s:g} s", timed_out=True)
     finally:
         _end(child)
+        atexit.unregister(kill)
 
 
 class Job:
@@ -273,10 +282,15 @@ def _take(lock: Path, label: str) -> int | None:
         return fd
 
 
-def _end(child: subprocess.Popen[bytes]) -> None:
+def _kill(child: subprocess.Popen[bytes]) -> None:
     if child.poll() is None:
-        os.killpg(child.pid, signal.SIGKILL)  # its own group: it was started in a new session
-        child.wait()
+        with suppress(ProcessLookupError):  # the other thread was quicker
+            os.killpg(child.pid, signal.SIGKILL)  # its own group: it was started in a new session
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    _kill(child)
+    child.wait()
     for pipe in (child.stdout, child.stderr):
         if pipe is not None:
             pipe.close()

@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from backout.app.parts import Parts
-from backout.assess.model import Allowed, Vouched
+from backout.assess.allowed import Allowed, Vouched
 from backout.checks import make_check
 from backout.clock import SystemClock
 from backout.config.load import Loaded, find_config, load_config
@@ -21,7 +21,6 @@ from backout.ids import new_id
 from backout.message import msg
 from backout.platforms.base import Site
 from backout.redact import Redactor
-from backout.steps import generic_step_kinds
 
 
 def from_config(path: str | Path | None, environ: Mapping[str, str] | None = None) -> Parts:
@@ -97,7 +96,6 @@ def _parts(loaded: Loaded, environ: Mapping[str, str]) -> Parts:
         database=database,
         holds=tuple(holds),
         checks=tuple(make_check(options, site) for options in config.checks),
-        kinds=generic_step_kinds() | dict(platform.step_kinds()),
         allowed=Allowed(
             min_version=policy.min_version,
             vouched=tuple(Vouched(v.version, v.works_with_schema_of) for v in policy.compatible),
@@ -168,7 +166,6 @@ def _without_config(root: Path) -> Parts:
         database=None,
         holds=(),
         checks=(),
-        kinds=generic_step_kinds() | dict(platform.step_kinds()),
         allowed=Allowed(),
         plan_expires_s=1800.0,
         state_directory=root,

@@ -87,7 +87,10 @@ def _hold_fact(
         return HoldFact(name=means.name, modes=(), held=Answer.UNKNOWN)
     if seen.value.held is Answer.YES:
         prior = _prior_in_journal(parts, means.name)
-        if prior is not None:
+        if prior is None and means.name != "database":
+            # Held by hand, or by a run whose journal is lost: who lets it go wants requests and workers through.
+            prior = {}
+        if prior is not None:  # The database itself keeps what was before.
             return seen.value.model_copy(update={"prior": prior})
     return seen.value
 

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-from backout.assess.model import Allowed
-from backout.checks.base import Check
-from backout.clock import Clock
-from backout.databases.base import Database
+# What only annotations name is not imported: each verb pays for what it uses (docs/reference/performance.md).
 from backout.execute.journal import Journal
-from backout.execute.lease import StoreLease
 from backout.execute.releases import ReleaseBook
 from backout.execute.store import Store
-from backout.holds.base import HoldMeans
-from backout.plan.base import StepKind
-from backout.platforms.base import LeaseStore, Platform, Site
-from backout.routers.base import Router
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from backout.assess.allowed import Allowed
+    from backout.checks.base import Check
+    from backout.clock import Clock
+    from backout.databases.base import Database
+    from backout.holds.base import HoldMeans
+    from backout.plan.base import StepKind
+    from backout.platforms.base import LeaseStore, Platform, Site
+    from backout.routers.base import Router
 
 
 @dataclass
@@ -38,7 +42,6 @@ class Parts:
     database: Database | None
     holds: tuple[HoldMeans, ...]
     checks: tuple[Check, ...]
-    kinds: Mapping[str, StepKind]
     allowed: Allowed
     plan_expires_s: float
     state_directory: Path
@@ -52,6 +55,13 @@ class Parts:
     def clock(self) -> Clock:
         """The clock."""
         return self.site.clock
+
+    @cached_property
+    def kinds(self) -> Mapping[str, StepKind]:
+        """Every kind of step by name: the generic ones and the platform's own."""
+        from backout.steps import generic_step_kinds
+
+        return generic_step_kinds() | dict(self.platform.step_kinds())
 
     @cached_property
     def store(self) -> Store:
@@ -73,6 +83,8 @@ class Parts:
     @cached_property
     def lease_store(self) -> LeaseStore:
         """Where the lease lives: at the target if it can keep one, else in the state file."""
+        from backout.execute.lease import StoreLease
+
         return self.platform.lease_store() or StoreLease(self.store)
 
     def close(self) -> None:

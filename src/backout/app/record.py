@@ -98,7 +98,8 @@ def _release(parts: Parts, facts: Facts, version: str, told: Recording) -> Relea
         None,
     )
     now = parts.clock.now()
-    schema = facts.schema_now.value
+    # While another release is known to run, the schema as it stands is not the one of this release.
+    schema = facts.schema_now.value if current_version(facts) in (None, version) else None
     base = known if known is not None and (same or known.state is ReleaseState.DEPLOYING) else None
     return Release(
         id=base.id if base else new_id("rel", now),
@@ -110,7 +111,7 @@ def _release(parts: Parts, facts: Facts, version: str, told: Recording) -> Relea
         commit=told.commit or (base.commit if base else None) or (tag.commit if tag else None),
         subject=told.subject or (base.subject if base else None) or (tag.subject if tag else None),
         artefact=artefact,
-        schema_fingerprint=schema.fingerprint if schema else None,
+        schema_fingerprint=schema.fingerprint if schema else (base.schema_fingerprint if base else None),
         served_well=base.served_well if base else (),
         baseline=base.baseline if base else None,
         config_digest=parts.config_digest,

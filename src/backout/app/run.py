@@ -52,7 +52,7 @@ def run(parts: Parts, plan: Plan, conduct: Conduct) -> Run:
     check_expiry(plan, parts)
     run_id = new_id("run", parts.clock.now())
     with _lease(parts, run_id, conduct) as lease:
-        blocking, superseded = _waiting_for(plan, open_runs(parts))
+        blocking, superseded = _waiting_for(plan, conduct, open_runs(parts))
         if blocking is not None:
             raise _waiting(blocking)
         # Before the new run is in the journal: a kill -9 in between leaves no two that wait.
@@ -193,15 +193,16 @@ def blocking_run(waiting: list[Run]) -> Run | None:
     return began[-1] if began else None
 
 
-def _waiting_for(plan: Plan, waiting: list[Run]) -> tuple[Run | None, list[Run]]:
+def _waiting_for(plan: Plan, conduct: Conduct, waiting: list[Run]) -> tuple[Run | None, list[Run]]:
     """Return what keeps a plan from running, and the runs whose place it takes.
 
     Stopping the harm is never refused. A hold that did not come to its end (writes still arrive) keeps
-    nobody from going back: the new plan knows what is held, and lets it go. A run that only looked is over.
+    nobody from going back: the new plan knows what is held, and lets it go. A run that only looked is over,
+    and so is one that is taken over by a new plan, made from what stands now.
     """
     if plan.purpose != "back":
         return None, [r for r in waiting if r.plan.purpose in ("hold", "release_hold")]
-    return blocking_run(waiting), waiting
+    return None if conduct.take_over is not None else blocking_run(waiting), waiting
 
 
 def _refuse_live(parts: Parts) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from backout.assess.allowed import Allowed
 from backout.assess.compatibility import compatibility
-from backout.assess.model import Allowed, Assessment, Case, Request
+from backout.assess.model import Assessment, Case, Request
 from backout.assess.rules import RULES
 from backout.assess.scenario import decide
 from backout.assess.versions import current_version, release_of

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from backout.assess.additive import additive, differences
-from backout.assess.model import Allowed, Compatibility
+from backout.assess.allowed import Allowed
+from backout.assess.model import Compatibility
 from backout.facts import Answer, Facts
 from backout.message import msg
-from backout.release import Release
+from backout.release import Release, ReleaseState
 from backout.schema import Schema
 
 
@@ -54,9 +55,9 @@ def _vouched(target: Release, now: Schema, facts: Facts, allowed: Allowed) -> Co
 
 
 def _by_rule(target: Release, now: Schema, facts: Facts) -> Compatibility:
-    known = [
-        f for f in (*target.served_well, target.schema_fingerprint) if f is not None and f in facts.schemas
-    ]
+    # That a release was deployed on a schema proves nothing; that it was found good on it does.
+    deployed_on = target.schema_fingerprint if target.state is ReleaseState.GOOD else None
+    known = [f for f in (*target.served_well, deployed_on) if f is not None and f in facts.schemas]
     if not known:
         return Compatibility(
             answer=Answer.UNKNOWN,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from backout.assess.allowed import Allowed
 from backout.document import Document
 from backout.facts import Answer, Facts
 from backout.message import Message
@@ -31,22 +32,6 @@ class Request(Document):
     cause: Cause | None = None
     hold_first: bool = False
     accept: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Vouched:
-    """A person's word that a version can use the schema of another one."""
-
-    version: str
-    works_with_schema_of: str
-
-
-@dataclass(frozen=True, slots=True)
-class Allowed:
-    """The policy, as far as an assessment needs it."""
-
-    min_version: str | None = None
-    vouched: tuple[Vouched, ...] = ()
 
 
 class Compatibility(Document):

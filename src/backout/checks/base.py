@@ -5,15 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
-from backout.clock import Clock
-from backout.databases.base import Database
 from backout.document import Document
 from backout.message import Message
-from backout.platforms.base import Platform
-from backout.redact import Redactor
-from backout.release import Artefact, Baseline
+from backout.release import Baseline
+
+if TYPE_CHECKING:
+    from backout.clock import Clock
+    from backout.databases.base import Database
+    from backout.platforms.base import Platform
+    from backout.redact import Redactor
+    from backout.release import Artefact
 
 
 class Outcome(StrEnum):

@@ -51,7 +51,6 @@ _SETTINGS = {"help_option_names": ["-h", "--help"]}
 app = typer.Typer(
     name="backout",
     cls=_Verbs,
-    help="Take a production release back, code and database together.",
     no_args_is_help=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,

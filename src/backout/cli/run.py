@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -29,7 +30,8 @@ from backout.cli.plan import (
     request_of,
 )
 from backout.cli.progress import Progress, stop_safely
-from backout.errors import UsageError
+from backout.cli.resume import taken_over
+from backout.errors import BackoutError, UsageError
 from backout.message import Message, msg
 from backout.plan.model import Plan
 
@@ -59,6 +61,13 @@ def command(
         ),
     ] = None,
     accept: AcceptOption = None,
+    take_over: Annotated[
+        bool,
+        typer.Option(
+            "--take-over",
+            help="Take the place of a run that waits, or of somebody else who is acting; needs --reason.",
+        ),
+    ] = False,
     reason: ReasonOption = None,
     yes: YesOption = False,
     config: ConfigOption = None,
@@ -70,8 +79,9 @@ def command(
 
     Example: backout run --to 5.3.0
     """
+    why = taken_over(take_over, reason, "run")
     if emergency:
-        _emergency(to, scenario, root, reason, yes, config, as_json)
+        _emergency(to, scenario, root, why, reason, yes, config, as_json)
         return
     from backout.app.plan import check_expiry, read_plan
     from backout.app.run import Conduct
@@ -79,7 +89,8 @@ def command(
 
     with open_backout(config) as backout:
         parts = backout.parts
-        backout.check_free()
+        if why is None:
+            backout.check_free()
         if plan_file is not None:
             _only_the_file(to, cause, hold_first, accept)
             plan = read_plan(parts, plan_file)
@@ -94,9 +105,18 @@ def command(
 
             show_plan(plan, parts.kinds)
         word = parts.site.service if parts.confirm == "type-service-name" else None
-        confirm(_question(plan), word=word, yes=yes, command=f"backout run --to {plan.to_version}")
+        command = (
+            f"backout run {shlex.quote(str(plan_file))}"
+            if plan_file is not None
+            else _command_of(plan, scenario, cause, hold_first)
+        )
+        if reason is not None:
+            command += f"{' --take-over' if take_over else ''} --reason {shlex.quote(reason)}"
+        confirm(_question(plan), word=word, yes=yes, command=command)
         err(str(_question(plan)))
-        conduct = Conduct(reason=reason, watch=Progress(dict(parts.kinds)), interrupt=stop_safely())
+        conduct = Conduct(
+            reason=reason, take_over=why, watch=Progress(dict(parts.kinds)), interrupt=stop_safely()
+        )
         run = backout.run(plan, conduct)
     show_outcome(run, as_json=as_json)
 
@@ -105,6 +125,7 @@ def _emergency(
     to: str | None,
     scenario: ScenarioChoice,
     root: Path | None,
+    take_over: str | None,
     reason: str | None,
     yes: bool,
     config: Path | None,
@@ -113,7 +134,7 @@ def _emergency(
     from backout import Backout
     from backout.app.run import Conduct
 
-    command = "backout run --emergency --scenario code"
+    command = _emergency_command(to, root)
     if scenario is not ScenarioChoice.CODE:
         raise UsageError(
             msg("An emergency takes back the code alone, and that has to be said."),
@@ -126,11 +147,33 @@ def _emergency(
             err(f"  {finding.severity.value}: {finding.evidence}")
         err("  Nobody looked at the database: whether the earlier code can use its schema is NOT known.")
         why = ask_reason(reason, command=command)
-        confirm(_question(plan), word="back", yes=yes, command=command)
+        given = f"{command} --reason {shlex.quote(why)}"
+        confirm(_question(plan), word="back", yes=yes, command=given)
         parts = backout.parts
-        conduct = Conduct(reason=why, watch=Progress(dict(parts.kinds)), interrupt=stop_safely())
-        run = backout.run(plan, conduct)
+        conduct = Conduct(
+            reason=why, take_over=take_over, watch=Progress(dict(parts.kinds)), interrupt=stop_safely()
+        )
+        try:
+            run = backout.run(plan, conduct)
+        except BackoutError as error:
+            if error.next_command.startswith("backout resume"):
+                # `resume` needs what an emergency does without; the same command goes on from what stands now.
+                error.next_command = _emergency_command(plan.to_version, root) + f" --reason {shlex.quote(why)} --yes"
+            raise
     show_outcome(run, as_json=as_json)
+
+
+def _command_of(plan: Plan, scenario: ScenarioChoice, cause: CauseChoice | None, hold_first: bool) -> str:
+    words = ["backout run", f"--to {plan.to_version}"]
+    words += [] if scenario is ScenarioChoice.AUTO else [f"--scenario {scenario.value}"]
+    words += [] if cause is None else [f"--cause {cause.value}"]
+    words += ["--hold-first"] if hold_first else []
+    return " ".join([*words, *(f"--accept {name}" for name in plan.accepted)])
+
+
+def _emergency_command(to: str | None, root: Path | None) -> str:
+    command = "backout run --emergency --scenario code" + (f" --to {to}" if to else "")
+    return command if root is None else f"{command} --root {shlex.quote(str(root))}"
 
 
 def _only_the_file(

@@ -10,7 +10,6 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from backout.config.adapters import SECTION_GROUPS, Registry, UnknownAdapter, load_adapter
-from backout.config.explain import explain
 from backout.config.model import Config
 from backout.config.problems import ConfigMistakes, Problem, did_you_mean
 from backout.config.tree import Tree, parse, read_text
@@ -114,6 +113,8 @@ def _validate(model: type[Config], tree: Tree) -> Config | None:
     try:
         return model.model_validate(tree.data)
     except ValidationError as error:
+        from backout.config.explain import explain
+
         tree.problems += explain(error, model, tree)
         return None
 
@@ -136,6 +137,8 @@ def _bind(section: str, tree: Tree, registry: Registry | None) -> Bound | None:
     try:
         options = adapter.Options.model_validate({key: value for key, value in data.items() if key != "kind"})
     except ValidationError as error:
+        from backout.config.explain import explain
+
         tree.problems += explain(error, adapter.Options, tree, (section,))
         return None
     return Bound(kind, adapter, options)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from pathlib import Path
-from typing import ClassVar, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
-from pydantic import BaseModel
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
 
-from backout.holds.base import HoldMeans
-from backout.platforms.base import Detection, Diagnosis, Site
-from backout.schema import Schema
+    from pydantic import BaseModel
+
+    from backout.holds.base import HoldMeans
+    from backout.platforms.base import Detection, Diagnosis, Site
+    from backout.schema import Schema
 
 
 class Database(Protocol):

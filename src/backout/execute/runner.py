@@ -8,7 +8,16 @@ from dataclasses import dataclass, field
 
 from backout.clock import Clock
 from backout.document import Json
-from backout.errors import BackoutError, ExitCode, Interrupted, OutcomeUnknown, StepFailed, Stopped
+from backout.errors import (
+    BackoutError,
+    ExitCode,
+    Interrupted,
+    LeaseLost,
+    LostRace,
+    OutcomeUnknown,
+    StepFailed,
+    Stopped,
+)
 from backout.execute.journal import Event, Journal
 from backout.execute.lease import HeldLease
 from backout.execute.run import Run, RunState, StepState, Trouble, fold
@@ -153,11 +162,7 @@ class Runner:
 
     def _stopped(self, run: Run, step: PlannedStep, error: BackoutError) -> BackoutError:
         """Journal the stop, and return the error as the person gets it: with the state of the whole run."""
-        told = error
-        if not isinstance(error, Stopped | OutcomeUnknown | Interrupted):
-            told = StepFailed(error.what, state=error.state, next_command=f"backout resume {run.id}")
-        if not isinstance(told, Interrupted) and str(told.state) != str(_standing(run)):
-            told.state = msg("{own} {run}", own=str(told.state), run=str(_standing(run)))
+        told = self._told(run, error)
         trouble = Trouble(
             code=told.code,
             exit_code=int(told.exit_code),
@@ -166,6 +171,19 @@ class Runner:
             next_command=told.next_command,
         )
         self._record_stop(run, step, trouble)
+        return told
+
+    def _told(self, run: Run, error: BackoutError) -> BackoutError:
+        """Return the error with the state of the whole run; one who was taken over cannot speak for it."""
+        told = error
+        if not isinstance(error, Stopped | OutcomeUnknown | Interrupted):
+            told = StepFailed(error.what, state=error.state, next_command=f"backout resume {run.id}")
+        if isinstance(told, LostRace) and any(s.state is StepState.CONFIRMED for s in run.steps):
+            # What this plan rests on is gone, so `resume` cannot help: a new plan goes on from what stands now.
+            told.next_command = f"backout run --to {run.plan.to_version} --take-over --reason '…'"
+        standing = _standing(run)
+        if not isinstance(told, Interrupted | LeaseLost) and str(standing) not in str(told.state):
+            told.state = msg("{own} {run}", own=str(told.state), run=str(standing))
         return told
 
     def _record_stop(self, run: Run, step: PlannedStep, trouble: Trouble) -> None:
@@ -180,36 +198,53 @@ class Runner:
             return
 
     def _append(self, run: Run, kind: str, body: dict[str, Json]) -> Run:
-        event = self.journal.append(kind, body, run=run.id, generation=self.lease.generation)
+        try:
+            event = self.journal.append(kind, body, run=run.id, generation=self.lease.generation)
+        except BackoutError as error:
+            raise self._told(run, error) from error
         run = fold(self.journal.events(run.id))
         self.watch(event, run)
         return run
 
 
 def _standing(run: Run) -> Message:
-    """Say how far the run is, and what it holds."""
-    done = sum(s.state is StepState.CONFIRMED for s in run.steps)
-    kinds = {s.key: run.plan.step(s.key).spec for s in run.steps if s.state is not StepState.PENDING}
-    held = {str(s.params["name"]) for s in kinds.values() if s.kind == "hold"}
-    held -= {
-        str(run.plan.step(s.key).spec.params["name"])
-        for s in run.steps
-        if s.state is StepState.CONFIRMED and run.plan.step(s.key).spec.kind == "hold.release"
-    }
+    """Say how far the run is, and what is held."""
+    done, total = sum(s.state is StepState.CONFIRMED for s in run.steps), len(run.steps)
+    held = ", ".join(sorted(_held(run)))
+    if run.plan.purpose == "abort":
+        way = msg("backout resume {run} goes on undoing.", run=run.id)
+    elif held:
+        way = msg("backout abort {run} lets go and undoes.", run=run.id)
+    else:
+        way = msg("backout abort {run} undoes them.", run=run.id)
     if held:
         return msg(
-            "{done} of {total} steps are done; {held} still holds: requests do not reach the service. backout abort {run} lets go and undoes.",
+            "{done} of {total} steps are done; {held} still holds: requests do not reach the service. {way}",
             done=done,
-            total=len(run.steps),
-            held=", ".join(sorted(held)),
-            run=run.id,
+            total=total,
+            held=held,
+            way=str(way),
         )
-    return msg(
-        "{done} of {total} steps are done; nothing is held. backout abort {run} undoes them.",
-        done=done,
-        total=len(run.steps),
-        run=run.id,
-    )
+    return msg("{done} of {total} steps are done; nothing is held. {way}", done=done, total=total, way=str(way))
+
+
+def _held(run: Run) -> set[str]:
+    """Return what this run holds, or found held and has not let go yet."""
+    held: set[str] = set()
+    taken: set[str] = set()
+    for progress in run.steps:
+        spec = run.plan.step(progress.key).spec
+        name = str(spec.params.get("name"))
+        if spec.kind == "hold":
+            taken.add(name)
+            if progress.state is not StepState.PENDING:
+                held.add(name)
+        elif spec.kind == "hold.release":
+            if name not in taken:
+                held.add(name)
+            if progress.state is StepState.CONFIRMED:
+                held.discard(name)
+    return held
 
 
 def _bug(run: Run, error: Exception) -> Trouble:

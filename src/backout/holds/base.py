@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from backout.document import Json
-from backout.facts import HoldFact
+if TYPE_CHECKING:
+    from backout.document import Json
+    from backout.facts import HoldFact
 
 
 @runtime_checkable
@@ -30,7 +31,7 @@ class HoldMeans(Protocol):
         ...
 
     def release(self, prior: dict[str, Json]) -> None:
-        """Put the prior state back; raises `BackoutError`."""
+        """Put the prior state back (empty: it is not known; let through); raises `BackoutError`."""
         ...
 
     def by_hand(self, mode: str | None, prior: dict[str, Json]) -> tuple[str, ...]:

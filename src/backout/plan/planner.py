@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from statistics import median
 
 from backout.assess.model import Assessment, Request
-from backout.assess.versions import current_version, release_of
+from backout.assess.versions import current_version, order_key, release_of
 from backout.errors import BackoutError, NeedsAcceptance, NotPossible, Refused
 from backout.facts import Answer, Facts, HoldFact
 from backout.message import Message, msg
@@ -161,7 +161,8 @@ def refusal(plan: Plan, now: datetime) -> BackoutError | None:
         return None
     worst = min(open_findings, key=lambda f: _STOPPING.index(f.severity))
     accept = worst.accept
-    command = f"backout plan --to {plan.to_version} --accept {accept}" if accept else "backout releases"
+    accepted = " ".join(f"--accept {name}" for name in (*plan.accepted, accept))
+    command = f"backout plan --to {plan.to_version} {accepted}" if accept else "backout releases"
     what = msg("{evidence} {remedy}", evidence=str(worst.evidence), remedy=str(worst.remedy or ""))
     state = msg("Nothing was changed; {version} still runs.", version=plan.from_version or "what ran")
     error = NeedsAcceptance if worst.severity is Severity.NEEDS_APPROVAL else Refused
@@ -262,7 +263,12 @@ def _steps(
 def _goes_forward(assessment: Assessment, facts: Facts) -> bool:
     """Whether the target came after what runs: then nothing is backed out, and nothing is shut away."""
     current = release_of(facts, assessment.current_version) if assessment.current_version else None
-    return current is not None and assessment.target.deployed_at > current.deployed_at
+    target = assessment.target
+    return (
+        current is not None
+        and target.deployed_at > current.deployed_at
+        and order_key(target.version) > order_key(current.version)
+    )
 
 
 def _switch_steps(

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
-from typing import ClassVar, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
 
-from pydantic import BaseModel
-
-from backout.clock import Clock
 from backout.document import Document
-from backout.facts import Workload
 from backout.message import Message
-from backout.plan.base import StepKind
-from backout.plan.model import StepSpec
-from backout.redact import Redactor
-from backout.release import Artefact, Release
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+    from pydantic import BaseModel
+
+    from backout.clock import Clock
+    from backout.facts import Workload
+    from backout.plan.base import StepKind
+    from backout.plan.model import StepSpec
+    from backout.redact import Redactor
+    from backout.release import Artefact, Release
 
 
 @dataclass(frozen=True, slots=True)

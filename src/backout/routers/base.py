@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from pathlib import Path
-from typing import ClassVar, Protocol
-
-from pydantic import BaseModel
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from backout.holds.base import HoldMeans
-from backout.platforms.base import Detection, Diagnosis, Site
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from pydantic import BaseModel
+
+    from backout.platforms.base import Detection, Diagnosis, Site
 
 
 class Router(HoldMeans, Protocol):

@@ -96,13 +96,13 @@ class FrontRouter:
         fault_point("router.hold.after")
 
     def release(self, prior: dict[str, Json]) -> None:
-        """Put the prior mode back. Idempotent: it is absolute.
+        """Put the prior mode back; empty: let through. Idempotent: it is absolute.
 
         Raises:
             NotPossible: `prior` names no mode.
             TargetUnreachable: The admin port did not answer.
         """
-        mode = prior.get("mode")
+        mode = prior.get("mode") if prior else "pass"
         if not isinstance(mode, str) or mode not in _MODES:
             raise self._error(NotPossible, msg("It is not known which mode the router front was in before."))
         fault_point("router.release.before")

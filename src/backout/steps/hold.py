@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Protocol, runtime_checkable
 
-from backout.errors import StepFailed
+from backout.errors import LeaseLost, StepFailed
 from backout.facts import Answer
 from backout.faults import fault_point
 from backout.holds.base import HoldMeans
@@ -105,6 +105,7 @@ class Hold(_HoldStep):
         fault_point(f"hold.{means.name}.before")
         means.hold(mode)
         fault_point(f"hold.{means.name}.after")
+        _still_ours(acting, msg("{name} holds ({mode}) by this process.", name=means.name, mode=mode))
         return Receipt(what=msg("{name} holds ({mode}).", name=means.name, mode=mode))
 
 
@@ -160,7 +161,24 @@ class ReleaseHold(_HoldStep):
         fault_point(f"release.{means.name}.before")
         means.release(prior)
         fault_point(f"release.{means.name}.after")
+        _still_ours(acting, msg("{name} lets through by this process.", name=means.name))
         return Receipt(what=msg("{name} lets through.", name=means.name))
+
+
+def _still_ours(acting: Acting, did: Message) -> None:
+    """Look again after the effect: a means compares no fencing token, and this process may have slept before it.
+
+    Raises:
+        LeaseLost: Somebody took over meanwhile, and may not expect what was done.
+    """
+    try:
+        acting.fence.check()
+    except LeaseLost as lost:
+        raise LeaseLost(
+            lost.what,
+            state=msg("{did} The other one may not expect that; backout release-hold lets go.", did=str(did)),
+            next_command="backout",
+        ) from lost
 
 
 @runtime_checkable

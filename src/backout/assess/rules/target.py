@@ -84,7 +84,7 @@ def changed_since(case: Case) -> Iterator[Finding]:
 
 def never_proven(case: Case) -> Iterator[Finding]:
     """Nobody recorded that the target served well."""
-    if case.target.state is ReleaseState.UNKNOWN:
+    if case.target.state in (ReleaseState.UNKNOWN, ReleaseState.DEPLOYING):
         yield Finding(
             rule="target.never-proven",
             severity=Severity.WARNS,

@@ -7,16 +7,19 @@ import os
 import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
 from backout.clock import Clock
 from backout.errors import LeaseLost, StoreUnreadable, TargetUnreachable
 from backout.message import msg
-from backout.plan.base import Acting
 from backout.platforms.base import Lease
 from backout.platforms.process.files import disk_errors, write_atomically
 from backout.platforms.process.options import Layout
+
+if TYPE_CHECKING:
+    from backout.plan.base import Acting
 
 _LOCK_WAIT_S = 5.0
 

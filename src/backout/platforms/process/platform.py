@@ -3,32 +3,32 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import BaseModel, ValidationError
 
-from backout.document import Json
 from backout.errors import ConfigError, TargetUnreachable, UnknownVersion
 from backout.facts import Workload
 from backout.message import msg
-from backout.plan.base import StepKind
-from backout.plan.model import StepSpec
 from backout.platforms.base import Capabilities, Detection, Diagnosis, Site
-from backout.platforms.process import steps
 from backout.platforms.process.detect import detect
-from backout.platforms.process.doctor import diagnose
 from backout.platforms.process.files import disk_errors
 from backout.platforms.process.lease import FileLeaseStore
 from backout.platforms.process.options import ProcessOptions
 from backout.platforms.process.records import FileRecordStore, recall, to_remember
 from backout.platforms.process.service import Service
-from backout.platforms.process.steps import specs
 from backout.platforms.process.tree import digest_of_tree
 from backout.release import Artefact
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from backout.document import Json
+    from backout.plan.base import StepKind
+    from backout.plan.model import StepSpec
 
 
 class ProcessPlatform(Service):
@@ -88,7 +88,9 @@ class ProcessPlatform(Service):
     @classmethod
     def step_kinds(cls) -> Mapping[str, StepKind]:
         """Return the kinds of step of this platform."""
-        return steps.step_kinds()
+        from backout.platforms.process.steps import step_kinds
+
+        return step_kinds()
 
     def observe(self, deadline_s: float) -> Workload:
         """Return what runs now. Local reads only, so the deadline is not needed."""
@@ -135,6 +137,8 @@ class ProcessPlatform(Service):
         self, workload: Workload, to: Artefact, *, from_version: str | None, to_version: str
     ) -> tuple[StepSpec, ...]:
         """Propose: stop what is not the target, point the link, start the target. Pure."""
+        from backout.platforms.process.steps import specs
+
         told, wanted = self.declared(), workload.wanted
         version_of = _versions(workload, from_version, to, to_version)
         stops = [specs.stop(a.ref, version_of[a.ref], told) for a in workload.running if a.ref != to.ref]
@@ -161,6 +165,8 @@ class ProcessPlatform(Service):
 
     def doctor(self) -> Iterable[Diagnosis]:
         """Try what a rollback would need, touching nothing."""
+        from backout.platforms.process.doctor import diagnose
+
         return diagnose(self)
 
     def _need_root(self) -> None:

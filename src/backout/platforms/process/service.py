@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from backout.document import Document, Json
 from backout.errors import LostRace
 from backout.launch import tail
 from backout.message import msg
-from backout.plan.base import Acting
-from backout.plan.model import StepSpec
-from backout.platforms.base import Site
 from backout.platforms.process.files import write_atomically
 from backout.platforms.process.options import (
     Layout,
@@ -23,6 +20,11 @@ from backout.platforms.process.options import (
     service_env,
 )
 from backout.platforms.process.processes import Found, find
+
+if TYPE_CHECKING:
+    from backout.plan.base import Acting
+    from backout.plan.model import StepSpec
+    from backout.platforms.base import Site
 
 T = TypeVar("T", bound=Document)
 READY_TIMEOUT_S = 2.0

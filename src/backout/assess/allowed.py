@@ -1,0 +1,21 @@
+"""The policy, as far as an assessment needs it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Vouched:
+    """A person's word that a version can use the schema of another one."""
+
+    version: str
+    works_with_schema_of: str
+
+
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """The policy, as far as an assessment needs it."""
+
+    min_version: str | None = None
+    vouched: tuple[Vouched, ...] = ()
