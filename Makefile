@@ -22,7 +22,7 @@ test-fast: setup ## What needs no service and less than a second for each test
 	@$(BIN)/pytest -m "not slow"
 
 crash: setup ## Kill -9 everywhere inside a run, resume, compare: N of N
-	@$(BIN)/pytest -m crash
+	@BACKOUT_CRASH_RANDOM=$${BACKOUT_CRASH_RANDOM:-50} $(BIN)/pytest -m crash -s
 
 check: setup ## Format, lint, types, import rules
 	@$(BIN)/ruff format --check .
@@ -30,8 +30,8 @@ check: setup ## Format, lint, types, import rules
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-bench: setup ## Cold start against bare python
-	@$(BIN)/python bench/cold_start.py
+bench: setup ## Every bench, about two minutes; figures and conditions go to bench/results.json
+	@$(BIN)/python bench/all.py
 
 docs: setup ## Make the generated reference anew, then test the documentation
 	@$(BIN)/python -m backout.config.schema > docs/reference/backout.schema.json.new

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import random
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -14,7 +14,10 @@ from backout.demo.clients import Clients
 from backout.demo.releases import BAD, GOOD
 from backout.demo.stage import Stage
 
-from .suite import RUN, Crash, Totals
+from .suite import RUN, Crash, Sample, Totals
+
+WHOLE = 50
+"""With so many random instants or more, everything else is tried at every point too."""
 
 _TOTALS = pytest.StashKey[Totals]()
 
@@ -69,8 +72,18 @@ def uninterrupted(session_stage: Crash) -> tuple[list[str], dict[str, Any]]:
 
 @pytest.fixture(scope="session")
 def count() -> int:
-    """How many random instants."""
-    return int(os.environ.get("BACKOUT_CRASH_RANDOM", "12"))
+    """How many random instants: BACKOUT_CRASH_RANDOM, which `make crash` sets to 50."""
+    return int(os.environ.get("BACKOUT_CRASH_RANDOM", "5"))
+
+
+@pytest.fixture(scope="session")
+def sample(count: int) -> Sample:
+    """Return all points in the whole suite (`make crash`), else every `every`-th: `make test` has minutes, not half an hour."""
+
+    def chosen(points: Sequence[str], every: int) -> list[str]:
+        return list(points if count >= WHOLE else points[every // 2 :: every])
+
+    return chosen
 
 
 @pytest.fixture(scope="session")

@@ -9,9 +9,8 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from backout import Backout
@@ -22,6 +21,7 @@ from backout.execute.lease import is_dead
 from backout.execute.run import Run, StepState
 from backout.platforms.process.records import FileRecordStore
 
+Sample = Callable[[Sequence[str], int], list[str]]
 PATIENCE_S = 90.0
 RUN = ("run", "--yes", "--to", GOOD)
 # Short proofs, so that a round takes seconds; generous limits, so that a busy machine is no failure.
@@ -269,8 +269,3 @@ def _id(record: dict[str, Any]) -> str:
 
 def _states(records: list[dict[str, Any]]) -> dict[str, Any]:
     return {r["version"]: (r["state"], r["artefact"]["ref"], sorted(r["served_well"])) for r in records}
-
-
-def folder_of(stage: Stage) -> Path:
-    """Return where the stage's state file lies."""
-    return stage.directory / ".backout"

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from .suite import RUN, Crash, Rounds, ended
+from .suite import RUN, Crash, Rounds, Sample, ended
 
 pytestmark = [pytest.mark.slow, pytest.mark.crash]
 
@@ -41,10 +41,14 @@ def disk(session_stage: Crash, tmp_path: Path, require_service: Callable[[str], 
 
 
 def test_disk_full(
-    crash: Crash, disk: Path, uninterrupted: tuple[list[str], dict[str, Any]], say: Callable[[str], None]
+    crash: Crash,
+    disk: Path,
+    uninterrupted: tuple[list[str], dict[str, Any]],
+    sample: Sample,
+    say: Callable[[str], None],
 ) -> None:
     rounds = Rounds(crash, "disk full, then freed and resumed", say)
-    for point in FULL_AT:
+    for point in sample(FULL_AT, 3):
         crash.reset()
         shutil.rmtree(disk / "state", ignore_errors=True)
         shutil.copytree(crash.stage.directory / "snapshot" / "0", disk / "state")

@@ -15,7 +15,7 @@ import pytest
 
 from backout.execute.run import RunState
 
-from .suite import RUN, Crash, Rounds, ended, until
+from .suite import RUN, Crash, Rounds, Sample, ended, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.crash]
 
@@ -31,9 +31,11 @@ IN_THE_LOCK = ("process.stop.before", "process.link.before", "process.link.draft
 GONE_AT = ("lease.take.before:1", "hold.router.after:1", "process.start.before:1", "verify.before:1")
 
 
-def test_two_runs_at_the_same_moment(crash: Crash, uninterrupted: Uninterrupted, say: Say) -> None:
+def test_two_runs_at_the_same_moment(
+    crash: Crash, uninterrupted: Uninterrupted, count: int, say: Say
+) -> None:
     rounds = Rounds(crash, "two runs at the same moment", say)
-    for _ in range(5):
+    for _ in range(max(1, count // 10)):
         crash.reset()
         since = crash.mark()
         both = [crash.start(*RUN) for _ in range(2)]
@@ -48,10 +50,10 @@ def test_two_runs_at_the_same_moment(crash: Crash, uninterrupted: Uninterrupted,
 
 
 def test_a_frozen_owner_is_taken_over_and_wakes_up(
-    crash: Crash, uninterrupted: Uninterrupted, say: Say
+    crash: Crash, uninterrupted: Uninterrupted, sample: Sample, say: Say
 ) -> None:
     rounds = Rounds(crash, "owner frozen, taken over, woken up: it does nothing more", say)
-    for point in FROZEN_AT:
+    for point in sample(FROZEN_AT, 3):
         crash.reset()
         since = crash.mark()
         zombie = crash.frozen(*RUN, at=point)
@@ -77,10 +79,10 @@ def test_a_frozen_owner_is_taken_over_and_wakes_up(
 
 
 def test_an_owner_frozen_inside_an_effect_keeps_others_out_until_it_is_killed(
-    crash: Crash, uninterrupted: Uninterrupted, say: Say
+    crash: Crash, uninterrupted: Uninterrupted, sample: Sample, say: Say
 ) -> None:
     rounds = Rounds(crash, "owner frozen inside an effect: nobody else acts until it is killed", say)
-    for point in IN_THE_LOCK:
+    for point in sample(IN_THE_LOCK, 3):
         crash.reset()
         zombie = crash.frozen(*RUN, at=point)
         taken = crash.command(*TAKE_OVER)
@@ -103,16 +105,22 @@ def test_a_hold_by_an_owner_that_woke_up_is_told_and_let_go(
     os.kill(zombie.pid, signal.SIGCONT)
     left = ended(zombie)
     troubles = [] if taken.code == 0 else [f"was not taken over: {taken}"]
-    troubles += [] if left.code == 5 and "backout release-hold" in left.err else [f"the woken one left as {left}"]
+    troubles += (
+        [] if left.code == 5 and "backout release-hold" in left.err else [f"the woken one left as {left}"]
+    )
     let_go = crash.command("release-hold")
     troubles += [] if let_go.code == 0 else [f"did not let go: {let_go}"]
-    rounds.tell("hold.router.before", troubles + crash.differences(uninterrupted[1]) + crash.journal_troubles())
+    rounds.tell(
+        "hold.router.before", troubles + crash.differences(uninterrupted[1]) + crash.journal_troubles()
+    )
     rounds.close()
 
 
-def test_a_lost_terminal_stops_nothing(crash: Crash, uninterrupted: Uninterrupted, say: Say) -> None:
+def test_a_lost_terminal_stops_nothing(
+    crash: Crash, uninterrupted: Uninterrupted, sample: Sample, say: Say
+) -> None:
     rounds = Rounds(crash, "terminal lost in the middle: the run goes on to its end", say)
-    for point in GONE_AT:
+    for point in sample(GONE_AT, 2):
         crash.reset()
         since = crash.mark()
         master, slave = pty.openpty()

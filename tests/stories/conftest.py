@@ -17,6 +17,7 @@ import psutil
 import psycopg
 import pytest
 
+from backout.demo.children import basic_env
 from backout.demo.releases import BAD, GOOD
 from backout.demo.stage import Stage
 
@@ -65,7 +66,7 @@ class Done:
         """Check that the message names the subject, the state now and the next command (regular expressions)."""
         told = self.ended(code).error
         for key, wanted in (("what", what), ("now", now), ("next", next)):
-            assert re.search(wanted, told[key], re.DOTALL), (
+            assert re.search(wanted, told[key], re.DOTALL | re.IGNORECASE), (
                 f"{key} does not say {wanted!r}\n{self.everything}"
             )
         return self
@@ -105,6 +106,14 @@ class Cli:
             stderr=subprocess.PIPE,
             text=True,
         )
+
+    @staticmethod
+    def end_children(directory: Path) -> None:
+        """End what scripts left running in a directory."""
+        for process in psutil.process_iter():
+            with suppress(psutil.Error):
+                if process.cmdline()[:1] == ["sleep"] and process.cwd() == str(directory):
+                    process.kill()
 
     @staticmethod
     def finish(process: subprocess.Popen[str]) -> Done:
@@ -278,3 +287,17 @@ def scene(shared: Scene) -> Iterator[Scene]:
     yield shared
     shared.stage.config.write_text(shared.config)
     shared.stage.reset()
+
+
+@pytest.fixture
+def make_cli(tmp_path: Path) -> Iterator[Callable[[Path], Cli]]:
+    """Give the command line in a directory without a stage."""
+    made: list[Path] = []
+
+    def make(directory: Path) -> Cli:
+        made.append(directory)
+        return Cli(directory, {**basic_env(), "NO_COLOR": "1", "COLUMNS": "200", "XDG_STATE_HOME": str(tmp_path / "xdg")})
+
+    yield make
+    for directory in made:
+        Cli.end_children(directory)

@@ -32,20 +32,20 @@ class Diagnoses(Document):
 
 def doctor(parts: Parts) -> Diagnoses:
     """Try what a rollback would need: state file, platform, router, database, holds, records."""
-    lines = list(_guarded("state file", lambda: _state(parts)))
-    lines += _guarded("platform", parts.platform.doctor)
+    lines = list(_guarded(parts, "state file", lambda: _state(parts)))
+    lines += _guarded(parts, "platform", parts.platform.doctor)
     if parts.router is not None:
-        lines += _guarded("router", parts.router.doctor)
+        lines += _guarded(parts, "router", parts.router.doctor)
     if parts.database is not None:
-        lines += _guarded("database", parts.database.doctor)
+        lines += _guarded(parts, "database", parts.database.doctor)
     for means in parts.holds:
-        lines += _guarded(means.name, partial(_hold, means))
-    lines += _guarded("releases", lambda: [_records(parts)])
+        lines += _guarded(parts, means.name, partial(_hold, means))
+    lines += _guarded(parts, "releases", lambda: [_records(parts)])
     lines.append(_checks(parts))
     return Diagnoses(lines=tuple(lines))
 
 
-def _guarded(subject: str, look: Callable[[], Iterable[Diagnosis]]) -> list[Diagnosis]:
+def _guarded(parts: Parts, subject: str, look: Callable[[], Iterable[Diagnosis]]) -> list[Diagnosis]:
     try:
         return list(look())
     except BackoutError as error:
@@ -55,7 +55,7 @@ def _guarded(subject: str, look: Callable[[], Iterable[Diagnosis]]) -> list[Diag
             Diagnosis(
                 subject=subject,
                 ok=None,
-                evidence=msg("{kind}: {text}", kind=type(error).__name__, text=str(error)),
+                evidence=msg("{kind}: {text}", kind=type(error).__name__, text=parts.site.redactor.text(str(error))),
             )
         ]
 

@@ -1,0 +1,123 @@
+"""The platform `command`: a service that only its own scripts know how to change."""
+
+import pytest
+
+pytestmark = pytest.mark.slow
+CONFIG = """\
+service: tiny
+environment: production
+platform:
+  kind: command
+  deploy: [./deploy, "{version}"]
+  probe: [cat, running]
+  list: [cat, versions]
+  timeout_s: 5
+checks:
+  - {kind: command, name: answers, run: [test, -s, running]}
+policy:
+  compatible: []
+"""
+DEPLOY = """\
+#!/bin/sh
+echo "deploying $1"
+if [ -e hang ]; then exec sleep 600; fi
+if [ -e fail ]; then echo "the registry is down" >&2; exit 7; fi
+echo "$1" >running
+"""
+
+
+@pytest.fixture
+def tiny(tmp_path, make_cli):
+    """A service whose release is a line in a file; 1.0 was recorded as good, 2.0 runs."""
+    (tmp_path / "backout.yaml").write_text(CONFIG)
+    (tmp_path / "deploy").write_text(DEPLOY)
+    (tmp_path / "deploy").chmod(0o755)
+    (tmp_path / "versions").write_text("2.0\n1.0\n")
+    cli = make_cli(tmp_path)
+    for version in ("1.0", "2.0"):
+        (tmp_path / "running").write_text(f"{version}\n")
+        cli("record", "--state", "good" if version == "1.0" else "bad").ended(0)
+    return tmp_path, cli
+
+
+def running(directory):
+    return (directory / "running").read_text().strip()
+
+
+def test_the_whole_way_back(tiny):
+    directory, cli = tiny
+    assert cli("doctor").code in (0, 3)
+    plan = cli("plan").ended(0)
+    assert "./deploy 1.0" in plan.out
+    done = cli("run", "--yes")
+    assert done.code in (0, 9), done.everything
+    assert running(directory) == "1.0"
+    refused = cli("run", "--to", "2.0", "--yes")
+    refused.refused(8, what=r"2\.0 was backed out", now=r"1\.0 still runs", next="--accept quarantined")
+    rows = cli("releases", "--json").ended(0).json["rows"]
+    assert [(r["release"]["version"], r["current"], bool(r["quarantined"])) for r in rows] == [("2.0", False, True), ("1.0", True, False)]
+
+
+def test_a_script_that_fails(tiny):
+    directory, cli = tiny
+    (directory / "fail").touch()
+    done = cli("run", "--yes")
+    done.refused(5, what=r"2\.0 runs.*exit status 7.*the registry is down", now="nothing is held. backout abort run-", next="^backout resume run-")
+    assert running(directory) == "2.0"
+    (directory / "fail").unlink()
+    assert cli("resume").code in (0, 9)
+    assert running(directory) == "1.0"
+
+
+def test_a_script_that_hangs(tiny):
+    directory, cli = tiny
+    (directory / "hang").touch()
+    text = (directory / "backout.yaml").read_text()
+    (directory / "backout.yaml").write_text(text.replace("timeout_s: 5", "timeout_s: 1.5"))
+    done = cli("run", "--yes")
+    done.refused(5, what=r"the script for 1\.0 runs", now="nothing is held", next="^backout resume run-")
+    # It is not started a second time while it runs.
+    again = cli("resume")
+    again.refused(5, what=r"the script for 1\.0 runs", now="nothing is held", next="^backout resume run-")
+    cli.end_children(directory)
+    (directory / "hang").unlink()
+    assert cli("resume").code in (0, 9)
+    assert running(directory) == "1.0"
+
+
+def test_without_a_probe_nothing_is_begun(tiny):
+    """What runs cannot be told, so what would be undone cannot be told either."""
+    directory, cli = tiny
+    text = (directory / "backout.yaml").read_text()
+    (directory / "backout.yaml").write_text(text.replace("  probe: [cat, running]\n", ""))
+    for verb in (("plan",), ("run", "--to", "1.0", "--yes")):
+        cli(*verb).refused(3, what="What runs now cannot be told: .*probe", now="Nothing was changed", next="^backout doctor")
+    told = cli("doctor").ended(3).out
+    assert "no probe is declared" in told.lower()
+    assert "probe" in told.split("no probe is declared".capitalize())[-1].splitlines()[1]
+    assert running(directory) == "2.0"
+
+
+def test_a_probe_that_stops_answering_in_the_middle(tiny):
+    directory, cli = tiny
+    (directory / "deploy").write_text(DEPLOY.replace('echo "$1" >running', 'echo "$1" >was; rm running'))
+    done = cli("run", "--yes")
+    done.refused(7, what="what runs is not known", now="nothing is held", next="^backout (status|resume) run-")
+    (directory / "was").rename(directory / "running")
+    assert cli("resume").code in (0, 9)
+
+
+@pytest.mark.parametrize("state", ["deploying", "failed"])
+def test_from_a_release_that_is_still_deploying_or_failed(tiny, state):
+    directory, cli = tiny
+    cli("record", "--state", state).ended(0)
+    assert cli("run", "--yes").code in (0, 9)
+    assert running(directory) == "1.0"
+
+
+def test_a_version_that_the_list_does_not_name(tiny):
+    directory, cli = tiny
+    (directory / "versions").write_text("2.0\n")
+    done = cli("run", "--to", "1.0", "--yes")
+    done.refused(3, what=r"1\.0 is known, but the platform cannot run it any more: .*list", now="Nothing was changed", next="backout releases")
+    assert running(directory) == "2.0"
