@@ -28,7 +28,8 @@ _BARE = """\
 set -eu
 pid=$(cat {pid_file})
 kill -TERM "$pid"
-while kill -0 "$pid" 2>/dev/null; do sleep 0.01; done
+# A zombie is gone too: some containers have nobody who collects it.
+while kill -0 "$pid" 2>/dev/null && ! ps -o stat= -p "$pid" | grep -q Z; do sleep 0.01; done
 ln -sfn releases/{version} {root}/current
 cd -P {root}/current
 set -a; . {root}/shared/env; set +a

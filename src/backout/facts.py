@@ -50,7 +50,7 @@ class Workload(Document):
         wanted: The artefact that the platform is told to run (the `current` link, the template).
         running: Artefacts that processes or pods really run, each once.
         up: Units (processes, pods) that are up.
-        expected: Units that should be up.
+        expected: Units that should be up; 0 where nobody can tell what runs at all.
         detail: Adapter's own absolute facts (pid, link text): they become guards of steps.
     """
 

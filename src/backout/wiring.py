@@ -9,12 +9,13 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from backout.app.emergency_places import left_behind, new_place
 from backout.app.parts import Parts
 from backout.assess.allowed import Allowed, Vouched
 from backout.checks import make_check
 from backout.clock import SystemClock
 from backout.config.load import Loaded, find_config, load_config
-from backout.errors import BackoutError, ConfigError, StoreUnreadable, UsageError
+from backout.errors import BackoutError, ConfigError, UsageError
 from backout.holds.base import HoldMeans
 from backout.holds.command import CommandHold
 from backout.ids import new_id
@@ -32,11 +33,12 @@ def from_config(path: str | Path | None, environ: Mapping[str, str] | None = Non
     environ = os.environ if environ is None else environ
     file = find_config(Path(path) if path is not None else None, environ, Path.cwd())
     parts = _parts(load_config(file, environ), environ)
-    if emergency_directory().is_dir():
+    left = list(left_behind(parts.site.service))
+    if left:
         from backout.app.emergency import merge_emergencies
 
         with suppress(BackoutError):  # The state file cannot be used now: whoever needs it says so.
-            merge_emergencies(parts, emergency_directory())
+            merge_emergencies(parts, left)
     return parts
 
 
@@ -53,13 +55,6 @@ def for_emergency(path: str | Path | None, root: str | Path | None) -> Parts:
         except (ConfigError, OSError):
             root = Path.cwd()
     return _for_emergency(_without_config(Path(root)))
-
-
-def emergency_directory() -> Path:
-    """Return where emergencies journal: beside nothing that they may have to restore."""
-    import platformdirs
-
-    return Path(platformdirs.user_state_dir("backout")) / "emergency"
 
 
 def actor() -> str:
@@ -113,32 +108,9 @@ def _for_emergency(parts: Parts) -> Parts:
     parts.emergency = True
     parts.database = None
     parts.holds = (parts.router,) if parts.router is not None else ()
-    folder = f"{parts.site.service}-{new_id(parts.site.environment, parts.clock.now())}"
-    parts.state_directory = _first_writable(
-        [
-            emergency_directory() / folder,
-            Path("/dev/shm") / f"backout-{os.getuid()}" / folder,
-            Path("/tmp") / f"backout-{os.getuid()}" / folder,
-        ]
-    )
+    name = f"{parts.site.service}-{new_id(parts.site.environment, parts.clock.now())}"
+    parts.state_directory = new_place(name)
     return parts
-
-
-def _first_writable(candidates: list[Path]) -> Path:
-    for path in candidates:
-        try:
-            path.mkdir(mode=0o700, parents=True, exist_ok=True)
-            probe = path / "probe"
-            probe.write_bytes(b"x" * 65536)
-            probe.unlink()
-        except OSError:
-            continue
-        return path
-    raise StoreUnreadable(
-        msg("No folder can be written for the emergency's journal."),
-        state=msg("Nothing was changed."),
-        next_command="df -h /tmp",
-    )
 
 
 def _without_config(root: Path) -> Parts:

@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 
-from .suite import RUN, Crash, Ended, Rounds, ended
+from .suite import RUN, Crash, Ended, Rounds, Sample, ended
 
 pytestmark = [pytest.mark.slow, pytest.mark.crash]
 
+HOLD_FIRST = (*RUN, "--hold-first")
 Say = Callable[[str], None]
 INSIDE = ("lease.take.", "quarantine.", "records.target.", "hold.router.", "process.stop.", "process.link.", "process.start.", "release.router.", "verify.", "lease.release.")  # fmt: skip
 
@@ -105,6 +106,26 @@ def test_ctrl_c_at_random_instants(
             f"{after_s:.3f} s ({_how(left)})",
             troubles + _back(crash, crash.go_on(), uninterrupted[1], rounds, since),
         )
+    rounds.close()
+
+
+def test_hold_first_at_every_point_of_an_effect(
+    crash: Crash, uninterrupted: tuple[list[str], dict[str, Any]], sample: Sample, say: Say
+) -> None:
+    points = [p for p in crash.points(*HOLD_FIRST) if not p.startswith("journal.step.")]
+    for inside in ("database.hold.", "database.release."):
+        assert any(p.startswith(inside) for p in points), f"no fault point inside {inside}"
+    # Clients get the front's 503 while it holds: that is what was asked for, so it is a figure, not a failure.
+    rounds = Rounds(crash, "run --hold-first killed at every point inside its steps, resumed", say)
+    for point in sample(points, 9):
+        crash.reset()
+        since = crash.mark()
+        died = crash.command(*HOLD_FIRST, fault=point)
+        troubles = [] if died.killed else [f"was not killed: {died}"]
+        back = crash.go_on(HOLD_FIRST)
+        troubles += [] if back.code == 0 else [f"did not go on: {back}"]
+        crash.saw(rounds.claim, since)
+        rounds.tell(point, troubles + crash.differences(uninterrupted[1]) + crash.journal_troubles())
     rounds.close()
 
 

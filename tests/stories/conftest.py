@@ -296,7 +296,10 @@ def make_cli(tmp_path: Path) -> Iterator[Callable[[Path], Cli]]:
 
     def make(directory: Path) -> Cli:
         made.append(directory)
-        return Cli(directory, {**basic_env(), "NO_COLOR": "1", "COLUMNS": "200", "XDG_STATE_HOME": str(tmp_path / "xdg")})
+        return Cli(
+            directory,
+            {**basic_env(), "NO_COLOR": "1", "COLUMNS": "200", "XDG_STATE_HOME": str(tmp_path / "xdg")},
+        )
 
     yield make
     for directory in made:

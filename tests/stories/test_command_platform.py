@@ -1,5 +1,7 @@
 """The platform `command`: a service that only its own scripts know how to change."""
 
+import re
+
 import pytest
 
 pytestmark = pytest.mark.slow
@@ -55,14 +57,22 @@ def test_the_whole_way_back(tiny):
     refused = cli("run", "--to", "2.0", "--yes")
     refused.refused(8, what=r"2\.0 was backed out", now=r"1\.0 still runs", next="--accept quarantined")
     rows = cli("releases", "--json").ended(0).json["rows"]
-    assert [(r["release"]["version"], r["current"], bool(r["quarantined"])) for r in rows] == [("2.0", False, True), ("1.0", True, False)]
+    assert [(r["release"]["version"], r["current"], bool(r["quarantined"])) for r in rows] == [
+        ("2.0", False, True),
+        ("1.0", True, False),
+    ]
 
 
 def test_a_script_that_fails(tiny):
     directory, cli = tiny
     (directory / "fail").touch()
     done = cli("run", "--yes")
-    done.refused(5, what=r"2\.0 runs.*exit status 7.*the registry is down", now="nothing is held. backout abort run-", next="^backout resume run-")
+    done.refused(
+        5,
+        what=r"2\.0 runs.*exit status 7.*the registry is down",
+        now="nothing is held. backout abort run-",
+        next="^backout resume run-",
+    )
     assert running(directory) == "2.0"
     (directory / "fail").unlink()
     assert cli("resume").code in (0, 9)
@@ -85,24 +95,34 @@ def test_a_script_that_hangs(tiny):
     assert running(directory) == "1.0"
 
 
-def test_without_a_probe_nothing_is_begun(tiny):
-    """What runs cannot be told, so what would be undone cannot be told either."""
+def test_without_a_probe_the_outcome_is_unknown_until_a_person_looked(tiny):
     directory, cli = tiny
     text = (directory / "backout.yaml").read_text()
     (directory / "backout.yaml").write_text(text.replace("  probe: [cat, running]\n", ""))
-    for verb in (("plan",), ("run", "--to", "1.0", "--yes")):
-        cli(*verb).refused(3, what="What runs now cannot be told: .*probe", now="Nothing was changed", next="^backout doctor")
+    cli("plan").refused(
+        4, what="cannot tell what runs; the records say 2.0", now="Nothing was changed", next="--accept outcome-unknown")
     told = cli("doctor").ended(3).out
     assert "no probe is declared" in told.lower()
-    assert "probe" in told.split("no probe is declared".capitalize())[-1].splitlines()[1]
     assert running(directory) == "2.0"
+    done = cli("run", "--yes", "--accept", "outcome-unknown")
+    done.refused(7, what="What step .* did is not known", now="steps are done", next="^backout resume run-.* --confirm ")
+    assert running(directory) == "1.0"
+    # Going on by itself would be a guess; a person who looked may say so, with a reason.
+    cli("resume").refused(7, what="is not known", now="steps are done", next="--confirm")
+    step = re.search(r"--confirm (\S+)", done.err)[1]
+    cli("resume", "--confirm", step).refused(2, what="with a reason", now="Nothing", next="--confirm")
+    cli("resume", "--confirm", "99-verify", "--reason", "x").refused(2, what="Only the step", now="Nothing", next="--confirm")
+    assert cli("resume", "--confirm", step, "--reason", "I looked: 1.0 answers").code in (0, 9)
+    assert "I looked: 1.0 answers" in cli("report").out
 
 
 def test_a_probe_that_stops_answering_in_the_middle(tiny):
     directory, cli = tiny
     (directory / "deploy").write_text(DEPLOY.replace('echo "$1" >running', 'echo "$1" >was; rm running'))
     done = cli("run", "--yes")
-    done.refused(7, what="what runs is not known", now="nothing is held", next="^backout (status|resume) run-")
+    done.refused(
+        7, what="what runs is not known", now="nothing is held", next="^backout (status|resume) run-"
+    )
     (directory / "was").rename(directory / "running")
     assert cli("resume").code in (0, 9)
 
@@ -119,5 +139,10 @@ def test_a_version_that_the_list_does_not_name(tiny):
     directory, cli = tiny
     (directory / "versions").write_text("2.0\n")
     done = cli("run", "--to", "1.0", "--yes")
-    done.refused(3, what=r"1\.0 is known, but the platform cannot run it any more: .*list", now="Nothing was changed", next="backout releases")
+    done.refused(
+        3,
+        what=r"1\.0 is known, but the platform cannot run it any more: .*list",
+        now="Nothing was changed",
+        next="backout releases",
+    )
     assert running(directory) == "2.0"

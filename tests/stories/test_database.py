@@ -46,7 +46,12 @@ def trouble(request, scene):
 def test_without_the_database_nothing_is_guessed(trouble):
     scene, words = trouble
     plan = scene.cli("plan")
-    plan.refused(4, what=f"schema could not be read: The database {words}.*--accept schema-unknown", now=r"5\.4\.0 still runs", next="--accept schema-unknown$")
+    plan.refused(
+        4,
+        what=f"schema could not be read: The database {words}.*--accept schema-unknown",
+        now=r"5\.4\.0 still runs",
+        next="--accept schema-unknown$",
+    )
     overview = scene.cli("--json").ended(0).json
     assert overview["safe"] == "unknown"
     assert overview["unknown"]
@@ -108,7 +113,12 @@ def test_the_code_goes_back_without_the_database_but_nothing_is_claimed(scene, n
 def test_a_hold_without_the_database_holds_what_answers_and_claims_no_proof(trouble):
     scene, words = trouble
     done = scene.cli("hold", "--yes", "--reason", "x")
-    done.refused(5, what=f"The database {words}", now="router still holds: requests do not reach the service", next="^backout resume run-")
+    done.refused(
+        5,
+        what=f"The database {words}",
+        now="router still holds: requests do not reach the service",
+        next="^backout resume run-",
+    )
     assert scene.cli("--json").ended(0).json["held"] == ["router"]
     # What is held lets go all the same, and the hold that never came to its end keeps nobody from going back.
     scene.cli("release-hold").ended(0)

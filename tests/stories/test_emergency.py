@@ -61,7 +61,9 @@ def test_the_code_goes_back_with_nothing_but_the_platform(alone):
 def test_an_emergency_while_the_database_answers(scene, tmp_path):
     kept = scene.stage.config.rename(tmp_path / "kept.yaml")
     try:
-        done = scene.cli(*EMERGENCY, "--root", scene.stage.root, "--reason", "no configuration", "--yes", cwd=tmp_path)
+        done = scene.cli(
+            *EMERGENCY, "--root", scene.stage.root, "--reason", "no configuration", "--yes", cwd=tmp_path
+        )
     finally:
         kept.rename(scene.stage.config)
         shutil.rmtree(scene.stage.directory / "xdg", ignore_errors=True)
@@ -72,11 +74,33 @@ def test_an_emergency_while_the_database_answers(scene, tmp_path):
 def test_what_an_emergency_needs_to_be_told(alone):
     scene, run = alone
     root = scene.stage.root
-    run(*EMERGENCY, "--root", root, "--yes").refused(4, what="A reason is needed", now="Nothing was changed", next=rf"^backout run --emergency --scenario code --root {root} --reason ")
-    run("run", "--emergency", "--root", root, "--reason", "x", "--yes").refused(2, what="takes back the code alone", now="Nothing was changed", next=rf"^backout run --emergency --scenario code --root {root}")
-    run(*EMERGENCY, "--root", root, "--reason", "x").refused(4, what=rf"Nobody can be asked here: .*{BAD} → {GOOD}", now="Nothing was changed", next=r"--root \S+ --reason x --yes$")
-    run(*EMERGENCY, "--reason", "x", "--yes").refused(2, what="no configuration, and no releases/", now="Nothing was changed", next="--root /path/to/the/service$")
-    run(*EMERGENCY, "--root", root, "--to", "9.9", "--reason", "x", "--yes").refused(2, what=r"no release 9\.9", now="Nothing was changed", next="^backout ")
+    run(*EMERGENCY, "--root", root, "--yes").refused(
+        4,
+        what="A reason is needed",
+        now="Nothing was changed",
+        next=rf"^backout run --emergency --scenario code --root {root} --reason ",
+    )
+    run("run", "--emergency", "--root", root, "--reason", "x", "--yes").refused(
+        2,
+        what="takes back the code alone",
+        now="Nothing was changed",
+        next=rf"^backout run --emergency --scenario code --root {root}",
+    )
+    run(*EMERGENCY, "--root", root, "--reason", "x").refused(
+        4,
+        what=rf"Nobody can be asked here: .*{BAD} → {GOOD}",
+        now="Nothing was changed",
+        next=r"--root \S+ --reason x --yes$",
+    )
+    run(*EMERGENCY, "--reason", "x", "--yes").refused(
+        2,
+        what="no configuration, and no releases/",
+        now="Nothing was changed",
+        next="--root /path/to/the/service$",
+    )
+    run(*EMERGENCY, "--root", root, "--to", "9.9", "--reason", "x", "--yes").refused(
+        2, what=r"no release 9\.9", now="Nothing was changed", next="^backout "
+    )
     assert (root / "current").readlink().name == BAD
     assert len(scene.stage.collectors()) == 1
 

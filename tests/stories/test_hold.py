@@ -53,7 +53,10 @@ def test_a_hold_stops_requests_and_writes_and_is_undone_exactly(scene):
     assert get(scene) == 503
     assert refuses(scene)
     psql = subprocess.run(
-        ["psql", scene.stage.database_url, "-c", "DELETE FROM reports WHERE false"], capture_output=True, text=True, check=False
+        ["psql", scene.stage.database_url, "-c", "DELETE FROM reports WHERE false"],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert "read-only transaction" in psql.stderr
     assert "No row was written" in done.everything or "no write" in done.everything.lower()
@@ -128,7 +131,12 @@ def test_a_run_with_hold_first_can_be_undone(scene):
     before = settings(scene)
     with scene.start_that_hangs(GOOD, patience_s=1) as hang:
         done = scene.cli("run", "--hold-first", "--yes")
-        done.refused(5, what="waiting for the licence server", now="holds?: requests do not reach the service", next="backout resume")
+        done.refused(
+            5,
+            what="waiting for the licence server",
+            now="holds?: requests do not reach the service",
+            next="backout resume",
+        )
         hang.unlink()
         scene.end_hanging()
         scene.cli("abort", "--yes").ended(0)
@@ -138,10 +146,16 @@ def test_a_run_with_hold_first_can_be_undone(scene):
 
 
 def test_clients_during_a_hold_get_503_and_lose_nothing(scene, tmp_path):
-    clients = Clients(scene.stage.children, scene.stage.front_url, tmp_path / "requests.jsonl", bad_version=BAD)
+    clients = Clients(
+        scene.stage.children, scene.stage.front_url, tmp_path / "requests.jsonl", bad_version=BAD
+    )
     clients.start()
     try:
-        scene.until(lambda: (tmp_path / "requests.jsonl").exists() and (tmp_path / "requests.jsonl").stat().st_size > 1000)
+        scene.until(
+            lambda: (
+                (tmp_path / "requests.jsonl").exists() and (tmp_path / "requests.jsonl").stat().st_size > 1000
+            )
+        )
         scene.cli("hold", "--yes").ended(0)
         count = scene.execute("SELECT count(*) FROM reports")
         assert get(scene) == 503
@@ -155,14 +169,26 @@ def test_clients_during_a_hold_get_503_and_lose_nothing(scene, tmp_path):
 
 
 def test_a_hold_with_nothing_that_answers(scene):
-    with scene.configured(lambda c: c.replace(f"admin: {scene.stage.admin_url}", "admin: http://127.0.0.1:1")):
+    with scene.configured(
+        lambda c: c.replace(f"admin: {scene.stage.admin_url}", "admin: http://127.0.0.1:1")
+    ):
         scene.stage.postgres.stop()
         try:
             done = scene.cli("hold", "--yes")
-            done.refused(3, what=r"Nothing that can hold answers \(router, database\)", now="The service goes on as before", next="backout run --emergency --scenario code")
+            done.refused(
+                3,
+                what=r"Nothing that can hold answers \(router, database\)",
+                now="The service goes on as before",
+                next="backout run --emergency --scenario code",
+            )
         finally:
             scene.stage.postgres.start()
 
 
 def test_a_hold_needs_a_yes(looks):
-    looks.cli("hold").refused(4, what="Nobody can be asked here: collector in production stops: .*router, database", now="Nothing was changed", next="^backout hold --yes$")
+    looks.cli("hold").refused(
+        4,
+        what="Nobody can be asked here: collector in production stops: .*router, database",
+        now="Nothing was changed",
+        next="^backout hold --yes$",
+    )

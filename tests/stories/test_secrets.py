@@ -28,7 +28,9 @@ def files_of_backout(scene):
     for folder in (scene.stage.directory, *(scene.stage.directory.glob("xdg/**"))):
         for file in folder.rglob("*"):
             own = file.relative_to(scene.stage.directory).as_posix()
-            if file.is_file() and not own.startswith(("postgres/", "srv/collector/shared/", "run/", "builds/", "snapshot/")):
+            if file.is_file() and not own.startswith(
+                ("postgres/", "srv/collector/shared/", "run/", "builds/", "snapshot/")
+            ):
                 yield own, file.read_bytes()
 
 
@@ -44,7 +46,11 @@ def test_no_secret_is_shown_or_kept(scene, secrets):
     # A start that fails, and prints both secrets to its log, whose last lines are in the message.
     with scene.start_that_hangs(GOOD, patience_s=1.5) as hang:
         script = scene.stage.directory / "bin" / "start"
-        script.write_text(script.read_text().replace("waiting for the licence server", "cannot pay with $PAYMENT_TOKEN at $DATABASE_URL"))
+        script.write_text(
+            script.read_text().replace(
+                "waiting for the licence server", "cannot pay with $PAYMENT_TOKEN at $DATABASE_URL"
+            )
+        )
         say("plan", "-o", "plan.json")
         say("plan", "--format", "md")
         say("plan", "--json")
@@ -60,7 +66,17 @@ def test_no_secret_is_shown_or_kept(scene, secrets):
         hang.unlink()
         scene.end_hanging()
         say("resume")
-    for verb in ((), ("--json",), ("doctor",), ("doctor", "--json"), ("releases", "--json"), ("history", "--verify"), ("history", "--json"), ("verify", "--json"), ("record", "--json")):
+    for verb in (
+        (),
+        ("--json",),
+        ("doctor",),
+        ("doctor", "--json"),
+        ("releases", "--json"),
+        ("history", "--verify"),
+        ("history", "--json"),
+        ("verify", "--json"),
+        ("record", "--json"),
+    ):
         say(*verb, codes=(0, 3))
     for format_ in ("md", "html", "json"):
         say("report", "--format", format_)
@@ -72,7 +88,9 @@ def test_no_secret_is_shown_or_kept(scene, secrets):
         assert [line for line in listed if secret in line] == []
         assert [name for name, content in files_of_backout(scene) if secret.encode() in content] == []
     looked_at = [name for name, _ in files_of_backout(scene)]
-    assert {".backout/state.db", "plan.json", "report.html", "srv/collector/.backout/lease.json"} <= set(looked_at), looked_at
+    assert {".backout/state.db", "plan.json", "report.html", "srv/collector/.backout/lease.json"} <= set(
+        looked_at
+    ), looked_at
 
 
 def test_no_secret_in_the_message_of_a_bug(scene, secrets, tmp_path):
@@ -86,7 +104,13 @@ def test_no_secret_in_the_message_of_a_bug(scene, secrets, tmp_path):
         "psycopg.connect = connect\n"
     )
     path = os.pathsep.join([str(tmp_path), scene.environ().get("PYTHONPATH", "")])
-    for verb in ((), ("plan",), ("doctor",), ("run", "--accept", "schema-unknown", "--yes"), ("hold", "--yes")):
+    for verb in (
+        (),
+        ("plan",),
+        ("doctor",),
+        ("run", "--accept", "schema-unknown", "--yes"),
+        ("hold", "--yes"),
+    ):
         done = scene.cli(*verb, env={"PYTHONPATH": path})
         print(verb, done.code, done.everything)
         for secret in secrets:
@@ -97,7 +121,9 @@ def test_no_secret_in_the_message_of_a_bug(scene, secrets, tmp_path):
 
 def test_a_wrong_configuration_does_not_show_what_is_in_it(looks, secrets):
     password, _ = secrets
-    with looks.configured(lambda c: c.replace("${DATABASE_URL}", looks.stage.database_url + "\n  nonsense: 1")):
+    with looks.configured(
+        lambda c: c.replace("${DATABASE_URL}", looks.stage.database_url + "\n  nonsense: 1")
+    ):
         done = looks.cli("plan")
         assert done.code == 2
         assert password not in done.everything

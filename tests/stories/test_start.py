@@ -21,7 +21,9 @@ def test_a_release_that_never_becomes_ready_stops_the_run_and_resume_goes_on(sce
         )
         assert scene.cli("status").code == 5
         again = scene.cli("resume")
-        again.refused(5, what="waiting for the licence server", now="router still holds", next="^backout resume run-")
+        again.refused(
+            5, what="waiting for the licence server", now="router still holds", next="^backout resume run-"
+        )
         hang.unlink()
         scene.end_hanging()
         scene.cli("resume").ended(0)
@@ -35,7 +37,12 @@ def test_a_release_that_never_becomes_ready_can_be_undone(scene):
         scene.cli("abort", abort, "--yes").ended(0)
     state = scene.state()
     assert (state["version"], state["link"], state["front"], state["processes"]) == (BAD, BAD, "pass", 1)
-    assert not [p for p in psutil.process_iter(["cmdline"]) if f"{scene.stage.root}" in " ".join(p.info["cmdline"] or []) and "time.sleep(600)" in " ".join(p.info["cmdline"] or [])]
+    assert not [
+        p
+        for p in psutil.process_iter(["cmdline"])
+        if f"{scene.stage.root}" in " ".join(p.info["cmdline"] or [])
+        and "time.sleep(600)" in " ".join(p.info["cmdline"] or [])
+    ]
 
 
 def test_a_port_that_another_process_took(scene):
@@ -45,7 +52,9 @@ def test_a_port_that_another_process_took(scene):
     with scene.configured(lambda c: c.replace("  pid_file:", "  start_timeout_s: 3\n  pid_file:", 1)):
         with socket.create_server(("127.0.0.1", scene.stage.port)):
             done = scene.cli("run", "--yes")
-            done.refused(5, what=r"(?i)address already in use", now="router still holds", next="^backout resume run-")
+            done.refused(
+                5, what=r"(?i)address already in use", now="router still holds", next="^backout resume run-"
+            )
         scene.cli("resume").ended(0)
     scene.finished_well()
 
@@ -112,7 +121,9 @@ def test_a_release_that_never_came_up_is_no_target(scene):
     scene.cli("record", "--state", "failed").ended(0)
     scene.stage.deploy(GOOD)
     done = scene.cli("run", "--to", BAD, "--yes")
-    done.refused(8, what=r"5\.4\.0 is on record as failed", now=r"5\.3\.0 still runs", next="--accept known-bad$")
+    done.refused(
+        8, what=r"5\.4\.0 is on record as failed", now=r"5\.3\.0 still runs", next="--accept known-bad$"
+    )
     assert scene.stage.running_version() == GOOD
 
 
@@ -128,8 +139,15 @@ def test_the_configuration_was_repaired_while_the_run_waited(scene):
         next=r"^backout run --to 5\.3\.0 --take-over --reason '…'$",
     )
     undo = scene.cli("abort", "--yes")
-    undo.refused(5, what="The configuration changed", now="router still holds: requests do not reach the service. backout resume run-\\S+ goes on undoing", next="--take-over")
-    scene.cli("run", "--to", GOOD, "--take-over", "--yes").refused(2, what="Taking over needs a reason", now="Nothing was changed", next="--take-over --reason")
+    undo.refused(
+        5,
+        what="The configuration changed",
+        now="router still holds: requests do not reach the service. backout resume run-\\S+ goes on undoing",
+        next="--take-over",
+    )
+    scene.cli("run", "--to", GOOD, "--take-over", "--yes").refused(
+        2, what="Taking over needs a reason", now="Nothing was changed", next="--take-over --reason"
+    )
     scene.cli("run", "--to", GOOD, "--take-over", "--reason", "start command repaired", "--yes").ended(0)
     scene.finished_well()
     assert scene.cli("--json").ended(0).json["acting"] is None

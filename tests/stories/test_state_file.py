@@ -8,7 +8,17 @@ import pytest
 from backout.demo.releases import GOOD
 
 pytestmark = pytest.mark.slow
-VERBS = [("plan",), ("run", "--yes"), ("status",), ("history",), ("resume",), ("releases",), ("record",), ("hold", "--yes"), ()]
+VERBS = [
+    ("plan",),
+    ("run", "--yes"),
+    ("status",),
+    ("history",),
+    ("resume",),
+    ("releases",),
+    ("record",),
+    ("hold", "--yes"),
+    (),
+]
 
 
 def drop_wal(scene):
@@ -35,7 +45,12 @@ def test_a_state_file_that_is_damaged(scene, harm):
     harm(scene)
     for verb in VERBS:
         done = scene.cli(*verb)
-        done.refused(3, what=r"state\.db cannot be used: ", now="Nothing was changed.*records are kept at the target", next=r"^mv .*state\.db .*state\.db\.damaged && backout .*--emergency")
+        done.refused(
+            3,
+            what=r"state\.db cannot be used: ",
+            now="Nothing was changed.*records are kept at the target",
+            next=r"^mv .*state\.db .*state\.db\.damaged && backout .*--emergency",
+        )
     assert "FAIL  state file" in scene.cli("doctor").ended(3).out
     assert scene.state() == before
     # The command that was told works: what is kept at the target is found again.
@@ -56,7 +71,12 @@ def test_a_state_file_of_a_newer_backout(looks):
         sql.execute("PRAGMA user_version = 99")
     try:
         for verb in VERBS:
-            looks.cli(*verb).refused(3, what=r"state\.db has format 99; this backout knows up to \d+", now="Nothing was read or changed", next="^pip install --upgrade backout$")
+            looks.cli(*verb).refused(
+                3,
+                what=r"state\.db has format 99; this backout knows up to \d+",
+                now="Nothing was read or changed",
+                next="^pip install --upgrade backout$",
+            )
         assert "FAIL  state file" in looks.cli("doctor").ended(3).out
     finally:
         with closing(sqlite3.connect(looks.state_file)) as sql:
@@ -66,7 +86,12 @@ def test_a_state_file_of_a_newer_backout(looks):
 def test_a_state_folder_that_cannot_be_made(looks):
     with looks.configured(lambda c: c + "\nstate: /proc/nowhere\n"):
         for verb in (("plan",), ("run", "--yes"), ("history",)):
-            looks.cli(*verb).refused(3, what="/proc/nowhere/state.db cannot be used: .*", now="Nothing was changed", next="--emergency")
+            looks.cli(*verb).refused(
+                3,
+                what="/proc/nowhere/state.db cannot be used: .*",
+                now="Nothing was changed",
+                next="--emergency",
+            )
 
 
 def changed(sql):
@@ -81,7 +106,10 @@ def removed(sql):
 
 def inserted(sql):
     (last,) = sql.execute("SELECT max(seq) FROM events").fetchone()
-    sql.execute("INSERT INTO events SELECT seq + 1, at, run, actor, generation, kind, body, digest, digest FROM events WHERE seq = ?", (last,))
+    sql.execute(
+        "INSERT INTO events SELECT seq + 1, at, run, actor, generation, kind, body, digest, digest FROM events WHERE seq = ?",
+        (last,),
+    )
     return last + 1
 
 
@@ -119,7 +147,12 @@ def test_a_journal_that_was_tampered_with(ran, harm):
         seq = harm(sql)
     try:
         done = scene.cli("history", "--verify")
-        done.refused(7, what=rf"state\.db was changed from event {seq} on", now=f"Events before {seq} are as they were written", next=r"^cp .*state\.db .*evidence")
+        done.refused(
+            7,
+            what=rf"state\.db was changed from event {seq} on",
+            now=f"Events before {seq} are as they were written",
+            next=r"^cp .*state\.db .*evidence",
+        )
         assert "journal" in scene.cli("doctor").ended(3).out
     finally:
         drop_wal(scene)

@@ -176,7 +176,9 @@ def test_several_risks_are_accepted_one_after_the_other(scene):
     """Each command that is told keeps what was accepted before: following them comes to an end."""
     forget_records(scene)
     scene.cli("record", "--version", GOOD, "--state", "failed").ended(0)
-    first = scene.cli("plan", "--to", GOOD).ended(8)  # Known to be bad; and on which schema it worked is not known.
+    first = scene.cli("plan", "--to", GOOD).ended(
+        8
+    )  # Known to be bad; and on which schema it worked is not known.
     second = scene.cli(*first.error["next"].split()[1:]).ended(4)
     assert second.error["next"] == f"backout plan --to {GOOD} --accept known-bad --accept schema-unknown"
     scene.cli(*second.error["next"].split()[1:]).ended(0)

@@ -12,7 +12,23 @@ import pytest
 from backout.demo.releases import BAD, GOOD
 
 pytestmark = pytest.mark.slow
-VERBS = ("init", "doctor", "record", "releases", "plan", "run", "status", "resume", "abort", "verify", "history", "report", "hold", "release-hold", "demo")
+VERBS = (
+    "init",
+    "doctor",
+    "record",
+    "releases",
+    "plan",
+    "run",
+    "status",
+    "resume",
+    "abort",
+    "verify",
+    "history",
+    "report",
+    "hold",
+    "release-hold",
+    "demo",
+)
 
 
 def test_the_list_of_verbs_is_whole(looks):
@@ -91,7 +107,12 @@ class Terminal:
 
 
 def test_nobody_to_ask_and_no_yes(looks):
-    looks.cli("run").refused(4, what=rf"Nobody can be asked here: collector in production: {BAD} → {GOOD}", now="Nothing was changed", next=rf"^backout run --to {GOOD} --yes$")
+    looks.cli("run").refused(
+        4,
+        what=rf"Nobody can be asked here: collector in production: {BAD} → {GOOD}",
+        now="Nothing was changed",
+        next=rf"^backout run --to {GOOD} --yes$",
+    )
 
 
 def test_the_command_that_is_told_does_what_was_asked(looks):
@@ -123,7 +144,11 @@ def test_a_person_says_anything_else(looks, answer):
 
 
 def test_production_may_want_the_services_name(scene):
-    with scene.configured(lambda c: c.replace("environment: production", "environment: production\nconfirm: type-service-name", 1)):
+    with scene.configured(
+        lambda c: c.replace(
+            "environment: production", "environment: production\nconfirm: type-service-name", 1
+        )
+    ):
         wrong = Terminal(scene.cli, "run")
         wrong.read_until("Type collector to go on")
         wrong.type("y")

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable, Iterable
 from functools import partial
 
+from backout.app.emergency_places import left_behind
 from backout.app.history import head_at_target
 from backout.app.parts import Parts
 from backout.document import Document
@@ -55,7 +56,9 @@ def _guarded(parts: Parts, subject: str, look: Callable[[], Iterable[Diagnosis]]
             Diagnosis(
                 subject=subject,
                 ok=None,
-                evidence=msg("{kind}: {text}", kind=type(error).__name__, text=parts.site.redactor.text(str(error))),
+                evidence=msg(
+                    "{kind}: {text}", kind=type(error).__name__, text=parts.site.redactor.text(str(error))
+                ),
             )
         ]
 
@@ -93,6 +96,20 @@ def _state(parts: Parts) -> list[Diagnosis]:
             )
         )
     return lines
+
+
+def _emergencies(parts: Parts) -> list[Diagnosis]:
+    return [
+        Diagnosis(
+            subject="journal of an emergency",
+            ok=False,
+            evidence=msg(
+                "{path} was not merged: it is damaged, or the emergency still runs.", path=str(folder)
+            ),
+            remedy=f"ls -la {folder}",
+        )
+        for folder in left_behind(parts.site.service)
+    ]
 
 
 def _hold(means: HoldMeans) -> list[Diagnosis]:

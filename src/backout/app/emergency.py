@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 
 from backout.app.observe import observe
@@ -11,6 +12,7 @@ from backout.app.plan import plan_from
 from backout.assess.model import Request
 from backout.errors import BackoutError
 from backout.execute.journal import Journal
+from backout.execute.lease import is_dead
 from backout.execute.store import Store
 from backout.plan.model import Plan, Scenario
 
@@ -30,20 +32,24 @@ def emergency_plan(parts: Parts, to: str | None) -> Plan:
     return plan_from(parts, observe(parts, _DEADLINE_S), request)
 
 
-def merge_emergencies(parts: Parts, directory: Path) -> int:
+def merge_emergencies(parts: Parts, folders: Iterable[Path]) -> int:
     """Append what emergencies of this service journalled elsewhere, and return how many runs that were.
 
-    Idempotent: a journal that was merged is renamed to ``….merged``.
+    Idempotent: a folder that was merged is renamed to ``….merged``.
     """
     merged = 0
-    for folder in sorted(directory.glob(f"{parts.site.service}-*")) if directory.is_dir() else []:
-        if folder.suffix == ".merged" or not (folder / "state.db").is_file():
-            continue
+    for folder in folders:
         try:
             merged += _merge(parts, folder)
-        except BackoutError:
+        except (BackoutError, OSError):
             continue  # Left where it is: the next command tries again, and `doctor` lists it.
     return merged
+
+
+def _may_be_running(parts: Parts, runs: set[str | None]) -> bool:
+    lease = parts.lease_store.read()
+    held = lease is not None and lease.run in runs and lease.expires_at > parts.clock.now()
+    return lease is not None and held and not is_dead(lease.process)
 
 
 def _merge(parts: Parts, folder: Path) -> int:
@@ -52,8 +58,9 @@ def _merge(parts: Parts, folder: Path) -> int:
         events = Journal(store, parts.clock, parts.actor, parts.site.redactor).events()
     finally:
         store.close()
-    if not any(e.kind in ("run.finished", "run.stopped") for e in events):
-        return 0  # It may still be running.
+    ended = any(e.kind in ("run.finished", "run.stopped") for e in events)
+    if not ended and _may_be_running(parts, {e.run for e in events}):
+        return 0
     known = {e.run for e in parts.journal.events(kinds=("run.created",))}
     runs = {e.run for e in events if e.kind == "run.created" and e.run not in known}
     for event in events:

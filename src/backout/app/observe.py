@@ -42,6 +42,9 @@ def observe(parts: Parts, deadline_s: float = DEADLINE_S, *, versions: tuple[str
 
     now = clock.now()
     seen = workload.answer(Workload, left_s(), now)
+    if not platform.observable():
+        nobody_can_tell = Workload(wanted=None, expected=0)
+        seen = Observed[Workload](value=nobody_can_tell, source="platform", observed_at=now)
     history = available.answer(tuple[Artefact, ...], left_s(), now)
     if schema is not None:
         schema_now = schema.answer(Schema, left_s(), now)

@@ -88,6 +88,12 @@ class Parts:
         return self.platform.lease_store() or StoreLease(self.store)
 
     def close(self) -> None:
-        """Close what was opened. Idempotent."""
+        """Close what was opened; an emergency that did nothing leaves nothing behind. Idempotent."""
+        unused = self.emergency and (not self._opened or self.journal.head() is None)
         for store in self._opened:
             store.close()
+        self._opened.clear()
+        if unused:
+            import shutil
+
+            shutil.rmtree(self.state_directory, ignore_errors=True)

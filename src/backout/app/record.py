@@ -63,6 +63,9 @@ def record(parts: Parts, told: Recording) -> Recorded:
             next_command="backout record --version VERSION",
         )
     _refuse_quarantined(facts, version, told)
+    if parts.book.is_quarantined(version):
+        parts.book.lift(version, None)
+        facts = observe(parts, versions=(version,))
     release = _release(parts, facts, version, told)
     if told.state is not None or not told.checks or not _runs(facts, release):
         parts.book.record(release, facts.schema_now.value)
@@ -74,8 +77,6 @@ def record(parts: Parts, told: Recording) -> Recorded:
     release = release.model_copy(update={"state": state})
     if found.outcome is Outcome.PASS:
         release = served_well(parts, release, found)
-        if "quarantined" in told.accept and parts.book.is_quarantined(version):
-            parts.book.lift(version, "record")
     parts.book.record(release, facts.schema_now.value)
     return Recorded(release=release, verification=found)
 

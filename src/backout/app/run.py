@@ -12,7 +12,7 @@ from backout.app.parts import Parts
 from backout.app.plan import check_expiry, terms
 from backout.app.targets import targets
 from backout.document import Json
-from backout.errors import RunInProgress, StepFailed, UnknownRun
+from backout.errors import RunInProgress, StepFailed, UnknownRun, UsageError
 from backout.execute.lease import HeldLease, acquire, in_progress, is_dead
 from backout.execute.run import Run, StepState, fold
 from backout.execute.runner import Runner, Watch
@@ -29,10 +29,12 @@ class Conduct:
     Attributes:
         reason: Why it runs, for the journal.
         take_over: Why a run of somebody else is taken over; None: it is not.
+        confirm: Key of the step that a person looked at and vouches to be done, where backout cannot tell.
     """
 
     reason: str | None = None
     take_over: str | None = None
+    confirm: str | None = None
     watch: Watch = lambda _what, _run: None
     interrupt: threading.Event = field(default_factory=threading.Event)
 
@@ -68,7 +70,27 @@ def resume(parts: Parts, run_id: str | None, conduct: Conduct) -> Run:
     if not found.open:
         return found
     with _lease(parts, found.id, conduct) as lease:
+        if conduct.confirm is not None:
+            _confirm(parts, found, conduct, lease)
         return _carry_out(parts, found.id, conduct, lease)
+
+
+def _confirm(parts: Parts, found: Run, conduct: Conduct, lease: HeldLease) -> None:
+    """Write down that a person vouches for the step that the run stopped at."""
+    step = found.progress(found.current_step) if found.current_step else None
+    if step is None or step.key != conduct.confirm or step.attempts == 0 or not conduct.reason:
+        raise UsageError(
+            msg(
+                "Only the step that the run stopped at can be confirmed, and with a reason: {step}.",
+                step=found.current_step,
+            ),
+            state=msg("Nothing was changed."),
+            next_command=f"backout resume {found.id} --confirm {found.current_step} --reason '…'",
+        )
+    evidence = msg("{actor} looked, and says: {reason}", actor=parts.actor, reason=conduct.reason)
+    body: dict[str, Json] = {"key": step.key, "kind": found.plan.step(step.key).spec.kind, "already": False}
+    body["evidence"] = evidence.model_dump(mode="json")
+    parts.journal.append("step.confirmed", body, run=found.id, generation=lease.generation)
 
 
 def abort(parts: Parts, run_id: str | None, conduct: Conduct) -> Run:

@@ -31,7 +31,8 @@ class Standing:
         return {name: looks[name]() for name in names}
 
     def _wanted(self) -> str | None:
-        wanted = self._parts.platform.observe(5.0).wanted
+        platform = self._parts.platform
+        wanted = platform.observe(5.0).wanted if platform.observable() else None
         return wanted.ref if wanted else None
 
     def _schema(self) -> str | None:

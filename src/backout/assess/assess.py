@@ -81,6 +81,6 @@ def _verdict(findings: tuple[Finding, ...], named: Scenario | None) -> Verdict:
         return Verdict.FORWARD_FIX_ONLY
     if named is not None or any(f.severity is Severity.LOSES_DATA for f in findings):
         return Verdict.REVERSIBLE_WITH_LOSS
-    if "schema.unknown" in rules or "target.changed" in rules:
+    if rules & {"schema.unknown", "target.changed", "target.never-proven", "current.unobservable"}:
         return Verdict.UNKNOWN
     return Verdict.REVERSIBLE

@@ -28,10 +28,15 @@ def order_key(version: str) -> tuple[tuple[int, int, str], ...]:
 
 
 def current_version(facts: Facts) -> str | None:
-    """Return the version that the platform is told to run, or None if nothing is known to run."""
+    """Return the version that the platform is told to run, or None if nothing is known to run.
+
+    Where the platform cannot tell at all, the newest record is believed.
+    """
     workload = facts.workload.value
     if workload is None:
         return None
+    if workload.expected == 0:
+        return next((r.version for r in facts.releases if r.source == "recorded"), None)
     artefact = workload.wanted or (workload.running[0] if workload.running else None)
     if artefact is None:
         return None

@@ -18,6 +18,16 @@ TakeOverOption = Annotated[
 ]
 
 
+ConfirmOption = Annotated[
+    str | None,
+    typer.Option(
+        "--confirm",
+        metavar="STEP",
+        help="You looked, and this step is done, although backout cannot tell; needs --reason.",
+    ),
+]
+
+
 def taken_over(take_over: bool, reason: str | None, verb: str) -> str | None:
     """Return the reason of a take-over, or None if it is none.
 
@@ -37,6 +47,7 @@ def taken_over(take_over: bool, reason: str | None, verb: str) -> str | None:
 def command(
     run_id: RunArgument = None,
     take_over: TakeOverOption = False,
+    confirm: ConfirmOption = None,
     reason: ReasonOption = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
@@ -50,7 +61,11 @@ def command(
     why = taken_over(take_over, reason, "resume")
     with open_backout(config) as backout:
         conduct = Conduct(
-            reason=reason, take_over=why, watch=Progress(dict(backout.parts.kinds)), interrupt=stop_safely()
+            reason=reason,
+            take_over=why,
+            confirm=confirm,
+            watch=Progress(dict(backout.parts.kinds)),
+            interrupt=stop_safely(),
         )
         run = backout.resume(run_id, conduct)
     show_outcome(run, as_json=as_json)

@@ -158,7 +158,9 @@ def _emergency(
         except BackoutError as error:
             if error.next_command.startswith("backout resume"):
                 # `resume` needs what an emergency does without; the same command goes on from what stands now.
-                error.next_command = _emergency_command(plan.to_version, root) + f" --reason {shlex.quote(why)} --yes"
+                error.next_command = (
+                    _emergency_command(plan.to_version, root) + f" --reason {shlex.quote(why)} --yes"
+                )
             raise
     show_outcome(run, as_json=as_json)
 

@@ -102,7 +102,7 @@ class ReleaseBook:
         )
         self._to_target(bad)
 
-    def lift(self, version: str, run: str) -> None:
+    def lift(self, version: str, run: str | None) -> None:
         """End a quarantine; the release's state is unknown again. Idempotent."""
         release = self.by_version(version)
         unknown = release.model_copy(update={"state": ReleaseState.UNKNOWN}) if release else None

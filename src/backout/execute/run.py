@@ -7,6 +7,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Literal
 
+from pydantic import computed_field
+
 from backout.checks.base import Outcome, Verification
 from backout.document import Document
 from backout.errors import ExitCode
@@ -62,6 +64,7 @@ class StepProgress(Document):
     already: bool = False
     """Whether the goal was reached before this run touched it."""
 
+    @computed_field  # type: ignore[prop-decorator]
     @property
     def seconds(self) -> float | None:
         """Seconds from the first begin to the confirmation; None until confirmed."""
@@ -117,6 +120,7 @@ class Run(Document):
         """The first step that is not confirmed, while the run is open."""
         return next((s.key for s in self.steps if s.state is not StepState.CONFIRMED), None)
 
+    @computed_field  # type: ignore[prop-decorator]
     @property
     def exit_code(self) -> ExitCode:
         """The exit code that says how this run stands."""

@@ -101,9 +101,7 @@ class Runner:
             return self._confirm(run, step, probe, already=not begun_before)
         if not probe.in_progress:
             if begun_before and probe.answer is Probed.UNKNOWN and step.spec.retry is not Retry.SAFE:
-                raise OutcomeUnknown(
-                    probe.evidence, state=_standing(run), next_command=f"backout status {run.id}"
-                )
+                raise _unknown(run, step, probe)
             kind.guard(step.spec, acting)
             receipt = kind.apply(step.spec, acting)
             run = self._append(
@@ -126,8 +124,11 @@ class Runner:
                 kind.apply(step.spec, acting)
             now_s = self.clock.monotonic_s()
             if now_s >= acting.deadline_s or (not probe.in_progress and now_s >= settled_s):
-                error = OutcomeUnknown if probe.answer is Probed.UNKNOWN else StepFailed
-                raise error(probe.evidence, state=_standing(run), next_command=f"backout resume {run.id}")
+                if probe.answer is Probed.UNKNOWN:
+                    raise _unknown(run, step, probe)
+                raise StepFailed(
+                    probe.evidence, state=_standing(run), next_command=f"backout resume {run.id}"
+                )
             self._check_interrupt(run)
             self.clock.wait(POLL_S)
 
@@ -207,6 +208,15 @@ class Runner:
         return run
 
 
+def _unknown(run: Run, step: PlannedStep, probe: Probe) -> OutcomeUnknown:
+    return OutcomeUnknown(
+        msg("What step {step} did is not known: {evidence}", step=step.key, evidence=str(probe.evidence)),
+        state=_standing(run),
+        next_command=f"backout resume {run.id}   # once it can be told; or, if you looked and it is done: "
+        f"backout resume {run.id} --confirm {step.key} --reason '…'",
+    )
+
+
 def _standing(run: Run) -> Message:
     """Say how far the run is, and what is held."""
     done, total = sum(s.state is StepState.CONFIRMED for s in run.steps), len(run.steps)
@@ -225,7 +235,9 @@ def _standing(run: Run) -> Message:
             held=held,
             way=str(way),
         )
-    return msg("{done} of {total} steps are done; nothing is held. {way}", done=done, total=total, way=str(way))
+    return msg(
+        "{done} of {total} steps are done; nothing is held. {way}", done=done, total=total, way=str(way)
+    )
 
 
 def _held(run: Run) -> set[str]:

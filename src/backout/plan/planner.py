@@ -175,8 +175,12 @@ def world_now(facts: Facts) -> World:
     by_ref = {r.artefact.ref: r.version for r in facts.releases if r.artefact is not None}
     schema = facts.schema_now.value
     wanted = workload.wanted if workload else None
+    serving = {by_ref.get(a.ref, a.ref) for a in (workload.running if workload else ())}
+    believed = current_version(facts)
+    if workload is not None and workload.expected == 0 and believed is not None:
+        serving = {believed}
     return World(
-        serving=frozenset(by_ref.get(a.ref, a.ref) for a in (workload.running if workload else ())),
+        serving=frozenset(serving),
         holds=frozenset(
             h.name for h in facts.holds if h.held is Answer.YES and h.mode in ("queue", "maintenance")
         ),
@@ -293,7 +297,12 @@ def _switch_steps(
 
 def _half_deployed(facts: Facts, ref: str) -> bool:
     workload = facts.workload.value
-    return workload is None or {a.ref for a in workload.running} != {ref} or workload.up < workload.expected
+    return (
+        workload is None
+        or workload.expected == 0
+        or {a.ref for a in workload.running} != {ref}
+        or workload.up < workload.expected
+    )
 
 
 def _guard(facts: Facts, artefact: Artefact) -> StepSpec:

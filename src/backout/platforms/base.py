@@ -159,6 +159,10 @@ class Platform(Protocol):
         """Return the kinds of step that this platform adds, by name."""
         ...
 
+    def observable(self) -> bool:
+        """Return whether it can tell at all what runs; if not, the records are believed and the outcome is unknown."""
+        ...
+
     def observe(self, deadline_s: float) -> Workload:
         """Return what runs now; raises `TargetUnreachable` past the deadline (seconds from now)."""
         ...

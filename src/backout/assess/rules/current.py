@@ -44,7 +44,7 @@ def several_versions(case: Case) -> Iterator[Finding]:
 def nothing_runs(case: Case) -> Iterator[Finding]:
     """Nothing runs: the service is down already."""
     workload = case.facts.workload.value
-    if workload is not None and not workload.running:
+    if workload is not None and workload.expected > 0 and not workload.running:
         yield Finding(
             rule="current.down",
             severity=Severity.WARNS,
@@ -57,4 +57,23 @@ def nothing_runs(case: Case) -> Iterator[Finding]:
         )
 
 
-RULES = (no_record, several_versions, nothing_runs)
+def unobservable(case: Case) -> Iterator[Finding]:
+    """The platform cannot tell what runs: the records are believed, and the outcome will be unknown."""
+    workload = case.facts.workload.value
+    if workload is not None and workload.expected == 0:
+        yield Finding(
+            rule="current.unobservable",
+            severity=Severity.NEEDS_APPROVAL,
+            evidence=msg(
+                "The platform {platform} cannot tell what runs; the records say {version}.",
+                platform=case.facts.platform,
+                version=case.current_version or "nothing",
+            ),
+            remedy=msg(
+                "Declare platform.probe; or go on and look yourself afterwards: --accept outcome-unknown."
+            ),
+            accept="outcome-unknown",
+        )
+
+
+RULES = (unobservable, no_record, several_versions, nothing_runs)

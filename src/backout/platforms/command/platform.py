@@ -60,6 +60,10 @@ class CommandPlatform(Scripts):
         step: StepKind = SwitchStep()
         return {step.kind: step}
 
+    def observable(self) -> bool:
+        """Return whether a probe is declared."""
+        return self.options.probe is not None
+
     def observe(self, deadline_s: float) -> Workload:
         """Return what the probe says runs.
 

@@ -92,6 +92,10 @@ class ProcessPlatform(Service):
 
         return step_kinds()
 
+    def observable(self) -> bool:
+        """Return True: links and processes can always be looked at."""
+        return True
+
     def observe(self, deadline_s: float) -> Workload:
         """Return what runs now. Local reads only, so the deadline is not needed."""
         self._need_root()
