@@ -90,6 +90,7 @@ class Facts(Document):
         releases: Known releases, newest first (records, then what platform and git told).
         schemas: Schema documents by fingerprint, as far as they were recorded.
         quarantined: Versions that must not come back by accident.
+        records_at_target: Whether release records are kept at the target too, not in one state file alone.
         step_seconds: Measured durations of earlier confirmed steps, by step kind.
     """
 
@@ -104,4 +105,5 @@ class Facts(Document):
     releases: tuple[Release, ...] = ()
     schemas: dict[str, Schema] = {}
     quarantined: tuple[Quarantine, ...] = ()
+    records_at_target: bool = True
     step_seconds: dict[str, tuple[float, ...]] = {}

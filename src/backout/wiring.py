@@ -12,7 +12,7 @@ from pathlib import Path
 from backout.app.emergency_places import left_behind, new_place
 from backout.app.parts import Parts
 from backout.assess.allowed import Allowed, Vouched
-from backout.checks import make_check
+from backout.checks import secrets_of
 from backout.clock import SystemClock
 from backout.config.load import Loaded, find_config, load_config
 from backout.errors import BackoutError, ConfigError, UsageError
@@ -83,6 +83,8 @@ def _parts(loaded: Loaded, environ: Mapping[str, str]) -> Parts:
     holds += [CommandHold(options, site) for options in config.hold.commands]
     if database is not None and config.hold.database:
         holds.append(database.hold_means())
+    # The checks themselves are made when they are run; what they keep secret is cut out from now on.
+    site.redactor.add(*(secret for options in config.checks for secret in secrets_of(options)))
     policy = config.policy
     return Parts(
         site=site,
@@ -90,7 +92,7 @@ def _parts(loaded: Loaded, environ: Mapping[str, str]) -> Parts:
         router=router,
         database=database,
         holds=tuple(holds),
-        checks=tuple(make_check(options, site) for options in config.checks),
+        declared_checks=config.checks,
         allowed=Allowed(
             min_version=policy.min_version,
             vouched=tuple(Vouched(v.version, v.works_with_schema_of) for v in policy.compatible),
@@ -137,7 +139,7 @@ def _without_config(root: Path) -> Parts:
         router=None,
         database=None,
         holds=(),
-        checks=(),
+        declared_checks=(),
         allowed=Allowed(),
         plan_expires_s=1800.0,
         state_directory=root,

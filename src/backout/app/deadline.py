@@ -38,12 +38,11 @@ class Question:
 
     def answer(self, kind: type[T], timeout_s: float, now: datetime) -> Observed[T]:
         """Return what the source said, or unknown once the time is over."""
+        value, unknown = self.told(kind, timeout_s)
+        return Observed[kind](value=value, unknown=unknown, source=self._source, observed_at=now)  # type: ignore[valid-type]
+
+    def told(self, kind: type[T], timeout_s: float) -> tuple[T | None, Message | None]:
+        """Return what the source said and None, or None and why it is unknown; for what is not kept."""
         if not self._answered.wait(max(0.0, timeout_s)):
-            unknown: Message | None = msg("{source} did not answer in time.", source=self._source)
-            return Observed[kind](unknown=unknown, source=self._source, observed_at=now)  # type: ignore[valid-type]
-        return Observed[kind](  # type: ignore[valid-type]
-            value=self._value if self._unknown is None else None,
-            unknown=self._unknown,
-            source=self._source,
-            observed_at=now,
-        )
+            return None, msg("{source} did not answer in time.", source=self._source)
+        return (self._value, None) if self._unknown is None else (None, self._unknown)

@@ -82,20 +82,22 @@ def _state(parts: Parts) -> list[Diagnosis]:
         ),
     ]
     if parts.site.environment == "production":
-        lines.append(
-            Diagnosis(
-                subject="state file is not shared",
-                ok=True if parts.platform.record_store() is not None else None,
-                evidence=msg(
-                    "The state file is on this machine only; release records and the lease are kept at the target: {kept}.",
-                    kept=parts.platform.record_store() is not None,
-                ),
-                remedy=None
-                if parts.platform.record_store() is not None
-                else "run backout from one machine only, or keep its state folder on shared storage",
-            )
-        )
+        lines.append(_shared(parts))
     return lines
+
+
+def _shared(parts: Parts) -> Diagnosis:
+    if parts.platform.record_store() is not None:
+        evidence = msg(
+            "Release records and the lease are kept at the target too: another machine can take over."
+        )
+        return Diagnosis(subject="state besides this machine", ok=True, evidence=evidence)
+    return Diagnosis(
+        subject="state besides this machine",
+        ok=None,
+        evidence=msg("Release records and the lease are in this state file alone: others do not see them."),
+        remedy="act from this machine only, or keep its state folder on storage that all operators share",
+    )
 
 
 def _emergencies(parts: Parts) -> list[Diagnosis]:
@@ -118,8 +120,7 @@ def _hold(means: HoldMeans) -> list[Diagnosis]:
         subject=f"hold by {means.name}",
         ok=None if fact.held is Answer.UNKNOWN else True,
         evidence=msg(
-            "{name}: held {held}; can {modes}.",
-            name=fact.name,
+            "Holds now: {held}. It can: {modes}.",
             held=fact.held.value,
             modes=", ".join(fact.modes) or "not tell",
         ),
@@ -136,7 +137,7 @@ def _records(parts: Parts) -> Diagnosis:
     return Diagnosis(
         subject="release records",
         ok=ok,
-        evidence=msg("{count} recent releases are recorded as good.", count=len(good)),
+        evidence=msg("Recent releases recorded as good: {count}.", count=len(good)),
         remedy=None
         if ok
         else "backout record   # after each deploy; the way back is judged by these records",

@@ -66,6 +66,7 @@ def init(directory: Path, environ: Mapping[str, str], *, registry: Registry | No
     sections: dict[str, Found | None] = {}
     for section in SECTION_GROUPS:
         sections[section] = _detect(section, directory, registry, evidence)
+    sections["database"] = sections["database"] or _named_by(environ, registry, evidence)
     text, missing = config_text(service, sections, registry)
     evidence += [msg("{key}: not found; fill it in before the first command", key=key) for key in missing]
     evidence += _unset(text, directory, environ)
@@ -139,6 +140,17 @@ def _detect(
         evidence.append(msg("{section}: none found", section=section))
         return None
     return found[0][1]
+
+
+def _named_by(environ: Mapping[str, str], registry: Registry | None, evidence: list[Message]) -> Found | None:
+    """Return the database that a variable of this environment names; its value is not kept."""
+    names = (n for n in ("DATABASE_URL", "POSTGRES_URL") if environ.get(n, "").startswith("postgres"))
+    name = next(names, None)
+    if name is None or "postgres" not in adapter_names(SECTION_GROUPS["database"], registry):
+        return None
+    evidence.append(msg("database: postgres: the environment sets {name}", name=name))
+    adapter = load_adapter(SECTION_GROUPS["database"], "postgres", registry)
+    return Found("postgres", {"url": f"${{{name}}}"}, adapter.Options)
 
 
 def _unset(text: str, directory: Path, environ: Mapping[str, str]) -> Iterator[Message]:

@@ -68,6 +68,7 @@ def observe(parts: Parts, deadline_s: float = DEADLINE_S, *, versions: tuple[str
         releases=releases,
         schemas=parts.book.schemas(fingerprints),
         quarantined=parts.book.quarantined(),
+        records_at_target=platform.record_store() is not None,
         step_seconds=_step_seconds(parts),
     )
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from backout.assess.allowed import Allowed
+    from backout.checks import CheckOptions
     from backout.checks.base import Check
     from backout.clock import Clock
     from backout.databases.base import Database
@@ -41,7 +42,7 @@ class Parts:
     router: Router | None
     database: Database | None
     holds: tuple[HoldMeans, ...]
-    checks: tuple[Check, ...]
+    declared_checks: tuple[CheckOptions, ...]
     allowed: Allowed
     plan_expires_s: float
     state_directory: Path
@@ -55,6 +56,13 @@ class Parts:
     def clock(self) -> Clock:
         """The clock."""
         return self.site.clock
+
+    @cached_property
+    def checks(self) -> tuple[Check, ...]:
+        """The checks that are declared."""
+        from backout.checks import make_check
+
+        return tuple(make_check(options, self.site) for options in self.declared_checks)
 
     @cached_property
     def kinds(self) -> Mapping[str, StepKind]:

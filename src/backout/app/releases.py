@@ -36,22 +36,20 @@ class Releases(Document):
 
 def releases(parts: Parts, limit: int = 20) -> Releases:
     """Return the newest releases: records, and what the platform and git know besides."""
-    platform, now = parts.platform, parts.clock.now()
+    platform = parts.platform
     questions = (
         Question("platform", lambda: platform.observe(_DEADLINE_S)),
         Question("platform history", lambda: platform.artefacts(_DEADLINE_S)),
         Question("git", lambda: tags(parts.site.directory, _DEADLINE_S)),
     )
     records = list(parts.book.newest(limit + 1))
-    workload = questions[0].answer(Workload, _DEADLINE_S, now)
-    artefacts = questions[1].answer(tuple[Artefact, ...], _DEADLINE_S, now).value or ()
-    tagged = questions[2].answer(tuple[Release, ...], _DEADLINE_S, now).value or ()
-    wanted = workload.value.wanted.ref if workload.value and workload.value.wanted else None
+    workload, unknown = questions[0].told(Workload, _DEADLINE_S)
+    artefacts = questions[1].told(tuple[Artefact, ...], _DEADLINE_S)[0] or ()
+    tagged = questions[2].told(tuple[Release, ...], _DEADLINE_S)[0] or ()
+    wanted = workload.wanted.ref if workload and workload.wanted else None
     # With more records than asked for, what platform and git know besides is older than all of them.
     many = len(records) > limit
-    everything = known_releases(
-        parts, records, () if many else artefacts, workload.value, () if many else tagged
-    )
+    everything = known_releases(parts, records, () if many else artefacts, workload, () if many else tagged)
     shut_out = {q.version: q.reason for q in parts.book.quarantined()}
     rows = tuple(
         ReleaseRow(
@@ -64,7 +62,7 @@ def releases(parts: Parts, limit: int = 20) -> Releases:
     return Releases(
         rows=rows,
         more=len(everything) > limit,
-        unknown=str(workload.unknown) if workload.unknown else None,
+        unknown=str(unknown) if unknown else None,
     )
 
 

@@ -74,11 +74,14 @@ def _by_rule(target: Release, now: Schema, facts: Facts) -> Compatibility:
     rank = {Answer.YES: 0, Answer.UNKNOWN: 1, Answer.NO: 2}
     answer, found = min(judged, key=lambda pair: rank[pair[0]])
     listed = "; ".join(text for a, text in found if answer is Answer.YES or a is not Answer.YES)
+    if answer is Answer.YES and not found:
+        same = msg("This is exactly the schema that {version} was deployed with.", version=target.version)
+        return Compatibility(answer=answer, evidence=same)
     if answer is Answer.YES:
         evidence = msg(
             "The schema differs from the one {version} served well on only by additions: {differences}.",
             version=target.version,
-            differences=listed or "none that an application sees",
+            differences=listed,
         )
         return Compatibility(answer=answer, evidence=evidence)
     if answer is Answer.NO:

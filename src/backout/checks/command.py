@@ -10,31 +10,15 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Literal
-
-from pydantic import Field
+from typing import IO
 
 from backout.checks.base import CheckResult, Outcome, Subject
-from backout.document import Document
+from backout.checks.options import CommandOptions
 from backout.message import msg
 
 _TAIL_BYTES = 65_536
 _SHOWN_LINES = 5
 _GRACE_S = 0.5
-
-
-class CommandOptions(Document):
-    """Options of a check of kind `command`."""
-
-    kind: Literal["command"]
-    name: str = Field(default="command", description="How results name this check.")
-    run: tuple[str, ...] | str = Field(description="Program and arguments, or one line for `sh`.")
-    timeout_s: float = Field(
-        default=60, gt=0, description="Seconds after which it is ended and counts as failed."
-    )
-    proves: Literal["smoke", "health", "error_rate", "response_time", "database", "other"] = Field(
-        default="smoke", description="What a pass proves."
-    )
 
 
 @dataclass(frozen=True, slots=True)

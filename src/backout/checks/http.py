@@ -6,31 +6,13 @@ import json
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from pydantic import Field, SecretStr
-
 from backout.checks.base import CheckResult, Outcome, Subject
-from backout.document import Document, Json
+from backout.checks.options import HttpOptions
+from backout.document import Json
 from backout.message import msg
 
 _MAX_BODY_BYTES = 1_000_000
 _SHOWN_CHARS = 200
-
-
-class HttpOptions(Document):
-    """Options of a check of kind `http`."""
-
-    kind: Literal["http"]
-    name: str = Field(default="http", description="How results name this check.")
-    url: str = Field(description="What to ask.")
-    method: str = Field(default="GET", description="GET or HEAD, unless the service needs another.")
-    headers: dict[str, SecretStr] = Field(default={}, description="Request headers; secrets as ${NAME}.")
-    expect_status: int = Field(default=200, description="The status that means healthy.")
-    expect_json: Json = Field(default=None, description="What the JSON answer must hold; more may be in it.")
-    exact: bool = Field(default=False, description="Whether nothing more may be in the JSON answer.")
-    version_header: str | None = Field(default=None, description="Response header that carries the version.")
-    version_json: str | None = Field(default=None, description="Where the version is in the answer: `a.b`.")
-    timeout_s: float = Field(default=5, gt=0, description="Seconds to wait for the answer.")
-    proves: Literal["health", "smoke", "other"] = Field(default="health", description="What a pass proves.")
 
 
 @dataclass(frozen=True, slots=True)

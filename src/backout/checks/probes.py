@@ -7,9 +7,8 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import Field
-
 from backout.checks.base import CheckResult, Outcome, Subject
+from backout.checks.options import ProbesOptions
 from backout.checks.statistics import (
     Bounds,
     Says,
@@ -20,7 +19,6 @@ from backout.checks.statistics import (
     rate_bounds,
     requests_for,
 )
-from backout.document import Document
 from backout.message import Message, msg
 from backout.release import Baseline
 
@@ -31,30 +29,6 @@ _COUNT = 300
 _FAILED_FROM_STATUS = 500
 # Below this, differences are those of the machine that asks, not of the service that answers.
 _NOISE_MS = 10.0
-
-
-class ProbesOptions(Document):
-    """Options of a check of kind `probes`."""
-
-    kind: Literal["probes"]
-    name: str = Field(default="probes", description="How results name this check.")
-    url: str = Field(description="What to GET, again and again; it must change nothing.")
-    count: int | None = Field(
-        default=None, gt=0, description="How many requests; left out: as many as the limit needs, else 300."
-    )
-    per_second: float = Field(default=100, gt=0, description="Requests started per second.")
-    concurrency: int = Field(default=4, ge=1, le=64, description="Requests under way at once at most.")
-    max_error_rate: float | None = Field(
-        default=None,
-        gt=0,
-        lt=1,
-        description="Share of requests that may fail; left out: the pre-release window.",
-    )
-    max_p95_ms: float | None = Field(
-        default=None, gt=0, description="95 % are answered within it; left out: the pre-release window."
-    )
-    tolerance: float = Field(default=0.5, ge=0, description="How far over the pre-release window is normal.")
-    timeout_s: float = Field(default=5, gt=0, description="Seconds after which a request counts as failed.")
 
 
 @dataclass(frozen=True, slots=True)

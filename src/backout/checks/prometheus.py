@@ -5,33 +5,14 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
-
-from pydantic import Field, SecretStr
+from typing import Any
 
 from backout.checks.base import CheckResult, Outcome, Subject
-from backout.document import Document
+from backout.checks.options import PrometheusOptions
 from backout.message import Message, msg
 
 _SHOWN_CHARS = 200
 _HTTP_TIMEOUT_S = 10.0
-
-
-class PrometheusOptions(Document):
-    """Options of a check of kind `prometheus`."""
-
-    kind: Literal["prometheus"]
-    name: str = Field(default="prometheus", description="How results name this check.")
-    url: str = Field(description="Where Prometheus answers, without /api.")
-    query: str = Field(description="PromQL that gives one figure; $window becomes the window, e.g. 60s.")
-    limit: float | None = Field(default=None, description="The limit; left out: the pre-release window.")
-    better: Literal["lower", "higher"] = Field(
-        default="lower", description="Which side of the limit is good."
-    )
-    tolerance: float = Field(default=0.5, ge=0, description="How far off the pre-release window is normal.")
-    window_s: int = Field(default=60, ge=1, description="Seconds looked at; they begin after the change.")
-    proves: Literal["error_rate", "response_time", "other"] = Field(description="What a pass proves.")
-    headers: dict[str, SecretStr] = Field(default={}, description="Request headers; secrets as ${NAME}.")
 
 
 class _Unknown(Exception):

@@ -4,29 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Literal
-
-from pydantic import Field
 
 from backout.checks.base import CheckResult, Outcome, Subject
-from backout.document import Document
+from backout.checks.options import SqlOptions
 from backout.errors import BackoutError, ConfigError
 from backout.message import Message, msg
 
 _SHOWN_CHARS = 200
-
-
-class SqlOptions(Document):
-    """Options of a check of kind `sql`."""
-
-    kind: Literal["sql"]
-    name: str = Field(default="sql", description="How results name this check.")
-    query: str = Field(description="One statement that reads; it runs in a read-only transaction.")
-    expect: bool | int | float | str | None = Field(description="Its first value; null: no row, or NULL.")
-    timeout_s: float = Field(default=10, gt=0, description="Seconds that the query may take.")
-    proves: Literal["database", "smoke", "other"] = Field(
-        default="database", description="What a pass proves."
-    )
 
 
 @dataclass(frozen=True, slots=True)

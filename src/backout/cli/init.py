@@ -12,7 +12,7 @@ from backout.cli.common import JsonOption, err, guarded, out, out_json
 
 @guarded
 def command(
-    directory: Annotated[Path, typer.Argument(metavar="[DIRECTORY]", help="Where to look.")] = Path(),
+    directory: Annotated[Path, typer.Argument(metavar="DIRECTORY", help="Where to look.")] = Path(),
     force: Annotated[bool, typer.Option("--force", help="Replace a backout.yaml that is there.")] = False,
     as_json: JsonOption = False,
 ) -> None:

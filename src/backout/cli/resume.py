@@ -12,7 +12,7 @@ from backout.cli.progress import Progress, stop_safely
 from backout.errors import UsageError
 from backout.message import msg
 
-RunArgument = Annotated[str | None, typer.Argument(metavar="[RUN]", help="The run; else the one that waits.")]
+RunArgument = Annotated[str | None, typer.Argument(metavar="RUN", help="The run; else the one that waits.")]
 TakeOverOption = Annotated[
     bool, typer.Option("--take-over", help="Take over from somebody else who is acting; needs --reason.")
 ]

@@ -34,12 +34,13 @@ from backout.cli.resume import taken_over
 from backout.errors import BackoutError, UsageError
 from backout.message import Message, msg
 from backout.plan.model import Plan
+from backout.report.words import SEVERITIES
 
 
 @guarded
 def command(
     plan_file: Annotated[
-        Path | None, typer.Argument(metavar="[PLAN.JSON]", help="A plan made by backout plan -o.")
+        Path | None, typer.Argument(metavar="PLAN.JSON", help="A plan made by backout plan -o.")
     ] = None,
     to: ToOption = None,
     scenario: ScenarioOption = ScenarioChoice.AUTO,
@@ -144,7 +145,7 @@ def _emergency(
     with Backout.for_emergency(config, root) as backout:
         plan = backout.emergency_plan(to)
         for finding in plan.findings:
-            err(f"  {finding.severity.value}: {finding.evidence}")
+            err(f"  {SEVERITIES[finding.severity]}: {finding.evidence}")
         err("  Nobody looked at the database: whether the earlier code can use its schema is NOT known.")
         why = ask_reason(reason, command=command)
         given = f"{command} --reason {shlex.quote(why)}"

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from backout.checks import CheckOptions
+from backout.checks.options import CheckOptions
 from backout.document import Document
 from backout.holds.command import HoldCommandOptions
 

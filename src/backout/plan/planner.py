@@ -458,16 +458,10 @@ def _downtime(visited: Sequence[Visited], estimates: Mapping[str, Estimate]) -> 
     down = list(down_steps(visited))
     if held:
         basis = msg(
-            "Requests are held from step {first} to step {last}; the time is the sum of those steps.",
-            first=held[0],
-            last=held[-1],
+            "Requests are held during {steps}; the time is the sum of those steps.", steps=_through(held)
         )
     elif down:
-        basis = msg(
-            "Nothing holds requests: they fail from step {first} to step {last}.",
-            first=down[0],
-            last=down[-1],
-        )
+        basis = msg("Nothing holds requests: they fail during {steps}.", steps=_through(down))
     else:
         basis = msg("Nothing is held and something serves at every moment.")
     return Downtime(
@@ -475,3 +469,7 @@ def _downtime(visited: Sequence[Visited], estimates: Mapping[str, Estimate]) -> 
         down=_total([estimates[k] for k in down]) if down else Estimate(seconds=0.0, runs=0),
         basis=basis,
     )
+
+
+def _through(keys: Sequence[str]) -> str:
+    return keys[0] if len(keys) == 1 else f"{keys[0]} … {keys[-1]}"

@@ -173,3 +173,9 @@ def test_a_directory_that_is_gone_by_the_time_of_writing_is_an_error(tmp_path: P
     (tmp_path / "a").rmdir()
     with pytest.raises(NotPossible, match="cannot be written: No such file"):
         write_init(result)
+
+
+def test_a_database_named_by_the_environment_is_found_and_its_password_is_not_kept(tmp_path: Path) -> None:
+    found = init(tmp_path, {"DATABASE_URL": "postgres://app:hunter22@db/app"})
+    assert "url: ${DATABASE_URL}" in found.text
+    assert "hunter22" not in found.text

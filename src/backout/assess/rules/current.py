@@ -76,4 +76,17 @@ def unobservable(case: Case) -> Iterator[Finding]:
         )
 
 
-RULES = (unobservable, no_record, several_versions, nothing_runs)
+def unshared_state(case: Case) -> Iterator[Finding]:
+    """In production, only one state file knows the releases and who acts."""
+    if case.facts.environment == "production" and not case.facts.records_at_target:
+        yield Finding(
+            rule="current.unshared-state",
+            severity=Severity.WARNS,
+            evidence=msg(
+                "Release records and the lease are in one state file alone: other machines do not see them."
+            ),
+            remedy=msg("Act from one machine only, or keep the state folder on shared storage."),
+        )
+
+
+RULES = (unobservable, unshared_state, no_record, several_versions, nothing_runs)

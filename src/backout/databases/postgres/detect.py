@@ -9,7 +9,7 @@ from pathlib import Path
 from backout.message import msg
 from backout.platforms.base import Detection
 
-_PLACES = (".env", ".env.*", "*.env", "env", "shared/.env", "shared/*.env", "config/*.env")
+_PLACES = (".env", ".env.*", "*.env", "env", "shared/.env", "shared/env", "shared/*.env", "config/*.env")
 _ENTRY = re.compile(
     r"^\s*(?:export\s+)?(?P<key>DATABASE_URL|POSTGRES_URL|POSTGRESQL_URL)\s*=\s*[\"']?"
     r"(?P<scheme>postgres(?:ql)?(?:\+[a-z0-9_]+)?)://",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -158,7 +159,8 @@ class ProcessPlatform(Service):
 
     def record_store(self) -> FileRecordStore:
         """Return the records in ``<root>/.backout``."""
-        remembered = to_remember(
+        remembered = partial(
+            to_remember,
             self.options,
             self.layout,
             service=self.site.service,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -36,7 +37,7 @@ class Remembered(Document):
 class FileRecordStore:
     """Keeps release records in ``<root>/.backout/releases.jsonl``: a line each, the last of an id counts."""
 
-    def __init__(self, layout: Layout, clock: Clock, remembered: Remembered) -> None:
+    def __init__(self, layout: Layout, clock: Clock, remembered: Callable[[], Remembered]) -> None:
         self._layout = layout
         self._clock = clock
         self._remembered = remembered
@@ -63,7 +64,7 @@ class FileRecordStore:
             kept = [r for r in self.read_records() if r.id != release.id]
             lines = [r.model_dump_json() for r in sorted([*kept, release], key=_age)]
             write_atomically(self._path, "".join(f"{line}\n" for line in lines))
-            write_atomically(_platform_file(self._layout.root), self._remembered.model_dump_json(indent=2))
+            write_atomically(_platform_file(self._layout.root), self._remembered().model_dump_json(indent=2))
 
 
 def to_remember(
