@@ -34,7 +34,11 @@ class Artefact(Document):
 
 
 class Baseline(Document):
-    """How the service answered while this release was doing well, from backout's own probes."""
+    """How the service answered, from backout's own probes; on a record: while the release was doing well.
+
+    Attributes:
+        p95_ms: A request that failed counts as long as the probes' time-out.
+    """
 
     requests: int
     errors: int

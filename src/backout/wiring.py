@@ -7,7 +7,9 @@ import os
 import socket
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from backout.app.emergency_places import left_behind, new_place
 from backout.app.parts import Parts
@@ -16,12 +18,17 @@ from backout.checks import secrets_of
 from backout.clock import SystemClock
 from backout.config.load import Loaded, find_config, load_config
 from backout.errors import BackoutError, ConfigError, UsageError
-from backout.holds.base import HoldMeans
 from backout.holds.command import CommandHold
 from backout.ids import new_id
 from backout.message import msg
 from backout.platforms.base import Site
 from backout.redact import Redactor
+
+if TYPE_CHECKING:
+    from backout.config.model import HoldSection
+    from backout.databases.base import Database
+    from backout.holds.base import HoldMeans
+    from backout.routers.base import Router
 
 
 def from_config(path: str | Path | None, environ: Mapping[str, str] | None = None) -> Parts:
@@ -79,10 +86,6 @@ def _parts(loaded: Loaded, environ: Mapping[str, str]) -> Parts:
     platform = loaded.platform.adapter.create(loaded.platform.options, site)
     router = loaded.router.adapter.create(loaded.router.options, site) if loaded.router else None
     database = loaded.database.adapter.create(loaded.database.options, site) if loaded.database else None
-    holds: list[HoldMeans] = [router] if router is not None else []
-    holds += [CommandHold(options, site) for options in config.hold.commands]
-    if database is not None and config.hold.database:
-        holds.append(database.hold_means())
     # The checks themselves are made when they are run; what they keep secret is cut out from now on.
     site.redactor.add(*(secret for options in config.checks for secret in secrets_of(options)))
     policy = config.policy
@@ -91,7 +94,7 @@ def _parts(loaded: Loaded, environ: Mapping[str, str]) -> Parts:
         platform=platform,
         router=router,
         database=database,
-        holds=tuple(holds),
+        make_holds=partial(_holds, config.hold, site, router, database),
         declared_checks=config.checks,
         allowed=Allowed(
             min_version=policy.min_version,
@@ -103,6 +106,16 @@ def _parts(loaded: Loaded, environ: Mapping[str, str]) -> Parts:
         confirm=config.confirm,
         config_digest=loaded.digest,
     )
+
+
+def _holds(
+    section: HoldSection, site: Site, router: Router | None, database: Database | None
+) -> tuple[HoldMeans, ...]:
+    means: list[HoldMeans] = [router] if router is not None else []
+    means += [CommandHold(options, site) for options in section.commands]
+    if database is not None and section.database:
+        means.append(database.hold_means())
+    return tuple(means)
 
 
 def _for_emergency(parts: Parts) -> Parts:
@@ -138,7 +151,7 @@ def _without_config(root: Path) -> Parts:
         platform=platform,
         router=None,
         database=None,
-        holds=(),
+        make_holds=tuple,
         declared_checks=(),
         allowed=Allowed(),
         plan_expires_s=1800.0,

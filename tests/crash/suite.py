@@ -206,8 +206,7 @@ class Crash:
 
     def saw(self, claim: str, since: str, until: str | None = None) -> int:
         """Add what came of the clients' requests of a span to a claim's figures; return how many failed."""
-        # Not settled: a request still under way shows up in a later round's span, or at the end.
-        summary = self.clients.summary(since, until, settle=False)
+        summary = self.clients.summary(since, until)
         self.totals.sent += summary.requests_sent
         self.totals.longest_s = max(self.totals.longest_s, summary.longest_request_seconds)
         self.totals.failed.setdefault(claim, Counter()).update(summary.failures)

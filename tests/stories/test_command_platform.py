@@ -100,18 +100,29 @@ def test_without_a_probe_the_outcome_is_unknown_until_a_person_looked(tiny):
     text = (directory / "backout.yaml").read_text()
     (directory / "backout.yaml").write_text(text.replace("  probe: [cat, running]\n", ""))
     cli("plan").refused(
-        4, what="cannot tell what runs; the records say 2.0", now="Nothing was changed", next="--accept outcome-unknown")
+        4,
+        what="cannot tell what runs; the records say 2.0",
+        now="Nothing was changed",
+        next="--accept outcome-unknown",
+    )
     told = cli("doctor").ended(3).out
     assert "no probe is declared" in told.lower()
     assert running(directory) == "2.0"
     done = cli("run", "--yes", "--accept", "outcome-unknown")
-    done.refused(7, what="What step .* did is not known", now="steps are done", next="^backout resume run-.* --confirm ")
+    done.refused(
+        7,
+        what="What step .* did is not known",
+        now="steps are done",
+        next="^backout resume run-.* --confirm ",
+    )
     assert running(directory) == "1.0"
     # Going on by itself would be a guess; a person who looked may say so, with a reason.
     cli("resume").refused(7, what="is not known", now="steps are done", next="--confirm")
     step = re.search(r"--confirm (\S+)", done.err)[1]
     cli("resume", "--confirm", step).refused(2, what="with a reason", now="Nothing", next="--confirm")
-    cli("resume", "--confirm", "99-verify", "--reason", "x").refused(2, what="Only the step", now="Nothing", next="--confirm")
+    cli("resume", "--confirm", "99-verify", "--reason", "x").refused(
+        2, what="Only the step", now="Nothing", next="--confirm"
+    )
     assert cli("resume", "--confirm", step, "--reason", "I looked: 1.0 answers").code in (0, 9)
     assert "I looked: 1.0 answers" in cli("report").out
 

@@ -74,7 +74,7 @@ def no_ready_url(config):
 
 @pytest.mark.parametrize("name", TROUBLE)
 def test_a_release_that_needs_the_database_stops_the_run_until_it_is_back(scene, name):
-    make, words = TROUBLE[name]
+    make, _ = TROUBLE[name]
     with scene.configured(patient(2)):
         with make(scene):
             done = scene.cli("run", "--accept", "schema-unknown", "--yes")
@@ -94,7 +94,7 @@ def test_a_release_that_needs_the_database_stops_the_run_until_it_is_back(scene,
 
 @pytest.mark.parametrize("name", TROUBLE)
 def test_the_code_goes_back_without_the_database_but_nothing_is_claimed(scene, name):
-    make, words = TROUBLE[name]
+    make, _ = TROUBLE[name]
     with scene.configured(no_ready_url), scene.without_probes():
         with make(scene):
             done = scene.cli("run", "--accept", "schema-unknown", "--yes", "--json").ended(6)

@@ -41,7 +41,7 @@ def test_the_code_goes_back_with_nothing_but_the_platform(alone):
     began_s = time.time()
     done = run(*EMERGENCY, "--root", root, "--reason", "all is on fire", "--yes")
     link = os.lstat(root / "current").st_mtime
-    print(f"link moved {link - began_s:.2f} s after the command was started")
+    print(f"link moved {link - began_s:.2f} s after the command was started")  # noqa: T201
     # The release itself needs the database to be ready; the command that is told goes on once that is back.
     done.refused(
         5,

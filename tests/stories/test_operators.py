@@ -56,7 +56,7 @@ def test_a_second_operator_is_told_who_acts_and_how_to_follow(acting):
 
 
 def test_a_run_can_be_followed(acting):
-    scene, first, run, _ = acting
+    scene, first, _, _ = acting
     follower = scene.cli.start("status", "--follow")
     assert scene.cli("status").code == 0
     interrupt(first)
@@ -93,7 +93,7 @@ def test_ctrl_c_while_a_release_starts(acting, number):
 
 
 def test_a_run_that_was_interrupted_can_be_undone(acting):
-    scene, process, run, let_go = acting
+    scene, process, run, _ = acting
     interrupt(process)
     scene.cli.finish(process).ended(130)
     scene.cli("abort").refused(

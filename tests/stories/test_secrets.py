@@ -112,7 +112,6 @@ def test_no_secret_in_the_message_of_a_bug(scene, secrets, tmp_path):
         ("hold", "--yes"),
     ):
         done = scene.cli(*verb, env={"PYTHONPATH": path})
-        print(verb, done.code, done.everything)
         for secret in secrets:
             assert secret not in done.everything
     for secret in secrets:

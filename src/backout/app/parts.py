@@ -12,7 +12,7 @@ from backout.execute.releases import ReleaseBook
 from backout.execute.store import Store
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from backout.assess.allowed import Allowed
@@ -31,7 +31,7 @@ class Parts:
     """One service in one environment, with its adapters.
 
     Attributes:
-        holds: Every means of holding, the strongest against requests first.
+        make_holds: Returns `holds`.
         actor: Operating-system user and host, unverified.
         confirm: How a person confirms a run.
         config_digest: Of the configuration that this was made from; None in an emergency without one.
@@ -41,7 +41,7 @@ class Parts:
     platform: Platform
     router: Router | None
     database: Database | None
-    holds: tuple[HoldMeans, ...]
+    make_holds: Callable[[], tuple[HoldMeans, ...]]
     declared_checks: tuple[CheckOptions, ...]
     allowed: Allowed
     plan_expires_s: float
@@ -56,6 +56,11 @@ class Parts:
     def clock(self) -> Clock:
         """The clock."""
         return self.site.clock
+
+    @cached_property
+    def holds(self) -> tuple[HoldMeans, ...]:
+        """Every means of holding, the strongest against requests first."""
+        return self.make_holds()
 
     @cached_property
     def checks(self) -> tuple[Check, ...]:

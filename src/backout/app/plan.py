@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -11,12 +12,13 @@ from backout.app.parts import Parts
 from backout.assess.assess import assess
 from backout.assess.model import Request
 from backout.assess.versions import choose_target
+from backout.checks.base import note
 from backout.document import Document, canonical_json
 from backout.errors import NothingToGoBackTo, PlanExpired, UsageError
 from backout.facts import Facts
 from backout.ids import new_id
 from backout.message import msg
-from backout.plan.model import Plan
+from backout.plan.model import Plan, StepSpec
 from backout.plan.planner import Terms, plan_back
 from backout.release import Artefact, Release
 
@@ -134,16 +136,46 @@ def _unusable(path: Path, reason: str) -> UsageError:
 
 
 def by_hand(parts: Parts, made: Plan) -> dict[str, tuple[str, ...]]:
-    """Return the commands of hold steps as their own means would type them: by step key, and ``KEY/undo``."""
+    """Return what a person types where backout is not at hand: by step key, and ``KEY/undo``."""
     means = {m.name: m for m in parts.holds}
     found: dict[str, tuple[str, ...]] = {}
     for step in made.steps:
         params, kind = step.spec.params, step.spec.kind
         holder = means.get(str(params.get("name")))
-        if kind in ("hold", "hold.release") and holder is not None:
+        if kind == "guard":
+            found[step.key] = _guard_by_hand(made, step.spec)
+        elif kind == "verify":
+            found[step.key] = _checks_by_hand(parts)
+        elif kind in ("hold", "hold.release") and holder is not None:
             prior = params["prior"]
             assert isinstance(prior, dict)
             holding, letting_go = holder.by_hand(str(params["mode"]), prior), holder.by_hand(None, prior)
             do, undo = (holding, letting_go) if kind == "hold" else (letting_go, holding)
             found |= {step.key: do, f"{step.key}/undo": undo}
     return found
+
+
+def _checks_by_hand(parts: Parts) -> tuple[str, ...]:
+    from backout.checks.workload import WorkloadCheck
+
+    lines: list[str] = []
+    for check in (WorkloadCheck(), *parts.checks):
+        lines += [note(msg("{name}:", name=check.name)), *check.by_hand(parts.site.redactor), ""]
+    return tuple(lines[:-1])
+
+
+def _guard_by_hand(made: Plan, spec: StepSpec) -> tuple[str, ...]:
+    """Return what to compare; the link of the `process` platform can be read."""
+    at, ref = f"{made.created_at:%Y-%m-%d %H:%M:%S UTC}", spec.params["ref"]
+    lines = [note(msg("Compare with what stood at {at}, when this was made; if it differs, stop.", at=at))]
+    wanted = spec.expects.get("wanted")
+    lines.append(note(msg("The platform is told to run {ref}.", ref=str(wanted or "none"))))
+    roots = (s.spec.params["service"] for s in made.steps if s.spec.kind == "process.link")
+    lines += [f"readlink {shlex.quote(str(r['root']))}/current" for r in roots if isinstance(r, dict)]
+    if spec.expects.get("schema"):
+        lines.append(note(msg("The schema: no migration was run since; its fingerprint was {fingerprint}.",
+                              fingerprint=str(spec.expects["schema"]))))  # fmt: skip
+    if spec.expects.get("content"):
+        lines.append(note(msg("The content of {ref}: nobody changed it since; its digest was {digest}.",
+                              ref=str(ref), digest=str(spec.expects["content"]))))  # fmt: skip
+    return tuple(lines)

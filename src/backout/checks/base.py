@@ -55,7 +55,8 @@ class Verification(Document):
     """All results of one verification, and what they add up to.
 
     Attributes:
-        baseline: What backout's own probes measured; kept on the release record when all is well.
+        baseline: What backout's own probes measured, with the requests asked earlier; kept on the release
+            record when all is well.
     """
 
     outcome: Outcome
@@ -73,6 +74,8 @@ class Subject:
         artefact: The artefact that must be running; None: any.
         version: The version that must be served where an answer carries one.
         normal: The pre-release window, for what has no declared limit.
+        earlier: What the first check of kind `probes` already saw of this release, while that proved too
+            little: its requests and errors are added to the new ones.
         changed_at: When the release under test began to serve (queries over time start after it).
         release_deployed_at: When the bad release was deployed (the pre-release window ends there).
     """
@@ -86,6 +89,12 @@ class Subject:
     normal: Baseline | None
     changed_at: datetime
     release_deployed_at: datetime | None = None
+    earlier: Baseline | None = None
+
+
+def note(message: Message) -> str:
+    """Return a sentence as a comment of the shell: one line, whatever its fields hold."""
+    return f"# {' '.join(str(message).split())}"
 
 
 class Check(Protocol):
@@ -98,4 +107,11 @@ class Check(Protocol):
 
     def run(self, subject: Subject, deadline_s: float) -> tuple[CheckResult, ...]:
         """Look, and answer; what cannot be told is inconclusive."""
+        ...
+
+    def by_hand(self, redactor: Redactor) -> tuple[str, ...]:
+        """Return what a person would type instead, with what to expect as comments.
+
+        Secrets are cut out before anything is quoted: a quoted secret would not be recognised.
+        """
         ...

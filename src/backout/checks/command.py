@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import signal
 import subprocess
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
-from backout.checks.base import CheckResult, Outcome, Subject
+from backout.checks.base import CheckResult, Outcome, Subject, note
 from backout.checks.options import CommandOptions
 from backout.message import msg
+
+if TYPE_CHECKING:
+    from backout.redact import Redactor
 
 _TAIL_BYTES = 65_536
 _SHOWN_LINES = 5
@@ -71,6 +75,15 @@ class CommandCheck:
                 return (self._result(Outcome.PASS, msg("Exit status 0")),)
             evidence = msg("Exit status {status}: {last}", status=status, last=_last_lines(output, subject))
             return (self._result(Outcome.FAIL, evidence),)
+
+    def by_hand(self, redactor: Redactor) -> tuple[str, ...]:
+        """Return the command itself, in its folder."""
+        run = self.options.run
+        argv = ["sh", "-c", run] if isinstance(run, str) else list(run)
+        command = shlex.join(redactor.text(word) for word in argv)
+        expected = msg("Expected: it ends within {timeout_s:g} s.", timeout_s=self.options.timeout_s)
+        folder = shlex.quote(redactor.text(str(self.directory)))
+        return (note(expected), f"(cd {folder} && {command}); echo $?   {note(msg('Expected: 0'))}")
 
     def _result(self, outcome: Outcome, evidence: object) -> CheckResult:
         return CheckResult.model_validate(

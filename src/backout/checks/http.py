@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import shlex
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from backout.checks.base import CheckResult, Outcome, Subject
+from backout.checks.base import CheckResult, Outcome, Subject, note
 from backout.checks.options import HttpOptions
 from backout.document import Json
-from backout.message import msg
+from backout.message import Message, msg
+from backout.redact import MASK, Redactor
 
 _MAX_BODY_BYTES = 1_000_000
 _SHOWN_CHARS = 200
@@ -57,6 +59,35 @@ class HttpCheck:
         results += self._database(answer)
         results += self._version(answer, subject)
         return tuple(results)
+
+    def by_hand(self, redactor: Redactor) -> tuple[str, ...]:
+        """Return a line of curl; the values of headers are left out."""
+        options = self.options
+        words = ["curl", "-sS", "-m", f"{options.timeout_s:g}"]
+        words += ["-I"] if options.method == "HEAD" else ["-i"]
+        words += ["-X", options.method] if options.method not in ("GET", "HEAD") else []
+        for name in options.headers:
+            words += ["-H", f"{name}: {MASK}"]
+        words.append(redactor.text(options.url))
+        return (*map(note, self._expected(redactor)), shlex.join(words))
+
+    def _expected(self, redactor: Redactor) -> list[Message]:
+        options = self.options
+        lines = [msg("Expected: status {status}.", status=options.expect_status)]
+        if options.expect_json is not None:
+            wanted = json.dumps(redactor.json(options.expect_json), ensure_ascii=False)
+            exactly = msg("Expected: the answer is {wanted}.", wanted=wanted)
+            among = msg("Expected: in the answer is {wanted}.", wanted=wanted)
+            lines.append(exactly if options.exact else among)
+        if options.version_header is not None:
+            lines.append(msg("Expected: the header {name} names the release.", name=options.version_header))
+        if options.version_json is not None:
+            lines.append(
+                msg("Expected: {place} in the answer names the release.", place=options.version_json)
+            )
+        if options.headers:
+            lines.append(msg("Put the secrets of the headers in for {mask}.", mask=MASK))
+        return lines
 
     def _ask(self, subject: Subject, timeout_s: float) -> _Answer | str:
         import httpx2

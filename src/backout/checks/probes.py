@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import math
-import threading
-from dataclasses import dataclass
+import shlex
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
-from backout.checks.base import CheckResult, Outcome, Subject
+from backout.checks.base import CheckResult, Outcome, Subject, note
 from backout.checks.options import ProbesOptions
+from backout.checks.probing import Certain, Probing, Round
 from backout.checks.statistics import (
+    NONE_EARLIER,
     Bounds,
+    Counts,
     Says,
     decide,
+    decide_sum,
+    fewest_beyond,
+    fewest_failures,
     more_for_percentile,
     more_requests,
     percentile_bounds,
@@ -23,35 +29,11 @@ from backout.message import Message, msg
 from backout.release import Baseline
 
 if TYPE_CHECKING:
-    import httpx2
+    from backout.redact import Redactor
 
 _COUNT = 300
-_FAILED_FROM_STATUS = 500
 # Below this, differences are those of the machine that asks, not of the service that answers.
 _NOISE_MS = 10.0
-
-
-@dataclass(frozen=True, slots=True)
-class Probing:
-    """What the requests showed.
-
-    Attributes:
-        milliseconds: Of each request; `inf` for a failed one.
-        seconds: How long the whole took.
-    """
-
-    milliseconds: tuple[float, ...]
-    seconds: float
-
-    @property
-    def requests(self) -> int:
-        """How many were sent."""
-        return len(self.milliseconds)
-
-    @property
-    def failures(self) -> int:
-        """How many had no answer, or one of the server's errors (500 to 599)."""
-        return sum(1 for ms in self.milliseconds if math.isinf(ms))
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,15 +54,50 @@ class ProbesCheck:
     def measure(self, subject: Subject, deadline_s: float) -> tuple[tuple[CheckResult, ...], Baseline | None]:
         """Ask, and tell what it proves of error rate and response time, and what is normal from now on.
 
+        It ends early once no answer to the requests that are left could keep one of the two from failing.
+        The error rate adds what was seen earlier of this release; the response time is that of the new
+        requests only: of the earlier ones nobody kept each answer's time.
+
         Args:
             subject: What is looked at; `normal` stands in for limits that are not declared.
             deadline_s: Seconds from now; what was asked by then is what counts.
         """
-        error_limit = self._error_limit(subject.normal)
+        seen = subject.earlier
+        earlier = Counts(seen.requests, seen.errors) if seen is not None else NONE_EARLIER
+        error_limit, p95_limit_ms = self._error_limit(subject.normal), self._p95_limit_ms(subject.normal)
         count = self._count(error_limit)
-        probing = _Run(self.options, subject, count, deadline_s).finish()
-        results = (self._error_rate(probing, error_limit), self._response_time(probing, subject.normal))
-        return results, _baseline(probing, subject)
+        certain = Certain(
+            failures=None if error_limit is None else fewest_failures(count, error_limit, earlier),
+            beyond=fewest_beyond(count),
+            limit_ms=p95_limit_ms,
+        )
+        probing = Round(self.options, subject.clock, count, certain, deadline_s).finish()
+        results = (
+            self._error_rate(probing, certain, error_limit, earlier),
+            self._response_time(probing, certain, p95_limit_ms),
+        )
+        return results, self._baseline(probing, subject)
+
+    def by_hand(self, redactor: Redactor) -> tuple[str, ...]:
+        """Return a loop of curl that counts what failed, and how long 95 % took."""
+        options, count = self.options, self._count(self.options.max_error_rate)
+        expected = msg(
+            "Expected: not more than {rate} fail (no answer, or 5xx); 95 % are answered within {p95}.",
+            rate="before" if options.max_error_rate is None else f"{options.max_error_rate:.2%}",
+            p95="the time of before" if options.max_p95_ms is None else f"{options.max_p95_ms:g} ms",
+        )
+        asked = (
+            f"curl -s -o /dev/null -m {options.timeout_s:g} -w '%{{http_code}} %{{time_total}}\\n'"
+            f" {shlex.quote(redactor.text(options.url))}"
+        )
+        counted = (
+            "awk '/^(000|5)/ {failed++} {ms[NR]=$2*1000}"
+            ' END {print failed+0, "of", NR, "failed; 95 % within", ms[int(NR*.95+.99)], "ms"}\''
+        )
+        return (
+            note(expected),
+            f"for i in $(seq {count}); do {asked}; done | sort -k2 -n | {counted}",
+        )
 
     def _error_limit(self, normal: Baseline | None) -> float | None:
         if self.options.max_error_rate is not None:
@@ -91,6 +108,11 @@ class ProbesCheck:
         worst_normal = rate_bounds(normal.errors, normal.requests).upper
         return min(0.99, worst_normal * (1 + self.options.tolerance))
 
+    def _p95_limit_ms(self, normal: Baseline | None) -> float | None:
+        if self.options.max_p95_ms is not None or normal is None:
+            return self.options.max_p95_ms
+        return max(normal.p95_ms * (1 + self.options.tolerance), normal.p95_ms + _NOISE_MS)
+
     def _count(self, error_limit: float | None) -> int:
         if self.options.count is not None:
             return self.options.count
@@ -98,145 +120,123 @@ class ProbesCheck:
             return max(requests_for(self.options.max_error_rate), 59)
         return _COUNT if error_limit is None else max(_COUNT, requests_for(error_limit))
 
-    def _error_rate(self, probing: Probing, limit: float | None) -> CheckResult:
-        bounds = rate_bounds(probing.failures, probing.requests)
-        counted = {"failed": probing.failures, "requests": probing.requests}
+    def _error_rate(
+        self, probing: Probing, certain: Certain, limit: float | None, earlier: Counts
+    ) -> CheckResult:
+        failed, requests = probing.failures + earlier.failures, probing.requests + earlier.requests
+        bounds, window = rate_bounds(failed, requests), _window(probing)
+        counted = msg("{failed} of {requests} requests failed", failed=failed, requests=requests)
+        if earlier.requests:
+            counted = msg("{counted} ({earlier} of them were asked earlier)",
+                          counted=str(counted), earlier=earlier.requests)  # fmt: skip
+            window = f"{window}, {requests} with those asked earlier"
         if limit is None:
-            evidence = msg("{failed} of {requests} requests failed; nothing says what is normal", **counted)
-            more = msg("Declare `max_error_rate` of check {name}", name=self.name)
-            return self._result("error_rate", Outcome.INCONCLUSIVE, bounds, None, probing, evidence, more)
-        says = decide(bounds, limit)
-        evidence = msg(
-            "{failed} of {requests} requests failed: {lower:.2%} to {upper:.2%}, limit {limit:.2%}",
-            **counted, lower=bounds.lower, upper=bounds.upper, limit=limit,
-        )  # fmt: skip
-        needed = _more(says, more_requests(probing.failures, probing.requests, limit))
-        return self._result("error_rate", Outcome(says), bounds, limit, probing, evidence, needed)
+            evidence = msg("{counted}; nothing says what is normal", counted=str(counted))
+            needed: Message | None = msg("Declare `max_error_rate` of check {name}", name=self.name)
+            says: Says = "inconclusive"
+        else:
+            says = decide_sum(probing.failures, probing.requests, limit, earlier)
+            evidence = msg(
+                "{counted}: {lower:.2%} to {upper:.2%}, limit {limit:.2%}",
+                counted=str(counted), lower=bounds.lower, upper=bounds.upper, limit=limit,
+            )  # fmt: skip
+            needed = _more(says, more_requests(failed, requests, limit))
+        told = _Told(says, bounds, limit, window, evidence, needed)
+        return self._result("error_rate", told, probing, certain=certain.error_rate(probing.failures))
 
-    def _response_time(self, probing: Probing, normal: Baseline | None) -> CheckResult:
-        bounds, limit = percentile_bounds(probing.milliseconds), self.options.max_p95_ms
-        if limit is None and normal is not None:
-            limit = max(normal.p95_ms * (1 + self.options.tolerance), normal.p95_ms + _NOISE_MS)
+    def _response_time(self, probing: Probing, certain: Certain, limit: float | None) -> CheckResult:
+        bounds = percentile_bounds(probing.milliseconds)
         shown = {"p95_ms": _finite(bounds.estimate), "upper_ms": _finite(bounds.upper)}
         if limit is None:
             evidence = msg("95 % are answered within {p95_ms} ms; nothing says what is normal", **shown)
-            more = msg("Declare `max_p95_ms` of check {name}", name=self.name)
-            return self._result("response_time", Outcome.INCONCLUSIVE, bounds, None, probing, evidence, more)
+            needed: Message | None = msg("Declare `max_p95_ms` of check {name}", name=self.name)
+            told = _Told("inconclusive", bounds, None, _window(probing), evidence, needed)
+            return self._result("response_time", told, probing, certain=False)
         says = decide(bounds, limit)
         evidence = msg(
             "95 % are answered within {p95_ms} ms (at most {upper_ms} ms), {limit:.1f} ms is the limit",
             **shown, limit=limit,
         )  # fmt: skip
-        needed = _more(says, more_for_percentile(probing.milliseconds, limit))
-        return self._result("response_time", Outcome(says), bounds, limit, probing, evidence, needed)
+        needed = _more(says, more_for_percentile(probing.milliseconds, limit), in_one_round=True)
+        told = _Told(says, bounds, limit, _window(probing), evidence, needed)
+        return self._result(
+            "response_time", told, probing, certain=certain.response_time(probing.beyond(limit))
+        )
 
     def _result(
         self,
         proves: Literal["error_rate", "response_time"],
-        outcome: Outcome,
-        bounds: Bounds,
-        limit: float | None,
+        told: _Told,
         probing: Probing,
-        evidence: Message,
-        more: Message | None,
+        *,
+        certain: bool,
     ) -> CheckResult:
+        told = _ended_early(told, probing, certain=certain) if probing.ended_early else told
         return CheckResult(
             name=self.name,
             proves=proves,
-            outcome=outcome,
-            measured=bounds.estimate if math.isfinite(bounds.estimate) else None,
-            threshold=limit,
+            outcome=Outcome(told.says),
+            measured=told.bounds.estimate if math.isfinite(told.bounds.estimate) else None,
+            threshold=told.limit,
             unit="share" if proves == "error_rate" else "ms",
-            window=f"{probing.requests} requests in {probing.seconds:.1f} s",
-            evidence=evidence,
-            more=more,
+            window=told.window,
+            evidence=told.evidence,
+            more=told.more,
+        )
+
+    def _baseline(self, probing: Probing, subject: Subject) -> Baseline | None:
+        """Return what is known now: the new response time, and all requests of this release."""
+        seen = subject.earlier
+        if not probing.requests:
+            return seen
+        p95_ms = percentile_bounds(probing.milliseconds).estimate
+        return Baseline(
+            requests=probing.requests + (seen.requests if seen else 0),
+            errors=probing.failures + (seen.errors if seen else 0),
+            p95_ms=p95_ms if math.isfinite(p95_ms) else self.options.timeout_s * 1000,
+            measured_at=subject.clock.now(),
         )
 
 
-class _Run:
-    """One round of requests by a few threads, each with a connection that it keeps."""
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What the requests say of one figure."""
 
-    def __init__(self, options: ProbesOptions, subject: Subject, count: int, deadline_s: float) -> None:
-        self._options, self._clock = options, subject.clock
-        self._count = count
-        self._started_s = subject.clock.monotonic_s()
-        self._ends_s = self._started_s + deadline_s
-        self._next = 0
-        self._lock = threading.Lock()
-        self._milliseconds: list[float] = []
-
-    def finish(self) -> Probing:
-        threads = [
-            threading.Thread(target=self._ask_until_done, daemon=True, name=f"probe-{i}")
-            for i in range(min(self._options.concurrency, self._count))
-        ]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        return Probing(tuple(self._milliseconds), self._clock.monotonic_s() - self._started_s)
-
-    def _ask_until_done(self) -> None:
-        import httpx2
-
-        with httpx2.Client() as client:
-            while (due_s := self._claim()) is not None:
-                wait_s = due_s - self._clock.monotonic_s()
-                if wait_s > 0:
-                    self._clock.wait(wait_s)
-                left_s = self._ends_s - self._clock.monotonic_s()
-                timeout_s = min(self._options.timeout_s, left_s)
-                # A request that could not have its whole time says nothing: it is not sent.
-                if left_s <= 0 or due_s >= self._ends_s:
-                    return
-                answered_ms = self._ask(client, timeout_s)
-                if answered_ms is None and timeout_s < self._options.timeout_s:
-                    return
-                with self._lock:
-                    self._milliseconds.append(math.inf if answered_ms is None else answered_ms)
-
-    def _claim(self) -> float | None:
-        """Take the next request: return when it is due, or None when all are taken."""
-        with self._lock:
-            if self._next >= self._count:
-                return None
-            self._next += 1
-            return self._started_s + (self._next - 1) / self._options.per_second
-
-    def _ask(self, client: httpx2.Client, timeout_s: float) -> float | None:
-        """Return how long the answer took, or None for a failure."""
-        import httpx2
-
-        began_s = self._clock.monotonic_s()
-        try:
-            response = client.get(self._options.url, timeout=timeout_s)
-        except (httpx2.HTTPError, httpx2.InvalidURL):
-            return None
-        took_s = self._clock.monotonic_s() - began_s
-        if response.status_code >= _FAILED_FROM_STATUS or took_s > self._options.timeout_s:
-            return None
-        return took_s * 1000
+    says: Says
+    bounds: Bounds
+    limit: float | None
+    window: str
+    evidence: Message
+    more: Message | None
 
 
-def _more(says: Says, requests: int | None) -> Message | None:
+def _ended_early(told: _Told, probing: Probing, *, certain: bool) -> _Told:
+    """Say that the rest was left out; a figure that did not bring that about cannot be told."""
+    found, sent, planned = str(told.evidence), probing.requests, probing.planned
+    if certain:
+        evidence = msg("{found}; stopped after {sent} of {planned}: the rest could not change it",
+                       found=found, sent=sent, planned=planned)  # fmt: skip
+        return replace(told, evidence=evidence)
+    # Hazard: when to stop was decided by what was seen; a verdict on the part seen would be peeking.
+    evidence = msg("{found}; stopped after {sent} of {planned}: the other figure failed",
+                   found=found, sent=sent, planned=planned)  # fmt: skip
+    return replace(told, says="inconclusive", evidence=evidence, more=None)
+
+
+def _window(probing: Probing) -> str:
+    stopped = f"stopped after {probing.requests} of {probing.planned}: " if probing.ended_early else ""
+    return f"{stopped}{probing.requests} requests in {probing.seconds:.1f} s"
+
+
+def _more(says: Says, requests: int | None, *, in_one_round: bool = False) -> Message | None:
     if says != "inconclusive":
         return None
     if requests is None:
         return msg("At the rate seen so far no number of requests would prove it")
+    if in_one_round:
+        return msg("About {requests} more requests in one round would prove it", requests=requests)
     return msg("About {requests} more requests would prove it", requests=requests)
 
 
 def _finite(milliseconds: float) -> str:
     return f"{milliseconds:.1f}" if math.isfinite(milliseconds) else "(not answered)"
-
-
-def _baseline(probing: Probing, subject: Subject) -> Baseline | None:
-    p95_ms = percentile_bounds(probing.milliseconds).estimate
-    if not math.isfinite(p95_ms):
-        return None
-    return Baseline(
-        requests=probing.requests,
-        errors=probing.failures,
-        p95_ms=p95_ms,
-        measured_at=subject.clock.now(),
-    )

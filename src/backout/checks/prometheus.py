@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+import shlex
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from backout.checks.base import CheckResult, Outcome, Subject
+from backout.checks.base import CheckResult, Outcome, Subject, note
 from backout.checks.options import PrometheusOptions
 from backout.message import Message, msg
+from backout.redact import MASK, Redactor
 
 _SHOWN_CHARS = 200
 _HTTP_TIMEOUT_S = 10.0
@@ -59,6 +61,24 @@ class PrometheusCheck:
         evidence = msg("{measured:g}; the limit is {limit:g} ({better} is better)",
                        measured=measured, limit=limit, better=self.options.better)  # fmt: skip
         return (self._result(Outcome.PASS if good else Outcome.FAIL, evidence, measured, limit),)
+
+    def by_hand(self, redactor: Redactor) -> tuple[str, ...]:
+        """Return the query as a line of curl; the values of headers are left out."""
+        options = self.options
+        limit = "what it was before" if options.limit is None else f"{options.limit:g}"
+        lower = msg("Expected: one figure, at most {limit}.", limit=limit)
+        higher = msg("Expected: one figure, at least {limit}.", limit=limit)
+        lines = [note(lower if options.better == "lower" else higher)]
+        lines.append(note(msg("Wait until {seconds} s after the change.", seconds=options.window_s)))
+        words = ["curl", "-sS", "-G", "-m", f"{_HTTP_TIMEOUT_S:g}"]
+        for name in options.headers:
+            words += ["-H", f"{name}: {MASK}"]
+        if options.headers:
+            lines.append(note(msg("Put the secrets of the headers in for {mask}.", mask=MASK)))
+        words.append(redactor.text(f"{options.url.rstrip('/')}/api/v1/query"))
+        query = options.query.replace("$window", f"{options.window_s}s")
+        words += ["--data-urlencode", redactor.text(f"query={query}")]
+        return (*lines, shlex.join(words))
 
     def _limit(self, measured: float, subject: Subject, deadline_s: float) -> float:
         if self.options.limit is not None:

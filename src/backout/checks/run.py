@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from backout.checks.base import Check, CheckResult, Outcome, Subject, Verification
 from backout.checks.probes import ProbesCheck
@@ -25,7 +26,8 @@ def run_checks(checks: Iterable[Check], subject: Subject, deadline_s: float) -> 
         deadline_s: Seconds from now for all of it.
 
     Returns:
-        Every result and what they add up to. The baseline is that of the first check of kind `probes`.
+        Every result and what they add up to. The baseline is that of the first check of kind `probes`; it
+        alone is told what was seen earlier, and if it measured nothing now, that still stands.
     """
     started_at, ends_s = subject.clock.now(), subject.clock.monotonic_s() + deadline_s
     declared = list(checks)
@@ -33,15 +35,18 @@ def run_checks(checks: Iterable[Check], subject: Subject, deadline_s: float) -> 
     single = [c for c in declared if not isinstance(c, ProbesCheck)]
     # Probes come last and one by one: what else asks the service would be in their figures.
     stages: list[Sequence[Check]] = [[WorkloadCheck()], single]
-    stages += [[check] for check in probes]
+    stages += [[check] for check in probes[:1]]
     tasks = [task for stage in stages for task in _run_stage(stage, subject, ends_s)]
+    baseline = (tasks[-1].baseline if probes else None) or subject.earlier
+    others = replace(subject, earlier=None)
+    tasks += [task for check in probes[1:] for task in _run_stage([check], others, ends_s)]
     outcome, results = conclude([r for t in tasks for r in t.results], database=subject.database is not None)
     return Verification(
         outcome=outcome,
         results=results,
         started_at=started_at,
         finished_at=subject.clock.now(),
-        baseline=next((t.baseline for t in tasks if t.baseline is not None), None),
+        baseline=baseline,
     )
 
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
-from backout.checks.base import CheckResult, Outcome, Subject
+from backout.checks.base import CheckResult, Outcome, Subject, note
 from backout.checks.options import SqlOptions
 from backout.errors import BackoutError, ConfigError
 from backout.message import Message, msg
+
+if TYPE_CHECKING:
+    from backout.redact import Redactor
 
 _SHOWN_CHARS = 200
 
@@ -45,8 +50,21 @@ class SqlCheck:
         )
         return (self._result(Outcome.PASS if same(got, self.options.expect) else Outcome.FAIL, evidence),)
 
+    def by_hand(self, redactor: Redactor) -> tuple[str, ...]:
+        """Return a line of psql that can only read; a truth value is printed as t or f."""
+        query = shlex.quote(redactor.text(self.options.query))
+        expected = msg("Expected: {value}", value=redactor.text(_as_printed(self.options.expect)))
+        read_only = 'PGOPTIONS="-c default_transaction_read_only=on"'
+        return (note(expected), f'{read_only} psql "$DATABASE_URL" -X -A -t -c {query}')
+
     def _result(self, outcome: Outcome, evidence: Message) -> CheckResult:
         return CheckResult(name=self.name, proves=self.options.proves, outcome=outcome, evidence=evidence)
+
+
+def _as_printed(value: bool | int | float | str | None) -> str:
+    if isinstance(value, bool):
+        return "t" if value else "f"
+    return "(nothing)" if value is None else str(value)
 
 
 def same(got: object, expected: bool | int | float | str | None) -> bool:

@@ -33,11 +33,58 @@ class Bounds:
     upper: float
 
 
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How many requests were asked, and how many of them failed."""
+
+    requests: int
+    failures: int
+
+
+NONE_EARLIER = Counts(0, 0)
+
+
 def decide(bounds: Bounds, limit: float) -> Says:
     """Return whether the figure is within the limit; inconclusive while the limit lies between the bounds."""
     if bounds.upper <= limit:
         return "pass"
     return "fail" if bounds.lower > limit else "inconclusive"
+
+
+def decide_sum(failures: int, requests: int, limit: float, earlier: Counts = NONE_EARLIER) -> Says:
+    """Return what new requests and those asked earlier say together of a rate.
+
+    What was seen earlier is never forgotten, and never covers for what is seen now: it fails when the sum
+    fails or when the new requests fail by themselves, and passes by the sum.
+    """
+    if decide(rate_bounds(failures, requests), limit) == "fail":
+        return "fail"
+    return decide(rate_bounds(failures + earlier.failures, requests + earlier.requests), limit)
+
+
+def fewest_failures(planned: int, limit: float, earlier: Counts = NONE_EARLIER) -> int | None:
+    """Return from how many failures on `decide_sum` says fail whatever all other planned requests do.
+
+    More failures never look better and fewer requests never look less certain, so the answer stands at that
+    moment: even if every request that is left were answered. Stopping there is no peeking.
+
+    Returns:
+        At least 1; None where not even failures alone would prove it.
+    """
+    alone = _fewest(planned, limit)
+    with_earlier = _fewest(planned + earlier.requests, limit)
+    lines = [alone, None if with_earlier is None else max(1, with_earlier - earlier.failures)]
+    return min((line for line in lines if line is not None and line <= planned), default=None)
+
+
+def fewest_beyond(planned: int, q: float = 0.95, confidence: float = CONFIDENCE) -> int | None:
+    """Return how many of the planned values beyond a limit make `percentile_bounds` fail it whatever the others are.
+
+    Returns:
+        None where so few values can never tell.
+    """
+    rank = _lower_rank(planned, q, confidence)
+    return planned - rank + 1 if rank >= 1 else None
 
 
 def rule_of_three(requests: int) -> float:
@@ -104,10 +151,7 @@ def percentile_bounds(values: Sequence[float], q: float = 0.95, confidence: floa
     # The r-th smallest value is at least the percentile with probability P(Bin(n, q) <= r - 1).
     upper_rank = _first(0, n, lambda r: _binomial_cdf(r - 1, n, q) >= confidence)
     known_above = _binomial_cdf(upper_rank - 1, n, q) >= confidence
-    # … and at most the percentile with probability P(Bin(n, q) >= r).
-    lower_rank = _first(0, n, lambda r: _binomial_cdf(r - 1, n, q) > 1 - confidence)
-    if _binomial_cdf(lower_rank - 1, n, q) > 1 - confidence:
-        lower_rank -= 1
+    lower_rank = _lower_rank(n, q, confidence)
     return Bounds(
         lower=ordered[lower_rank - 1] if lower_rank >= 1 else 0.0,
         estimate=ordered[max(0, math.ceil(q * n) - 1)],
@@ -119,6 +163,22 @@ def more_for_percentile(values: Sequence[float], limit: float, q: float = 0.95) 
     """Return how many more values would prove that the percentile is within the limit, or None."""
     beyond = sum(1 for value in values if value > limit)
     return more_requests(beyond, len(values), 1 - q)
+
+
+def _lower_rank(n: int, q: float, confidence: float) -> int:
+    """Return which of n values in order is a lower bound of the percentile; 0 where none is."""
+    if n <= 0:
+        return 0
+    # The r-th smallest value is at most the percentile with probability P(Bin(n, q) >= r).
+    rank = _first(0, n, lambda r: _binomial_cdf(r - 1, n, q) > 1 - confidence)
+    return rank - 1 if _binomial_cdf(rank - 1, n, q) > 1 - confidence else rank
+
+
+def _fewest(requests: int, limit: float) -> int | None:
+    """Return the fewest failures of so many requests that fail the limit, or None."""
+    if requests <= 0 or _lower_rate(requests, requests, CONFIDENCE) <= limit:
+        return None
+    return _first(0, requests, lambda failures: _lower_rate(failures, requests, CONFIDENCE) > limit)
 
 
 def _upper_rate(failures: float, requests: int, confidence: float) -> float:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from backout.checks.base import CheckResult, Outcome, Subject
+from backout.checks.base import CheckResult, Outcome, Subject, note
 from backout.errors import BackoutError
 from backout.facts import Workload
 from backout.message import Message, msg
 from backout.release import Artefact
+
+if TYPE_CHECKING:
+    from backout.redact import Redactor
 
 _Same = Literal["same", "other", "unknown"]
 
@@ -33,6 +36,10 @@ class WorkloadCheck:
         except BackoutError as error:
             outcome, evidence = Outcome.INCONCLUSIVE, error.what
         return (CheckResult(name=self.name, proves="workload", outcome=outcome, evidence=evidence),)
+
+    def by_hand(self, redactor: Redactor) -> tuple[str, ...]:
+        """Return what to look at; the platform's own means show it."""
+        return (note(msg("Expected: all units are up, and all of them are of the release that is back.")),)
 
     def _judge(self, seen: Workload, subject: Subject) -> tuple[Outcome, Message]:
         counts = {"up": seen.up, "expected": seen.expected}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ValidationError
 
@@ -21,8 +21,7 @@ from backout.redact import Redactor
 FILE_NAME = "backout.yaml"
 
 
-@dataclass(frozen=True, slots=True)
-class Bound:
+class Bound(NamedTuple):
     """An adapter's class and its validated options: ready for `adapter.create(options, site)`."""
 
     kind: str

@@ -10,7 +10,11 @@ from hypothesis import strategies as st
 
 from backout.checks.statistics import (
     Bounds,
+    Counts,
     decide,
+    decide_sum,
+    fewest_beyond,
+    fewest_failures,
     more_for_percentile,
     more_requests,
     percentile_bounds,
@@ -149,3 +153,63 @@ def test_large_samples_stay_exact_and_quick() -> None:
     bounds = rate_bounds(1_000, 1_000_000)
     assert bounds.lower == pytest.approx(0.000948, abs=2e-6)
     assert bounds.upper == pytest.approx(0.001054, abs=2e-6)
+
+
+# What was seen earlier was no failure by itself: only then it is gone on with.
+earlier_counts = st.integers(0, 400).flatmap(lambda n: st.builds(Counts, st.just(n), st.integers(0, n // 20)))
+
+
+@given(st.integers(1, 300), st.floats(0.001, 0.5), earlier_counts, st.data())
+@settings(max_examples=150, deadline=None)
+def test_stopped_early_for_the_error_rate_means_failed_in_the_end(
+    planned: int, limit: float, earlier: Counts, data: st.DataObject
+) -> None:
+    line = fewest_failures(planned, limit, earlier)
+    if line is None:
+        assert decide_sum(planned, planned, limit, earlier) != "fail"
+        return
+    failures = data.draw(st.integers(line, planned))
+    asked = data.draw(st.integers(failures, planned), label="cut short by the deadline, or whole")
+    assert decide_sum(failures, asked, limit, earlier) == "fail"
+    assert decide_sum(line, planned, limit, earlier) == "fail", "even if all the rest were perfect"
+    if line > 1:
+        assert decide_sum(line - 1, planned, limit, earlier) != "fail", "not stopped before it is certain"
+
+
+@given(st.integers(1, 300), st.floats(0, 100), st.data())
+@settings(max_examples=150, deadline=None)
+def test_stopped_early_for_the_response_time_means_failed_in_the_end(
+    planned: int, limit: float, data: st.DataObject
+) -> None:
+    line = fewest_beyond(planned)
+    if line is None:
+        assert decide(percentile_bounds([math.inf] * planned), limit) != "fail"
+        return
+    slow = st.one_of(st.just(math.inf), st.floats(limit, 1e6, exclude_min=True))
+    beyond = data.draw(st.lists(slow, min_size=line, max_size=planned))
+    rest = data.draw(st.lists(st.floats(0, 1e6), max_size=planned - len(beyond)))
+    assert decide(percentile_bounds([*rest, *beyond]), limit) == "fail"
+    perfect = [0.0] * (planned - line)
+    assert decide(percentile_bounds([*perfect, *beyond[:line]]), limit) == "fail"
+    assert decide(percentile_bounds([*perfect, 0.0, *beyond[: line - 1]]), limit) != "fail"
+
+
+def test_seven_failures_of_300_are_over_one_percent() -> None:
+    assert fewest_failures(300, 0.01) == 7
+    assert fewest_failures(300, 0.01, Counts(300, 5)) == 6, "11 of 600"
+    assert fewest_failures(300, 0.01, Counts(300, 0)) == 7, "by themselves"
+    assert fewest_beyond(300) == 22
+    assert fewest_failures(1, 0.99) is None
+
+
+@given(counts, earlier_counts, st.floats(0.001, 0.5))
+@settings(max_examples=100, deadline=None)
+def test_earlier_requests_neither_cover_a_failure_nor_are_forgotten(
+    count: tuple[int, int], earlier: Counts, limit: float
+) -> None:
+    failures, n = count
+    told = decide_sum(failures, n, limit, earlier)
+    if decide(rate_bounds(failures, n), limit) == "fail":
+        assert told == "fail"
+    if told == "pass":
+        assert rate_bounds(failures + earlier.failures, n + earlier.requests).upper <= limit
