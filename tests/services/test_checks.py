@@ -314,7 +314,7 @@ def test_probes_verifications_add_up(check: Any, serve: Any) -> None:
     assert seen == [INCONCLUSIVE, INCONCLUSIVE, PASS]
     assert (earlier.requests, earlier.errors, service.seen) == (360, 0, 360)
     (rate,) = (r for r in found.results if r.proves == "error_rate")
-    assert "0 of 360 requests failed (240 of them were asked earlier)" in str(rate.evidence)
+    assert "0 of 360 requests failed (240 of the requests were asked earlier)" in str(rate.evidence)
     assert str(rate.window).endswith(", 360 with those asked earlier")
     (p95,) = (r for r in found.results if r.proves == "response_time")
     assert str(p95.window).startswith("120 requests in ")
@@ -336,7 +336,9 @@ def test_probes_what_was_seen_earlier_covers_for_nothing(check: Any, serve: Any)
     service = serve(lambda _n: (500, b"", {}))
     earlier = Baseline(requests=100_000, errors=0, p95_ms=5, measured_at=datetime.now(UTC))
     made = check("probes", url=service.url, max_error_rate=0.01, max_p95_ms=2000, count=300, **FAST)
-    assert outcomes(made.run(subject(earlier=earlier), 30))["error_rate"] is FAIL
+    rate, _ = made.run(subject(earlier=earlier), 30)
+    assert (rate.outcome, rate.measured) == (FAIL, 1.0)
+    assert f"{service.seen} of {service.seen} requests failed" in str(rate.evidence)
 
 
 def test_probes_that_measure_nothing_forget_nothing(check: Any, serve: Any) -> None:

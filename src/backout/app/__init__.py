@@ -96,7 +96,7 @@ class Backout:
         return releases(self.parts, limit)
 
     def plan(self, request: Request | None = None) -> Plan:
-        """Return a plan; nothing is changed. `backout.plan.planner.refusal(plan, now)` says whether it may run."""
+        """Return a plan; nothing is changed. `backout.plan.refusal.refusal(plan, now)` says whether it may run."""
         from backout.app.plan import plan
         from backout.assess.model import Request
 

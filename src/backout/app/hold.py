@@ -10,7 +10,7 @@ from backout.errors import NotPossible
 from backout.execute.run import Run
 from backout.facts import Answer
 from backout.message import msg
-from backout.plan.planner import plan_hold, plan_release_hold
+from backout.plan.holding import plan_hold, plan_release_hold
 
 DEADLINE_S = 3.0
 

@@ -13,7 +13,7 @@ from backout.execute.lease import is_dead
 from backout.facts import Answer, Facts
 from backout.message import Message, msg
 from backout.plan.model import Estimate, Verdict
-from backout.plan.planner import refusal
+from backout.plan.refusal import refusal
 from backout.release import Release
 from backout.report.overview import Acting, Overview
 

@@ -18,8 +18,9 @@ from backout.errors import NothingToGoBackTo, PlanExpired, UsageError
 from backout.facts import Facts
 from backout.ids import new_id
 from backout.message import msg
+from backout.plan.assembly import Terms
+from backout.plan.back import plan_back
 from backout.plan.model import Plan, StepSpec
-from backout.plan.planner import Terms, plan_back
 from backout.release import Artefact, Release
 
 
@@ -31,7 +32,7 @@ class PlanFile(Document):
 
 
 def plan(parts: Parts, request: Request) -> Plan:
-    """Return a plan for what was asked; `planner.refusal` says whether it may run.
+    """Return a plan for what was asked; `plan.refusal` says whether it may run.
 
     Raises:
         UnknownVersion, NothingToGoBackTo, CannotAssess, NeedsAcceptance, NotPossible: docs/reference/errors.md.

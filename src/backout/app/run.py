@@ -18,8 +18,10 @@ from backout.execute.run import Run, StepState, fold
 from backout.execute.runner import Runner, Watch
 from backout.ids import new_id
 from backout.message import msg
+from backout.plan.abort import plan_abort
+from backout.plan.assembly import LOOKS_ONLY
 from backout.plan.model import Plan
-from backout.plan.planner import LOOKS_ONLY, plan_abort, refusal
+from backout.plan.refusal import refusal
 
 
 @dataclass(frozen=True, slots=True)

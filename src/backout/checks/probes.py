@@ -123,11 +123,13 @@ class ProbesCheck:
     def _error_rate(
         self, probing: Probing, certain: Certain, limit: float | None, earlier: Counts
     ) -> CheckResult:
+        if limit is not None and decide(rate_bounds(probing.failures, probing.requests), limit) == "fail":
+            earlier = NONE_EARLIER  # The new requests fail by themselves: they are what has to be shown.
         failed, requests = probing.failures + earlier.failures, probing.requests + earlier.requests
         bounds, window = rate_bounds(failed, requests), _window(probing)
         counted = msg("{failed} of {requests} requests failed", failed=failed, requests=requests)
         if earlier.requests:
-            counted = msg("{counted} ({earlier} of them were asked earlier)",
+            counted = msg("{counted} ({earlier} of the requests were asked earlier)",
                           counted=str(counted), earlier=earlier.requests)  # fmt: skip
             window = f"{window}, {requests} with those asked earlier"
         if limit is None:

@@ -102,7 +102,7 @@ def command(
     Example: backout plan --to 5.3.0 -o plan.json
     """
     from backout.app.plan import PlanFile, by_hand, write_plan
-    from backout.plan.planner import refusal
+    from backout.plan.refusal import refusal
     from backout.report.plan import plan_markdown
 
     with open_backout(config) as backout:

@@ -86,7 +86,7 @@ def command(
         return
     from backout.app.plan import check_expiry, read_plan
     from backout.app.run import Conduct
-    from backout.plan.planner import refusal
+    from backout.plan.refusal import refusal
 
     with open_backout(config) as backout:
         parts = backout.parts

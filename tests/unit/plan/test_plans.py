@@ -16,9 +16,12 @@ from backout.assess.versions import choose_target
 from backout.clock import SystemClock
 from backout.errors import BackoutError, ExitCode, NothingToGoBackTo
 from backout.facts import Answer, Facts, HoldFact, Observed, Workload
+from backout.plan.abort import plan_abort
+from backout.plan.assembly import Terms
+from backout.plan.back import plan_back, world_now
 from backout.plan.base import World
 from backout.plan.model import Phase, Plan, Scenario
-from backout.plan.planner import Terms, plan_abort, plan_back, refusal, world_now
+from backout.plan.refusal import refusal
 from backout.plan.simulate import simulate
 from backout.platforms.base import Platform, Site
 from backout.platforms.command import CommandPlatform

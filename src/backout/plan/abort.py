@@ -1,0 +1,57 @@
+"""Plans the undoing of a run: the inverses of what it began, backwards. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+
+from backout.errors import Refused
+from backout.message import msg
+from backout.plan.assembly import LOOKS_ONLY, Terms, numbered
+from backout.plan.base import StepKind
+from backout.plan.model import Estimate, Phase, Plan
+
+_ABORT_PHASE = {
+    Phase.RELEASE_HOLD: Phase.HOLD,
+    Phase.HOLD: Phase.RELEASE_HOLD,
+    Phase.SAFEGUARD: Phase.CLEAN_UP,
+}
+
+
+def plan_abort(original: Plan, begun: Sequence[str], kinds: Mapping[str, StepKind], terms: Terms) -> Plan:
+    """Return the plan that undoes what a run began: the inverses of its steps, backwards.
+
+    Raises:
+        Refused: The run is past its point of no return.
+    """
+    undone = [s for s in original.steps if s.key in begun]
+    for step in undone:
+        if step.inverse is None and step.no_inverse_because != LOOKS_ONLY:
+            raise Refused(
+                msg("Step {key} cannot be undone: {why}", key=step.key, why=str(step.no_inverse_because)),
+                state=msg("The run is past its point of no return."),
+                next_command="backout resume",
+            )
+    specs = [
+        (_ABORT_PHASE.get(s.phase, s.phase), s.inverse) for s in reversed(undone) if s.inverse is not None
+    ]
+    steps = numbered(specs, kinds)
+    return original.model_copy(
+        update={
+            "id": terms.plan_id,
+            "purpose": "abort",
+            "from_version": original.to_version,
+            "to_version": original.from_version,
+            "from_artefact": original.to_artefact,
+            "to_artefact": original.from_artefact,
+            "created_at": terms.now,
+            "expires_at": terms.now + timedelta(seconds=terms.expires_s),
+            "why": msg("What the run began is undone, backwards."),
+            "steps": steps,
+            "estimates": {},
+            "total": Estimate(),
+            "downtime": None,
+            "hazards": {},
+            "point_of_no_return": None,
+        }
+    )

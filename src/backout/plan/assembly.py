@@ -1,0 +1,67 @@
+"""What every plan is assembled with: its terms, numbered steps, and estimates. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from statistics import median
+
+from backout.facts import Facts
+from backout.message import msg
+from backout.plan.base import StepKind
+from backout.plan.model import Estimate, Phase, PlannedStep, StepSpec
+
+LOOKS_ONLY = msg("It only looks.")
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What a plan is made under.
+
+    Attributes:
+        hold_modes: By means: the mode that stops the harm (`hold`), strongest first known to the adapter.
+        verify_timeout_s: Seconds that all checks together may take.
+        has_database: Whether writes can be counted.
+    """
+
+    plan_id: str
+    now: datetime
+    expires_s: float
+    verify_timeout_s: float
+    has_database: bool
+
+
+def numbered(
+    specs: Sequence[tuple[Phase, StepSpec]], kinds: Mapping[str, StepKind]
+) -> tuple[PlannedStep, ...]:
+    """Return the steps with their keys and inverses, in the order given."""
+    steps = []
+    for number, (phase, spec) in enumerate(specs, start=1):
+        inverse = kinds[spec.kind].inverse(spec)
+        slug = spec.kind.replace(".", "-")
+        steps.append(
+            PlannedStep(
+                key=f"{number:02d}-{slug}",
+                phase=phase,
+                spec=spec,
+                inverse=inverse,
+                no_inverse_because=None if inverse else LOOKS_ONLY,
+            )
+        )
+    return tuple(steps)
+
+
+def estimate(facts: Facts, kind: str) -> Estimate:
+    """Return the median of the measured seconds of a kind of step, or "not measured"."""
+    seconds = facts.step_seconds.get(kind, ())
+    return Estimate(seconds=round(median(seconds), 3), runs=len(seconds)) if seconds else Estimate()
+
+
+def total(estimates: Iterable[Estimate]) -> Estimate:
+    """Return the sum; "not measured" as soon as one of them is not."""
+    parts = list(estimates)
+    seconds = [e.seconds for e in parts if e.seconds is not None]
+    if not parts or len(seconds) < len(parts):
+        return Estimate()
+    return Estimate(seconds=round(sum(seconds), 3), runs=min(e.runs for e in parts))

@@ -1,0 +1,104 @@
+"""Plans that stop the harm and let go again, and the hold steps of every plan. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+
+from backout.assess.versions import current_version
+from backout.facts import Answer, Facts, HoldFact
+from backout.message import Message, msg
+from backout.plan.assembly import Terms, estimate, numbered, total
+from backout.plan.base import StepKind
+from backout.plan.model import Phase, Plan, StepSpec
+
+REFUSES_WRITES = "refuse_writes"
+
+
+def plan_hold(facts: Facts, kinds: Mapping[str, StepKind], terms: Terms) -> Plan:
+    """Return the plan that stops the harm by every means configured that is not yet in force."""
+    specs = [(Phase.HOLD, spec) for spec in hold_specs(facts, strongest=True)]
+    if terms.has_database:
+        specs.append((Phase.VERIFY, _no_writes()))
+    return _simple(
+        facts, specs, kinds, terms, "hold", msg("The service is stopped at once, before any plan is made.")
+    )
+
+
+def plan_release_hold(facts: Facts, kinds: Mapping[str, StepKind], terms: Terms) -> Plan:
+    """Return the plan that puts back exactly what was before the hold."""
+    specs = [(Phase.RELEASE_HOLD, release_of_hold(spec)) for spec in reversed(held_specs(facts))]
+    return _simple(
+        facts, specs, kinds, terms, "release_hold", msg("What is held is let go, exactly as it was before.")
+    )
+
+
+def hold_specs(facts: Facts, *, strongest: bool) -> list[StepSpec]:
+    """Without `strongest`, only what lets requests wait; with it, every means by its strongest mode."""
+    specs = []
+    for fact in facts.holds:
+        if fact.held is not Answer.NO:
+            continue
+        mode = _mode(fact, strongest)
+        if mode is not None:
+            specs.append(_hold(fact, mode))
+    return specs
+
+
+def held_specs(facts: Facts) -> list[StepSpec]:
+    """Return the hold steps that would bring about what is held already."""
+    return [_hold(f, f.mode or f.modes[0]) for f in facts.holds if f.held is Answer.YES]
+
+
+def release_of_hold(hold: StepSpec) -> StepSpec:
+    """Return the step that lets go what `hold` holds."""
+    return hold.model_copy(update={"kind": "hold.release"})
+
+
+def _mode(fact: HoldFact, strongest: bool) -> str | None:
+    wanted = ("maintenance", REFUSES_WRITES, "suspend") if strongest else ("queue",)
+    return next((m for m in wanted if m in fact.modes), None)
+
+
+def _hold(fact: HoldFact, mode: str) -> StepSpec:
+    return StepSpec(
+        kind="hold",
+        target=f"hold:{fact.name}",
+        params={"name": fact.name, "mode": mode, "prior": fact.prior},
+        timeout_s=30.0,
+    )
+
+
+def _no_writes() -> StepSpec:
+    return StepSpec(kind="hold.proof", target="database", params={"window_s": 1.5}, timeout_s=15.0)
+
+
+def _simple(
+    facts: Facts,
+    specs: Sequence[tuple[Phase, StepSpec]],
+    kinds: Mapping[str, StepKind],
+    terms: Terms,
+    purpose: str,
+    why: Message,
+) -> Plan:
+    steps = numbered(specs, kinds)
+    estimates = {s.key: estimate(facts, s.spec.kind) for s in steps}
+    version = current_version(facts)
+    return Plan.model_validate(
+        {
+            "id": terms.plan_id,
+            "purpose": purpose,
+            "service": facts.service,
+            "environment": facts.environment,
+            "scenario": "code",
+            "from_version": version,
+            "to_version": version,
+            "created_at": terms.now,
+            "expires_at": terms.now + timedelta(seconds=terms.expires_s),
+            "why": why,
+            "verdict": "reversible",
+            "steps": steps,
+            "estimates": estimates,
+            "total": total(estimates.values()),
+        }
+    )

@@ -1,0 +1,30 @@
+"""Why a plan may not run. Pure."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from backout.errors import BackoutError, NeedsAcceptance, Refused
+from backout.message import msg
+from backout.plan.model import Plan, Severity
+
+_STOPPING = (Severity.BLOCKS, Severity.LOSES_DATA, Severity.NEEDS_APPROVAL)
+
+
+def refusal(plan: Plan, now: datetime) -> BackoutError | None:
+    """Return why the plan may not run: a finding that blocks or that nobody accepted; None if it may."""
+    open_findings = [
+        f
+        for f in plan.findings
+        if f.severity in _STOPPING and (f.accept is None or f.accept not in plan.accepted)
+    ]
+    if not open_findings:
+        return None
+    worst = min(open_findings, key=lambda f: _STOPPING.index(f.severity))
+    accept = worst.accept
+    accepted = " ".join(f"--accept {name}" for name in (*plan.accepted, accept))
+    command = f"backout plan --to {plan.to_version} {accepted}" if accept else "backout releases"
+    what = msg("{evidence} {remedy}", evidence=str(worst.evidence), remedy=str(worst.remedy or ""))
+    state = msg("Nothing was changed; {version} still runs.", version=plan.from_version or "what ran")
+    error = NeedsAcceptance if worst.severity is Severity.NEEDS_APPROVAL else Refused
+    return error(what, state=state, next_command=command)
