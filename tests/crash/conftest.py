@@ -111,7 +111,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     terminalreporter.section("crash suite")
     for claim, (held, of) in totals.claims.items():
         failed = totals.failed.get(claim)
-        told = "" if failed is None else f"; requests failed: {failed.total()} {dict(failed) or ''}"
+        word = "answered 503 while held, as asked for" if "--hold-first" in claim else "requests failed"
+        told = "" if failed is None else f"; {word}: {failed.total()} {dict(failed) or ''}"
         terminalreporter.line(f"crash: {claim}: {held} of {of}{told}")
     if totals.seed is not None:
         terminalreporter.line(f"crash: random instants from seed {totals.seed}")

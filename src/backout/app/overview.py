@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from backout.app.back import brought_back
 from backout.app.observe import observe
 from backout.app.parts import Parts
 from backout.app.plan import plan_from
@@ -35,11 +36,21 @@ def overview(parts: Parts) -> Overview:
     silent = tuple(
         msg("{name} does not answer.", name=h.name) for h in facts.holds if h.held is Answer.UNKNOWN
     )
+    current = release_of(facts, version) if version else None
+    back = brought_back(parts, version) if version else None
     return Overview(
         service=facts.service,
         environment=facts.environment,
         observed_at=facts.observed_at,
-        current=release_of(facts, version) if version else None,
+        current=current,
+        since=max(
+            (
+                at
+                for at in (back.at if back else None, current.deployed_at if current else None)
+                if at is not None
+            ),
+            default=None,
+        ),
         running=tuple(a.ref for a in workload.running) if workload else (),
         up=workload.up if workload else 0,
         expected=workload.expected if workload else 0,

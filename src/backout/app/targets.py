@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
-from datetime import datetime
 from functools import partial
 
+from backout.app.back import brought_back
 from backout.app.parts import Parts
 from backout.checks.base import Outcome, Subject, Verification
-from backout.checks.probes import ProbesCheck
 from backout.checks.run import run_checks
 from backout.errors import BackoutError
-from backout.execute.run import Run, RunState, fold
-from backout.plan.model import Phase
-from backout.release import Artefact, Baseline, Release, ReleaseState
+from backout.release import Artefact, Release, ReleaseState
 
 
 class Standing:
@@ -55,7 +51,7 @@ class Checks:
         """Return what the checks say of a release, and note it on the release's record when all is well."""
         parts = self._parts
         record = parts.book.by_version(version)
-        back = _brought_back(parts, version)
+        back = brought_back(parts, version)
         subject = Subject(
             platform=parts.platform,
             database=None if parts.emergency else parts.database,
@@ -72,56 +68,6 @@ class Checks:
         if found.outcome is Outcome.PASS and record is not None:
             parts.book.record(served_well(parts, record, found))
         return found
-
-
-@dataclass(frozen=True, slots=True)
-class _Back:
-    """How a version came back.
-
-    Attributes:
-        at: When the newest run switched to it; None: no run did.
-        bad: The release that was backed out.
-        earlier: What the newest verification of that run saw, while it proved too little.
-    """
-
-    at: datetime | None = None
-    bad: Release | None = None
-    earlier: Baseline | None = None
-
-
-def _brought_back(parts: Parts, version: str) -> _Back:
-    """Return how the newest run brought a version back."""
-    newest = True
-    for created in reversed(parts.journal.events(kinds=("run.created",), newest=10)):
-        run = fold(parts.journal.events(created.run))
-        if run.plan.purpose == "back" and run.plan.to_version == version:
-            switched = [
-                s.confirmed_at
-                for s in run.steps
-                if s.confirmed_at is not None and run.plan.step(s.key).phase is Phase.REVERT_CODE
-            ]
-            bad = parts.book.by_version(run.plan.from_version) if run.plan.from_version else None
-            return _Back(max(switched, default=None), bad, _earlier(parts, run) if newest else None)
-        newest = newest and run.plan.purpose not in ("back", "abort")
-    return _Back()
-
-
-def _earlier(parts: Parts, run: Run) -> Baseline | None:
-    """Return what was seen of this release already; None where that counts no more.
-
-    Only an error rate of which too little was seen is gone on with. What failed or was proven is asked anew:
-    a good hour must not cover for the minute in which somebody asks again.
-    """
-    found = run.verification
-    if found is None or found.outcome is not Outcome.INCONCLUSIVE or run.state is not RunState.FINISHED:
-        return None
-    probes = next((c.name for c in parts.checks if isinstance(c, ProbesCheck)), None)
-    said = [r for r in found.results if r.name == probes and r.proves in ("error_rate", "other")]
-    if not any(r.outcome is Outcome.INCONCLUSIVE for r in said):
-        return None
-    if any(r.deployed_at > run.created_at for r in parts.book.newest(1)):
-        return None  # Another release was deployed since: what serves now is not what was looked at.
-    return found.baseline
 
 
 def served_well(parts: Parts, record: Release, found: Verification) -> Release:

@@ -27,6 +27,7 @@ class Overview(Document):
     """The answer to `backout`.
 
     Attributes:
+        since: When the current release began to serve, as far as it is known: its deploy, or its way back.
         safe: Whether going back to `previous` is safe, and why.
         unknown: What did not answer in time, and why.
         next_command: The one command to type.
@@ -36,6 +37,7 @@ class Overview(Document):
     environment: str
     observed_at: datetime
     current: Release | None
+    since: datetime | None
     running: tuple[str, ...]
     up: int
     expected: int
@@ -53,7 +55,7 @@ def overview_lines(seen: Overview) -> Iterator[str]:
     """Yield the screen's lines."""
     yield f"{seen.service} · {seen.environment}"
     yield ""
-    yield f"  running   {_release(seen.current, seen)}  ({seen.up} of {seen.expected} up)"
+    yield f"  running   {_release(seen.current, seen, seen.since)}  ({seen.up} of {seen.expected} up)"
     yield f"  before    {_release(seen.previous, seen)}"
     yield f"  going back safe?  {seen.safe.value}: {seen.why}"
     yield f"  would take        {_expected(seen.duration)}"
@@ -70,16 +72,13 @@ def overview_lines(seen: Overview) -> Iterator[str]:
     yield f"  → {seen.next_command}"
 
 
-def _release(release: Release | None, seen: Overview) -> str:
+def _release(release: Release | None, seen: Overview, since: datetime | None = None) -> str:
     if release is None:
         return "unknown"
-    since = (
-        f"{age(release.deployed_at, seen.observed_at)}"
-        if release.deployed_at.year > 1970
-        else "since when is unknown"
-    )
+    at = since or release.deployed_at
+    when = str(age(at, seen.observed_at)) if at.year > 1970 else "since when is unknown"
     subject = f"  {release.subject}" if release.subject else ""
-    return f"{release.version}  {since}, {release.state.value}{subject}"
+    return f"{release.version}  {when}, {release.state.value}{subject}"
 
 
 def _expected(estimate: Estimate) -> str:
