@@ -121,3 +121,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         f"crash: {totals.sent} requests sent meanwhile, the longest took {totals.longest_s:.1f} s; "
         f"{totals.acknowledged} rows acknowledged, {lost} lost"
     )
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let this suite come last: it is the longest, and its clients never stop while its stage stands."""
+    items.sort(key=lambda item: item.get_closest_marker("crash") is not None)
