@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -30,6 +31,8 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(f"BACKOUT_SKIP names {', '.join(unknown)}; it knows: {', '.join(SERVICES)}")
     config.stash[_SKIP] = named
     config.stash[_LEFT_OUT] = {}
+    # A shell that starts CI in the background has SIGINT ignored, and children would inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     for name in [n for n in os.environ if n.startswith(("BACKOUT_", "PG")) and n not in KEPT]:
         del os.environ[name]
 

@@ -61,20 +61,11 @@ def _merge(parts: Parts, folder: Path) -> int:
     ended = any(e.kind in ("run.finished", "run.stopped") for e in events)
     if not ended and _may_be_running(parts, {e.run for e in events}):
         return 0
-    known = {e.run for e in parts.journal.events(kinds=("run.created",))}
-    runs = {e.run for e in events if e.kind == "run.created" and e.run not in known}
     for event in events:
-        if event.run not in runs:
-            continue
-        if event.kind == "release.quarantined":
-            parts.book.quarantine(str(event.body["version"]), str(event.body["reason"]), str(event.run))
-        elif event.kind.startswith(("run.", "step.")):
-            parts.journal.append(
-                event.kind,
-                event.body,
-                run=event.run,
-                generation=event.generation,
-                written=(event.at, event.actor),
-            )
+        version = str(event.body.get("version"))
+        if event.kind == "release.quarantined" and not parts.book.is_quarantined(version):
+            parts.book.quarantine(version, str(event.body["reason"]), str(event.run))
+    # All at once, and only then out of the way: a kill -9 in between merges it again, and finds it here.
+    merged = parts.journal.adopt([e for e in events if e.kind.startswith(("run.", "step."))])
     shutil.move(folder, folder.with_name(folder.name + ".merged"))
-    return len(runs)
+    return merged

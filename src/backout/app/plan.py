@@ -113,9 +113,28 @@ def read_plan(parts: Parts, path: Path) -> Plan:
         raise _unusable(path, "it is not a plan of this version of backout") from error
     if file.plan.digest != file.digest:
         raise _unusable(path, "it was changed after it was made")
+    if (reason := _not_ours(parts, file.plan)) is not None:
+        raise _unusable(path, reason)
     if (file.plan.service, file.plan.environment) != (parts.site.service, parts.site.environment):
         raise _unusable(path, f"it is for {file.plan.service} in {file.plan.environment}")
     return file.plan
+
+
+def _not_ours(parts: Parts, made: Plan) -> str | None:
+    """Return why a plan cannot have been made by this backout for this platform; None if it can."""
+    kinds = [s.spec.kind for s in made.steps]
+    if any(kind not in parts.kinds for kind in kinds):
+        return "it has steps that this platform does not know"
+    if len({s.key for s in made.steps}) != len(kinds) or not kinds:
+        return "its steps are not numbered"
+    if made.purpose != "back" or kinds[-1] != "verify" or (len(kinds) > 1 and "guard" not in kinds):
+        return "it does not guard what it rests on, or does not prove the result"
+    refs = [
+        str(s.spec.params[name]) for s in made.steps for name in ("ref", "version") if s.spec.params.get(name)
+    ]
+    if any(".." in ref.split("/") or ref.startswith("/") for ref in refs):
+        return "it names a release that cannot be one"
+    return None
 
 
 def check_expiry(made: Plan, parts: Parts) -> None:

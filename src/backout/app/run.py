@@ -72,6 +72,13 @@ def resume(parts: Parts, run_id: str | None, conduct: Conduct) -> Run:
     if not found.open:
         return found
     with _lease(parts, found.id, conduct) as lease:
+        # Looked at again now that nobody else acts: somebody may have ended or begun to undo it meanwhile.
+        found = load(parts, found.id)
+        if not found.open:
+            return found
+        undoing = next((r for r in open_runs(parts) if r.aborts == found.id), None)
+        if undoing is not None:
+            raise _waiting(undoing)
         if conduct.confirm is not None:
             _confirm(parts, found, conduct, lease)
         return _carry_out(parts, found.id, conduct, lease)
@@ -102,26 +109,28 @@ def abort(parts: Parts, run_id: str | None, conduct: Conduct) -> Run:
         Refused: The run is past its point of no return, or ended already.
     """
     found = load(parts, run_id, waiting=True)
-    if not found.open:
-        raise StepFailed(
-            msg(
-                "Run {run} is over ({state}): there is nothing to abort.",
-                run=found.id,
-                state=found.state.value,
-            ),
-            state=msg("Nothing was changed."),
-            next_command=f"backout report {found.id}",
-        )
-    begun_before = _abort_that_waits(parts, found, named=run_id is not None)
+    begun_before = _abort_that_waits(parts, found, named=run_id is not None) if found.open else None
     if begun_before is not None:
         return resume(parts, begun_before.id, conduct)
-    # What was so before the run touched it is not the run's to undo.
-    begun = [s.key for s in found.steps if s.state is not StepState.PENDING and not s.already]
-    plan = plan_abort(found.plan, begun, parts.kinds, terms(parts))
     abort_id = new_id("run", parts.clock.now())
     with _lease(parts, abort_id, conduct) as lease:
+        # What is undone is what stands now that nobody else acts, not what stood when the command was typed.
+        found = load(parts, found.id)
+        if not found.open:
+            raise _over(found)
+        # What was so before the run touched it is not the run's to undo.
+        begun = [s.key for s in found.steps if s.state is not StepState.PENDING and not s.already]
+        plan = plan_abort(found.plan, begun, parts.kinds, terms(parts))
         _create(parts, abort_id, plan, conduct, lease, aborts=found.id)
         return _carry_out(parts, abort_id, conduct, lease)
+
+
+def _over(found: Run) -> StepFailed:
+    return StepFailed(
+        msg("Run {run} is over ({state}): there is nothing to abort.", run=found.id, state=found.state.value),
+        state=msg("Nothing was changed."),
+        next_command=f"backout report {found.id}",
+    )
 
 
 def _abort_that_waits(parts: Parts, found: Run, *, named: bool) -> Run | None:

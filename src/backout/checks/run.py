@@ -40,6 +40,8 @@ def run_checks(checks: Iterable[Check], subject: Subject, deadline_s: float) -> 
     baseline = (tasks[-1].baseline if probes else None) or subject.earlier
     others = replace(subject, earlier=None)
     tasks += [task for check in probes[1:] for task in _run_stage([check], others, ends_s)]
+    # The release may have been replaced while the others looked: the platform is asked again, last.
+    tasks += _run_stage([WorkloadCheck(name="workload, at the end")], others, ends_s)
     outcome, results = conclude([r for t in tasks for r in t.results], database=subject.database is not None)
     return Verification(
         outcome=outcome,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -60,7 +60,6 @@ class Journal:
         run: str | None = None,
         generation: int = 0,
         also: Callable[[Any], None] | None = None,
-        written: tuple[datetime, str] | None = None,
     ) -> Event:
         """Append one event durably.
 
@@ -70,7 +69,6 @@ class Journal:
             run: The run it belongs to, or None.
             generation: The lease's fencing token; 0 outside a run.
             also: Writes projections in the same transaction.
-            written: When and by whom, for an event that was journalled elsewhere first.
 
         Raises:
             StoreFull: Nothing was appended.
@@ -81,28 +79,24 @@ class Journal:
         assert isinstance(clean, dict)
         with self._store.writing() as sql:
             _refuse_older_owner(sql, run, generation)
-            last = sql.execute("SELECT seq, digest FROM events ORDER BY seq DESC LIMIT 1").fetchone()
-            seq, prev = (last[0] + 1, last[1]) if last else (1, GENESIS)
-            at, actor = written or (self._clock.now(), self.actor)
-            event = _sealed(seq, at, run, actor, generation, kind, clean, prev)
-            sql.execute(
-                "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (
-                    seq,
-                    at.isoformat(),
-                    run,
-                    actor,
-                    generation,
-                    kind,
-                    canonical_json(clean),
-                    prev,
-                    event.digest,
-                ),
-            )
+            event = _insert(sql, self._clock.now(), run, self.actor, generation, kind, clean)
             if also is not None:
                 also(sql)
         fault_point(f"journal.{kind}.after")
         return event
+
+    def adopt(self, events: Sequence[Event]) -> int:
+        """Append runs that were journalled elsewhere, all at once or not at all, and return how many were new.
+
+        Idempotent: a run that is here already is left alone.
+        """
+        with self._store.writing() as sql:
+            known = {row[0] for row in sql.execute("SELECT run FROM events WHERE kind = 'run.created'")}
+            new = {e.run for e in events if e.kind == "run.created"} - known
+            for e in events:
+                if e.run in new:
+                    _insert(sql, e.at, e.run, e.actor, e.generation, e.kind, e.body)
+        return len(new)
 
     def events(
         self, run: str | None = None, *, kinds: tuple[str, ...] = (), newest: int | None = None
@@ -164,6 +158,17 @@ class Journal:
             state=msg("Events before {seq} are as they were written; later ones cannot be trusted.", seq=seq),
             next_command=f"cp {self._store.path} {self._store.path}.evidence   # then restore it from your backup",
         )
+
+
+def _insert(
+    sql: Any, at: datetime, run: str | None, actor: str, generation: int, kind: str, body: dict[str, Json]
+) -> Event:
+    last = sql.execute("SELECT seq, digest FROM events ORDER BY seq DESC LIMIT 1").fetchone()
+    seq, prev = (last[0] + 1, last[1]) if last else (1, GENESIS)
+    event = _sealed(seq, at, run, actor, generation, kind, body, prev)
+    row = (seq, at.isoformat(), run, actor, generation, kind, canonical_json(body), prev, event.digest)
+    sql.execute("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+    return event
 
 
 def _refuse_older_owner(sql: Any, run: str | None, generation: int) -> None:

@@ -23,7 +23,7 @@ from backout.execute.lease import HeldLease
 from backout.execute.run import Run, RunState, StepState, Trouble, fold
 from backout.message import Message, msg
 from backout.plan.base import Acting, Probe, Probed, Receipt, StepKind
-from backout.plan.model import PlannedStep, Retry
+from backout.plan.model import Phase, PlannedStep, Retry
 
 POLL_S = 0.05
 SETTLE_S = 1.5
@@ -51,6 +51,7 @@ class Runner:
     watch: Watch = lambda _what, _run: None
     take_over: str | None = None
     interrupt: threading.Event = field(default_factory=threading.Event)
+    _applied: set[str] = field(default_factory=set)
 
     def run(self, run_id: str) -> Run:
         """Carry the run out from wherever its journal says it is, and return it finished.
@@ -70,6 +71,8 @@ class Runner:
         if self.take_over is not None:
             body["text"] = msg("Taken over: {reason}", reason=self.take_over).model_dump(mode="json")
         run = self._append(run, "run.resumed" if began_before else "run.started", body)
+        if began_before:
+            self._look_again(run)
         for step in run.plan.steps:
             if run.progress(step.key).state is StepState.CONFIRMED:
                 continue
@@ -82,6 +85,29 @@ class Runner:
                 raise
         self._close_aborted(run)
         return self._append(run, "run.finished", {})
+
+    def _look_again(self, run: Run) -> None:
+        """Compare once more what the plan rests on: between a stop and a resume anything may have changed.
+
+        Raises:
+            LostRace: It did change, and code is still to be switched.
+        """
+        switching = [s for s in run.plan.steps if s.phase is Phase.REVERT_CODE]
+        states = [run.progress(s.key).state for s in switching]
+        if all(state is StepState.CONFIRMED for state in states):
+            return
+        # Once the switch has begun, another release is wanted than when the plan was made: by this run.
+        own = {"wanted"} if any(state is not StepState.PENDING for state in states) else set()
+        for step in run.plan.steps:
+            if step.spec.kind != "guard" or run.progress(step.key).state is not StepState.CONFIRMED:
+                continue
+            expects = {name: value for name, value in step.spec.expects.items() if name not in own}
+            try:
+                self.kinds["guard"].apply(
+                    step.spec.model_copy(update={"expects": expects}), self._acting(run, step)
+                )
+            except BackoutError as error:
+                raise self._stopped(run, step, error) from error
 
     def _close_aborted(self, run: Run) -> None:
         """Close the run that this one undid; first, so that a kill -9 in between leaves only this one to resume."""
@@ -104,6 +130,7 @@ class Runner:
                 raise _unknown(run, step, probe)
             kind.guard(step.spec, acting)
             receipt = kind.apply(step.spec, acting)
+            self._applied.add(step.key)
             run = self._append(
                 run, "step.applied", {"key": step.key, "receipt": receipt.model_dump(mode="json")}
             )
@@ -133,7 +160,12 @@ class Runner:
             self.clock.wait(POLL_S)
 
     def _acting(self, run: Run, step: PlannedStep) -> Acting:
-        receipts: dict[str, Receipt] = {s.key: s.receipt for s in run.steps if s.receipt is not None}
+        # A look that another process took, and did not live to confirm, is an old look: it is taken anew.
+        receipts: dict[str, Receipt] = {
+            s.key: s.receipt
+            for s in run.steps
+            if s.receipt is not None and (s.state is StepState.CONFIRMED or s.key in self._applied)
+        }
         return Acting(
             targets=self.targets,
             clock=self.clock,

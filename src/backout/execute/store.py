@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -42,6 +43,8 @@ class Store:
 
     def __init__(self, directory: Path) -> None:
         self.path = directory / "state.db"
+        # The lease's thread and the runner share this connection: one transaction at a time.
+        self._one_at_a_time = threading.RLock()
         try:
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._connection = sqlite3.connect(
@@ -85,7 +88,7 @@ class Store:
             StoreFull: The disk is full or the file became read-only; nothing of the block is kept.
             StoreUnreadable: The file is damaged.
         """
-        with self.errors():
+        with self._one_at_a_time, self.errors():
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield self._connection
@@ -97,7 +100,7 @@ class Store:
 
     def rows(self, sql: str, parameters: tuple[object, ...] = ()) -> list[tuple[object, ...]]:
         """Return the rows of a query; raises `StoreUnreadable`."""
-        with self.errors():
+        with self._one_at_a_time, self.errors():
             return self._connection.execute(sql, parameters).fetchall()
 
     def close(self) -> None:

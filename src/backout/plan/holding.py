@@ -17,7 +17,9 @@ REFUSES_WRITES = "refuse_writes"
 
 def plan_hold(facts: Facts, kinds: Mapping[str, StepKind], terms: Terms) -> Plan:
     """Return the plan that stops the harm by every means configured that is not yet in force."""
-    specs = [(Phase.HOLD, spec) for spec in hold_specs(facts, strongest=True)]
+    # What does not answer comes last, so that what does is stopped first; it is never passed over in silence.
+    wanted = [*hold_specs(facts, strongest=True), *_unanswered(facts, strongest=True)]
+    specs = [(Phase.HOLD, spec) for spec in wanted]
     if terms.has_database:
         specs.append((Phase.VERIFY, _no_writes()))
     return _simple(
@@ -27,7 +29,8 @@ def plan_hold(facts: Facts, kinds: Mapping[str, StepKind], terms: Terms) -> Plan
 
 def plan_release_hold(facts: Facts, kinds: Mapping[str, StepKind], terms: Terms) -> Plan:
     """Return the plan that puts back exactly what was before the hold."""
-    specs = [(Phase.RELEASE_HOLD, release_of_hold(spec)) for spec in reversed(held_specs(facts))]
+    wanted = [*reversed(held_specs(facts)), *_unanswered(facts, strongest=False)]
+    specs = [(Phase.RELEASE_HOLD, release_of_hold(spec)) for spec in wanted]
     return _simple(
         facts, specs, kinds, terms, "release_hold", msg("What is held is let go, exactly as it was before.")
     )
@@ -48,6 +51,12 @@ def hold_specs(facts: Facts, *, strongest: bool) -> list[StepSpec]:
 def held_specs(facts: Facts) -> list[StepSpec]:
     """Return the hold steps that would bring about what is held already."""
     return [_hold(f, f.mode or f.modes[0]) for f in facts.holds if f.held is Answer.YES]
+
+
+def _unanswered(facts: Facts, *, strongest: bool) -> list[StepSpec]:
+    """Return hold steps for means that do not answer: whether they hold is unknown, and unknown is not no."""
+    silent = [f for f in facts.holds if f.held is Answer.UNKNOWN and f.modes]
+    return [_hold(f, _mode(f, strongest) or f.modes[0]) for f in silent]
 
 
 def release_of_hold(hold: StepSpec) -> StepSpec:

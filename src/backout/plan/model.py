@@ -150,7 +150,8 @@ class Hazard(Document):
 class Plan(Document):
     """What was looked at is what runs.
 
-    The digest covers service, environment, versions and every step's key, phase, kind, target, params,
+    The digest covers service, environment, versions, what decides whether it may run (findings, what was
+    accepted, expiry), and every step's key, phase, kind, target, params,
     expectations, inverse, retry, timeout and order; estimates and prose stand beside it.
 
     Attributes:
@@ -196,6 +197,10 @@ class Plan(Document):
                 "from": self.from_version,
                 "to": self.to_version,
                 "accepted": list(self.accepted),
+                "scenario": self.scenario.value,
+                "verdict": self.verdict.value,
+                "expires_at": self.expires_at.isoformat(),
+                "findings": [[f.rule, f.severity.value, f.accept] for f in self.findings],
                 "steps": [s.model_dump(mode="json", exclude={"no_inverse_because"}) for s in self.steps],
             }
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from backout.execute.journal import Journal
 from backout.execute.lease import StoreLease, is_dead, this_process
 from backout.execute.store import Store
 from backout.redact import Redactor
-from backout.testing.lease import check_lease_store
+from backout.testing.lease import check_lease_store, lease_of
 
 
 @pytest.fixture
@@ -115,3 +116,43 @@ def test_this_process_is_alive_and_one_that_never_was_is_dead() -> None:
     assert not is_dead(me)
     assert is_dead(f"{host}:{pid}:{float(started) - 1000:.2f}"), "the number was given to another process"
     assert not is_dead("another-host:1:1.0"), "another machine's process cannot be told"
+
+
+def test_runs_journalled_elsewhere_are_adopted_once_and_whole(tmp_path: Path, journal: Journal) -> None:
+    other = Store(tmp_path / "other")
+    elsewhere = Journal(other, SystemClock(), "ops@laptop", Redactor())
+    for kind in ("run.created", "run.started", "run.finished"):
+        elsewhere.append(kind, {}, run="run-9", generation=7)
+    events = elsewhere.events()
+    other.close()
+    assert journal.adopt(events) == 1
+    assert journal.adopt(events) == 0
+    adopted = journal.events("run-9")
+    assert [(e.kind, e.at, e.actor, e.generation) for e in adopted] == [
+        (e.kind, e.at, "ops@laptop", 7) for e in events
+    ]
+    assert journal.verify(journal.head()) == 8
+
+
+def test_the_lease_and_the_journal_share_one_state_file_from_two_threads(
+    store: Store, journal: Journal
+) -> None:
+    lease, ended = StoreLease(store), threading.Event()
+    assert lease.swap(None, lease_of(1))
+    refused = []
+
+    def renew() -> None:
+        while not ended.is_set():
+            if not lease.swap(1, lease_of(1)):
+                refused.append(1)
+
+    thread = threading.Thread(target=renew)
+    thread.start()
+    try:
+        for number in range(150):
+            journal.append("test.happened", {"number": number})
+    finally:
+        ended.set()
+        thread.join()
+    assert not refused
+    assert journal.verify(journal.head()) == 155
