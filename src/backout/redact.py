@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from contextlib import suppress
+from urllib.parse import unquote, urlsplit
 
 from backout.document import Json
 
@@ -11,6 +14,31 @@ _URL_PASSWORD = re.compile(
     r"(?P<head>[a-z][a-z0-9+.-]*://[^\s:/@]*:)(?P<secret>[^\s@/]+)(?=@)", re.IGNORECASE
 )
 _MIN_SECRET_CHARS = 4
+_SECRET_NAME = re.compile("pass|secret|token|key|credential|pwd|auth|salt", re.IGNORECASE)
+_PLAIN_VALUE = re.compile(
+    r"""\d{0,5}                                 # a port, a size, a switch
+    | v?\d{1,4}(\.\d{1,5}){1,3}               # a version, an address
+    | [a-z]{1,12}                             # production, info, true
+    | ~?/[\w./-]*                             # a folder
+    | https?://[\w.-]+(:\d+)?(/[\w./-]*)?     # a URL with nothing hidden in it""",
+    re.VERBOSE,
+)
+
+
+def secrets_of(variables: Mapping[str, str]) -> list[str]:
+    """Return the values of environment variables that must not be shown, and the passwords of URLs among them.
+
+    Everything counts as a secret but what plainly is none: cutting `production`, a port or a version out of
+    every message would leave nothing to read at night, and out of a plan it would change what is carried out.
+    """
+    found: list[str] = []
+    for name, value in variables.items():
+        if _SECRET_NAME.search(name) or not _PLAIN_VALUE.fullmatch(value):
+            found.append(value)
+        with suppress(ValueError):
+            password = urlsplit(value).password
+            found += [password, unquote(password)] if password else []
+    return found
 
 
 class Redactor:

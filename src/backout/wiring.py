@@ -121,6 +121,9 @@ def _holds(
 def _for_emergency(parts: Parts) -> Parts:
     """Journal elsewhere, and leave out what an emergency must not depend on."""
     parts.emergency = True
+    names = ["database"] if parts.database is not None else []
+    names += [means.name for means in parts.holds if means is not parts.router]
+    parts.left_out = tuple(dict.fromkeys(names))
     parts.database = None
     parts.holds = (parts.router,) if parts.router is not None else ()
     name = f"{parts.site.service}-{new_id(parts.site.environment, parts.clock.now())}"

@@ -58,7 +58,7 @@ def test_a_second_operator_is_told_who_acts_and_how_to_follow(acting):
 def test_a_run_can_be_followed(acting):
     scene, first, _, _ = acting
     follower = scene.cli.start("status", "--follow")
-    assert scene.cli("status").code == 0
+    assert scene.cli("status").code == 5
     interrupt(first)
     scene.cli.finish(first).ended(130)
     told = scene.cli.finish(follower)

@@ -70,6 +70,12 @@ def _way_back(parts: Parts, facts: Facts) -> tuple[Release | None, Answer, Messa
         plan = plan_from(parts, facts, Request())
     except BackoutError as error:
         return None, Answer.UNKNOWN, error.what, Estimate(), error.next_command
+    if plan.to_version == current_version(facts):
+        why = msg(
+            "{version} is what the last way back brought. To go further, name a version.",
+            version=plan.to_version,
+        )
+        return None, Answer.UNKNOWN, why, Estimate(), "backout verify"
     previous = release_of(facts, plan.to_version) if plan.to_version else None
     refused = refusal(plan, facts.observed_at)
     if refused is None and plan.verdict is Verdict.REVERSIBLE:

@@ -35,6 +35,7 @@ class Parts:
         actor: Operating-system user and host, unverified.
         confirm: How a person confirms a run.
         config_digest: Of the configuration that this was made from; None in an emergency without one.
+        left_out: What is configured and not looked at in an emergency: `database`, and names of holds.
     """
 
     site: Site
@@ -50,6 +51,7 @@ class Parts:
     confirm: str = "yes-no"
     config_digest: str | None = None
     emergency: bool = False
+    left_out: tuple[str, ...] = ()
     _opened: list[Store] = field(default_factory=list)
 
     @property

@@ -135,12 +135,12 @@ def _artefact(parts: Parts, facts: Facts, version: str) -> Artefact | None:
 
 
 def _runs(facts: Facts, release: Release) -> bool:
+    """Return whether it runs or is told to run: then the checks can tell, also that it is down."""
     workload = facts.workload.value
-    return (
-        workload is not None
-        and release.artefact is not None
-        and any(a.ref == release.artefact.ref for a in workload.running)
-    )
+    if workload is None or release.artefact is None:
+        return False
+    told = [*workload.running, *([workload.wanted] if workload.wanted else [])]
+    return any(a.ref == release.artefact.ref for a in told)
 
 
 def _checked(parts: Parts, facts: Facts, release: Release) -> Verification:

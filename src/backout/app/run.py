@@ -61,7 +61,8 @@ def run(parts: Parts, plan: Plan, conduct: Conduct) -> Run:
             raise _waiting(blocking)
         # Before the new run is in the journal: a kill -9 in between leaves no two that wait.
         for earlier in superseded:
-            parts.journal.append("run.aborted", {"by": run_id}, run=earlier.id, generation=lease.generation)
+            body: dict[str, Json] = {"by": run_id, "superseded": True}
+            parts.journal.append("run.aborted", body, run=earlier.id, generation=lease.generation)
         _create(parts, run_id, plan, conduct, lease)
         return _carry_out(parts, run_id, conduct, lease)
 

@@ -13,6 +13,17 @@ from backout.message import Message
 from backout.plan.model import Finding, Scenario, Verdict
 from backout.release import Artefact, Release
 
+ACCEPTABLE = (
+    "schema-unknown",
+    "quarantined",
+    "below-min-version",
+    "known-bad",
+    "artefact-changed",
+    "data-stays-damaged",
+    "outcome-unknown",
+)
+"""Names of risks that `--accept` takes; each is a finding's `accept`, and a test says that these are all."""
+
 Cause = Literal["code", "data", "both"]
 
 

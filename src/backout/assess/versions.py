@@ -54,7 +54,7 @@ def release_of(facts: Facts, version: str) -> Release | None:
 def choose_target(facts: Facts, to: str | None) -> Release:
     """Return the release to go back to.
 
-    Without a name: the newest release deployed before the current one, that the platform can still run,
+    Without a name: the current one, if it is good and came by a way back; else the newest release deployed before the current one, that the platform can still run,
     is not quarantined and not known to be bad; one that is known to be good comes before one that is not.
 
     Raises:
@@ -66,6 +66,9 @@ def choose_target(facts: Facts, to: str | None) -> Release:
         if found is None:
             raise _unknown_version(facts, to)
         return found
+    current = _brought_back(facts)
+    if current is not None:
+        return current
     candidates = _candidates(facts)
     good = [r for r in candidates if r.state is ReleaseState.GOOD]
     if good or candidates:
@@ -79,6 +82,21 @@ def choose_target(facts: Facts, to: str | None) -> Release:
         state=msg("Nothing was changed."),
         next_command="backout releases",
     )
+
+
+def _brought_back(facts: Facts) -> Release | None:
+    """Return the current release if it is good, and a newer one was backed out for it; else None.
+
+    Whoever types `run` once more then means this way back: to go further, a version has to be named.
+    """
+    version = current_version(facts)
+    record = release_of(facts, version) if version else None
+    if record is None or record.state is not ReleaseState.GOOD:
+        return None
+    shut_out = {q.version for q in facts.quarantined}
+    newer = (r for r in facts.releases if r.deployed_at > record.deployed_at)
+    backed_out = any(r.version in shut_out or r.state is ReleaseState.BAD for r in newer)
+    return record if backed_out else None
 
 
 def _candidates(facts: Facts) -> list[Release]:
@@ -97,8 +115,11 @@ def _candidates(facts: Facts) -> list[Release]:
 
 
 def _unknown_version(facts: Facts, to: str) -> UnknownVersion:
-    known = list(dict.fromkeys(r.version for r in facts.releases))
-    near = difflib.get_close_matches(to, known, n=3, cutoff=0.4) or known[:3]
+    shut_out = {q.version for q in facts.quarantined} | {current_version(facts)}
+    bad = {r.version for r in facts.releases if r.state in (ReleaseState.BAD, ReleaseState.FAILED)}
+    known = [v for v in dict.fromkeys(r.version for r in facts.releases) if v not in shut_out | bad]
+    meant = [v for v in known if to and v.lstrip("v").startswith(to.lstrip("v"))]
+    near = meant[:3] or difflib.get_close_matches(to, known, n=3, cutoff=0.4) or known[:3]
     if near:
         what = msg(
             "There is no release {version} of {service}. Near: {near}.",

@@ -30,7 +30,7 @@ def confirm(question: Message, *, word: str | None, yes: bool, command: str) -> 
             next_command=f"{command} --yes",
         )
     wanted = msg("Type {word} to go on: ", word=word) if word else msg("Go on? [y/N] ")
-    sys.stderr.write(f"{question}. {wanted}")
+    sys.stderr.write(f"{str(question).rstrip('.')}. {wanted}")
     sys.stderr.flush()
     answer = sys.stdin.readline().strip()
     if answer != word if word else answer.lower() not in ("y", "yes"):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import difflib
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from backout.assess.model import Request
+from backout.assess.model import ACCEPTABLE, Request
 from backout.cli.common import (
     AcceptOption,
     ConfigOption,
@@ -20,6 +21,8 @@ from backout.cli.common import (
     out_json,
     show_error,
 )
+from backout.errors import UsageError
+from backout.message import msg
 from backout.plan.model import Scenario
 
 
@@ -68,7 +71,23 @@ def request_of(
     hold_first: bool,
     accept: list[str] | None,
 ) -> Request:
-    """Return the request that these options make."""
+    """Return the request that these options make.
+
+    Raises:
+        UsageError: A risk of that name is not known.
+    """
+    for name in accept or ():
+        if name not in ACCEPTABLE:
+            near = difflib.get_close_matches(name, ACCEPTABLE, n=1) or ACCEPTABLE
+            raise UsageError(
+                msg(
+                    "There is no risk {name} to accept; known are {known}.",
+                    name=name,
+                    known=", ".join(ACCEPTABLE),
+                ),
+                state=msg("Nothing was changed."),
+                next_command=f"backout plan --accept {near[0]}",
+            )
     return Request(
         to=to,
         scenario=None if scenario is ScenarioChoice.AUTO else Scenario(scenario.value),
@@ -102,11 +121,16 @@ def command(
     Example: backout plan --to 5.3.0 -o plan.json
     """
     from backout.app.plan import PlanFile, by_hand, write_plan
+    from backout.errors import NothingToGoBackTo
     from backout.plan.refusal import refusal
     from backout.report.plan import plan_markdown
 
     with open_backout(config) as backout:
-        plan = backout.plan(request_of(to, scenario, cause, hold_first, accept))
+        try:
+            plan = backout.plan(request_of(to, scenario, cause, hold_first, accept))
+        except NothingToGoBackTo:
+            backout.check_free()  # A run that waits half-way is why: it says so itself.
+            raise
         parts = backout.parts
         if as_json or format_ is FormatChoice.JSON:
             out_json(PlanFile(digest=plan.digest, plan=plan))

@@ -150,6 +150,7 @@ def _emergency(
         why = ask_reason(reason, command=command)
         given = f"{command} --reason {shlex.quote(why)}"
         confirm(_question(plan), word="back", yes=yes, command=given)
+        err(str(_question(plan)))
         parts = backout.parts
         conduct = Conduct(
             reason=why, take_over=take_over, watch=Progress(dict(parts.kinds)), interrupt=stop_safely()
@@ -163,7 +164,18 @@ def _emergency(
                     _emergency_command(plan.to_version, root) + f" --reason {shlex.quote(why)} --yes"
                 )
             raise
+        finally:
+            _say_left_out(parts.left_out)
     show_outcome(run, as_json=as_json)
+
+
+def _say_left_out(names: tuple[str, ...]) -> None:
+    if names:
+        err(
+            str(
+                msg("not looked at: {names}; if they were held: backout release-hold", names=", ".join(names))
+            )
+        )
 
 
 def _command_of(plan: Plan, scenario: ScenarioChoice, cause: CauseChoice | None, hold_first: bool) -> str:

@@ -78,11 +78,14 @@ def show_results(results: Iterable[CheckResult]) -> None:
 
 def show_ending(run: Run) -> None:
     """Print how a run stands, its proof, and what to type next."""
+    from backout.report.duration import moment
     from backout.report.next import next_steps
     from backout.report.words import ending, title
 
     end = ending(run)
     out(f"{style(str(end.title), _TONES[end.tone])}: {title(run.plan)}")
+    ended = f", ended {moment(run.finished_at)}" if run.finished_at else ""
+    out(f"  {run.id} by {run.actor}{ended}")
     out(f"  {plain(end.meaning)}")
     if run.trouble is not None:
         out(f"  {plain(run.trouble.what)} {plain(run.trouble.state)}")

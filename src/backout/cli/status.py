@@ -24,7 +24,7 @@ def command(
 ) -> None:
     """Show how a run stands: who, at which step, what is held, what to type next.
 
-    The exit code is the run's own: 0 proven, 5 stopped, 6 proof failed, 7 unknown, 9 inconclusive.
+    The exit code is the run's own: 0 proven, 5 not at its end, 6 proof failed, 7 unknown, 9 inconclusive.
 
     Example: backout status --follow
     """
@@ -44,5 +44,4 @@ def command(
             time.sleep(_POLL_S)
             run = backout.status(run.id)
         show_ending(run)
-    if run.state is not RunState.RUNNING:
-        leave(run.exit_code)
+    leave(run.exit_code)

@@ -90,6 +90,7 @@ class Run(Document):
         verification: The newest one: the run's own, or a later `verify`.
         exit_code: What the process told, or would tell, the shell.
         generation: The fencing token of its last owner.
+        superseded: Whether the run named by `aborted_by` went on from what stood, and undid nothing.
     """
 
     schema_version: Literal[1] = 1
@@ -106,6 +107,7 @@ class Run(Document):
     verification: Verification | None = None
     trouble: Trouble | None = None
     aborted_by: str | None = None
+    superseded: bool = False
     aborts: str | None = None
     emergency: bool = False
     timeline: tuple[TimelineEntry, ...]
@@ -190,6 +192,7 @@ def _next(run: Run, event: Event) -> Run:
         changes |= {"state": RunState.FINISHED, "finished_at": event.at, "trouble": None}
     elif event.kind == "run.aborted":
         changes |= {"state": RunState.ABORTED, "finished_at": event.at, "aborted_by": str(event.body["by"])}
+        changes["superseded"] = bool(event.body.get("superseded", False))
     elif event.kind == "run.verified":
         changes["verification"] = Verification.model_validate(event.body["verification"])
     if event.kind == "step.applied":

@@ -213,7 +213,10 @@ class Runner:
             told = StepFailed(error.what, state=error.state, next_command=f"backout resume {run.id}")
         if isinstance(told, LostRace) and any(s.state is StepState.CONFIRMED for s in run.steps):
             # What this plan rests on is gone, so `resume` cannot help: a new plan goes on from what stands now.
-            told.next_command = f"backout run --to {run.plan.to_version} --take-over --reason '…'"
+            told.next_command = (
+                f"backout run --to {run.plan.to_version} --take-over --reason '…'"
+                "   # or name the version that runs, to keep it and close this run"
+            )
         standing = _standing(run)
         if not isinstance(told, Interrupted | LeaseLost) and str(standing) not in str(told.state):
             told.state = msg("{own} {run}", own=str(told.state), run=str(standing))

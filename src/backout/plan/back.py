@@ -152,6 +152,9 @@ def _steps(
     ):
         phase = Phase.PREPARE if request.hold_first else Phase.SAFEGUARD
         specs.append((phase, _quarantine(assessment.current_version, target.version)))
+    if any(q.version == target.version for q in facts.quarantined):
+        lift = _quarantine(target.version, target.version).model_copy(update={"kind": "quarantine.lift"})
+        specs.append((Phase.PREPARE if request.hold_first else Phase.SAFEGUARD, lift))
     if not request.hold_first:
         specs += [(Phase.HOLD, s) for s in holds]
     specs += _switch_steps(switch, held, kinds, target.version, world_now(facts))

@@ -22,7 +22,7 @@ def next_steps(run: Run) -> tuple[Step, ...]:
         )
     if run.state is RunState.RUNNING:
         return (
-            (msg("See who acts, and at which step:"), f"backout status {run.id}"),
+            (msg("See whether somebody acts now:"), "backout"),
             (msg("If nobody does, go on where it was cut:"), f"backout resume {run.id}"),
         )
     if run.state is RunState.STOPPED:
@@ -40,10 +40,23 @@ def _stopped(run: Run) -> tuple[Step, ...]:
     return tuple(steps)
 
 
+def _stopped_by(run: Run) -> Message:
+    """Say what this hold really stopped: never more than its means can."""
+    modes = {str(s.spec.params["mode"]) for s in run.plan.steps if s.spec.kind == "hold"}
+    held = {h.mode for h in held_now(run)} | modes
+    if held & {"maintenance", "queue"}:
+        return msg("Requests do not reach the service. See how to go back:")
+    if "refuse_writes" in held:
+        return msg("Writes are refused, but requests STILL REACH the service. See how to go back:")
+    return msg(
+        "Requests and writes STILL REACH the service: no means for those is configured. See how to go back:"
+    )
+
+
 def _finished(run: Run) -> tuple[Step, ...]:
     if run.plan.purpose == "hold":
         return (
-            (msg("The service is stopped. See how to go back:"), "backout plan"),
+            (_stopped_by(run), "backout plan"),
             (msg("To let it go as it was:"), "backout release-hold"),
         )
     if run.verification is None:

@@ -80,6 +80,8 @@ _RUN = {
 
 
 def _sentence(run: Run, entry: TimelineEntry, kinds: Kinds) -> Message:
+    if entry.kind == "run.aborted" and run.superseded:
+        return msg("Run {other} took its place.", other=run.aborted_by)
     if entry.kind == "run.aborted":
         return msg("The run was undone by {other}.", other=run.aborted_by)
     if entry.kind in _STEP:

@@ -111,6 +111,11 @@ def ending(run: Run) -> Ending:
     """Return how a run stands; never better than its events prove."""
     if run.state is RunState.FINISHED:
         return _finished(run)
+    if run.state is RunState.ABORTED and run.superseded:
+        meaning = msg(
+            "Run {other} went on from what stood then; nothing of this one was undone.", other=run.aborted_by
+        )
+        return Ending("calm", msg("Superseded"), meaning, None)
     if run.state is RunState.ABORTED:
         meaning = msg(
             "Run {other} undid what this one began; its report says how things stand now.",
@@ -169,4 +174,11 @@ def _finished(run: Run) -> Ending:
     if run.plan.purpose == "back":
         meaning = msg("Every step is done, but no verification is in the journal: nothing is proven.")
         return Ending("warn", msg("Done, not verified"), meaning, run.exit_code)
+    if not run.plan.steps:
+        return Ending(
+            "calm",
+            msg("Nothing to do"),
+            msg("Nothing was held, or all of it was held already."),
+            run.exit_code,
+        )
     return Ending("good", msg("Done"), msg("Every step is done and was seen to be done."), run.exit_code)

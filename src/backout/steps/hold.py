@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from backout.errors import LeaseLost, StepFailed
 from backout.facts import Answer
@@ -181,12 +181,28 @@ def _still_ours(acting: Acting, did: Message) -> None:
         ) from lost
 
 
+class Writers(NamedTuple):
+    """Who has written and not committed yet.
+
+    Attributes:
+        names: As people read them: pid and role of a session, name of a prepared transaction.
+        hidden: Roles whose sessions cannot be looked into: they may be writing too.
+    """
+
+    names: tuple[str, ...]
+    hidden: tuple[str, ...] = ()
+
+
 @runtime_checkable
 class CountsWrites(Protocol):
-    """A database that can tell how many rows were written."""
+    """A database that can tell how many rows were written, and who is about to write more."""
 
     def write_count(self, deadline_s: float) -> int:
         """Return the rows written since its statistics began."""
+        ...
+
+    def writers(self, deadline_s: float) -> Writers:
+        """Return who wrote in a transaction that is still open: no count has its rows yet."""
         ...
 
 

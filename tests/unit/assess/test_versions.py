@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
+import backout.assess.rules
+from backout.assess.model import ACCEPTABLE
 from backout.assess.versions import choose_target, current_version, order_key
 from backout.errors import NothingToGoBackTo, UnknownVersion
 from backout.facts import Facts, Observed, Workload
@@ -79,9 +83,23 @@ def test_the_last_good_release_before_the_current_one_is_the_target() -> None:
     assert choose_target(seen, None).version == "2"
 
 
-def test_after_a_rollback_the_target_is_before_what_runs_not_the_newer_one() -> None:
+def test_the_same_command_typed_twice_does_not_take_the_good_release_back_too() -> None:
     seen = facts(release("3", 0, ReleaseState.BAD), release("2", 1), release("1", 2), current="2", bad="3")
-    assert choose_target(seen, None).version == "1"
+    assert choose_target(seen, None).version == "2"
+    assert choose_target(seen, "1").version == "1"
+
+
+def test_a_release_brought_back_that_turns_out_bad_is_left_for_the_one_before() -> None:
+    worse = (release("3", 0, ReleaseState.BAD), release("2", 1, ReleaseState.BAD), release("1", 2))
+    assert choose_target(facts(*worse, current="2", bad="3"), None).version == "1"
+
+
+def test_every_risk_that_can_be_accepted_has_its_name_in_the_list() -> None:
+    rules = Path(backout.assess.rules.__file__).parent
+    named = {
+        name for file in rules.glob("*.py") for name in re.findall(r'accept="([a-z-]+)"', file.read_text())
+    }
+    assert named == set(ACCEPTABLE)
 
 
 def test_quarantined_bad_and_gone_releases_are_passed_over() -> None:

@@ -9,7 +9,7 @@ from typing import ClassVar
 from pydantic import BaseModel
 
 from backout.document import Json
-from backout.errors import TargetUnreachable, UnknownVersion
+from backout.errors import ConfigError, TargetUnreachable, UnknownVersion
 from backout.facts import Workload
 from backout.message import msg
 from backout.plan.base import StepKind
@@ -103,7 +103,12 @@ class CommandPlatform(Scripts):
     def switch(
         self, workload: Workload, to: Artefact, *, from_version: str | None, to_version: str
     ) -> tuple[StepSpec, ...]:
-        """Propose the script: `rollback` if declared, else `deploy`; its inverse is `deploy`. Pure."""
+        """Propose the script: `rollback` if declared, else `deploy`; its inverse is `deploy`. Pure.
+
+        Raises:
+            ConfigError: The version stands in a value that is kept secret, so no plan could name it.
+        """
+        self._refuse_secret(to.ref, to_version)
         options, wanted = self.options, workload.wanted
         target = self._way(options.rollback or options.deploy, to.ref, to_version)
         previous = self._way(options.deploy, wanted.ref, from_version or wanted.ref) if wanted else None
@@ -147,6 +152,16 @@ class CommandPlatform(Scripts):
             return Diagnosis(subject=name, ok=True, evidence=msg("{program} can be executed", program=shown))
         evidence = msg("{program} is not there, or not executable", program=shown)
         return Diagnosis(subject=name, ok=False, evidence=evidence, remedy=self.shown(("ls", "-l", shown)))
+
+    def _refuse_secret(self, *names: str) -> None:
+        for name in names:
+            if (shown := self.site.redactor.text(name)) != name:
+                raise ConfigError(
+                    msg("The version would be written down as {shown}: a value that is kept secret, such as one "
+                        "of platform.env, stands in it", shown=shown),
+                    state=msg("Nothing was changed"),
+                    next_command="${EDITOR:-vi} backout.yaml  # take that value out of platform.env",
+                )  # fmt: skip
 
     def _way(self, command: tuple[str, ...], ref: str, version: str) -> dict[str, Json]:
         words = self.site.redactor.json([*filled(command, ref)])

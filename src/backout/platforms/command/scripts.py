@@ -14,6 +14,7 @@ from backout.launch import Answer, Job, ask, tail
 from backout.message import msg
 from backout.platforms.base import Site
 from backout.platforms.command.options import CommandOptions
+from backout.redact import secrets_of
 
 
 class Started(Document):
@@ -33,7 +34,7 @@ class Scripts:
         self.cwd = (site.directory / Path(options.cwd).expanduser()).resolve()
         self.job = Job(site.directory.resolve() / ".backout" / "command")
         self._note = self.job.folder / "started.json"
-        site.redactor.add(*options.env.values())
+        site.redactor.add(*secrets_of(options.env))
 
     def env(self) -> dict[str, str]:
         """Return the environment of every command: the operator's own, and what is declared."""

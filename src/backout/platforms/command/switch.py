@@ -14,6 +14,7 @@ from backout.plan.base import Acting, Probe, Probed, Receipt, World
 from backout.plan.model import Hazard, StepSpec
 from backout.platforms.command.options import filled
 from backout.platforms.command.scripts import Scripts, Started
+from backout.redact import MASK
 
 KIND = "command.switch"
 
@@ -103,8 +104,12 @@ class SwitchStep:
         """Start the script.
 
         Idempotent: while a script runs, none is started.
+
+        Raises:
+            StepFailed: The version is not known any more, the script cannot be started, or another one runs.
         """
         scripts, ref = acting.target(spec.target, Scripts), str(spec.params["ref"])
+        _refuse_cut(spec)
         command = _real_command(spec, scripts)
         started = Started(step=acting.step_name, version=ref, command=tuple(_words(spec)))
         acting.fence.check()
@@ -126,6 +131,21 @@ class SwitchStep:
                 next_command=f"tail -f {shlex.quote(str(scripts.job.log))}",
             )
         return Receipt(what=msg("Started the script for {ref}", ref=ref))
+
+
+def _refuse_cut(spec: StepSpec) -> None:
+    """Refuse a step whose version was taken for a secret when the plan was written down.
+
+    Hazard: the script would be given the mask as its version.
+    """
+    if not any(MASK in str(spec.params[name]) for name in ("ref", "version")):
+        return
+    raise StepFailed(
+        msg("The version is hidden in the journal ({ref}): it stands in a value that is kept secret, such as "
+            "one of platform.env", ref=str(spec.params["ref"])),
+        state=msg("No script was started"),
+        next_command="backout abort  # then take that value out of platform.env in backout.yaml",
+    )  # fmt: skip
 
 
 def _words(spec: StepSpec) -> list[str]:

@@ -98,9 +98,17 @@ class ProcessPlatform(Service):
         return True
 
     def observe(self, deadline_s: float) -> Workload:
-        """Return what runs now. Local reads only, so the deadline is not needed."""
+        """Return what runs now. Local reads, and one short request if nothing runs: no deadline is needed.
+
+        Raises:
+            TargetUnreachable: It cannot be told: also when nothing known runs and the ready URL answers.
+        """
         self._need_root()
         processes, linked = self.running(), self.layout.linked()
+        if not processes and self.answers():
+            processes = self.running()  # it may have been started between the two looks
+            if not processes:
+                raise self._stranger()
         detail: dict[str, Json] = {
             "link": linked,
             "processes": [{"pid": p.pid, "created": p.created, "ref": p.ref, "by": p.by} for p in processes],
@@ -174,6 +182,19 @@ class ProcessPlatform(Service):
         from backout.platforms.process.doctor import diagnose
 
         return diagnose(self)
+
+    def _stranger(self) -> TargetUnreachable:
+        pid_file = str(self.layout.pid_file)
+        return TargetUnreachable(
+            msg(
+                "{url} answers, but not from a process that backout knows: neither its own lock nor "
+                "{file} names one",
+                url=str(self.options.ready_url),
+                file=pid_file,
+            ),
+            state=msg("What runs is not known, and a second copy would act beside it; nothing was changed"),
+            next_command=f"ss -ltnp  # whose port is it? if the service's: echo PID > {shlex.quote(pid_file)}",
+        )
 
     def _need_root(self) -> None:
         if not self.layout.releases.is_dir():

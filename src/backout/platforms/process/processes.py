@@ -17,7 +17,8 @@ from backout.platforms.process.options import Layout
 if TYPE_CHECKING:
     import psutil
 
-_CLOCK_SLACK_S = 2.0
+CLOCK_SLACK_S = 2.0
+"""How far a process's start may seem to move: the kernel counts from boot, and the clock may be set."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,28 +28,30 @@ class Found:
     Attributes:
         created: When it started, in seconds since the epoch: with the pid it names the process for good.
         ref: The release that it runs.
-        by: Who started it: backout's launcher (it holds the lock), or somebody who wrote the pid file.
+        by: How it is known: it holds the launcher's lock, somebody wrote the pid file, or a stop noted it
+            as a child of the release's main process, which is gone.
         others: Further processes of the launcher's session.
     """
 
     pid: int
     created: float
     ref: str
-    by: Literal["launcher", "pid file"]
+    by: Literal["launcher", "pid file", "stop note"]
     others: tuple[int, ...] = ()
 
 
 def find(layout: Layout) -> tuple[Found, ...]:
     """Return the service's processes: those under the launcher's lock, then the pid file's.
 
-    A process counts as ours by the pid file only if it is older than the file (else the pid was reused)
-    and works in, or was executed from, a folder below `releases`.
+    A process counts as ours by the pid file only if it works in, or was executed from, a folder below
+    `releases`, and is older than the file.
 
     Raises:
         TargetUnreachable: A process is there and it cannot be told whether it is ours.
     """
-    found = [*_under_lock(layout), *_by_pid_file(layout)]
-    return tuple({f.pid: f for f in reversed(found)}.values())[::-1]
+    locked = _under_lock(layout)
+    known = {f.pid for f in locked}
+    return (*locked, *(f for f in _by_pid_file(layout, known)))
 
 
 def starting(layout: Layout) -> Holder | None:
@@ -90,7 +93,7 @@ def _under_lock(layout: Layout) -> list[Found]:
     if not members:
         return []
     first, *rest = sorted(members, key=lambda p: (p.pid != held.pid, p.pid))
-    created = _created(first)
+    created = created_of(first)
     if created is None:
         return []
     return [Found(first.pid, created, held.label, "launcher", tuple(p.pid for p in rest))]
@@ -112,23 +115,49 @@ def _session(sid: int) -> list[psutil.Process]:
     return members
 
 
-def _by_pid_file(layout: Layout) -> list[Found]:
+def _by_pid_file(layout: Layout, known: set[int]) -> list[Found]:
     import psutil
 
     try:
         pid = int(layout.pid_file.read_text().split()[0])
         noted_at = layout.pid_file.stat().st_mtime
         process = psutil.Process(pid)
-        created = _created(process)
+        created = created_of(process)
     except (OSError, ValueError, IndexError, psutil.NoSuchProcess):
         return []
-    if created is None or created > noted_at + _CLOCK_SLACK_S:
+    if created is None or pid in known:
+        return []
+    if created > noted_at + CLOCK_SLACK_S:
+        _refuse_unfitting(process, layout)
         return []
     ref = _release_of(process, layout)
     return [Found(pid, created, ref, "pid file")] if ref else []
 
 
-def _created(process: psutil.Process) -> float | None:
+def _refuse_unfitting(process: psutil.Process, layout: Layout) -> None:
+    # A reused pid, or a restored file, or a clock that was set: only the folder tells which is harmless.
+    try:
+        ref = _release_of(process, layout)
+    except TargetUnreachable:
+        return  # another user's process, younger than the file: the pid was reused
+    if ref is None:
+        return
+    file = shlex.quote(str(layout.pid_file))
+    raise TargetUnreachable(
+        msg(
+            "Process {pid} works in release {ref}, but is younger than {file}, which names it: "
+            "it cannot be told whether it is the service",
+            pid=process.pid,
+            ref=ref,
+            file=str(layout.pid_file),
+        ),
+        state=msg("Process {pid} runs on; nothing was changed", pid=process.pid),
+        next_command=f"ps -o pid,lstart,args -p {process.pid}  # if it is the service: touch {file}",
+    )
+
+
+def created_of(process: psutil.Process) -> float | None:
+    """Return when a process started, in seconds since the epoch; None if it is gone or a zombie."""
     import psutil
 
     try:

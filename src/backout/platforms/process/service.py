@@ -10,6 +10,7 @@ from backout.document import Document, Json
 from backout.errors import LostRace
 from backout.launch import tail
 from backout.message import msg
+from backout.platforms.process.family import Child, left_over
 from backout.platforms.process.files import write_atomically
 from backout.platforms.process.options import (
     Layout,
@@ -34,7 +35,8 @@ class StopNote(Document):
     """That a process was asked to end: on disk, so that patience survives a kill -9 of backout.
 
     Attributes:
-        pids: The processes that were there.
+        pids: The processes that were asked; none yet if the note stands before the signal.
+        children: What they had started: it has to end too, also when they are gone.
         at: When it was asked, in seconds since the epoch.
         killed_at: When it was ended by KILL.
     """
@@ -42,6 +44,7 @@ class StopNote(Document):
     ref: str
     pids: tuple[int, ...]
     at: float
+    children: tuple[Child, ...] = ()
     killed_at: float | None = None
 
     def is_about(self, process: Found) -> bool:
@@ -50,18 +53,13 @@ class StopNote(Document):
 
 
 class StartNote(Document):
-    """That a step started a release, and where its part of the log begins.
-
-    Attributes:
-        answered_before: The ready URL answered although nothing of ours ran: somebody else has the port.
-    """
+    """That a step started a release, and where its part of the log begins."""
 
     ref: str
     step: str
     pid: int | None
     at: float
     log_from: int
-    answered_before: bool
 
 
 class Service:
@@ -79,8 +77,10 @@ class Service:
         return cast("dict[str, Json]", self.site.redactor.json(declared(self.layout, self.options)))
 
     def running(self, ref: str | None = None) -> tuple[Found, ...]:
-        """Return the service's processes, of one release or of all."""
-        return tuple(f for f in find(self.layout) if ref is None or f.ref == ref)
+        """Return the service's processes, of one release or of all; also what a stopped one left over."""
+        found, note = find(self.layout), self.stop_note()
+        left = left_over(note.children, found, self.layout) if note else ()
+        return tuple(f for f in (*found, *left) if ref is None or f.ref == ref)
 
     def env(self) -> dict[str, str]:
         """Return the service's environment; its env file's values become known as secrets."""
@@ -97,6 +97,10 @@ class Service:
         if self.layout.env_file and self.layout.env_file.exists():
             self.env()  # so that its values are cut out, also by a process that did not start the service
         return self.site.redactor.text(tail(self.layout.log_file, since=since))
+
+    def answers(self) -> bool:
+        """Return whether a ready URL is declared and something answers 2xx there, whoever it is."""
+        return self.options.ready_url is not None and self.trouble_of_ready_url() is None
 
     def trouble_of_ready_url(self) -> str | None:
         """Return why the ready URL does not answer 2xx; None if it does (or none is declared)."""

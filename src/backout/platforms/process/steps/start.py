@@ -26,7 +26,7 @@ from backout.platforms.process.service import (
 from backout.platforms.process.steps import specs
 
 _SETTLE_S = 1.0
-"""A process without a (trustworthy) ready URL must live that long: most failed starts end sooner."""
+"""A process without a ready URL must live that long: most failed starts end sooner."""
 
 
 class StartStep:
@@ -74,7 +74,7 @@ class StartStep:
         """Look whether the release runs, and whether it is ready."""
         service, ref = service_of(spec, acting), text_of(spec, "ref")
         held = starting(service.layout)
-        mine = service.running(ref)
+        mine = tuple(f for f in service.running(ref) if f.by != "stop note")
         if mine:
             return _readiness(service, mine[0], acting)
         if held is not None and held.label in (ref, None) and starting(service.layout) is not None:
@@ -103,18 +103,42 @@ class StartStep:
         _check_folder(service, ref)
         env = service.env()
         # Asked before the target's lock is taken: that is held for moments only.
-        answered = service.options.ready_url is not None and service.trouble_of_ready_url() is None
+        answered = service.answers()
         with fenced(service.layout, acting), disk_errors(service.layout.state):
             self.guard(spec, acting)
             found = service.running(ref)
+            _refuse_left_over(found)
             if found:
                 return Receipt(what=msg("{ref} runs already as process {pid}", ref=ref, pid=found[0].pid))
-            return _start(service, ref, env, acting, answered_before=answered)
+            if answered:
+                raise _stranger(service, ref)
+            return _start(service, ref, env, acting)
 
 
-def _start(
-    service: Service, ref: str, env: dict[str, str], acting: Acting, *, answered_before: bool
-) -> Receipt:
+def _stranger(service: Service, ref: str) -> StepFailed:
+    pid_file = str(service.layout.pid_file)
+    return StepFailed(
+        msg(
+            "{url} answers although nothing runs that backout knows: {file} does not name it",
+            url=str(service.options.ready_url),
+            file=pid_file,
+        ),
+        state=msg("{ref} was not started: two copies would fight over the port", ref=ref),
+        next_command=f"ss -ltnp  # whose port is it? if the service's: echo PID > {shlex.quote(pid_file)}",
+    )
+
+
+def _refuse_left_over(found: tuple[Found, ...]) -> None:
+    left = next((f for f in found if f.by == "stop note"), None)
+    if left is not None:
+        raise StepFailed(
+            msg("Process {pid}, which {ref} started before it was stopped, still runs", pid=left.pid, ref=left.ref),
+            state=msg("{ref} was not started: the same work would be done twice", ref=left.ref),
+            next_command=f"ps -o pid,lstart,args -p {left.pid}; kill {left.pid}; backout resume",
+        )
+
+
+def _start(service: Service, ref: str, env: dict[str, str], acting: Acting) -> Receipt:
     layout = service.layout
     note = StartNote(
         ref=ref,
@@ -122,7 +146,6 @@ def _start(
         pid=None,
         at=acting.clock.now().timestamp(),
         log_from=size_of(layout.log_file),
-        answered_before=answered_before,
     )
     service.write(note)
     fault_point("process.start.before")
@@ -181,9 +204,7 @@ def _readiness(service: Service, process: Found, acting: Acting) -> Probe:
             lines=service.last_lines(note.log_from if note else 0),
         )
         return Probe(answer=Probed.PARTIAL, evidence=evidence, in_progress=True)
-    # Hazard: an answer from somebody else's port is not this process's; it then has to prove that it stays.
-    trusted = service.options.ready_url is not None and not (note and note.answered_before)
-    if not trusted and abs(now - process.created) < _SETTLE_S:
+    if service.options.ready_url is None and abs(now - process.created) < _SETTLE_S:
         evidence = msg("Process {pid} of {ref} has just started", pid=process.pid, ref=process.ref)
         return Probe(answer=Probed.PARTIAL, evidence=evidence, in_progress=True)
     evidence = msg("{ref} runs as process {pid} and is ready", ref=process.ref, pid=process.pid)

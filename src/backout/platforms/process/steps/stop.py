@@ -12,6 +12,7 @@ from backout.launch import Holder
 from backout.message import Message, msg
 from backout.plan.base import Acting, Probe, Probed, Receipt, World
 from backout.plan.model import Hazard, StepSpec
+from backout.platforms.process.family import Child, children_of
 from backout.platforms.process.files import disk_errors
 from backout.platforms.process.lease import fenced
 from backout.platforms.process.processes import Found, send, starting
@@ -23,6 +24,8 @@ _KILL_S = 5.0
 
 class StopStep:
     """Sends the stop signal, and KILL when the patience is over; the probe waits in between.
+
+    What the process had started is asked in the same way when the process is gone.
 
     The patience is counted from a note on disk, so a new process goes on where a killed one stopped.
     """
@@ -74,7 +77,9 @@ class StopStep:
         note, now = service.stop_note(), acting.clock.now().timestamp()
         evidence = msg("{ref} runs as process {pid}", ref=ref, pid=mine[0].pid)
         if note is None or not all(note.is_about(f) for f in mine):
-            return Probe(answer=Probed.NOT_DONE, evidence=evidence)
+            # The main process ended and left these: half done, the next apply asks them too.
+            left = all(f.by == "stop note" for f in mine)
+            return Probe(answer=Probed.PARTIAL if left else Probed.NOT_DONE, evidence=evidence)
         if note.killed_at is not None:
             evidence = msg(
                 "Process {pid} of {ref} was ended by KILL and is still there", pid=mine[0].pid, ref=ref
@@ -125,16 +130,26 @@ class StopStep:
 
 def _ask(service: Service, ref: str, mine: tuple[Found, ...], now: float) -> Receipt:
     fault_point("process.stop.before")
+    # Whom to look for has to be known before the signal: nobody can tell it of a process that is gone.
+    note = StopNote(ref=ref, pids=(), at=now, children=_children(service, mine))
+    service.write(note)
+    fault_point("process.stop.noted")
     for process in mine:
         send(process, service.options.stop_signal)
-    # The signal goes first: were the note first, a kill -9 in between would cost the process its polite end.
+    # The pids come after the signal: were they first, a kill -9 in between would cost the polite end.
     fault_point("process.stop.sent")
-    service.write(StopNote(ref=ref, pids=tuple(p for f in mine for p in (f.pid, *f.others)), at=now))
+    service.write(note.model_copy(update={"pids": tuple(p for f in mine for p in (f.pid, *f.others))}))
     fault_point("process.stop.after")
     return Receipt(
         what=msg("Asked process {pid} of {ref} to end", pid=mine[0].pid, ref=ref),
         data={"pids": [f.pid for f in mine]},
     )
+
+
+def _children(service: Service, mine: tuple[Found, ...]) -> tuple[Child, ...]:
+    left = [Child(pid=f.pid, created=f.created, ref=f.ref) for f in service.running() if f.by == "stop note"]
+    found = {c.pid: c for c in (*left, *children_of(mine, service.layout))}
+    return tuple(found.values())
 
 
 def _kill(service: Service, ref: str, mine: tuple[Found, ...], note: StopNote) -> Receipt:
