@@ -49,6 +49,18 @@ class Handler(BaseHTTPRequestHandler):
     def log_message(self, *_): pass
 HTTPServer(("127.0.0.1", int(os.environ["PORT"])), Handler).serve_forever()
 """
+WORKER = """
+import signal, sys, time
+def end(*_):
+    open("../../shared/ended", "a").write("politely")
+    sys.exit()
+signal.signal(signal.SIGTERM, end)
+open("../../shared/worker", "w").close()
+while True:
+    time.sleep(300)
+"""
+STUBBORN_WORKER = WORKER.replace("signal.signal(signal.SIGTERM, end)",
+                                 "signal.signal(signal.SIGTERM, signal.SIG_IGN)")  # fmt: skip
 SECRET = "tok-5c1e-very-secret"
 
 
@@ -117,14 +129,25 @@ class Machine:
             process.kill()
         wait_until(lambda: not self.processes())
 
-    def start_by_hand(self, ref: str, pid_file: str = "shared/pids/web.pid") -> int:
+    def start_by_hand(self, ref: str, pid_file: str = "shared/pids/web.pid", command: str = "") -> int:
         """Start as a user's own deploy script does: no lock, a pid file, nothing of backout."""
-        line = f"{shlex.quote(sys.executable)} server.py >/dev/null 2>&1 & echo $! > {self.root / pid_file}"
+        command = command or f"{shlex.quote(sys.executable)} server.py"
+        line = f"{command} >/dev/null 2>&1 & echo $! > {self.root / pid_file}"
         (self.root / pid_file).parent.mkdir(parents=True, exist_ok=True)
         env = {**os.environ, "PORT": str(self.port)}
         subprocess.run(["sh", "-c", line], cwd=self.root / "releases" / ref, env=env, check=True)
         wait_until(self.answers)
         return int((self.root / pid_file).read_text())
+
+    def start_by_script(self, ref: str, worker: str = WORKER) -> None:
+        """Start by hand a release whose script leaves a worker beside the server."""
+        release = self.root / "releases" / ref
+        (release / "worker.py").write_text(worker)
+        run = f"#!/bin/sh\n{shlex.quote(sys.executable)} worker.py &\nexec {shlex.quote(sys.executable)} server.py\n"
+        (release / "run.sh").write_text(run)
+        self.start_by_hand(ref, command="sh run.sh")
+        wait_until(lambda: (self.root / "shared/worker").exists())
+        assert len(self.processes()) == 2
 
     def answers(self) -> bool:
         try:
@@ -201,6 +224,7 @@ class TestProcess(PlatformContract):
 
 POINTS = [
     "process.stop.before",
+    "process.stop.noted",
     "process.stop.sent",
     "process.stop.after",
     "process.link.before",
@@ -278,13 +302,109 @@ def test_a_foreign_process_in_the_pid_file_is_never_touched(machine: Machine, tm
         foreign.wait()
 
 
-def test_a_reused_pid_is_not_ours(machine: Machine) -> None:
+def test_a_reused_pid_is_not_ours(machine: Machine, tmp_path: Path) -> None:
     platform = process_platform(machine)
-    machine.start_by_hand("v2")
+    foreign = subprocess.Popen(["sleep", "300"], cwd=tmp_path)
+    try:
+        pid_file = machine.root / "shared/pids/web.pid"
+        pid_file.parent.mkdir()
+        pid_file.write_text(f"{foreign.pid}\n")
+        os.utime(pid_file, (time.time() - 3600, time.time() - 3600))
+        assert platform.observe(5).running == ()
+    finally:
+        foreign.kill()
+        foreign.wait()
+
+
+def test_a_process_of_a_release_that_is_younger_than_its_pid_file_cannot_be_told(machine: Machine) -> None:
+    platform = process_platform(machine)
+    pid = machine.start_by_hand("v2")
     pid_file = machine.root / "shared/pids/web.pid"
     assert [a.ref for a in platform.observe(5).running] == ["v2"]
     os.utime(pid_file, (time.time() - 3600, time.time() - 3600))
-    assert platform.observe(5).running == ()
+    spec = specs.start("v1", "v1", platform.declared())
+    for look in (lambda: platform.observe(5), lambda: run_step(platform, spec)):
+        with pytest.raises(TargetUnreachable, match=f"Process {pid} works in release v2") as caught:
+            look()
+        assert f"touch {pid_file}" in caught.value.next_command
+    assert machine.served() == ["v2"]
+    pid_file.touch()
+    assert [a.ref for a in platform.observe(5).running] == ["v2"]
+
+
+def test_what_answers_and_is_not_known_is_not_nothing(machine: Machine) -> None:
+    platform = process_platform(machine)
+    machine.start_by_hand("v2")
+    pid_file = machine.root / "shared/pids/web.pid"
+    pid = pid_file.read_text()
+    pid_file.unlink()
+    with pytest.raises(TargetUnreachable, match="not from a process that backout knows") as caught:
+        platform.observe(5)
+    assert "ss -ltnp" in caught.value.next_command and str(pid_file) in caught.value.next_command
+    with pytest.raises(StepFailed, match="answers although nothing runs that backout knows") as failed:
+        run_step(platform, specs.start("v2", "v2", platform.declared()))
+    assert "ss -ltnp" in failed.value.next_command
+    assert machine.served() == ["v2"]
+    pid_file.write_text(pid)
+    assert [a.ref for a in platform.observe(5).running] == ["v2"]
+
+
+def test_what_a_script_started_beside_the_server_ends_too(machine: Machine) -> None:
+    platform = process_platform(machine)
+    machine.start_by_script("v2")
+    shell = subprocess.Popen(["sleep", "300"], cwd=machine.root / "releases/v2")
+    try:
+        assert platform.observe(5).up == 1
+        assert run_step(platform, specs.stop("v2", "v2", platform.declared())).answer is Probed.DONE
+        assert [p.pid for p in machine.processes()] == [shell.pid], "a person's shell is left alone"
+        assert (machine.root / "shared/ended").read_text() == "politely", "asked, once"
+        assert platform.observe(5).running == ()
+    finally:
+        shell.kill()
+        shell.wait()
+
+
+def test_a_worker_that_does_not_end_is_killed_after_the_patience(machine: Machine) -> None:
+    platform = process_platform(machine, stop_timeout_s=1)
+    machine.start_by_script("v2", STUBBORN_WORKER)
+    began = time.monotonic()
+    assert run_step(platform, specs.stop("v2", "v2", platform.declared())).answer is Probed.DONE
+    assert 1.0 <= time.monotonic() - began < 5
+    assert machine.processes() == []
+
+
+@pytest.mark.parametrize("worker", [WORKER, STUBBORN_WORKER], ids=["polite", "stubborn"])
+@pytest.mark.parametrize(
+    "point",
+    [*(f"process.stop.{n}{nth}" for n in ("before", "noted", "sent", "after") for nth in ("", ":2")),
+     "process.kill.before", "process.kill.after"],
+)  # fmt: skip
+def test_a_worker_is_not_lost_by_a_kill_9(machine: Machine, point: str, worker: str) -> None:
+    options = machine.options(stop_timeout_s=1)
+    machine.link("v2")
+    machine.start_by_script("v2", worker)
+    platform = process_platform(machine, stop_timeout_s=1)
+    steps = propose(Stage(platform, "v1", "v2", machine.served, {}, machine.snapshot))
+    killed = worker is STUBBORN_WORKER or "kill" not in point
+    assert carry_out_in_child(ProcessPlatform, options, machine.root, steps, fault=point) is not killed
+    assert carry_out_in_child(ProcessPlatform, options, machine.root, steps)
+    assert machine.served() == ["v1"]
+
+
+def test_a_worker_that_is_left_over_keeps_every_start_away(machine: Machine) -> None:
+    machine.start_by_script("v2", STUBBORN_WORKER)
+    platform = process_platform(machine)
+    stop = specs.stop("v2", "v2", platform.declared())
+    point = "process.stop.sent"
+    assert not carry_out_in_child(ProcessPlatform, machine.options(), machine.root, [stop], fault=point)
+    wait_until(lambda: len(machine.processes()) == 1)
+    assert [a.ref for a in platform.observe(5).running] == ["v2"]
+    with pytest.raises(LostRace, match="v2 runs as process"):
+        run_step(platform, specs.start("v1", "v1", platform.declared()))
+    with pytest.raises(StepFailed, match="still runs") as caught:
+        run_step(platform, specs.start("v2", "v2", platform.declared()))
+    assert f"kill {machine.processes()[0].pid}" in caught.value.next_command
+    assert len(machine.processes()) == 1
 
 
 def test_a_port_that_is_taken_is_told_by_the_last_lines_without_secrets(machine: Machine) -> None:
@@ -309,8 +429,9 @@ def test_somebody_elses_answer_on_the_port_is_not_taken_for_ours(machine: Machin
     try:
         wait_until(machine.answers)
         platform = process_platform(machine)
-        probe = run_step(platform, specs.start("v1", "v1", platform.declared()))
-        assert probe.answer is Probed.NOT_DONE and "Address already in use" in str(probe.evidence)
+        with pytest.raises(StepFailed, match="answers although nothing runs that backout knows"):
+            run_step(platform, specs.start("v1", "v1", platform.declared()))
+        assert machine.processes() == []
     finally:
         other.kill()
         other.wait()

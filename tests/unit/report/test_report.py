@@ -80,7 +80,7 @@ def test_every_state_is_told(told: dict[str, Run]) -> None:
     ("name", "command"),
     [
         ("created", f"backout resume {RUN}"),
-        ("cut short", f"backout status {RUN}"),
+        ("cut short", "backout"),
         ("stopped", f"backout resume {RUN}"),
         ("unknown", f"backout resume {RUN}"),
         ("interrupted", f"backout resume {RUN}"),

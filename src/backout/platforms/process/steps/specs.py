@@ -20,7 +20,7 @@ def stop(ref: str, version: str, service: dict[str, Json]) -> StepSpec:
         params={"ref": ref, "version": version, "service": service},
         expects={"running": ref},
         retry=Retry.SAFE,
-        timeout_s=patience + _KILL_S,
+        timeout_s=2 * patience + _KILL_S,  # the process, then what it left over
     )
 
 

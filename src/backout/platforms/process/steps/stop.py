@@ -76,9 +76,10 @@ class StopStep:
             return _without_process(ref, held, starting(service.layout))
         note, now = service.stop_note(), acting.clock.now().timestamp()
         evidence = msg("{ref} runs as process {pid}", ref=ref, pid=mine[0].pid)
-        if note is None or not all(note.is_about(f) for f in mine):
+        unasked = [f for f in mine if note is None or not note.is_about(f)]
+        if note is None or unasked:
             # The main process ended and left these: half done, the next apply asks them too.
-            left = all(f.by == "stop note" for f in mine)
+            left = all(f.by == "stop note" for f in unasked)
             return Probe(answer=Probed.PARTIAL if left else Probed.NOT_DONE, evidence=evidence)
         if note.killed_at is not None:
             evidence = msg(
