@@ -20,6 +20,9 @@ from psycopg import errors, sql
 from backout.databases.postgres.writes import SETTING
 from backout.errors import CredentialsRefused, NotPossible, StepFailed
 from backout.facts import Answer
+from backout.plan.model import StepSpec
+from backout.steps.hold import NoWrites
+from backout.testing.steps import acting_on
 
 pytestmark = pytest.mark.slow
 
@@ -125,6 +128,52 @@ def test_reads_and_the_systems_own_upkeep_are_no_writes(held_database: Any, tmp_
     )
     adapter.schema(5)
     assert not until(lambda: adapter.write_count(5) != before, 1.5)
+
+
+# --- the proof ----------------------------------------------------------------------------------
+
+
+def proof(adapter: Any, seconds: float = 0.5) -> Any:
+    acting = acting_on({"database": adapter})
+    acting = replace(acting, deadline_s=acting.clock.monotonic_s() + 2 * seconds)
+    spec = StepSpec(kind="hold.proof", target="database", params={"window_s": seconds}, timeout_s=5)
+    return NoWrites().apply(spec, acting)
+
+
+def test_the_proof_names_a_transaction_that_has_written_and_is_still_open(
+    held_database: Any, make_role: Any, tmp_path: Path
+) -> None:
+    other = make_role("other")
+    with held_database.admin() as admin:
+        admin.execute(f"GRANT INSERT ON reports TO {other}")
+        admin.execute(f"GRANT USAGE ON SEQUENCE reports_id_seq TO {other}")
+    adapter = held_database.adapter(tmp_path)
+    with held_database.connect() as idle, idle.transaction():
+        idle.execute("SELECT count(*) FROM reports")
+        assert "no open transaction" in str(proof(adapter).what), "a transaction that reads is none"
+    # The role may not look into the other's session, and yet sees that it has written.
+    for url in (held_database.url, held_database.url.replace(held_database.role, other)):
+        with psycopg.connect(url) as client:
+            write(client)
+            named = rf"pid {client.info.backend_pid} role {client.info.user}\."
+            with pytest.raises(StepFailed, match=named) as caught:
+                proof(adapter)
+            assert "backend_xid" in caught.value.next_command
+            client.rollback()
+    with held_database.admin() as admin:
+        admin.execute(f"REVOKE ALL ON reports FROM {other}")
+        admin.execute(f"REVOKE ALL ON SEQUENCE reports_id_seq FROM {other}")
+
+
+def test_the_proof_names_a_prepared_transaction(held_database: Any, tmp_path: Path) -> None:
+    adapter = held_database.adapter(tmp_path)
+    held_database.run("BEGIN", "INSERT INTO reports (body) VALUES ('x')", "PREPARE TRANSACTION 'two-phase'")
+    try:
+        with pytest.raises(StepFailed, match=f"prepared transaction 'two-phase' role {held_database.role}"):
+            proof(adapter)
+    finally:
+        held_database.run("ROLLBACK PREPARED 'two-phase'")
+    assert adapter.writers(5) == ()
 
 
 # --- holding ------------------------------------------------------------------------------------

@@ -43,6 +43,10 @@ class Database(Protocol):
         """Return the rows written in this database since its statistics began (only differences mean anything)."""
         ...
 
+    def writers(self, deadline_s: float) -> tuple[str, ...]:
+        """Name who has written in a transaction that is still open; `write_count` lacks its rows."""
+        ...
+
     def scalar(self, query: str, deadline_s: float) -> object:
         """Return the first column of the first row, read-only, or None."""
         ...

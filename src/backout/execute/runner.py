@@ -149,6 +149,7 @@ class Runner:
                 # Nothing is under way by itself any more: the step's next move (KILL after TERM) is due.
                 self.lease.check()
                 kind.apply(step.spec, acting)
+                settled_s = self.clock.monotonic_s() + SETTLE_S
             now_s = self.clock.monotonic_s()
             if now_s >= acting.deadline_s or (not probe.in_progress and now_s >= settled_s):
                 if probe.answer is Probed.UNKNOWN:

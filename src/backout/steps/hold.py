@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 from backout.errors import LeaseLost, StepFailed
 from backout.facts import Answer
@@ -16,6 +16,10 @@ from backout.steps.looking import LookingStep
 
 KEEPS_REQUESTS_AWAY = ("queue", "maintenance")
 _PROBE_DEADLINE_S = 5.0
+_WHO_WRITES = (
+    'psql "$DATABASE_URL" -c "SELECT pid, usename, application_name, backend_xid, query FROM pg_stat_activity'
+    ' WHERE datname = current_database()" -c "SELECT gid, owner, prepared FROM pg_prepared_xacts"'
+)
 
 
 def hold_spec(name: str, mode: str, prior: dict[str, object], timeout_s: float = 30.0) -> StepSpec:
@@ -181,18 +185,6 @@ def _still_ours(acting: Acting, did: Message) -> None:
         ) from lost
 
 
-class Writers(NamedTuple):
-    """Who has written and not committed yet.
-
-    Attributes:
-        names: As people read them: pid and role of a session, name of a prepared transaction.
-        hidden: Roles whose sessions cannot be looked into: they may be writing too.
-    """
-
-    names: tuple[str, ...]
-    hidden: tuple[str, ...] = ()
-
-
 @runtime_checkable
 class CountsWrites(Protocol):
     """A database that can tell how many rows were written, and who is about to write more."""
@@ -201,8 +193,8 @@ class CountsWrites(Protocol):
         """Return the rows written since its statistics began."""
         ...
 
-    def writers(self, deadline_s: float) -> Writers:
-        """Return who wrote in a transaction that is still open: no count has its rows yet."""
+    def writers(self, deadline_s: float) -> tuple[str, ...]:
+        """Name who wrote in a transaction that is still open: no count has its rows yet."""
         ...
 
 
@@ -216,36 +208,53 @@ class NoWrites(LookingStep):
         return msg("Prove that no write arrives for {seconds} s.", seconds=_seconds(spec))
 
     def by_hand(self, spec: StepSpec) -> tuple[str, ...]:
-        """Return the query to run twice."""
+        """Return the query to run twice, and those that must find nobody."""
         query = "SELECT sum(n_tup_ins + n_tup_upd + n_tup_del) FROM pg_stat_user_tables"
-        return (f'psql "$DATABASE_URL" -c "{query}"   # twice, {_seconds(spec)} s apart: the same number',)
+        return (
+            f'psql "$DATABASE_URL" -c "{query}"   # twice, {_seconds(spec)} s apart: the same number',
+            f"{_WHO_WRITES}   # no session with a backend_xid, nothing prepared",
+        )
 
     def apply(self, spec: StepSpec, acting: Acting) -> Receipt:
-        """Count twice; raises `StepFailed` when rows were still written at the end of the time allowed."""
-        database = acting.target("database", CountsWrites)  # type: ignore[type-abstract]
-        written = 0
+        """Look for rows and for open transactions that wrote, until there are none for a while.
+
+        Raises:
+            StepFailed: There still were some at the end of the time allowed.
+        """
+        database, window_s = acting.target("database", CountsWrites), _seconds(spec)  # type: ignore[type-abstract]
         while True:
-            before = database.write_count(_PROBE_DEADLINE_S)
-            acting.clock.wait(_seconds(spec))
-            written = database.write_count(_PROBE_DEADLINE_S) - before
-            if written == 0:
-                return Receipt(what=msg("No row was written for {seconds} s.", seconds=_seconds(spec)))
-            if acting.clock.monotonic_s() + _seconds(spec) >= acting.deadline_s:
-                break
-            acting.note(
-                msg(
-                    "{rows} rows were written in {seconds} s; looking again.",
-                    rows=written,
-                    seconds=_seconds(spec),
+            rows, writers = _written(database, acting, window_s)
+            if not rows and not writers:
+                return Receipt(
+                    what=msg(
+                        "No row was written for {seconds} s, and no open transaction has written.",
+                        seconds=window_s,
+                    )
                 )
-            )
+            found = msg("{rows} rows were written in {seconds} s.", rows=rows, seconds=window_s)
+            if writers:
+                found = msg("Have written and not committed: {writers}.", writers="; ".join(writers))
+            if acting.clock.monotonic_s() + window_s >= acting.deadline_s:
+                break
+            acting.note(msg("{found} Looking again.", found=str(found)))
         raise StepFailed(
-            msg("Writes still arrive: {rows} rows in {seconds} s.", rows=written, seconds=_seconds(spec)),
+            msg("Writes still arrive: {found}", found=str(found)),
             state=msg(
                 "Everything configured holds, and yet something writes (a superuser, a job, another database user)."
             ),
-            next_command="psql \"$DATABASE_URL\" -c 'SELECT pid, usename, application_name, query FROM pg_stat_activity'",
+            next_command=_WHO_WRITES,
         )
+
+
+def _written(database: CountsWrites, acting: Acting, window_s: float) -> tuple[int, tuple[str, ...]]:
+    """Return the rows counted within a window, and who had written uncommitted at its beginning or end.
+
+    Both ends matter: what commits within the window may be counted only seconds after it.
+    """
+    earlier, before = database.writers(_PROBE_DEADLINE_S), database.write_count(_PROBE_DEADLINE_S)
+    acting.clock.wait(window_s)
+    later, after = database.writers(_PROBE_DEADLINE_S), database.write_count(_PROBE_DEADLINE_S)
+    return after - before, tuple(dict.fromkeys((*earlier, *later)))
 
 
 def _seconds(spec: StepSpec) -> float:

@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from backout.clock import SystemClock
-from backout.errors import LostRace
+from backout.errors import ConfigError, LostRace, StepFailed
 from backout.facts import Workload
 from backout.platforms.base import Site
 from backout.platforms.command import CommandOptions, CommandPlatform
@@ -57,6 +57,32 @@ def test_no_secret_in_the_plan(tmp_path: Path) -> None:
     (spec,) = platform.switch(NOW, Artefact(ref="v1"), from_version="v2", to_version="v1")
     assert SECRET not in spec.model_dump_json()
     platform.step_kinds()[spec.kind].guard(spec, acting_on({"platform": platform}))
+
+
+def test_a_version_that_stands_in_a_plain_variable_is_no_secret(tmp_path: Path) -> None:
+    platform = platform_in(tmp_path, env={"LAST_KNOWN_GOOD": "2024.5.3", "NODE_ENV": "production"})
+    (spec,) = platform.switch(NOW, Artefact(ref="2024.5.3"), from_version="v2", to_version="2024.5.3")
+    journalled = spec.model_validate(platform.site.redactor.json(spec.model_dump(mode="json")))
+    assert journalled == spec and spec.params["command"] == ["./deploy.sh", "--to", "2024.5.3"]
+
+
+def test_a_version_that_is_a_secret_cannot_be_planned(tmp_path: Path) -> None:
+    platform = platform_in(tmp_path, env={"DEPLOY_TOKEN": "2024.5.3"})
+    with pytest.raises(ConfigError, match=r"written down as \*\*\*") as caught:
+        platform.switch(NOW, Artefact(ref="2024.5.3"), from_version="v2", to_version="2024.5.3")
+    assert "Nothing was changed" in str(caught.value.state)
+    assert "platform.env" in caught.value.next_command
+
+
+@pytest.mark.parametrize("cut", ["ref", "version"])
+def test_a_step_whose_version_was_cut_out_starts_nothing(tmp_path: Path, cut: str) -> None:
+    platform = platform_in(tmp_path, deploy=["/bin/touch", "{version}"])
+    (spec,) = platform.switch(NOW, Artefact(ref="v1"), from_version="v2", to_version="v1")
+    spec = spec.model_copy(update={"params": {**spec.params, cut: "***"}})
+    with pytest.raises(StepFailed, match="hidden in the journal") as caught:
+        platform.step_kinds()[spec.kind].apply(spec, acting_on({"platform": platform}))
+    assert "No script was started" in str(caught.value.state)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_plan_for_another_script_is_refused(tmp_path: Path) -> None:

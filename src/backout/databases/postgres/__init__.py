@@ -90,6 +90,14 @@ class PostgresDatabase:
             connection.read_only = True
             return count_writes(connection)
 
+    def writers(self, deadline_s: float) -> tuple[str, ...]:
+        """Name who has written in a transaction that is still open; see `writers.open_writers`."""
+        from backout.databases.postgres.writers import open_writers
+
+        with self._connector.session(deadline_s) as connection:
+            connection.read_only = True
+            return open_writers(connection)
+
     def scalar(self, query: str, deadline_s: float) -> object:
         """Return the first column of the first row of one query, read-only, or None.
 

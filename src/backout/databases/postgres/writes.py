@@ -76,7 +76,7 @@ def count_writes(connection: psycopg.Connection[Any]) -> int:
 
     Only differences mean anything. Tables are summed one by one, since the database's own counter also
     counts the system's rows: an automatic ANALYZE would look like a write. Rolled back rows count too;
-    TRUNCATE does not; dropping a table makes the sum smaller, so compare for "changed", not for "more".
+    TRUNCATE does not, and what is not committed yet does not (see `writers`); dropping a table makes the sum smaller, so compare for "changed", not for "more".
 
     A session reports before it goes idle, at most once a second (up to PostgreSQL 14: twice a second,
     and the reader's copy may be half a second old), so **compare over a window of 1.5 s or more**. The

@@ -40,7 +40,11 @@ def children_of(processes: Iterable[Found], layout: Layout) -> tuple[Child, ...]
     for process in processes:
         for each in _below(process):
             created = created_of(each)
-            if created is not None and each.pid not in process.others and _works_in(each, process.ref, layout):
+            if (
+                created is not None
+                and each.pid not in process.others
+                and _works_in(each, process.ref, layout)
+            ):
                 found[each.pid] = Child(pid=each.pid, created=created, ref=process.ref)
     return tuple(found.values())
 

@@ -49,9 +49,12 @@ class StartStep:
         command = shlex.join(str(word).replace("{release}", release) for word in told_of["start"])
         env = f"set -a && . {quote(told_of['env_file'])} && set +a && " if told_of["env_file"] else ""
         log, pid = quote(told_of["log_file"]), quote(told_of["pid_file"])
-        start = f"cd {quote(release)} && {env}nohup {command} >> {log} 2>&1 & echo $! > {pid}"
-        ready = told_of["ready_url"]
-        return (start, f"curl -fsS {quote(ready)}") if ready else (start, f"tail {log}")
+        # The braces matter: a bare `&` would put the whole line behind, and `$!` would name a shell.
+        start = f"cd {quote(release)} && {env}{{ nohup {command} >> {log} 2>&1 & echo $! > {pid}; }}"
+        ready, patience_s = told_of["ready_url"], int(told_of["start_timeout_s"]) or 1
+        if not ready:
+            return start, f"tail {log}"
+        return start, f"curl -fsS --retry {patience_s} --retry-delay 1 --retry-connrefused {quote(ready)}"
 
     def hazards(self, spec: StepSpec) -> tuple[Hazard, ...]:
         """Return what could go wrong."""
@@ -132,7 +135,11 @@ def _refuse_left_over(found: tuple[Found, ...]) -> None:
     left = next((f for f in found if f.by == "stop note"), None)
     if left is not None:
         raise StepFailed(
-            msg("Process {pid}, which {ref} started before it was stopped, still runs", pid=left.pid, ref=left.ref),
+            msg(
+                "Process {pid}, which {ref} started before it was stopped, still runs",
+                pid=left.pid,
+                ref=left.ref,
+            ),
             state=msg("{ref} was not started: the same work would be done twice", ref=left.ref),
             next_command=f"ps -o pid,lstart,args -p {left.pid}; kill {left.pid}; backout resume",
         )

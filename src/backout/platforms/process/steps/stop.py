@@ -44,10 +44,12 @@ class StopStep:
     def by_hand(self, spec: StepSpec) -> tuple[str, ...]:
         """Return what a person would type."""
         pid_file, signal = shlex.quote(told(spec)["pid_file"]), told(spec)["stop_signal"]
+        patience_s = int(told(spec)["stop_timeout_s"]) or 1
         return (
-            f'ps -o pid,lstart,args -p "$(cat {pid_file})"  # is it {text_of(spec, "ref")}?',
-            f'kill -{signal} "$(cat {pid_file})"',
-            f'sleep {told(spec)["stop_timeout_s"]:g}; kill -KILL "$(cat {pid_file})"  # if still there',
+            f'pid=$(cat {pid_file}); ps -o pid,lstart,args -p "$pid"  # is it {text_of(spec, "ref")}?',
+            f'kill -{signal} "$pid"',
+            f'for i in $(seq {patience_s}0); do kill -0 "$pid" 2>/dev/null || break; sleep 0.1; done',
+            'kill -KILL "$pid" 2>/dev/null || true  # if it is still there',
         )
 
     def hazards(self, spec: StepSpec) -> tuple[Hazard, ...]:

@@ -1,0 +1,29 @@
+"""Which values of the environment are secrets."""
+
+from __future__ import annotations
+
+import pytest
+
+from backout.redact import secrets_of
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "secret"),
+    [
+        ("LAST_KNOWN_GOOD", "2024.5.3", False),
+        ("RELEASE", "v5.3", False),
+        ("HOST", "127.0.0.1", False),
+        ("NODE_ENV", "production", False),
+        ("PORT", "47703", False),
+        ("API_TOKEN", "5.3.0", True),
+        ("PIN", "12345678", True),
+        ("ODD", "Tr0ub4dor", True),
+        ("ODD", "5.3.0-x8Fq2", True),
+    ],
+)
+def test_everything_is_a_secret_but_what_plainly_is_none(name: str, value: str, secret: bool) -> None:
+    assert (value in secrets_of({name: value})) is secret
+
+
+def test_the_password_of_a_url_is_a_secret_by_itself() -> None:
+    assert {"s%40cret", "s@cret"} <= set(secrets_of({"DATABASE_URL": "postgresql://app:s%40cret@db/x"}))
