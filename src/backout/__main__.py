@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import atexit
 import gc
+import os
 import sys
+import threading
+
+_exit_code = 1
 
 
 def main() -> None:
@@ -17,10 +21,31 @@ def main() -> None:
     # What a command imports lives as long as it does: looking for garbage in it would be a seventh of a cold
     # start (docs/reference/performance.md). Long runs still collect; at the end the system takes it all back.
     gc.set_threshold(100_000)
+    atexit.register(_leave_without_them)  # First in, so last out.
     atexit.register(gc.freeze)
     from backout.cli.main import app
 
-    app(prog_name="backout")
+    global _exit_code
+    try:
+        app(prog_name="backout")
+    except SystemExit as end:
+        _exit_code = end.code if isinstance(end.code, int) else int(end.code is not None)
+        raise
+
+
+def _leave_without_them() -> None:
+    """End the process at once while a source that was asked has not answered.
+
+    Hazard: its thread is inside a C library; the interpreter taken down under it can crash, and a crash would
+    stand where the exit code should.
+    """
+    if any(t.daemon for t in threading.enumerate() if t is not threading.main_thread()):
+        for stream in (sys.stdout, sys.stderr):
+            try:
+                stream.flush()
+            except (OSError, ValueError):
+                continue  # The terminal, or the reader of the pipe, is gone.
+        os._exit(_exit_code)
 
 
 if __name__ == "__main__":

@@ -110,7 +110,9 @@ def test_the_journal_of_an_emergency_is_merged_later(scene):
     before = scene.cli("history", "--json").ended(0).json["runs"]
     done = scene.cli(*EMERGENCY, "--reason", "state file on a dead disk", "--yes", "--json").ended(9)
     unseen = [r for r in done.json["verification"]["results"] if r["outcome"] != "pass"]
-    assert {(r["outcome"], r["proves"]) for r in unseen} == {("inconclusive", "database")}, "the rest is proven"
+    assert {(r["outcome"], r["proves"]) for r in unseen} == {("inconclusive", "database")}, (
+        "the rest is proven"
+    )
     assert "Not looked at in an emergency" in str(unseen[-1]["evidence"])
     scene.finished_well()
     run = done.json["id"]

@@ -136,7 +136,7 @@ def test_the_configuration_was_repaired_while_the_run_waited(scene):
         5,
         what="The configuration changed since the plan was made: start, start_timeout_s",
         now="5 of 8 steps are done; router still holds",
-        next=r"^backout run --to 5\.3\.0 --take-over --reason '…'$",
+        next=r"^backout run --to 5\.3\.0 --take-over --reason '…'",
     )
     undo = scene.cli("abort", "--yes")
     undo.refused(

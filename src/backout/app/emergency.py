@@ -61,11 +61,11 @@ def _merge(parts: Parts, folder: Path) -> int:
     ended = any(e.kind in ("run.finished", "run.stopped") for e in events)
     if not ended and _may_be_running(parts, {e.run for e in events}):
         return 0
+    # All at once, and only then out of the way: a kill -9 in between merges it again, and finds it here.
+    merged = parts.journal.adopt([e for e in events if e.kind.startswith(("run.", "step."))])
     for event in events:
         version = str(event.body.get("version"))
         if event.kind == "release.quarantined" and not parts.book.is_quarantined(version):
             parts.book.quarantine(version, str(event.body["reason"]), str(event.run))
-    # All at once, and only then out of the way: a kill -9 in between merges it again, and finds it here.
-    merged = parts.journal.adopt([e for e in events if e.kind.startswith(("run.", "step."))])
     shutil.move(folder, folder.with_name(folder.name + ".merged"))
     return merged

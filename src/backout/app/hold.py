@@ -30,7 +30,7 @@ def hold(parts: Parts, conduct: Conduct) -> Run:
             if silent
             else msg("No means of holding is configured."),
             state=msg("The service goes on as before."),
-            next_command="backout doctor"
+            next_command="backout run --emergency --scenario code"
             if silent
             else "backout plan   # and see docs/how-to/hold.md for next time",
         )
