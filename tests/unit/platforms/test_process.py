@@ -16,9 +16,9 @@ from backout.platforms.base import Site
 from backout.platforms.process import ProcessOptions, ProcessPlatform
 from backout.platforms.process.files import write_atomically
 from backout.platforms.process.lease import fenced
-from backout.platforms.process.options import Layout, read_env, secrets_of, service_env
+from backout.platforms.process.options import Layout, read_env, service_env
 from backout.platforms.process.tree import digest_of_tree
-from backout.redact import Redactor
+from backout.redact import Redactor, secrets_of
 from backout.release import Artefact
 from backout.testing.lease import lease_of
 from backout.testing.records import release_of

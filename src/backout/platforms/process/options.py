@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
-from urllib.parse import unquote, urlsplit
 
 from pydantic import Field
 
@@ -18,15 +15,6 @@ from backout.errors import ConfigError
 from backout.message import msg
 from backout.words import Words
 
-_SECRET_NAME = re.compile("pass|secret|token|key|credential|pwd|auth|salt", re.IGNORECASE)
-_PLAIN_VALUE = re.compile(
-    r"""\d{0,5}                                 # a port, a size, a switch
-    | [a-z]{1,12}                             # production, info, true
-    | (\d{1,3}\.){3}\d{1,3}                   # an address
-    | ~?/[\w./-]*                             # a folder
-    | https?://[\w.-]+(:\d+)?(/[\w./-]*)?     # a URL with nothing hidden in it""",
-    re.VERBOSE,
-)
 _PASSED_ON = ("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "TZ", "TMPDIR")
 
 
@@ -144,22 +132,6 @@ def read_env(path: Path) -> dict[str, str]:
                 next_command=f"${{EDITOR:-vi}} +{number} {shlex.quote(str(path))}",
             )
         found[key.strip()] = _unquoted(value.strip())
-    return found
-
-
-def secrets_of(variables: Mapping[str, str]) -> list[str]:
-    """Return the values that must not be shown, and the passwords of URLs among them.
-
-    Everything counts as a secret but what plainly is none: cutting `production`, a port or a folder out of
-    every message would leave nothing to read at night.
-    """
-    found: list[str] = []
-    for name, value in variables.items():
-        if _SECRET_NAME.search(name) or not _PLAIN_VALUE.fullmatch(value):
-            found.append(value)
-        with suppress(ValueError):
-            password = urlsplit(value).password
-            found += [password, unquote(password)] if password else []
     return found
 
 

@@ -17,10 +17,10 @@ from backout.platforms.process.options import (
     ProcessOptions,
     declared,
     read_env,
-    secrets_of,
     service_env,
 )
 from backout.platforms.process.processes import Found, find
+from backout.redact import secrets_of
 
 if TYPE_CHECKING:
     from backout.plan.base import Acting
