@@ -1,0 +1,171 @@
+"""What a database offers that can be taken back to a backup: dump, read, restore beside, compare, swap."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+    from pathlib import Path
+
+    from backout.backup import (
+        Backup,
+        BesideDatabase,
+        Brought,
+        Reading,
+        RestoreOrder,
+        SwapOrder,
+        TableCount,
+        TableDifference,
+    )
+    from backout.facts import HoldFact
+    from backout.message import Message
+
+    Note = Callable[[Message], None]
+
+
+class Dumped(NamedTuple):
+    """What a dump wrote, and what stood in its snapshot; becomes a `Manifest`."""
+
+    database: str
+    taken_at: datetime
+    finished_at: datetime
+    server_version: int
+    dump_version: str
+    migration_head: str | None
+    schema_fingerprint: str
+    rows: dict[str, int]
+    rows_exact: bool
+    database_bytes: int
+    unpacked_bytes: int | None
+
+
+class LiveDatabase(NamedTuple):
+    """The live database as the maintenance database sees it; `accepts` False: nobody can connect to it."""
+
+    name: str
+    oid: int
+    size_bytes: int
+    accepts: bool
+    server_version: int
+    may_create: bool
+
+
+class Checked(NamedTuple):
+    """What was found in a restored database.
+
+    Attributes:
+        fingerprint: Of its schema, as `Database.schema` would say.
+        migration_head: As in a manifest.
+        rows: Exact rows by table.
+        problems: Everything that is not as it should be: invalid constraints or indexes, other settings, rights,
+            owner, comment or publications than the live one.
+    """
+
+    fingerprint: str
+    migration_head: str | None
+    rows: dict[str, int]
+    problems: tuple[Message, ...]
+
+
+@runtime_checkable
+class Restorable(Protocol):
+    """A database adapter that can dump, restore beside and swap.
+
+    Everything is absolute and idempotent, so that a run that was cut short can go on: `start_restore` begins
+    anew what was cut short, `swap` does what is left to do. Raises `BackoutError`s that name the state.
+    """
+
+    def live(self, deadline_s: float) -> LiveDatabase:
+        """Return the live database, asked through the maintenance database; works while nobody can connect to it."""
+        ...
+
+    def beside(self, deadline_s: float) -> tuple[BesideDatabase, ...]:
+        """Return every database of this service that stands beside the live one, oldest first."""
+        ...
+
+    def free_bytes(self, path: str | None) -> int | None:
+        """Return the free bytes on the disk that the database lies on; None: it cannot be told from here."""
+        ...
+
+    def dump(self, to: Path, *, jobs: int, note: Note) -> Dumped:
+        """Write the live database into the new folder `to`, from one snapshot."""
+        ...
+
+    def read(self, backup: Backup, *, note: Note) -> Reading:
+        """Read a backup to its end, and everything that a restore would run; changes nothing, connects nowhere."""
+        ...
+
+    def start_restore(self, order: RestoreOrder, run: str | None) -> None:
+        """Make the new database and start the restore in a process that outlives this one. Returns at once."""
+        ...
+
+    def stop_restore(self, database: str) -> None:
+        """End the restore into that database if one goes on. Idempotent."""
+        ...
+
+    def restore_state(self, database: str) -> BesideDatabase:
+        """Return how far that database is (`ABSENT` when it is not there), with what it waits for in `why`."""
+        ...
+
+    def drop_beside(self, database: str) -> None:
+        """Drop a database that stands beside. Refuses (`Refused`) the live one and one it did not make. Idempotent."""
+        ...
+
+    def check_restored(self, database: str, live: str, *, note: Note) -> Checked:
+        """Look whether a restored database is whole, and compare what belongs to a database with the live one."""
+        ...
+
+    def counts(self, database: str, *, exact: bool, deadline_s: float) -> dict[str, int]:
+        """Return rows by table (``schema.table``): counted, or the server's estimates."""
+        ...
+
+    def compare_counts(self, beside: str, deadline_s: float) -> tuple[TableCount, ...]:
+        """Return the rows by table of the live database (estimates where counting takes too long) and of `beside`."""
+        ...
+
+    def swap_blockers(self, order: SwapOrder) -> tuple[Message, ...]:
+        """Return what would keep the swap from being made now, or would end with it; empty: nothing."""
+        ...
+
+    def swap(self, order: SwapOrder, *, note: Note) -> float:
+        """Make `beside` live; return the seconds in which no one could write. Nothing is half done when it raises."""
+        ...
+
+    def swap_state(self, order: SwapOrder) -> bool | None:
+        """Return True: `beside_oid` is live and open; False: the old one is live and open; None: neither is open."""
+        ...
+
+    def closed_means(self) -> HoldFact | None:
+        """Return a hold that a swap cut short has left behind (nobody can connect); None: there is none."""
+        ...
+
+
+@runtime_checkable
+class Comparable(Protocol):
+    """A database adapter that can tell what a kept database has, and bring it over."""
+
+    def differences(
+        self, kept: str, *, tables: tuple[str, ...], examples: int, note: Note
+    ) -> tuple[TableDifference, ...]:
+        """Compare every table (or those named) of the kept database with the live one; changes nothing, locks nothing.
+
+        Tables without any difference are in it too, with zeros.
+        """
+        ...
+
+    def bring(
+        self, kept: str, table: str, *, where: str | None, take_updated: bool, dry_run: bool, note: Note
+    ) -> Brought:
+        """Copy rows that only the kept database has into the live one, in one transaction; idempotent.
+
+        Args:
+            kept: The kept database.
+            table: ``schema.table``.
+            where: SQL condition on the kept table; None: all.
+            take_updated: Also overwrite rows that differ and were not written after the swap.
+            dry_run: Do it, tell what happened, and roll back.
+            note: Tells who watches.
+        """
+        ...
