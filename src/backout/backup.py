@@ -183,15 +183,16 @@ class SwapOrder(Document):
     """Make `beside` the live database and keep the live one as `kept`; absolute.
 
     Attributes:
-        live_oid: The number of the database that is live before; afterwards it is the kept one's.
-        beside_oid: The number of the database that is live afterwards; null: taken from the restored one of that name.
+        live_oid: The number of the database that is live before and `kept` afterwards; null: whichever is live.
+        beside_oid: The number of the database that is live afterwards; null: that of the name `beside`. One of the
+            two is always given: it tells whether the swap was made already.
         keep_until: When the kept one may be dropped.
         accept_slots: Logical slots and subscriptions that a person named: they end with the swap.
         advance_sequences: Whether sequences of the new live database are set to the larger of both values.
     """
 
     live: str
-    live_oid: int
+    live_oid: int | None
     beside: str
     beside_oid: int | None = None
     kept: str
