@@ -84,6 +84,10 @@ class UnknownRun(UsageError):
     """No run of that name is in the journal."""
 
 
+class UnknownBackup(UsageError):
+    """There is no backup of that name; near ones are suggested."""
+
+
 # --- 3: not possible now ------------------------------------------------------------------------
 
 
@@ -117,6 +121,14 @@ class NothingToGoBackTo(NotPossible):
     """There is no earlier release that the platform can still run."""
 
 
+class NoBackup(NotPossible):
+    """No backup fits: the wanted time, the wanted schema, or whole at all; each that was passed over has its reason."""
+
+
+class BackupUnusable(NotPossible):
+    """A backup cannot be restored: damaged, incomplete, of something else, or it would leave the new database."""
+
+
 class CannotAssess(NotPossible):
     """What has to be known before a plan can be made could not be observed."""
 
@@ -132,6 +144,10 @@ class NeedsApproval(BackoutError):
 
 class NeedsAcceptance(NeedsApproval):
     """A risk has to be accepted by name (`--accept NAME`)."""
+
+
+class LossAboveCeiling(NeedsApproval):
+    """More rows would be left behind than was approved."""
 
 
 class PlanExpired(NeedsApproval):

@@ -6,6 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Generic, TypeVar
 
+from backout.backup import Backup, BesideDatabase, Reading
 from backout.document import Document, Json
 from backout.message import Message
 from backout.release import Artefact, Quarantine, Release
@@ -80,6 +81,38 @@ class HoldFact(Document):
     prior: dict[str, Json] = {}
 
 
+class DataFacts(Document):
+    """What a way back of the data rests on.
+
+    Attributes:
+        database: Name of the live database.
+        oid: The server's number for it.
+        accepts: Whether it takes connections: a swap that was cut short may have closed it.
+        may_create: Whether our role may create a database beside it.
+        server_major: The server's major version.
+        backups: Newest first.
+        readings: What reading a backup to its end told, by its name; only where its data is still what was read.
+        beside: Databases that stand beside the live one.
+        rows: The server's estimates by table.
+        free_bytes: Free space on the database's disk; null: it cannot be told.
+        blockers: What would keep a swap from being made, or would end with it.
+        tenants: Tenants in the live database; null: no column is declared, or it cannot be told.
+    """
+
+    database: str
+    oid: int
+    accepts: bool
+    may_create: bool
+    server_major: int
+    backups: tuple[Backup, ...] = ()
+    readings: dict[str, Reading] = {}
+    beside: tuple[BesideDatabase, ...] = ()
+    rows: dict[str, int] = {}
+    free_bytes: int | None = None
+    blockers: tuple[Message, ...] = ()
+    tenants: int | None = None
+
+
 class Facts(Document):
     """Everything an assessment may look at; frozen, so that it replays from a bug report.
 
@@ -92,6 +125,7 @@ class Facts(Document):
         quarantined: Versions that must not come back by accident.
         records_at_target: Whether release records are kept at the target too, not in one state file alone.
         step_seconds: Measured durations of earlier confirmed steps, by step kind.
+        data: Backups and what a restore needs; null where no backups are configured, or nobody asked for them.
     """
 
     observed_at: datetime
@@ -107,3 +141,4 @@ class Facts(Document):
     quarantined: tuple[Quarantine, ...] = ()
     records_at_target: bool = True
     step_seconds: dict[str, tuple[float, ...]] = {}
+    data: Observed[DataFacts] | None = None

@@ -86,6 +86,7 @@ def _parts(loaded: Loaded, environ: Mapping[str, str]) -> Parts:
     platform = loaded.platform.adapter.create(loaded.platform.options, site)
     router = loaded.router.adapter.create(loaded.router.options, site) if loaded.router else None
     database = loaded.database.adapter.create(loaded.database.options, site) if loaded.database else None
+    backups = loaded.backups.adapter.create(loaded.backups.options, site) if loaded.backups else None
     # The checks themselves are made when they are run; what they keep secret is cut out from now on.
     site.redactor.add(*(secret for options in config.checks for secret in secrets_of(options)))
     policy = config.policy
@@ -99,12 +100,15 @@ def _parts(loaded: Loaded, environ: Mapping[str, str]) -> Parts:
         allowed=Allowed(
             min_version=policy.min_version,
             vouched=tuple(Vouched(v.version, v.works_with_schema_of) for v in policy.compatible),
+            unpacked_bytes=config.restore.unpacked_bytes,
         ),
         plan_expires_s=policy.plan_expires_s,
         state_directory=loaded.state_directory,
         actor=actor(),
         confirm=config.confirm,
         config_digest=loaded.digest,
+        backups=backups,
+        restore=config.restore,
     )
 
 
@@ -125,6 +129,7 @@ def _for_emergency(parts: Parts) -> Parts:
     names += [means.name for means in parts.holds if means is not parts.router]
     parts.left_out = tuple(dict.fromkeys(names))
     parts.database = None
+    parts.backups = None
     parts.holds = (parts.router,) if parts.router is not None else ()
     name = f"{parts.site.service}-{new_id(parts.site.environment, parts.clock.now())}"
     parts.state_directory = new_place(name)

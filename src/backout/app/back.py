@@ -13,6 +13,9 @@ from backout.plan.model import Phase
 from backout.release import Baseline, Release
 
 
+_SWITCHING = (Phase.REVERT_CODE, Phase.SWAP_DATA, Phase.START_CODE)
+
+
 @dataclass(frozen=True, slots=True)
 class Back:
     """How a version came back.
@@ -37,7 +40,7 @@ def brought_back(parts: Parts, version: str) -> Back:
             switched = [
                 s.confirmed_at
                 for s in run.steps
-                if s.confirmed_at is not None and run.plan.step(s.key).phase is Phase.REVERT_CODE
+                if s.confirmed_at is not None and run.plan.step(s.key).phase in _SWITCHING
             ]
             bad = parts.book.by_version(run.plan.from_version) if run.plan.from_version else None
             return Back(max(switched, default=None), bad, _earlier(parts, run) if newest else None)

@@ -11,7 +11,7 @@ from backout.app.known import known_releases
 from backout.app.parts import Parts
 from backout.errors import BackoutError
 from backout.execute.run import fold
-from backout.facts import Answer, Facts, HoldFact, Observed, Workload
+from backout.facts import Answer, DataFacts, Facts, HoldFact, Observed, Workload
 from backout.holds.base import HoldMeans
 from backout.message import msg
 from backout.release import Artefact, Release
@@ -20,13 +20,16 @@ from backout.schema import Schema
 DEADLINE_S = 8.0
 
 
-def observe(parts: Parts, deadline_s: float = DEADLINE_S, *, versions: tuple[str, ...] = ()) -> Facts:
+def observe(
+    parts: Parts, deadline_s: float = DEADLINE_S, *, versions: tuple[str, ...] = (), data: bool = False
+) -> Facts:
     """Return the world as it is now.
 
     Args:
         parts: The service.
         deadline_s: Seconds that any source may take; what is slower is unknown.
         versions: Versions whose records are wanted even if they are old.
+        data: Whether to look also at the backups and at what a restore needs.
     """
     clock, platform, database = parts.clock, parts.platform, parts.database
     end_s = clock.monotonic_s() + deadline_s
@@ -70,7 +73,14 @@ def observe(parts: Parts, deadline_s: float = DEADLINE_S, *, versions: tuple[str
         quarantined=parts.book.quarantined(),
         records_at_target=platform.record_store() is not None,
         step_seconds=_step_seconds(parts),
+        data=_data(parts, deadline_s, now) if data else None,
     )
+
+
+def _data(parts: Parts, deadline_s: float, now: datetime) -> Observed[DataFacts] | None:
+    from backout.app.backups import observe_data
+
+    return observe_data(parts, deadline_s, now)
 
 
 def _records(parts: Parts, versions: tuple[str, ...]) -> list[Release]:

@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 # What only annotations name is not imported: each verb pays for what it uses (docs/reference/performance.md).
+from backout.config.model import RestoreSection
 from backout.execute.journal import Journal
 from backout.execute.releases import ReleaseBook
 from backout.execute.store import Store
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from backout.assess.allowed import Allowed
+    from backout.backups.base import BackupStore
     from backout.checks import CheckOptions
     from backout.checks.base import Check
     from backout.clock import Clock
@@ -48,6 +50,8 @@ class Parts:
     plan_expires_s: float
     state_directory: Path
     actor: str
+    backups: BackupStore | None = None
+    restore: RestoreSection = field(default_factory=RestoreSection)
     confirm: str = "yes-no"
     config_digest: str | None = None
     emergency: bool = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shlex
 from pathlib import Path
 
@@ -11,16 +12,17 @@ from backout.app.observe import observe
 from backout.app.parts import Parts
 from backout.assess.assess import assess
 from backout.assess.model import Request
-from backout.assess.versions import choose_target
+from backout.assess.versions import choose_target, current_version
 from backout.checks.base import note
 from backout.document import Document, canonical_json
 from backout.errors import NothingToGoBackTo, PlanExpired, UsageError
 from backout.facts import Facts
 from backout.ids import new_id
 from backout.message import msg
-from backout.plan.assembly import Terms
+from backout.plan.assembly import RestoreTerms, Terms
 from backout.plan.back import plan_back
-from backout.plan.model import Plan, StepSpec
+from backout.plan.model import Plan, Scenario, StepSpec
+from backout.platforms.base import Restarts
 from backout.release import Artefact, Release
 
 
@@ -37,22 +39,55 @@ def plan(parts: Parts, request: Request) -> Plan:
     Raises:
         UnknownVersion, NothingToGoBackTo, CannotAssess, NeedsAcceptance, NotPossible: docs/reference/errors.md.
     """
-    facts = observe(parts, versions=(request.to,) if request.to else ())
+    facts = observe(parts, versions=(request.to,) if request.to else (), data=_wants_data(request))
     return plan_from(parts, facts, request)
+
+
+def _wants_data(request: Request) -> bool:
+    return request.scenario in (Scenario.DATA, Scenario.FULL)
 
 
 def plan_from(parts: Parts, facts: Facts, request: Request) -> Plan:
     """Return a plan for what was asked, from facts already observed."""
-    target = choose_target(facts, request.to)
+    target = _stays(facts, request) or choose_target(facts, request.to)
     artefact = identify(parts, target)
     found = assess(facts, request, parts.allowed, target, artefact, parts.clock.now())
     workload = facts.workload.value
     assert workload is not None  # `assess` raised otherwise.
     # The guard compares the content once, before anything is held; the switch goes by name.
-    switch = parts.platform.switch(
-        workload, Artefact(ref=artefact.ref), from_version=found.current_version, to_version=target.version
-    )
-    return plan_back(found, facts, request, switch, parts.kinds, terms(parts))
+    to = Artefact(ref=artefact.ref)
+    switch: tuple[StepSpec, ...] = ()
+    restart: tuple[StepSpec, ...] = ()
+    if request.scenario is Scenario.DATA:
+        if isinstance(parts.platform, Restarts):
+            restart = parts.platform.restart(to, target.version)
+    else:
+        switch = parts.platform.switch(
+            workload, to, from_version=found.current_version, to_version=target.version
+        )
+    return plan_back(found, facts, request, switch, parts.kinds, terms(parts), restart=restart)
+
+
+def _stays(facts: Facts, request: Request) -> Release | None:
+    """Return the release that runs, where only the data goes back; None: another one is the target.
+
+    Raises:
+        UsageError: Another version is named with it.
+    """
+    if request.scenario is not Scenario.DATA:
+        return None
+    current = current_version(facts)
+    if current is None or request.to not in (None, current):
+        raise UsageError(
+            msg(
+                "Scenario data leaves the code as it is: {current} runs.", current=current or "nothing known"
+            ),
+            state=msg("Nothing was changed."),
+            next_command=f"backout plan --scenario full --to {request.to}"
+            if request.to
+            else "backout doctor",
+        )
+    return choose_target(facts, current)
 
 
 def identify(parts: Parts, target: Release) -> Artefact:
@@ -89,6 +124,11 @@ def terms(parts: Parts) -> Terms:
         expires_s=parts.plan_expires_s,
         verify_timeout_s=120.0,
         has_database=parts.database is not None and not parts.emergency,
+        restore=RestoreTerms(
+            **parts.restore.model_dump(
+                include={field.name for field in dataclasses.fields(RestoreTerms)},
+            )
+        ),
     )
 
 
@@ -127,7 +167,8 @@ def _not_ours(parts: Parts, made: Plan) -> str | None:
         return "it has steps that this platform does not know"
     if len({s.key for s in made.steps}) != len(kinds) or not kinds:
         return "its steps are not numbered"
-    if made.purpose != "back" or kinds[-1] != "verify" or (len(kinds) > 1 and "guard" not in kinds):
+    proving = [kind for kind in kinds if kind != "data.compare"]
+    if made.purpose != "back" or proving[-1:] != ["verify"] or (len(kinds) > 1 and "guard" not in kinds):
         return "it does not guard what it rests on, or does not prove the result"
     refs = [
         str(s.spec.params[name]) for s in made.steps for name in ("ref", "version") if s.spec.params.get(name)

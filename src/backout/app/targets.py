@@ -7,6 +7,7 @@ from functools import partial
 
 from backout.app.back import brought_back
 from backout.app.parts import Parts
+from backout.app.service import RunningService
 from backout.checks.base import CheckResult, Outcome, Subject, Verification
 from backout.checks.run import run_checks
 from backout.checks.verdict import add_up
@@ -120,9 +121,14 @@ def targets(parts: Parts) -> dict[str, object]:
         "world": Standing(parts),
         "checks": Checks(parts),
         "records": parts.book,
+        "service": RunningService(parts),
     }
     if parts.router is not None:
         found["router"] = parts.router
     if parts.database is not None:
         found["database"] = parts.database
+    if parts.backups is not None:
+        from backout.app.backups import Readings
+
+        found["backups"] = Readings(parts)
     return found | {f"hold:{means.name}": means for means in parts.holds}

@@ -13,7 +13,8 @@ class Vouched(NamedTuple):
 
 
 class Allowed(NamedTuple):
-    """The policy, as far as an assessment needs it."""
+    """The policy, as far as an assessment needs it; `unpacked_bytes` is a backup's size where nothing else tells."""
 
     min_version: str | None = None
     vouched: tuple[Vouched, ...] = ()
+    unpacked_bytes: int | None = None

@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 
 from backout.assess.allowed import Allowed
-from backout.assess.compatibility import compatibility
+from backout.assess.backups import choose_backup
+from backout.assess.compatibility import compatibility, restored_compatibility
 from backout.assess.model import Assessment, Case, Request
 from backout.assess.rules import RULES
 from backout.assess.scenario import decide
@@ -29,6 +30,7 @@ def assess(
 
     Raises:
         CannotAssess: What runs now could not be observed.
+        NoBackup, UnknownBackup, NeedsAcceptance: See `choose_backup`.
     """
     if not facts.workload.known:
         raise CannotAssess(
@@ -36,7 +38,11 @@ def assess(
             state=msg("Nothing was changed."),
             next_command="backout doctor",
         )
-    compatible = compatibility(target, facts, allowed)
+    as_it_stands = compatibility(target, facts, allowed)
+    scenario, why, named = _scenario(request, as_it_stands.answer)
+    restores = named is None and scenario is not Scenario.CODE
+    choice = choose_backup(facts, request, target) if restores else None
+    compatible = as_it_stands if choice is None else restored_compatibility(target, choice, facts, allowed)
     current = current_version(facts)
     case = Case(
         facts=facts,
@@ -48,11 +54,11 @@ def assess(
         target_artefact=target_artefact,
         compatibility=compatible,
         now=now,
+        choice=choice,
     )
-    scenario, why, named = _scenario(request, compatible.answer)
     findings = tuple(finding for rule in RULES for finding in rule(case))
     return Assessment(
-        verdict=_verdict(findings, named),
+        verdict=_verdict(findings, named, restores=restores),
         scenario=scenario,
         why=why,
         named=named,
@@ -61,6 +67,7 @@ def assess(
         target=target,
         target_artefact=target_artefact,
         compatibility=compatible,
+        choice=choice,
     )
 
 
@@ -75,11 +82,13 @@ def _scenario(request: Request, answer: Answer) -> tuple[Scenario, Message, Scen
     return row.scenario, row.why, row.scenario if row.named else None
 
 
-def _verdict(findings: tuple[Finding, ...], named: Scenario | None) -> Verdict:
+def _verdict(findings: tuple[Finding, ...], named: Scenario | None, *, restores: bool) -> Verdict:
     rules = {f.rule for f in findings}
     if "schema.unusable" in rules:
         return Verdict.FORWARD_FIX_ONLY
     if named is not None or any(f.severity is Severity.LOSES_DATA for f in findings):
+        return Verdict.REVERSIBLE_WITH_LOSS
+    if restores and not rules & {"schema.unknown", "target.never-proven"}:
         return Verdict.REVERSIBLE_WITH_LOSS
     if rules & {"schema.unknown", "target.changed", "target.never-proven", "current.unobservable"}:
         return Verdict.UNKNOWN

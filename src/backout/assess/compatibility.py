@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from backout.assess.additive import additive, differences
 from backout.assess.allowed import Allowed
-from backout.assess.model import Compatibility
+from backout.assess.model import Choice, Compatibility
 from backout.facts import Answer, Facts
 from backout.message import msg
 from backout.release import Release, ReleaseState
@@ -35,6 +35,34 @@ def compatibility(target: Release, facts: Facts, allowed: Allowed) -> Compatibil
         )
     vouched = _vouched(target, now, facts, allowed)
     return vouched or _by_rule(target, now, facts)
+
+
+def restored_compatibility(target: Release, choice: Choice, facts: Facts, allowed: Allowed) -> Compatibility:
+    """Return whether `target` can use the schema that the chosen backup brings back."""
+    fingerprint = choice.backup.manifest.schema_fingerprint if choice.backup.manifest else None
+    document = facts.schemas.get(fingerprint) if fingerprint is not None else None
+    if document is not None:
+        restored = facts.schema_now.model_copy(update={"value": document, "unknown": None})
+        return compatibility(target, facts.model_copy(update={"schema_now": restored}), allowed)
+    if choice.usable and (fingerprint is None or fingerprint in choice.usable):
+        return Compatibility(
+            answer=Answer.YES,
+            evidence=msg(
+                "What is restored is compared, before anything is swapped, with the schema that {version} served well on.",
+                version=target.version,
+            ),
+        )
+    return Compatibility(
+        answer=Answer.UNKNOWN,
+        evidence=msg(
+            "Which schema this backup brings back is not known, or not that {version} can use it.",
+            version=target.version,
+        ),
+        remedy=msg(
+            "Record releases as they are deployed (backout record), let backout make backups, or accept the risk by "
+            "--accept schema-unknown."
+        ),
+    )
 
 
 def _vouched(target: Release, now: Schema, facts: Facts, allowed: Allowed) -> Compatibility | None:

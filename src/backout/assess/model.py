@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Literal
 
 from backout.assess.allowed import Allowed
+from backout.backup import Backup
 from backout.document import Document
 from backout.facts import Answer, Facts
 from backout.message import Message
@@ -21,6 +22,8 @@ ACCEPTABLE = (
     "artefact-changed",
     "data-stays-damaged",
     "outcome-unknown",
+    "space-unknown",
+    "logical-slots",
 )
 """Names of risks that `--accept` takes; each is a finding's `accept`, and a test says that these are all."""
 
@@ -36,6 +39,9 @@ class Request(Document):
         cause: What the person believes is damaged; None: nothing says that data is.
         hold_first: Whether to stop the harm before anything else.
         accept: Names of risks that are accepted (`schema-unknown`, …).
+        backup: The backup to restore, by name; None: the newest that fits.
+        at: Restore the newest backup taken at or before this time.
+        max_loss_rows: The most rows that may be left behind; None: what the plan shows, and a tenth more.
     """
 
     to: str | None = None
@@ -43,6 +49,9 @@ class Request(Document):
     cause: Cause | None = None
     hold_first: bool = False
     accept: tuple[str, ...] = ()
+    backup: str | None = None
+    at: datetime | None = None
+    max_loss_rows: int | None = None
 
 
 class Compatibility(Document):
@@ -51,6 +60,26 @@ class Compatibility(Document):
     answer: Answer
     evidence: Message
     remedy: Message | None = None
+
+
+class Choice(Document):
+    """Which backup, and why not another one.
+
+    Attributes:
+        before: It has to be from before this moment: the bad release was deployed then; null: not known.
+        named: Whether the person named it, or a time.
+        late: Whether it was taken after `before`: it may already hold the damage.
+        usable: Fingerprints of schemas that the target is known to be able to use; what is restored is held to them.
+        passed_over: Newer ones that were not taken, each with its reason.
+    """
+
+    backup: Backup
+    why: Message
+    before: datetime | None
+    named: bool
+    late: bool
+    usable: tuple[str, ...] = ()
+    passed_over: tuple[Message, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +91,8 @@ class Case:
         current: The record of it, if there is one.
         target: The record (or found release) to go back to.
         target_artefact: What the platform would run; with its digest as it is now.
-        compatibility: Of the target with the schema as it stands.
+        compatibility: Of the target with the schema that it will run on.
+        choice: The backup that is restored; None where only the code goes back.
     """
 
     facts: Facts
@@ -74,6 +104,7 @@ class Case:
     target_artefact: Artefact
     compatibility: Compatibility
     now: datetime
+    choice: Choice | None = None
 
 
 class Assessment(Document):
@@ -94,3 +125,4 @@ class Assessment(Document):
     target: Release
     target_artefact: Artefact
     compatibility: Compatibility
+    choice: Choice | None = None

@@ -45,6 +45,7 @@ class Loaded:
     platform: Bound
     router: Bound | None
     database: Bound | None
+    backups: Bound | None
     redactor: Redactor
     digest: str
     variables: frozenset[str] = frozenset()
@@ -102,6 +103,7 @@ def load_config(path: Path, environ: Mapping[str, str], *, registry: Registry | 
         platform=bound["platform"],
         router=bound["router"],
         database=bound["database"],
+        backups=bound["backups"],
         redactor=redactor,
         digest=digest_of(text),
         variables=frozenset(tree.variables),

@@ -58,6 +58,59 @@ class HoldSection(Document):
     )
 
 
+class RestoreSection(Document):
+    """How the database is taken back to a backup."""
+
+    jobs: int = Field(default=2, ge=1, le=64, description="Tables that are dumped and restored at a time.")
+    timeout_s: float = Field(default=14400, gt=0, description="Seconds that a whole restore may take.")
+    free_space_path: str | None = Field(
+        default=None,
+        description="A path on the database server's disk, where that disk is this machine's: its free space is "
+        "looked at. Without it a restore needs --accept space-unknown.",
+    )
+    min_free_bytes: int = Field(
+        default=1_000_000_000, ge=0, description="A restore is stopped when less than this is free."
+    )
+    max_bytes_per_s: int | None = Field(
+        default=None,
+        gt=0,
+        description="How fast a backup of SQL text is read at most; left out: as fast as it goes.",
+    )
+    max_replica_lag_bytes: int | None = Field(
+        default=None, gt=0, description="A restore waits while a replica is further behind than this."
+    )
+    unpacked_bytes: int | None = Field(
+        default=None,
+        gt=0,
+        description="Size of a backup's data unpacked, where neither its manifest nor reading it tells.",
+    )
+    verified_for_h: float = Field(
+        default=12,
+        ge=0,
+        description="Hours for which a backup that was read and found good is not read again.",
+    )
+    keep_h: float = Field(
+        default=72,
+        ge=0,
+        description="Hours that a database swapped out is kept before status says to drop it.",
+    )
+    reconnect_s: float = Field(
+        default=10,
+        gt=0,
+        description="Seconds that the service may take to reach its database again by itself after a swap; then it "
+        "is restarted.",
+    )
+    tenants: str | None = Field(
+        default=None,
+        pattern=r"^[^.]+\.[^.]+\.[^.]+$",
+        description="Column that names the tenant, as schema.table.column: the plan counts the tenants affected.",
+    )
+    queues: tuple[str, ...] = Field(
+        default=(),
+        description="Tables (schema.table) of queues and outboxes: what is in them was perhaps sent already.",
+    )
+
+
 class Config(Document):
     """One service in one environment."""
 
@@ -76,6 +129,10 @@ class Config(Document):
         default=None, description="What stands in front of them and can hold requests."
     )
     database: AdapterSection | None = Field(default=None, description="The service's database.")
+    backups: AdapterSection | None = Field(default=None, description="Where the database's backups are.")
+    restore: RestoreSection = Field(
+        default=RestoreSection(), description="How the database is taken back to a backup."
+    )
     hold: HoldSection = Field(
         default=HoldSection(), description="What `backout hold` can do besides the router."
     )

@@ -14,6 +14,7 @@ from backout.errors import (
     Interrupted,
     LeaseLost,
     LostRace,
+    NeedsApproval,
     OutcomeUnknown,
     StepFailed,
     Stopped,
@@ -28,6 +29,9 @@ from backout.plan.model import Phase, PlannedStep, Retry
 POLL_S = 0.05
 SETTLE_S = 1.5
 """How long a probe may say "not done, and nothing is under way" after `apply` before the step has failed."""
+
+SWITCHES = {Phase.REVERT_CODE: ("wanted",), Phase.SWAP_DATA: ("schema",), Phase.START_CODE: ()}
+"""Phases that change what the guard compares, and what of it."""
 
 Watch = Callable[[Event | Message, Run], None]
 
@@ -90,14 +94,18 @@ class Runner:
         """Compare once more what the plan rests on: between a stop and a resume anything may have changed.
 
         Raises:
-            LostRace: It did change, and code is still to be switched.
+            LostRace: It did change, and code or data is still to be switched.
         """
-        switching = [s for s in run.plan.steps if s.phase is Phase.REVERT_CODE]
-        states = [run.progress(s.key).state for s in switching]
+        states = [run.progress(s.key).state for s in run.plan.steps if s.phase in SWITCHES]
         if all(state is StepState.CONFIRMED for state in states):
             return
-        # Once the switch has begun, another release is wanted than when the plan was made: by this run.
-        own = {"wanted"} if any(state is not StepState.PENDING for state in states) else set()
+        # Once a switch has begun, another release or schema stands than when the plan was made: by this run.
+        own = {
+            changed
+            for step in run.plan.steps
+            if run.progress(step.key).state is not StepState.PENDING
+            for changed in SWITCHES.get(step.phase, ())
+        }
         for step in run.plan.steps:
             if step.spec.kind != "guard" or run.progress(step.key).state is not StepState.CONFIRMED:
                 continue
@@ -210,7 +218,7 @@ class Runner:
     def _told(self, run: Run, error: BackoutError) -> BackoutError:
         """Return the error with the state of the whole run; one who was taken over cannot speak for it."""
         told = error
-        if not isinstance(error, Stopped | OutcomeUnknown | Interrupted):
+        if not isinstance(error, Stopped | OutcomeUnknown | Interrupted | NeedsApproval):
             told = StepFailed(error.what, state=error.state, next_command=f"backout resume {run.id}")
         if isinstance(told, LostRace) and any(s.state is StepState.CONFIRMED for s in run.steps):
             # What this plan rests on is gone, so `resume` cannot help: a new plan goes on from what stands now.

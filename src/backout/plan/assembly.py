@@ -16,6 +16,22 @@ LOOKS_ONLY = msg("It only looks.")
 
 
 @dataclass(frozen=True, slots=True)
+class RestoreTerms:
+    """How data is taken back; the keys of `restore:` in the configuration say what each means."""
+
+    jobs: int = 2
+    timeout_s: float = 14400.0
+    free_space_path: str | None = None
+    min_free_bytes: int = 0
+    max_bytes_per_s: int | None = None
+    max_replica_lag_bytes: int | None = None
+    unpacked_bytes: int | None = None
+    keep_h: float = 72.0
+    reconnect_s: float = 10.0
+    queues: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Terms:
     """What a plan is made under.
 
@@ -30,6 +46,7 @@ class Terms:
     expires_s: float
     verify_timeout_s: float
     has_database: bool
+    restore: RestoreTerms = RestoreTerms()
 
 
 def numbered(

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 
 from backout.assess.model import Assessment, Request
 from backout.assess.versions import current_version, order_key, release_of
-from backout.errors import NeedsAcceptance, NotPossible
+from backout.errors import NeedsAcceptance
 from backout.facts import Answer, Facts
 from backout.message import msg
 from backout.plan.assembly import LOOKS_ONLY, Terms, estimate, numbered, total
 from backout.plan.base import StepKind, World
-from backout.plan.holding import REFUSES_WRITES, held_specs, hold_specs, release_of_hold
+from backout.plan.holding import (
+    REFUSES_WRITES,
+    SUSPENDS,
+    held_specs,
+    hold_specs,
+    release_of_hold,
+    suspend_specs,
+)
 from backout.plan.model import (
     Downtime,
     Estimate,
@@ -20,10 +28,10 @@ from backout.plan.model import (
     Phase,
     Plan,
     PlannedStep,
-    Scenario,
     Severity,
     StepSpec,
 )
+from backout.plan.restoring import Restoring, reconnecting, restored_fingerprint, restoring
 from backout.plan.simulate import Visited, down_steps, held_steps, simulate, violations
 from backout.release import Artefact
 
@@ -35,15 +43,26 @@ def plan_back(
     switch: Sequence[StepSpec],
     kinds: Mapping[str, StepKind],
     terms: Terms,
+    *,
+    restart: Sequence[StepSpec] = (),
 ) -> Plan:
-    """Return the plan that takes the code back; `refusal` says whether it may run.
+    """Return the plan that takes code, data or both back; `refusal` says whether it may run.
+
+    Args:
+        assessment: What the facts mean.
+        facts: The facts.
+        request: What was asked.
+        switch: The platform's steps that make the target run; empty where only the data goes back.
+        kinds: Every kind of step.
+        terms: What plans are made under.
+        restart: The platform's steps that restart the target, should it not reach its database after a swap.
 
     Raises:
         NeedsAcceptance: The decision table names a scenario that restores or loses rows.
-        NotPossible: A scenario was asked for that nothing configured can do.
     """
-    _only_code(assessment)
-    steps = _steps(assessment, facts, request, switch, kinds, terms)
+    _only_what_was_asked(assessment)
+    data = restoring(assessment, facts, request, terms)
+    steps = _steps(assessment, facts, request, _Ways(tuple(switch), tuple(restart), data), kinds, terms)
     start = world_now(facts)
     visited = tuple(simulate(steps, kinds, start))
     estimates = {s.key: estimate(facts, s.spec.kind) for s in steps}
@@ -71,7 +90,18 @@ def plan_back(
         point_of_no_return=next(
             (s.key for s in steps if s.no_inverse_because and s.no_inverse_because != LOOKS_ONLY), None
         ),
+        losses=data.losses if data is not None else (),
+        data=data.data if data is not None else None,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Ways:
+    """What takes the code back, and what takes the data back."""
+
+    switch: tuple[StepSpec, ...]
+    restart: tuple[StepSpec, ...]
+    data: Restoring | None
 
 
 def world_now(facts: Facts) -> World:
@@ -94,7 +124,7 @@ def world_now(facts: Facts) -> World:
     )
 
 
-def _only_code(assessment: Assessment) -> None:
+def _only_what_was_asked(assessment: Assessment) -> None:
     if assessment.named is not None:
         raise NeedsAcceptance(
             msg(
@@ -105,26 +135,17 @@ def _only_code(assessment: Assessment) -> None:
             state=msg("Nothing was changed. backout never chooses a restore by itself."),
             next_command=f"backout plan --scenario {assessment.named.value}",
         )
-    if assessment.scenario is not Scenario.CODE:
-        raise NotPossible(
-            msg(
-                "Scenario {scenario} needs a backup to restore, and none is configured.",
-                scenario=assessment.scenario.value,
-            ),
-            state=msg("Nothing was changed."),
-            next_command="backout plan --scenario code",
-        )
 
 
 def _steps(
     assessment: Assessment,
     facts: Facts,
     request: Request,
-    switch: Sequence[StepSpec],
+    ways: _Ways,
     kinds: Mapping[str, StepKind],
     terms: Terms,
 ) -> tuple[PlannedStep, ...]:
-    target, artefact = assessment.target, assessment.target_artefact
+    target, artefact, data = assessment.target, assessment.target_artefact, ways.data
     verify = StepSpec(
         kind="verify",
         target="checks",
@@ -132,12 +153,15 @@ def _steps(
         timeout_s=terms.verify_timeout_s,
     )
     if (
-        assessment.current_version == target.version
+        data is None
+        and assessment.current_version == target.version
         and not _half_deployed(facts, artefact.ref)
         and not held_specs(facts)
     ):
         return numbered([(Phase.VERIFY, verify)], kinds)
     holds = hold_specs(facts, strongest=request.hold_first)
+    if data is not None and not request.hold_first:
+        holds += suspend_specs(facts)
     held = [*held_specs(facts), *holds]
     specs: list[tuple[Phase, StepSpec]] = []
     if request.hold_first:
@@ -155,13 +179,21 @@ def _steps(
     if any(q.version == target.version for q in facts.quarantined):
         lift = _quarantine(target.version, target.version).model_copy(update={"kind": "quarantine.lift"})
         specs.append((Phase.PREPARE if request.hold_first else Phase.SAFEGUARD, lift))
+    if data is not None:
+        specs += [(Phase.PREPARE if request.hold_first else Phase.SAFEGUARD, s) for s in data.safeguard]
     if not request.hold_first:
         specs += [(Phase.HOLD, s) for s in holds]
-    specs += _switch_steps(switch, held, kinds, target.version, world_now(facts))
+    specs += _switch_steps(ways, held, kinds, target.version, world_now(facts))
+    if data is not None and not ways.switch:
+        specs.append((Phase.START_CODE, reconnecting(target.version, ways.restart, terms)))
+    # Workers and crons that were suspended for a swap stay so until a person lets them go.
+    stays = (REFUSES_WRITES,) if data is None else (REFUSES_WRITES, SUSPENDS)
     specs += [
-        (Phase.RELEASE_HOLD, release_of_hold(s)) for s in reversed(held) if s.params["mode"] != REFUSES_WRITES
+        (Phase.RELEASE_HOLD, release_of_hold(s)) for s in reversed(held) if s.params["mode"] not in stays
     ]
     specs.append((Phase.VERIFY, verify))
+    if data is not None:
+        specs += [(Phase.CLEAN_UP, s) for s in data.looks]
     return numbered(specs, kinds)
 
 
@@ -177,23 +209,29 @@ def _goes_forward(assessment: Assessment, facts: Facts) -> bool:
 
 
 def _switch_steps(
-    switch: Sequence[StepSpec],
+    ways: _Ways,
     held: Sequence[StepSpec],
     kinds: Mapping[str, StepKind],
     to_version: str,
     world: World,
 ) -> list[tuple[Phase, StepSpec]]:
-    """Writes are let through right before the earlier release starts: many programs write while they start."""
+    """Right before the earlier release starts its data is there, and writes are let through: many write while they start."""
     lets_write = [release_of_hold(s) for s in reversed(held) if s.params["mode"] == REFUSES_WRITES]
+    before_start = [(Phase.SWAP_DATA, ways.data.swap)] if ways.data is not None else []
+    before_start += [(Phase.START_CODE if before_start else Phase.REVERT_CODE, s) for s in lets_write]
     specs: list[tuple[Phase, StepSpec]] = []
-    for spec in switch:
+    started = False
+    for spec in ways.switch:
         after = kinds[spec.kind].effect(spec, world)[-1]
-        if lets_write and to_version in after.serving:
-            specs += [(Phase.REVERT_CODE, s) for s in lets_write]
-            lets_write = []
-        specs.append((Phase.REVERT_CODE, spec))
+        if not started and to_version in after.serving:
+            specs += before_start
+            started = True
+        specs.append((Phase.START_CODE if started and ways.data else Phase.REVERT_CODE, spec))
         world = after
-    return specs + [(Phase.RELEASE_HOLD, s) for s in lets_write]
+    if started:
+        return specs
+    last = [(Phase.SWAP_DATA, ways.data.swap)] if ways.data is not None else []
+    return specs + last + [(Phase.START_CODE if last else Phase.RELEASE_HOLD, s) for s in lets_write]
 
 
 def _half_deployed(facts: Facts, ref: str) -> bool:
@@ -234,9 +272,15 @@ def _quarantine(version: str, to_version: str) -> StepSpec:
 
 
 def _invariant(visited: Sequence[Visited], assessment: Assessment) -> tuple[Finding, ...]:
-    def can_use(version: str, _fingerprint: str | None) -> Answer:
-        # The code scenario leaves the schema alone: there is one fingerprint, and the assessment speaks of it.
-        return assessment.compatibility.answer if version == assessment.target.version else Answer.UNKNOWN
+    choice = assessment.choice
+
+    def can_use(version: str, fingerprint: str | None) -> Answer:
+        # The assessment speaks of the target, on the schema that it will run on: the restored one, else the one there is.
+        if version != assessment.target.version:
+            return Answer.UNKNOWN
+        if choice is not None and fingerprint != restored_fingerprint(choice):
+            return Answer.UNKNOWN
+        return assessment.compatibility.answer
 
     return tuple(
         Finding(

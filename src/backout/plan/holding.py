@@ -13,6 +13,7 @@ from backout.plan.base import StepKind
 from backout.plan.model import Phase, Plan, StepSpec
 
 REFUSES_WRITES = "refuse_writes"
+SUSPENDS = "suspend"
 
 
 def plan_hold(facts: Facts, kinds: Mapping[str, StepKind], terms: Terms) -> Plan:
@@ -48,6 +49,11 @@ def hold_specs(facts: Facts, *, strongest: bool) -> list[StepSpec]:
     return specs
 
 
+def suspend_specs(facts: Facts) -> list[StepSpec]:
+    """Return the steps that suspend what acts on the data without requests: workers and crons."""
+    return [_hold(f, SUSPENDS) for f in facts.holds if f.held is Answer.NO and SUSPENDS in f.modes]
+
+
 def held_specs(facts: Facts) -> list[StepSpec]:
     """Return the hold steps that would bring about what is held already."""
     return [_hold(f, f.mode or f.modes[0]) for f in facts.holds if f.held is Answer.YES]
@@ -65,7 +71,7 @@ def release_of_hold(hold: StepSpec) -> StepSpec:
 
 
 def _mode(fact: HoldFact, strongest: bool) -> str | None:
-    wanted = ("maintenance", REFUSES_WRITES, "suspend") if strongest else ("queue",)
+    wanted = ("maintenance", REFUSES_WRITES, SUSPENDS) if strongest else ("queue",)
     return next((m for m in wanted if m in fact.modes), None)
 
 

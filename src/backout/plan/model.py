@@ -9,6 +9,7 @@ from typing import Literal
 
 from pydantic import ConfigDict
 
+from backout.backup import TableCount
 from backout.document import Document, Json, digest_of
 from backout.message import Message
 from backout.release import Artefact
@@ -24,6 +25,8 @@ class Phase(StrEnum):
     BRIDGE_SCHEMA = "bridge schema"
     SHIFT_TRAFFIC = "shift traffic"
     REVERT_CODE = "revert code"
+    SWAP_DATA = "swap data"
+    START_CODE = "start code"
     CONTRACT_SCHEMA = "contract schema"
     RELEASE_HOLD = "release hold"
     VERIFY = "verify"
@@ -147,6 +150,36 @@ class Hazard(Document):
     then: Message
 
 
+class DataPlan(Document):
+    """What a way back of the data goes back to, and what it leaves behind.
+
+    Attributes:
+        backup: Name of the backup.
+        why: Why that one.
+        taken_at: When it was taken.
+        beside: Database that it is restored into, or stands restored in already (`prepared`).
+        kept: Name that the live database is kept under.
+        counts: Rows by table, live now and in the backup, as far as they are known.
+        rows_behind: Rows that the live database has more than the backup; null: not known before the restore.
+        ceiling_rows: Above this many the run stops before anything is swapped; null: no limit.
+        tenants: Tenants affected; null: not known.
+        queues: Declared queues and outboxes: what is in them was perhaps sent already.
+    """
+
+    backup: str
+    why: Message
+    taken_at: datetime | None
+    database: str
+    beside: str
+    kept: str
+    prepared: bool = False
+    counts: tuple[TableCount, ...] = ()
+    rows_behind: int | None = None
+    ceiling_rows: int | None = None
+    tenants: int | None = None
+    queues: tuple[str, ...] = ()
+
+
 class Plan(Document):
     """What was looked at is what runs.
 
@@ -158,6 +191,7 @@ class Plan(Document):
         purpose: `back` takes a release back; `abort` undoes a run; `hold` stops the harm.
         hazards: By step key.
         point_of_no_return: Key of the first step that cannot be undone; null when all can.
+        data: Where the data goes back to; null where only the code goes.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", ignored_types=(cached_property,), defer_build=True)
@@ -185,6 +219,7 @@ class Plan(Document):
     hazards: dict[str, tuple[Hazard, ...]] = {}
     point_of_no_return: str | None = None
     losses: tuple[Message, ...] = ()
+    data: DataPlan | None = None
 
     @cached_property
     def digest(self) -> str:

@@ -195,3 +195,16 @@ class Platform(Protocol):
     def doctor(self) -> Iterable[Diagnosis]:
         """Try what a rollback would need, touching nothing."""
         ...
+
+
+@runtime_checkable
+class Restarts(Protocol):
+    """A platform that can restart a release as it is, and ask it whether it is ready."""
+
+    def ready(self, deadline_s: float) -> bool | None:
+        """Return whether the running release says that it is ready, asked past any router; None: it was not declared how."""
+        ...
+
+    def restart(self, to: Artefact, version: str) -> tuple[StepSpec, ...]:
+        """Propose the steps that stop the running release and start it again. Pure."""
+        ...

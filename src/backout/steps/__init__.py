@@ -6,6 +6,9 @@ from backout.plan.base import StepKind
 from backout.steps.guard import Guard
 from backout.steps.hold import Hold, NoWrites, ReleaseHold
 from backout.steps.quarantine import Quarantine, Unquarantine
+from backout.steps.reconnect import Reconnect
+from backout.steps.restore import CheckRestored, DropBeside, ReadBackup, RestoreBeside
+from backout.steps.swap import CompareData, CountRows, SwapData
 from backout.steps.verify import Verify
 
 
@@ -19,5 +22,13 @@ def generic_step_kinds() -> dict[str, StepKind]:
         Quarantine(),
         Unquarantine(),
         Verify(),
+        ReadBackup(),
+        RestoreBeside(),
+        DropBeside(),
+        CheckRestored(),
+        CountRows(),
+        SwapData(),
+        Reconnect(),
+        CompareData(),
     )
     return {kind.kind: kind for kind in kinds}

@@ -161,6 +161,17 @@ class ProcessPlatform(Service):
         target: dict[str, Json] = {"ref": to.ref, "version": to_version, "digest": to.digest}
         return (*stops, specs.link(target, previous, told), specs.start(to.ref, to_version, told))
 
+    def ready(self, deadline_s: float) -> bool | None:
+        """Return whether the ready URL answers 2xx, within about a second; None: none is declared."""
+        return None if self.options.ready_url is None else self.answers()
+
+    def restart(self, to: Artefact, version: str) -> tuple[StepSpec, ...]:
+        """Propose: stop it, start it. Pure."""
+        from backout.platforms.process.steps import specs
+
+        told = self.declared()
+        return (specs.stop(to.ref, version, told), specs.start(to.ref, version, told))
+
     def lease_store(self) -> FileLeaseStore:
         """Return the lease in ``<root>/.backout``."""
         return FileLeaseStore(self.layout, self.site.clock)

@@ -1,0 +1,228 @@
+"""Which backup: the newest one from before the bad release whose schema the target can use, or the one that is named."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator
+from datetime import datetime
+
+from backout.assess.model import Choice, Request
+from backout.assess.versions import current_version, release_of
+from backout.backup import Backup, BackupFormat, BesideDatabase, BesideState
+from backout.errors import CannotAssess, NeedsAcceptance, NoBackup, UnknownBackup
+from backout.facts import DataFacts, Facts
+from backout.message import Message, msg
+from backout.plan.model import Scenario
+from backout.release import Release, ReleaseState
+
+_NOTHING = msg("Nothing was changed.")
+_LIST = "backout backup list"
+
+
+def choose_backup(facts: Facts, request: Request, target: Release) -> Choice:
+    """Return the backup that a way back of the data restores.
+
+    Raises:
+        NoBackup: None fits, or none is configured; what was passed over is named with its reason.
+        UnknownBackup: The one that is named is not there.
+        NeedsAcceptance: Nothing says when the damage began; a backup or a time has to be named.
+    """
+    data = _data(facts)
+    before = _damage_began(facts, request, target)
+    usable = usable_schemas(target)
+    if request.backup is not None:
+        return _named(data, request.backup, before, usable)
+    limit = request.at if request.at is not None else before
+    if limit is None:
+        raise NeedsAcceptance(
+            msg("Nothing says when the damage began, so which backup is from before it cannot be told."),
+            state=_NOTHING,
+            next_command=f"{_LIST}   # then: backout plan --scenario {_scenario(request)} --backup NAME",
+        )
+    passed_over: list[Message] = []
+    for backup in data.backups:
+        reason = _not_from_before(backup, facts, limit, by_person=request.at is not None) or _unfit(
+            backup, data, usable
+        )
+        if reason is None:
+            return Choice(
+                backup=backup,
+                why=_why(backup, limit, by_person=request.at is not None),
+                before=before,
+                named=request.at is not None,
+                late=_late(backup, before),
+                usable=usable,
+                passed_over=tuple(passed_over),
+            )
+        passed_over.append(msg("{backup}: {reason}", backup=backup.name, reason=str(reason)))
+    raise _none(data, limit, target, passed_over)
+
+
+def usable_schemas(target: Release) -> tuple[str, ...]:
+    """Return the fingerprints of schemas that a release is known to be able to use."""
+    deployed_on = target.schema_fingerprint if target.state is ReleaseState.GOOD else None
+    return tuple(dict.fromkeys(f for f in (*target.served_well, deployed_on) if f is not None))
+
+
+def prepared(data: DataFacts, choice: Choice) -> BesideDatabase | None:
+    """Return the database that stands restored from this very backup already, or None."""
+    backup = choice.backup
+    for beside in reversed(data.beside):
+        if (
+            beside.state is BesideState.RESTORED
+            and beside.run is None
+            and (beside.backup, beside.identity) == (backup.name, backup.identity)
+        ):
+            return beside
+    return None
+
+
+def unpacked_bytes(data: DataFacts, backup: Backup, declared: int | None) -> int | None:
+    """Return the size of a backup's data unpacked: as read, as its manifest says, as declared; None: not known."""
+    reading = data.readings.get(backup.name)
+    told = (
+        reading.unpacked_bytes if reading else None,
+        backup.manifest.unpacked_bytes if backup.manifest else None,
+        declared,
+        backup.size_bytes if backup.format is BackupFormat.PLAIN else None,
+    )
+    return next((size for size in told if size is not None), None)
+
+
+def _data(facts: Facts) -> DataFacts:
+    if facts.data is None:
+        raise NoBackup(
+            msg("Where the backups of {service} are is not configured.", service=facts.service),
+            state=_NOTHING,
+            next_command="backout init   # looks for them; then add `backups:` to backout.yaml",
+        )
+    if facts.data.value is None:
+        raise CannotAssess(
+            msg("What a restore needs cannot be told: {reason}", reason=str(facts.data.unknown)),
+            state=_NOTHING,
+            next_command="backout doctor",
+        )
+    return facts.data.value
+
+
+def _damage_began(facts: Facts, request: Request, target: Release) -> datetime | None:
+    """Return when the bad release was deployed: what is older cannot hold its damage. None: not known."""
+    current = current_version(facts)
+    running = release_of(facts, current) if current else None
+    if request.scenario is Scenario.FULL and target.version != current:
+        suspects = [r for r in _recorded(facts) if r.deployed_at > target.deployed_at]
+    else:
+        shut_out = {q.version for q in facts.quarantined}
+        backed_out = [
+            r
+            for r in _recorded(facts)
+            if (r.version in shut_out or r.state is ReleaseState.BAD)
+            and (running is None or r.deployed_at > running.deployed_at)
+        ]
+        suspects = backed_out or ([running] if running is not None and running.source == "recorded" else [])
+    return min((r.deployed_at for r in suspects), default=None)
+
+
+def _recorded(facts: Facts) -> Iterator[Release]:
+    return (r for r in facts.releases if r.source == "recorded")
+
+
+def _named(data: DataFacts, name: str, before: datetime | None, usable: tuple[str, ...]) -> Choice:
+    backup = next((b for b in data.backups if b.name == name), None)
+    if backup is None:
+        names = [b.name for b in data.backups]
+        near = difflib.get_close_matches(name, names, n=3, cutoff=0.4) or names[:3]
+        raise UnknownBackup(
+            msg("There is no backup {name}. Near: {near}.", name=name, near=", ".join(near) or "none"),
+            state=_NOTHING,
+            next_command=_LIST,
+        )
+    broken = _broken(backup, data)
+    if broken is not None:
+        raise NoBackup(
+            msg("Backup {name} cannot be restored: {reason}", name=name, reason=str(broken)),
+            state=_NOTHING,
+            next_command=_LIST,
+        )
+    why = msg("Backup {name} was asked for.", name=name)
+    return Choice(
+        backup=backup, why=why, before=before, named=True, late=_late(backup, before), usable=usable
+    )
+
+
+def _not_from_before(backup: Backup, facts: Facts, limit: datetime, *, by_person: bool) -> Message | None:
+    if backup.taken_at is None:
+        bad = release_of(facts, backup.before_version) if backup.before_version else None
+        if bad is not None and bad.deployed_at <= limit:
+            return None
+        return msg("nothing says when it was taken")
+    if backup.taken_at < limit or (by_person and backup.taken_at == limit):
+        return None
+    if by_person:
+        return msg("it was taken after {limit}", limit=_time(limit))
+    return msg("it was taken after the bad release and may hold the damage: it has to be named")
+
+
+def _unfit(backup: Backup, data: DataFacts, usable: tuple[str, ...]) -> Message | None:
+    broken = _broken(backup, data)
+    if broken is not None:
+        return broken
+    schema = backup.manifest.schema_fingerprint if backup.manifest else None
+    if schema is not None and usable and schema not in usable:
+        return msg("its schema is not one that the target is known to use")
+    return None
+
+
+def _broken(backup: Backup, data: DataFacts) -> Message | None:
+    reading = data.readings.get(backup.name)
+    if reading is not None and not reading.ok:
+        return msg("reading it found: {problems}", problems="; ".join(str(p) for p in reading.problems))
+    manifest = backup.manifest
+    if manifest is None:
+        return None
+    if manifest.database != data.database:
+        return msg("it is of the database {other}", other=manifest.database)
+    if manifest.server_version // 10000 > data.server_major:
+        return msg(
+            "it is from PostgreSQL {newer}, newer than this server", newer=manifest.server_version // 10000
+        )
+    return None
+
+
+def _late(backup: Backup, before: datetime | None) -> bool:
+    return before is not None and backup.taken_at is not None and backup.taken_at >= before
+
+
+def _why(backup: Backup, limit: datetime, *, by_person: bool) -> Message:
+    if by_person:
+        return msg("The newest backup that fits from before {limit}.", limit=_time(limit))
+    if backup.taken_at is None:
+        return msg("Its name says that it was taken before {version}.", version=backup.before_version)
+    return msg(
+        "The newest backup that fits from before the bad release: taken {taken}, and it was deployed {limit}.",
+        taken=_time(backup.taken_at),
+        limit=_time(limit),
+    )
+
+
+def _none(data: DataFacts, limit: datetime, target: Release, passed_over: list[Message]) -> NoBackup:
+    if not data.backups:
+        what = msg("There is no backup of {database} at all.", database=data.database)
+    else:
+        what = msg(
+            "No backup from before {limit} fits {version}. {passed_over}.",
+            limit=_time(limit),
+            version=target.version,
+            passed_over="; ".join(str(m) for m in passed_over[:5]),
+        )
+    return NoBackup(
+        what, state=_NOTHING, next_command=f"{_LIST}   # one that is good enough can be named: --backup NAME"
+    )
+
+
+def _scenario(request: Request) -> str:
+    return request.scenario.value if request.scenario is not None else Scenario.DATA.value
+
+
+def _time(at: datetime) -> str:
+    return f"{at:%Y-%m-%d %H:%M:%S UTC}"

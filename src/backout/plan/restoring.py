@@ -1,0 +1,272 @@
+"""The steps that take the data back: restore beside, look at it, swap, and what is looked at afterwards. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from backout.assess.backups import prepared, unpacked_bytes
+from backout.assess.model import Assessment, Choice, Request
+from backout.assess.rules.backups import needed_bytes
+from backout.backup import RestoreOrder, SwapOrder, TableCount
+from backout.errors import CannotAssess
+from backout.facts import DataFacts, Facts
+from backout.message import Message, msg
+from backout.plan.assembly import Terms
+from backout.plan.model import DataPlan, StepSpec
+
+_LOOK_S = 600.0
+_SWAP_S = 120.0
+_SLACK_SHARE, _SLACK_ROWS = 0.1, 1000
+_NAME_BYTES = 63
+
+
+@dataclass(frozen=True, slots=True)
+class Restoring:
+    """What a plan needs to take the data back.
+
+    Attributes:
+        safeguard: Steps that stand before anything is held.
+        swap: The step that makes the restored database the live one.
+        looks: Steps after the proof that only look.
+    """
+
+    data: DataPlan
+    safeguard: tuple[StepSpec, ...]
+    swap: StepSpec
+    looks: tuple[StepSpec, ...]
+
+    @property
+    def losses(self) -> tuple[Message, ...]:
+        """What the plan says would be left behind."""
+        return tuple(_losses(self.data))
+
+
+def restoring(assessment: Assessment, facts: Facts, request: Request, terms: Terms) -> Restoring | None:
+    """Return the steps that restore the chosen backup; None where only the code goes back."""
+    choice = assessment.choice
+    if choice is None:
+        return None
+    data = facts.data.value if facts.data is not None else None
+    if data is None:
+        raise CannotAssess(
+            msg("What a restore needs is not known."),
+            state=msg("Nothing was changed."),
+            next_command="backout doctor",
+        )
+    planned = _data_plan(choice, data, request, terms)
+    return Restoring(
+        data=planned,
+        safeguard=(
+            _read(choice),
+            _restore(choice, data, planned, terms),
+            _check(choice, planned),
+            _count(planned, terms),
+        ),
+        swap=_swap(choice, facts, data, planned, request, terms),
+        looks=(_compare(planned),),
+    )
+
+
+def reconnecting(version: str, restart: tuple[StepSpec, ...], terms: Terms) -> StepSpec:
+    """Return the step that waits until the service reaches its database again, and else restarts it."""
+    return StepSpec(
+        kind="service.reconnect",
+        target="service",
+        params={
+            "version": version,
+            "within_s": terms.restore.reconnect_s,
+            "restart": [s.model_dump(mode="json") for s in restart],
+        },
+        timeout_s=terms.restore.reconnect_s + sum(s.timeout_s for s in restart) + 30,
+    )
+
+
+def database_name(live: str, what: str, at: datetime) -> str:
+    """Return a name for a database beside the live one: dated, and at most 63 bytes as PostgreSQL cuts names.
+
+    Source: PostgreSQL 18 documentation, 4.1.1 "Identifiers and Key Words" (NAMEDATALEN).
+    """
+    end = f"_{what}_{at:%Y%m%d_%H%M%S}"
+    if len((live + end).encode()) <= _NAME_BYTES:
+        return live + end
+    digest = hashlib.sha256(live.encode()).hexdigest()[:8]
+    room = _NAME_BYTES - len(end) - len(digest) - 1
+    return live.encode()[:room].decode(errors="ignore") + f"_{digest}{end}"
+
+
+def rows_behind(counts: tuple[TableCount, ...]) -> int | None:
+    """Return how many rows the live database has more, over all tables; None where nothing is known."""
+    known = [c.live - c.restored if c.restored is not None else c.live for c in counts if c.live is not None]
+    if not any(c.restored is not None for c in counts):
+        return None
+    return sum(max(0, more) for more in known)
+
+
+def _data_plan(choice: Choice, data: DataFacts, request: Request, terms: Terms) -> DataPlan:
+    ready = prepared(data, choice)
+    counts = _counts(choice, data)
+    behind = rows_behind(counts)
+    ceiling = request.max_loss_rows
+    if ceiling is None and behind is not None:
+        ceiling = behind + round(behind * _SLACK_SHARE) + _SLACK_ROWS
+    return DataPlan(
+        backup=choice.backup.name,
+        why=choice.why,
+        taken_at=choice.backup.taken_at,
+        database=data.database,
+        beside=ready.name if ready else database_name(data.database, "restored", terms.now),
+        kept=database_name(data.database, "before", terms.now),
+        prepared=ready is not None,
+        counts=counts,
+        rows_behind=behind,
+        ceiling_rows=ceiling,
+        tenants=data.tenants,
+        queues=terms.restore.queues,
+    )
+
+
+def _counts(choice: Choice, data: DataFacts) -> tuple[TableCount, ...]:
+    manifest = choice.backup.manifest
+    then = manifest.rows if manifest is not None else {}
+    return tuple(
+        TableCount(
+            table=table,
+            live=data.rows.get(table),
+            restored=then.get(table),
+            live_exact=False,
+            restored_exact=manifest is not None and manifest.rows_exact,
+        )
+        for table in sorted(data.rows.keys() | then.keys())
+    )
+
+
+def _read(choice: Choice) -> StepSpec:
+    return StepSpec(
+        kind="backup.read",
+        target="backups",
+        params={"backup": choice.backup.model_dump(mode="json")},
+        timeout_s=7200.0,
+    )
+
+
+def _restore(choice: Choice, data: DataFacts, planned: DataPlan, terms: Terms) -> StepSpec:
+    backup, restore = choice.backup, terms.restore
+    order = RestoreOrder(
+        backup=backup.name,
+        path=backup.path,
+        format=backup.format,
+        identity=backup.identity,
+        database=planned.beside,
+        live=data.database,
+        jobs=restore.jobs,
+        needed_bytes=needed_bytes(data, backup, restore.unpacked_bytes),
+        space_path=restore.free_space_path,
+        min_free_bytes=restore.min_free_bytes,
+        max_bytes_per_s=restore.max_bytes_per_s,
+        max_replica_lag_bytes=restore.max_replica_lag_bytes,
+    )
+    return StepSpec(
+        kind="restore.beside",
+        target="database",
+        params={
+            "order": order.model_dump(mode="json"),
+            "unpacked_bytes": unpacked_bytes(data, backup, restore.unpacked_bytes),
+        },
+        timeout_s=restore.timeout_s,
+    )
+
+
+def _check(choice: Choice, planned: DataPlan) -> StepSpec:
+    return StepSpec(
+        kind="restore.check",
+        target="database",
+        params={"beside": planned.beside, "live": planned.database, "usable": list(choice.usable)},
+        timeout_s=_LOOK_S,
+    )
+
+
+def _count(planned: DataPlan, terms: Terms) -> StepSpec:
+    return StepSpec(
+        kind="data.count",
+        target="database",
+        params={"beside": planned.beside, "ceiling_rows": planned.ceiling_rows},
+        timeout_s=_LOOK_S,
+    )
+
+
+def _swap(
+    choice: Choice, facts: Facts, data: DataFacts, planned: DataPlan, request: Request, terms: Terms
+) -> StepSpec:
+    order = SwapOrder(
+        live=data.database,
+        live_oid=data.oid,
+        beside=planned.beside,
+        kept=planned.kept,
+        keep_until=terms.now + timedelta(hours=terms.restore.keep_h),
+        accept_slots=("*",) if "logical-slots" in request.accept else (),
+    )
+    schema = facts.schema_now.value
+    return StepSpec(
+        kind="data.swap",
+        target="database",
+        params={
+            "order": order.model_dump(mode="json"),
+            "fingerprint": restored_fingerprint(choice),
+            "prior_fingerprint": schema.fingerprint if schema else None,
+        },
+        timeout_s=_SWAP_S,
+        locks=("the whole database, for the time of two renames",),
+    )
+
+
+def restored_fingerprint(choice: Choice) -> str:
+    """Return the fingerprint of the restored schema for the simulation: its own, or a name that only it has."""
+    manifest = choice.backup.manifest
+    if manifest is not None and manifest.schema_fingerprint is not None:
+        return manifest.schema_fingerprint
+    return f"restored from {choice.backup.name}"
+
+
+def _compare(planned: DataPlan) -> StepSpec:
+    return StepSpec(kind="data.compare", target="database", params={"kept": planned.kept}, timeout_s=3600.0)
+
+
+def _losses(data: DataPlan) -> list[Message]:
+    since = f"{data.taken_at:%Y-%m-%d %H:%M:%S UTC}" if data.taken_at is not None else "the backup"
+    more = {c.table: (c.live or 0) - (c.restored or 0) for c in data.counts if c.restored is not None}
+    told = ", ".join(
+        f"{table} about {rows}" for table, rows in sorted(more.items(), key=lambda m: -m[1])[:5] if rows > 0
+    )
+    if data.rows_behind is None:
+        lines = [
+            msg(
+                "How many rows were written since {since} is counted once the backup stands restored.",
+                since=since,
+            )
+        ]
+    else:
+        lines = [
+            msg(
+                "Rows written since {since} ({told}) are not in the live database any more.",
+                since=since,
+                told=told or "no table has more rows now",
+            )
+        ]
+    lines.append(
+        msg(
+            "Nothing is deleted: they stay in {kept}, are listed in the report, and come over by: backout data bring.",
+            kept=data.kept,
+        )
+    )
+    if data.tenants is not None:
+        lines.append(msg("Tenants affected: {tenants}.", tenants=data.tenants))
+    if data.queues:
+        lines.append(
+            msg(
+                "Queues go back too; what is in them may be sent twice: {queues}.",
+                queues=", ".join(data.queues),
+            )
+        )
+    return lines

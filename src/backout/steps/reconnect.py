@@ -1,0 +1,116 @@
+"""After a swap the service reaches its database again: by itself, or it is restarted."""
+
+from __future__ import annotations
+
+from typing import Protocol, runtime_checkable
+
+from backout.errors import StepFailed
+from backout.message import Message, msg
+from backout.plan.base import Acting, Probe, Probed, Receipt, World
+from backout.plan.model import Hazard, StepSpec
+
+_POLL_S = 0.1
+
+
+@runtime_checkable
+class Service(Protocol):
+    """The running service, as far as its connection to the database goes."""
+
+    def reaches_database(self, deadline_s: float) -> bool | None:
+        """Return whether the service says that it reaches its database; None: no check tells."""
+        ...
+
+    def carry_out(self, spec: StepSpec, acting: Acting) -> None:
+        """Carry one of the platform's own steps out, to its end."""
+        ...
+
+
+class Reconnect:
+    """`service.reconnect`: the service reaches its database; it is restarted where it does not by itself."""
+
+    kind = "service.reconnect"
+
+    def describe(self, spec: StepSpec) -> Message:
+        """Say how long it may take."""
+        return msg(
+            "Wait until {version} reaches its database again; restart it after {seconds} s.",
+            version=str(spec.params["version"]),
+            seconds=_number(spec, "within_s"),
+        )
+
+    def by_hand(self, spec: StepSpec) -> tuple[str, ...]:
+        """Return what a person would do."""
+        return ("# ask the service's health; if it does not say that the database is connected, restart it",)
+
+    def hazards(self, spec: StepSpec) -> tuple[Hazard, ...]:
+        """Return what could go wrong."""
+        return (
+            Hazard(
+                what=msg("The service does not come back, also after a restart."),
+                then=msg("The run stops; abort swaps the old database in again."),
+            ),
+        )
+
+    def effect(self, spec: StepSpec, world: World) -> tuple[World, ...]:
+        """Return the world as it is: the same release serves."""
+        return (world,)
+
+    def inverse(self, spec: StepSpec) -> StepSpec | None:
+        """Return the same step: after a swap back it has to reach its database too."""
+        return spec
+
+    def probe(self, spec: StepSpec, acting: Acting) -> Probe:
+        """Ask the service, once."""
+        reaches = acting.target("service", Service).reaches_database(3.0)  # type: ignore[type-abstract]
+        if reaches is None:
+            key = acting.step_name.rpartition("/")[2]
+            if key in acting.confirmed:
+                return Probe(answer=Probed.DONE, evidence=acting.confirmed[key].what)
+            return Probe(
+                answer=Probed.NOT_DONE, evidence=msg("No check tells whether the database is reached.")
+            )
+        if reaches:
+            return Probe(answer=Probed.DONE, evidence=msg("The service reaches its database."))
+        return Probe(answer=Probed.NOT_DONE, evidence=msg("The service does not reach its database yet."))
+
+    def guard(self, spec: StepSpec, acting: Acting) -> None:
+        """Expect nothing."""
+
+    def apply(self, spec: StepSpec, acting: Acting) -> Receipt:
+        """Wait for it, then restart; raises `StepFailed` where nothing can restart it."""
+        service = acting.target("service", Service)  # type: ignore[type-abstract]
+        restart = [StepSpec.model_validate(s) for s in _restart(spec)]
+        until_s = acting.clock.monotonic_s() + _number(spec, "within_s")
+        reaches = service.reaches_database(3.0)
+        while reaches is False and acting.clock.monotonic_s() < until_s:
+            acting.clock.wait(_POLL_S)
+            reaches = service.reaches_database(3.0)
+        if reaches:
+            return Receipt(what=msg("The service reached its database again by itself."))
+        if not restart and reaches is None:
+            return Receipt(
+                what=msg("No check tells whether the service reaches its database; the proof will.")
+            )
+        if not restart:
+            raise StepFailed(
+                msg("The service does not reach its database, and this platform cannot restart it."),
+                state=msg("The restored database is live and takes connections."),
+                next_command="backout resume   # after restarting the service by hand",
+            )
+        acting.note(msg("The service does not reach its database by itself: it is restarted."))
+        for step in restart:
+            acting.fence.check()
+            service.carry_out(step, acting)
+        return Receipt(what=msg("The service was restarted."))
+
+
+def _number(spec: StepSpec, name: str) -> float:
+    value = spec.params[name]
+    assert isinstance(value, int | float)
+    return float(value)
+
+
+def _restart(spec: StepSpec) -> list[object]:
+    value = spec.params["restart"]
+    assert isinstance(value, list)
+    return list(value)
