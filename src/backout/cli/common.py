@@ -43,6 +43,21 @@ AcceptOption = Annotated[
     list[str] | None,
     typer.Option("--accept", metavar="NAME", help="Accept a risk by its name; may be given several times."),
 ]
+SETTINGS = {"help_option_names": ["-h", "--help"]}
+"""What every command of the command line shares."""
+
+
+def verb_group(name: str, about: str) -> typer.Typer:
+    """Return the `app` of a verb that has verbs of its own: `@app.command("diff")` above `@guarded` adds one."""
+    return typer.Typer(
+        name=name,
+        help=about,
+        no_args_is_help=True,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        add_completion=False,
+        context_settings=SETTINGS,
+    )
 
 
 def open_backout(config: Path | None) -> Backout:

@@ -9,6 +9,7 @@ import typer
 from typer.core import TyperGroup
 
 from backout.cli import overview
+from backout.cli.common import SETTINGS
 
 VERBS = (
     "init",
@@ -38,22 +39,23 @@ class _Verbs(TyperGroup):
         return list(VERBS)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """Return one verb's command, or None."""
+        """Return one verb's command, or None; a module that offers `app` has verbs of its own below it."""
         if cmd_name not in VERBS:
             return None
         module = import_module(f"backout.cli.{cmd_name.replace('-', '_')}")
+        if hasattr(module, "app"):
+            return typer.main.get_group(module.app)
         single = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
-        single.command(cmd_name, context_settings=_SETTINGS)(module.command)
+        single.command(cmd_name, context_settings=SETTINGS)(module.command)
         return typer.main.get_command(single)
 
 
-_SETTINGS = {"help_option_names": ["-h", "--help"]}
 app = typer.Typer(
     name="backout",
     cls=_Verbs,
     no_args_is_help=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    context_settings=_SETTINGS,
+    context_settings=SETTINGS,
 )
 app.callback(invoke_without_command=True)(overview.command)
