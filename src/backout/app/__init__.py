@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from backout.app.backups import Restored
     from backout.app.doctor import Diagnoses
     from backout.app.history import History
     from backout.app.init import InitResult
@@ -15,10 +16,19 @@ if TYPE_CHECKING:
     from backout.app.releases import Releases
     from backout.app.run import Conduct
     from backout.assess.model import Request
+    from backout.backup import Backup, BesideDatabase, Reading
     from backout.checks.base import Verification
     from backout.execute.run import Run
+    from backout.message import Message
     from backout.plan.model import Plan
+    from backout.report.backups import Backups
     from backout.report.overview import Overview
+
+    Note = Callable[[Message], None]
+
+
+def quiet(_message: Message) -> None:
+    """Tell nobody."""
 
 
 class Backout:
@@ -163,6 +173,38 @@ class Backout:
         from backout.app.history import history
 
         return history(self.parts, limit=limit, verify=verify)
+
+    def backups(self) -> Backups:
+        """Return every backup, newest first, with what is known of it, and the databases beside the live one."""
+        from backout.app.backups import list_backups
+
+        return list_backups(self.parts)
+
+    def create_backup(self, *, keep: int | None = None, note: Note = quiet) -> Backup:
+        """Dump the live database with a manifest; backout's own older ones beyond `keep` go, pinned ones never."""
+        from backout.app.backups import create_backup
+
+        return create_backup(self.parts, keep=keep, note=note)
+
+    def verify_backup(self, name: str | None = None, *, note: Note = quiet) -> Reading:
+        """Read a backup (None: the newest) to its end; the reading's `ok` says whether it can be restored."""
+        from backout.app.backups import read_backup
+
+        return read_backup(self.parts, name, note)
+
+    def restore_backup(
+        self, name: str | None = None, *, prepare: bool = False, note: Note = quiet
+    ) -> Restored:
+        """Restore a backup beside the live database, swapping nothing; `prepare`: for a way back to use. Idempotent."""
+        from backout.app.backups import restore_backup
+
+        return restore_backup(self.parts, name, prepare=prepare, note=note)
+
+    def drop_beside(self, name: str) -> BesideDatabase:
+        """Drop a database that stands beside the live one, and return what it was."""
+        from backout.app.backups import drop_beside
+
+        return drop_beside(self.parts, name)
 
     def close(self) -> None:
         """Close what was opened. Idempotent."""

@@ -12,7 +12,6 @@ from backout.execute.run import Run, RunState, fold
 from backout.plan.model import Phase
 from backout.release import Baseline, Release
 
-
 _SWITCHING = (Phase.REVERT_CODE, Phase.SWAP_DATA, Phase.START_CODE)
 
 

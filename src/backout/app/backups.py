@@ -18,6 +18,7 @@ from backout.errors import (
     BackupUnusable,
     NoBackup,
     NotPossible,
+    RunInProgress,
     StepFailed,
     UnknownBackup,
 )
@@ -25,23 +26,11 @@ from backout.execute.run import RunState
 from backout.facts import DataFacts, Observed
 from backout.message import Message, msg
 from backout.plan.restoring import database_name
+from backout.report.backups import Backups, ListedBackup
 
 Note = Callable[[Message], None]
 _LOOK_S = 8.0
 _NOTHING = msg("Nothing was changed.")
-
-
-class Listed(Document):
-    """One backup as the list shows it.
-
-    Attributes:
-        reading: What reading it to its end told last, if its data is still what was read.
-        pinned: Why it is not rotated; null: it may be.
-    """
-
-    backup: Backup
-    reading: Reading | None = None
-    pinned: Message | None = None
 
 
 class Restored(Document):
@@ -131,13 +120,47 @@ def find_backup(parts: Parts, name: str) -> Backup:
     )
 
 
-def list_backups(parts: Parts) -> tuple[Listed, ...]:
-    """Return every backup, newest first, with what is known of it."""
+def list_backups(parts: Parts) -> Backups:
+    """Return every backup, newest first, with what is known of it, and the databases beside the live one."""
     readings, pinned = Readings(parts), pins(parts)
-    return tuple(
-        Listed(backup=b, reading=readings.known(b), pinned=pinned.get(b.name))
+    listed = tuple(
+        ListedBackup(backup=b, reading=readings.known(b), pinned=pinned.get(b.name))
         for b in store_of(parts).found(_LOOK_S)
     )
+    try:
+        return Backups(backups=listed, beside=restorable(parts).beside(_LOOK_S))
+    except BackoutError as error:
+        return Backups(backups=listed, unknown=error.what)
+
+
+def drop_beside(parts: Parts, name: str) -> BesideDatabase:
+    """Drop a database that stands beside the live one: restored, prepared or kept; returns what it was.
+
+    Raises:
+        UnknownBackup: There is none of that name.
+        RunInProgress: A run that has not ended needs it.
+    """
+    from backout.app.run import open_runs
+
+    database = restorable(parts)
+    found = next((d for d in database.beside(_LOOK_S) if d.name == name), None)
+    if found is None:
+        raise UnknownBackup(
+            msg("There is no database {name} beside the live one.", name=name),
+            state=_NOTHING,
+            next_command="backout backup list",
+        )
+    for run in open_runs(parts):
+        if run.plan.data is not None and name in (run.plan.data.beside, run.plan.data.kept):
+            raise RunInProgress(
+                msg("Run {run} has not ended and needs {name}.", run=run.id, name=name),
+                state=_NOTHING,
+                next_command=f"backout resume {run.id}   # or: backout abort {run.id}",
+            )
+    database.stop_restore(name)
+    database.drop_beside(name)
+    parts.journal.append("backup.dropped", {"database": found.model_dump(mode="json")})
+    return found
 
 
 def pins(parts: Parts) -> dict[str, Message]:

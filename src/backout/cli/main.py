@@ -26,6 +26,7 @@ VERBS = (
     "report",
     "hold",
     "release-hold",
+    "backup",
     "demo",
 )
 """In the order of a first day with the tool; each is the file of that name."""

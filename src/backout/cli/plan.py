@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import difflib
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import typer
 
@@ -35,6 +36,14 @@ class ScenarioChoice(StrEnum):
     FULL = "full"
 
 
+class DataOptions(NamedTuple):
+    """What a person says of the backup to restore, as typed."""
+
+    backup: str | None = None
+    at: str | None = None
+    max_loss_rows: int | None = None
+
+
 class CauseChoice(StrEnum):
     """What is damaged."""
 
@@ -61,6 +70,29 @@ ScenarioOption = Annotated[
 CauseOption = Annotated[
     CauseChoice | None, typer.Option("--cause", help="What is damaged, as far as you know.")
 ]
+BackupOption = Annotated[
+    str | None,
+    typer.Option(
+        "--backup", metavar="NAME", help="The backup to restore; else the newest from before the bad release."
+    ),
+]
+AtOption = Annotated[
+    str | None,
+    typer.Option(
+        "--at",
+        metavar="TIME",
+        help="Restore the newest backup taken by then: 2026-11-23T02:00 (UTC unless it says otherwise).",
+    ),
+]
+MaxLossOption = Annotated[
+    int | None,
+    typer.Option(
+        "--max-loss",
+        metavar="ROWS",
+        min=0,
+        help="The most rows written since the backup that may stay behind.",
+    ),
+]
 HoldFirstOption = Annotated[bool, typer.Option("--hold-first", help="Stop the harm as step 1.")]
 
 
@@ -70,12 +102,20 @@ def request_of(
     cause: CauseChoice | None,
     hold_first: bool,
     accept: list[str] | None,
+    data: DataOptions | None = None,
 ) -> Request:
     """Return the request that these options make.
 
     Raises:
-        UsageError: A risk of that name is not known.
+        UsageError: A risk of that name is not known, a time cannot be read, or a backup is named for the code alone.
     """
+    data = data or DataOptions()
+    if any(data) and scenario not in (ScenarioChoice.DATA, ScenarioChoice.FULL):
+        raise UsageError(
+            msg("--backup, --at and --max-loss belong to --scenario data or full."),
+            state=msg("Nothing was changed."),
+            next_command="backout plan --scenario data",
+        )
     for name in accept or ():
         if name not in ACCEPTABLE:
             near = difflib.get_close_matches(name, ACCEPTABLE, n=1) or ACCEPTABLE
@@ -94,7 +134,22 @@ def request_of(
         cause=None if cause is None else cause.value,
         hold_first=hold_first,
         accept=tuple(accept or ()),
+        backup=data.backup,
+        at=None if data.at is None else _time(data.at),
+        max_loss_rows=data.max_loss_rows,
     )
+
+
+def _time(text: str) -> datetime:
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        raise UsageError(
+            msg("--at {text} cannot be read as a time; write it like 2026-11-23T02:00:00+09:00.", text=text),
+            state=msg("Nothing was changed."),
+            next_command="backout backup list",
+        ) from None
+    return (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC)
 
 
 @guarded
@@ -103,6 +158,9 @@ def command(
     scenario: ScenarioOption = ScenarioChoice.AUTO,
     cause: CauseOption = None,
     hold_first: HoldFirstOption = False,
+    backup: BackupOption = None,
+    at: AtOption = None,
+    max_loss: MaxLossOption = None,
     accept: AcceptOption = None,
     output: Annotated[
         Path | None,
@@ -127,7 +185,9 @@ def command(
 
     with open_backout(config) as backout:
         try:
-            plan = backout.plan(request_of(to, scenario, cause, hold_first, accept))
+            plan = backout.plan(
+                request_of(to, scenario, cause, hold_first, accept, DataOptions(backup, at, max_loss))
+            )
         except NothingToGoBackTo:
             backout.check_free()  # A run that waits half-way is why: it says so itself.
             raise

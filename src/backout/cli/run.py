@@ -21,9 +21,13 @@ from backout.cli.common import (
 from backout.cli.confirm import ask_reason, confirm
 from backout.cli.outcome import show_outcome
 from backout.cli.plan import (
+    AtOption,
+    BackupOption,
     CauseChoice,
     CauseOption,
+    DataOptions,
     HoldFirstOption,
+    MaxLossOption,
     ScenarioChoice,
     ScenarioOption,
     ToOption,
@@ -46,6 +50,9 @@ def command(
     scenario: ScenarioOption = ScenarioChoice.AUTO,
     cause: CauseOption = None,
     hold_first: HoldFirstOption = False,
+    backup: BackupOption = None,
+    at: AtOption = None,
+    max_loss: MaxLossOption = None,
     emergency: Annotated[
         bool,
         typer.Option(
@@ -81,6 +88,7 @@ def command(
     Example: backout run --to 5.3.0
     """
     why = taken_over(take_over, reason, "run")
+    told = DataOptions(backup, at, max_loss)
     if emergency:
         _emergency(to, scenario, root, why, reason, yes, config, as_json)
         return
@@ -93,10 +101,10 @@ def command(
         if why is None:
             backout.check_free()
         if plan_file is not None:
-            _only_the_file(to, cause, hold_first, accept)
+            _only_the_file(to, cause, hold_first, accept, told)
             plan = read_plan(parts, plan_file)
         else:
-            plan = backout.plan(request_of(to, scenario, cause, hold_first, accept))
+            plan = backout.plan(request_of(to, scenario, cause, hold_first, accept, told))
         refused = refusal(plan, parts.clock.now())
         if refused is not None:
             raise refused
@@ -109,7 +117,7 @@ def command(
         command = (
             f"backout run {shlex.quote(str(plan_file))}"
             if plan_file is not None
-            else _command_of(plan, scenario, cause, hold_first)
+            else _command_of(plan, scenario, cause, hold_first, told)
         )
         if reason is not None:
             command += f"{' --take-over' if take_over else ''} --reason {shlex.quote(reason)}"
@@ -178,11 +186,16 @@ def _say_left_out(names: tuple[str, ...]) -> None:
         )
 
 
-def _command_of(plan: Plan, scenario: ScenarioChoice, cause: CauseChoice | None, hold_first: bool) -> str:
+def _command_of(
+    plan: Plan, scenario: ScenarioChoice, cause: CauseChoice | None, hold_first: bool, told: DataOptions
+) -> str:
     words = ["backout run", f"--to {plan.to_version}"]
     words += [] if scenario is ScenarioChoice.AUTO else [f"--scenario {scenario.value}"]
     words += [] if cause is None else [f"--cause {cause.value}"]
     words += ["--hold-first"] if hold_first else []
+    words += [] if told.backup is None else [f"--backup {shlex.quote(told.backup)}"]
+    words += [] if told.at is None else [f"--at {shlex.quote(told.at)}"]
+    words += [] if told.max_loss_rows is None else [f"--max-loss {told.max_loss_rows}"]
     return " ".join([*words, *(f"--accept {name}" for name in plan.accepted)])
 
 
@@ -192,12 +205,16 @@ def _emergency_command(to: str | None, root: Path | None) -> str:
 
 
 def _only_the_file(
-    to: str | None, cause: CauseChoice | None, hold_first: bool, accept: list[str] | None
+    to: str | None,
+    cause: CauseChoice | None,
+    hold_first: bool,
+    accept: list[str] | None,
+    told: DataOptions,
 ) -> None:
-    if to or cause or hold_first or accept:
+    if to or cause or hold_first or accept or told != DataOptions():
         raise UsageError(
             msg(
-                "A plan file runs as it is: --to, --cause, --hold-first and --accept belong to backout plan."
+                "A plan file runs as it is: --to, --cause, --hold-first, --backup, --at, --max-loss and --accept belong to backout plan."
             ),
             state=msg("Nothing was changed."),
             next_command="backout plan --help",

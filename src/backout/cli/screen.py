@@ -115,7 +115,7 @@ def show_releases(listed: Iterable[Listed], now: datetime) -> None:
         (r.version, str(r.age), r.state.value, " ".join(map(str, r.marks)), r.commit, r.subject, r.by)
         for r in release_lines(listed, now)
     ]
-    _columns(rows)
+    columns(rows)
 
 
 def show_history(runs: Iterable[Run], now: datetime) -> None:
@@ -127,10 +127,11 @@ def show_history(runs: Iterable[Run], now: datetime) -> None:
         versions = f"{row.from_version or '?'} → {row.to_version or '?'}"
         seconds = f"{row.seconds:.1f}" if row.seconds is not None else ""
         rows.append((row.run, str(row.age), str(row.purpose), versions, str(row.ended), seconds, row.actor))
-    _columns(rows)
+    columns(rows)
 
 
-def _columns(rows: Sequence[tuple[str, ...]]) -> None:
+def columns(rows: Sequence[tuple[str, ...]]) -> None:
+    """Print rows in columns, cut to the terminal's width."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     columns = shutil.get_terminal_size((200, 50)).columns
     for row in rows:

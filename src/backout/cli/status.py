@@ -3,14 +3,30 @@
 from __future__ import annotations
 
 import time
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from backout.cli.common import ConfigOption, JsonOption, guarded, leave, open_backout, out_json
+from backout.cli.common import ConfigOption, JsonOption, guarded, leave, open_backout, out, out_json
 from backout.cli.resume import RunArgument
 
+if TYPE_CHECKING:
+    from backout import Backout
+
 _POLL_S = 0.3
+
+
+def _show_beside(backout: Backout) -> None:
+    """Print what is kept beside the live database, with its size and until when."""
+    if backout.parts.backups is None:
+        return
+    from backout.report.backups import beside_lines
+
+    found = backout.backups()
+    for line in beside_lines(found.beside, backout.parts.clock.now()):
+        out(f"  {line}")
+    if found.unknown is not None:
+        out(f"  What stands beside the live database is not known: {found.unknown}")
 
 
 @guarded
@@ -44,4 +60,5 @@ def command(
             time.sleep(_POLL_S)
             run = backout.status(run.id)
         show_ending(run)
+        _show_beside(backout)
     leave(run.exit_code)

@@ -22,6 +22,16 @@ _GENERIC = {
     "hold.proof": msg("Both counts are the same: no row was written in between."),
     "quarantine": msg("No pipeline can deploy {version} again, and the team knows."),
     "quarantine.lift": msg("The team knows that {version} may be deployed again."),
+    "backup.read": msg("The command ends without an error, and the end of the dump is there."),
+    "restore.beside": msg("The command ended without an error, and the new database has the tables."),
+    "restore.drop": msg("The database is not there any more, or it is kept because it was live."),
+    "restore.check": msg("Both queries find nothing, and the tables that matter have the rows they should."),
+    "data.count": msg("The rows that would stay behind are no more than was approved."),
+    "data.swap": msg(
+        "The live name has the restored tables, and the old database is there under its dated name."
+    ),
+    "service.reconnect": msg("The service says that it reaches its database."),
+    "data.compare": msg("What only the kept database has is written down, by table."),
     "verify": msg("Every line of the checklist at the end holds."),
 }
 

@@ -11,6 +11,25 @@ from backout.plan.model import StepSpec
 from backout.steps import generic_step_kinds
 
 KINDS = generic_step_kinds()
+BACKUP: dict[str, Json] = {
+    "name": "collector_20261123_020000",
+    "path": "/backups/collector_20261123_020000",
+    "format": "directory",
+    "size_bytes": 10,
+    "identity": "10:1",
+}
+ORDER: dict[str, Json] = {
+    "backup": "collector_20261123_020000",
+    "path": "/backups/collector_20261123_020000",
+    "identity": "10:1",
+    "database": "collector_restored",
+    "live": "collector",
+}
+SWAP: dict[str, Json] = {
+    "order": {"live": "collector", "live_oid": 7, "beside": "collector_restored", "kept": "collector_before"},
+    "fingerprint": "sha256:old",
+    "prior_fingerprint": "sha256:new",
+}
 HOLD: dict[str, Json] = {"name": "the-router", "prior": {}}
 PARAMS: dict[str, list[dict[str, Json]]] = {
     "guard": [{}],
@@ -19,6 +38,19 @@ PARAMS: dict[str, list[dict[str, Json]]] = {
     "hold.proof": [{"window_s": 1.5}],
     "quarantine": [{"version": "5.5.0", "reason": "errors"}],
     "quarantine.lift": [{"version": "5.5.0", "reason": "errors"}],
+    "backup.read": [
+        {"backup": BACKUP | {"format": f}} for f in ("directory", "custom", "plain", "plain gzip")
+    ],
+    "restore.beside": [
+        {"order": ORDER | {"format": f}, "unpacked_bytes": None}
+        for f in ("directory", "custom", "plain", "plain gzip")
+    ],
+    "restore.drop": [{"database": "collector_restored"}],
+    "restore.check": [{"beside": "collector_restored", "live": "collector", "usable": []}],
+    "data.count": [{"beside": "collector_restored", "ceiling_rows": n} for n in (None, 1500)],
+    "data.swap": [SWAP],
+    "service.reconnect": [{"version": "5.4.0", "within_s": 10.0, "restart": []}],
+    "data.compare": [{"kept": "collector_before"}],
     "verify": [{"version": "5.4.0", "ref": "releases/5.4.0", "digest": None}],
 }
 NAMED = {
@@ -28,6 +60,14 @@ NAMED = {
     "hold.proof": "1.5",
     "quarantine": "5.5.0",
     "quarantine.lift": "5.5.0",
+    "backup.read": "collector_20261123_020000",
+    "restore.beside": "collector_restored",
+    "restore.drop": "collector_restored",
+    "restore.check": "collector_restored",
+    "data.count": "the backup has not",
+    "data.swap": "collector_before",
+    "service.reconnect": "5.4.0",
+    "data.compare": "collector_before",
     "verify": "5.4.0",
 }
 CASES = [
