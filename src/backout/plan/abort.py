@@ -32,8 +32,13 @@ def plan_abort(original: Plan, begun: Sequence[str], kinds: Mapping[str, StepKin
                 state=msg("The run is past its point of no return."),
                 next_command="backout resume",
             )
+    # A service whose database is swapped back has to reach it again, as after the swap itself.
+    again = {"data.swap": [s.spec for s in original.steps if s.spec.kind == "service.reconnect"]}
     specs = [
-        (_ABORT_PHASE.get(s.phase, s.phase), s.inverse) for s in reversed(undone) if s.inverse is not None
+        (_ABORT_PHASE.get(s.phase, s.phase), spec)
+        for s in reversed(undone)
+        if s.inverse is not None
+        for spec in (s.inverse, *again.get(s.inverse.kind, ()))
     ]
     steps = numbered(specs, kinds)
     return original.model_copy(

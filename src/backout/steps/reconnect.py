@@ -56,8 +56,8 @@ class Reconnect:
         return (world,)
 
     def inverse(self, spec: StepSpec) -> StepSpec | None:
-        """Return the same step: after a swap back it has to reach its database too."""
-        return spec
+        """Return None: an abort puts this very step behind the swap back (`plan.abort`)."""
+        return None
 
     def probe(self, spec: StepSpec, acting: Acting) -> Probe:
         """Ask the service, once."""

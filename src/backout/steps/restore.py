@@ -106,12 +106,7 @@ class RestoreBeside:
 
     def inverse(self, spec: StepSpec) -> StepSpec | None:
         """Dropping it."""
-        return StepSpec(
-            kind="restore.drop",
-            target=spec.target,
-            params={"database": _order(spec).database},
-            timeout_s=120.0,
-        )
+        return spec.model_copy(update={"kind": "restore.drop"})
 
     def probe(self, spec: StepSpec, acting: Acting) -> Probe:
         """Ask how far it is; a kept database of that name was swapped in once, and out again."""
@@ -172,11 +167,11 @@ class DropBeside:
 
     def describe(self, spec: StepSpec) -> Message:
         """Say which."""
-        return msg("Drop {database}, unless it was live meanwhile.", database=str(spec.params["database"]))
+        return msg("Drop {database}, unless it was live meanwhile.", database=_order(spec).database)
 
     def by_hand(self, spec: StepSpec) -> tuple[str, ...]:
         """Return the command."""
-        return (f'dropdb "{spec.params["database"]}"   # not if it was live meanwhile: then it has rows',)
+        return (f'dropdb "{_order(spec).database}"   # not if it was live meanwhile: then it has rows',)
 
     def hazards(self, spec: StepSpec) -> tuple[Hazard, ...]:
         """Return nothing: it holds nothing that the backup does not hold."""
@@ -187,12 +182,12 @@ class DropBeside:
         return (world,)
 
     def inverse(self, spec: StepSpec) -> StepSpec | None:
-        """Return None: the backup is still there."""
-        return None
+        """Restoring it again: the backup is still there."""
+        return spec.model_copy(update={"kind": "restore.beside"})
 
     def probe(self, spec: StepSpec, acting: Acting) -> Probe:
         """Ask whether it is gone, or has to be kept."""
-        name = str(spec.params["database"])
+        name = _order(spec).database
         found = _database(acting).restore_state(name)
         if found.state is BesideState.ABSENT:
             return Probe(answer=Probed.DONE, evidence=msg("{database} is not there.", database=name))
@@ -211,7 +206,7 @@ class DropBeside:
 
     def apply(self, spec: StepSpec, acting: Acting) -> Receipt:
         """End the restore if it goes on, and drop the database."""
-        name, database = str(spec.params["database"]), _database(acting)
+        name, database = _order(spec).database, _database(acting)
         acting.fence.check()
         fault_point("restore.drop.before")
         database.stop_restore(name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from backout.backup import SwapOrder
 from backout.document import Json
 from backout.message import Message
 from backout.plan.base import StepKind
@@ -26,7 +27,9 @@ ORDER: dict[str, Json] = {
     "live": "collector",
 }
 SWAP: dict[str, Json] = {
-    "order": {"live": "collector", "live_oid": 7, "beside": "collector_restored", "kept": "collector_before"},
+    "order": SwapOrder(
+        live="collector", live_oid=7, beside="collector_restored", kept="collector_before"
+    ).model_dump(mode="json"),
     "fingerprint": "sha256:old",
     "prior_fingerprint": "sha256:new",
 }
@@ -45,7 +48,7 @@ PARAMS: dict[str, list[dict[str, Json]]] = {
         {"order": ORDER | {"format": f}, "unpacked_bytes": None}
         for f in ("directory", "custom", "plain", "plain gzip")
     ],
-    "restore.drop": [{"database": "collector_restored"}],
+    "restore.drop": [{"order": ORDER | {"format": "custom"}, "unpacked_bytes": None}],
     "restore.check": [{"beside": "collector_restored", "live": "collector", "usable": []}],
     "data.count": [{"beside": "collector_restored", "ceiling_rows": n} for n in (None, 1500)],
     "data.swap": [SWAP],
