@@ -59,7 +59,7 @@ class HoldSection(Document):
 
 
 class RestoreSection(Document):
-    """How the database is taken back to a backup."""
+    """Limits and habits of a restore."""
 
     jobs: int = Field(default=2, ge=1, le=64, description="Tables that are dumped and restored at a time.")
     timeout_s: float = Field(default=14400, gt=0, description="Seconds that a whole restore may take.")

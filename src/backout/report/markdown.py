@@ -7,6 +7,7 @@ from datetime import datetime
 from backout.checks.base import CheckResult
 from backout.execute.run import Run, RunState, StepProgress, StepState, Trouble
 from backout.message import Message, msg
+from backout.report.data import data_section
 from backout.report.duration import age, duration, moment
 from backout.report.holding import KEEPS_REQUESTS_AWAY, Held, held_now, held_time, quarantined_now
 from backout.report.markup import block, code, escape, facts, say, shown, table
@@ -42,6 +43,7 @@ def report_markdown(run: Run, now: datetime, kinds: Kinds = NO_KINDS) -> str:
     lines += _standing(run)
     lines += _summary(run, now)
     lines += _verification(run)
+    lines += data_section(run)
     lines += _steps(run, kinds)
     lines += _timeline(run, kinds)
     lines += finding_section(run.plan.findings, run.plan.accepted)

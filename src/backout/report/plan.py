@@ -19,6 +19,7 @@ from backout.plan.model import (
     Severity,
     StepSpec,
 )
+from backout.report.data import data_plan_section
 from backout.report.done_when import done_when, first_world, world_after
 from backout.report.duration import moment
 from backout.report.markup import block, clean, code, escape, facts, plain, say, shown, table
@@ -83,6 +84,7 @@ def plan_markdown(plan: Plan, kinds: Kinds, by_hand: ByHand) -> str:
     lines = [f"# {shown(title(plan))}", "", say("How to do it by hand, with no backout at hand."), ""]
     lines += _glance(plan)
     lines += finding_section(plan.findings, plan.accepted)
+    lines += data_plan_section(plan.data)
     lines += _overview(plan, kinds)
     world = first_world(plan)
     for number, step in enumerate(plan.steps, start=1):
