@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 from backout.assess.model import Assessment, Request
-from backout.assess.versions import current_version, order_key, release_of
+from backout.assess.versions import order_key, release_of
 from backout.errors import NeedsAcceptance, NotPossible
 from backout.facts import Answer, Facts
 from backout.message import msg
@@ -25,6 +25,7 @@ from backout.plan.model import (
     StepSpec,
 )
 from backout.plan.simulate import Visited, down_steps, held_steps, simulate, violations
+from backout.plan.start import serving_now, world_now
 from backout.release import Artefact
 
 
@@ -71,26 +72,7 @@ def plan_back(
         point_of_no_return=next(
             (s.key for s in steps if s.no_inverse_because and s.no_inverse_because != LOOKS_ONLY), None
         ),
-    )
-
-
-def world_now(facts: Facts) -> World:
-    """Return the simulation's first world."""
-    workload = facts.workload.value
-    by_ref = {r.artefact.ref: r.version for r in facts.releases if r.artefact is not None}
-    schema = facts.schema_now.value
-    wanted = workload.wanted if workload else None
-    serving = {by_ref.get(a.ref, a.ref) for a in (workload.running if workload else ())}
-    believed = current_version(facts)
-    if workload is not None and workload.expected == 0 and believed is not None:
-        serving = {believed}
-    return World(
-        serving=frozenset(serving),
-        holds=frozenset(
-            h.name for h in facts.holds if h.held is Answer.YES and h.mode in ("queue", "maintenance")
-        ),
-        fingerprint=schema.fingerprint if schema else None,
-        code=by_ref.get(wanted.ref, wanted.ref) if wanted else None,
+        serving=serving_now(facts),
     )
 
 

@@ -158,6 +158,8 @@ class Plan(Document):
         purpose: `back` takes a release back; `abort` undoes a run; `hold` stops the harm.
         hazards: By step key.
         point_of_no_return: Key of the first step that cannot be undone; null when all can.
+        serving: Versions that serve when the plan begins: one set, or each that is possible where the run
+            that an abort undoes was cut short; empty where it was not known.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", ignored_types=(cached_property,), defer_build=True)
@@ -185,6 +187,7 @@ class Plan(Document):
     hazards: dict[str, tuple[Hazard, ...]] = {}
     point_of_no_return: str | None = None
     losses: tuple[Message, ...] = ()
+    serving: tuple[tuple[str, ...], ...] = ()
 
     @cached_property
     def digest(self) -> str:

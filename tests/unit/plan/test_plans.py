@@ -18,11 +18,12 @@ from backout.errors import BackoutError, ExitCode, NothingToGoBackTo
 from backout.facts import Answer, Facts, HoldFact, Observed, Workload
 from backout.plan.abort import plan_abort
 from backout.plan.assembly import Terms
-from backout.plan.back import plan_back, world_now
+from backout.plan.back import plan_back
 from backout.plan.base import World
 from backout.plan.model import Phase, Plan, Scenario
 from backout.plan.refusal import refusal
 from backout.plan.simulate import simulate
+from backout.plan.start import world_now
 from backout.platforms.base import Platform, Site
 from backout.platforms.command import CommandPlatform
 from backout.platforms.process import ProcessPlatform
@@ -248,7 +249,7 @@ def test_an_abort_from_any_step_leads_back_to_where_it_began(
         if after != world:
             changed.append(step.key)  # The others found their goal reached: they are not the run's to undo.
         world = after
-    undo = plan_abort(plan, changed, table, terms())
+    undo = plan_abort(plan, changed, table, terms(), ())
     end = list(simulate(undo.steps, table, world))[-1].world if undo.steps else world
     assert (end.holds, end.fingerprint) == (start.holds, start.fingerprint)
     if start.serving:
