@@ -16,7 +16,7 @@ from backout.execute.lease import is_dead
 from backout.execute.store import Store
 from backout.plan.model import Plan, Scenario
 
-ACCEPTED = ("schema-unknown", "known-bad", "artefact-changed")
+ACCEPTED = ("schema-unknown", "known-bad", "artefact-changed", "hold-unknown")
 """Risks that an emergency takes; they are shown, confirmed by one word, and recorded with the reason."""
 
 _DEADLINE_S = 1.0

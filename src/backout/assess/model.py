@@ -21,6 +21,7 @@ ACCEPTABLE = (
     "artefact-changed",
     "data-stays-damaged",
     "outcome-unknown",
+    "hold-unknown",
 )
 """Names of risks that `--accept` takes; each is a finding's `accept`, and a test says that these are all."""
 

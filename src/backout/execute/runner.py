@@ -82,6 +82,7 @@ class Runner:
             except BackoutError as error:
                 raise self._stopped(run, step, error) from error
             except Exception as error:
+                run = self._as_journalled(run)
                 self._record_stop(run, step, _bug(run, error, self._state(run)))
                 raise
         self._close_aborted(run)
@@ -197,6 +198,7 @@ class Runner:
 
     def _stopped(self, run: Run, step: PlannedStep, error: BackoutError) -> BackoutError:
         """Journal the stop, and return the error as the person gets it: with the state of the whole run."""
+        run = self._as_journalled(run)
         told = self._told(run, error)
         trouble = Trouble(
             code=told.code,
@@ -223,6 +225,13 @@ class Runner:
         if not isinstance(told, Interrupted | LeaseLost) and str(standing) not in str(told.state):
             told.state = msg("{own} {run}", own=str(told.state), run=str(standing))
         return told
+
+    def _as_journalled(self, run: Run) -> Run:
+        """Return the run with the step that just failed as begun; where the journal itself failed, as it was."""
+        try:
+            return fold(self.journal.events(run.id))
+        except BackoutError:
+            return run
 
     def _state(self, run: Run) -> Message:
         return state_of(run, self.kinds)

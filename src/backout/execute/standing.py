@@ -71,16 +71,19 @@ def _held(held: tuple[Held, ...]) -> Message:
     if not held:
         return msg("nothing is held.")
     names, certain = ", ".join(h.name for h in held), all(h.certain for h in held)
+    hold = ("still hold" if certain else "may still hold") + ("s" if certain and len(held) == 1 else "")
     modes = {h.mode for h in held}
     if modes & set(KEEPS_REQUESTS_AWAY):
         if certain:
-            return msg("{names} still holds: requests do not reach the service.", names=names)
-        return msg("{names} may still hold: requests may not reach the service.", names=names)
-    what = msg("writes are refused") if "refuse_writes" in modes else msg("it is suspended")
+            return msg("{names} {hold}: requests do not reach the service.", names=names, hold=hold)
+        return msg("{names} {hold}: requests may not reach the service.", names=names, hold=hold)
+    what = msg("writes are refused") if "refuse_writes" in modes else msg("what it suspends stands still")
     if certain:
-        return msg("{names} still holds: {what}, requests reach the service.", names=names, what=str(what))
+        return msg(
+            "{names} {hold}: {what}, requests reach the service.", names=names, hold=hold, what=str(what)
+        )
     return msg(
-        "{names} may still hold: perhaps {what}; requests reach the service.", names=names, what=str(what)
+        "{names} {hold}: perhaps {what}; requests reach the service.", names=names, hold=hold, what=str(what)
     )
 
 
