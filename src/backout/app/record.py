@@ -64,7 +64,7 @@ def record(parts: Parts, told: Recording) -> Recorded:
         )
     _refuse_quarantined(facts, version, told)
     if parts.book.is_quarantined(version):
-        parts.book.lift(version, None)
+        parts.book.lift(version, ReleaseState.UNKNOWN, None)
         facts = observe(parts, versions=(version,))
     release = _release(parts, facts, version, told)
     if told.state is not None or not told.checks or not _runs(facts, release):

@@ -24,6 +24,7 @@ from backout.plan.model import (
     Severity,
     StepSpec,
 )
+from backout.plan.quarantining import lift_spec, quarantine_spec
 from backout.plan.simulate import Visited, down_steps, held_steps, simulate, violations
 from backout.plan.start import serving_now, world_now
 from backout.release import Artefact
@@ -133,10 +134,11 @@ def _steps(
         and not _goes_forward(assessment, facts)
     ):
         phase = Phase.PREPARE if request.hold_first else Phase.SAFEGUARD
-        specs.append((phase, _quarantine(assessment.current_version, target.version)))
-    if any(q.version == target.version for q in facts.quarantined):
-        lift = _quarantine(target.version, target.version).model_copy(update={"kind": "quarantine.lift"})
-        specs.append((Phase.PREPARE if request.hold_first else Phase.SAFEGUARD, lift))
+        specs.append((phase, quarantine_spec(facts, assessment.current_version, target.version)))
+    shut_away = next((q for q in facts.quarantined if q.version == target.version), None)
+    if shut_away is not None:
+        phase = Phase.PREPARE if request.hold_first else Phase.SAFEGUARD
+        specs.append((phase, lift_spec(facts, shut_away)))
     if not request.hold_first:
         specs += [(Phase.HOLD, s) for s in holds]
     specs += _switch_steps(switch, held, kinds, target.version, world_now(facts))
@@ -203,15 +205,6 @@ def _guard(facts: Facts, artefact: Artefact) -> StepSpec:
             "expects": expects,
             "timeout_s": 60.0,
         }
-    )
-
-
-def _quarantine(version: str, to_version: str) -> StepSpec:
-    return StepSpec(
-        kind="quarantine",
-        target="records",
-        params={"version": version, "reason": f"backed out to {to_version}"},
-        timeout_s=15.0,
     )
 
 
