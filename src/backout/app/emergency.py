@@ -12,7 +12,7 @@ from backout.app.plan import plan_from
 from backout.assess.model import Request
 from backout.errors import BackoutError
 from backout.execute.journal import Journal
-from backout.execute.lease import is_dead
+from backout.execute.owner import is_dead
 from backout.execute.store import Store
 from backout.plan.model import Plan, Scenario
 from backout.release import Quarantine, ReleaseState

@@ -13,7 +13,8 @@ from backout.app.plan import check_expiry, terms
 from backout.app.targets import targets
 from backout.document import Json
 from backout.errors import RunInProgress, StepFailed, UnknownRun, UsageError
-from backout.execute.lease import HeldLease, acquire, in_progress, is_dead
+from backout.execute.lease import HeldLease, acquire, in_progress
+from backout.execute.owner import is_dead
 from backout.execute.run import Run, StepState, fold
 from backout.execute.runner import Runner, Watch
 from backout.execute.standing import may_serve

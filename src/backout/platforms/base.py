@@ -87,7 +87,8 @@ class Lease(Document):
     Attributes:
         generation: Fencing token: one more with each owner, never reused.
         holder: Operating-system user and host (unverified).
-        process: ``boot-id:pid:start`` of the owner, so that the same machine can tell that it died.
+        process: ``host:boot:spaces:pid:start`` of the owner, so that whoever sees the same processes can tell
+            that it died.
         journal_head: ``seq:digest`` of the owner's journal, so that a journal cut short is noticed.
         run: Name of the run; null when nobody holds it.
     """
