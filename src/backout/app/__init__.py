@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from backout.assess.model import Request
     from backout.checks.base import Verification
     from backout.execute.run import Run
+    from backout.message import Message
     from backout.plan.model import Plan
     from backout.report.overview import Overview
 
@@ -83,11 +84,13 @@ class Backout:
 
         return doctor(self.parts)
 
-    def record(self, told: Recording | None = None) -> Recorded:
-        """Note the release that runs now. Idempotent for the same version and artefact."""
+    def record(
+        self, told: Recording | None = None, note: Callable[[Message], None] = lambda _message: None
+    ) -> Recorded:
+        """Note the release that runs now; `note` is told what is waited for. Idempotent for the same artefact."""
         from backout.app.record import Recording, record
 
-        return record(self.parts, told or Recording())
+        return record(self.parts, told or Recording(), note)
 
     def releases(self, limit: int = 20) -> Releases:
         """Return the newest releases."""

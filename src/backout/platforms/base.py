@@ -133,6 +133,23 @@ class RecordStore(Protocol):
         ...
 
 
+@runtime_checkable
+class TellsReadiness(Protocol):
+    """What a platform adds that can tell whether a release that was just started answers yet."""
+
+    @property
+    def ready_within_s(self) -> float:
+        """Seconds that a release may take until it is ready."""
+        ...
+
+    def not_ready(self) -> Message | None:
+        """Return why the release that the platform is told to run is not ready; None if it is, or nobody can tell.
+
+        Changes nothing, and takes a few seconds at most.
+        """
+        ...
+
+
 class Platform(Protocol):
     """One platform, bound to one service in one environment.
 

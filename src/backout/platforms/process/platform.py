@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 from backout.errors import ConfigError, TargetUnreachable, UnknownVersion
 from backout.facts import Workload
-from backout.message import msg
+from backout.message import Message, msg
 from backout.platforms.base import Capabilities, Detection, Diagnosis, Site
 from backout.platforms.process.detect import detect
 from backout.platforms.process.files import disk_errors
@@ -121,6 +121,23 @@ class ProcessPlatform(Service):
             expected=1,
             detail=detail,
         )
+
+    @property
+    def ready_within_s(self) -> float:
+        """Seconds that a start may take."""
+        return self.options.start_timeout_s
+
+    def not_ready(self) -> Message | None:
+        """Return why what the link names is not ready: no process of it, or the ready URL does not answer."""
+        linked = self.layout.linked()
+        if linked is None:
+            return None
+        if not any(found.by != "stop note" for found in self.running(linked)):
+            return msg("no process of {ref} runs", ref=linked)
+        trouble = self.trouble_of_ready_url()
+        if trouble is None:
+            return None
+        return msg("{url} says {trouble}", url=str(self.options.ready_url), trouble=trouble)
 
     def artefacts(self, deadline_s: float) -> tuple[Artefact, ...]:
         """Return the release folders, newest first by their time of change."""
