@@ -10,13 +10,14 @@ import pytest
 from pydantic import ValidationError
 
 from backout.clock import SystemClock
+from backout.env_file import read_env
 from backout.errors import ConfigError, LeaseLost, StoreUnreadable, TargetUnreachable, UnknownVersion
 from backout.facts import Workload
 from backout.platforms.base import Site
 from backout.platforms.process import ProcessOptions, ProcessPlatform
 from backout.platforms.process.files import write_atomically
 from backout.platforms.process.lease import fenced
-from backout.platforms.process.options import Layout, read_env, service_env
+from backout.platforms.process.options import Layout, service_env
 from backout.platforms.process.tree import digest_of_tree
 from backout.redact import Redactor, secrets_of
 from backout.release import Artefact

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from backout.document import Document, Json
+from backout.env_file import read_env
 from backout.errors import LostRace
 from backout.launch import tail
 from backout.message import msg
@@ -16,7 +17,6 @@ from backout.platforms.process.options import (
     Layout,
     ProcessOptions,
     declared,
-    read_env,
     service_env,
 )
 from backout.platforms.process.processes import Found, find
