@@ -12,6 +12,7 @@ from backout.errors import BackoutError
 from backout.message import Field, msg
 from backout.platforms.base import Diagnosis
 from backout.platforms.process.service import Service
+from backout.platforms.process.strangers import told
 
 _ENOUGH_BYTES = 64 * 1024 * 1024
 
@@ -97,8 +98,12 @@ def _process(service: Service) -> Diagnosis:
     pid_file = shlex.quote(str(service.layout.pid_file))
     try:
         found = service.running()
+        strangers = () if found else service.strangers()
     except BackoutError as error:
         return Diagnosis(subject="process", ok=None, evidence=error.what, remedy=error.next_command)
+    if strangers:
+        what, command = told(strangers, service.layout)
+        return Diagnosis(subject="process", ok=None, evidence=what, remedy=command)
     if not found:
         return _line("process", False, f'ps -fp "$(cat {pid_file})"', "no process of this service was found")
     first = found[0]
