@@ -80,7 +80,7 @@ def command(
         return
     for result in found.results:
         if result.outcome is not Outcome.PASS:
-            more = f" {result.more}" if result.more else ""
+            more = f". {result.more}" if result.more else ""
             err(f"  {result.outcome.value}: {result.name}: {result.evidence}{more}")
     if found.outcome is Outcome.FAIL:
         err("next   backout   # the checks fail: is going back safe?")
