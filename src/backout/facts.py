@@ -72,6 +72,8 @@ class HoldFact(Document):
         held: Whether it holds now.
         mode: The mode in force, if it holds.
         prior: The absolute state to put back when it is released.
+        left_holding: Whether the journal says that it held when backout last used it; looked up only where
+            it does not answer.
     """
 
     name: str
@@ -79,6 +81,7 @@ class HoldFact(Document):
     held: Answer
     mode: str | None = None
     prior: dict[str, Json] = {}
+    left_holding: bool = False
 
 
 class DataFacts(Document):

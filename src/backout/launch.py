@@ -1,13 +1,14 @@
 """Starts a command so that it outlives backout, at most once, and so that anybody can tell whether it runs.
 
-This file is also a script: ``python -I -S launch.py LOCK_FD LABEL PID STATUS -- command …``, started in its
-own session. Whether the command runs is told by a lock (flock) that the kernel drops when its last holder
-ends: a kill -9 of backout in the middle can neither lose the command nor lead to two copies. The lock is
-taken before the launcher is started and handed down to it, so that no moment is left for a second copy.
+The command is started by `launcher.py`, a script in its own session. Whether the command runs is told by a
+lock (flock) that the kernel drops when its last holder ends: a kill -9 of backout in the middle can neither
+lose the command nor lead to two copies. The lock is taken before the launcher is started and handed down to
+it, so that no moment is left for a second copy.
 
-- A service (``STATUS`` is ``-``): the launcher becomes the command; the lock stays with it and its children.
-- A job (``STATUS`` is a path): the launcher waits for the command and writes its exit status. The lock stays
-  with the launcher alone: a deploy script may leave a service behind, and is over all the same.
+- A service: the launcher becomes the command; the lock stays with it and its children. Its log is its own.
+- A job: the launcher waits for the command and writes its exit status. The lock stays with the launcher
+  alone: a deploy script may leave a service behind, and is over all the same. What a job prints is redacted
+  before it reaches the log, also when backout is gone.
 
 Hazard: flock on a network file system is only as good as its lock manager; keep these folders on local disk.
 """
@@ -15,19 +16,20 @@ Hazard: flock on a network file system is only as good as its lock manager; keep
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import signal
 import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
+from backout import launcher
+
 if TYPE_CHECKING:
     import subprocess
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
-NOT_FOUND = 127
-"""Exit status when the command could not be executed, as in a shell."""
 _LOCK_WAIT_S = 0.3
 _children: dict[int, subprocess.Popen[bytes]] = {}
 
@@ -71,6 +73,7 @@ def spawn(
     env: Mapping[str, str],
     status: Path | None = None,
     label: str = "",
+    secrets: Iterable[str] = (),
 ) -> int | None:
     """Start the command detached, unless the lock is held.
 
@@ -83,6 +86,7 @@ def spawn(
         log: Gets standard output and error, appended.
         status: Makes it a job: gets the exit status when the command ends.
         label: Kept with the lock, for `holder`.
+        secrets: Cut out of what a job prints before it reaches the log; a service's output is its own.
 
     Returns:
         The launcher's pid, or None if somebody else holds the lock: nothing was started.
@@ -103,22 +107,27 @@ def spawn(
                 stale.parent.mkdir(parents=True, exist_ok=True)
                 stale.unlink(missing_ok=True)
         log.parent.mkdir(parents=True, exist_ok=True)
-        script = [sys.executable, "-I", "-S", os.path.abspath(__file__), str(held), label or "-"]  # noqa: PTH100
-        script += [os.path.abspath(pid_file), os.path.abspath(status) if status else "-", "--"]  # noqa: PTH100
+        script = [sys.executable, "-I", "-S", launcher.__file__, str(held), label or "-"]
+        script.append(os.path.abspath(pid_file))  # noqa: PTH100
+        script += [os.path.abspath(status)] if status else ["--", *command]  # noqa: PTH100
         with open(log, "ab", opener=_private) as out:
             child = subprocess.Popen(
-                [*script, *command],
-                stdin=subprocess.DEVNULL,
+                script,
+                stdin=subprocess.PIPE if status else subprocess.DEVNULL,
                 stdout=out,
                 stderr=out,
                 cwd=cwd,
-                env=dict(env),
+                env=_bare_env() if status else dict(env),
                 pass_fds=(held,),
                 start_new_session=True,
             )
     finally:
         os.close(held)
     _children[child.pid] = child
+    if child.stdin is not None:
+        told = {"command": list(command), "env": dict(env), "secrets": list(secrets)}
+        with suppress(BrokenPipeError), child.stdin:  # a launcher that is gone has started nothing
+            child.stdin.write(json.dumps(told).encode() + b"\n")
     return child.pid
 
 
@@ -210,8 +219,18 @@ class Job:
         self.log = folder / "log"
         self._lock, self._pid, self._status = folder / "lock", folder / "pid", folder / "status"
 
-    def start(self, command: Sequence[str], *, cwd: Path, env: Mapping[str, str], label: str) -> bool:
+    def start(
+        self,
+        command: Sequence[str],
+        *,
+        cwd: Path,
+        env: Mapping[str, str],
+        label: str,
+        secrets: Iterable[str] = (),
+    ) -> bool:
         """Start the command; False if one runs already (then nothing is done).
+
+        What it prints goes to `log` without the secrets, also when this process has ended meanwhile.
 
         Raises:
             OSError: The folder is not writable; nothing was started.
@@ -221,7 +240,7 @@ class Job:
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.log.unlink(missing_ok=True)
         files = {"lock": self._lock, "pid_file": self._pid, "log": self.log, "status": self._status}
-        return spawn(command, cwd=cwd, env=env, label=label, **files) is not None
+        return spawn(command, cwd=cwd, env=env, label=label, secrets=secrets, **files) is not None
 
     def running(self) -> bool:
         """Return whether the command, or the launcher that waits for it, is still there."""
@@ -296,51 +315,10 @@ def _end(child: subprocess.Popen[bytes]) -> None:
             pipe.close()
 
 
+def _bare_env() -> dict[str, str]:
+    # What a Python may need to start at all; the command's own environment is told to it, and to nobody else.
+    return {k: v for k, v in os.environ.items() if k in ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")}
+
+
 def _private(path: str, flags: int) -> int:
     return os.open(path, flags, 0o640)
-
-
-# --- the script: everything below runs in the launcher -------------------------------------------
-
-
-def _write_atomically(path: str, text: str) -> None:
-    draft = f"{path}.{os.getpid()}.tmp"
-    fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
-    os.write(fd, text.encode())
-    os.fsync(fd)
-    os.close(fd)
-    os.replace(draft, path)  # noqa: PTH105
-
-
-def _become(command: list[str]) -> None:
-    # CPython ignores these two, and ignored signals survive exec: the command must not inherit that.
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-    if hasattr(signal, "SIGXFSZ"):
-        signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
-    try:
-        os.execvp(command[0], command)
-    except OSError as error:
-        os.write(2, f"{command[0]}: {error.strerror}\n".encode())
-        os._exit(NOT_FOUND)
-
-
-def main(arguments: list[str]) -> None:
-    """Run as the launcher; see the top of this file."""
-    held, label, pid_path, status = int(arguments[0]), *arguments[1:4]
-    command = arguments[arguments.index("--", 4) + 1 :]
-    os.pwrite(held, f"{os.getpid()}\n{label}\n".encode(), 0)
-    if status == "-":
-        os.set_inheritable(held, True)
-        _write_atomically(pid_path, f"{os.getpid()}\n")
-        _become(command)
-    os.set_inheritable(held, False)
-    child = os.fork()
-    if child == 0:
-        _become(command)
-    _write_atomically(pid_path, f"{child}\n")
-    _, how = os.waitpid(child, 0)
-    _write_atomically(status, f"{os.waitstatus_to_exitcode(how)}\n")
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])

@@ -54,6 +54,11 @@ class Redactor:
         """Remember values that must not be shown. Idempotent."""
         self._secrets.update(v for v in values if v and len(v) >= _MIN_SECRET_CHARS)
 
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Return the values; only for a process that has to cut them out by itself."""
+        return tuple(self._secrets)
+
     def text(self, text: str) -> str:
         """Return the text without secrets."""
         for secret in sorted(self._secrets, key=len, reverse=True):

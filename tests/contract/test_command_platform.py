@@ -118,6 +118,99 @@ def test_kill_9_never_starts_a_second_copy_of_the_script(scripts: Path, point: s
     assert (scripts / "running").read_text() == "v1\n"
 
 
+def kept_by_backout(directory: Path) -> bytes:
+    files = [file for file in (directory / ".backout").rglob("*") if file.is_file()]
+    assert directory / ".backout/command/log" in files
+    return b"".join(file.read_bytes() for file in files)
+
+
+HALVES = f"""#!/bin/sh
+printf 'half a secret: %s' {SECRET[:9]}
+touch begun
+while [ ! -e go ]; do sleep 0.05; done
+printf '%s, and a url: postgresql://app:pa' {SECRET[9:]}
+sleep 0.2
+echo 'ss-unknown@db/x'
+echo "$API_TOKEN$API_TOKEN" >&2
+echo "$1" > running
+"""
+
+
+@pytest.mark.parametrize("point", ["command.switch.after", None])
+def test_what_a_script_prints_is_redacted_on_disk_also_after_kill_9(scripts: Path, point: str | None) -> None:
+    (scripts / "deploy.sh").write_text(HALVES)
+    platform, options = command_platform(scripts), command_options()
+    (spec,) = platform.switch(platform.observe(5), Artefact(ref="v1"), from_version="v2", to_version="v1")
+    if point:
+        # The script outlives what started it, and prints the second half when nobody of backout is there.
+        assert not carry_out_in_child(CommandPlatform, options, scripts, [spec], fault=point)
+    else:
+        platform.step_kinds()[spec.kind].apply(spec, acting_on({"platform": platform}))
+    wait_until((scripts / "begun").exists)
+    assert SECRET[:9].encode() not in kept_by_backout(scripts)
+    (scripts / "go").touch()
+    assert carry_out_in_child(CommandPlatform, options, scripts, [spec])
+    assert (scripts / "running").read_text() == "v1\n"
+    kept = kept_by_backout(scripts)
+    assert SECRET.encode() not in kept and b"ss-unknown" not in kept
+    log = (scripts / ".backout/command/log").read_text()
+    assert log == "half a secret: ***, and a url: postgresql://app:***@db/x\n******\n"
+
+
+def test_a_script_that_goes_on_after_its_run_was_killed_leaves_no_secret(scripts: Path) -> None:
+    (scripts / "deploy.sh").write_text(
+        '#!/bin/sh\ntouch begun\n'
+        'while [ ! -e running.v1 ]; do echo "$API_TOKEN"; [ -e go ] && mv go running.v1; done\n'
+        'echo "last: $API_TOKEN"\nsleep 300\n'
+    )  # fmt: skip
+    platform = command_platform(scripts)
+    spec = switch_to(platform, "v1")
+    assert not carry_out_in_child(
+        CommandPlatform, command_options(), scripts, [spec], fault="command.switch.after"
+    )
+    (scripts / "go").touch()
+    log = scripts / ".backout/command/log"
+    wait_until(lambda: "last: ***" in log.read_text())
+    assert SECRET.encode() not in kept_by_backout(scripts)
+    # It is killed too, launcher and all, as by an operator who has had enough.
+    for process in started_below(scripts):
+        process.kill()
+    wait_until(lambda: not platform.job.running())
+    assert SECRET.encode() not in kept_by_backout(scripts)
+    assert "exit status unknown" in str(run_probe(platform, spec).evidence)
+
+
+def run_probe(platform: CommandPlatform, spec: StepSpec) -> Probe:
+    return platform.step_kinds()[spec.kind].probe(spec, acting_on({"platform": platform}, step_name="run/0"))
+
+
+def started_below(directory: Path) -> list[psutil.Process]:
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.cwd() == str(directory):
+                found.append(process)
+        except psutil.Error:
+            continue
+    return found
+
+
+def test_no_secret_stands_in_the_processes_that_watch_a_script(scripts: Path) -> None:
+    (scripts / "deploy.sh").write_text("#!/bin/sh\ntouch begun\nsleep 300\n")
+    platform = command_platform(scripts, deploy=["./deploy.sh", "{version}", SECRET])
+    spec = switch_to(platform, "v1")
+    platform.step_kinds()[spec.kind].apply(spec, acting_on({"platform": platform}))
+    try:
+        wait_until((scripts / "begun").exists)
+        watching = [p for p in started_below(scripts) if "launcher.py" in " ".join(p.cmdline())]
+        assert len(watching) == 2, "the launcher and the sieve"
+        for process in watching:
+            assert SECRET not in " ".join(process.cmdline()) and SECRET not in process.environ().values()
+    finally:
+        for process in started_below(scripts):
+            process.kill()
+
+
 def test_a_script_that_fails_is_told_with_its_last_lines_and_no_secret(scripts: Path) -> None:
     platform = command_platform(scripts)
     probe = run_step(platform, switch_to(platform, "bad"))
@@ -177,6 +270,27 @@ def test_a_script_that_leaves_a_service_behind_is_over_all_the_same(scripts: Pat
         assert Job(scripts / ".backout/command").exit() == 0
     finally:
         os.kill(int((scripts / "left.pid").read_text()), signal.SIGKILL)
+
+
+def test_a_service_that_a_script_left_behind_can_go_on_printing(scripts: Path) -> None:
+    service = (
+        'while [ ! -e talk ]; do sleep 0.05; done; echo "serving with $API_TOKEN"; touch alive; sleep 300'
+    )
+    (scripts / "deploy.sh").write_text(
+        f"#!/bin/sh\n({service}) &\necho $! > left.pid\necho $1 > running\necho last words\n"
+    )
+    platform = command_platform(scripts)
+    try:
+        assert run_step(platform, switch_to(platform, "v1")).answer is Probed.DONE
+        log = scripts / ".backout/command/log"
+        wait_until(lambda: not platform.job.running())
+        assert log.read_text() == "last words\n", "all of it, when the script has ended"
+        (scripts / "talk").touch()
+        wait_until((scripts / "alive").exists)
+        wait_until(lambda: log.read_text() == "last words\nserving with ***\n")
+    finally:
+        for process in started_below(scripts):
+            process.kill()
 
 
 def test_a_script_that_cannot_be_executed_is_named(scripts: Path) -> None:

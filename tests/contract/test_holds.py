@@ -62,6 +62,7 @@ def test_a_command_that_fails_says_the_state_and_no_secret(tmp_path: Path) -> No
     assert "exit status 4" in str(caught.value.what) and "no access with ***" in str(caught.value.what)
     assert "no" in str(caught.value.state) and caught.value.next_command == "test -e suspended"
     assert SECRET not in str(caught.value.what)
+    assert (tmp_path / ".backout/hold-workers/log").read_text() == "no access with ***\n"
 
 
 def test_a_command_that_takes_too_long_is_told_and_not_started_twice(tmp_path: Path) -> None:

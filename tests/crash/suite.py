@@ -17,7 +17,7 @@ from backout import Backout
 from backout.demo.clients import Clients
 from backout.demo.releases import BAD, GOOD
 from backout.demo.stage import Stage
-from backout.execute.lease import is_dead
+from backout.execute.owner import is_dead
 from backout.execute.run import Run, StepState
 from backout.platforms.process.records import FileRecordStore
 

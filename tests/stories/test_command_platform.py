@@ -63,6 +63,18 @@ def test_the_whole_way_back(tiny):
     ]
 
 
+def test_a_record_waits_until_the_probe_answers(tiny):
+    directory, cli = tiny
+    (directory / "running").rename(directory / "stopped")
+    record = cli.start("record")
+    assert record.stderr is not None
+    said = record.stderr.readline()
+    assert re.match(r"Waiting up to 30 s until the service is ready: the probe does not answer: .*\.$", said)
+    (directory / "stopped").rename(directory / "running")
+    done = cli.finish(record)
+    assert done.code in (0, 9), done.everything
+
+
 def test_a_script_that_fails(tiny):
     directory, cli = tiny
     (directory / "fail").touch()

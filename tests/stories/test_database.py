@@ -81,7 +81,7 @@ def test_a_release_that_needs_the_database_stops_the_run_until_it_is_back(scene,
             done.refused(
                 5,
                 what=r"5\.3\.0 runs; .*/health is not ready: HTTP 503.*last lines of .*collector\.log.*without a database",
-                now="5 of 8 steps are done; router still holds: requests do not reach the service. backout abort run-",
+                now="5 of 8 steps are done; router still holds: requests do not reach the service. .*backout abort run-",
                 next="^backout resume run-",
             )
             overview = scene.cli("--json").ended(0).json

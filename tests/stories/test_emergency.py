@@ -51,6 +51,16 @@ def test_the_code_goes_back_with_nothing_but_the_platform(alone):
         next=rf"^backout run --emergency --scenario code --to 5\.3\.0 --root {root} --reason 'all is on fire' --yes$",
     )
     assert "NOT known" in done.err
+    planned = re.findall(r"^  +\d+  (.*)$", done.err.partition("NOT known")[0], re.MULTILINE)
+    assert len(planned) == 6, done.err
+    assert [sentence.split()[0] for sentence in planned] == [
+        "Check",
+        "Quarantine",
+        "Stop",
+        "Point",
+        "Start",
+        "Prove",
+    ]
     assert (root / "current").readlink().name == GOOD
     scene.stage.postgres.start()
     scene.until(lambda: scene.stage.running_version() == GOOD)

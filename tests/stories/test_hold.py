@@ -185,6 +185,45 @@ def test_a_hold_with_nothing_that_answers(scene):
             scene.stage.postgres.start()
 
 
+def router_silent(scene):
+    return scene.configured(
+        lambda c: c.replace(f"admin: {scene.stage.admin_url}", "admin: http://127.0.0.1:1")
+    )
+
+
+def test_what_held_and_does_not_answer_any_more_is_accepted_by_name(scene):
+    with router_silent(scene):
+        assert "Whether router holds cannot be told" in scene.cli("plan").ended(0).out
+    scene.cli("hold", "--yes").ended(0)
+    with router_silent(scene):
+        scene.cli("run", "--yes").refused(
+            4,
+            what="router does not answer, and the journal says that it holds: .*may stay stopped.*release-hold",
+            now=r"Nothing was changed; 5\.4\.0 still runs",
+            next=r"^backout plan --to 5\.3\.0 --accept hold-unknown$",
+        )
+        assert scene.cli("--json").ended(0).json["safe"] == "unknown"
+        scene.cli("plan", "--accept", "hold-unknown").ended(0)
+        scene.cli("release-hold").refused(
+            5, what="did not answer", now="router may still hold", next="backout resume"
+        )
+        scene.cli("run", "--yes").ended(4)  # A letting go that was not seen to let go.
+    scene.cli("release-hold").ended(0)
+    with router_silent(scene):
+        assert "Whether router holds cannot be told" in scene.cli("plan").ended(0).out
+
+
+def test_an_emergency_takes_the_risk_of_what_held_and_does_not_answer(scene):
+    scene.cli("hold", "--yes").ended(0)
+    with router_silent(scene):
+        done = scene.cli("run", "--emergency", "--scenario", "code", "--reason", "fire", "--yes")
+        assert done.code in (6, 9), done.everything
+        assert "not looked at: " in done.err
+    assert scene.stage.running_version() == GOOD
+    scene.cli("release-hold").ended(0)
+    scene.finished_well()
+
+
 def test_a_hold_needs_a_yes(looks):
     looks.cli("hold").refused(
         4,

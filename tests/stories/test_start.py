@@ -16,10 +16,11 @@ def test_a_release_that_never_becomes_ready_stops_the_run_and_resume_goes_on(sce
         done.refused(
             5,
             what=r"5\.3\.0 runs; .*/health is not ready.*last lines of .*collector\.log.*waiting for the licence server",
-            now="5 of 8 steps are done; router still holds: requests do not reach the service. backout abort run-",
+            now="5 of 8 steps are done; router still holds: requests do not reach the service. "
+            r"Either nothing or 5\.3\.0 runs: step 06-process-start, which did not come to its end, decides. backout abort run-",
             next="^backout resume run-",
         )
-        assert scene.cli("status").code == 5
+        assert "Either nothing or 5.3.0 runs" in scene.cli("status").ended(5).out
         again = scene.cli("resume")
         again.refused(
             5, what="waiting for the licence server", now="router still holds", next="^backout resume run-"
@@ -43,6 +44,15 @@ def test_a_release_that_never_becomes_ready_can_be_undone(scene):
         if f"{scene.stage.root}" in " ".join(p.info["cmdline"] or [])
         and "time.sleep(600)" in " ".join(p.info["cmdline"] or [])
     ]
+
+
+def test_status_tells_what_serves_after_a_kill(scene):
+    assert scene.cli("run", "--yes", env={"BACKOUT_FAULT": "process.stop.after"}).code == -9
+    status = scene.cli("status").ended(5)
+    assert "3 of 8 steps are done; router still holds: requests do not reach the service. " in status.out
+    assert "Either 5.4.0 or nothing runs: step 04-process-stop, which did not come" in status.out
+    scene.cli("resume").ended(0)
+    scene.finished_well()
 
 
 def test_a_port_that_another_process_took(scene):
@@ -142,7 +152,7 @@ def test_the_configuration_was_repaired_while_the_run_waited(scene):
     undo.refused(
         5,
         what="The configuration changed",
-        now="router still holds: requests do not reach the service. backout resume run-\\S+ goes on undoing",
+        now="router still holds: requests do not reach the service. .*backout resume run-\\S+ goes on undoing",
         next="--take-over",
     )
     scene.cli("run", "--to", GOOD, "--take-over", "--yes").refused(

@@ -93,11 +93,13 @@ class Backout:
 
         return doctor(self.parts)
 
-    def record(self, told: Recording | None = None) -> Recorded:
-        """Note the release that runs now. Idempotent for the same version and artefact."""
+    def record(
+        self, told: Recording | None = None, note: Callable[[Message], None] = lambda _message: None
+    ) -> Recorded:
+        """Note the release that runs now; `note` is told what is waited for. Idempotent for the same artefact."""
         from backout.app.record import Recording, record
 
-        return record(self.parts, told or Recording())
+        return record(self.parts, told or Recording(), note)
 
     def releases(self, limit: int = 20) -> Releases:
         """Return the newest releases."""

@@ -12,11 +12,12 @@ from backout.app.plan import plan_from
 from backout.assess.model import Request
 from backout.errors import BackoutError
 from backout.execute.journal import Journal
-from backout.execute.lease import is_dead
+from backout.execute.owner import is_dead
 from backout.execute.store import Store
 from backout.plan.model import Plan, Scenario
+from backout.release import Quarantine, ReleaseState
 
-ACCEPTED = ("schema-unknown", "known-bad", "artefact-changed")
+ACCEPTED = ("schema-unknown", "known-bad", "artefact-changed", "hold-unknown")
 """Risks that an emergency takes; they are shown, confirmed by one word, and recorded with the reason."""
 
 _DEADLINE_S = 1.0
@@ -66,6 +67,7 @@ def _merge(parts: Parts, folder: Path) -> int:
     for event in events:
         version = str(event.body.get("version"))
         if event.kind == "release.quarantined" and not parts.book.is_quarantined(version):
-            parts.book.quarantine(version, str(event.body["reason"]), str(event.run))
+            entry = {"version": version, "reason": event.body["reason"], "since": event.at, "run": event.run}
+            parts.book.quarantine(Quarantine.model_validate(entry), ReleaseState.BAD, str(event.run))
     shutil.move(folder, folder.with_name(folder.name + ".merged"))
     return merged

@@ -7,6 +7,7 @@ import socket
 from backout.app.parts import Parts
 from backout.document import Document
 from backout.errors import BackoutError
+from backout.execute.owner import host_of
 from backout.execute.run import Run, fold
 
 
@@ -38,6 +39,6 @@ def head_at_target(parts: Parts) -> str | None:
         lease = parts.lease_store.read()
     except BackoutError:
         return None
-    if lease is None or lease.process.rsplit(":", 2)[0] != socket.gethostname():
+    if lease is None or host_of(lease.process) != socket.gethostname():
         return None
     return lease.journal_head

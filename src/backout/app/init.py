@@ -15,6 +15,7 @@ from backout.config.adapters import SECTION_GROUPS, Registry, adapter_names, loa
 from backout.config.load import FILE_NAME
 from backout.config.schema import schema_text
 from backout.config.tree import parse
+from backout.env_file import setting, sourced
 from backout.errors import BackoutError, NotPossible, UsageError
 from backout.message import Message, msg
 from backout.platforms.base import Detection
@@ -154,8 +155,13 @@ def _named_by(environ: Mapping[str, str], registry: Registry | None, evidence: l
 
 
 def _unset(text: str, directory: Path, environ: Mapping[str, str]) -> Iterator[Message]:
-    for name in sorted(parse(text, directory / FILE_NAME, environ).variables):
-        if not environ.get(name):
+    tree = parse(text, directory / FILE_NAME, environ)
+    for name in sorted(name for name in tree.variables if not environ.get(name)):
+        file = setting(name, tree.env_files)
+        if file is not None:
+            fields = {"name": name, "file": str(file), "command": sourced(file)}
+            yield msg("{name}: not set here, but in {file}; before the first command: {command}", **fields)
+        else:
             yield msg("{name}: not set here; before the first command: export {name}=…", name=name)
 
 

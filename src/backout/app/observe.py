@@ -7,12 +7,11 @@ from functools import partial
 
 from backout.app.deadline import Question
 from backout.app.git import tags
+from backout.app.held import hold_fact
 from backout.app.known import known_releases
 from backout.app.parts import Parts
 from backout.errors import BackoutError
-from backout.execute.run import fold
-from backout.facts import Answer, DataFacts, Facts, HoldFact, Observed, Workload
-from backout.holds.base import HoldMeans
+from backout.facts import DataFacts, Facts, Observed, Workload
 from backout.message import msg
 from backout.release import Artefact, Release
 from backout.schema import Schema
@@ -67,7 +66,7 @@ def observe(
         workload=seen,
         available=history,
         schema_now=schema_now,
-        holds=tuple(_hold_fact(parts, means, question, left_s(), now) for means, question in holds),
+        holds=tuple(hold_fact(parts, means, question, left_s(), now) for means, question in holds),
         releases=releases,
         schemas=parts.book.schemas(fingerprints),
         quarantined=parts.book.quarantined(),
@@ -91,35 +90,6 @@ def _records(parts: Parts, versions: tuple[str, ...]) -> list[Release]:
         if record is not None and record.id not in known:
             records.append(record)
     return records
-
-
-def _hold_fact(
-    parts: Parts, means: HoldMeans, question: Question, timeout_s: float, now: datetime
-) -> HoldFact:
-    seen = question.answer(HoldFact, timeout_s, now)
-    if seen.value is None:
-        return HoldFact(name=means.name, modes=(), held=Answer.UNKNOWN)
-    if seen.value.held is Answer.YES:
-        prior = _prior_in_journal(parts, means.name)
-        if prior is None and means.name != "database":
-            # Held by hand, or by a run whose journal is lost: who lets it go wants requests and workers through.
-            prior = {}
-        if prior is not None:  # The database itself keeps what was before.
-            return seen.value.model_copy(update={"prior": prior})
-    return seen.value
-
-
-def _prior_in_journal(parts: Parts, name: str) -> object | None:
-    """Return what stood before the newest hold of these means: while it holds, the target no longer tells."""
-    for created in reversed(parts.journal.events(kinds=("run.created",), newest=50)):
-        try:
-            run = fold([created])
-        except ValueError:
-            continue
-        for step in run.plan.steps:
-            if step.spec.kind == "hold" and step.spec.params.get("name") == name:
-                return step.spec.params["prior"]
-    return None
 
 
 def _step_seconds(parts: Parts) -> dict[str, tuple[float, ...]]:

@@ -10,7 +10,7 @@ from backout.app.run import blocking_run, open_runs
 from backout.assess.model import Request
 from backout.assess.versions import current_version, release_of
 from backout.errors import BackoutError
-from backout.execute.lease import is_dead
+from backout.execute.owner import is_dead
 from backout.facts import Answer, Facts
 from backout.message import Message, msg
 from backout.plan.model import Estimate, Verdict

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from backout.app.back import note_proof
 from backout.app.git import tags
 from backout.app.observe import observe
 from backout.app.parts import Parts
+from backout.app.ready import Note, wait_until_ready
 from backout.app.targets import served_well
 from backout.assess.versions import current_version
 from backout.checks.base import Outcome, Subject, Verification
@@ -44,13 +46,22 @@ class Recorded(Document):
     verification: Verification | None = None
 
 
-def record(parts: Parts, told: Recording) -> Recorded:
+def record(parts: Parts, told: Recording, note: Note = lambda _message: None) -> Recorded:
     """Note the release that runs now (or is being deployed). Idempotent for the same version and artefact.
+
+    Where the checks decide, it first waits until the service is ready: a deploy script may just have started it.
+
+    Args:
+        parts: The service.
+        told: What is known of the release.
+        note: Is told what is waited for.
 
     Raises:
         Quarantined: The version was backed out, and is not named on purpose.
         CannotAssess: What runs cannot be told, and no version was given.
     """
+    if told.state is None and told.checks:
+        wait_until_ready(parts, note)
     facts = observe(parts, versions=(told.version,) if told.version else ())
     version = told.version or current_version(facts)
     if version is None:
@@ -64,7 +75,7 @@ def record(parts: Parts, told: Recording) -> Recorded:
         )
     _refuse_quarantined(facts, version, told)
     if parts.book.is_quarantined(version):
-        parts.book.lift(version, None)
+        parts.book.lift(version, ReleaseState.UNKNOWN, None)
         facts = observe(parts, versions=(version,))
     release = _release(parts, facts, version, told)
     if told.state is not None or not told.checks or not _runs(facts, release):
@@ -78,6 +89,7 @@ def record(parts: Parts, told: Recording) -> Recorded:
     if found.outcome is Outcome.PASS:
         release = served_well(parts, release, found)
     parts.book.record(release, facts.schema_now.value)
+    note_proof(parts, release, found)
     return Recorded(release=release, verification=found)
 
 

@@ -13,9 +13,11 @@ from backout.app.plan import check_expiry, terms
 from backout.app.targets import targets
 from backout.document import Json
 from backout.errors import RunInProgress, StepFailed, UnknownRun, UsageError
-from backout.execute.lease import HeldLease, acquire, in_progress, is_dead
+from backout.execute.lease import HeldLease, acquire, in_progress
+from backout.execute.owner import is_dead
 from backout.execute.run import Run, StepState, fold
 from backout.execute.runner import Runner, Watch
+from backout.execute.standing import may_serve
 from backout.ids import new_id
 from backout.message import msg
 from backout.plan.abort import plan_abort
@@ -121,7 +123,7 @@ def abort(parts: Parts, run_id: str | None, conduct: Conduct) -> Run:
             raise _over(found)
         # What was so before the run touched it is not the run's to undo.
         begun = [s.key for s in found.steps if s.state is not StepState.PENDING and not s.already]
-        plan = plan_abort(found.plan, begun, parts.kinds, terms(parts))
+        plan = plan_abort(found.plan, begun, parts.kinds, terms(parts), may_serve(found, parts.kinds))
         _create(parts, abort_id, plan, conduct, lease, aborts=found.id)
         return _carry_out(parts, abort_id, conduct, lease)
 

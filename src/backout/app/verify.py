@@ -1,7 +1,8 @@
-"""Verifying at any time: the checks on what runs now; goes on where a run's proof was inconclusive."""
+"""Verifying at any time: the checks on what runs now; goes on where the proof of a run or a record was inconclusive."""
 
 from __future__ import annotations
 
+from backout.app.back import note_proof
 from backout.app.observe import observe
 from backout.app.parts import Parts
 from backout.app.targets import Checks
@@ -15,7 +16,7 @@ DEADLINE_S = 120.0
 
 
 def verify(parts: Parts) -> Verification:
-    """Run every check on the release that runs now; the newest run that brought it gets the result.
+    """Run every check on the release that runs now; the newest run that brought it gets the result, else its record.
 
     Raises:
         CannotAssess: What runs cannot be told.
@@ -38,4 +39,8 @@ def verify(parts: Parts) -> Verification:
         run = fold(parts.journal.events(newest[0].run))
         if run.state is RunState.FINISHED and run.plan.to_version == version and run.plan.purpose == "back":
             parts.journal.append("run.verified", {"verification": found.model_dump(mode="json")}, run=run.id)
+            return found
+    recorded = parts.book.by_version(version)
+    if recorded is not None:
+        note_proof(parts, recorded, found)
     return found

@@ -51,6 +51,7 @@ class CommandCheck:
             if isinstance(self.options.run, str)
             else list(self.options.run)
         )
+        # Hazard: it is raw there. The file has no name, and the kernel drops it also after a kill -9.
         with tempfile.TemporaryFile() as output:
             try:
                 process = subprocess.Popen(

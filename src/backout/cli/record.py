@@ -53,6 +53,8 @@ def command(
 ) -> None:
     """Note the release that was just deployed, on which schema, and whether it serves well.
 
+    Waits until the service is ready before the checks decide. A proof that needs more: backout verify goes on.
+
     Example: backout record    (as the last line of your deploy script)
     """
     from backout.app.record import Recording
@@ -68,7 +70,7 @@ def command(
         accept=tuple(accept or ()),
     )
     with open_backout(config) as backout:
-        recorded = backout.record(told)
+        recorded = backout.record(told, lambda message: err(str(message)))
     release, found = recorded.release, recorded.verification
     if as_json:
         out_json(recorded)
@@ -78,8 +80,10 @@ def command(
         return
     for result in found.results:
         if result.outcome is not Outcome.PASS:
-            err(f"  {result.outcome.value}: {result.name}: {result.evidence}")
+            more = f". {result.more}" if result.more else ""
+            err(f"  {result.outcome.value}: {result.name}: {result.evidence}{more}")
     if found.outcome is Outcome.FAIL:
-        err("The checks fail. Next: backout")
+        err("next   backout   # the checks fail: is going back safe?")
         leave(ExitCode.PROOF_FAILED)
+    err("next   backout verify   # goes on with the proof; once it passes, the record says good")
     leave(ExitCode.INCONCLUSIVE)

@@ -38,7 +38,7 @@ from backout.cli.resume import taken_over
 from backout.errors import BackoutError, UsageError
 from backout.message import Message, msg
 from backout.plan.model import Plan
-from backout.report.words import SEVERITIES
+from backout.report.words import SEVERITIES, step_sentence
 
 
 @guarded
@@ -151,7 +151,9 @@ def _emergency(
             next_command=command,
         )
     with Backout.for_emergency(config, root) as backout:
-        plan = backout.emergency_plan(to)
+        plan, parts = backout.emergency_plan(to), backout.parts
+        for number, step in enumerate(plan.steps, start=1):
+            err(f"  {number:>2}  {step_sentence(step.spec, parts.kinds)}")
         for finding in plan.findings:
             err(f"  {SEVERITIES[finding.severity]}: {finding.evidence}")
         err("  Nobody looked at the database: whether the earlier code can use its schema is NOT known.")
@@ -159,7 +161,6 @@ def _emergency(
         given = f"{command} --reason {shlex.quote(why)}"
         confirm(_question(plan), word="back", yes=yes, command=given)
         err(str(_question(plan)))
-        parts = backout.parts
         conduct = Conduct(
             reason=why, take_over=take_over, watch=Progress(dict(parts.kinds)), interrupt=stop_safely()
         )

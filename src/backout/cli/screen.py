@@ -76,8 +76,9 @@ def show_results(results: Iterable[CheckResult]) -> None:
         )
 
 
-def show_ending(run: Run) -> None:
-    """Print how a run stands, its proof, and what to type next."""
+def show_ending(run: Run, kinds: Mapping[str, StepKind] | None = None) -> None:
+    """Print how a run stands, its proof, and what to type next; with `kinds`, also what serves while it is open."""
+    from backout.execute.standing import standing
     from backout.report.duration import moment
     from backout.report.next import next_steps
     from backout.report.words import ending, title
@@ -89,6 +90,9 @@ def show_ending(run: Run) -> None:
     out(f"  {plain(end.meaning)}")
     if run.trouble is not None:
         out(f"  {plain(run.trouble.what)} {plain(run.trouble.state)}")
+    stands = plain(standing(run, kinds)) if run.open and kinds is not None else ""
+    if stands and (run.trouble is None or stands not in plain(run.trouble.state)):
+        out(f"  {stands}")
     if run.verification is not None:
         show_results(run.verification.results)
     for sentence, command in next_steps(run):

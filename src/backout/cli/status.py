@@ -38,7 +38,7 @@ def command(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show how a run stands: who, at which step, what is held, what to type next.
+    """Show how a run stands: who, at which step, what is held, which version serves, what to type next.
 
     The exit code is the run's own: 0 proven, 5 not at its end, 6 proof failed, 7 unknown, 9 inconclusive.
 
@@ -59,6 +59,6 @@ def command(
                 break
             time.sleep(_POLL_S)
             run = backout.status(run.id)
-        show_ending(run)
+        show_ending(run, backout.parts.kinds)
         _show_beside(backout)
     leave(run.exit_code)

@@ -80,6 +80,8 @@ def find_config(given: Path | None, environ: Mapping[str, str], directory: Path)
 def load_config(path: Path, environ: Mapping[str, str], *, registry: Registry | None = None) -> Loaded:
     """Read, resolve and validate a configuration; touches nothing else.
 
+    Env files are read only to say which one has a variable that is missing; no value is taken from them.
+
     Args:
         path: The file.
         environ: Where `${NAME}` references are taken from.
@@ -155,11 +157,8 @@ def _without_echoes(problems: list[Problem]) -> list[Problem]:
 
 def _redacted(problems: list[Problem], redactor: Redactor) -> list[Problem]:
     return [
-        Problem(
-            p.place,
-            p.key,
-            p.what.model_copy(update={"fields": {k: redactor.json(v) for k, v in p.what.fields.items()}}),
-            p.remedy,
+        p._replace(
+            what=p.what.model_copy(update={"fields": {k: redactor.json(v) for k, v in p.what.fields.items()}})
         )
         for p in problems
     ]

@@ -7,6 +7,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import NamedTuple
 
+from backout.env_file import sourced
 from backout.errors import ConfigError
 from backout.message import Field, Message, msg
 
@@ -28,12 +29,14 @@ class Problem(NamedTuple):
         key: Dotted key, e.g. ``checks[0].url``; empty when the whole file is meant.
         what: What was expected and what was found, in one sentence.
         remedy: What to write instead, where that is known.
+        env_file: File that sets what is missing in the environment: nothing is wrong in the configuration.
     """
 
     place: Place
     key: str
     what: Message
     remedy: Message | None = None
+    env_file: Path | None = None
 
     def message(self, path: Path) -> Message:
         """Return the whole line for a person: ``file:line:column: key: what``."""
@@ -73,8 +76,16 @@ class ConfigMistakes(ConfigError):
         super().__init__(
             what,
             state=msg("Nothing was touched."),
-            next_command=f"${{EDITOR:-vi}} +{self.problems[0].place.line} {path}",
+            next_command=_next_command(path, self.problems),
         )
+
+
+def _next_command(path: Path, problems: Sequence[Problem]) -> str:
+    files = [p.env_file for p in problems if p.env_file is not None]
+    if len(files) == len(problems):
+        return f"{sourced(*dict.fromkeys(files))}; backout doctor"
+    first = next(p for p in problems if p.env_file is None)
+    return f"${{EDITOR:-vi}} +{first.place.line} {path}"
 
 
 def dotted(path: KeyPath) -> str:

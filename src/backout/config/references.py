@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import unquote
 
 from backout.config.problems import KeyPath, did_you_mean
+from backout.env_file import setting, sourced
 from backout.message import Message, msg
 
 _REFERENCE = re.compile(r"(?P<escaped>\$\$(?=\{))|\$\{(?P<body>[^}]*)(?P<end>\}?)")
@@ -54,6 +57,14 @@ def _default_only(match: re.Match[str]) -> str:
     return (body["default"] or "") if body else ""
 
 
+class Mistake(NamedTuple):
+    """What is wrong with a reference, what to do, and the env file that has what is missing."""
+
+    what: Message
+    remedy: Message
+    env_file: Path | None = None
+
+
 @dataclass(slots=True)
 class References:
     """Resolves references from one environment and remembers which values are secret.
@@ -61,13 +72,15 @@ class References:
     Attributes:
         secrets: Values that must never be shown.
         used: Names of the variables that were asked for.
+        env_files: Files of the service; only to say that one of them sets a variable that is missing.
     """
 
     environ: Mapping[str, str]
+    env_files: tuple[Path, ...] = ()
     secrets: set[str] = field(default_factory=set)
     used: set[str] = field(default_factory=set)
 
-    def mistakes(self, path: KeyPath, raw: str) -> Iterator[tuple[Message, Message]]:
+    def mistakes(self, path: KeyPath, raw: str) -> Iterator[Mistake]:
         """Yield what is wrong with the references in a text, each with its remedy."""
         for match in _REFERENCE.finditer(raw):
             if match["escaped"]:
@@ -79,7 +92,7 @@ class References:
                     example="${NAME}",
                     found=match[0],
                 )
-                yield what, msg("For the characters themselves write {escaped}.", escaped="$${")
+                yield Mistake(what, msg("For the characters themselves write {escaped}.", escaped="$${"))
             elif not self.environ.get(body["name"]) and body["default"] is None:
                 yield self._missing(body["name"])
         key = next((part for part in reversed(path) if isinstance(part, str)), "")
@@ -90,7 +103,7 @@ class References:
                 else "_".join(p for p in path if isinstance(p, str)).upper()
             )
             what = msg("expected a reference to a secret, found the secret itself.")
-            yield (
+            yield Mistake(
                 what,
                 msg(
                     "Write {reference}, and set {name} in the environment.",
@@ -118,17 +131,29 @@ class References:
 
         return _REFERENCE.sub(value, raw)
 
-    def _missing(self, name: str) -> tuple[Message, Message]:
+    def _missing(self, name: str) -> Mistake:
         if name in self.environ:
             what = msg("expected the environment variable {name}, found it empty.", name=name)
         else:
             what = msg("expected the environment variable {name}, found that it is not set.", name=name)
+        file = setting(name, self.env_files)
+        if file is not None:
+            told = msg(
+                "Looked in the environment alone; {file} sets it, for the service. Type: {command}",
+                file=str(file),
+                command=sourced(file),
+            )
+            return Mistake(what, told, file)
         near = (
             None if name in self.environ else did_you_mean(name, [k for k in self.environ if k.upper() == k])
         )
-        return what, near or msg(
-            "Type: export {name}=… (or write {default} for a default).", name=name, default=f"${{{name}:-…}}"
-        )
+        default = f"${{{name}:-…}}"
+        if near is None and self.env_files:
+            files = ", ".join(map(str, self.env_files))
+            text = "{files} does not set it either. Type: export {name}=… (or write {default} for a default)."
+            return Mistake(what, msg(text, files=files, name=name, default=default))
+        text = "Type: export {name}=… (or write {default} for a default)."
+        return Mistake(what, near or msg(text, name=name, default=default))
 
     def _remember(self, key: str, name: str, value: str) -> None:
         passwords = passwords_in(value)

@@ -12,6 +12,7 @@ from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from backout.config.problems import ConfigMistakes, KeyPath, Place, Problem, dotted
 from backout.config.references import References
+from backout.env_file import ENV_FILES
 from backout.errors import ConfigError
 from backout.message import Message, msg
 
@@ -35,6 +36,7 @@ class Tree:
         problems: Mistakes found so far.
         secrets: Resolved values that must never be shown.
         variables: Names of the environment variables that are referred to.
+        env_files: Env files of the service that are there.
     """
 
     data: dict[str, Any] = field(default_factory=dict)
@@ -44,6 +46,7 @@ class Tree:
     problems: list[Problem] = field(default_factory=list)
     secrets: frozenset[str] = frozenset()
     variables: frozenset[str] = frozenset()
+    env_files: tuple[Path, ...] = ()
 
 
 def read_text(path: Path) -> str:
@@ -116,13 +119,14 @@ def parse(text: str, path: Path, environ: Mapping[str, str]) -> Tree:
             remedy,
         )
         raise ConfigMistakes(path, [problem])
-    references = References(environ)
+    references = References(environ, env_files=_env_files(root, path.parent))
     reader = _Reader(references)
     try:
         reader.tree.data = reader.mapping(root, ())
     except _TooMuchError as found:
         raise ConfigMistakes(path, [found.problem]) from None
     reader.tree.secrets, reader.tree.variables = frozenset(references.secrets), frozenset(references.used)
+    reader.tree.env_files = references.env_files
     return reader.tree
 
 
@@ -195,8 +199,8 @@ class _Reader:
             )
             return raw
         place = _place(node)
-        for what, remedy in self._references.mistakes(path, raw):
-            self._problem(place, path, what, remedy)
+        for mistake in self._references.mistakes(path, raw):
+            self._problem(place, path, *mistake)
         return self._references.resolve(path, raw)
 
     def _key(self, node: Node, path: KeyPath) -> str | None:
@@ -219,8 +223,25 @@ class _Reader:
             return
         raise _TooMuchError(Problem(_place(node), dotted(path), what, msg("Write the values out.")))
 
-    def _problem(self, place: Place, path: KeyPath, what: Message, remedy: Message | None = None) -> None:
-        self.tree.problems.append(Problem(place, dotted(path), what, remedy))
+    def _problem(
+        self,
+        place: Place,
+        path: KeyPath,
+        what: Message,
+        remedy: Message | None = None,
+        env_file: Path | None = None,
+    ) -> None:
+        self.tree.problems.append(Problem(place, dotted(path), what, remedy, env_file))
+
+
+def _env_files(root: MappingNode, directory: Path) -> tuple[Path, ...]:
+    """Return the env files that are there: the declared one, then the usual places."""
+    platform = next((v for k, v in root.value if k.value == "platform"), None)
+    pairs = platform.value if isinstance(platform, MappingNode) else []
+    told = {k.value: v.value for k, v in pairs if isinstance(k, ScalarNode) and isinstance(v, ScalarNode)}
+    folder = directory / Path(told.get("root", ".")).expanduser()
+    places = [folder / name for name in (told.get("env_file", ""), *ENV_FILES) if name]
+    return tuple(dict.fromkeys(place.absolute() for place in places if place.is_file()))
 
 
 def _pairs(node: MappingNode, seen: frozenset[int]) -> Iterator[tuple[Node, Node, bool]]:

@@ -235,7 +235,7 @@ class Stage:
                 command = process.cmdline()
                 is_collector = command[1:3] == ["-m", "collector"] and process.cwd().startswith(releases)
                 is_launcher = any(part.startswith(str(self.root)) for part in command) and any(
-                    part.endswith("launch.py") for part in command
+                    part.endswith("launcher.py") for part in command
                 )
                 if (is_collector or is_launcher) and process.status() != psutil.STATUS_ZOMBIE:
                     yield process

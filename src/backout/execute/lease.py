@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import socket
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -12,35 +10,13 @@ from datetime import timedelta
 
 from backout.clock import Clock
 from backout.errors import BackoutError, LeaseLost, RunInProgress
+from backout.execute.owner import is_dead, this_process
 from backout.execute.store import Store
 from backout.faults import fault_point
 from backout.message import msg
 from backout.platforms.base import Lease, LeaseStore
 
 TTL_S = 30.0
-
-
-def this_process() -> str:
-    """Return ``host:pid:start`` of this process, so that the same machine can tell later that it died."""
-    import psutil
-
-    return f"{socket.gethostname()}:{os.getpid()}:{psutil.Process().create_time():.2f}"
-
-
-def is_dead(process: str) -> bool:
-    """Return whether a process of `this_process` form is known to have ended; False if it cannot be told."""
-    import psutil
-
-    host, pid, started = process.rsplit(":", 2)
-    if host != socket.gethostname():
-        return False
-    try:
-        found = psutil.Process(int(pid))
-        return abs(found.create_time() - float(started)) > 1.0 or found.status() == psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return True
-    except psutil.AccessDenied:
-        return False
 
 
 class StoreLease:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
-from backout.document import canonical_json
+from backout.document import Json, canonical_json
 from backout.errors import BackoutError
 from backout.execute.journal import Journal
 from backout.execute.store import Store
@@ -85,35 +84,38 @@ class ReleaseBook:
         # A kill -9 between the two places leaves the target's record as it was: then it is not done.
         return any(r.id == release.id and r.state is release.state for r in self._at_target())
 
-    def quarantine(self, version: str, reason: str, run: str) -> None:
-        """Quarantine a version and mark its newest release bad. Idempotent."""
-        release = self.by_version(version)
-        bad = release.model_copy(update={"state": ReleaseState.BAD}) if release else None
+    def quarantine(self, entry: Quarantine, state: ReleaseState, run: str) -> None:
+        """Quarantine a version and set the state of its newest release. Idempotent."""
+        marked = self._in_state(entry.version, state)
+        document = canonical_json(entry.model_dump(mode="json"))
 
         def project(sql: Any) -> None:
-            since = sql.execute("SELECT at FROM events ORDER BY seq DESC LIMIT 1").fetchone()[0]
-            entry = {"version": version, "reason": reason, "since": since, "run": run}
-            sql.execute("INSERT OR REPLACE INTO quarantined VALUES (?, ?)", (version, json.dumps(entry)))
-            if bad is not None:
-                _put_release(sql, bad)
+            sql.execute("INSERT OR REPLACE INTO quarantined VALUES (?, ?)", (entry.version, document))
+            if marked is not None:
+                _put_release(sql, marked)
 
-        self._journal.append(
-            "release.quarantined", {"version": version, "reason": reason}, run=run, also=project
-        )
-        self._to_target(bad)
+        body: dict[str, Json] = {"version": entry.version, "reason": entry.reason, "state": state.value}
+        self._journal.append("release.quarantined", body, run=run, also=project)
+        self._to_target(marked)
 
-    def lift(self, version: str, run: str | None) -> None:
-        """End a quarantine; the release's state is unknown again. Idempotent."""
-        release = self.by_version(version)
-        unknown = release.model_copy(update={"state": ReleaseState.UNKNOWN}) if release else None
+    def lift(self, version: str, state: ReleaseState | None, run: str | None) -> None:
+        """End a quarantine and set the state of the newest release; None leaves it. Idempotent."""
+        marked = self._in_state(version, state)
 
         def project(sql: Any) -> None:
             sql.execute("DELETE FROM quarantined WHERE version = ?", (version,))
-            if unknown is not None:
-                _put_release(sql, unknown)
+            if marked is not None:
+                _put_release(sql, marked)
 
-        self._journal.append("release.lifted", {"version": version}, run=run, also=project)
-        self._to_target(unknown)
+        body: dict[str, Json] = {"version": version, "state": state.value if state else None}
+        self._journal.append("release.lifted", body, run=run, also=project)
+        self._to_target(marked)
+
+    def _in_state(self, version: str, state: ReleaseState | None) -> Release | None:
+        release = self.by_version(version)
+        if release is None or state is None:
+            return release
+        return release.model_copy(update={"state": state})
 
     def _at_target(self) -> tuple[Release, ...]:
         if self._target is None:

@@ -22,6 +22,7 @@ from backout.errors import (
 from backout.execute.journal import Event, Journal
 from backout.execute.lease import HeldLease
 from backout.execute.run import Run, RunState, StepState, Trouble, fold
+from backout.execute.standing import state_of
 from backout.message import Message, msg
 from backout.plan.base import Acting, Probe, Probed, Receipt, StepKind
 from backout.plan.model import Phase, PlannedStep, Retry
@@ -85,7 +86,8 @@ class Runner:
             except BackoutError as error:
                 raise self._stopped(run, step, error) from error
             except Exception as error:
-                self._record_stop(run, step, _bug(run, error))
+                run = self._as_journalled(run)
+                self._record_stop(run, step, _bug(run, error, self._state(run)))
                 raise
         self._close_aborted(run)
         return self._append(run, "run.finished", {})
@@ -135,7 +137,7 @@ class Runner:
             return self._confirm(run, step, probe, already=not begun_before)
         if not probe.in_progress:
             if begun_before and probe.answer is Probed.UNKNOWN and step.spec.retry is not Retry.SAFE:
-                raise _unknown(run, step, probe)
+                raise _unknown(run, step, probe, self._state(run))
             kind.guard(step.spec, acting)
             receipt = kind.apply(step.spec, acting)
             self._applied.add(step.key)
@@ -161,9 +163,9 @@ class Runner:
             now_s = self.clock.monotonic_s()
             if now_s >= acting.deadline_s or (not probe.in_progress and now_s >= settled_s):
                 if probe.answer is Probed.UNKNOWN:
-                    raise _unknown(run, step, probe)
+                    raise _unknown(run, step, probe, self._state(run))
                 raise StepFailed(
-                    probe.evidence, state=_standing(run), next_command=f"backout resume {run.id}"
+                    probe.evidence, state=self._state(run), next_command=f"backout resume {run.id}"
                 )
             self._check_interrupt(run)
             self.clock.wait(POLL_S)
@@ -198,12 +200,13 @@ class Runner:
         if self.interrupt.is_set():
             raise Interrupted(
                 msg("Run {run} was interrupted.", run=run.id),
-                state=_standing(run),
+                state=self._state(run),
                 next_command=f"backout resume {run.id}",
             )
 
     def _stopped(self, run: Run, step: PlannedStep, error: BackoutError) -> BackoutError:
         """Journal the stop, and return the error as the person gets it: with the state of the whole run."""
+        run = self._as_journalled(run)
         told = self._told(run, error)
         trouble = Trouble(
             code=told.code,
@@ -226,10 +229,20 @@ class Runner:
                 f"backout run --to {run.plan.to_version} --take-over --reason '…'"
                 "   # or name the version that runs, to keep it and close this run"
             )
-        standing = _standing(run)
+        standing = self._state(run)
         if not isinstance(told, Interrupted | LeaseLost) and str(standing) not in str(told.state):
             told.state = msg("{own} {run}", own=str(told.state), run=str(standing))
         return told
+
+    def _as_journalled(self, run: Run) -> Run:
+        """Return the run with the step that just failed as begun; where the journal itself failed, as it was."""
+        try:
+            return fold(self.journal.events(run.id))
+        except BackoutError:
+            return run
+
+    def _state(self, run: Run) -> Message:
+        return state_of(run, self.kinds)
 
     def _record_stop(self, run: Run, step: PlannedStep, trouble: Trouble) -> None:
         body: dict[str, Json] = {"key": step.key, "trouble": trouble.model_dump(mode="json")}
@@ -252,62 +265,20 @@ class Runner:
         return run
 
 
-def _unknown(run: Run, step: PlannedStep, probe: Probe) -> OutcomeUnknown:
+def _unknown(run: Run, step: PlannedStep, probe: Probe, state: Message) -> OutcomeUnknown:
     return OutcomeUnknown(
         msg("What step {step} did is not known: {evidence}", step=step.key, evidence=str(probe.evidence)),
-        state=_standing(run),
+        state=state,
         next_command=f"backout resume {run.id}   # once it can be told; or, if you looked and it is done: "
         f"backout resume {run.id} --confirm {step.key} --reason '…'",
     )
 
 
-def _standing(run: Run) -> Message:
-    """Say how far the run is, and what is held."""
-    done, total = sum(s.state is StepState.CONFIRMED for s in run.steps), len(run.steps)
-    held = ", ".join(sorted(_held(run)))
-    if run.plan.purpose == "abort":
-        way = msg("backout resume {run} goes on undoing.", run=run.id)
-    elif held:
-        way = msg("backout abort {run} lets go and undoes.", run=run.id)
-    else:
-        way = msg("backout abort {run} undoes them.", run=run.id)
-    if held:
-        return msg(
-            "{done} of {total} steps are done; {held} still holds: requests do not reach the service. {way}",
-            done=done,
-            total=total,
-            held=held,
-            way=str(way),
-        )
-    return msg(
-        "{done} of {total} steps are done; nothing is held. {way}", done=done, total=total, way=str(way)
-    )
-
-
-def _held(run: Run) -> set[str]:
-    """Return what this run holds, or found held and has not let go yet."""
-    held: set[str] = set()
-    taken: set[str] = set()
-    for progress in run.steps:
-        spec = run.plan.step(progress.key).spec
-        name = str(spec.params.get("name"))
-        if spec.kind == "hold":
-            taken.add(name)
-            if progress.state is not StepState.PENDING:
-                held.add(name)
-        elif spec.kind == "hold.release":
-            if name not in taken:
-                held.add(name)
-            if progress.state is StepState.CONFIRMED:
-                held.discard(name)
-    return held
-
-
-def _bug(run: Run, error: Exception) -> Trouble:
+def _bug(run: Run, error: Exception, state: Message) -> Trouble:
     return Trouble(
         code="bug",
         exit_code=int(ExitCode.BUG),
         what=msg("A bug in backout: {kind}.", kind=type(error).__name__),
-        state=_standing(run),
+        state=state,
         next_command=f"backout resume {run.id}",
     )

@@ -102,7 +102,8 @@ class CommandHold:
         fault_point(f"hold.command.{word}.before")
         site = self._site
         try:
-            self._job.start(command, cwd=site.directory, env=site.environ, label=word)
+            secrets = site.redactor.secrets
+            self._job.start(command, cwd=site.directory, env=site.environ, label=word, secrets=secrets)
         except OSError as error:
             self._fail(word, f"{error.filename}: {error.strerror}")
         fault_point(f"hold.command.{word}.after")

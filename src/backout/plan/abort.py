@@ -18,8 +18,21 @@ _ABORT_PHASE = {
 }
 
 
-def plan_abort(original: Plan, begun: Sequence[str], kinds: Mapping[str, StepKind], terms: Terms) -> Plan:
+def plan_abort(
+    original: Plan,
+    begun: Sequence[str],
+    kinds: Mapping[str, StepKind],
+    terms: Terms,
+    serving: tuple[tuple[str, ...], ...],
+) -> Plan:
     """Return the plan that undoes what a run began: the inverses of its steps, backwards.
+
+    Args:
+        original: The plan of the run that is undone.
+        begun: Keys of the steps that it began.
+        kinds: Every kind of step.
+        terms: What the plan is made under.
+        serving: What may serve where that run stopped; see `Plan.serving`.
 
     Raises:
         Refused: The run is past its point of no return.
@@ -58,5 +71,6 @@ def plan_abort(original: Plan, begun: Sequence[str], kinds: Mapping[str, StepKin
             "downtime": None,
             "hazards": {},
             "point_of_no_return": None,
+            "serving": serving,
         }
     )

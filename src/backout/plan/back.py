@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from backout.assess.model import Assessment, Request
-from backout.assess.versions import current_version, order_key, release_of
+from backout.assess.versions import order_key, release_of
 from backout.errors import NeedsAcceptance
 from backout.facts import Answer, Facts
 from backout.message import msg
@@ -31,8 +31,10 @@ from backout.plan.model import (
     Severity,
     StepSpec,
 )
+from backout.plan.quarantining import lift_spec, quarantine_spec
 from backout.plan.restoring import Restoring, reconnecting, restored_fingerprint, restoring
 from backout.plan.simulate import Visited, down_steps, held_steps, simulate, violations
+from backout.plan.start import serving_now, world_now
 from backout.release import Artefact
 
 
@@ -90,6 +92,7 @@ def plan_back(
         point_of_no_return=next(
             (s.key for s in steps if s.no_inverse_because and s.no_inverse_because != LOOKS_ONLY), None
         ),
+        serving=serving_now(facts),
         losses=data.losses if data is not None else (),
         data=data.data if data is not None else None,
     )
@@ -102,26 +105,6 @@ class _Ways:
     switch: tuple[StepSpec, ...]
     restart: tuple[StepSpec, ...]
     data: Restoring | None
-
-
-def world_now(facts: Facts) -> World:
-    """Return the simulation's first world."""
-    workload = facts.workload.value
-    by_ref = {r.artefact.ref: r.version for r in facts.releases if r.artefact is not None}
-    schema = facts.schema_now.value
-    wanted = workload.wanted if workload else None
-    serving = {by_ref.get(a.ref, a.ref) for a in (workload.running if workload else ())}
-    believed = current_version(facts)
-    if workload is not None and workload.expected == 0 and believed is not None:
-        serving = {believed}
-    return World(
-        serving=frozenset(serving),
-        holds=frozenset(
-            h.name for h in facts.holds if h.held is Answer.YES and h.mode in ("queue", "maintenance")
-        ),
-        fingerprint=schema.fingerprint if schema else None,
-        code=by_ref.get(wanted.ref, wanted.ref) if wanted else None,
-    )
 
 
 def _only_what_was_asked(assessment: Assessment) -> None:
@@ -175,10 +158,11 @@ def _steps(
         and not _goes_forward(assessment, facts)
     ):
         phase = Phase.PREPARE if request.hold_first else Phase.SAFEGUARD
-        specs.append((phase, _quarantine(assessment.current_version, target.version)))
-    if any(q.version == target.version for q in facts.quarantined):
-        lift = _quarantine(target.version, target.version).model_copy(update={"kind": "quarantine.lift"})
-        specs.append((Phase.PREPARE if request.hold_first else Phase.SAFEGUARD, lift))
+        specs.append((phase, quarantine_spec(facts, assessment.current_version, target.version)))
+    shut_away = next((q for q in facts.quarantined if q.version == target.version), None)
+    if shut_away is not None:
+        phase = Phase.PREPARE if request.hold_first else Phase.SAFEGUARD
+        specs.append((phase, lift_spec(facts, shut_away)))
     if data is not None:
         specs += [(Phase.PREPARE if request.hold_first else Phase.SAFEGUARD, s) for s in data.safeguard]
     if not request.hold_first:
@@ -259,15 +243,6 @@ def _guard(facts: Facts, artefact: Artefact) -> StepSpec:
             "expects": expects,
             "timeout_s": 60.0,
         }
-    )
-
-
-def _quarantine(version: str, to_version: str) -> StepSpec:
-    return StepSpec(
-        kind="quarantine",
-        target="records",
-        params={"version": version, "reason": f"backed out to {to_version}"},
-        timeout_s=15.0,
     )
 
 

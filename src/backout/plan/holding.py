@@ -11,6 +11,7 @@ from backout.message import Message, msg
 from backout.plan.assembly import Terms, estimate, numbered, total
 from backout.plan.base import StepKind
 from backout.plan.model import Phase, Plan, StepSpec
+from backout.plan.start import serving_now
 
 REFUSES_WRITES = "refuse_writes"
 SUSPENDS = "suspend"
@@ -115,5 +116,6 @@ def _simple(
             "steps": steps,
             "estimates": estimates,
             "total": total(estimates.values()),
+            "serving": serving_now(facts),
         }
     )

@@ -192,6 +192,8 @@ class Plan(Document):
         hazards: By step key.
         point_of_no_return: Key of the first step that cannot be undone; null when all can.
         data: Where the data goes back to; null where only the code goes.
+        serving: Versions that serve when the plan begins: one set, or each that is possible where the run
+            that an abort undoes was cut short; empty where it was not known.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", ignored_types=(cached_property,), defer_build=True)
@@ -220,6 +222,7 @@ class Plan(Document):
     point_of_no_return: str | None = None
     losses: tuple[Message, ...] = ()
     data: DataPlan | None = None
+    serving: tuple[tuple[str, ...], ...] = ()
 
     @cached_property
     def digest(self) -> str:

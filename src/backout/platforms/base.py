@@ -87,7 +87,8 @@ class Lease(Document):
     Attributes:
         generation: Fencing token: one more with each owner, never reused.
         holder: Operating-system user and host (unverified).
-        process: ``boot-id:pid:start`` of the owner, so that the same machine can tell that it died.
+        process: ``host:boot:spaces:pid:start`` of the owner, so that whoever sees the same processes can tell
+            that it died.
         journal_head: ``seq:digest`` of the owner's journal, so that a journal cut short is noticed.
         run: Name of the run; null when nobody holds it.
     """
@@ -129,6 +130,23 @@ class RecordStore(Protocol):
 
     def write_record(self, release: Release) -> None:
         """Add or replace (by id) one record. Atomic."""
+        ...
+
+
+@runtime_checkable
+class TellsReadiness(Protocol):
+    """What a platform adds that can tell whether a release that was just started answers yet."""
+
+    @property
+    def ready_within_s(self) -> float:
+        """Seconds that a release may take until it is ready."""
+        ...
+
+    def not_ready(self) -> Message | None:
+        """Return why the release that the platform is told to run is not ready; None if it is, or nobody can tell.
+
+        Changes nothing, and takes a few seconds at most.
+        """
         ...
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from backout.execute.held import KEEPS_REQUESTS_AWAY, held_before
 from backout.message import Message, msg
 from backout.plan.base import World
 from backout.plan.model import Plan, StepSpec
-from backout.report.holding import KEEPS_REQUESTS_AWAY, held_before
 from backout.report.words import Kinds
 
 _HOLD = {

@@ -5,11 +5,12 @@ from __future__ import annotations
 from datetime import datetime
 
 from backout.checks.base import CheckResult
+from backout.execute.held import KEEPS_REQUESTS_AWAY, Held, held_now
 from backout.execute.run import Run, RunState, StepProgress, StepState, Trouble
 from backout.message import Message, msg
 from backout.report.data import data_section
 from backout.report.duration import age, duration, moment
-from backout.report.holding import KEEPS_REQUESTS_AWAY, Held, held_now, held_time, quarantined_now
+from backout.report.holding import held_time, quarantined_now
 from backout.report.markup import block, code, escape, facts, say, shown, table
 from backout.report.next import next_steps
 from backout.report.plan import downtime_text, finding_section, loss_text, no_return_text

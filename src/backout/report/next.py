@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from backout.checks.base import Outcome, Verification
+from backout.execute.held import held_now
 from backout.execute.run import Run, RunState
 from backout.message import Message, msg
-from backout.report.holding import held_now, quarantined_now
+from backout.report.holding import quarantined_now
 from backout.report.markup import plain
 
 Step = tuple[Message, str | None]

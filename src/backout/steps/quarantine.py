@@ -1,4 +1,8 @@
-"""The bad release is put where nobody brings it back by accident."""
+"""The bad release is put where nobody brings it back by accident.
+
+Params of both steps: `version`, `reason`; `quarantined_as` and `lifted_as`, the states that the release gets (null:
+none is recorded); `since` and `run`, where an entry is put back as it stood.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,8 @@ from backout.faults import fault_point
 from backout.message import Message, msg
 from backout.plan.base import Acting, Probe, Probed, Receipt, World
 from backout.plan.model import Hazard, StepSpec
+from backout.release import Quarantine as Entry
+from backout.release import ReleaseState
 
 
 @runtime_checkable
@@ -18,12 +24,12 @@ class QuarantineBook(Protocol):
         """Return whether every place says that the version is (or is not) quarantined."""
         ...
 
-    def quarantine(self, version: str, reason: str, run: str) -> None:
-        """Quarantine a version and mark its release bad. Idempotent."""
+    def quarantine(self, entry: Entry, state: ReleaseState, run: str) -> None:
+        """Quarantine a version and set the state of its release. Idempotent."""
         ...
 
-    def lift(self, version: str, run: str) -> None:
-        """End a quarantine. Idempotent."""
+    def lift(self, version: str, state: ReleaseState | None, run: str) -> None:
+        """End a quarantine and set the state of its release; None leaves it. Idempotent."""
         ...
 
 
@@ -78,10 +84,16 @@ class Quarantine(_QuarantineStep):
 
     def apply(self, spec: StepSpec, acting: Acting) -> Receipt:
         """Quarantine."""
-        version = str(spec.params["version"])
+        version, run = str(spec.params["version"]), acting.step_name.partition("/")[0]
+        entry = {"version": version, "reason": spec.params["reason"], "run": run, "since": acting.clock.now()}
+        stood = {key: spec.params[key] for key in ("since", "run") if key in spec.params}
         acting.fence.check()
         fault_point("quarantine.before")
-        self._book(acting).quarantine(version, str(spec.params["reason"]), acting.step_name.partition("/")[0])
+        self._book(acting).quarantine(
+            Entry.model_validate(entry | stood),
+            _state(spec, "quarantined_as", ReleaseState.BAD) or ReleaseState.BAD,
+            run,
+        )
         fault_point("quarantine.after")
         return Receipt(what=msg("{version} is quarantined.", version=version))
 
@@ -113,6 +125,13 @@ class Unquarantine(_QuarantineStep):
         version = str(spec.params["version"])
         acting.fence.check()
         fault_point("quarantine.lift.before")
-        self._book(acting).lift(version, acting.step_name.partition("/")[0])
+        state = _state(spec, "lifted_as", ReleaseState.UNKNOWN)
+        self._book(acting).lift(version, state, acting.step_name.partition("/")[0])
         fault_point("quarantine.lift.after")
         return Receipt(what=msg("{version} may come back.", version=version))
+
+
+def _state(spec: StepSpec, name: str, default: ReleaseState) -> ReleaseState | None:
+    """Return the state that the plan names; plans made before it was named there have the default."""
+    state = spec.params.get(name, default.value)
+    return None if state is None else ReleaseState(str(state))

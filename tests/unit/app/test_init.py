@@ -82,7 +82,12 @@ def test_what_has_to_be_set_or_filled_in_is_said(deployed: Path) -> None:
     result = init(deployed, {})
     assert result.missing == ("platform.start",)
     assert "platform.start: not found; fill it in before the first command" in said(result)
-    assert "DATABASE_URL: not set here; before the first command: export DATABASE_URL=…" in said(result)
+    env_file = deployed / ".env"
+    assert f"DATABASE_URL: not set here, but in {env_file}; " in said(result)
+    assert f"before the first command: set -a; . {env_file}; set +a" in said(result)
+    env_file.write_text(f"DATABASE_URL={URL}\nno assignment: a shell would stop here\n")
+    plain = said(init(deployed, {}))
+    assert "DATABASE_URL: not set here; before the first command: export DATABASE_URL=…" in plain
     assert "DATABASE_URL: not set" not in said(init(deployed, {"DATABASE_URL": URL}))
     with pytest.raises(ConfigMistakes, match=r"platform\.start: expected this key, found none"):
         load_config(write_init(result), {"DATABASE_URL": URL})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import subprocess
 from pathlib import Path
 from typing import Any, Literal
 
@@ -26,6 +28,11 @@ class PlatformOptions(Document):
     signal: Literal["TERM", "INT", "QUIT"] = "TERM"
     retry: Retry = Retry()
     env: dict[str, str] = {}
+
+
+class RootedOptions(PlatformOptions):
+    root: str = "."
+    env_file: str | None = None
 
 
 class DatabaseOptions(Document):
@@ -209,6 +216,49 @@ def test_a_variable_that_is_set_but_empty_is_said_to_be_so(tmp_path: Path) -> No
 def test_a_mistyped_variable_is_suggested(tmp_path: Path) -> None:
     [line] = mistakes(tmp_path, GOOD + "  start_command: ${DATABSE_URL}\n", DATABASE_URL="x")
     assert line.endswith("Did you mean DATABASE_URL?")
+
+
+@pytest.mark.parametrize(
+    ("place", "extra"),
+    [
+        ("shared/.env", "  directory: x\n"),
+        ("srv/conf/a b.env", "  directory: x\n  root: srv\n  env_file: conf/a b.env\n"),
+        ("srv/.env", "  directory: x\n  root: ./srv\n"),
+    ],
+)
+def test_a_missing_variable_that_an_env_file_sets_is_said_with_what_to_type(
+    tmp_path: Path, place: str, extra: str
+) -> None:
+    file = tmp_path / place
+    file.parent.mkdir(parents=True)
+    file.write_text("# of the service\nexport DB_URL='postgres://u:hunter22@h/db'\nEMPTY=\n")
+    config = tmp_path / "backout.yaml"
+    text = "service: a\ndatabase: {kind: postgres, url: '${DB_URL}'}\nplatform:\n  kind: process\n" + extra
+    config.write_text(text)
+    with pytest.raises(ConfigMistakes) as caught:
+        load_config(config, {}, registry={**REGISTRY, PLATFORMS: {"process": StandIn(RootedOptions)}})
+    error, quoted = caught.value, shlex.quote(str(file))
+    assert error.next_command == f"set -a; . {quoted}; set +a; backout doctor"
+    assert f"Looked in the environment alone; {file} sets it" in str(error) and "hunter22" not in str(error)
+    assert error.next_command.partition("; backout")[0] in str(error)
+    typed = error.next_command.replace("backout doctor", "printenv DB_URL")
+    assert subprocess.run(["sh", "-c", typed], capture_output=True, check=True).stdout == (
+        b"postgres://u:hunter22@h/db\n"
+    )
+    config.write_text(text.replace("DB_URL", "EMPTY"))
+    with pytest.raises(ConfigMistakes) as caught:
+        load_config(config, {}, registry={**REGISTRY, PLATFORMS: {"process": StandIn(RootedOptions)}})
+    assert f"{file} does not set it either. Type: export EMPTY=" in str(caught.value)
+    assert caught.value.next_command == f"${{EDITOR:-vi}} +2 {config}"
+
+
+def test_an_env_file_does_not_help_against_other_mistakes(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("RUN=x\n")
+    config = tmp_path / "backout.yaml"
+    config.write_text(GOOD + "  start_command: ${RUN}\n  signal: term\n")
+    with pytest.raises(ConfigMistakes) as caught:
+        load_config(config, {}, registry=REGISTRY)
+    assert caught.value.next_command == f"${{EDITOR:-vi}} +6 {config}"
 
 
 def test_a_broken_line_of_yaml_is_named(tmp_path: Path) -> None:

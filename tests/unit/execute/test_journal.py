@@ -12,7 +12,7 @@ import pytest
 from backout.clock import SystemClock
 from backout.errors import ExitCode, JournalTampered, StoreTooNew, StoreUnreadable
 from backout.execute.journal import Journal
-from backout.execute.lease import StoreLease, is_dead, this_process
+from backout.execute.lease import StoreLease
 from backout.execute.store import Store
 from backout.redact import Redactor
 from backout.testing.lease import check_lease_store, lease_of
@@ -108,14 +108,6 @@ def test_rubbish_and_newer_formats_are_refused(tmp_path: Path) -> None:
 
 def test_the_lease_in_the_state_file_keeps_its_promises(store: Store) -> None:
     check_lease_store(StoreLease(store))
-
-
-def test_this_process_is_alive_and_one_that_never_was_is_dead() -> None:
-    me = this_process()
-    host, pid, started = me.rsplit(":", 2)
-    assert not is_dead(me)
-    assert is_dead(f"{host}:{pid}:{float(started) - 1000:.2f}"), "the number was given to another process"
-    assert not is_dead("another-host:1:1.0"), "another machine's process cannot be told"
 
 
 def test_runs_journalled_elsewhere_are_adopted_once_and_whole(tmp_path: Path, journal: Journal) -> None:

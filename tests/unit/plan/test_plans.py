@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 from hypothesis import given, settings
@@ -18,11 +20,12 @@ from backout.errors import BackoutError, ExitCode, NothingToGoBackTo
 from backout.facts import Answer, Facts, HoldFact, Observed, Workload
 from backout.plan.abort import plan_abort
 from backout.plan.assembly import Terms
-from backout.plan.back import plan_back, world_now
+from backout.plan.back import plan_back
 from backout.plan.base import World
 from backout.plan.model import Phase, Plan, Scenario
 from backout.plan.refusal import refusal
 from backout.plan.simulate import simulate
+from backout.plan.start import world_now
 from backout.platforms.base import Platform, Site
 from backout.platforms.command import CommandPlatform
 from backout.platforms.process import ProcessPlatform
@@ -150,6 +153,17 @@ def terms() -> Terms:
     return Terms(plan_id="plan-1", now=NOW, expires_s=1800.0, verify_timeout_s=60.0, has_database=True)
 
 
+class Case(NamedTuple):
+    """A plan, and what it was made of; `data` draws what a test needs beside."""
+
+    seen: Facts
+    request: Request
+    platform: Platform
+    plan: Plan
+    found: Assessment
+    data: st.DataObject
+
+
 def made(seen: Facts, request: Request, platform: Platform) -> tuple[Plan, Assessment] | None:
     """Return the plan, or None where it is refused outright (always by an error that says why)."""
     try:
@@ -167,15 +181,28 @@ def made(seen: Facts, request: Request, platform: Platform) -> tuple[Plan, Asses
         return None
 
 
-@given(facts(), requests, st.sampled_from(PLATFORMS))
-@settings(max_examples=400, deadline=None)
+def for_plans(examples: int) -> Callable[[Callable[[Case], None]], Callable[[], None]]:
+    """Run a test for what random facts and requests lead to, where that is a plan."""
+
+    def decorate(test: Callable[[Case], None]) -> Callable[[], None]:
+        @given(facts(), requests, st.sampled_from(PLATFORMS), st.data())
+        @settings(max_examples=examples, deadline=None)
+        def run(seen: Facts, request: Request, platform: Platform, data: st.DataObject) -> None:
+            result = made(seen, request, platform)
+            if result is not None:
+                test(Case(seen, request, platform, *result, data))
+
+        run.__name__ = test.__name__
+        return run
+
+    return decorate
+
+
+@for_plans(400)
 def test_between_any_two_steps_every_acting_version_can_use_the_schema_or_the_plan_is_refused(
-    seen: Facts, request: Request, platform: Platform
+    case: Case,
 ) -> None:
-    result = made(seen, request, platform)
-    if result is None:
-        return
-    plan, found = result
+    seen, request, platform, plan, found = case[:5]
     start = world_now(seen)
     may_act = {(v, start.fingerprint) for v in start.acting}
     if found.compatibility.answer is Answer.YES:
@@ -192,30 +219,18 @@ def test_between_any_two_steps_every_acting_version_can_use_the_schema_or_the_pl
         assert not broken or found.compatibility.answer is Answer.UNKNOWN
 
 
-@given(facts(), requests, st.sampled_from(PLATFORMS))
-@settings(max_examples=300, deadline=None)
-def test_a_plan_ends_with_the_target_serving_alone_and_nothing_held(
-    seen: Facts, request: Request, platform: Platform
-) -> None:
-    result = made(seen, request, platform)
-    if result is None:
-        return
-    plan, found = result
+@for_plans(300)
+def test_a_plan_ends_with_the_target_serving_alone_and_nothing_held(case: Case) -> None:
+    seen, _, platform, plan, found = case[:5]
     end = list(simulate(plan.steps, kinds(platform), world_now(seen)))[-1].world
     assert end.holds == frozenset()
     assert end.serving == {found.target.version}
     assert plan.steps[-1].spec.kind == "verify"
 
 
-@given(facts(), requests, st.sampled_from(PLATFORMS))
-@settings(max_examples=300, deadline=None)
-def test_phases_never_go_back_and_the_plan_survives_being_written_down(
-    seen: Facts, request: Request, platform: Platform
-) -> None:
-    result = made(seen, request, platform)
-    if result is None:
-        return
-    plan, _ = result
+@for_plans(300)
+def test_phases_never_go_back_and_the_plan_survives_being_written_down(case: Case) -> None:
+    seen, request, _, plan, _ = case[:5]
     order = list(Phase)
     positions = [order.index(s.phase) for s in plan.steps]
     assert positions == sorted(positions)
@@ -226,21 +241,15 @@ def test_phases_never_go_back_and_the_plan_survives_being_written_down(
         assert plan.steps[0].spec.kind == "hold"
 
 
-@given(facts(), requests, st.sampled_from(PLATFORMS), st.data())
-@settings(max_examples=300, deadline=None)
-def test_an_abort_from_any_step_leads_back_to_where_it_began(
-    seen: Facts, request: Request, platform: Platform, data: st.DataObject
-) -> None:
-    result = made(seen, request, platform)
-    if result is None:
-        return
-    plan, _ = result
+@for_plans(300)
+def test_an_abort_from_any_step_leads_back_to_where_it_began(case: Case) -> None:
+    seen, _, platform, plan, _ = case[:5]
     start, table = world_now(seen), kinds(platform)
     if len(start.serving) > 1 or start.code not in {None, *start.serving}:
         return  # A half-done deploy is not brought back: an abort starts the release that was wanted.
     if platform.kind == "command" and start.code is None:
         return  # Scripts know one version only: what runs is what is wanted.
-    count = data.draw(st.integers(1, len(plan.steps)))
+    count = case.data.draw(st.integers(1, len(plan.steps)))
     begun = plan.steps[:count]
     world, changed = start, []
     for step in begun:
@@ -248,7 +257,7 @@ def test_an_abort_from_any_step_leads_back_to_where_it_began(
         if after != world:
             changed.append(step.key)  # The others found their goal reached: they are not the run's to undo.
         world = after
-    undo = plan_abort(plan, changed, table, terms())
+    undo = plan_abort(plan, changed, table, terms(), ())
     end = list(simulate(undo.steps, table, world))[-1].world if undo.steps else world
     assert (end.holds, end.fingerprint) == (start.holds, start.fingerprint)
     if start.serving:

@@ -10,15 +10,16 @@ import pytest
 from pydantic import ValidationError
 
 from backout.clock import SystemClock
+from backout.env_file import read_env
 from backout.errors import ConfigError, LeaseLost, StoreUnreadable, TargetUnreachable, UnknownVersion
 from backout.facts import Workload
 from backout.platforms.base import Site
 from backout.platforms.process import ProcessOptions, ProcessPlatform
 from backout.platforms.process.files import write_atomically
 from backout.platforms.process.lease import fenced
-from backout.platforms.process.options import Layout, read_env, service_env
+from backout.platforms.process.options import Layout, service_env
 from backout.platforms.process.tree import digest_of_tree
-from backout.redact import Redactor, secrets_of
+from backout.redact import Redactor
 from backout.release import Artefact
 from backout.testing.lease import lease_of
 from backout.testing.records import release_of
@@ -85,30 +86,6 @@ def test_env_files(tmp_path: Path) -> None:
 def test_what_is_exported_in_somebodys_shell_does_not_reach_the_service() -> None:
     shell = {"PATH": "/bin", "LC_ALL": "C", "DATABASE_URL": "postgres://staging", "BACKOUT_FAULT": "x"}
     assert service_env(shell, {"PORT": "80"}) == {"PATH": "/bin", "LC_ALL": "C", "PORT": "80"}
-
-
-@pytest.mark.parametrize(
-    ("name", "value", "secret"),
-    [
-        ("API_TOKEN", "abc", True),
-        ("DB_PASSWORD", "12345", True),
-        ("ODD", "Tr0ub4dor", True),
-        ("PIN", "12345678", True),
-        ("NODE_ENV", "production", False),
-        ("PORT", "47703", False),
-        ("ROOT", "/srv/app", False),
-        ("HOST", "127.0.0.1", False),
-        ("APP_URL", "http://127.0.0.1:47703/health", False),
-        ("DATABASE_URL", "postgresql://app:s%40cret@db/x", True),
-        ("APP_URL", "https://x.example/?sig=abc", True),
-    ],
-)
-def test_which_values_are_secrets(name: str, value: str, secret: bool) -> None:
-    assert (value in secrets_of({name: value})) is secret
-
-
-def test_the_password_of_a_url_is_a_secret_by_itself() -> None:
-    assert {"s%40cret", "s@cret"} <= set(secrets_of({"DATABASE_URL": "postgresql://app:s%40cret@db/x"}))
 
 
 def add_file(folder: Path) -> None:

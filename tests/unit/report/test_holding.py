@@ -4,10 +4,11 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
+from backout.execute.held import Held, held_now
 from backout.execute.run import Run
 from backout.message import msg
 from backout.plan.model import Plan
-from backout.report.holding import Held, HeldTime, held_now, held_time, quarantined_now
+from backout.report.holding import HeldTime, held_time, quarantined_now
 
 ROUTER = Held("router", "queue", certain=True, before=False)
 

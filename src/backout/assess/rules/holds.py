@@ -13,7 +13,7 @@ from backout.plan.model import Finding, Severity
 def cannot_tell(case: Case) -> Iterator[Finding]:
     """A means of holding does not answer: requests are not held during the switch."""
     for hold in case.facts.holds:
-        if hold.held is Answer.UNKNOWN:
+        if hold.held is Answer.UNKNOWN and not hold.left_holding:
             yield Finding(
                 rule="hold.unknown",
                 severity=Severity.WARNS,
@@ -21,6 +21,26 @@ def cannot_tell(case: Case) -> Iterator[Finding]:
                 remedy=msg(
                     "backout doctor says what is wrong; without it requests may fail during the switch."
                 ),
+            )
+
+
+def left_holding(case: Case) -> Iterator[Finding]:
+    """A means of holding does not answer, and held when it was last used: the plan cannot let it go."""
+    for hold in case.facts.holds:
+        if hold.held is Answer.UNKNOWN and hold.left_holding:
+            yield Finding(
+                rule="hold.left-holding",
+                severity=Severity.NEEDS_APPROVAL,
+                evidence=msg(
+                    "{name} does not answer, and the journal says that it holds: "
+                    "requests or writes may stay stopped after the way back.",
+                    name=hold.name,
+                ),
+                remedy=msg(
+                    "Make it answer (backout doctor); or go back without it, --accept hold-unknown, "
+                    "and let go as soon as it answers: backout release-hold."
+                ),
+                accept="hold-unknown",
             )
 
 
@@ -39,4 +59,4 @@ def held_already(case: Case) -> Iterator[Finding]:
             )
 
 
-RULES = (cannot_tell, held_already)
+RULES = (cannot_tell, left_holding, held_already)

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from backout.document import Json
 from backout.errors import ConfigError, TargetUnreachable, UnknownVersion
 from backout.facts import Workload
-from backout.message import msg
+from backout.message import Message, msg
 from backout.plan.base import StepKind
 from backout.plan.model import StepSpec
 from backout.platforms.base import Capabilities, Detection, Diagnosis, LeaseStore, RecordStore, Site
@@ -19,6 +19,9 @@ from backout.platforms.command.options import CommandOptions, filled
 from backout.platforms.command.scripts import Scripts
 from backout.platforms.command.switch import SwitchStep, switch_spec
 from backout.release import Artefact
+
+READY_WITHIN_S = 30.0
+"""How long a probe may stay without an answer after a deploy: scripts declare no time to start."""
 
 _DEPLOY_FILES = ("bin/deploy", "script/deploy", "scripts/deploy.sh", "deploy.sh")
 _ROLLBACK_FILES = ("bin/rollback", "script/rollback", "scripts/rollback.sh", "rollback.sh")
@@ -80,6 +83,18 @@ class CommandPlatform(Scripts):
             )
         artefact = Artefact(ref=found)
         return Workload(wanted=artefact, running=(artefact,), up=1, expected=1, detail={"probe": found})
+
+    @property
+    def ready_within_s(self) -> float:
+        """Seconds that the probe may stay without an answer after a deploy."""
+        return READY_WITHIN_S
+
+    def not_ready(self) -> Message | None:
+        """Return why the probe does not answer; None if it does, or none is declared."""
+        if self.options.probe is None:
+            return None
+        found, why = self.running_version(self.options.probe_timeout_s)
+        return None if found is not None else msg("the probe does not answer: {why}", why=why)
 
     def artefacts(self, deadline_s: float) -> tuple[Artefact, ...]:
         """Return what the list command prints; raises `TargetUnreachable`, also when none is declared."""

@@ -80,7 +80,8 @@ class Scripts:
         draft = self._note.with_suffix(".tmp")
         draft.write_text(started.model_dump_json())
         draft.replace(self._note)
-        return self.job.start(command, cwd=self.cwd, env=self.env(), label=started.version)
+        secrets = self.site.redactor.secrets
+        return self.job.start(command, cwd=self.cwd, env=self.env(), label=started.version, secrets=secrets)
 
     def started(self) -> Started | None:
         """Return what was started last."""

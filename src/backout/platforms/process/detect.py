@@ -5,11 +5,11 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
+from backout.env_file import ENV_FILES
 from backout.message import msg
 from backout.platforms.base import Detection
 from backout.platforms.process.options import Layout
 
-_ENV_FILES = ("shared/.env", "shared/env", "shared/.env.production", ".env")
 _PID_FOLDERS = ("shared/pids", "shared/tmp/pids", "shared/run", "run", "tmp/pids", ".")
 _LOG_FOLDERS = ("shared/log", "log")
 _START_FILES = ("bin/start", "start.sh", "script/start")
@@ -28,7 +28,7 @@ def detect(directory: Path) -> Detection | None:
     if not releases and linked is None:
         return None
     options: dict[str, object] = {"root": "."}
-    env_file = next((name for name in _ENV_FILES if (root / name).is_file()), None)
+    env_file = next((name for name in ENV_FILES if (root / name).is_file()), None)
     if env_file:
         options["env_file"] = env_file
     for key, folders, pattern in (("pid_file", _PID_FOLDERS, "*.pid"), ("log_file", _LOG_FOLDERS, "*.log")):

@@ -6,14 +6,17 @@ import os
 import shlex
 import shutil
 from collections.abc import Iterator
-from pathlib import Path
 
 from backout.errors import BackoutError
 from backout.message import Field, msg
 from backout.platforms.base import Diagnosis
+from backout.platforms.process.options import service_env
 from backout.platforms.process.service import Service
+from backout.platforms.process.start_check import mistakes_in, mistakes_of_form
+from backout.platforms.process.strangers import told
 
 _ENOUGH_BYTES = 64 * 1024 * 1024
+_LOOKED_AT = 20
 
 
 def diagnose(service: Service) -> Iterator[Diagnosis]:
@@ -22,7 +25,7 @@ def diagnose(service: Service) -> Iterator[Diagnosis]:
     yield _releases(service)
     yield _link(service)
     yield _env_file(service)
-    yield _start_command(service)
+    yield from _start_command(service)
     yield _process(service)
     yield _disk(service)
     if service.options.ready_url is not None:
@@ -71,34 +74,57 @@ def _env_file(service: Service) -> Diagnosis:
     return _line("env_file", count > 0, "", "{path} is readable", path=str(service.layout.env_file))
 
 
-def _start_command(service: Service) -> Diagnosis:
+def _start_command(service: Service) -> Iterator[Diagnosis]:
     linked = service.layout.linked()
     if linked is None:
         remedy = f"ls -l {shlex.quote(str(service.layout.root))}"
-        return _line("start", None, remedy, "no current release to try the command in")
-    program = service.command(linked)[0]
+        yield _line("start", None, remedy, "no current release to try the command in")
+        return
     try:
-        path = service.env().get("PATH")
+        env = service.env()
     except BackoutError:
-        path = None
-    here = Path(service.layout.release(linked), program)
-    found = (
-        (str(here) if os.access(here, os.X_OK) else None)
-        if "/" in program
-        else shutil.which(program, path=path)
-    )
-    remedy = f"cd {shlex.quote(str(service.layout.release(linked)))} && command -v {shlex.quote(program)}"
-    how = "found" if found else "not found, or not executable"
-    return _line("start", found is not None, remedy, "{program} is {how} from release {ref}",
-                 program=service.site.redactor.text(program), how=how, ref=linked)  # fmt: skip
+        env = service_env(service.site.environ, {})
+    redact = service.site.redactor.text
+    form = [redact(str(m)) for m in mistakes_of_form(service.options.start)]
+    if form:
+        remedy = "${EDITOR:-vi} backout.yaml  # platform.start: [sh, -c, 'exec …']"
+        yield _line("start", False, remedy, "{mistakes}", mistakes="; ".join(form))
+    bad, refs = 0, _retained(service, linked)
+    for ref in refs:
+        release, words = service.layout.release(ref), service.command(ref)
+        mistakes = [redact(str(m)) for m in mistakes_in(release, words, env)]
+        if mistakes:
+            bad += 1
+            remedy = f"cd {shlex.quote(str(release))} && ls -l; command -v {shlex.quote(redact(words[0]))}"
+            text = "would not start from release {ref}: {mistakes}"
+            yield _line("start", False, remedy, text, ref=ref, mistakes="; ".join(mistakes))
+    if not bad and not form:
+        program = redact(service.command(linked)[0])
+        text = "{program} is found from release {ref}{others}"
+        others = f", and from {len(refs) - 1} more" if len(refs) > 1 else ""
+        yield _line("start", True, "", text, program=program, ref=linked, others=others)
+
+
+def _retained(service: Service, linked: str) -> list[str]:
+    """Return the current release and the newest others."""
+    try:
+        dated = [(p.stat().st_mtime, p.name) for p in service.layout.releases.iterdir() if p.is_dir()]
+    except OSError:
+        dated = []  # the line `releases` says so
+    others = [name for _, name in sorted(dated, reverse=True) if name != linked and not name.startswith(".")]
+    return [linked, *others[: _LOOKED_AT - 1]]
 
 
 def _process(service: Service) -> Diagnosis:
     pid_file = shlex.quote(str(service.layout.pid_file))
     try:
         found = service.running()
+        strangers = () if found else service.strangers()
     except BackoutError as error:
         return Diagnosis(subject="process", ok=None, evidence=error.what, remedy=error.next_command)
+    if strangers:
+        what, command = told(strangers, service.layout)
+        return Diagnosis(subject="process", ok=None, evidence=what, remedy=command)
     if not found:
         return _line("process", False, f'ps -fp "$(cat {pid_file})"', "no process of this service was found")
     first = found[0]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +10,6 @@ from typing import Literal
 from pydantic import Field
 
 from backout.document import Document, Json
-from backout.errors import ConfigError
-from backout.message import msg
 from backout.words import Words
 
 _PASSED_ON = ("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "TZ", "TMPDIR")
@@ -105,36 +102,6 @@ class Layout:
         return path.relative_to(releases).parts[0] if releases in path.parents else None
 
 
-def read_env(path: Path) -> dict[str, str]:
-    """Return the variables of a KEY=VALUE file; `export`, comments and quotes are understood.
-
-    Raises:
-        ConfigError: The file cannot be read, or a line is not KEY=VALUE (named by number, not text).
-    """
-    try:
-        lines = path.read_text().splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(
-            msg("Env file {path} cannot be read: {why}", path=str(path), why=type(error).__name__),
-            state=msg("Nothing was changed"),
-            next_command=f"ls -l {shlex.quote(str(path))}",
-        ) from None
-    found: dict[str, str] = {}
-    for number, line in enumerate(lines, 1):
-        text = line.strip().removeprefix("export ").strip()
-        if not text or text.startswith("#"):
-            continue
-        key, equals, value = text.partition("=")
-        if not equals or not key.strip().isidentifier():
-            raise ConfigError(
-                msg("Env file {path}, line {number}: expected KEY=VALUE", path=str(path), number=number),
-                state=msg("Nothing was changed"),
-                next_command=f"${{EDITOR:-vi}} +{number} {shlex.quote(str(path))}",
-            )
-        found[key.strip()] = _unquoted(value.strip())
-    return found
-
-
 def service_env(environ: Mapping[str, str], extra: Mapping[str, str]) -> dict[str, str]:
     """Return the environment of a service: a few basics of the operator's own, then the env file.
 
@@ -158,9 +125,3 @@ def declared(layout: Layout, options: ProcessOptions) -> dict[str, Json]:
         "start_timeout_s": options.start_timeout_s,
         "ready_url": options.ready_url,
     }
-
-
-def _unquoted(value: str) -> str:
-    if len(value) >= 2 and value[0] == value[-1] and value[0] in "\"'":
-        return value[1:-1]
-    return value

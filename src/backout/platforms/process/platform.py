@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 from backout.errors import ConfigError, TargetUnreachable, UnknownVersion
 from backout.facts import Workload
-from backout.message import msg
+from backout.message import Message, msg
 from backout.platforms.base import Capabilities, Detection, Diagnosis, Site
 from backout.platforms.process.detect import detect
 from backout.platforms.process.files import disk_errors
@@ -21,6 +21,7 @@ from backout.platforms.process.lease import FileLeaseStore
 from backout.platforms.process.options import ProcessOptions
 from backout.platforms.process.records import FileRecordStore, recall, to_remember
 from backout.platforms.process.service import Service
+from backout.platforms.process.strangers import told
 from backout.platforms.process.tree import digest_of_tree
 from backout.release import Artefact
 
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from backout.document import Json
     from backout.plan.base import StepKind
     from backout.plan.model import StepSpec
+
+_NOT_KNOWN = msg("What runs is not known, and a second copy would act beside it; nothing was changed")
 
 
 class ProcessPlatform(Service):
@@ -101,7 +104,8 @@ class ProcessPlatform(Service):
         """Return what runs now. Local reads, and one short request if nothing runs: no deadline is needed.
 
         Raises:
-            TargetUnreachable: It cannot be told: also when nothing known runs and the ready URL answers.
+            TargetUnreachable: It cannot be told: also when nothing known runs and the ready URL answers, or a
+                process of a release may be the service.
         """
         self._need_root()
         processes, linked = self.running(), self.layout.linked()
@@ -109,6 +113,11 @@ class ProcessPlatform(Service):
             processes = self.running()  # it may have been started between the two looks
             if not processes:
                 raise self._stranger()
+        if not processes and (strangers := self.strangers()):
+            processes = self.running()  # as above
+            if not processes:
+                what, command = told(strangers, self.layout)
+                raise TargetUnreachable(what, state=_NOT_KNOWN, next_command=command)
         detail: dict[str, Json] = {
             "link": linked,
             "processes": [{"pid": p.pid, "created": p.created, "ref": p.ref, "by": p.by} for p in processes],
@@ -121,6 +130,23 @@ class ProcessPlatform(Service):
             expected=1,
             detail=detail,
         )
+
+    @property
+    def ready_within_s(self) -> float:
+        """Seconds that a start may take."""
+        return self.options.start_timeout_s
+
+    def not_ready(self) -> Message | None:
+        """Return why what the link names is not ready: no process of it, or the ready URL does not answer."""
+        linked = self.layout.linked()
+        if linked is None:
+            return None
+        if not any(found.by != "stop note" for found in self.running(linked)):
+            return msg("no process of {ref} runs", ref=linked)
+        trouble = self.trouble_of_ready_url()
+        if trouble is None:
+            return None
+        return msg("{url} says {trouble}", url=str(self.options.ready_url), trouble=trouble)
 
     def artefacts(self, deadline_s: float) -> tuple[Artefact, ...]:
         """Return the release folders, newest first by their time of change."""
@@ -203,7 +229,7 @@ class ProcessPlatform(Service):
                 url=str(self.options.ready_url),
                 file=pid_file,
             ),
-            state=msg("What runs is not known, and a second copy would act beside it; nothing was changed"),
+            state=_NOT_KNOWN,
             next_command=f"ss -ltnp  # whose port is it? if the service's: echo PID > {shlex.quote(pid_file)}",
         )
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from backout.document import Document, Json
+from backout.env_file import read_env
 from backout.errors import LostRace
 from backout.launch import tail
 from backout.message import msg
@@ -16,10 +17,10 @@ from backout.platforms.process.options import (
     Layout,
     ProcessOptions,
     declared,
-    read_env,
     service_env,
 )
-from backout.platforms.process.processes import Found, find
+from backout.platforms.process.processes import CLOCK_SLACK_S, Found, find, starting
+from backout.platforms.process.strangers import Stranger, look
 from backout.redact import secrets_of
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ class StopNote(Document):
     Attributes:
         pids: The processes that were asked; none yet if the note stands before the signal.
         children: What they had started: it has to end too, also when they are gone.
+        beside: What else ran from releases while the service was known: so it is not the service.
         at: When it was asked, in seconds since the epoch.
         killed_at: When it was ended by KILL.
     """
@@ -45,6 +47,7 @@ class StopNote(Document):
     pids: tuple[int, ...]
     at: float
     children: tuple[Child, ...] = ()
+    beside: tuple[Child, ...] = ()
     killed_at: float | None = None
 
     def is_about(self, process: Found) -> bool:
@@ -81,6 +84,27 @@ class Service:
         found, note = find(self.layout), self.stop_note()
         left = left_over(note.children, found, self.layout) if note else ()
         return tuple(f for f in (*found, *left) if ref is None or f.ref == ref)
+
+    def strangers(self) -> tuple[Stranger, ...]:
+        """Return what may be the service although nothing known runs.
+
+        With a ready URL only what runs the start command counts: whether anything serves is told by the URL.
+        """
+        if starting(self.layout) is not None:
+            return ()  # the lock tells what runs, in a moment if not now
+        note = self.stop_note()
+        beside = note.beside if note else ()
+        return tuple(
+            s
+            for s in look(self.layout, self.options.start, ())
+            if s.sure or (self.options.ready_url is None and not any(same(s, child) for child in beside))
+        )
+
+    def beside(self) -> tuple[Child, ...]:
+        """Return what runs from releases beside the known processes, and is not the start command."""
+        known = {pid for f in self.running() for pid in (f.pid, *f.others)}
+        found = look(self.layout, self.options.start, known)
+        return tuple(Child(pid=s.pid, created=s.created, ref=s.ref) for s in found if not s.sure)
 
     def env(self) -> dict[str, str]:
         """Return the service's environment; its env file's values become known as secrets."""
@@ -126,6 +150,11 @@ class Service:
         """Keep a note durably; raises OSError."""
         path = self._stop_note if isinstance(note, StopNote) else self._start_note
         write_atomically(path, note.model_dump_json())
+
+
+def same(stranger: Stranger, child: Child) -> bool:
+    """Return whether a noted process is that one, and not another with its pid."""
+    return stranger.pid == child.pid and abs(stranger.created - child.created) <= CLOCK_SLACK_S
 
 
 def text_of(spec: StepSpec, name: str) -> str:

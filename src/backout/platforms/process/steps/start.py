@@ -24,6 +24,7 @@ from backout.platforms.process.service import (
     told,
 )
 from backout.platforms.process.steps import specs
+from backout.platforms.process.strangers import told as tell_strangers
 
 _SETTLE_S = 1.0
 """A process without a ready URL must live that long: most failed starts end sooner."""
@@ -106,7 +107,7 @@ class StartStep:
         _check_folder(service, ref)
         env = service.env()
         # Asked before the target's lock is taken: that is held for moments only.
-        answered = service.answers()
+        answered, strangers = service.answers(), service.strangers()
         with fenced(service.layout, acting), disk_errors(service.layout.state):
             self.guard(spec, acting)
             found = service.running(ref)
@@ -115,6 +116,9 @@ class StartStep:
                 return Receipt(what=msg("{ref} runs already as process {pid}", ref=ref, pid=found[0].pid))
             if answered:
                 raise _stranger(service, ref)
+            if strangers and starting(service.layout) is None:
+                what, command = tell_strangers(strangers, service.layout)
+                raise StepFailed(what, state=msg("{ref} was not started", ref=ref), next_command=command)
             return _start(service, ref, env, acting)
 
 

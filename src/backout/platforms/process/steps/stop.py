@@ -134,7 +134,9 @@ class StopStep:
 def _ask(service: Service, ref: str, mine: tuple[Found, ...], now: float) -> Receipt:
     fault_point("process.stop.before")
     # Whom to look for has to be known before the signal: nobody can tell it of a process that is gone.
-    note = StopNote(ref=ref, pids=(), at=now, children=_children(service, mine))
+    note = StopNote(
+        ref=ref, pids=(), at=now, children=_children(service, mine), beside=_beside(service, mine)
+    )
     service.write(note)
     fault_point("process.stop.noted")
     for process in mine:
@@ -153,6 +155,13 @@ def _children(service: Service, mine: tuple[Found, ...]) -> tuple[Child, ...]:
     left = [Child(pid=f.pid, created=f.created, ref=f.ref) for f in service.running() if f.by == "stop note"]
     found = {c.pid: c for c in (*left, *children_of(mine, service.layout))}
     return tuple(found.values())
+
+
+def _beside(service: Service, mine: tuple[Found, ...]) -> tuple[Child, ...]:
+    before = service.stop_note()
+    if before is not None and all(f.by == "stop note" for f in mine):
+        return before.beside  # the service itself is gone: who is beside it cannot be told any more
+    return service.beside()
 
 
 def _kill(service: Service, ref: str, mine: tuple[Found, ...], note: StopNote) -> Receipt:

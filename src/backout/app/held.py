@@ -1,0 +1,70 @@
+"""Whether a means of holding holds: what it says itself, and what the journal knows where it says too little."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from backout.app.deadline import Question
+from backout.app.parts import Parts
+from backout.execute.run import fold
+from backout.facts import Answer, HoldFact
+from backout.holds.base import HoldMeans
+from backout.plan.model import Plan
+
+_HOLDING = ("hold", "hold.release")
+_ACTED = ("step.applied", "step.confirmed")
+_RUNS_BACK = 50
+
+
+def hold_fact(
+    parts: Parts, means: HoldMeans, question: Question, timeout_s: float, now: datetime
+) -> HoldFact:
+    """Return what a means says of itself, completed by what the journal knows of it."""
+    seen = question.answer(HoldFact, timeout_s, now)
+    if seen.value is None:
+        silent = HoldFact(name=means.name, modes=(), held=Answer.UNKNOWN)
+        return silent.model_copy(update={"left_holding": _left_holding(parts, means.name)})
+    if seen.value.held is Answer.UNKNOWN:
+        return seen.value.model_copy(update={"left_holding": _left_holding(parts, means.name)})
+    if seen.value.held is Answer.YES:
+        prior = _prior_in_journal(parts, means.name)
+        if prior is None and means.name != "database":
+            # Held by hand, or by a run whose journal is lost: who lets it go wants requests and workers through.
+            prior = {}
+        if prior is not None:  # The database itself keeps what was before.
+            return seen.value.model_copy(update={"prior": prior})
+    return seen.value
+
+
+def _prior_in_journal(parts: Parts, name: str) -> object | None:
+    """Return what stood before the newest hold of these means: while it holds, the target no longer tells."""
+    for created in reversed(parts.journal.events(kinds=("run.created",), newest=50)):
+        try:
+            run = fold([created])
+        except ValueError:
+            continue
+        for step in run.plan.steps:
+            if step.spec.kind == "hold" and step.spec.params.get("name") == name:
+                return step.spec.params["prior"]
+    return None
+
+
+def _left_holding(parts: Parts, name: str) -> bool:
+    """Return whether these means held when backout last used them, as the newest step about them tells."""
+    for created in reversed(parts.journal.events(kinds=("run.created",), newest=_RUNS_BACK)):
+        try:
+            steps = Plan.model_validate(created.body["plan"]).steps
+        except ValueError:
+            continue
+        about = {
+            step.key: step.spec.kind
+            for step in steps
+            if step.spec.kind in _HOLDING and step.spec.params.get("name") == name
+        }
+        acted = parts.journal.events(created.run, kinds=_ACTED) if about else []
+        for event in reversed(acted):
+            kind = about.get(str(event.body["key"]))
+            # A hold that acted holds, seen or not; only what was seen to let go does not.
+            if kind == "hold" or (kind == "hold.release" and event.kind == "step.confirmed"):
+                return kind == "hold"
+    return False
