@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import BaseModel, Field, SecretStr
 
+from backout.databases.postgres.restorable import PostgresRestores
 from backout.document import Document
 from backout.platforms.base import Detection, Diagnosis, Site
 from backout.schema import Schema
 
 if TYPE_CHECKING:
-    from backout.databases.postgres.connect import Connector
+    from backout.databases.postgres.cluster import Cluster
     from backout.holds.base import HoldMeans
 
 
@@ -31,26 +32,43 @@ class PostgresOptions(Document):
     connect_timeout_s: float = Field(default=5, gt=0, description="Seconds to wait for a connection.")
     lock_timeout_s: float = Field(default=5, gt=0, description="Seconds to wait for a lock.")
     statement_timeout_s: float = Field(default=30, gt=0, description="Seconds that a statement may take.")
+    maintenance_database: str = Field(
+        default="postgres",
+        description="Another database of the server, for what cannot be done from within the service's own: "
+        "create, swap, drop.",
+    )
+    programs: Path | None = Field(
+        default=None,
+        description="Folder of pg_dump, pg_restore and psql; left out: those of the server's version, or newer.",
+    )
+    pooler: SecretStr | None = Field(
+        default=None,
+        description="Connection to PgBouncer's administration (database pgbouncer), as ${NAME}: its clients wait "
+        "during a swap instead of being refused.",
+    )
 
 
-class PostgresDatabase:
+class PostgresDatabase(PostgresRestores):
     """One PostgreSQL database, bound to one service in one environment."""
 
     kind: ClassVar[str] = "postgres"
     Options: ClassVar[type[BaseModel]] = PostgresOptions
 
-    def __init__(self, connector: Connector, schemas: tuple[str, ...] | None, site: Site) -> None:
-        self._connector, self._schemas, self._site = connector, schemas, site
+    def __init__(self, cluster: Cluster, site: Site) -> None:
+        self._cluster, self._connector, self._schemas = cluster, cluster.connector, cluster.schemas
+        self._site = site
 
     @classmethod
     def create(cls, options: BaseModel, site: Site) -> PostgresDatabase:
         """Bind the database; does not connect. Its password is told to the site's redactor."""
+        from backout.databases.postgres.cluster import Cluster
         from backout.databases.postgres.connect import Connector, secrets_of
 
         if not isinstance(options, PostgresOptions):
             raise TypeError(f"expected PostgresOptions, got {type(options).__name__}")
         conninfo = options.url.get_secret_value()
-        site.redactor.add(*secrets_of(conninfo, site.environ))
+        pooler = options.pooler.get_secret_value() if options.pooler else None
+        site.redactor.add(*secrets_of(conninfo, site.environ), *secrets_of(pooler or "", site.environ))
         connector = Connector(
             conninfo=conninfo,
             redactor=site.redactor,
@@ -58,7 +76,12 @@ class PostgresDatabase:
             statement_timeout_s=options.statement_timeout_s,
             connect_timeout_s=options.connect_timeout_s,
         )
-        return cls(connector, options.schemas, site)
+        folder = site.directory.resolve() / ".backout"
+        programs = site.directory / options.programs if options.programs else None
+        cluster = Cluster(
+            connector, options.maintenance_database, programs, folder, schemas=options.schemas, pooler=pooler
+        )
+        return cls(cluster, site)
 
     @classmethod
     def detect(cls, directory: Path) -> Detection | None:
@@ -116,9 +139,10 @@ class PostgresDatabase:
 
     def hold_means(self) -> HoldMeans:
         """Return the means that refuses writes (see `writes.RefuseWrites` for what it cannot stop)."""
+        from backout.databases.postgres.closing import ClosedBySwap
         from backout.databases.postgres.writes import RefuseWrites
 
-        return RefuseWrites(self._connector)
+        return RefuseWrites(self._connector, ClosedBySwap(self._cluster))
 
     def doctor(self) -> Iterable[Diagnosis]:
         """Try what a rollback would need, touching nothing."""

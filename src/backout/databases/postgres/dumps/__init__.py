@@ -1,0 +1,1 @@
+"""Backups as PostgreSQL's own programs write them."""
