@@ -17,7 +17,7 @@ import psycopg
 import pytest
 from psycopg import errors, sql
 
-from backout.databases.postgres.writes import SETTING
+from backout.databases.postgres.marks import SETTING
 from backout.errors import CredentialsRefused, NotPossible, StepFailed
 from backout.facts import Answer
 from backout.plan.model import StepSpec

@@ -16,7 +16,11 @@ from backout.config.schema import config_schema, schema_text
 
 EXAMPLE = (files("backout.config") / "example.yaml").read_text()
 PUBLISHED = Path(__file__).parents[3] / "docs" / "reference" / "backout.schema.json"
-ENVIRON = {"DATABASE_URL": "postgres://u:hunter22@127.0.0.1/db", "DEPLOY_TOKEN": "hunter23"}
+ENVIRON = {
+    "DATABASE_URL": "postgres://u:hunter22@127.0.0.1/db",
+    "DEPLOY_TOKEN": "hunter23",
+    "POOLER_URL": "postgres://p:hunter24@h/pgbouncer",
+}
 
 
 def examples() -> list[str]:

@@ -8,17 +8,13 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import BaseModel, Field, SecretStr
 
+from backout.databases.postgres.restorable import PostgresRestores
 from backout.document import Document
-from backout.errors import NotPossible
-from backout.message import msg
 from backout.platforms.base import Detection, Diagnosis, Site
 from backout.schema import Schema
 
 if TYPE_CHECKING:
-    from backout.backup import Backup, Reading
-    from backout.databases.postgres.connect import Connector
-    from backout.databases.postgres.dumps.rules import Terms
-    from backout.databases.restores import Note
+    from backout.databases.postgres.cluster import Cluster
     from backout.holds.base import HoldMeans
 
 
@@ -33,34 +29,46 @@ class PostgresOptions(Document):
         default=None,
         description="Schemas that belong to the service; left out: all but the system's and backout's own.",
     )
-    programs: str | None = Field(
-        default=None,
-        description="Folder of pg_dump, pg_restore and psql; left out: the newest that is installed.",
-    )
     connect_timeout_s: float = Field(default=5, gt=0, description="Seconds to wait for a connection.")
     lock_timeout_s: float = Field(default=5, gt=0, description="Seconds to wait for a lock.")
     statement_timeout_s: float = Field(default=30, gt=0, description="Seconds that a statement may take.")
+    maintenance_database: str = Field(
+        default="postgres",
+        description="Another database of the server, for what cannot be done from within the service's own: "
+        "create, swap, drop.",
+    )
+    programs: Path | None = Field(
+        default=None,
+        description="Folder of pg_dump, pg_restore and psql; left out: those of the server's version, or newer.",
+    )
+    pooler: SecretStr | None = Field(
+        default=None,
+        description="Connection to PgBouncer's administration (database pgbouncer), as ${NAME}: its clients wait "
+        "during a swap instead of being refused.",
+    )
 
 
-class PostgresDatabase:
+class PostgresDatabase(PostgresRestores):
     """One PostgreSQL database, bound to one service in one environment."""
 
     kind: ClassVar[str] = "postgres"
     Options: ClassVar[type[BaseModel]] = PostgresOptions
 
-    def __init__(self, connector: Connector, options: PostgresOptions, site: Site) -> None:
-        self._connector, self._options, self._site = connector, options, site
-        self._schemas = options.schemas
+    def __init__(self, cluster: Cluster, site: Site) -> None:
+        self._cluster, self._connector, self._schemas = cluster, cluster.connector, cluster.schemas
+        self._site = site
 
     @classmethod
     def create(cls, options: BaseModel, site: Site) -> PostgresDatabase:
         """Bind the database; does not connect. Its password is told to the site's redactor."""
+        from backout.databases.postgres.cluster import Cluster
         from backout.databases.postgres.connect import Connector, secrets_of
 
         if not isinstance(options, PostgresOptions):
             raise TypeError(f"expected PostgresOptions, got {type(options).__name__}")
         conninfo = options.url.get_secret_value()
-        site.redactor.add(*secrets_of(conninfo, site.environ))
+        pooler = options.pooler.get_secret_value() if options.pooler else None
+        site.redactor.add(*secrets_of(conninfo, site.environ), *secrets_of(pooler or "", site.environ))
         connector = Connector(
             conninfo=conninfo,
             redactor=site.redactor,
@@ -68,7 +76,12 @@ class PostgresDatabase:
             statement_timeout_s=options.statement_timeout_s,
             connect_timeout_s=options.connect_timeout_s,
         )
-        return cls(connector, options, site)
+        folder = site.directory.resolve() / ".backout"
+        programs = site.directory / options.programs if options.programs else None
+        cluster = Cluster(
+            connector, options.maintenance_database, programs, folder, schemas=options.schemas, pooler=pooler
+        )
+        return cls(cluster, site)
 
     @classmethod
     def detect(cls, directory: Path) -> Detection | None:
@@ -124,41 +137,12 @@ class PostgresDatabase:
             row = cursor.fetchone() if cursor.description else None
             return row[0] if row else None
 
-    def read(self, backup: Backup, *, note: Note) -> Reading:
-        """Read a backup to its end, and everything that a restore would run; see `dumps.read`."""
-        from backout.databases.postgres.dumps.programs import find_programs
-        from backout.databases.postgres.dumps.read import read_backup
-
-        terms = self._terms()
-        if terms.server_major is None:
-            note(msg("The server does not answer: the backup is not compared with its version"))
-        folder = self._options.programs
-        return read_backup(
-            backup,
-            terms,
-            programs=lambda: find_programs(
-                self._site.directory / folder if folder else None, major=terms.server_major
-            ),
-            clock=self._site.clock,
-            note=note,
-        )
-
-    def _terms(self) -> Terms:
-        """Return the live database's name and its server's version, as far as they can be told now."""
-        from backout.databases.postgres.connect import database_in
-        from backout.databases.postgres.dumps.rules import Terms
-
-        try:
-            with self._connector.session(self._options.connect_timeout_s) as connection:
-                return Terms(connection.info.dbname, connection.info.server_version // 10_000)
-        except NotPossible:
-            return Terms(database_in(self._connector.conninfo, self._site.environ), None)
-
     def hold_means(self) -> HoldMeans:
         """Return the means that refuses writes (see `writes.RefuseWrites` for what it cannot stop)."""
+        from backout.databases.postgres.closing import ClosedBySwap
         from backout.databases.postgres.writes import RefuseWrites
 
-        return RefuseWrites(self._connector)
+        return RefuseWrites(self._connector, ClosedBySwap(self._cluster))
 
     def doctor(self) -> Iterable[Diagnosis]:
         """Try what a rollback would need, touching nothing."""

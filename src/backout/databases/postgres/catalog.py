@@ -166,11 +166,16 @@ def read_schema(connection: psycopg.Connection[Any], schemas: tuple[str, ...] | 
     connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
     connection.read_only = True
     with connection.transaction():
-        # Names that are not the system's own are then always printed with their schema.
-        connection.execute("SET LOCAL search_path = pg_catalog")
-        connection.execute("SET LOCAL jit = off")
-        reader = _Reader(connection, {"schemas": list(schemas) if schemas else None, "own": OWN_SCHEMA})
-        return Schema(tables=_tables(reader), objects=dict(sorted(_objects(reader))))
+        return schema_in_snapshot(connection, schemas)
+
+
+def schema_in_snapshot(connection: psycopg.Connection[Any], schemas: tuple[str, ...] | None) -> Schema:
+    """Read a schema within the transaction that is open, whose `search_path` is the system's from then on."""
+    # Names that are not the system's own are then always printed with their schema.
+    connection.execute("SET LOCAL search_path = pg_catalog")
+    connection.execute("SET LOCAL jit = off")
+    reader = _Reader(connection, {"schemas": list(schemas) if schemas else None, "own": OWN_SCHEMA})
+    return Schema(tables=_tables(reader), objects=dict(sorted(_objects(reader))))
 
 
 class _Reader:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -46,6 +46,42 @@ class Connector:
     statement_timeout_s: float
     connect_timeout_s: float
 
+    @property
+    def database(self) -> str:
+        """Name of the database that a session is opened to; connects nowhere.
+
+        Source: PostgreSQL 15 documentation, 34.1.2 "Parameter Key Words": `dbname` defaults to the user name.
+        """
+        from psycopg import pq
+
+        told = self._parameters()
+        usual = {option.keyword.decode(): option.val for option in pq.Conninfo.get_defaults()}
+        for name in ("dbname", "user"):
+            value = told.get(name) or (usual.get(name) or b"").decode()
+            if value:
+                return value
+        return "postgres"
+
+    def to(self, database: str) -> Connector:
+        """Return the way to another database of the same server."""
+        from psycopg.conninfo import make_conninfo
+
+        return replace(self, conninfo=make_conninfo("", **{**self._parameters(), "dbname": database}))
+
+    def for_programs(self, settings: Mapping[str, str]) -> tuple[str, dict[str, str]]:
+        """Return the connection text for PostgreSQL's own programs, and what their environment needs.
+
+        The password is in the environment alone: arguments are shown to every user of the machine.
+        """
+        from psycopg.conninfo import make_conninfo
+
+        told = {k: v for k, v in self._parameters().items() if k not in ("password", "sslpassword")}
+        options = " ".join(f"-c {name}={value}" for name, value in settings.items())
+        told["options"] = f"{told.get('options', '')} {options}".strip()
+        told |= {"dbname": self.database, "application_name": APPLICATION_NAME}
+        password = self._parameters().get("password")
+        return make_conninfo("", **told), {"PGPASSWORD": password} if password else {}
+
     @contextmanager
     def session(self, deadline_s: float, *, autocommit: bool = False) -> Iterator[psycopg.Connection[Any]]:
         """Open a connection, hand it over, and close it.
@@ -73,17 +109,8 @@ class Connector:
 
     def _open(self, deadline_s: float, autocommit: bool) -> psycopg.Connection[Any]:
         import psycopg
-        from psycopg.conninfo import conninfo_to_dict
 
-        try:
-            options = str(conninfo_to_dict(self.conninfo).get("options") or "")
-        except psycopg.Error:
-            # Hazard: psycopg prints the connection text, password and all, in this message.
-            raise ConfigError(
-                msg("Database.url cannot be read as a PostgreSQL URL or as key=value text"),
-                state=msg("Nothing was touched."),
-                next_command=_NEXT,
-            ) from None
+        options = self._parameters().get("options", "")
         try:
             return psycopg.connect(
                 self.conninfo,
@@ -99,6 +126,21 @@ class Connector:
             )
         except psycopg.Error as error:
             raise self._told(error) from None
+
+    def _parameters(self) -> dict[str, str]:
+        import psycopg
+        from psycopg.conninfo import conninfo_to_dict
+
+        try:
+            found = conninfo_to_dict(self.conninfo)
+        except psycopg.Error:
+            # Hazard: psycopg prints the connection text, password and all, in this message.
+            raise ConfigError(
+                msg("Database.url cannot be read as a PostgreSQL URL or as key=value text"),
+                state=msg("Nothing was touched."),
+                next_command=_NEXT,
+            ) from None
+        return {name: str(value) for name, value in found.items() if value is not None}
 
     def _settings(self, deadline_s: float) -> str:
         statement_ms = max(1, round(min(self.statement_timeout_s, deadline_s) * 1000))
@@ -131,6 +173,32 @@ class Connector:
         else:
             what = msg("The database cannot be reached: {error}", error=text)
         return TargetUnreachable(what, state=untouched, next_command=_NEXT)
+
+
+@contextmanager
+def pooler_session(conninfo: str, redactor: Redactor, timeout_s: float) -> Iterator[psycopg.Connection[Any]]:
+    """Open a session to a pooler's administration, which knows few start-up parameters and no transactions.
+
+    Raises:
+        TargetUnreachable: It does not answer, or refused.
+    """
+    import psycopg
+
+    try:
+        connection = psycopg.connect(
+            conninfo, autocommit=True, connect_timeout=max(1, round(timeout_s)), tcp_user_timeout=10_000
+        )
+        try:
+            yield connection
+        finally:
+            connection.close()  # also while a command still waits for its answer
+    except psycopg.Error as error:
+        text = redactor.text(" ".join(str(error).split()))
+        raise TargetUnreachable(
+            msg("The pooler does not answer: {error}", error=text),
+            state=msg("Nothing was changed."),
+            next_command=_NEXT,
+        ) from None
 
 
 def statement_failed(error: str) -> Message:

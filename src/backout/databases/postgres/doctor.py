@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from backout.clock import Clock
 from backout.databases.postgres.connect import Connector
-from backout.databases.postgres.writes import SETTING, exempt_roles, unendable
+from backout.databases.postgres.marks import SETTING
+from backout.databases.postgres.writes import exempt_roles, unendable
 from backout.errors import BackoutError
 from backout.message import Message, msg
 from backout.platforms.base import Diagnosis

@@ -1,20 +1,15 @@
-"""Counts what is written, and makes a database refuse it.
-
-The hold is a setting of the database, spelled so that it can be told from one that somebody else made
-and so that a process killed half-way leaves behind what was done: PostgreSQL takes any unambiguous
-beginning of a truth value (`t`, `tru`, `fals`) and keeps the text as it was given.
-Source: PostgreSQL 15 documentation, 20.1.1 "Parameter Names and Values"; "pg_db_role_setting".
-"""
+"""Counts what is written, and makes a database refuse it. How that is spelled: `marks.py`."""
 
 from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, LiteralString
+from typing import TYPE_CHECKING, Any, Protocol
 
 from backout.databases.postgres.connect import APPLICATION_NAME, Connector
+from backout.databases.postgres.marks import SETTING, TRUE, marks_for, read_back
 from backout.document import Json
-from backout.errors import NotPossible, StepFailed
+from backout.errors import NotPossible, StepFailed, TargetUnreachable
 from backout.facts import Answer, HoldFact
 from backout.faults import fault_point
 from backout.message import msg
@@ -22,14 +17,12 @@ from backout.message import msg
 if TYPE_CHECKING:
     import psycopg
 
-SETTING = "default_transaction_read_only"
 MODE = "refuse_writes"
 _ACT_DEADLINE_S = 30.0
 _END_WITHIN_S = 10.0
 # A session that began before the setting was made may become visible a moment after it.
 _SETTLE_S = 0.3
 _POLL_S = 0.05
-_TRUE = ("true", "yes", "on", "1")
 
 _COUNT = """
 SELECT coalesce(sum(pg_stat_get_tuples_inserted(oid) + pg_stat_get_tuples_updated(oid)
@@ -90,37 +83,16 @@ def count_writes(connection: psycopg.Connection[Any]) -> int:
     return int(row[0]) if row else 0
 
 
-@dataclass(frozen=True, slots=True)
-class _Marks:
-    """How the setting is spelled while it is ours, by what it was before."""
+class Closed(Protocol):
+    """Knows whether a swap cut short has closed the database."""
 
-    prior: str | None
-    beginning: LiteralString
-    held: LiteralString
-    ending: LiteralString
+    def observe(self, deadline_s: float, name: str, modes: tuple[str, ...]) -> HoldFact | None:
+        """Return that as a hold; None: it has not."""
+        ...
 
-
-_MARKS = (
-    _Marks(None, "t", "tru", "fals"),
-    _Marks("off", "y", "ye", "of"),
-    _Marks("on", "T", "TRU", "FALS"),
-)
-
-
-def _marks_for(prior: str | None) -> _Marks:
-    if prior is None:
-        return _MARKS[0]
-    return _MARKS[2] if prior.lower() in _TRUE else _MARKS[1]
-
-
-def _read_back(setting: str | None) -> tuple[Answer, str | None]:
-    """Return whether our hold is in force (unknown: for some sessions only), and what was set before it."""
-    for marks in _MARKS:
-        if setting == marks.held:
-            return Answer.YES, marks.prior
-        if setting in (marks.beginning, marks.ending):
-            return Answer.UNKNOWN, marks.prior
-    return Answer.NO, setting
+    def release(self) -> bool:
+        """Open what it has closed; return whether there was anything to open."""
+        ...
 
 
 class RefuseWrites:
@@ -136,18 +108,28 @@ class RefuseWrites:
 
     name = "database"
 
-    def __init__(self, connector: Connector) -> None:
-        self._connector = connector
+    def __init__(self, connector: Connector, closed: Closed | None = None) -> None:
+        self._connector, self._closed = connector, closed
 
     def observe(self, deadline_s: float) -> HoldFact:
         """Return whether the database refuses writes by our hold, and the setting before it.
 
         A hold or a release that was cut short is `held` with no mode: some sessions are read-only and
-        others are not. Either one, called again, finishes its work.
+        others are not. Either one, called again, finishes its work. A database that a swap cut short has
+        closed is `held` with the mode `closed`.
         """
+        try:
+            return self._observe(deadline_s)
+        except TargetUnreachable:
+            fact = self._closed.observe(deadline_s, self.name, (MODE,)) if self._closed else None
+            if fact is None:
+                raise
+            return fact
+
+    def _observe(self, deadline_s: float) -> HoldFact:
         with self._connector.session(deadline_s) as connection:
             connection.read_only = True
-            held, prior = _read_back(_setting(connection))
+            held, prior = read_back(_setting(connection))
             complete = held is Answer.YES and not _exempt(connection)
         return HoldFact(
             name=self.name,
@@ -170,8 +152,8 @@ class RefuseWrites:
             raise ValueError(f"unknown mode {mode!r}")
         with self._connector.session(_ACT_DEADLINE_S, autocommit=True) as connection:
             self._refuse_exempt_roles(connection)
-            _, prior = _read_back(_setting(connection))
-            marks = _marks_for(prior)
+            _, prior = read_back(_setting(connection))
+            marks = marks_for(prior)
             fault_point("database.hold.set.before")
             began = _set(connection, marks.beginning)
             fault_point("database.hold.set.after")
@@ -188,21 +170,30 @@ class RefuseWrites:
     def release(self, prior: dict[str, Json]) -> None:
         """Put the setting back and end the sessions that began during the hold: they would stay read-only.
 
-        Clients see one lost connection and can write again when they reconnect.
+        Clients see one lost connection and can write again when they reconnect. What a swap cut short has
+        closed is opened first.
 
         Idempotent: yes; where the setting already is the prior one nothing is done.
 
         Raises:
             StepFailed: Sessions could not be ended; they stay read-only until they reconnect.
         """
+        try:
+            self._release(prior)
+        except TargetUnreachable:
+            if self._closed is None or not self._closed.release():
+                raise
+            self._release(prior)
+
+    def _release(self, prior: dict[str, Json]) -> None:
         value = prior.get(SETTING)
         wanted = value if isinstance(value, str) else None
         with self._connector.session(_ACT_DEADLINE_S, autocommit=True) as connection:
             if _setting(connection) == wanted:
                 return
-            if wanted is None or wanted.lower() not in _TRUE:
+            if wanted is None or wanted.lower() not in TRUE:
                 fault_point("database.release.set.before")
-                began = _set(connection, _marks_for(wanted).ending)
+                began = _set(connection, marks_for(wanted).ending)
                 fault_point("database.release.set.after")
                 left = _end_sessions(connection, began, "database.release")
                 if left:
@@ -224,7 +215,7 @@ class RefuseWrites:
             " AND backend_type = 'client backend' AND pid <> pg_backend_pid()"
         )
         if mode is not None:
-            marks = _marks_for(value if isinstance(value, str) else None)
+            marks = marks_for(value if isinstance(value, str) else None)
             return (_psql_alter(f"SET {SETTING} = {marks.held}"), end)
         back = f"RESET {SETTING}" if not isinstance(value, str) else f"SET {SETTING} = {value}"
         return (_psql_alter(back), end)

@@ -1,0 +1,149 @@
+"""The part of `PostgresDatabase` that takes data back: dump, restore beside, swap. Each call imports what it needs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from backout.errors import NotPossible
+from backout.message import msg
+
+if TYPE_CHECKING:
+    from backout.backup import Backup, BesideDatabase, Reading, RestoreOrder, SwapOrder, TableCount
+    from backout.databases.postgres.cluster import Cluster
+    from backout.databases.postgres.dumps.rules import Terms
+    from backout.databases.restores import Checked, Dumped, LiveDatabase, Note
+    from backout.facts import HoldFact
+    from backout.message import Message
+    from backout.platforms.base import Site
+
+_VERSION_DEADLINE_S = 5.0
+
+
+class PostgresRestores:
+    """Keeps the contract `databases.restores.Restorable`; see there for what each call promises."""
+
+    _cluster: Cluster
+    _site: Site
+
+    def live(self, deadline_s: float) -> LiveDatabase:
+        """Return the live database, asked through the maintenance database."""
+        from backout.databases.postgres.cluster import live_database
+
+        return live_database(self._cluster, deadline_s)
+
+    def beside(self, deadline_s: float) -> tuple[BesideDatabase, ...]:
+        """Return every database of this service that stands beside the live one, oldest first."""
+        from backout.databases.postgres.beside import list_beside
+
+        return list_beside(self._cluster, deadline_s)
+
+    def free_bytes(self, path: str | None) -> int | None:
+        """Return the free bytes on the disk of that path; None: it cannot be told from here."""
+        from backout.databases.postgres.restore import free_bytes
+
+        return free_bytes(path)
+
+    def dump(self, to: Path, *, jobs: int, note: Note) -> Dumped:
+        """Write the live database into the new folder `to`, from one snapshot."""
+        from backout.databases.postgres.dump import dump
+
+        return dump(self._cluster, to, jobs=jobs, note=note)
+
+    def read(self, backup: Backup, *, note: Note) -> Reading:
+        """Read a backup to its end, and everything that a restore would run; see `dumps.read`."""
+        from backout.databases.postgres.dumps.programs import find_programs
+        from backout.databases.postgres.dumps.read import read_backup
+
+        terms = self._terms()
+        if terms.server_major is None:
+            note(msg("The server does not answer: the backup is not compared with its version."))
+        folder = self._cluster.programs
+        return read_backup(
+            backup,
+            terms,
+            programs=lambda: find_programs(folder, major=terms.server_major),
+            clock=self._site.clock,
+            note=note,
+        )
+
+    def _terms(self) -> Terms:
+        """Return the live database's name and its server's version, as far as they can be told now."""
+        from backout.databases.postgres.cluster import server_version
+        from backout.databases.postgres.dumps.rules import Terms
+
+        try:
+            with self._cluster.maintenance(_VERSION_DEADLINE_S) as connection:
+                return Terms(self._cluster.live, server_version(connection) // 10_000)
+        except NotPossible:
+            return Terms(self._cluster.live, None)
+
+    def start_restore(self, order: RestoreOrder, run: str | None) -> None:
+        """Make the new database and start the restore in a process that outlives this one."""
+        from backout.databases.postgres.restore import start_restore
+
+        start_restore(self._cluster, order, run)
+
+    def stop_restore(self, database: str) -> None:
+        """End the restore into that database if one goes on. Idempotent."""
+        from backout.databases.postgres.restore import stop_restore
+
+        stop_restore(self._cluster, database)
+
+    def restore_state(self, database: str) -> BesideDatabase:
+        """Return how far that database is, with what it waits for in `why`."""
+        from backout.databases.postgres.restore import restore_state
+
+        return restore_state(self._cluster, database)
+
+    def drop_beside(self, database: str) -> None:
+        """End its restore, and drop a database that stands beside. Idempotent."""
+        from backout.databases.postgres.beside import drop
+        from backout.databases.postgres.restore import stop_restore
+
+        stop_restore(self._cluster, database)
+        drop(self._cluster, database)
+
+    def check_restored(self, database: str, live: str, *, note: Note) -> Checked:
+        """Look whether a restored database is whole, and compare it with the live one."""
+        from backout.databases.postgres.restored import check_restored
+
+        return check_restored(self._cluster, database, live, note=note)
+
+    def counts(self, database: str, *, exact: bool, deadline_s: float) -> dict[str, int]:
+        """Return rows by table (``schema.table``): counted, or the server's estimates."""
+        from backout.databases.postgres.counts import counts
+
+        return counts(self._cluster, database, exact=exact, deadline_s=deadline_s)
+
+    def compare_counts(self, beside: str, deadline_s: float) -> tuple[TableCount, ...]:
+        """Return the rows by table of the live database and of `beside`."""
+        from backout.databases.postgres.counts import compare
+
+        return compare(self._cluster, beside, deadline_s)
+
+    def swap_blockers(self, order: SwapOrder) -> tuple[Message, ...]:
+        """Return what would keep the swap from being made now, or would end with it."""
+        from backout.databases.postgres.blockers import swap_blockers
+
+        with self._cluster.maintenance() as connection:
+            return swap_blockers(connection, self._cluster, order)
+
+    def swap(self, order: SwapOrder, *, note: Note) -> float:
+        """Make `beside` live; return the seconds in which no one could write."""
+        from backout.databases.postgres.swap import swap
+
+        return swap(self._cluster, order, note=note)
+
+    def swap_state(self, order: SwapOrder) -> bool | None:
+        """Return True: the new one is live and open; False: the old one; None: neither is open."""
+        from backout.databases.postgres.swap import swap_state
+
+        return swap_state(self._cluster, order)
+
+    def closed_means(self) -> HoldFact | None:
+        """Return a hold that a swap cut short has left behind; None: there is none."""
+        from backout.databases.postgres.closing import ClosedBySwap
+        from backout.databases.postgres.writes import MODE, RefuseWrites
+
+        return ClosedBySwap(self._cluster).observe(10, RefuseWrites.name, (MODE,))

@@ -1,0 +1,104 @@
+"""Looks whether a restored database is whole, and compares what belongs to a database with the live one."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from backout.databases.postgres.carried import changes, made_differently
+from backout.databases.postgres.catalog import schema_in_snapshot
+from backout.databases.postgres.cluster import Cluster, named, no_database
+from backout.databases.postgres.counts import count
+from backout.databases.postgres.heads import migration_head
+from backout.databases.restores import Checked
+from backout.message import Message, msg
+
+if TYPE_CHECKING:
+    import psycopg
+
+    from backout.databases.restores import Note
+
+_COUNT_WITHIN_S = 24 * 3600.0
+
+_NOT_VALID = """
+SELECT 'Constraint ' || quote_ident(c.conname) || ' of ' || coalesce(nullif(c.conrelid, 0)::regclass::text,
+                                                                     c.contypid::regtype::text)
+FROM pg_constraint c JOIN pg_namespace n ON n.oid = c.connamespace
+WHERE NOT c.convalidated AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+UNION ALL
+SELECT 'Index ' || x.indexrelid::regclass::text || ' of ' || x.indrelid::regclass::text
+FROM pg_index x JOIN pg_class c ON c.oid = x.indrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE NOT (x.indisvalid AND x.indisready) AND n.nspname !~ '^pg_'
+ORDER BY 1"""
+
+_PUBLICATIONS = """
+SELECT p.pubname::text, concat_ws(' ', CASE WHEN p.puballtables THEN 'all tables' END,
+       CASE WHEN p.pubinsert THEN 'insert' END, CASE WHEN p.pubupdate THEN 'update' END,
+       CASE WHEN p.pubdelete THEN 'delete' END, CASE WHEN p.pubtruncate THEN 'truncate' END,
+       (SELECT string_agg(format('%I.%I', t.schemaname, t.tablename), ', ' ORDER BY t.schemaname, t.tablename)
+        FROM pg_publication_tables t WHERE t.pubname = p.pubname))
+FROM pg_publication p"""
+
+
+def check_restored(cluster: Cluster, database: str, live: str, *, note: Note) -> Checked:
+    """Look at every constraint, index and row of a restored database, and compare it with the live one."""
+    import psycopg
+
+    note(msg("Counting the rows of {database}", database=database))
+    with cluster.inside(database, autocommit=False) as connection:
+        connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+        connection.read_only = True
+        with connection.transaction():
+            connection.execute("SET LOCAL statement_timeout = 0")
+            rows = count(connection, cluster.schemas, until_s=time.monotonic() + _COUNT_WITHIN_S)
+            schema = schema_in_snapshot(connection, cluster.schemas)
+            head = migration_head(connection)
+            invalid = _not_valid(connection)
+            publications = dict(connection.execute(_PUBLICATIONS).fetchall())
+    problems = [*_differences(cluster, database, live)]
+    problems += _against_live(cluster, live, invalid, publications)
+    return Checked(schema.fingerprint, head, {name: r.rows for name, r in rows.items()}, tuple(problems))
+
+
+def _not_valid(connection: psycopg.Connection[Any]) -> set[str]:
+    return {str(row[0]) for row in connection.execute(_NOT_VALID).fetchall()}
+
+
+def _differences(cluster: Cluster, database: str, live: str) -> Iterator[Message]:
+    with cluster.maintenance() as connection:
+        there = named(connection, database, live)
+        for name in (database, live):
+            if name not in there:
+                raise no_database(name)
+        one, other = there[database].oid, there[live].oid
+        found = list(made_differently(connection, one, other))
+        found += [
+            msg(
+                "{about} differs from the live database; the swap makes it equal by: {by_hand}",
+                about=str(change.about),
+                by_hand=change.statement.as_string(connection),
+            )
+            for change in changes(connection, database, one, other)
+        ]
+    yield from found
+
+
+def _against_live(
+    cluster: Cluster, live: str, invalid: set[str], publications: dict[str, str]
+) -> Iterator[Message]:
+    """Name what is not valid here and is there, and publications that differ."""
+    with cluster.inside(live) as connection:
+        connection.read_only = True
+        also_there = _not_valid(connection)
+        theirs = dict(connection.execute(_PUBLICATIONS).fetchall())
+    for name in sorted(invalid - also_there):
+        yield msg("{name} is not valid", name=name)
+    for name in sorted(publications.keys() | theirs.keys()):
+        if publications.get(name) != theirs.get(name):
+            yield msg(
+                "Publication {name} is here {here}, in the live database {there}",
+                name=name,
+                here=publications.get(name, "missing"),
+                there=theirs.get(name, "missing"),
+            )
