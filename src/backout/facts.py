@@ -98,7 +98,8 @@ class DataFacts(Document):
         beside: Databases that stand beside the live one.
         rows: The server's estimates by table.
         free_bytes: Free space on the database's disk; null: it cannot be told.
-        blockers: What would keep a swap from being made, or would end with it.
+        blockers: What would keep a swap from being made now.
+        slots: Logical slots and subscriptions of the live database: they would stay with the old one.
         tenants: Tenants in the live database; null: no column is declared, or it cannot be told.
     """
 
@@ -113,6 +114,7 @@ class DataFacts(Document):
     rows: dict[str, int] = {}
     free_bytes: int | None = None
     blockers: tuple[Message, ...] = ()
+    slots: tuple[str, ...] = ()
     tenants: int | None = None
 
 

@@ -379,11 +379,9 @@ def observe_data(parts: Parts, deadline_s: float, now: datetime) -> Observed[Dat
 
 
 def _look(parts: Parts, database: Restorable, store: BackupStore, deadline_s: float) -> DataFacts:
-    from backout.backup import SwapOrder
-
     live = database.live(deadline_s)
     backups = store.found(deadline_s)
-    order = SwapOrder(live=live.name, live_oid=live.oid, beside=live.name, kept=live.name)
+    in_the_way = database.in_the_way()
     return DataFacts(
         database=live.name,
         oid=live.oid,
@@ -395,7 +393,8 @@ def _look(parts: Parts, database: Restorable, store: BackupStore, deadline_s: fl
         beside=database.beside(deadline_s),
         rows=database.counts(live.name, exact=False, deadline_s=deadline_s) if live.accepts else {},
         free_bytes=database.free_bytes(parts.restore.free_space_path),
-        blockers=database.swap_blockers(order),
+        blockers=in_the_way.blockers,
+        slots=in_the_way.slots,
         tenants=_tenants(parts, deadline_s) if live.accepts else None,
     )
 

@@ -69,6 +69,18 @@ class Checked(NamedTuple):
     problems: tuple[Message, ...]
 
 
+class InTheWay(NamedTuple):
+    """What stands against a swap before there is anything to swap with.
+
+    Attributes:
+        blockers: What has to end first: prepared transactions, sessions out of reach, rights that lack.
+        slots: Logical slots and subscriptions, by name: they stay with the old database, and may be accepted.
+    """
+
+    blockers: tuple[Message, ...]
+    slots: tuple[str, ...]
+
+
 @runtime_checkable
 class Restorable(Protocol):
     """A database adapter that can dump, restore beside and swap.
@@ -126,6 +138,10 @@ class Restorable(Protocol):
 
     def compare_counts(self, beside: str, deadline_s: float) -> tuple[TableCount, ...]:
         """Return the rows by table of the live database (estimates where counting takes too long) and of `beside`."""
+        ...
+
+    def in_the_way(self) -> InTheWay:
+        """Return what stands against any swap of the live database now."""
         ...
 
     def swap_blockers(self, order: SwapOrder) -> tuple[Message, ...]:

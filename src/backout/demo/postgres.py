@@ -54,6 +54,13 @@ class EmbeddedPostgres:
         return self._url("collector", self._password, "collector")
 
     @property
+    def home(self) -> Path:
+        """The folder that the data lies in, on the server's disk; made by `start`."""
+        if self._home is None:
+            raise ValueError("the server was not started yet")
+        return self._home
+
+    @property
     def maintenance_url(self) -> str:
         """The database `postgres`, as `collector`."""
         return self._url("collector", self._password, "postgres")
@@ -181,7 +188,7 @@ class EmbeddedPostgres:
         from psycopg import sql
 
         with psycopg.connect(self.superuser_url, autocommit=True) as connection:
-            role = sql.SQL("CREATE ROLE collector LOGIN NOSUPERUSER PASSWORD {}")
+            role = sql.SQL("CREATE ROLE collector LOGIN NOSUPERUSER CREATEDB PASSWORD {}")
             connection.execute(role.format(sql.Literal(self._password)))
             connection.execute("CREATE DATABASE collector OWNER collector")
 

@@ -226,7 +226,16 @@ class Stage:
         stage_files.write_env(self.root / "shared" / "env", self.database_url, self.port)
         stage_files.write_script(self.directory / "bin" / "deploy", stage_files.deploy(self.directory))
         stage_files.write_script(self.directory / "bin" / "smoke", stage_files.smoke(self.front_url))
-        self.config.write_text(stage_files.config(self.front_url, self.admin_url, self.service_url))
+        (self.directory / "backups").mkdir()
+        self.config.write_text(
+            stage_files.config(
+                self.front_url,
+                self.admin_url,
+                self.service_url,
+                programs=self.postgres.binaries.directory,
+                data=self.postgres.home.parent,
+            )
+        )
 
     def _find_collectors(self) -> Iterator[psutil.Process]:
         releases = str(self.root / "releases")

@@ -87,6 +87,16 @@ router:
 database:
   kind: postgres
   url: ${{DATABASE_URL}}
+  programs: {programs}
+
+backups:
+  kind: directory
+  path: backups
+
+restore:
+  free_space_path: {data}
+  min_free_bytes: 100000000
+  tenants: public.reports.tenant
 
 checks:
   - kind: http
@@ -114,10 +124,16 @@ checks:
 """
 
 
-def config(front_url: str, admin_url: str, service_url: str) -> str:
-    """Return `backout.yaml`."""
-    start = json.dumps([sys.executable, "-m", "collector"])
-    return _CONFIG.format(start=start, service=service_url, admin=admin_url, front=front_url)
+def config(front_url: str, admin_url: str, service_url: str, *, programs: Path, data: Path) -> str:
+    """Return `backout.yaml`; `programs` are PostgreSQL's, `data` lies on its disk."""
+    return _CONFIG.format(
+        start=json.dumps([sys.executable, "-m", "collector"]),
+        service=service_url,
+        admin=admin_url,
+        front=front_url,
+        programs=json.dumps(str(programs)),
+        data=json.dumps(str(data)),
+    )
 
 
 def deploy(stage: Path) -> str:

@@ -23,7 +23,13 @@ def refusal(plan: Plan, now: datetime) -> BackoutError | None:
     worst = min(open_findings, key=lambda f: _STOPPING.index(f.severity))
     accept = worst.accept
     accepted = " ".join(f"--accept {name}" for name in (*plan.accepted, accept))
-    command = f"backout plan --to {plan.to_version} {accepted}" if accept else "backout releases"
+    asked = (
+        f"--to {plan.to_version}"
+        if plan.data is None
+        else f"--scenario {plan.scenario.value} --backup {plan.data.backup}"
+    )
+    elsewhere = "backout releases" if plan.data is None else "backout backup list"
+    command = f"backout plan {asked} {accepted}" if accept else elsewhere
     what = msg("{evidence} {remedy}", evidence=str(worst.evidence), remedy=str(worst.remedy or ""))
     state = msg("Nothing was changed; {version} still runs.", version=plan.from_version or "what ran")
     error = NeedsAcceptance if worst.severity is Severity.NEEDS_APPROVAL else Refused

@@ -205,7 +205,7 @@ def _swap(
         beside=planned.beside,
         kept=planned.kept,
         keep_until=terms.now + timedelta(hours=terms.restore.keep_h),
-        accept_slots=("*",) if "logical-slots" in request.accept else (),
+        accept_slots=data.slots if "logical-slots" in request.accept else (),
     )
     schema = facts.schema_now.value
     return StepSpec(

@@ -160,7 +160,7 @@ class SwapData:
         """
         order = _order(spec)
         found = _database(acting).swap_blockers(order)
-        if found and not order.accept_slots:
+        if found:
             raise StepFailed(
                 msg("The swap cannot be made: {blockers}", blockers="; ".join(str(b) for b in found)),
                 state=msg("Nothing was swapped; {live} is as it was.", live=order.live),

@@ -120,15 +120,31 @@ def space(case: Case) -> Iterator[Finding]:
 
 
 def blockers(case: Case) -> Iterator[Finding]:
-    """Logical slots, subscriptions, prepared transactions or sessions out of reach would keep the swap from being made."""
+    """Prepared transactions, sessions out of reach or rights that lack keep the swap from being made."""
     if case.choice is None or case.facts.data is None or case.facts.data.value is None:
         return
     for found in case.facts.data.value.blockers:
         yield Finding(
             rule="swap.blocked",
+            severity=Severity.BLOCKS,
+            evidence=msg("The swap could not be made now: {found}.", found=str(found)),
+            remedy=msg("End what is named, then plan again."),
+        )
+
+
+def slots(case: Case) -> Iterator[Finding]:
+    """Logical slots and subscriptions stay with the old database: who reads them sees nothing more."""
+    if case.choice is None or case.facts.data is None or case.facts.data.value is None:
+        return
+    names = case.facts.data.value.slots
+    if names:
+        yield Finding(
+            rule="swap.slots",
             severity=Severity.NEEDS_APPROVAL,
-            evidence=found,
-            remedy=msg("End it, or let it end with the swap: --accept logical-slots."),
+            evidence=msg(
+                "Logical slots and subscriptions stay with the old database: {names}.", names=", ".join(names)
+            ),
+            remedy=msg("Tell who reads them, and make them anew afterwards: --accept logical-slots."),
             accept="logical-slots",
         )
 
@@ -147,4 +163,4 @@ def _restoring(case: Case) -> tuple[DataFacts, Choice] | None:
     return data, case.choice
 
 
-RULES = (chosen, late, age, may_create, space, blockers)
+RULES = (chosen, late, age, may_create, space, blockers, slots)

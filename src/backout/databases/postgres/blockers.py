@@ -12,6 +12,7 @@ from backout.databases.postgres.closing import closed_by_swap
 from backout.databases.postgres.cluster import Cluster, Named, named
 from backout.databases.postgres.sequences import sequences_without_right
 from backout.databases.postgres.sessions import sessions_of
+from backout.databases.restores import InTheWay
 from backout.message import Message, msg
 
 if TYPE_CHECKING:
@@ -56,6 +57,24 @@ def swap_blockers(
         found += refused(connection, order.beside, beside.oid, live.oid)
         found += _sequences(cluster, order, live, beside)
     return tuple(found)
+
+
+def in_the_way(connection: psycopg.Connection[Any], cluster: Cluster) -> InTheWay:
+    """Return what stands against any swap of the live database now; changes nothing."""
+    live = named(connection, cluster.live).get(cluster.live)
+    if live is None:
+        return InTheWay((msg("There is no database {name}", name=cluster.live),), ())
+    slots = connection.execute(_SLOTS, {"names": [cluster.live]}).fetchall()
+    names = tuple(str(name) for name, _, _ in slots)
+    order = SwapOrder(
+        live=cluster.live, live_oid=live.oid, beside=cluster.live, kept=cluster.live, accept_slots=names
+    )
+    found = [
+        *_role(connection, live, live),
+        *_stays_behind(connection, order),
+        *_sessions(connection, live, live),
+    ]
+    return InTheWay(tuple(found), names)
 
 
 def _names(cluster: Cluster, order: SwapOrder, there: dict[str, Named]) -> Iterator[Message]:

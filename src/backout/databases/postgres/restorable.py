@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from backout.backup import Backup, BesideDatabase, Reading, RestoreOrder, SwapOrder, TableCount
     from backout.databases.postgres.cluster import Cluster
     from backout.databases.postgres.dumps.rules import Terms
-    from backout.databases.restores import Checked, Dumped, LiveDatabase, Note
+    from backout.databases.restores import Checked, Dumped, InTheWay, LiveDatabase, Note
     from backout.facts import HoldFact
     from backout.message import Message
     from backout.platforms.base import Site
@@ -121,6 +121,13 @@ class PostgresRestores:
         from backout.databases.postgres.counts import compare
 
         return compare(self._cluster, beside, deadline_s)
+
+    def in_the_way(self) -> InTheWay:
+        """Return what stands against any swap of the live database now."""
+        from backout.databases.postgres.blockers import in_the_way
+
+        with self._cluster.maintenance() as connection:
+            return in_the_way(connection, self._cluster)
 
     def swap_blockers(self, order: SwapOrder) -> tuple[Message, ...]:
         """Return what would keep the swap from being made now, or would end with it."""
