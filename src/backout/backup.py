@@ -93,6 +93,7 @@ class Reading(Document):
         tables: Tables whose data is in it, ``schema.table``.
         unpacked_bytes: Size of the SQL text, or of the table data, uncompressed; null: not measured.
         checksums: Whether every file was compared with the manifest's checksum.
+        left_out: What a restore will skip, each with its first place, how often, and why.
     """
 
     backup: str
@@ -106,6 +107,7 @@ class Reading(Document):
     tables: tuple[str, ...] = ()
     unpacked_bytes: int | None = None
     checksums: bool = False
+    left_out: tuple[Message, ...] = ()
 
 
 class RestoreOrder(Document):

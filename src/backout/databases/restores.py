@@ -94,7 +94,10 @@ class Restorable(Protocol):
         ...
 
     def read(self, backup: Backup, *, note: Note) -> Reading:
-        """Read a backup to its end, and everything that a restore would run; changes nothing, connects nowhere."""
+        """Read a backup to its end, and everything that a restore would run; changes nothing.
+
+        The server is asked for its version and the database's name; it need not answer.
+        """
         ...
 
     def start_restore(self, order: RestoreOrder, run: str | None) -> None:
