@@ -12,6 +12,7 @@ from backout.message import msg
 PLATFORMS = "backout.platforms"
 ROUTERS = "backout.routers"
 DATABASES = "backout.databases"
+BACKUPS = "backout.backups"
 
 SECTION_GROUPS: Mapping[str, str] = {"platform": PLATFORMS, "router": ROUTERS, "database": DATABASES}
 """Sections of the configuration that name an adapter, and the entry points that it is looked up in."""
@@ -50,7 +51,7 @@ def load_adapter(group: str, kind: str, registry: Registry | None = None) -> Any
     """Import and return one adapter's class.
 
     Args:
-        group: One of `PLATFORMS`, `ROUTERS`, `DATABASES`.
+        group: One of `PLATFORMS`, `ROUTERS`, `DATABASES`, `BACKUPS`.
         kind: The name in the configuration.
         registry: Where to look instead of the installed entry points.
 
