@@ -9,11 +9,16 @@ from typing import TYPE_CHECKING, ClassVar
 from pydantic import BaseModel, Field, SecretStr
 
 from backout.document import Document
+from backout.errors import NotPossible
+from backout.message import msg
 from backout.platforms.base import Detection, Diagnosis, Site
 from backout.schema import Schema
 
 if TYPE_CHECKING:
+    from backout.backup import Backup, Reading
     from backout.databases.postgres.connect import Connector
+    from backout.databases.postgres.dumps.rules import Terms
+    from backout.databases.restores import Note
     from backout.holds.base import HoldMeans
 
 
@@ -28,6 +33,10 @@ class PostgresOptions(Document):
         default=None,
         description="Schemas that belong to the service; left out: all but the system's and backout's own.",
     )
+    programs: str | None = Field(
+        default=None,
+        description="Folder of pg_dump, pg_restore and psql; left out: the newest that is installed.",
+    )
     connect_timeout_s: float = Field(default=5, gt=0, description="Seconds to wait for a connection.")
     lock_timeout_s: float = Field(default=5, gt=0, description="Seconds to wait for a lock.")
     statement_timeout_s: float = Field(default=30, gt=0, description="Seconds that a statement may take.")
@@ -39,8 +48,9 @@ class PostgresDatabase:
     kind: ClassVar[str] = "postgres"
     Options: ClassVar[type[BaseModel]] = PostgresOptions
 
-    def __init__(self, connector: Connector, schemas: tuple[str, ...] | None, site: Site) -> None:
-        self._connector, self._schemas, self._site = connector, schemas, site
+    def __init__(self, connector: Connector, options: PostgresOptions, site: Site) -> None:
+        self._connector, self._options, self._site = connector, options, site
+        self._schemas = options.schemas
 
     @classmethod
     def create(cls, options: BaseModel, site: Site) -> PostgresDatabase:
@@ -58,7 +68,7 @@ class PostgresDatabase:
             statement_timeout_s=options.statement_timeout_s,
             connect_timeout_s=options.connect_timeout_s,
         )
-        return cls(connector, options.schemas, site)
+        return cls(connector, options, site)
 
     @classmethod
     def detect(cls, directory: Path) -> Detection | None:
@@ -113,6 +123,36 @@ class PostgresDatabase:
             cursor = connection.execute(query, prepare=True)
             row = cursor.fetchone() if cursor.description else None
             return row[0] if row else None
+
+    def read(self, backup: Backup, *, note: Note) -> Reading:
+        """Read a backup to its end, and everything that a restore would run; see `dumps.read`."""
+        from backout.databases.postgres.dumps.programs import find_programs
+        from backout.databases.postgres.dumps.read import read_backup
+
+        terms = self._terms()
+        if terms.server_major is None:
+            note(msg("The server does not answer: the backup is not compared with its version"))
+        folder = self._options.programs
+        return read_backup(
+            backup,
+            terms,
+            programs=lambda: find_programs(
+                self._site.directory / folder if folder else None, major=terms.server_major
+            ),
+            clock=self._site.clock,
+            note=note,
+        )
+
+    def _terms(self) -> Terms:
+        """Return the live database's name and its server's version, as far as they can be told now."""
+        from backout.databases.postgres.connect import database_in
+        from backout.databases.postgres.dumps.rules import Terms
+
+        try:
+            with self._connector.session(self._options.connect_timeout_s) as connection:
+                return Terms(connection.info.dbname, connection.info.server_version // 10_000)
+        except NotPossible:
+            return Terms(database_in(self._connector.conninfo, self._site.environ), None)
 
     def hold_means(self) -> HoldMeans:
         """Return the means that refuses writes (see `writes.RefuseWrites` for what it cannot stop)."""

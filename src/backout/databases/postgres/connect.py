@@ -138,6 +138,21 @@ def statement_failed(error: str) -> Message:
     return msg("The database says that the statement is wrong: {error}", error=error)
 
 
+def database_in(conninfo: str, environ: Mapping[str, str]) -> str | None:
+    """Return the database's name as a connection text or the ``PG*`` variables say it; None: they do not."""
+    import psycopg
+    from psycopg.conninfo import conninfo_to_dict
+
+    try:
+        told = conninfo_to_dict(conninfo)
+    except psycopg.Error:
+        return None
+    if told.get("service") or environ.get("PGSERVICE"):
+        return None  # The name may stand in a service file.
+    name = told.get("dbname") or environ.get("PGDATABASE") or told.get("user") or environ.get("PGUSER")
+    return str(name) if name else None
+
+
 def secrets_of(conninfo: str, environ: Mapping[str, str]) -> tuple[str, ...]:
     """Return every spelling of the password in a connection text, without importing psycopg."""
     found = [environ.get("PGPASSWORD", "")]
