@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from backout.databases.postgres.dumps.pieces import Kind, Piece, Unsplittable
 from backout.databases.postgres.dumps.rules import (
     Judgement,
     LeaveOut,
@@ -13,11 +14,12 @@ from backout.databases.postgres.dumps.rules import (
     Terms,
     in_one_line,
     is_copy,
+    is_restrict,
     judge,
     judge_command,
     table_of,
 )
-from backout.databases.postgres.dumps.split import Kind, Piece, Splitter, Unsplittable
+from backout.databases.postgres.dumps.split import Splitter
 from backout.message import Message, msg
 
 MOST_PROBLEMS = 20
@@ -95,9 +97,8 @@ class SqlText:
             return _lines(raw) if self._leaving_out else raw
         if kind is Kind.COMMAND:
             text = piece.text.decode(errors="replace")
-            judgement = judge_command(text, piece.inside, self._terms)
-            runs = judgement is None and self._restricted
-            return raw if self._takes(judgement, piece.line) and runs else _lines(raw)
+            takes = self._takes(judge_command(text, piece.inside, self._terms), piece.line)
+            return raw if takes and (self._restricted or not is_restrict(text)) else _lines(raw)
         if kind is Kind.COMMENT:
             self._comment(piece.text.decode(errors="replace"))
         elif kind is Kind.UNFINISHED:
