@@ -260,6 +260,12 @@ def test_a_dump_without_its_last_line_is_not_whole(dump, read):
     assert "Not whole" in words(read(PLAIN))
 
 
+def test_a_mark_of_utf_8_at_the_beginning_is_no_harm(dump, read):
+    path = dump(PLAIN)
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert read(PLAIN).ok
+
+
 def test_two_dumps_in_one_file_are_refused(dump, read):
     path = dump(PLAIN)
     path.write_bytes(path.read_bytes() * 2)

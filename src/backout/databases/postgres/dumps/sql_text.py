@@ -31,6 +31,7 @@ _COMMENTS = {
     "-- PostgreSQL database dump complete": "trailer",
     "-- PostgreSQL database cluster dump": "cluster",
 }
+_BOM = b"\xef\xbb\xbf"
 _NEWLINES = re.compile(rb"[^\n]+")
 
 
@@ -73,10 +74,12 @@ class SqlText:
         self._terms, self._restricted, self._by_entry = terms, restricted, by_entry
         self._splitter = Splitter()
         self._entry = ""
-        self._leaving_out = False
+        self._first, self._leaving_out = True, False
 
     def feed(self, data: bytes, *, last: bool = False) -> Iterator[bytes]:
         """Yield what may run of it. What is refused is noted in `told.problems`, and not yielded."""
+        if self._first and data:
+            self._first, data = False, data.removeprefix(_BOM)  # As psql does.
         try:
             for piece in self._splitter.feed(data, last=last):
                 yield self._piece(piece)
@@ -177,7 +180,12 @@ class SqlText:
 
 def within(place: Message, why: Message) -> Message:
     """Return one sentence that says where something is so."""
-    return Message(template=f"{place.template}: {why.template}", fields={**place.fields, **why.fields})
+    return joined(joined(place, msg(": ")), why)
+
+
+def joined(one: Message, two: Message) -> Message:
+    """Return both as one template; their fields have different names."""
+    return Message(template=one.template + two.template, fields={**one.fields, **two.fields})
 
 
 def _lines(raw: bytes) -> bytes:
