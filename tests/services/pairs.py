@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import psutil
 import psycopg
 from psycopg import sql
 
@@ -124,11 +125,12 @@ class Pair:
         fault: str | None = None,
         log: Path | None = None,
         how: str = "KILL",
+        pooler: str | None = None,
     ) -> subprocess.Popen[str]:
         """Swap in a process of its own, which a fault point may end or freeze."""
         told = {
             "directory": str(directory),
-            "options": {"url": self.url},
+            "options": {"url": self.url, "pooler": pooler},
             "order": order.model_dump(mode="json"),
         }
         env = dict(os.environ) | ({"BACKOUT_FAULT": fault, "BACKOUT_FAULT_SIGNAL": how} if fault else {})
@@ -144,3 +146,8 @@ def ended_by_kill(child: subprocess.Popen[str]) -> bool:
     _, trouble = child.communicate(timeout=60)
     assert child.returncode in (0, -signal.SIGKILL), trouble
     return child.returncode != 0
+
+
+def until_frozen(child: subprocess.Popen[str]) -> None:
+    """Wait until a fault point has frozen the child."""
+    until(lambda: psutil.Process(child.pid).status() == psutil.STATUS_STOPPED)

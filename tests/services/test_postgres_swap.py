@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import psutil
 import psycopg
 import pytest
 from psycopg import sql
@@ -16,7 +15,7 @@ from backout.backup import BesideState, SwapOrder
 from backout.errors import LostRace, NotPossible, Refused, RunInProgress
 from backout.facts import Answer
 
-from .pairs import Pair, ended_by_kill, quiet, until
+from .pairs import Pair, ended_by_kill, quiet, until, until_frozen
 
 pytestmark = pytest.mark.slow
 
@@ -198,7 +197,7 @@ def test_a_superusers_session_that_comes_in_between_ends_the_swap_and_the_live_o
     pair: Pair, adapter: Any, tmp_path: Path
 ) -> None:
     child = pair.swap_in_child(tmp_path, pair.order(), fault="swap.close.before", how="STOP")
-    until(lambda: psutil.Process(child.pid).status() == psutil.STATUS_STOPPED)
+    until_frozen(child)
     with pair.admin(pair.live):
         child.send_signal(18)
         _, trouble = child.communicate(timeout=60)
