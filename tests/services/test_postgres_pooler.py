@@ -128,10 +128,11 @@ def test_a_transaction_that_never_ends_does_not_keep_the_pooler_from_pausing(
     pair: Pair, bouncer: Bouncer, database: Any, tmp_path: Path
 ) -> None:
     adapter = database.adapter(tmp_path, pooler=bouncer.admin_url)
-    with psycopg.connect(pair.url, port=bouncer.port, dbname="front", autocommit=True) as idle:
-        idle.execute("BEGIN")
-        idle.execute("UPDATE which SET is_it = 'never committed'")
-        assert adapter.swap(pair.order(), note=quiet) < 3
+    idle = psycopg.connect(pair.url, port=bouncer.port, dbname="front", autocommit=True)
+    idle.execute("BEGIN")
+    idle.execute("UPDATE which SET is_it = 'never committed'")
+    assert adapter.swap(pair.order(), note=quiet) < 3
+    idle.close()
     assert bouncer.is_it() == "good"
 
 

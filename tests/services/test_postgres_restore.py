@@ -244,6 +244,21 @@ def test_a_database_of_that_name_that_is_something_else_is_refused(service: Any,
         service.adapter(tmp_path).start_restore(order, None)
 
 
+def test_doctor_says_what_a_restore_would_lack_and_what_to_type(service: Any, tmp_path: Path) -> None:
+    lines = list(service.adapter(tmp_path).doctor_restores())
+    assert [line.ok for line in lines] == [True] * 4
+    with service.server.admin() as admin:
+        admin.execute(sql.SQL("ALTER ROLE {} NOCREATEDB").format(sql.Identifier(service.role)))
+    [lacking] = [line for line in service.adapter(tmp_path).doctor_restores() if not line.ok]
+    assert "CREATEDB" in str(lacking.remedy)
+    [lacking] = service.adapter(tmp_path, maintenance_database="not there").doctor_restores()
+    assert not lacking.ok and "maintenance_database" in str(lacking.remedy)
+    [lacking] = [
+        line for line in service.adapter(tmp_path, programs=tmp_path).doctor_restores() if not line.ok
+    ][1:]
+    assert "apt-get install postgresql-client" in str(lacking.remedy)
+
+
 # --- kill -9 ------------------------------------------------------------------------------------
 
 POINTS = (
