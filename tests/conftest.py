@@ -17,7 +17,7 @@ settings.register_profile("ci", derandomize=True)
 if os.environ.get("CI"):
     settings.load_profile("ci")
 
-SERVICES = ("postgres", "prometheus", "go", "node", "tmpfs")
+SERVICES = ("postgres", "pgbouncer", "prometheus", "go", "node", "tmpfs")
 KEPT = ("BACKOUT_CRASH_RANDOM", "BACKOUT_CRASH_SEED")
 """Settings of the tests themselves."""
 _LEFT_OUT = pytest.StashKey[dict[str, int]]()
@@ -50,6 +50,8 @@ def _clean_environment() -> Iterator[None]:
 def _find(service: str) -> bool:
     if service == "postgres":
         return bool(shutil.which("initdb") or list(Path("/usr/lib/postgresql").glob("*/bin/initdb")))
+    if service == "pgbouncer":
+        return bool(shutil.which("pgbouncer") or Path("/usr/sbin/pgbouncer").exists())
     if service == "go":
         return bool(shutil.which("go") or Path("/usr/local/go/bin/go").exists())
     if service == "tmpfs":

@@ -117,7 +117,7 @@ def postgres_server() -> Iterator[Server]:
     settings = {
         "listen_addresses": "127.0.0.1", "port": port, "unix_socket_directories": "",
         "fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_connections": 60,
-        "max_prepared_transactions": 5,
+        "max_prepared_transactions": 5, "wal_level": "logical",
     }  # fmt: skip
     with (home / "log").open("wb") as log:
         process = subprocess.Popen(

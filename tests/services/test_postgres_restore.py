@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
+import gzip
+import os
+import signal
+import subprocess
+import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
+import psycopg
 import pytest
 from psycopg import sql
 
 from backout.backup import BackupFormat, BesideState, RestoreOrder
+from backout.errors import CredentialsRefused, NotPossible, Refused
+from backout.launch import holder
+
+from .pairs import quiet, until
 
 pytestmark = pytest.mark.slow
 
 _ROWS = 2000
-
-
-def quiet(_: object) -> None:
-    """Nobody watches."""
-
-
-def until(condition: Callable[[], bool], seconds: float = 60) -> None:
-    ends_s = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < ends_s, "did not come true in time"
-        time.sleep(0.02)
 
 
 @pytest.fixture
@@ -62,11 +62,28 @@ def order_of(
     )
 
 
-def dumped(service: Any, tmp_path: Path, format: BackupFormat = BackupFormat.DIRECTORY) -> Path:
-    path = tmp_path / "dump"
-    if format is BackupFormat.DIRECTORY:
-        service.adapter(tmp_path).dump(path, jobs=2, note=quiet)
+def dumped(service: Any, tmp_path: Path, form: str = "directory") -> Path:
+    """Dump by pg_dump itself, as people do."""
+    path = tmp_path / f"dump.{form}"
+    option = {"directory": "-Fd", "custom": "-Fc", "plain": "-Fp"}[form.split(".")[0]]
+    subprocess.run(["pg_dump", option, "-f", path, "-d", service.url], check=True, capture_output=True)
+    if form.endswith(".gz"):
+        path.write_bytes(gzip.compress(path.read_bytes()))
     return path
+
+
+FORMATS = {
+    "directory": BackupFormat.DIRECTORY,
+    "custom": BackupFormat.CUSTOM,
+    "plain": BackupFormat.PLAIN,
+    "plain.gz": BackupFormat.PLAIN_GZIP,
+}
+
+
+def rows_in(service: Any, name: str) -> int:
+    with psycopg.connect(service.url, dbname=name) as connection:
+        row = connection.execute("SELECT count(*) FROM reports").fetchone()
+    return int(row[0]) if row else 0
 
 
 def ended(adapter: Any, name: str) -> Any:
@@ -95,3 +112,233 @@ def test_what_was_dumped_is_restored_and_found_whole(service: Any, tmp_path: Pat
     adapter.drop_beside(order.database)
     adapter.drop_beside(order.database)
     assert adapter.beside(5) == ()
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_every_format_is_restored(form: str, service: Any, tmp_path: Path) -> None:
+    adapter, order = (
+        service.adapter(tmp_path),
+        order_of(service, dumped(service, tmp_path, form), FORMATS[form]),
+    )
+    adapter.start_restore(order, None)
+    state = ended(adapter, order.database)
+    assert (state.state, state.why) == (BesideState.RESTORED, None)
+    assert rows_in(service, order.database) == _ROWS
+    assert adapter.check_restored(order.database, service.name, note=quiet).problems == ()
+    with service.admin() as admin:
+        analysed = admin.execute("SELECT count(*) FROM pg_stats WHERE tablename = 'reports'").fetchone()
+    assert analysed is not None
+
+
+@pytest.mark.parametrize("form", ["custom", "plain"])
+def test_a_restore_is_not_faster_than_allowed(form: str, service: Any, tmp_path: Path) -> None:
+    service.run("INSERT INTO reports (body) SELECT repeat('x', 1000) FROM generate_series(1, 2000)")
+    path = dumped(service, tmp_path, form)
+    adapter, order = (
+        service.adapter(tmp_path),
+        order_of(service, path, FORMATS[form], max_bytes_per_s=1_000_000),
+    )
+    began_s = time.monotonic()
+    adapter.start_restore(order, None)
+    assert ended(adapter, order.database).state is BesideState.RESTORED
+    assert time.monotonic() - began_s > 2
+
+
+def test_single_tables_come_with_their_rows_and_keys(service: Any, tmp_path: Path) -> None:
+    service.run("CREATE TABLE other (id int REFERENCES reports)", "INSERT INTO other VALUES (1)")
+    adapter = service.adapter(tmp_path)
+    order = order_of(
+        service, dumped(service, tmp_path, "custom"), BackupFormat.CUSTOM, tables=("public.other",)
+    )
+    adapter.start_restore(order, None)
+    state = ended(adapter, order.database)
+    assert (state.state, state.why) == (BesideState.RESTORED, None)
+    assert adapter.counts(order.database, exact=True, deadline_s=10) == {
+        "public.other": 1, "public.reports": 0, "public.alembic_version": 0,
+    }  # fmt: skip
+    adapter.drop_beside(order.database)
+    text = order_of(service, dumped(service, tmp_path, "plain"), BackupFormat.PLAIN, tables=("public.other",))
+    with pytest.raises(NotPossible, match="SQL text"):
+        adapter.start_restore(text, None)
+
+
+# --- what goes wrong ----------------------------------------------------------------------------
+
+
+def failed(adapter: Any, order: RestoreOrder) -> str:
+    adapter.start_restore(order, None)
+    state = ended(adapter, order.database)
+    assert state.state is BesideState.FAILED and state.why
+    assert adapter.beside(5) == (), "it is dropped"
+    return str(state.why)
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_a_damaged_backup_fails_and_leaves_nothing(form: str, service: Any, tmp_path: Path) -> None:
+    path = dumped(service, tmp_path, form)
+    file = max(path.glob("*.dat.gz"), key=lambda f: f.stat().st_size) if path.is_dir() else path
+    whole = file.read_bytes()
+    if form == "plain":
+        whole = whole.replace(b"report 7\n", b"report 7\textra column\n")
+    else:
+        whole = whole[: len(whole) // 2]
+    file.write_bytes(whole)
+    adapter, order = service.adapter(tmp_path), order_of(service, path, FORMATS[form])
+    assert "could not be restored" in failed(adapter, order)
+    assert rows_in(service, service.name) == _ROWS
+
+
+def test_a_role_that_is_not_there_is_named_with_the_entry(
+    service: Any, make_role: Any, tmp_path: Path
+) -> None:
+    other = make_role("reader")
+    with service.admin() as admin:
+        admin.execute(sql.SQL("GRANT SELECT ON reports TO {}").format(sql.Identifier(other)))
+    path = dumped(service, tmp_path)
+    with service.admin() as admin:
+        admin.execute(sql.SQL("REVOKE ALL ON reports FROM {}").format(sql.Identifier(other)))
+        admin.execute(sql.SQL("ALTER ROLE {} RENAME TO gone_role").format(sql.Identifier(other)))
+    try:
+        why = failed(service.adapter(tmp_path), order_of(service, path))
+        assert "GRANT SELECT ON TABLE public.reports" in why and f'role "{other}" does not exist' in why
+    finally:
+        with service.server.admin() as admin:
+            admin.execute(sql.SQL("ALTER ROLE gone_role RENAME TO {}").format(sql.Identifier(other)))
+
+
+def test_a_full_disk_is_refused_before_the_first_byte(service: Any, tmp_path: Path) -> None:
+    adapter = service.adapter(tmp_path)
+    free = adapter.free_bytes(str(tmp_path))
+    order = order_of(service, dumped(service, tmp_path), needed_bytes=free * 2, space_path=str(tmp_path))
+    with pytest.raises(NotPossible, match="too full"):
+        adapter.start_restore(order, None)
+    assert adapter.restore_state(order.database).state is BesideState.ABSENT
+    assert adapter.free_bytes(None) is None and adapter.free_bytes("/not/there") is None
+
+
+def test_a_disk_that_fills_up_meanwhile_ends_it(service: Any, tmp_path: Path) -> None:
+    adapter = service.adapter(tmp_path)
+    free = adapter.free_bytes(str(tmp_path))
+    service.run("INSERT INTO reports (body) SELECT repeat('x', 1000) FROM generate_series(1, 3000)")
+    order = order_of(
+        service, dumped(service, tmp_path, "plain"), BackupFormat.PLAIN,
+        space_path=str(tmp_path), min_free_bytes=free * 2, max_bytes_per_s=500_000,
+    )  # fmt: skip
+    assert "nearly full" in failed(adapter, order)
+    assert rows_in(service, service.name) == _ROWS + 3000
+
+
+def test_a_role_without_createdb_is_told_what_to_type(service: Any, tmp_path: Path) -> None:
+    with service.server.admin() as admin:
+        admin.execute(sql.SQL("ALTER ROLE {} NOCREATEDB").format(sql.Identifier(service.role)))
+    with pytest.raises(CredentialsRefused) as caught:
+        service.adapter(tmp_path).start_restore(order_of(service, dumped(service, tmp_path)), None)
+    assert "CREATEDB" in caught.value.next_command
+
+
+def test_a_database_of_that_name_that_is_something_else_is_refused(service: Any, tmp_path: Path) -> None:
+    order = order_of(service, dumped(service, tmp_path))
+    with service.server.admin() as admin:
+        admin.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(order.database)))
+    with pytest.raises(Refused):
+        service.adapter(tmp_path).start_restore(order, None)
+
+
+def test_doctor_says_what_a_restore_would_lack_and_what_to_type(service: Any, tmp_path: Path) -> None:
+    lines = list(service.adapter(tmp_path).doctor_restores())
+    assert [line.ok for line in lines] == [True] * 4
+    with service.server.admin() as admin:
+        admin.execute(sql.SQL("ALTER ROLE {} NOCREATEDB").format(sql.Identifier(service.role)))
+    [lacking] = [line for line in service.adapter(tmp_path).doctor_restores() if not line.ok]
+    assert "CREATEDB" in str(lacking.remedy)
+    [lacking] = service.adapter(tmp_path, maintenance_database="not there").doctor_restores()
+    assert not lacking.ok and "maintenance_database" in str(lacking.remedy)
+    [lacking] = [
+        line for line in service.adapter(tmp_path, programs=tmp_path).doctor_restores() if not line.ok
+    ][1:]
+    assert "apt-get install postgresql-client" in str(lacking.remedy)
+
+
+# --- kill -9 ------------------------------------------------------------------------------------
+
+POINTS = (
+    "restore.create.before", "restore.create.after", "restore.mark.after", "restore.open.after",
+    "restore.launch.before", "restore.launch.after", "restore.lock.after", "restore.fill.before",
+    "restore.fill.after", "restore.analyse.after",
+)  # fmt: skip
+_CHILD = """
+import json, os, sys
+from pathlib import Path
+from backout.backup import RestoreOrder
+from backout.clock import SystemClock
+from backout.databases.postgres import PostgresDatabase, PostgresOptions
+from backout.platforms.base import Site
+from backout.redact import Redactor
+site = Site("s", "e", Path(sys.argv[1]), os.environ, SystemClock(), Redactor())
+adapter = PostgresDatabase.create(PostgresOptions(url=sys.argv[2]), site)
+adapter.start_restore(RestoreOrder.model_validate_json(sys.argv[3]), None)
+"""
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_a_kill_anywhere_is_found_out_and_begun_anew(point: str, service: Any, tmp_path: Path) -> None:
+    adapter, order = service.adapter(tmp_path), order_of(service, dumped(service, tmp_path))
+    command = [sys.executable, "-c", _CHILD, str(tmp_path), service.url, order.model_dump_json()]
+    subprocess.run(
+        command, env={**os.environ, "BACKOUT_FAULT": point}, capture_output=True, timeout=60, check=False
+    )
+    state = ended(adapter, order.database)
+    if point != "restore.launch.after":  # the process is there, and goes on without backout
+        expected = BesideState.ABSENT if point == "restore.create.before" else BesideState.CUT_SHORT
+        assert state.state is expected
+        adapter.start_restore(order, None)
+        state = ended(adapter, order.database)
+    assert state.state is BesideState.RESTORED
+    assert rows_in(service, order.database) == _ROWS
+
+
+def slow_order(service: Any, tmp_path: Path) -> RestoreOrder:
+    path = dumped(service, tmp_path, "plain")
+    return order_of(service, path, BackupFormat.PLAIN, max_bytes_per_s=1000)
+
+
+def test_a_killed_process_takes_its_programs_with_it(service: Any, tmp_path: Path) -> None:
+    adapter, order = service.adapter(tmp_path), slow_order(service, tmp_path)
+    adapter.start_restore(order, None)
+    assert adapter.restore_state(order.database).state is BesideState.RESTORING
+    [lock] = tmp_path.glob(".backout/restore-*/lock")
+    held = holder(lock)
+    assert held is not None and held.pid is not None
+    os.kill(psutil.Process(held.pid).children()[0].pid, signal.SIGKILL)
+    until(lambda: adapter.restore_state(order.database).state is BesideState.CUT_SHORT)
+    with service.server.admin() as admin:
+        query = "SELECT count(*) FROM pg_stat_activity WHERE datname = %s AND application_name = 'backout'"
+        until(lambda: admin.execute(query, (order.database,)).fetchone() == (0,), 10)
+
+
+def test_a_restore_that_is_stopped_is_cut_short_and_can_be_dropped(service: Any, tmp_path: Path) -> None:
+    adapter, order = service.adapter(tmp_path), slow_order(service, tmp_path)
+    adapter.start_restore(order, "one")
+    adapter.start_restore(order, "two")
+    assert adapter.restore_state(order.database).run == "one", "what goes on was begun a second time"
+    adapter.stop_restore(order.database)
+    adapter.stop_restore(order.database)
+    assert adapter.restore_state(order.database).state is BesideState.CUT_SHORT
+    adapter.drop_beside(order.database)
+    assert adapter.restore_state(order.database).state is BesideState.ABSENT
+
+
+def test_a_password_is_in_no_file_and_no_list_of_processes(service: Any, tmp_path: Path) -> None:
+    adapter, order = service.adapter(tmp_path), slow_order(service, tmp_path)
+    adapter.start_restore(order, None)
+    [lock] = tmp_path.glob(".backout/restore-*/lock")
+    held = holder(lock)
+    assert held is not None and held.pid is not None
+    launcher = psutil.Process(held.pid)
+    until(lambda: any("psql" in p.name() for p in launcher.children(recursive=True)))
+    shown = " ".join(" ".join(p.cmdline()) for p in [launcher, *launcher.children(recursive=True)])
+    written = " ".join(f.read_text() for f in lock.parent.iterdir() if f.is_file())
+    for text in (shown, written):
+        assert "s3cret" not in text
+    assert lock.parent.joinpath("task.json").stat().st_mode & 0o077 == 0
+    adapter.stop_restore(order.database)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,125 +12,66 @@ import pytest
 from psycopg import sql
 
 from backout.backup import BesideState, SwapOrder
+from backout.errors import LostRace, NotPossible, Refused, RunInProgress
+from backout.facts import Answer
+
+from .pairs import Pair, ended_by_kill, quiet, until, until_frozen
 
 pytestmark = pytest.mark.slow
 
 
-def quiet(_: object) -> None:
-    """Nobody watches."""
-
-
 @pytest.fixture
 def pair(database: Any) -> Iterator[Pair]:
-    """Give a live database, and one beside it as a restore would have left it."""
-    made = Pair(database)
+    made = Pair(database.url, database.server.admin_url(), database.name, database.role)
     made.make()
     yield made
     made.drop()
 
 
-class Pair:
-    def __init__(self, database: Any) -> None:
-        self.database, self.server, self.live = database, database.server, database.name
-        self.beside = f"{self.live}_restored_20260101_000000"
-        self.kept = f"{self.live}_before_20260101_000000"
-
-    def make(self) -> None:
-        from datetime import UTC, datetime
-
-        from backout.databases.postgres.beside import Mark, comment_of
-
-        with self.server.admin() as admin:
-            admin.execute(sql.SQL("ALTER ROLE {} CREATEDB").format(sql.Identifier(self.database.role)))
-            admin.execute(
-                sql.SQL("CREATE DATABASE {} OWNER {}").format(
-                    sql.Identifier(self.beside), sql.Identifier(self.database.role)
-                )
-            )
-            mark = Mark(state="restored", live=self.live, since=datetime.now(UTC), backup="b", identity="i")
-            admin.execute(
-                sql.SQL("COMMENT ON DATABASE {} IS {}").format(
-                    sql.Identifier(self.beside), sql.Literal(comment_of(mark))
-                )
-            )
-        for name, text in ((self.live, "bad"), (self.beside, "good")):
-            with self.connect(name) as connection:
-                connection.execute("CREATE TABLE which (id serial PRIMARY KEY, is_it text)")
-                connection.execute("INSERT INTO which (is_it) VALUES (%s)", (text,))
-
-    def drop(self) -> None:
-        with self.server.admin() as admin:
-            names = admin.execute(
-                "SELECT datname FROM pg_database WHERE starts_with(datname, %s)", (self.live,)
-            ).fetchall()
-            for (name,) in names:
-                if name != self.live:
-                    admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
-
-    def connect(self, name: str | None = None) -> psycopg.Connection[Any]:
-        return psycopg.connect(self.database.url, dbname=name or self.live, autocommit=True)
-
-    def is_it(self, name: str | None = None) -> str:
-        with self.connect(name) as connection:
-            return str(connection.execute("SELECT is_it FROM which").fetchall()[0][0])
-
-    def adapter(self, directory: Path, **options: Any) -> Any:
-        return self.database.adapter(directory, **options)
-
-    def order(self, **more: Any) -> SwapOrder:
-        told = {"live": self.live, "beside": self.beside, "kept": self.kept, "live_oid": self.oid(self.live)}
-        return SwapOrder(**{**told, "beside_oid": self.oid(self.beside), **more})
-
-    def oid(self, name: str) -> int | None:
-        with self.server.admin() as admin:
-            row = admin.execute("SELECT oid::bigint FROM pg_database WHERE datname = %s", (name,)).fetchone()
-        return int(row[0]) if row else None
-
-    def names(self) -> dict[int, tuple[str, bool]]:
-        with self.server.admin() as admin:
-            rows = admin.execute(
-                "SELECT oid::bigint, datname, datallowconn FROM pg_database WHERE starts_with(datname, %s)",
-                (self.live,),
-            ).fetchall()
-        return {oid: (name, accepts) for oid, name, accepts in rows}
+@pytest.fixture
+def adapter(database: Any, tmp_path: Path) -> Any:
+    return database.adapter(tmp_path)
 
 
-def test_the_other_one_is_live_and_the_old_one_is_kept_read_only(pair: Pair, tmp_path: Path) -> None:
-    adapter, order = pair.adapter(tmp_path), pair.order()
+def blockers(adapter: Any, order: SwapOrder) -> str:
+    return "; ".join(str(b) for b in adapter.swap_blockers(order))
+
+
+def test_the_other_one_is_live_and_the_old_one_is_kept_read_only(pair: Pair, adapter: Any) -> None:
+    order = pair.order()
     assert adapter.swap_blockers(order) == ()
     assert adapter.swap_state(order) is False
-    closed_s = adapter.swap(order, note=quiet)
-    assert 0 < closed_s < 2
+    assert 0 < adapter.swap(order, note=quiet) < 2
     assert adapter.swap_state(order) is True
     assert (pair.is_it(), pair.is_it(pair.kept)) == ("good", "bad")
     with pair.connect(pair.kept) as kept, pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
         kept.execute("DELETE FROM which")
     with pair.connect() as live:
         live.execute("INSERT INTO which (is_it) VALUES ('new')")
+        after = live.execute("SELECT max(xmin::text::bigint) FROM which").fetchall()[0][0]
     (found,) = adapter.beside(5)
     assert (found.name, found.state, found.oid) == (pair.kept, BesideState.KEPT, order.live_oid)
-    assert found.swap_xid is not None
+    assert found.swap_xid < after
     assert adapter.swap(order, note=quiet) == 0.0, "it was made a second time"
 
 
-def test_swapping_back_is_the_same_with_the_names_exchanged(pair: Pair, tmp_path: Path) -> None:
-    adapter, order = pair.adapter(tmp_path), pair.order()
+def test_swapping_back_is_the_same_with_the_names_exchanged(pair: Pair, adapter: Any) -> None:
+    with pair.connect() as live:
+        live.execute(sql.SQL("COMMENT ON DATABASE {} IS 'ours'").format(sql.Identifier(pair.live)))
+        live.execute(sql.SQL("ALTER DATABASE {} SET work_mem = '5MB'").format(sql.Identifier(pair.live)))
+    order = pair.order()
     adapter.swap(order, note=quiet)
-    back = SwapOrder(
-        live=pair.live,
-        live_oid=order.beside_oid,
-        beside=pair.kept,
-        beside_oid=order.live_oid,
-        kept=pair.beside,
-    )
+    back = pair.order(beside=pair.kept, beside_oid=order.live_oid, kept=pair.beside)
     adapter.swap(back, note=quiet)
     assert (pair.is_it(), pair.is_it(pair.beside)) == ("bad", "good")
+    assert pair.comment(pair.live) == "ours"
     with pair.connect() as live:
         live.execute("INSERT INTO which (is_it) VALUES ('new')")
+        assert live.execute("SHOW work_mem").fetchone() == ("5MB",)
 
 
-def test_rows_written_after_the_swap_are_told_from_the_others(pair: Pair, tmp_path: Path) -> None:
-    adapter, order = pair.adapter(tmp_path), pair.order()
+def test_rows_written_after_the_swap_are_told_from_the_others(pair: Pair, adapter: Any) -> None:
+    order = pair.order()
     with pair.connect() as live:
         live.execute("INSERT INTO which VALUES (10, 'since the backup')")
     adapter.swap(order, note=quiet)
@@ -144,3 +86,201 @@ def test_rows_written_after_the_swap_are_told_from_the_others(pair: Pair, tmp_pa
     with pair.connect() as live:
         found = live.execute("SELECT is_it FROM which ORDER BY id").fetchall()
     assert found == [("good",), ("since the backup",), ("after the swap",)]
+
+
+def test_a_swap_of_other_databases_than_told_is_refused(pair: Pair, adapter: Any) -> None:
+    with pytest.raises(LostRace):
+        adapter.swap(pair.order(live_oid=1, beside_oid=None), note=quiet)
+    with pytest.raises(LostRace):
+        adapter.swap_state(pair.order(beside_oid=1))
+    assert pair.is_it() == "bad"
+
+
+# --- kill -9 ------------------------------------------------------------------------------------
+
+
+def test_a_kill_anywhere_leaves_one_live_database_that_a_second_swap_or_reopening_opens(
+    pair: Pair, adapter: Any, tmp_path: Path
+) -> None:
+    order, log = pair.order(), tmp_path / "points"
+    back = pair.order(
+        live_oid=order.beside_oid, beside=pair.kept, beside_oid=order.live_oid, kept=pair.beside
+    )
+    assert not ended_by_kill(pair.swap_in_child(tmp_path, order, log=log))
+    adapter.swap(back, note=quiet)
+    points = log.read_text().split()
+    assert {p.split(":")[0] for p in points} >= {
+        "swap.close.before", "swap.close.after", "swap.end_sessions.after", "swap.sequences.after",
+        "swap.rename.before", "swap.rename.between", "swap.commit.before", "swap.commit.after",
+    }  # fmt: skip
+    closed = 0
+    for number, point in enumerate(points):
+        assert ended_by_kill(pair.swap_in_child(tmp_path, order, fault=point)), point
+        made = point.startswith("swap.commit.after")
+        until(lambda: not _swapping(pair), 10)  # the server notices that its client is gone
+        state, means = adapter.swap_state(order), adapter.closed_means()
+        assert state in ((True,) if made else (False, None)), point
+        assert (means is not None) == (state is None), point
+        assert len({pair.live, pair.beside, pair.kept} & pair.open_names()) == (1 if state is None else 2), (
+            point
+        )
+        if state is None:
+            closed += 1
+            assert means.mode == "closed" and means.held is Answer.YES
+            with pytest.raises(psycopg.OperationalError, match="not currently accepting connections"):
+                pair.connect()
+        if state is None and number % 2:
+            hold = adapter.hold_means().observe(5)
+            assert (hold.held, hold.mode) == (Answer.YES, "closed")
+            adapter.hold_means().release(hold.prior)
+            assert adapter.hold_means().observe(5).held is Answer.NO
+            assert adapter.swap_state(order) is False and pair.is_it() == "bad", point
+        adapter.swap(order, note=quiet)
+        assert adapter.swap_state(order) is True and adapter.closed_means() is None, point
+        assert (pair.is_it(), pair.is_it(pair.kept)) == ("good", "bad"), point
+        adapter.swap(back, note=quiet)
+        assert (pair.is_it(), pair.is_it(pair.beside)) == ("bad", "good"), point
+    assert closed >= 6
+
+
+def _swapping(pair: Pair) -> bool:
+    with pair.admin() as admin:
+        row = admin.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'").fetchone()
+    return bool(row and row[0])
+
+
+def test_two_at_once_are_one_swap(pair: Pair, adapter: Any, tmp_path: Path) -> None:
+    order = pair.order()
+    first = pair.swap_in_child(tmp_path, order, fault="swap.rename.between", how="STOP")
+    until(lambda: _swapping(pair) and pair.live not in pair.open_names())
+    try:
+        with pytest.raises(RunInProgress):
+            adapter.swap(order, note=quiet)
+        with pytest.raises(RunInProgress):
+            adapter.hold_means().release({})
+    finally:
+        first.send_signal(18)  # SIGCONT
+    assert not ended_by_kill(first)
+    assert pair.is_it() == "good"
+    assert adapter.swap(order, note=quiet) == 0.0
+
+
+# --- sessions -----------------------------------------------------------------------------------
+
+
+def test_sessions_of_clients_are_ended_and_those_that_reconnect_find_the_new_one(
+    pair: Pair, adapter: Any
+) -> None:
+    idle = pair.connect()
+    idle.execute("BEGIN")
+    idle.execute("UPDATE which SET is_it = 'never committed'")
+    stop, seen, wrong = threading.Event(), [], []
+
+    def client() -> None:
+        while not stop.is_set():
+            try:
+                seen.append(pair.is_it())
+            except psycopg.Error as error:
+                if "not currently accepting" not in str(error) and "terminating connection" not in str(error):
+                    wrong.append(error)
+
+    threads = [threading.Thread(target=client) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    until(lambda: len(seen) > 10)
+    adapter.swap(pair.order(), note=quiet)
+    count = len(seen)
+    until(lambda: len(seen) > count + 10)
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert wrong == [] and seen[-1] == "good"
+    assert "bad" not in seen[seen.index("good") :]
+    with pytest.raises(psycopg.OperationalError):
+        idle.execute("COMMIT")
+    assert pair.is_it(pair.kept) == "bad"
+
+
+def test_a_superusers_session_is_named_and_nothing_is_changed(pair: Pair, adapter: Any) -> None:
+    with pair.admin(pair.live) as admin:
+        pid = admin.info.backend_pid
+        with pytest.raises(NotPossible, match=f"pid {pid} superuser postgres"):
+            adapter.swap(pair.order(), note=quiet)
+        assert pair.is_it() == "bad"
+    until(lambda: adapter.swap_blockers(pair.order()) == ())
+    adapter.swap(pair.order(), note=quiet)
+
+
+def test_a_superusers_session_that_comes_in_between_ends_the_swap_and_the_live_one_is_open(
+    pair: Pair, adapter: Any, tmp_path: Path
+) -> None:
+    child = pair.swap_in_child(tmp_path, pair.order(), fault="swap.close.before", how="STOP")
+    until_frozen(child)
+    with pair.admin(pair.live):
+        child.send_signal(18)
+        _, trouble = child.communicate(timeout=60)
+        assert child.returncode == 1 and "superuser postgres" in trouble
+    assert pair.is_it() == "bad" and adapter.closed_means() is None
+
+
+# --- what blocks --------------------------------------------------------------------------------
+
+
+def test_what_would_stay_behind_blocks(pair: Pair, adapter: Any) -> None:
+    with pair.connect() as live:
+        live.execute("BEGIN")
+        live.execute("INSERT INTO which (is_it) VALUES ('prepared')")
+        live.execute("PREPARE TRANSACTION 'left'")
+    assert "Prepared transaction left" in blockers(adapter, pair.order())
+    with pair.connect() as live:
+        live.execute("ROLLBACK PREPARED 'left'")
+    assert blockers(adapter, pair.order()) == ""
+
+
+def test_a_logical_slot_blocks_unless_it_is_named(pair: Pair, adapter: Any) -> None:
+    with pair.admin(pair.live) as admin:
+        admin.execute("SELECT pg_create_logical_replication_slot('cdc', 'test_decoding')")
+    try:
+        assert "Logical slot cdc" in blockers(adapter, pair.order())
+        with pytest.raises(NotPossible, match="accept it by name"):
+            adapter.swap(pair.order(), note=quiet)
+        adapter.swap(pair.order(accept_slots=("cdc",)), note=quiet)
+        assert pair.is_it() == "good"
+    finally:
+        with pair.admin(pair.kept if pair.oid(pair.kept) else pair.live) as admin:
+            admin.execute("SELECT pg_drop_replication_slot('cdc')")
+
+
+def test_a_role_without_createdb_is_told_what_to_type(pair: Pair, adapter: Any) -> None:
+    with pair.admin() as admin:
+        admin.execute(sql.SQL("ALTER ROLE {} NOCREATEDB").format(sql.Identifier(pair.role)))
+    assert f"ALTER ROLE {pair.role} CREATEDB" in blockers(adapter, pair.order())
+    with pytest.raises(NotPossible):
+        adapter.swap(pair.order(), note=quiet)
+    assert pair.is_it() == "bad"
+
+
+def test_names_that_are_taken_and_a_live_database_that_somebody_closed_block(
+    pair: Pair, adapter: Any
+) -> None:
+    assert "is a database" in blockers(adapter, pair.order(kept="template1"))
+    close = sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS {}")
+    with pair.admin() as admin:
+        admin.execute(close.format(sql.Identifier(pair.live), sql.SQL("false")))
+        assert adapter.closed_means() is None, "it was not a swap that closed it"
+        assert "not backout that closed it" in blockers(adapter, pair.order())
+        with pytest.raises(NotPossible):
+            adapter.hold_means().observe(5)
+        admin.execute(close.format(sql.Identifier(pair.live), sql.SQL("true")))
+
+
+def test_a_database_that_backout_did_not_make_is_neither_swapped_nor_dropped(
+    pair: Pair, adapter: Any
+) -> None:
+    with pair.admin() as admin:
+        admin.execute(sql.SQL("COMMENT ON DATABASE {} IS NULL").format(sql.Identifier(pair.beside)))
+    assert "not a database that backout made" in blockers(adapter, pair.order())
+    for name in (pair.beside, pair.live, "postgres"):
+        with pytest.raises(Refused):
+            adapter.drop_beside(name)
+    assert pair.is_it(pair.beside) == "good"

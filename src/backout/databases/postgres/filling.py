@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from backout.backup import BackupFormat, RestoreOrder
 from backout.databases.postgres.cluster import Cluster
-from backout.databases.postgres.dumps.stream import checked_sql
+from backout.databases.postgres.dumps.stream import restore_text
 from backout.databases.postgres.programs import SETTINGS, Programs, environment
 from backout.errors import NotPossible
 from backout.message import msg
@@ -47,7 +47,7 @@ def filling(
     """Return the program that fills the database; `folder` takes its list of entries where only some are wanted."""
     conninfo, env = environment(cluster.connector.to(order.database), _SETTINGS)
     if order.format in (BackupFormat.PLAIN, BackupFormat.PLAIN_GZIP):
-        return Filling(_psql(programs, conninfo), env, lambda: checked_sql(Path(order.path), order.format))
+        return Filling(_psql(programs, conninfo), env, lambda: restore_text(order))
     wanted = _wanted(programs, order, folder)
     if order.max_bytes_per_s is not None:
         # Several processes that read for themselves cannot be slowed down; a single stream can.

@@ -74,8 +74,6 @@ def _aliases(cluster: Cluster) -> list[str]:
 
 def _ask(connection: psycopg.Connection[Any], command: str, timeout_s: float) -> None:
     """Send a command; what is already so (paused, not paused) is no error, and an answer may come too late."""
-    from psycopg import pq
-
     raw = connection.pgconn
     raw.send_query(command.encode())
     ends_s = time.monotonic() + timeout_s
@@ -83,8 +81,7 @@ def _ask(connection: psycopg.Connection[Any], command: str, timeout_s: float) ->
         raw.flush()
         raw.consume_input()
         if not raw.is_busy():
-            result = raw.get_result()
-            if result is None or result.status != pq.ExecStatus.FATAL_ERROR:
+            if raw.get_result() is None:
                 return
             continue
         if time.monotonic() >= ends_s:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from backout.databases.restores import Checked, Dumped, InTheWay, LiveDatabase, Note
     from backout.facts import HoldFact
     from backout.message import Message
-    from backout.platforms.base import Site
+    from backout.platforms.base import Diagnosis, Site
 
 _VERSION_DEADLINE_S = 5.0
 
@@ -154,3 +155,9 @@ class PostgresRestores:
         from backout.databases.postgres.writes import MODE, RefuseWrites
 
         return ClosedBySwap(self._cluster).observe(10, RefuseWrites.name, (MODE,))
+
+    def doctor_restores(self) -> Iterable[Diagnosis]:
+        """Try what a restore beside and a swap would need, touching nothing."""
+        from backout.databases.postgres.doctor_restores import diagnose_restores
+
+        return diagnose_restores(self._cluster)

@@ -80,11 +80,13 @@ def free_bytes(path: str | None) -> int | None:
 
 def restore_state(cluster: Cluster, name: str) -> BesideDatabase:
     """Return how far a database is; one that failed was dropped, and says why."""
+    job = _job(cluster, name)
+    begins = job.running()  # it takes its lock a moment later; asked first, for it may end meanwhile
     with cluster.maintenance() as connection:
+        held = locked(connection, RESTORE_LOCK)
         found = look(connection, cluster.live, name, sizes=True)
         if found:
-            return described(found[0], locked(connection, RESTORE_LOCK))
-    job = _job(cluster, name)
+            return described(found[0], {found[0].oid: 0} if begins else held)
     try:
         return BesideDatabase.model_validate_json((job.folder / "failed.json").read_text())
     except (OSError, ValueError):

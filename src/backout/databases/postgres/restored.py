@@ -62,6 +62,8 @@ def check_restored(cluster: Cluster, database: str, live: str, *, note: Note) ->
 
 
 def _not_valid(connection: psycopg.Connection[Any]) -> set[str]:
+    # Names are then printed with their schema, here and there.
+    connection.execute("SELECT set_config('search_path', 'pg_catalog', false)")
     return {str(row[0]) for row in connection.execute(_NOT_VALID).fetchall()}
 
 

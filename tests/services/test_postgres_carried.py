@@ -1,0 +1,162 @@
+"""What belongs to a database and is in no dump goes along with its name: settings, rights, comment, sequences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from psycopg import sql
+
+from backout.databases.postgres.marks import SETTING
+
+from .pairs import Pair, quiet
+
+pytestmark = pytest.mark.slow
+
+_OF = """
+SELECT d.datacl::text, d.datconnlimit, shobj_description(d.oid, 'pg_database'),
+       (SELECT array_agg(r.rolname || ':' || e ORDER BY 1) FROM pg_db_role_setting s
+        CROSS JOIN unnest(s.setconfig) e LEFT JOIN pg_roles r ON r.oid = s.setrole WHERE s.setdatabase = d.oid),
+       (SELECT array_agg(e ORDER BY e) FROM pg_db_role_setting s CROSS JOIN unnest(s.setconfig) e
+        WHERE s.setdatabase = d.oid AND s.setrole = 0)
+FROM pg_database d WHERE d.datname = %s"""
+
+
+@pytest.fixture
+def pair(database: Any) -> Iterator[Pair]:
+    made = Pair(database.url, database.server.admin_url(), database.name, database.role)
+    made.make()
+    yield made
+    made.drop()
+
+
+@pytest.fixture
+def adapter(database: Any, tmp_path: Path) -> Any:
+    return database.adapter(tmp_path)
+
+
+def belongings(pair: Pair, name: str) -> Any:
+    with pair.admin() as admin:
+        return admin.execute(_OF, (name,)).fetchone()
+
+
+def alter(pair: Pair, *changes: str, name: str | None = None, admin: bool = False) -> None:
+    with pair.admin() if admin else pair.connect() as connection:
+        for change in changes:
+            names = {"db": sql.Identifier(name or pair.live), "me": sql.Identifier(pair.role)}
+            connection.execute(sql.SQL(change).format(**names))
+
+
+def test_settings_rights_limit_and_comment_are_the_live_ones(pair: Pair, adapter: Any) -> None:
+    alter(
+        pair,
+        "ALTER DATABASE {db} SET search_path = \"$user\", public, 'it''s', ''",
+        "ALTER DATABASE {db} SET temp_tablespaces = ''",
+        "ALTER DATABASE {db} SET statement_timeout = '60s'",
+        "ALTER DATABASE {db} SET application_name = 'a=b ''c'' \"d\" 100%'",
+        "ALTER ROLE {me} IN DATABASE {db} SET work_mem = '7MB'",
+        "REVOKE ALL ON DATABASE {db} FROM PUBLIC",
+        "GRANT CONNECT ON DATABASE {db} TO pg_monitor WITH GRANT OPTION",
+        "ALTER DATABASE {db} CONNECTION LIMIT 33",
+        "COMMENT ON DATABASE {db} IS 'ours, 100%% {{}} ''quoted'''",
+    )
+    alter(pair, "ALTER DATABASE {db} SET work_mem = '1MB'", name=pair.beside)
+    before = belongings(pair, pair.live)
+    assert before[0] and before[1] == 33 and len(before[4]) == 4
+    checked = adapter.check_restored(pair.beside, pair.live, note=quiet)
+    assert any("search_path" in str(p) for p in checked.problems)
+    adapter.swap(pair.order(), note=quiet)
+    assert belongings(pair, pair.live) == before
+    assert "default_transaction_read_only=on" in belongings(pair, pair.kept)[4]
+
+
+def test_what_the_role_may_not_carry_blocks_and_says_what_to_type(pair: Pair, adapter: Any) -> None:
+    alter(pair, "ALTER DATABASE {db} SET log_statement = 'all'", admin=True)
+    [problem] = adapter.swap_blockers(pair.order())
+    assert "log_statement" in str(problem) and "as an administrator: ALTER DATABASE" in str(problem)
+    alter(pair, "ALTER DATABASE {db} SET log_statement = 'all'", name=pair.beside, admin=True)
+    adapter.swap(pair.order(), note=quiet)
+    assert belongings(pair, pair.live)[4] == ["log_statement=all"]
+
+
+def test_a_hold_by_the_database_is_not_carried(pair: Pair, adapter: Any) -> None:
+    means = adapter.hold_means()
+    means.hold("refuse_writes")
+    adapter.swap(pair.order(), note=quiet)
+    assert belongings(pair, pair.live)[4] is None
+    with pair.connect() as live:
+        live.execute("INSERT INTO which (is_it) VALUES ('new')")
+    means.release({SETTING: None})
+
+
+def test_a_setting_of_the_same_kind_that_was_there_before_the_hold_is_carried(
+    pair: Pair, adapter: Any
+) -> None:
+    alter(pair, "ALTER DATABASE {db} SET default_transaction_read_only = off")
+    adapter.hold_means().hold("refuse_writes")
+    adapter.swap(pair.order(), note=quiet)
+    assert belongings(pair, pair.live)[4] == ["default_transaction_read_only=off"]
+
+
+def test_no_id_that_was_given_out_is_given_out_again(pair: Pair, adapter: Any) -> None:
+    with pair.connect() as live, pair.connect(pair.beside) as beside:
+        for connection in (live, beside):
+            connection.execute("CREATE SEQUENCE down INCREMENT -1")
+            connection.execute("CREATE SEQUENCE full_ MAXVALUE 5")
+            connection.execute("CREATE SEQUENCE ahead")
+            connection.execute("CREATE SEQUENCE untouched")
+            connection.execute('CREATE SEQUENCE "odd "" name"')
+        beside.execute("ALTER SEQUENCE which_id_seq MAXVALUE 100")
+        live.execute("SELECT setval('which_id_seq', 500), setval('down', -40), setval('full_', 5)")
+        live.execute("""SELECT setval('ahead', 3), setval('"odd "" name"', 77)""")
+        beside.execute("SELECT setval('ahead', 9)")
+        live.execute("CREATE SEQUENCE only_here")
+    adapter.swap(pair.order(), note=quiet)
+    with pair.connect() as now:
+        reached = dict(now.execute("SELECT sequencename, last_value FROM pg_sequences").fetchall())
+    assert reached == {
+        "which_id_seq": 100, "down": -40, "full_": 5, "ahead": 9, "untouched": None, 'odd " name': 77,
+    }  # fmt: skip
+
+
+def test_a_sequence_that_may_not_be_read_blocks(pair: Pair, adapter: Any) -> None:
+    with pair.admin(pair.live) as admin:
+        admin.execute("CREATE SEQUENCE foreign_one")
+    assert "public.foreign_one" in "; ".join(str(b) for b in adapter.swap_blockers(pair.order()))
+
+
+def test_publications_and_what_is_not_valid_are_compared(pair: Pair, adapter: Any) -> None:
+    with pair.connect() as live, pair.connect(pair.beside) as beside:
+        live.execute("CREATE PUBLICATION feed FOR TABLE which")
+        for connection in (live, beside):
+            connection.execute("ALTER TABLE which ADD CONSTRAINT old CHECK (is_it <> '') NOT VALID")
+        beside.execute("ALTER TABLE which ADD CONSTRAINT new CHECK (is_it <> '') NOT VALID")
+    problems = [str(p) for p in adapter.check_restored(pair.beside, pair.live, note=quiet).problems]
+    assert any("Publication feed is here missing" in p for p in problems)
+    assert [p for p in problems if "Constraint" in p] == ["Constraint new of public.which is not valid"]
+
+
+@pytest.mark.parametrize("name", ["a b'c\"d%s", "größe {x} =\\", "x" * 63, "-d postgres"])
+def test_any_name_can_be_swapped(name: str, database: Any, make_site: Any, tmp_path: Path) -> None:
+    from psycopg.conninfo import make_conninfo
+
+    from backout.databases.postgres import PostgresDatabase, PostgresOptions
+
+    with database.server.admin() as admin:
+        made = sql.SQL("CREATE DATABASE {} OWNER {}")
+        admin.execute(made.format(sql.Identifier(name), sql.Identifier(database.role)))
+    pair = Pair(make_conninfo(database.url, dbname=name), database.server.admin_url(), name, database.role)
+    pair.beside, pair.kept = f"{name[:35]}_restored_20260101_000000", f"{name[:35]}_before_20260101_000000"
+    adapter = PostgresDatabase.create(PostgresOptions(url=pair.url), make_site(tmp_path))
+    try:
+        pair.make()
+        adapter.dump(tmp_path / "dump", jobs=2, note=quiet)
+        adapter.swap(pair.order(), note=quiet)
+        assert (pair.is_it(), pair.is_it(pair.kept)) == ("good", "bad")
+        assert adapter.live(5).name == name
+    finally:
+        with database.server.admin() as admin:
+            for each in (name, pair.beside, pair.kept):
+                admin.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(each)))
