@@ -179,10 +179,20 @@ class DirectoryBackups:
             self._clear(_GONE)
             self._refuse_taken(name)
             fault_point("backups.draft.before")
-            path = Path(tempfile.mkdtemp(prefix=f"{_DRAFT}{name}-", dir=self._folder))
-            self._locks[path] = _lock(path)
+            path = self._locked_folder(f"{_DRAFT}{name}-")
             fault_point("backups.draft.after")
         return path
+
+    def _locked_folder(self, prefix: str) -> Path:
+        while True:
+            path = Path(tempfile.mkdtemp(prefix=prefix, dir=self._folder))
+            # Between the two, somebody who clears up may have taken it for one that was left behind.
+            with suppress(FileNotFoundError, BlockingIOError):
+                lock = _lock(path)
+                if path.exists():
+                    self._locks[path] = lock
+                    return path
+                os.close(lock)
 
     def publish(self, draft: Path, name: str, manifest: Manifest) -> Backup:
         """Write the manifest beside the data, make all of it durable, and list it under its name. Atomic.
@@ -239,7 +249,8 @@ class DirectoryBackups:
         """Take a backup out of the list by one rename, then delete it."""
         gone = Path(tempfile.mkdtemp(prefix=f"{_GONE}{path.name}-", dir=self._folder))
         fault_point("backups.rotate.before")
-        path.rename(gone)  # Onto an empty folder, which it replaces.
+        with suppress(FileNotFoundError):  # Somebody else rotates too.
+            path.rename(gone)  # Onto an empty folder, which it replaces.
         fault_point("backups.rotate.after")
         sync(self._folder)
         shutil.rmtree(gone)

@@ -3,7 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backout.databases.postgres.dumps.split import Kind, Piece, Splitter
+from backout.databases.postgres.dumps.pieces import Kind, Piece
+from backout.databases.postgres.dumps.split import Splitter
 
 TEXTS = [
     b"SELECT 1; SELECT 'a;b''c'; SELECT \"x;\"\"y\";\n",

@@ -92,7 +92,7 @@ def read_text(path: Path, programs: Programs, text: SqlText, progress: Callable[
 def damaged_files(path: Path, seen: Callable[[str], Callable[[bytes], object] | None]) -> Iterator[Message]:
     """Read every file of a directory archive to its end; yield what is wrong.
 
-    Hazard: pg_restore takes a packed file that is cut short for a whole one (gzread tells only at closing).
+    pg_restore 15.18 notices a packed file that is cut short only when it closes it, and then speaks of a missing file.
     """
     for file in sorted(p for p in path.rglob("*") if p.is_file()):
         name = str(file.relative_to(path))

@@ -12,7 +12,7 @@ from backout.backup import Backup, BackupFormat, Manifest, Reading
 from backout.backups.contents import content_of
 from backout.backups.identity import MANIFEST, identity_of
 from backout.databases.postgres.dumps.archive import damaged_files, list_contents, read_text
-from backout.databases.postgres.dumps.sql_text import SqlText, within
+from backout.databases.postgres.dumps.sql_text import SqlText, joined, within
 from backout.databases.postgres.dumps.unpack import CHANGED, Damaged, chunks
 from backout.errors import TargetUnreachable
 from backout.message import Message, msg
@@ -151,12 +151,8 @@ class Reader:
         if told.more_problems:
             self.found.append(msg("And {count} more of that kind", count=told.more_problems))
         for why, where, count in told.left_out.values():
-            self.left_out.append(
-                within(
-                    Message(template=where.template + " ({count})", fields={**where.fields, "count": count}),
-                    why,
-                )
-            )
+            more = msg(" and {more} more", more=count - 1) if count > 1 else msg("")
+            self.left_out.append(within(joined(where, more), why))
 
     def _judge_origin(self) -> None:
         manifest, live = self._backup.manifest, self._terms.database

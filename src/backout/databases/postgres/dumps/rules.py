@@ -73,6 +73,7 @@ _CALL = re.compile(
     r"set_config\('search_path', '[^']*', (?:true|false)\)"
     r"|setval\('(?:[^']|'')*', -?\d+(?:, (?:true|false))?\)"
     r"|lo_(?:create|unlink|close)\('?\d+'?\)|lo_open\('?\d+'?, \d+\)|lowrite\(\d+, '[\\0-9A-Za-z]*'\)"
+    r"|lo_unlink\(oid\) FROM pg_catalog\.pg_largeobject_metadata WHERE oid = '\d+'"
     r"|pg_(?:restore|clear)_\w+\((?:[^';()]|'(?:[^']|'')*'|\([^()]*\))*\)"
     r")\s*;",
     re.IGNORECASE,
@@ -84,7 +85,7 @@ _COPY = re.compile(
 _INTO = re.compile(rf"INSERT INTO ({_QUALIFIED})", re.IGNORECASE)
 _OF_DATABASE = re.compile(
     rf"(?:(?:CREATE|ALTER) DATABASE|DROP DATABASE(?: IF EXISTS)?"
-    rf"|(?:COMMENT|SECURITY LABEL(?: FOR \S+)?|(?:GRANT|REVOKE) .*) ON DATABASE) ({_NAME})(?!\s*,)",
+    rf"|(?:COMMENT|SECURITY LABEL(?: FOR \S+)?|(?:GRANT|REVOKE) .*) ON DATABASE) ({_NAME})(?![\w$])(?!\s*,)",
     re.IGNORECASE | re.DOTALL,
 )
 _MARKED_TEMPLATE = re.compile(
@@ -107,8 +108,9 @@ _CONNECT = re.compile(
 )
 _SPACE = re.compile(r"""('[^']*'|"[^"]*")|\s+""")
 _RESTRICT = re.compile(r"\\(?:un)?restrict [A-Za-z0-9]+")
+_ENCODING = re.compile(r"\\encoding ([\w-]+)", re.IGNORECASE)
 _SHOWS = re.compile(
-    r"\\(?:echo|qecho|warn|timing|pset|encoding UTF-?8|set (?:ON_ERROR_STOP|QUIET|ECHO|VERBOSITY))\b[^`\\]*",
+    r"\\(?:echo|qecho|warn|timing|pset|set (?:ON_ERROR_STOP|QUIET|ECHO|VERBOSITY))\b[^`\\]*",
     re.I,
 )
 
@@ -153,7 +155,8 @@ def judge_command(text: str, inside: bool, terms: Terms) -> Judgement:
     """Say what becomes of one of psql's own commands."""
     if inside:
         return Refuse(msg("a command of psql inside a statement: {text}", text=short(text)))
-    if _RESTRICT.fullmatch(text):
+    encoding = _ENCODING.fullmatch(text)
+    if is_restrict(text) or (encoding and encoding[1].lower() not in _HIDES_BACKSLASH):
         return None
     connect = _CONNECT.fullmatch(text)
     if connect:
@@ -165,6 +168,11 @@ def judge_command(text: str, inside: bool, terms: Terms) -> Judgement:
     return Refuse(
         msg("a command of psql that may run programs or leave the database: {text}", text=short(text))
     )
+
+
+def is_restrict(text: str) -> bool:
+    r"""Whether it is ``\restrict`` or ``\unrestrict``, which every newer pg_dump writes."""
+    return bool(_RESTRICT.fullmatch(text))
 
 
 def table_of(text: str) -> str | None:

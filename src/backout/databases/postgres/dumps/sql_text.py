@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from backout.databases.postgres.dumps.pieces import Kind, Piece, Unsplittable
 from backout.databases.postgres.dumps.rules import (
     Judgement,
     LeaveOut,
@@ -13,11 +14,12 @@ from backout.databases.postgres.dumps.rules import (
     Terms,
     in_one_line,
     is_copy,
+    is_restrict,
     judge,
     judge_command,
     table_of,
 )
-from backout.databases.postgres.dumps.split import Kind, Piece, Splitter, Unsplittable
+from backout.databases.postgres.dumps.split import Splitter
 from backout.message import Message, msg
 
 MOST_PROBLEMS = 20
@@ -29,6 +31,7 @@ _COMMENTS = {
     "-- PostgreSQL database dump complete": "trailer",
     "-- PostgreSQL database cluster dump": "cluster",
 }
+_BOM = b"\xef\xbb\xbf"
 _NEWLINES = re.compile(rb"[^\n]+")
 
 
@@ -71,10 +74,12 @@ class SqlText:
         self._terms, self._restricted, self._by_entry = terms, restricted, by_entry
         self._splitter = Splitter()
         self._entry = ""
-        self._leaving_out = False
+        self._first, self._leaving_out = True, False
 
     def feed(self, data: bytes, *, last: bool = False) -> Iterator[bytes]:
         """Yield what may run of it. What is refused is noted in `told.problems`, and not yielded."""
+        if self._first and data:
+            self._first, data = False, data.removeprefix(_BOM)  # As psql does.
         try:
             for piece in self._splitter.feed(data, last=last):
                 yield self._piece(piece)
@@ -95,9 +100,8 @@ class SqlText:
             return _lines(raw) if self._leaving_out else raw
         if kind is Kind.COMMAND:
             text = piece.text.decode(errors="replace")
-            judgement = judge_command(text, piece.inside, self._terms)
-            runs = judgement is None and self._restricted
-            return raw if self._takes(judgement, piece.line) and runs else _lines(raw)
+            takes = self._takes(judge_command(text, piece.inside, self._terms), piece.line)
+            return raw if takes and (self._restricted or not is_restrict(text)) else _lines(raw)
         if kind is Kind.COMMENT:
             self._comment(piece.text.decode(errors="replace"))
         elif kind is Kind.UNFINISHED:
@@ -176,7 +180,12 @@ class SqlText:
 
 def within(place: Message, why: Message) -> Message:
     """Return one sentence that says where something is so."""
-    return Message(template=f"{place.template}: {why.template}", fields={**place.fields, **why.fields})
+    return joined(joined(place, msg(": ")), why)
+
+
+def joined(one: Message, two: Message) -> Message:
+    """Return both as one template; their fields have different names."""
+    return Message(template=one.template + two.template, fields={**one.fields, **two.fields})
 
 
 def _lines(raw: bytes) -> bytes:
