@@ -230,6 +230,9 @@ class TableDifference(Document):
         after_swap: Rows of the live one that were written after the swap: left out of the three numbers.
         examples: Up to a few keys by what happened (`inserted`, `updated`, `deleted`), as text.
         only_kept_columns: Columns that only the kept one has; their values are not compared.
+        only_live_columns: Columns that only the live one has.
+        only_in: The database that has the table, where the other one does not.
+        unknown: Why the rows could not be compared; the numbers then mean nothing. Null: they were.
     """
 
     table: str
@@ -240,6 +243,9 @@ class TableDifference(Document):
     after_swap: int = 0
     examples: dict[str, tuple[str, ...]] = {}
     only_kept_columns: tuple[str, ...] = ()
+    only_live_columns: tuple[str, ...] = ()
+    only_in: Literal["kept", "live"] | None = None
+    unknown: Message | None = None
 
 
 class Brought(Document):

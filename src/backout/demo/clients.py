@@ -117,18 +117,24 @@ class Clients:
         self._read()
         return {request.report for request in self._requests if request.report}
 
-    def rows_lost(self, database_url: str) -> int:
-        """Count acknowledged reports that are not in the table."""
+    def missing(self, *database_urls: str) -> set[str]:
+        """Return the acknowledged reports that are in none of these databases."""
         import psycopg
 
-        wanted, found = sorted(self.acknowledged()), 0
-        with psycopg.connect(database_url, connect_timeout=5) as connection:
-            for batch in (wanted[n : n + 5000] for n in range(0, len(wanted), 5000)):
-                row = connection.execute(
-                    "SELECT count(*) FROM reports WHERE id = ANY(%s::uuid[])", [batch]
-                ).fetchone()
-                found += row[0] if row else 0
-        return len(wanted) - found
+        wanted = self.acknowledged()
+        for url in database_urls:
+            left = sorted(wanted)
+            with psycopg.connect(url, connect_timeout=5) as connection:
+                for batch in (left[n : n + 5000] for n in range(0, len(left), 5000)):
+                    rows = connection.execute(
+                        "SELECT id::text FROM reports WHERE id = ANY(%s::uuid[])", [batch]
+                    ).fetchall()
+                    wanted -= {str(row[0]) for row in rows}
+        return wanted
+
+    def rows_lost(self, database_url: str) -> int:
+        """Count acknowledged reports that are not in the table."""
+        return len(self.missing(database_url))
 
     def _settle(self, end: float) -> None:
         deadline = end + TIMEOUT_S + 5

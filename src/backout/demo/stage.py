@@ -78,6 +78,16 @@ class Stage:
         """The service's database, as its owner."""
         return self.postgres.url
 
+    def kept_urls(self) -> list[str]:
+        """Return the databases that were live once and were swapped out, as their owner."""
+        import psycopg
+
+        with psycopg.connect(self.postgres.maintenance_url, connect_timeout=5) as connection:
+            rows = connection.execute(
+                "SELECT datname FROM pg_database WHERE datname LIKE 'collector\\_before\\_%' ORDER BY 1"
+            ).fetchall()
+        return [f"{self.database_url.rpartition('/')[0]}/{name}" for (name,) in rows]
+
     def start(self) -> None:
         """Start the database and the front port, write all files; no release is deployed yet.
 

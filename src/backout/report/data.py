@@ -87,6 +87,8 @@ def _differences(run: Run) -> list[str]:
 
 
 def _examples(difference: TableDifference) -> str:
+    if difference.unknown is not None:
+        return f"{say('NOT COMPARED')}: {difference.unknown}"
     return "; ".join(f"{what}: {', '.join(keys)}" for what, keys in difference.examples.items() if keys)
 
 

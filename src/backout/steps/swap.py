@@ -202,7 +202,7 @@ class CompareData(LookingStep):
         found = database.differences(
             str(spec.params["kept"]), tables=(), examples=_EXAMPLES, note=acting.note
         )
-        changed = [d for d in found if d.inserted or d.updated or d.deleted]
+        changed = [d for d in found if d.inserted or d.updated or d.deleted or d.unknown]
         rows = sum(d.inserted for d in changed)
         data: list[Json] = [d.model_dump(mode="json") for d in changed]
         return Receipt(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import BaseModel, Field, SecretStr
 
+from backout.databases.postgres.comparable import PostgresCompares
 from backout.databases.postgres.restorable import PostgresRestores
 from backout.document import Document
 from backout.platforms.base import Detection, Diagnosis, Site
@@ -48,7 +49,7 @@ class PostgresOptions(Document):
     )
 
 
-class PostgresDatabase(PostgresRestores):
+class PostgresDatabase(PostgresRestores, PostgresCompares):
     """One PostgreSQL database, bound to one service in one environment."""
 
     kind: ClassVar[str] = "postgres"

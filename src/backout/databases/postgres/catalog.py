@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 OWN_SCHEMA = "backout"
 
 # `looked` holds the schemas looked at; `not_owned` leaves out what belongs to an extension.
-_LOOKED = """
+LOOKED = """
   looked AS (
     SELECT oid, nspname FROM pg_namespace
     WHERE CASE WHEN %(schemas)s::text[] IS NULL
@@ -182,11 +182,11 @@ class _Reader:
     def __init__(self, connection: psycopg.Connection[Any], params: dict[str, Any]) -> None:
         self._connection, self._params = connection, params
 
-    def rows(self, query: str, head: str = f"WITH {_LOOKED}") -> list[tuple[Any, ...]]:
+    def rows(self, query: str, head: str = f"WITH {LOOKED}") -> list[tuple[Any, ...]]:
         return self._connection.execute(head + query, self._params).fetchall()
 
     def of_tables(self, query: str) -> list[tuple[Any, ...]]:
-        return self.rows(query, f"WITH {_LOOKED}, {_RELATIONS}")
+        return self.rows(query, f"WITH {LOOKED}, {_RELATIONS}")
 
     def named(self, query: str) -> dict[str, dict[str, str]]:
         """Return rows of (table, name, definition) as a table's dictionary."""

@@ -1,0 +1,59 @@
+"""The part of `PostgresDatabase` that holds a kept database against the live one. Each call imports what it needs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from backout.backup import Brought, TableDifference
+    from backout.databases.postgres.cluster import Cluster
+    from backout.databases.restores import Note
+
+_BESIDE_DEADLINE_S = 10.0
+
+
+class PostgresCompares:
+    """Keeps the contract `databases.restores.Comparable`; see there for what each call promises."""
+
+    _cluster: Cluster
+
+    def differences(
+        self, kept: str, *, tables: tuple[str, ...], examples: int, note: Note
+    ) -> tuple[TableDifference, ...]:
+        """Compare a kept database with the live one; see `rows.compare.differences`."""
+        from backout.databases.postgres.rows.compare import differences
+
+        return differences(
+            self._cluster.connector,
+            kept,
+            schemas=self._cluster.schemas,
+            swap_xid=self._swap_xid(kept),
+            tables=tables,
+            examples=examples,
+            note=note,
+        )
+
+    def bring(
+        self, kept: str, table: str, *, where: str | None, take_updated: bool, dry_run: bool, note: Note
+    ) -> Brought:
+        """Copy rows that only the kept database has into the live one; see `rows.bring.bring`."""
+        from backout.databases.postgres.rows.bring import bring
+
+        return bring(
+            self._cluster.connector,
+            kept,
+            table,
+            schemas=self._cluster.schemas,
+            swap_xid=self._swap_xid(kept),
+            where=where,
+            take_updated=take_updated,
+            dry_run=dry_run,
+            note=note,
+        )
+
+    def _swap_xid(self, kept: str) -> int | None:
+        """Return the id of the swap's transaction; None: that database was not swapped out by backout."""
+        from backout.databases.postgres.beside import list_beside
+
+        found = list_beside(self._cluster, _BESIDE_DEADLINE_S)
+        return next((database.swap_xid for database in found if database.name == kept), None)

@@ -1,0 +1,199 @@
+"""The three stories of the demo, one for each scenario: what goes wrong, and what is typed then."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, LiteralString
+
+from backout.demo.clients import Clients
+from backout.demo.releases import BAD, GOOD
+from backout.demo.stage import Stage
+from backout.demo.typist import Narrator, Typist
+from backout.plan.model import Scenario
+
+Play = Callable[[Stage, Typist, Narrator], dict[str, Any]]
+_DAMAGE: LiteralString = "UPDATE reports SET tenant = '' WHERE received_at < %s"
+_DAMAGED: LiteralString = "SELECT count(*) FROM reports WHERE tenant = ''"
+
+
+def play_code(stage: Stage, backout: Typist, narrator: Narrator) -> dict[str, Any]:
+    """A broken release; the code goes back."""
+    _deploy_good(stage, backout, narrator)
+    with _clients(stage) as clients:
+        _deploy_bad(stage, backout, narrator, clients)
+        backout.type("plan", "-o", "plan.json")
+        measured = _way_back(backout, narrator, clients, stage, "requests fail since the release")
+    return measured | _written_down(backout, narrator)
+
+
+def play_full(stage: Stage, backout: Typist, narrator: Narrator) -> dict[str, Any]:
+    """A broken release that damages data too; code and database go back together."""
+    _deploy_good(stage, backout, narrator)
+    with _clients(stage) as clients:
+        since = _back_up(backout, narrator)
+        _deploy_bad(stage, backout, narrator, clients)
+        damaged = _damage(stage, narrator, since)
+        backout.type("plan", "--scenario", "full", "-o", "plan.json")
+        measured = _way_back(backout, narrator, clients, stage, "errors, and tenants lost their reports")
+        measured |= _bring(stage, backout, narrator, clients, damaged)
+    return measured | _written_down(backout, narrator)
+
+
+def play_data(stage: Stage, backout: Typist, narrator: Narrator) -> dict[str, Any]:
+    """A good release, and a script that damages data; the database goes back alone."""
+    _deploy_good(stage, backout, narrator)
+    with _clients(stage) as clients:
+        since = _back_up(backout, narrator)
+        time.sleep(1.0)
+        clients.mark("bad")
+        at = datetime.now(UTC)
+        damaged = _damage(stage, narrator, since)
+        narrator.say("\n── It is 3 a.m. What now? ──")
+        backout.type("verify")
+        time.sleep(0.5)
+        backout.type("plan", "--scenario", "data", "--at", f"{at:%Y-%m-%dT%H:%M:%S+00:00}", "-o", "plan.json")
+        measured = _way_back(backout, narrator, clients, stage, "tenants lost their reports")
+        measured |= _bring(stage, backout, narrator, clients, damaged)
+    return measured | _written_down(backout, narrator)
+
+
+PLAYS: Mapping[Scenario, Play] = {
+    Scenario.CODE: play_code,
+    Scenario.DATA: play_data,
+    Scenario.FULL: play_full,
+}
+
+
+def _clients(stage: Stage) -> Clients:
+    return Clients(stage.children, stage.front_url, stage.directory / "requests.jsonl", bad_version=BAD)
+
+
+def _deploy_good(stage: Stage, backout: Typist, narrator: Narrator) -> None:
+    narrator.say(f"── {GOOD} is deployed, and recorded ──")
+    stage.deploy(GOOD)
+    backout.type("record")
+
+
+def _deploy_bad(stage: Stage, backout: Typist, narrator: Narrator, clients: Clients) -> None:
+    clients.mark("begin")
+    time.sleep(1.0)
+    narrator.say("\n── Clients send requests and write rows without a pause; somebody deploys", BAD, "──")
+    stage.deploy(BAD)
+    clients.mark("bad")
+    backout.type("record")
+    narrator.say("\n── It is 3 a.m. What now? ──")
+    backout.type()
+
+
+def _back_up(backout: Typist, narrator: Narrator) -> datetime:
+    """Make a backup while clients write, and return a moment before it."""
+    time.sleep(1.0)
+    since = datetime.now(UTC)
+    narrator.say("\n── The nightly backup, while clients go on ──")
+    backout.type("backup", "create")
+    backout.type("backup", "verify")
+    return since
+
+
+def _damage(stage: Stage, narrator: Narrator, since: datetime) -> int:
+    """Run what somebody believed to be a clean-up, and return how many rows it damaged."""
+    import psycopg
+
+    with psycopg.connect(stage.database_url, autocommit=True, connect_timeout=5) as connection:
+        damaged = connection.execute(_DAMAGE, [since]).rowcount
+    narrator.say(f"\n── A script empties the tenant of {damaged} reports ──")
+    return damaged
+
+
+def _way_back(
+    backout: Typist, narrator: Narrator, clients: Clients, stage: Stage, reason: str
+) -> dict[str, Any]:
+    narrator.say("\n── The way back, while clients go on ──")
+    clients.mark("way back")
+    code = backout.type("run", "plan.json", "--yes", "--reason", reason)
+    clients.mark("back")
+    time.sleep(1.0)
+    clients.mark("end")
+    bad, back = clients.summary("bad", "way back"), clients.summary("way back", "back")
+    after = clients.summary("back", "end")
+    clients.stop()
+    return {
+        "exit_code_of_run": code,
+        "bad_release": {
+            "version": BAD,
+            "seconds": round(bad.seconds, 2),
+            "requests_sent": bad.requests_sent,
+            "errors": bad.errors_of_bad_release,
+        },
+        "way_back": {
+            "seconds": round(back.seconds, 2),
+            "requests_sent": back.requests_sent,
+            "requests_failed": back.requests_failed,
+            "failures": back.failures,
+            "errors_of_the_bad_release": back.errors_of_bad_release,
+            "longest_request_seconds": round(back.longest_request_seconds, 3),
+            "rows_acknowledged": len(clients.acknowledged()),
+            "rows_lost": len(clients.missing(stage.database_url, *stage.kept_urls())),
+        },
+        "afterwards": {
+            "requests_sent": after.requests_sent,
+            "requests_failed": after.requests_failed + after.errors_of_bad_release,
+            "answered_by": after.answered_by,
+        },
+    }
+
+
+def _bring(
+    stage: Stage, backout: Typist, narrator: Narrator, clients: Clients, damaged: int
+) -> dict[str, Any]:
+    """Bring over what was written since the backup, and return the figures about the data."""
+    import psycopg
+
+    behind = len(clients.missing(stage.database_url))
+    narrator.say("\n── What was written since the backup is kept, and comes over by choice ──")
+    backout.type("data", "diff")
+    backout.type("data", "bring", "public.reports", "--yes")
+    with psycopg.connect(stage.database_url, connect_timeout=5) as connection:
+        row = connection.execute(_DAMAGED).fetchone()
+    run = json.loads(backout.answer("status", "--json"))
+    return {
+        "data": {
+            "damaged_rows_before": damaged,
+            "damaged_rows_after": row[0] if row else None,
+            "rows_behind": behind,
+            "rows_still_behind": len(clients.missing(stage.database_url)),
+            "closed_seconds": _closed_s(run),
+            "held_seconds": _held_s(run),
+        }
+    }
+
+
+def _closed_s(run: dict[str, Any]) -> float | None:
+    found = [s["receipt"]["data"].get("closed_s") for s in run["steps"] if s["key"].endswith("-data-swap")]
+    return found[0] if found else None
+
+
+def _held_s(run: dict[str, Any]) -> float | None:
+    ends = {
+        what: [s["confirmed_at"] for s in run["steps"] if s["key"].endswith(what)]
+        for what in ("-hold", "-hold-release")
+    }
+    if not all(ends.values()):
+        return None
+    begun, ended = (datetime.fromisoformat(ends[what][0]) for what in ("-hold", "-hold-release"))
+    return round((ended - begun).total_seconds(), 2)
+
+
+def _written_down(backout: Typist, narrator: Narrator) -> dict[str, Any]:
+    narrator.say("\n── What is written down ──")
+    backout.type("status", "--follow")
+    reports = Path.cwd() / "backout-demo"
+    reports.mkdir(exist_ok=True)
+    for name in ("md", "html"):
+        backout.type("report", "--format", name, "-o", str(reports / f"report.{name}"))
+    backout.type("history", "--verify")
+    return {"reports": [str(p) for p in sorted(reports.iterdir())]}
