@@ -12,6 +12,7 @@ VERBS = {
     "backout verify": "verify", "backout history": "history", "backout report": "run", "backout demo": "demo",
     "backout backup create": "backup", "backout backup list": "backups", "backout backup verify": "reading",
     "backout backup restore": "restored", "backout backup drop": "beside",
+    "backout data diff": "differences", "backout data bring": "brought",
 }  # fmt: skip
 
 
@@ -43,12 +44,13 @@ def json_page(made: str) -> str:
 def json_schemas() -> dict[str, dict[str, Any]]:
     """Return the schema of every document, by its name."""
     from backout.app.backups import Restored
+    from backout.app.data import DataDifferences
     from backout.app.doctor import Diagnoses
     from backout.app.history import History
     from backout.app.plan import PlanFile
     from backout.app.record import Recorded
     from backout.app.releases import Releases
-    from backout.backup import Backup, BesideDatabase, Reading
+    from backout.backup import Backup, BesideDatabase, Brought, Reading
     from backout.checks.base import Verification
     from backout.execute.run import Run
     from backout.report.backups import Backups
@@ -56,7 +58,8 @@ def json_schemas() -> dict[str, dict[str, Any]]:
 
     models = {"overview": Overview, "doctor": Diagnoses, "record": Recorded, "releases": Releases,
               "plan": PlanFile, "run": Run, "verify": Verification, "history": History,
-              "backup": Backup, "backups": Backups, "reading": Reading, "restored": Restored, "beside": BesideDatabase}  # fmt: skip
+              "backup": Backup, "backups": Backups, "reading": Reading, "restored": Restored, "beside": BesideDatabase,
+              "differences": DataDifferences, "brought": Brought}  # fmt: skip
     made = {name: model.model_json_schema(mode="serialization") for name, model in models.items()}
     return {name: {"$schema": DIALECT, **schema} for name, schema in (made | by_hand()).items()}
 

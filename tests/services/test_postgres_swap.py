@@ -126,3 +126,21 @@ def test_swapping_back_is_the_same_with_the_names_exchanged(pair: Pair, tmp_path
     assert (pair.is_it(), pair.is_it(pair.beside)) == ("bad", "good")
     with pair.connect() as live:
         live.execute("INSERT INTO which (is_it) VALUES ('new')")
+
+
+def test_rows_written_after_the_swap_are_told_from_the_others(pair: Pair, tmp_path: Path) -> None:
+    adapter, order = pair.adapter(tmp_path), pair.order()
+    with pair.connect() as live:
+        live.execute("INSERT INTO which VALUES (10, 'since the backup')")
+    adapter.swap(order, note=quiet)
+    with pair.connect() as live:
+        live.execute("INSERT INTO which (id, is_it) VALUES (99, 'after the swap')")
+    (told,) = adapter.differences(pair.kept, tables=(), examples=3, note=quiet)
+    assert (told.inserted, told.updated, told.deleted, told.after_swap) == (1, 1, 0, 1)
+    assert told.examples == {"inserted": ("id=10",), "updated": ("id=1",)}
+    options = {"where": "id > 5", "take_updated": True, "dry_run": False, "note": quiet}
+    brought = adapter.bring(pair.kept, "which", **options)
+    assert (brought.inserted, brought.updated, brought.conflicts) == (1, 0, ())
+    with pair.connect() as live:
+        found = live.execute("SELECT is_it FROM which ORDER BY id").fetchall()
+    assert found == [("good",), ("since the backup",), ("after the swap",)]

@@ -30,11 +30,13 @@ VERBS = (
     "demo",
 )
 
+WITH_OWN_VERBS = {"backup": "list", "data": "diff"}
+
 
 def test_the_list_of_verbs_is_whole(looks):
     told = looks.cli("--help").ended(0).out
     commands = re.split(r"Commands:", told)[1]
-    assert set(re.findall(r"^  ([a-z-]+) ", commands, re.MULTILINE)) == set(VERBS)
+    assert set(re.findall(r"^  ([a-z-]+) ", commands, re.MULTILINE)) == {*VERBS, *WITH_OWN_VERBS}
     assert "Example: backout" in told
 
 
@@ -43,6 +45,14 @@ def test_every_verb_has_help_with_an_example(looks, verb):
     told = looks.cli(verb, "--help").ended(0).out
     assert f"Example: backout {verb}" in told
     assert "--json" in told
+
+
+@pytest.mark.parametrize("verb", WITH_OWN_VERBS)
+def test_a_verb_with_verbs_of_its_own_lists_them(looks, verb):
+    told = looks.cli(verb, "--help").ended(0).out
+    assert re.search(rf"^  {WITH_OWN_VERBS[verb]} ", told, re.MULTILINE)
+    below = looks.cli(verb, WITH_OWN_VERBS[verb], "--help").ended(0).out
+    assert f"Example: backout {verb} {WITH_OWN_VERBS[verb]}" in below
 
 
 def test_every_verb_prints_json(scene, tmp_path):

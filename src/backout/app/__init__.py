@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from backout.app.backups import Restored
+    from backout.app.data import Bringing, DataDifferences
     from backout.app.doctor import Diagnoses
     from backout.app.history import History
     from backout.app.init import InitResult
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from backout.app.releases import Releases
     from backout.app.run import Conduct
     from backout.assess.model import Request
-    from backout.backup import Backup, BesideDatabase, Reading
+    from backout.backup import Backup, BesideDatabase, Brought, Reading
     from backout.checks.base import Verification
     from backout.execute.run import Run
     from backout.message import Message
@@ -207,6 +208,20 @@ class Backout:
         from backout.app.backups import drop_beside
 
         return drop_beside(self.parts, name)
+
+    def data_diff(
+        self, kept: str | None = None, tables: tuple[str, ...] = (), *, examples: int = 3, note: Note = quiet
+    ) -> DataDifferences:
+        """Compare a kept database (None: the newest) with the live one; changes nothing."""
+        from backout.app.data import data_diff
+
+        return data_diff(self.parts, kept, tables, examples=examples, note=note)
+
+    def data_bring(self, order: Bringing, *, dry_run: bool = False, note: Note = quiet) -> Brought:
+        """Bring rows of a kept database into the live one, in one transaction. Idempotent."""
+        from backout.app.data import data_bring
+
+        return data_bring(self.parts, order, dry_run=dry_run, note=note)
 
     def close(self) -> None:
         """Close what was opened. Idempotent."""

@@ -27,6 +27,7 @@ VERBS = (
     "hold",
     "release-hold",
     "backup",
+    "data",
     "demo",
 )
 """In the order of a first day with the tool; each is the file of that name."""

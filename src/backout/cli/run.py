@@ -223,10 +223,15 @@ def _only_the_file(
 
 
 def _question(plan: Plan) -> Message:
-    return msg(
-        "{service} in {environment}: {from_version} → {to_version}",
-        service=plan.service,
-        environment=plan.environment,
-        from_version=plan.from_version or "nothing",
-        to_version=plan.to_version,
-    )
+    names = {"service": plan.service, "environment": plan.environment}
+    if plan.data is not None and plan.from_version == plan.to_version:
+        return msg("{service} in {environment}: data back to {backup}", **names, backup=plan.data.backup)
+    versions = {"from_version": plan.from_version or "nothing", "to_version": plan.to_version}
+    if plan.data is not None:
+        return msg(
+            "{service} in {environment}: {from_version} → {to_version}, data back to {backup}",
+            **names,
+            **versions,
+            backup=plan.data.backup,
+        )
+    return msg("{service} in {environment}: {from_version} → {to_version}", **names, **versions)

@@ -6,6 +6,7 @@ from backout.checks.base import Outcome, Verification
 from backout.execute.held import held_now
 from backout.execute.run import Run, RunState
 from backout.message import Message, msg
+from backout.plan.model import DataPlan
 from backout.report.holding import quarantined_now
 from backout.report.markup import plain
 
@@ -76,6 +77,8 @@ def _finished(run: Run) -> tuple[Step, ...]:
         )
     if run.verification.outcome is Outcome.FAIL:
         return _failed(run.verification)
+    if run.plan.data is not None:
+        return (*_data(run.plan.data), *_quarantined(run))
     away = ", ".join(quarantined_now(run))
     if not away:
         return ((msg("Nothing has to be done."), None),)
@@ -83,6 +86,29 @@ def _finished(run: Run) -> tuple[Step, ...]:
         "Nothing has to be done. {versions} stays quarantined until it is named on purpose.", versions=away
     )
     return ((stays, None),)
+
+
+def _data(plan: DataPlan) -> tuple[Step, ...]:
+    return (
+        (
+            msg("Look at what was written since the backup, and bring over what is wanted:"),
+            "backout data diff",
+        ),
+        (
+            msg(
+                "The database that was live is kept as {kept}. When it is not needed any more:",
+                kept=plan.kept,
+            ),
+            f"backout backup drop {plan.kept}",
+        ),
+    )
+
+
+def _quarantined(run: Run) -> tuple[Step, ...]:
+    away = ", ".join(quarantined_now(run))
+    if not away:
+        return ()
+    return ((msg("{versions} stays quarantined until it is named on purpose.", versions=away), None),)
 
 
 def _failed(proof: Verification) -> tuple[Step, ...]:

@@ -99,6 +99,10 @@ def title(plan: Plan) -> Message:
     versions = {"before": version(plan.from_version), "after": version(plan.to_version)}
     if plan.purpose == "abort":
         return msg("Undo a run on {service} in {environment}: {before} → {after}", **names, **versions)
+    if plan.scenario is Scenario.DATA and plan.data is not None:
+        return msg(
+            "Take the data of {service} in {environment} back to {backup}", **names, backup=plan.data.backup
+        )
     return msg("Take {service} in {environment} back: {before} → {after}", **names, **versions)
 
 

@@ -135,8 +135,7 @@ class Stream:
         if not self._ahead.done():
             self._connection.cancel_safe(timeout=_CANCEL_WITHIN_S)
             wait([self._ahead])
-        if not self._connection.closed and self._connection.info.transaction_status == 2:
-            self._cursor.close()
+        self._cursor.close()
 
 
 @contextmanager

@@ -1,0 +1,129 @@
+"""What a kept database has and the live one has not: listed, and brought over by choice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from backout.app.parts import Parts
+from backout.backup import BesideDatabase, BesideState, Brought, TableDifference
+from backout.databases.restores import Comparable, Restorable
+from backout.document import Document, Json
+from backout.errors import BackoutError, NotPossible, UnknownBackup
+from backout.message import Message, msg
+
+Note = Callable[[Message], None]
+_LOOK_S = 8.0
+_JOURNALLED_CONFLICTS = 50
+_NOTHING = msg("Nothing was changed.")
+
+
+class DataDifferences(Document):
+    """Every table of a kept database held against the live one.
+
+    Attributes:
+        kept: The kept database.
+        since_swap: Whether rows written after the swap could be told from the others; if not, they are among
+            `updated` and `deleted`.
+    """
+
+    kept: str
+    since_swap: bool
+    tables: tuple[TableDifference, ...]
+
+
+class Bringing(Document):
+    """What is to be brought: the rows of `table` that `where` (SQL; null: all) chooses."""
+
+    table: str
+    kept: str | None = None
+    where: str | None = None
+    take_updated: bool = False
+
+
+def data_diff(
+    parts: Parts, kept: str | None, tables: tuple[str, ...], *, examples: int, note: Note
+) -> DataDifferences:
+    """Compare a kept database (None: the newest one) with the live one; changes nothing.
+
+    Raises:
+        UnknownBackup: There is no kept database, or none of that name.
+        NotPossible: The database cannot do this, or not now.
+    """
+    found = _kept(parts, kept)
+    told = _comparable(parts).differences(found.name, tables=tables, examples=examples, note=note)
+    return DataDifferences(kept=found.name, since_swap=found.swap_xid is not None, tables=told)
+
+
+def data_bring(parts: Parts, order: Bringing, *, dry_run: bool, note: Note) -> Brought:
+    """Bring rows of one table from a kept database into the live one, in one transaction; idempotent.
+
+    The journal has what was asked for before, and what was done after.
+
+    Raises:
+        UnknownBackup: There is no kept database, or none of that name.
+        UsageError: There is no such table, or the condition is wrong.
+        NotPossible: The live database is held, or the table cannot be written so that rows stay as they were.
+    """
+    database, kept = _comparable(parts), _kept(parts, order.kept).name
+    asked: dict[str, Json] = {
+        "kept": kept,
+        "table": order.table,
+        "where": order.where,
+        "take_updated": order.take_updated,
+    }
+    if not dry_run:
+        parts.journal.append("data.bringing", asked)
+    brought = database.bring(
+        kept, order.table, where=order.where, take_updated=order.take_updated, dry_run=dry_run, note=note
+    )
+    if not dry_run:
+        first: list[Json] = [str(conflict) for conflict in brought.conflicts[:_JOURNALLED_CONFLICTS]]
+        numbers: dict[str, Json] = {
+            "inserted": brought.inserted,
+            "updated": brought.updated,
+            "equal": brought.equal,
+            "conflicts": len(brought.conflicts),
+            "first_conflicts": first,
+        }
+        parts.journal.append("data.brought", asked | numbers)
+    return brought
+
+
+def _comparable(parts: Parts) -> Comparable:
+    database: object = parts.database
+    if isinstance(database, Comparable):
+        return database
+    raise NotPossible(
+        msg("No database is configured whose rows can be compared."),
+        state=_NOTHING,
+        next_command="backout doctor",
+    )
+
+
+def _kept(parts: Parts, name: str | None) -> BesideDatabase:
+    """Return the kept database of that name, or the newest one."""
+    database: object = parts.database
+    if not isinstance(database, Restorable):
+        raise NotPossible(
+            msg("No database is configured that keeps what was swapped out."),
+            state=_NOTHING,
+            next_command="backout doctor",
+        )
+    beside = database.beside(_LOOK_S)
+    kept = [d for d in beside if d.state is BesideState.KEPT]
+    if name is None and kept:
+        return kept[-1]
+    for found in beside:
+        if found.name == name:
+            return found
+    raise _none(name, kept)
+
+
+def _none(name: str | None, kept: list[BesideDatabase]) -> BackoutError:
+    names = ", ".join(d.name for d in kept) or "none"
+    what = (
+        msg("No database was swapped out and kept.")
+        if name is None
+        else msg("There is no kept database {name}. Kept: {names}.", name=name, names=names)
+    )
+    return UnknownBackup(what, state=_NOTHING, next_command="backout backup list")
