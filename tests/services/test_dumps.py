@@ -17,8 +17,9 @@ from psycopg.conninfo import conninfo_to_dict
 from backout.backup import Backup, BackupFormat, Manifest, Reading
 from backout.backups.directory import DirectoryBackups, DirectoryOptions
 from backout.clock import SystemClock
+from backout.databases.postgres import PostgresDatabase, PostgresOptions
 from backout.databases.postgres.dumps.checked import checked_sql
-from backout.databases.postgres.dumps.programs import Programs, find_programs
+from backout.databases.postgres.dumps.programs import Programs, find_programs, knows_restrict
 from backout.databases.postgres.dumps.read import read_backup
 from backout.databases.postgres.dumps.rules import Terms
 from backout.demo.binaries import account, wheel_binaries
@@ -171,7 +172,11 @@ def test_the_checked_text_restores_the_same_database(dump, live, make_database, 
     with psql:
         terms = Terms(live.name, major_of(live))
         for part in checked_sql(
-            path, backup.format, backup.identity, terms, restricted=programs.knows_restrict
+            path,
+            backup.format,
+            backup.identity,
+            terms,
+            restricted=knows_restrict(f"(PostgreSQL) {programs.major}.{programs.minor}"),
         ):
             psql.stdin.write(part)
         psql.stdin.close()
@@ -396,18 +401,21 @@ def test_one_that_changed_since_it_was_listed_is_not_read(dump, live, tmp_path):
         list(checked_sql(path, backup.format, backup.identity, Terms(None, None), restricted=True))
 
 
-def test_where_the_server_is_away_a_backup_can_still_be_read(dump, live, tmp_path, free_port):
+def test_where_the_server_is_away_a_backup_can_still_be_read(dump, live, make_site, tmp_path, free_port):
     dump(PLAIN)
     away = live.url.replace(f":{live.server.port}/", f":{free_port()}/")
-    adapter = type(live.adapter(tmp_path)).create(
-        live.adapter(tmp_path)._options.model_copy(
-            update={"url": type(live.adapter(tmp_path)._options.url)(away)}
-        ),
-        live.adapter(tmp_path)._site,
-    )
+    adapter = PostgresDatabase.create(PostgresOptions(url=away), make_site(tmp_path))
     said: list[str] = []
     reading = adapter.read(listed(live, tmp_path, PLAIN), note=lambda m: said.append(str(m)))
     assert reading.ok and "does not answer" in said[0]
+
+
+@pytest.mark.parametrize(
+    ("version", "knows"),
+    [("15.14", True), ("15.13", False), ("18.0", True), ("19beta1", True), ("17.5", False), ("12.22", False)],
+)
+def test_versions_whose_psql_knows_restrict(version, knows):
+    assert knows_restrict(f"pg_dump (PostgreSQL) {version}") is knows
 
 
 def test_programs_that_are_not_there_say_what_to_type(tmp_path):

@@ -1,9 +1,10 @@
 """Where psql would cut a text: whatever the size of the blocks it comes in."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backout.databases.postgres.dumps.pieces import Kind, Piece
+from backout.databases.postgres.dumps.pieces import Kind, Piece, Unsplittable
 from backout.databases.postgres.dumps.split import Splitter
 
 TEXTS = [
@@ -80,6 +81,12 @@ def test_an_escaped_string_that_goes_on_in_the_next_line_keeps_its_escapes():
     assert [p for p in pieces_of(TEXTS[2], []) if p.kind is Kind.COMMAND] == []
 
 
+def test_a_call_in_a_row_is_a_statement_to_be_judged():
+    text = b"INSERT INTO t VALUES (1, '(');\nINSERT INTO t VALUES (f(1));\nINSERT INTO t VALUES (2);\n"
+    kinds = [p.kind for p in pieces_of(text, []) if p.kind is not Kind.SPACE]
+    assert kinds == [Kind.INSERTS, Kind.STATEMENT, Kind.INSERTS]
+
+
 def test_bodies_of_sql_functions_and_rules_are_one_statement():
     assert len(statements(TEXTS[4])) == 2
     assert len(statements(TEXTS[5])) == 1
@@ -94,6 +101,11 @@ def test_rows_end_where_psql_ends_them():
     data = b"".join(p.raw for p in pieces_of(TEXTS[9], []) if p.kind is Kind.DATA)
     assert data == b"\n1\ta\\.b\n\\\\.\n\\.\n\\."
     assert statements(TEXTS[9])[-1] == b"SELECT 6;"
+
+
+def test_rows_that_do_not_begin_on_a_line_of_their_own_are_refused():
+    with pytest.raises(Unsplittable, match="begins in a line"):
+        pieces_of(b"COPY t FROM stdin; \\! id\n1\n\\.\n", [])
 
 
 def test_a_text_that_ends_in_the_middle_says_in_what():

@@ -10,7 +10,9 @@ from typing import NamedTuple
 
 from backout.backup import BackupFormat, RestoreOrder
 from backout.databases.postgres.cluster import Cluster
-from backout.databases.postgres.dumps.stream import restore_text
+from backout.databases.postgres.dumps.checked import checked_sql
+from backout.databases.postgres.dumps.programs import knows_restrict
+from backout.databases.postgres.dumps.rules import Terms
 from backout.databases.postgres.programs import SETTINGS, Programs, environment
 from backout.errors import NotPossible
 from backout.message import msg
@@ -47,7 +49,12 @@ def filling(
     """Return the program that fills the database; `folder` takes its list of entries where only some are wanted."""
     conninfo, env = environment(cluster.connector.to(order.database), _SETTINGS)
     if order.format in (BackupFormat.PLAIN, BackupFormat.PLAIN_GZIP):
-        return Filling(_psql(programs, conninfo), env, lambda: restore_text(order))
+        terms, restricted = Terms(order.live, server_major), knows_restrict(programs.version)
+        return Filling(
+            _psql(programs, conninfo),
+            env,
+            lambda: checked_sql(Path(order.path), order.format, order.identity, terms, restricted=restricted),
+        )
     wanted = _wanted(programs, order, folder)
     if order.max_bytes_per_s is not None:
         # Several processes that read for themselves cannot be slowed down; a single stream can.

@@ -30,10 +30,14 @@ class Programs:
         """Return the path of one of `NAMES`."""
         return str(self.directory / name)
 
-    @property
-    def knows_restrict(self) -> bool:
-        r"""Whether its psql knows ``\restrict``; an older one stops at it."""
-        return self.minor >= _KNOW_RESTRICT.get(self.major, 0) and self.major >= min(_KNOW_RESTRICT)
+
+def knows_restrict(version: str) -> bool:
+    r"""Whether the psql of a version, as ``pg_dump --version`` says it, knows ``\restrict``; an older one stops at it."""
+    told = _VERSION.search(version)
+    if told is None:
+        return False
+    major, minor = int(told[1]), int(told[2] or 0)
+    return major >= min(_KNOW_RESTRICT) and minor >= _KNOW_RESTRICT.get(major, 0)
 
 
 def find_programs(folder: Path | None = None, *, major: int | None = None) -> Programs:

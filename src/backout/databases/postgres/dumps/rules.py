@@ -64,7 +64,7 @@ _STAYS = re.compile(
     rf"|(?:COMMENT|SECURITY LABEL(?: FOR \S+)?) ON (?:PROCEDURAL )?(?:{_KINDS})\b"
     r"|INSERT INTO |UPDATE (?!pg_catalog\.|pg_)|DELETE FROM (?!pg_catalog\.|pg_)|TRUNCATE |LOCK |ANALYZE|VACUUM|CLUSTER"
     r"|REFRESH MATERIALIZED VIEW |REINDEX (?:\([^)]*\) )?(?:TABLE|INDEX|SCHEMA) |BEGIN\b|START TRANSACTION|COMMIT\b"
-    r"|RESET (?!ROLE|SESSION)|VALUES|TABLE "
+    r"|RESET (?!ROLE|SESSION)"
     r"|(?:GRANT|REVOKE) .* ON (?!DATABASE |TABLESPACE |PARAMETER )|;",
     re.IGNORECASE | re.DOTALL,
 )
@@ -100,7 +100,10 @@ _OF_SERVER = re.compile(
 _SUBSCRIPTION = re.compile(
     r"(?:CREATE|ALTER|DROP|COMMENT ON|SECURITY LABEL ON) SUBSCRIPTION\b", re.IGNORECASE
 )
-_OTHER_MACHINE = re.compile(r"dblink|IMPORT FOREIGN SCHEMA", re.IGNORECASE)
+_REACHES_OUT = re.compile(
+    r"\b(?:dblink\w*|lo_export|lo_import|pg_read_\w+|pg_terminate_backend|pg_cancel_backend)\b", re.IGNORECASE
+)
+_LITERAL = re.compile(r"'(?:[^']|'')*(?:'|$)")
 _SET = re.compile(r"SET (?:SESSION |LOCAL )?([\w.]+)\s*(?:=|TO)\s*(.*?)\s*;?$", re.IGNORECASE | re.DOTALL)
 _CONNECT = re.compile(
     rf"\\c(?:onnect)?\s+(?:(?P<plain>{_NAME})|-reuse-previous=on \"dbname='(?P<quoted>.*)'\")\s*",
@@ -146,8 +149,8 @@ def judge(text: str, whole: bool, terms: Terms) -> Judgement:
         return None if whole and _COPY.fullmatch(text) else Refuse(_copy_refused(text))
     if word in ("SELECT", "WITH"):
         return None if whole and _CALL.fullmatch(text) else Refuse(_not_known(text))
-    if word in ("INSERT", "UPDATE", "DELETE") and _OTHER_MACHINE.search(text):
-        return Refuse(msg("it may reach another database: {text}", text=short(text)))
+    if word in ("INSERT", "UPDATE", "DELETE") and _REACHES_OUT.search(_LITERAL.sub("''", text)):
+        return Refuse(msg("it may reach out of the new database: {text}", text=short(text)))
     return None if _STAYS.match(text) else Refuse(_not_known(text))
 
 

@@ -26,8 +26,8 @@ _ROUTINE = re.compile(rb"\s*create\s+(?:or\s+replace\s+)?(?:function|procedure)\
 _ENDS_WORD = re.compile(rb"[" + _WORD + rb"]")
 _BLOCK = re.compile(rb"/\*|\*/")
 _ESCAPED = re.compile(rb"[\\']")
-# Runs of plain INSERTs into one table, as `pg_dump --inserts` writes them, are taken as one piece.
-_ROW = rb"""(?:[^'"$\\;/\-]++|(?<![eE])'[^']*+'|-(?!-)|/(?!\*))*+;\n"""
+# Runs of plain INSERTs into one table, as `pg_dump --inserts` writes them, are taken as one piece; no calls in them.
+_ROW = rb"""(?:[^'"$\\;/\-(]++|(?<!\w)\(|(?<![eE])'[^']*+'|-(?!-)|/(?!\*))*+;\n"""
 _INTO = rb"INSERT INTO [A-Za-z_][\w.]*+ (?:\([\w, ]*+\) )?(?:OVERRIDING SYSTEM VALUE )?VALUES "
 _INSERTS = re.compile(rb"\s*+(" + _INTO + rb")" + _ROW + rb"(?:\1" + _ROW + rb")*+")
 _END_OF_DATA = re.compile(rb"\n\\\.\r?(?:\n|\Z)")
@@ -277,8 +277,7 @@ class Splitter:
     def _statement(self) -> Piece:
         kind = Kind.BODY if self._headed else Kind.STATEMENT
         raw, text = bytes(self._raw), bytes(self._text)
-        skipped = len(raw) - len(raw.lstrip())
-        piece = Piece(kind, raw, text, self.line + raw[:skipped].count(b"\n"))
+        piece = Piece(kind, raw, text, self.line + _before(raw))
         self.line += raw.count(b"\n")
         self._reset()
         return piece
@@ -286,7 +285,7 @@ class Splitter:
     def _head(self) -> Piece:
         kind = Kind.BODY if self._headed else Kind.STATEMENT
         raw, text = bytes(self._raw), bytes(self._text)
-        piece = Piece(kind, raw, text, self.line, whole=False)
+        piece = Piece(kind, raw, text, self.line + _before(raw), whole=False)
         self.line += raw.count(b"\n")
         self._raw.clear()
         self._text.clear()
@@ -309,6 +308,12 @@ class Splitter:
     def _finish(self) -> Iterator[Piece]:
         if self._state or not self._empty():
             inside = self._state.partition(b" ")[0] or b"statement"
-            yield Piece(Kind.UNFINISHED, bytes(self._raw), inside, self.line)
+            raw = bytes(self._raw)
+            yield Piece(Kind.UNFINISHED, raw, inside, self.line + _before(raw))
         elif self._raw:
             yield from self._space()
+
+
+def _before(raw: bytes) -> int:
+    """Return the lines that end before anything stands in them."""
+    return raw[: len(raw) - len(raw.lstrip())].count(b"\n")

@@ -74,10 +74,12 @@ class SqlText:
         self._terms, self._restricted, self._by_entry = terms, restricted, by_entry
         self._splitter = Splitter()
         self._entry = ""
-        self._first, self._leaving_out = True, False
+        self._first, self._leaving_out, self._lost = True, False, False
 
     def feed(self, data: bytes, *, last: bool = False) -> Iterator[bytes]:
         """Yield what may run of it. What is refused is noted in `told.problems`, and not yielded."""
+        if self._lost:
+            return
         if self._first and data:
             self._first, data = False, data.removeprefix(_BOM)  # As psql does.
         try:
@@ -85,6 +87,7 @@ class SqlText:
                 yield self._piece(piece)
         except Unsplittable as error:
             self._problem(error.why, error.line)
+            self._lost = True
 
     def _piece(self, piece: Piece) -> bytes:
         kind, raw = piece.kind, piece.raw
