@@ -19,9 +19,9 @@ from backout.backups.directory import DirectoryBackups, DirectoryOptions
 from backout.clock import SystemClock
 from backout.databases.postgres import PostgresDatabase, PostgresOptions
 from backout.databases.postgres.dumps.checked import checked_sql
-from backout.databases.postgres.dumps.programs import Programs, find_programs, knows_restrict
 from backout.databases.postgres.dumps.read import read_backup
 from backout.databases.postgres.dumps.rules import Terms
+from backout.databases.postgres.programs import Programs, find_programs
 from backout.demo.binaries import account, wheel_binaries
 from backout.demo.children import Children
 from backout.demo.postgres import EmbeddedPostgres
@@ -54,7 +54,7 @@ TABLES = ("public.empty", 'public.odd "name', "public.reports")
 @pytest.fixture(scope="module")
 def programs(require_service: Callable[[str], None]) -> Programs:
     require_service("postgres")
-    return find_programs()
+    return find_programs(None, None)
 
 
 @pytest.fixture
@@ -176,7 +176,7 @@ def test_the_checked_text_restores_the_same_database(dump, live, make_database, 
             backup.format,
             backup.identity,
             terms,
-            restricted=knows_restrict(f"(PostgreSQL) {programs.major}.{programs.minor}"),
+            restricted=programs.knows_restrict,
         ):
             psql.stdin.write(part)
         psql.stdin.close()
@@ -415,7 +415,8 @@ def test_where_the_server_is_away_a_backup_can_still_be_read(dump, live, make_si
     [("15.14", True), ("15.13", False), ("18.0", True), ("19beta1", True), ("17.5", False), ("12.22", False)],
 )
 def test_versions_whose_psql_knows_restrict(version, knows):
-    assert knows_restrict(f"pg_dump (PostgreSQL) {version}") is knows
+    major, _, minor = version.partition(".")
+    assert Programs(Path(), int(major), int(minor or 0), "").knows_restrict is knows
 
 
 def test_programs_that_are_not_there_say_what_to_type(tmp_path):

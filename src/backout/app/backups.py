@@ -12,7 +12,7 @@ from backout.assess.versions import current_version
 from backout.backup import Backup, BesideDatabase, BesideState, Manifest, Reading, RestoreOrder
 from backout.backups.base import BackupStore
 from backout.databases.restores import Checked, Restorable
-from backout.document import Document
+from backout.document import Document, Json
 from backout.errors import (
     BackoutError,
     BackupUnusable,
@@ -42,6 +42,15 @@ class Restored(Document):
     seconds: float
 
 
+class PreparedCheck(Document):
+    """What was found in a restored database that was found to be whole, for the journal."""
+
+    fingerprint: str
+    migration_head: str | None
+    rows: dict[str, int]
+    written: int
+
+
 class Readings:
     """Reads backups to their end, and remembers in the journal what it read; the target `backups` of steps."""
 
@@ -54,6 +63,21 @@ class Readings:
             reading = Reading.model_validate(event.body["reading"])
             if (reading.backup, reading.identity) == (backup.name, backup.identity):
                 return reading
+        return None
+
+    def checked(self, name: str) -> Checked | None:
+        """Return what was found in a database when it was prepared, if nobody has written to it since; else None."""
+        database = restorable(self._parts)
+        oid = database.restore_state(name).oid
+        for event in reversed(self._parts.journal.events(kinds=("backup.restored",), newest=50)):
+            if (event.body["database"], event.body["oid"]) == (name, oid):
+                found = PreparedCheck.model_validate(event.body["found"])
+                untouched = found.written == database.written(name, _LOOK_S)
+                return (
+                    Checked(found.fingerprint, found.migration_head, found.rows, (), found.written)
+                    if untouched
+                    else None
+                )
         return None
 
     def read(self, backup: Backup, note: Note) -> Reading:
@@ -260,7 +284,15 @@ def restore_backup(parts: Parts, name: str | None, *, prepare: bool, note: Note)
         database.start_restore(order, None)
         state = _await(parts, database, order, note)
     found: Checked = database.check_restored(order.database, order.live, note=note)
-    parts.journal.append("backup.restored", {"database": order.database, "backup": backup.name})
+    if not found.problems:
+        noted = PreparedCheck(
+            fingerprint=found.fingerprint,
+            migration_head=found.migration_head,
+            rows=found.rows,
+            written=found.written,
+        )
+        body: dict[str, Json] = {"database": order.database, "oid": state.oid, "backup": backup.name}
+        parts.journal.append("backup.restored", body | {"found": noted.model_dump(mode="json")})
     if prepare and not found.problems:
         _drop_older(parts, database, order.database)
     return Restored(

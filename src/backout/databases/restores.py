@@ -61,12 +61,14 @@ class Checked(NamedTuple):
         rows: Exact rows by table.
         problems: Everything that is not as it should be: invalid constraints or indexes, other settings, rights,
             owner, comment or publications than the live one.
+        written: What `Restorable.written` said then.
     """
 
     fingerprint: str
     migration_head: str | None
     rows: dict[str, int]
     problems: tuple[Message, ...]
+    written: int
 
 
 class InTheWay(NamedTuple):
@@ -130,6 +132,10 @@ class Restorable(Protocol):
 
     def check_restored(self, database: str, live: str, *, note: Note) -> Checked:
         """Look whether a restored database is whole, and compare what belongs to a database with the live one."""
+        ...
+
+    def written(self, database: str, deadline_s: float) -> int:
+        """Return the rows written in that database since its statistics began: unchanged means nobody wrote."""
         ...
 
     def counts(self, database: str, *, exact: bool, deadline_s: float) -> dict[str, int]:

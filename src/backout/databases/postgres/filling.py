@@ -11,7 +11,6 @@ from typing import NamedTuple
 from backout.backup import BackupFormat, RestoreOrder
 from backout.databases.postgres.cluster import Cluster
 from backout.databases.postgres.dumps.checked import checked_sql
-from backout.databases.postgres.dumps.programs import knows_restrict
 from backout.databases.postgres.dumps.rules import Terms
 from backout.databases.postgres.programs import SETTINGS, Programs, environment
 from backout.errors import NotPossible
@@ -49,7 +48,7 @@ def filling(
     """Return the program that fills the database; `folder` takes its list of entries where only some are wanted."""
     conninfo, env = environment(cluster.connector.to(order.database), _SETTINGS)
     if order.format in (BackupFormat.PLAIN, BackupFormat.PLAIN_GZIP):
-        terms, restricted = Terms(order.live, server_major), knows_restrict(programs.version)
+        terms, restricted = Terms(order.live, server_major), programs.knows_restrict
         return Filling(
             _psql(programs, conninfo),
             env,

@@ -15,7 +15,9 @@ from backout.errors import NotPossible
 from backout.message import msg
 
 NEEDED = ("pg_dump", "pg_restore", "psql")
-_VERSION = re.compile(r"\(PostgreSQL\) (\d+)")
+_VERSION = re.compile(r"\(PostgreSQL\) (\d+)(?:\.(\d+))?")
+_KNOW_RESTRICT = {13: 22, 14: 19, 15: 14, 16: 10, 17: 6}
+r"""First minor version whose psql knows \restrict. Source: release notes of 13.22 to 17.6 (CVE-2025-8714)."""
 # A restore needs no durability before its end, and a limit of the role must not end it.
 SETTINGS = {
     "default_transaction_read_only": "off",
@@ -33,26 +35,34 @@ class Programs(NamedTuple):
 
     folder: Path
     major: int
+    minor: int
     version: str
 
     def path(self, name: str) -> str:
         """Return the path of one program."""
         return str(self.folder / name)
 
+    @property
+    def knows_restrict(self) -> bool:
+        r"""Whether its psql knows ``\restrict``; an older one stops at it."""
+        return self.major >= min(_KNOW_RESTRICT) and self.minor >= _KNOW_RESTRICT.get(self.major, 0)
 
-def find_programs(configured: Path | None, server_version: int) -> Programs:
+
+def find_programs(configured: Path | None, server_version: int | None) -> Programs:
     """Return the programs to use with a server: those of its own major version, else the oldest newer ones.
+
+    Where the server's version is not known (None), the newest there are.
 
     Raises:
         NotPossible: There are none, or only older ones: pg_dump refuses a server newer than itself.
 
     Source: PostgreSQL 15 documentation, pg_dump, "Notes".
     """
-    major = server_version // 10000
+    major = (server_version or 0) // 10000
     found = [p for folder in _folders(configured) if (p := _look(folder)) is not None]
-    fitting = sorted((p for p in found if p.major >= major), key=lambda p: p.major)
+    fitting = sorted((p for p in found if p.major >= major), key=lambda p: (p.major, p.minor))
     if fitting:
-        return fitting[0]
+        return fitting[0 if server_version is not None else -1]
     seen = ", ".join(f"{p.folder} ({p.major})" for p in found)
     raise NotPossible(
         msg(
@@ -107,4 +117,6 @@ def _look(folder: Path) -> Programs | None:
     except (OSError, subprocess.TimeoutExpired):
         return None
     number = _VERSION.search(told.stdout)
-    return Programs(folder, int(number[1]), told.stdout.strip()) if number else None
+    if number is None:
+        return None
+    return Programs(folder, int(number[1]), int(number[2] or 0), told.stdout.strip())

@@ -53,17 +53,17 @@ class PostgresRestores:
 
     def read(self, backup: Backup, *, note: Note) -> Reading:
         """Read a backup to its end, and everything that a restore would run; see `dumps.read`."""
-        from backout.databases.postgres.dumps.programs import find_programs
         from backout.databases.postgres.dumps.read import read_backup
+        from backout.databases.postgres.programs import find_programs
 
         terms = self._terms()
         if terms.server_major is None:
             note(msg("The server does not answer: the backup is not compared with its version."))
-        folder = self._cluster.programs
+        version = None if terms.server_major is None else terms.server_major * 10_000
         return read_backup(
             backup,
             terms,
-            programs=lambda: find_programs(folder, major=terms.server_major),
+            programs=lambda: find_programs(self._cluster.programs, version),
             clock=self._site.clock,
             note=note,
         )
@@ -110,6 +110,13 @@ class PostgresRestores:
         from backout.databases.postgres.restored import check_restored
 
         return check_restored(self._cluster, database, live, note=note)
+
+    def written(self, database: str, deadline_s: float) -> int:
+        """Return the rows written in that database since its statistics began."""
+        from backout.databases.postgres.writes import count_writes
+
+        with self._cluster.inside(database, deadline_s) as connection:
+            return count_writes(connection)
 
     def counts(self, database: str, *, exact: bool, deadline_s: float) -> dict[str, int]:
         """Return rows by table (``schema.table``): counted, or the server's estimates."""

@@ -11,6 +11,7 @@ from backout.databases.postgres.catalog import schema_in_snapshot
 from backout.databases.postgres.cluster import Cluster, named, no_database
 from backout.databases.postgres.counts import count
 from backout.databases.postgres.heads import migration_head
+from backout.databases.postgres.writes import count_writes
 from backout.databases.restores import Checked
 from backout.message import Message, msg
 
@@ -56,9 +57,12 @@ def check_restored(cluster: Cluster, database: str, live: str, *, note: Note) ->
             head = migration_head(connection)
             invalid = _not_valid(connection)
             publications = dict(connection.execute(_PUBLICATIONS).fetchall())
+            written = count_writes(connection)
     problems = [*_differences(cluster, database, live)]
     problems += _against_live(cluster, live, invalid, publications)
-    return Checked(schema.fingerprint, head, {name: r.rows for name, r in rows.items()}, tuple(problems))
+    return Checked(
+        schema.fingerprint, head, {name: r.rows for name, r in rows.items()}, tuple(problems), written
+    )
 
 
 def _not_valid(connection: psycopg.Connection[Any]) -> set[str]:

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from backout.databases.postgres.dumps.programs import Programs
 from backout.databases.postgres.dumps.sql_text import SqlText, within
 from backout.databases.postgres.dumps.unpack import CHUNK_BYTES, Damaged, chunks
+from backout.databases.postgres.programs import Programs
 from backout.message import Message, msg
 
 _LISTED = re.compile(r"^;\s+(dbname|Dumped from database version): (.*)$", re.MULTILINE)

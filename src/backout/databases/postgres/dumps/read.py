@@ -19,8 +19,8 @@ from backout.message import Message, msg
 
 if TYPE_CHECKING:
     from backout.clock import Clock
-    from backout.databases.postgres.dumps.programs import Programs
     from backout.databases.postgres.dumps.rules import Terms
+    from backout.databases.postgres.programs import Programs
     from backout.databases.restores import Note
 
 _NOTE_EVERY_S = 5.0
