@@ -412,7 +412,7 @@ def test_where_the_server_is_away_a_backup_can_still_be_read(dump, live, make_si
 
 @pytest.mark.parametrize(
     ("version", "knows"),
-    [("15.14", True), ("15.13", False), ("18.0", True), ("19beta1", True), ("17.5", False), ("12.22", False)],
+    [("15.14", True), ("15.13", False), ("18.0", True), ("19.0", True), ("17.5", False), ("12.22", False)],
 )
 def test_versions_whose_psql_knows_restrict(version, knows):
     major, _, minor = version.partition(".")

@@ -277,7 +277,7 @@ def restore_backup(parts: Parts, name: str | None, *, prepare: bool, note: Note)
     database = restorable(parts)
     backup = _for_way_back(parts) if prepare and name is None else _named_or_newest(parts, name)
     Readings(parts).good(backup, note)
-    order = _order(parts, database, backup, "prepared" if prepare else "restored")
+    order = restore_order(parts, database, backup, "prepared" if prepare else "restored")
     began_s = parts.clock.monotonic_s()
     state = database.restore_state(order.database)
     if state.state is not BesideState.RESTORED:
@@ -326,7 +326,7 @@ def _for_way_back(parts: Parts) -> Backup:
     return find_backup(parts, made.data.backup)
 
 
-def _order(parts: Parts, database: Restorable, backup: Backup, what: str) -> RestoreOrder:
+def restore_order(parts: Parts, database: Restorable, backup: Backup, what: str) -> RestoreOrder:
     live, restore = database.live(_LOOK_S), parts.restore
     standing = next(
         (
