@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -228,6 +227,25 @@ def test_a_disk_that_fills_up_meanwhile_ends_it(service: Any, tmp_path: Path) ->
     assert rows_in(service, service.name) == _ROWS + 3000
 
 
+def test_it_waits_while_a_slot_lags_behind_and_then_goes_on(service: Any, tmp_path: Path) -> None:
+    order = order_of(
+        service, dumped(service, tmp_path, "plain"), BackupFormat.PLAIN,
+        max_replica_lag_bytes=1, max_bytes_per_s=10_000,
+    )  # fmt: skip
+    adapter = service.adapter(tmp_path)
+    with service.admin() as admin:
+        admin.execute("SELECT pg_create_logical_replication_slot('slow_reader', 'test_decoding')")
+        try:
+            adapter.start_restore(order, None)
+            until(lambda: "waits for standbys" in (adapter.restore_state(order.database).why or ""))
+            assert adapter.restore_state(order.database).state is BesideState.RESTORING
+        finally:
+            admin.execute("SELECT pg_drop_replication_slot('slow_reader')")
+    until(lambda: adapter.restore_state(order.database).why is None)
+    assert ended(adapter, order.database).state is BesideState.RESTORED
+    assert rows_in(service, order.database) == _ROWS
+
+
 def test_a_role_without_createdb_is_told_what_to_type(service: Any, tmp_path: Path) -> None:
     with service.server.admin() as admin:
         admin.execute(sql.SQL("ALTER ROLE {} NOCREATEDB").format(sql.Identifier(service.role)))
@@ -309,7 +327,12 @@ def test_a_killed_process_takes_its_programs_with_it(service: Any, tmp_path: Pat
     [lock] = tmp_path.glob(".backout/restore-*/lock")
     held = holder(lock)
     assert held is not None and held.pid is not None
-    os.kill(psutil.Process(held.pid).children()[0].pid, signal.SIGKILL)
+    workers = [
+        p
+        for p in psutil.Process(held.pid).children(recursive=True)
+        if any("restoring" in a for a in p.cmdline())
+    ]
+    workers[0].kill()
     until(lambda: adapter.restore_state(order.database).state is BesideState.CUT_SHORT)
     with service.server.admin() as admin:
         query = "SELECT count(*) FROM pg_stat_activity WHERE datname = %s AND application_name = 'backout'"

@@ -276,7 +276,13 @@ def _launch(connection: psycopg.Connection[Any], cluster: Cluster, task: Task) -
     _, secret = cluster.connector.for_programs({})
     command = [sys.executable, "-P", "-m", "backout.databases.postgres.restoring", str(file)]
     fault_point("restore.launch.before")
-    started = job.start(command, cwd=job.folder, env={**os.environ, **secret}, label=task.order.database)
+    started = job.start(
+        command,
+        cwd=job.folder,
+        env={**os.environ, **secret},
+        label=task.order.database,
+        secrets=secret.values(),
+    )
     fault_point("restore.launch.after")
     ends_s = time.monotonic() + _BEGIN_WITHIN_S
     while task.oid not in locked(connection, RESTORE_LOCK) and job.exit() is None:
