@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable
 
 from backout.backup import TableCount, TableDifference
@@ -63,6 +64,8 @@ def _counts(counts: Iterable[TableCount]) -> list[str]:
 
 
 def _differences(run: Run) -> list[str]:
+    if run.plan.purpose != "back" or not _receipt(run, "data.swap"):
+        return []
     found = _receipt(run, "data.compare").get("differences")
     if not isinstance(found, list):
         return [
@@ -82,7 +85,7 @@ def _differences(run: Run) -> list[str]:
         say("Written since the backup; it stays in the kept database and comes over by choice:"),
         "",
         *table(head, rows),
-        *block(["backout data diff", f"backout data bring {differences[0].table} --dry-run"]),
+        *block(["backout data diff", f"backout data bring {shlex.quote(differences[0].table)} --dry-run"]),
     ]
 
 
