@@ -100,7 +100,7 @@ def releases(draw: st.DrawFn) -> tuple[Release, ...]:
 @st.composite
 def backups(draw: st.DrawFn) -> tuple[Backup, ...]:
     made = []
-    for number in range(draw(st.integers(0, 3))):
+    for number in range(draw(st.integers(1, 3))):
         on = draw(st.sampled_from([None, *SCHEMAS]))
         ago = draw(st.sampled_from([1, 60, 190, 230, 250] if on else [None, 60, 190, 250]))
         made.append(backup(f"b{number}", ago, on, **(MANIFEST if on else {})))
@@ -126,10 +126,10 @@ def restorables(draw: st.DrawFn) -> DataFacts:
 
 
 @st.composite
-def facts(draw: st.DrawFn) -> Facts:
+def facts(draw: st.DrawFn, *, restores: bool = False) -> Facts:
     known = draw(releases())
     refs = [r.version for r in known]
-    wanted = draw(st.sampled_from([None, *refs]))
+    wanted = draw(st.sampled_from([*refs] if restores else [None, *refs]))
     running = draw(st.sets(st.sampled_from(refs), max_size=2))
     held = draw(st.sampled_from(list(Answer)))
     schema = draw(st.sampled_from([None, *SCHEMAS]))
@@ -163,32 +163,39 @@ def facts(draw: st.DrawFn) -> Facts:
         releases=known,
         schemas={s.fingerprint: s for s in SCHEMAS},
         quarantined=tuple(Quarantine(version=v, reason="test", since=NOW) for v in sorted(quarantined)),
-        data=draw(st.none() | restorables().map(lambda found: observed(DataFacts, found))),
+        data=draw(
+            (st.nothing() if restores else st.none())
+            | restorables().map(lambda found: observed(DataFacts, found))
+        ),
     )
 
 
-requests = st.builds(
+RISKS = (
+    "schema-unknown",
+    "quarantined",
+    "known-bad",
+    "data-stays-damaged",
+    "space-unknown",
+    "logical-slots",
+)
+anything = st.builds(
     Request,
     to=st.sampled_from([None, *VERSIONS]),
-    scenario=st.sampled_from([None, Scenario.CODE, Scenario.DATA, Scenario.FULL]),
+    scenario=st.sampled_from([None, Scenario.CODE]),
     cause=st.sampled_from([None, "code", "both"]),
     hold_first=st.booleans(),
-    accept=st.sets(
-        st.sampled_from(
-            [
-                "schema-unknown",
-                "quarantined",
-                "known-bad",
-                "data-stays-damaged",
-                "space-unknown",
-                "logical-slots",
-            ]
-        ),
-        max_size=6,
-    ).map(lambda names: tuple(sorted(names))),
-    backup=st.sampled_from([None, None, "b0", "b1"]),
-    at=st.sampled_from([None, None, hours(100), hours(0)]),
+    accept=st.sets(st.sampled_from(RISKS), max_size=6).map(lambda names: tuple(sorted(names))),
 )
+restores = st.builds(
+    Request,
+    to=st.sampled_from([None, *VERSIONS]),
+    scenario=st.sampled_from([Scenario.DATA, Scenario.FULL]),
+    hold_first=st.booleans(),
+    accept=st.sampled_from([(), RISKS, RISKS]),
+    backup=st.sampled_from([None, None, "b0", "b1"]),
+    at=st.sampled_from([None, None, hours(0)]),
+)
+asked = st.tuples(facts(), anything) | st.tuples(facts(restores=True), restores)
 
 
 def kinds(platform: Platform):  # type: ignore[no-untyped-def]
@@ -238,9 +245,10 @@ def for_plans(examples: int) -> Callable[[Callable[[Case], None]], Callable[[], 
     """Run a test for what random facts and requests lead to, where that is a plan."""
 
     def decorate(test: Callable[[Case], None]) -> Callable[[], None]:
-        @given(facts(), requests, st.sampled_from(PLATFORMS), st.data())
+        @given(asked, st.sampled_from(PLATFORMS), st.data())
         @settings(max_examples=examples, deadline=None)
-        def run(seen: Facts, request: Request, platform: Platform, data: st.DataObject) -> None:
+        def run(question: tuple[Facts, Request], platform: Platform, data: st.DataObject) -> None:
+            seen, request = question
             result = made(seen, request, platform)
             if result is not None:
                 test(Case(seen, request, platform, *result, data))
