@@ -325,7 +325,7 @@ def test_logical_slots_can_be_accepted_and_what_the_swap_would_refuse_cannot() -
     data = data_facts(
         backup("b1", 4, OLD),
         blockers=(msg("Prepared transaction 7 is open"),),
-        slots=(msg("Logical slot s"),),
+        slots=("s",),
     )
     result = assessed(facts(BAD, GOOD, data=data))
     (slot,), (blocker,) = found(result, "swap.slots"), found(result, "swap.blocked")

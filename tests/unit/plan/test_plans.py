@@ -20,7 +20,6 @@ from backout.backup import Backup
 from backout.clock import SystemClock
 from backout.errors import BackoutError, ExitCode, NothingToGoBackTo
 from backout.facts import Answer, DataFacts, Facts, HoldFact, Observed, Workload
-from backout.message import msg
 from backout.plan.abort import plan_abort
 from backout.plan.assembly import Terms
 from backout.plan.back import plan_back
@@ -121,7 +120,7 @@ def restorables(draw: st.DrawFn) -> DataFacts:
         may_create=draw(st.sampled_from([True, True, False])),
         readings={b.name: reading(b, *draw(st.sampled_from([(), (), ("Damaged",)]))) for b in found},
         beside=standing[:1],
-        slots=draw(st.sampled_from([(), (msg("Logical slot s"),)])),
+        slots=draw(st.sampled_from([(), ("s",)])),
     )
 
 

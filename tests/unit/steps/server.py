@@ -18,7 +18,7 @@ from backout.backup import (
     TableCount,
     TableDifference,
 )
-from backout.databases.restores import Checked, Dumped, LiveDatabase
+from backout.databases.restores import Checked, Dumped, InTheWay, LiveDatabase
 from backout.errors import Refused, StepFailed
 from backout.facts import HoldFact
 from backout.message import Message, msg
@@ -98,8 +98,8 @@ class Server:
     def compare_counts(self, beside: str, deadline_s: float) -> tuple[TableCount, ...]:
         return self.counted
 
-    def live_blockers(self, accept_slots: tuple[str, ...]) -> tuple[Message, ...]:
-        return self.blocked
+    def in_the_way(self) -> InTheWay:
+        return InTheWay(self.blocked, ())
 
     def swap_blockers(self, order: SwapOrder) -> tuple[Message, ...]:
         return self.blocked
