@@ -3,119 +3,31 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.unit.backed import NEW, NOW, OLD, backup, beside, data_facts, facts, hours, release
+from tests.unit.backed import NEW, NOW, OLD, backup, beside, data_facts, facts, hours
+from tests.unit.plan.planned import (
+    BAD,
+    COMMAND,
+    GOOD,
+    KINDS,
+    PROCESS,
+    data_only,
+    full,
+    planned,
+    step,
+    terms,
+    told,
+)
 
-from backout.assess.allowed import Allowed
-from backout.assess.assess import assess
-from backout.assess.model import Request
-from backout.assess.versions import choose_target, release_of
-from backout.backup import RestoreOrder, SwapOrder, TableCount
-from backout.clock import SystemClock
-from backout.facts import Answer, Facts, HoldFact
+from backout.backup import RestoreOrder, SwapOrder
+from backout.facts import Answer, HoldFact
 from backout.plan.abort import plan_abort
-from backout.plan.assembly import RestoreTerms, Terms
-from backout.plan.back import plan_back
-from backout.plan.model import Phase, Plan, PlannedStep, Scenario
-from backout.plan.refusal import refusal
-from backout.plan.restoring import database_name, rows_behind
-from backout.platforms.base import Platform, Site
-from backout.platforms.command import CommandPlatform
-from backout.platforms.process import ProcessPlatform
-from backout.redact import Redactor
-from backout.schema import Schema
-from backout.steps import generic_step_kinds
+from backout.plan.model import Phase, Plan, Scenario
+from backout.plan.restoring import database_name
 from backout.testing.steps import check_inverses, check_pure_half
-
-BAD = release("5.5.0", 3, NEW)
-GOOD = release("5.4.0", 48, OLD)
-ROUTER = HoldFact(name="router", modes=("queue", "maintenance"), held=Answer.NO, prior={"mode": "pass"})
-DATABASE = HoldFact(name="database", modes=("refuse_writes",), held=Answer.NO)
-WORKERS = HoldFact(name="workers", modes=("suspend",), held=Answer.NO)
-HOLDS = (ROUTER, DATABASE, WORKERS)
-
-
-def site() -> Site:
-    return Site("shop", "production", Path("/srv/shop"), {}, SystemClock(), Redactor())
-
-
-PROCESS = ProcessPlatform.create(
-    ProcessPlatform.Options.model_validate(
-        {"root": "/srv/shop", "start": ["bin/serve"], "pid_file": "shared/pid"}
-    ),
-    site(),
-)
-COMMAND = CommandPlatform.create(
-    CommandPlatform.Options.model_validate({"deploy": ["bin/deploy", "{version}"], "probe": ["bin/version"]}),
-    site(),
-)
-KINDS = generic_step_kinds() | dict(PROCESS.step_kinds()) | dict(COMMAND.step_kinds())
-
-
-def terms(**restore: Any) -> Terms:
-    return Terms(
-        plan_id="plan-1",
-        now=NOW,
-        expires_s=1800.0,
-        verify_timeout_s=60.0,
-        has_database=True,
-        restore=RestoreTerms(**restore),
-    )
-
-
-def planned(seen: Facts, platform: Platform = PROCESS, **request: Any) -> Plan:
-    asked = Request.model_validate({"scenario": Scenario.FULL} | request)
-    workload = seen.workload.value
-    assert workload is not None and workload.wanted is not None
-    target = choose_target(seen, asked.to)
-    if asked.scenario is Scenario.DATA:
-        running = release_of(seen, workload.wanted.ref)
-        assert running is not None
-        target = running
-    assert target.artefact is not None
-    found = assess(seen, asked, Allowed(), target, target.artefact, NOW)
-    switch = platform.switch(
-        workload, target.artefact, from_version=found.current_version, to_version=target.version
-    )
-    restart = platform.restart(target.artefact, target.version) if platform is PROCESS else ()  # type: ignore[attr-defined]
-    return plan_back(
-        found,
-        seen,
-        asked,
-        () if asked.scenario is Scenario.DATA else switch,
-        KINDS,
-        terms(queues=("public.outbox",)),
-        restart=restart,
-    )
-
-
-def full(**changes: Any) -> Facts:
-    rows = {"rows": {"public.t": 1500}}
-    of = backup("b1", 4, OLD, rows={"public.t": 1000}, rows_exact=True)
-    return facts(BAD, GOOD, data=data_facts(of, **(rows | changes)), holds=HOLDS)
-
-
-def data_only(**changes: Any) -> Facts:
-    """The release that runs can use what was there before it."""
-    bad = BAD.model_copy(update={"served_well": (OLD.fingerprint, NEW.fingerprint)})
-    return full(**changes).model_copy(update={"releases": (bad, GOOD)})
-
-
-def told(plan: Plan) -> list[str]:
-    return [
-        f"{s.spec.kind} {s.spec.params['name']}" if s.spec.kind.startswith("hold") else s.spec.kind
-        for s in plan.steps
-    ]
-
-
-def step(plan: Plan, kind: str) -> PlannedStep:
-    return next(s for s in plan.steps if s.spec.kind == kind)
-
 
 LOOKS = ["backup.read", "restore.beside", "restore.check", "data.count"]
 FULL = [
@@ -272,123 +184,6 @@ def test_an_abort_leaves_a_database_that_was_prepared_before_the_run() -> None:
 
 def test_an_abort_does_not_say_that_rows_are_lost() -> None:
     assert undone(planned(full()), "data.swap").losses == ()
-
-
-# --- what it says it costs ----------------------------------------------------------------------
-
-
-def test_what_stays_behind_is_told_with_its_ceiling() -> None:
-    plan = planned(full())
-    assert plan.data is not None
-    assert (plan.data.rows_behind, plan.data.ceiling_rows) == (500, 1550)
-    assert step(plan, "data.count").spec.params["ceiling_rows"] == 1550
-    text = " ".join(map(str, plan.losses))
-    for word in ("public.t about 500", "shop_before_20261123_120000", "backout data bring", "public.outbox"):
-        assert word in text
-
-
-def test_a_ceiling_that_was_named_is_kept_also_where_it_is_zero() -> None:
-    plan = planned(full(), max_loss_rows=0)
-    assert step(plan, "data.count").spec.params["ceiling_rows"] == 0
-
-
-def test_rows_of_a_table_that_the_backup_has_not_are_told_too() -> None:
-    plan = planned(full(rows={"public.t": 1000, "public.later": 70}))
-    assert plan.data is not None and plan.data.rows_behind == 70
-    assert "public.later about 70" in str(plan.losses[0])
-
-
-def test_without_a_count_in_the_backup_nothing_is_made_up() -> None:
-    plan = planned(facts(BAD, GOOD, data=data_facts(backup("dump", 4), rows={"public.t": 5})))
-    assert plan.data is not None
-    assert (plan.data.rows_behind, plan.data.ceiling_rows) == (None, None)
-    assert "counted once the backup stands restored" in str(plan.losses[0])
-
-
-@pytest.mark.parametrize(
-    ("counts", "behind"),
-    [
-        ((), None),
-        ([("a", 5, None)], None),
-        ([("a", 5, 3), ("b", 1, 4)], 2),
-        ([("a", 5, 3), ("b", 4, None)], 6),
-        ([("a", None, 3)], 0),
-    ],
-)
-def test_rows_behind_never_cover_for_each_other(counts: list[Any], behind: int | None) -> None:
-    made = tuple(TableCount(table=t, live=live, restored=restored) for t, live, restored in counts)
-    assert rows_behind(made) == behind
-
-
-def test_without_a_means_of_holding_the_plan_says_that_requests_fail_during_the_swap() -> None:
-    seen = data_only().model_copy(update={"holds": ()})
-    plan = planned(seen, scenario=Scenario.DATA)
-    assert plan.downtime is not None
-    swap, reconnect = step(plan, "data.swap").key, step(plan, "service.reconnect").key
-    assert f"they fail during {swap} … {reconnect}" in str(plan.downtime.basis)
-
-
-# --- whether it may run -------------------------------------------------------------------------
-
-
-def test_a_plan_that_has_to_be_accepted_names_the_whole_command() -> None:
-    plan = planned(full(free_bytes=None), max_loss_rows=7)
-    refused = refusal(plan, NOW)
-    assert refused is not None
-    assert refused.next_command == (
-        "backout plan --to 5.4.0 --scenario full --backup b1 --max-loss 7 --accept space-unknown"
-    )
-
-
-def test_without_any_hold_a_script_that_switches_at_once_needs_a_word_for_the_old_code() -> None:
-    """The bad release would act on the restored schema until the script has run."""
-    seen = full().model_copy(update={"holds": ()})
-    plan = planned(seen, COMMAND)
-    (found,) = [f for f in plan.findings if f.rule == "plan.invariant"]
-    assert "5.5.0" in str(found.evidence) and found.accept == "schema-unknown"
-
-
-def held_to(plan: Plan) -> object:
-    return step(plan, "restore.check").spec.params["usable"]
-
-
-def test_what_is_restored_is_held_to_what_the_target_uses_and_to_the_rows_counted_in_the_snapshot() -> None:
-    check = step(planned(full()), "restore.check").spec
-    assert check.params["usable"] == [OLD.fingerprint]
-    assert check.params["rows"] == {"public.t": 1000}
-
-
-def test_rows_that_were_only_estimated_hold_nothing() -> None:
-    seen = facts(BAD, GOOD, data=data_facts(backup("b1", 4, OLD, rows={"public.t": 9})))
-    assert step(planned(seen), "restore.check").spec.params["rows"] == {}
-
-
-def test_a_schema_that_was_judged_by_rule_is_one_that_the_check_lets_through() -> None:
-    seen = facts(BAD, GOOD, data=data_facts(backup("b2", 4, NEW)))
-    assert held_to(planned(seen, backup="b2")) == [OLD.fingerprint, NEW.fingerprint]
-
-
-def test_a_schema_that_was_accepted_by_name_is_one_that_the_check_lets_through() -> None:
-    strange = Schema()
-    seen = facts(BAD, GOOD, data=data_facts(backup("b2", 4, strange)))
-    plan = planned(seen, backup="b2", accept=("schema-unknown",))
-    assert refusal(plan, NOW) is None
-    assert strange.fingerprint in held_to(plan)  # type: ignore[operator]
-
-
-def test_where_nothing_is_known_of_the_target_any_schema_that_was_accepted_may_stand() -> None:
-    unproven = GOOD.model_copy(update={"served_well": (), "schema_fingerprint": None})
-    seen = facts(BAD, unproven, data=data_facts(backup("dump", 4)))
-    assert held_to(planned(seen, accept=("schema-unknown",))) == []
-
-
-def test_full_to_what_runs_already_waits_for_it_after_the_swap() -> None:
-    """The code was taken back before; its connections end with the swap, and nothing else would notice."""
-    seen = facts(BAD, GOOD, current="5.4.0", bad="5.5.0", data=data_facts(backup("b1", 4, OLD)), holds=HOLDS)
-    kinds = told(planned(seen))
-    after = kinds[kinds.index("data.swap") :]
-    assert after[:2] == ["data.swap", "service.reconnect"]
-    assert step(planned(seen), "service.reconnect").spec.params["restart"]
 
 
 # --- names --------------------------------------------------------------------------------------
