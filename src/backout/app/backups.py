@@ -327,6 +327,7 @@ def _for_way_back(parts: Parts) -> Backup:
 
 
 def restore_order(parts: Parts, database: Restorable, backup: Backup, what: str) -> RestoreOrder:
+    """Return the order that restores a backup beside; under the name of what stands restored from it for the same end."""
     live, restore = database.live(_LOOK_S), parts.restore
     standing = next(
         (

@@ -90,7 +90,11 @@ class Server:
         self.databases.pop(database, None)
 
     def check_restored(self, database: str, live: str, *, note: Note) -> Checked:
-        return Checked(self.fingerprint, None, self.rows, self.problems)
+        self.done.append(f"look into {database}")
+        return Checked(self.fingerprint, None, self.rows, self.problems, 3)
+
+    def written(self, database: str, deadline_s: float) -> int:
+        return 3
 
     def counts(self, database: str, *, exact: bool, deadline_s: float) -> dict[str, int]:
         return self.rows

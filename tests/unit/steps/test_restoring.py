@@ -19,7 +19,7 @@ from backout.backup import (
     TableCount,
     TableDifference,
 )
-from backout.databases.restores import Comparable, Restorable
+from backout.databases.restores import Checked, Comparable, Restorable
 from backout.document import Json
 from backout.errors import BackupUnusable, ExitCode, LossAboveCeiling, StepFailed
 from backout.message import Message, msg
@@ -58,8 +58,23 @@ SWAPS = spec(
 )
 
 
-def on(server: Server, key: str = "step") -> Acting:
-    return acting_on({"database": server}, step_name=f"run-1/{key}")
+class Reader:
+    """The target `backups`: what reading told, and what was found in a prepared database."""
+
+    def __init__(self, error: BackupUnusable | None = None, known: Checked | None = None) -> None:
+        self._error, self._known = error, known
+
+    def good(self, backup: Backup, note: Note) -> Reading:
+        if self._error is not None:
+            raise self._error
+        return Reading(backup=backup.name, identity=backup.identity, ok=True, read_at=NOW, seconds=1.5)
+
+    def checked(self, name: str) -> Checked | None:
+        return self._known
+
+
+def on(server: Server, key: str = "step", known: Checked | None = None) -> Acting:
+    return acting_on({"database": server, "backups": Reader(known=known)}, step_name=f"run-1/{key}")
 
 
 def stands(state: BesideState, identity: str = "b1:1") -> Server:
@@ -170,6 +185,17 @@ def test_what_is_not_as_it_has_to_be_stops_before_anything_is_swapped(server: Se
 def test_rows_written_to_a_prepared_database_are_noticed() -> None:
     with pytest.raises(BackupUnusable, match="has 4 rows"):
         KINDS["restore.check"].apply(CHECK, on(Server(rows={"public.t": 4})))
+
+
+def test_what_was_found_when_it_was_prepared_is_not_looked_for_again_and_held_to_the_same() -> None:
+    server = Server(rows={})
+    whole = Checked("sha256:old", None, {"public.t": 3}, (), 3)
+    assert "seen when it was prepared" in str(
+        KINDS["restore.check"].apply(CHECK, on(server, known=whole)).what
+    )
+    assert server.done == []
+    with pytest.raises(BackupUnusable, match="not one that the release is known to use"):
+        KINDS["restore.check"].apply(CHECK, on(server, known=whole._replace(fingerprint="sha256:other")))
 
 
 def test_where_nothing_is_known_nothing_is_compared() -> None:
@@ -297,16 +323,6 @@ def test_tables_without_a_difference_are_left_out_of_the_receipt() -> None:
 
 
 # --- read ---------------------------------------------------------------------------------------
-
-
-class Reader:
-    def __init__(self, error: BackupUnusable | None = None) -> None:
-        self._error = error
-
-    def good(self, backup: Backup, note: Note) -> Reading:
-        if self._error is not None:
-            raise self._error
-        return Reading(backup=backup.name, identity=backup.identity, ok=True, read_at=NOW, seconds=1.5)
 
 
 def test_a_backup_that_reads_to_its_end_is_said_to_be_whole_and_any_other_stops() -> None:
