@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from backout.app.parts import Parts
-from backout.assess.backups import unpacked_bytes
+from backout.assess.backups import is_prepared, unpacked_bytes
 from backout.assess.rules.backups import SPACE_FACTOR
 from backout.assess.versions import current_version
 from backout.backup import Backup, BesideDatabase, BesideState, Manifest, Reading, RestoreOrder
@@ -327,6 +327,7 @@ def _for_way_back(parts: Parts) -> Backup:
 
 
 def restore_order(parts: Parts, database: Restorable, backup: Backup, what: str) -> RestoreOrder:
+    """Return the order that restores a backup beside; under the name of what stands restored from it for the same end."""
     live, restore = database.live(_LOOK_S), parts.restore
     standing = next(
         (
@@ -334,6 +335,7 @@ def restore_order(parts: Parts, database: Restorable, backup: Backup, what: str)
             for d in database.beside(_LOOK_S)
             if d.state is BesideState.RESTORED
             and d.run is None
+            and is_prepared(d) == (what == "prepared")
             and (d.backup, d.identity) == (backup.name, backup.identity)
         ),
         None,
@@ -390,7 +392,7 @@ def _await(parts: Parts, database: Restorable, order: RestoreOrder, note: Note) 
 
 def _drop_older(parts: Parts, database: Restorable, keep: str) -> None:
     for beside in database.beside(_LOOK_S):
-        if beside.name != keep and beside.state is BesideState.RESTORED and beside.run is None:
+        if beside.name != keep and beside.state is BesideState.RESTORED and is_prepared(beside):
             database.drop_beside(beside.name)
 
 

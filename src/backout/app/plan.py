@@ -22,6 +22,7 @@ from backout.message import msg
 from backout.plan.assembly import RestoreTerms, Terms
 from backout.plan.back import plan_back
 from backout.plan.model import Plan, Scenario, StepSpec
+from backout.plan.refusal import words_of
 from backout.platforms.base import Restarts
 from backout.release import Artefact, Release
 
@@ -58,10 +59,9 @@ def plan_from(parts: Parts, facts: Facts, request: Request) -> Plan:
     to = Artefact(ref=artefact.ref)
     switch: tuple[StepSpec, ...] = ()
     restart: tuple[StepSpec, ...] = ()
-    if request.scenario is Scenario.DATA:
-        if isinstance(parts.platform, Restarts):
-            restart = parts.platform.restart(to, target.version)
-    else:
+    if _wants_data(request) and isinstance(parts.platform, Restarts):
+        restart = parts.platform.restart(to, target.version)
+    if request.scenario is not Scenario.DATA:
         switch = parts.platform.switch(
             workload, to, from_version=found.current_version, to_version=target.version
         )
@@ -184,7 +184,7 @@ def check_expiry(made: Plan, parts: Parts) -> None:
         raise PlanExpired(
             msg("Plan {plan} expired at {at}.", plan=made.id, at=f"{made.expires_at:%H:%M:%S UTC}"),
             state=msg("Nothing was changed."),
-            next_command=f"backout plan --to {made.to_version}",
+            next_command=f"backout plan {words_of(made)}",
         )
 
 

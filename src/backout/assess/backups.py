@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterator
 from datetime import datetime
 
@@ -17,6 +18,7 @@ from backout.release import Release, ReleaseState
 
 _NOTHING = msg("Nothing was changed.")
 _LIST = "backout backup list"
+_PREPARED = re.compile(r"_prepared_\d{8}_\d{6}$")
 
 
 def choose_backup(facts: Facts, request: Request, target: Release) -> Choice:
@@ -31,7 +33,7 @@ def choose_backup(facts: Facts, request: Request, target: Release) -> Choice:
     before = _damage_began(facts, request, target)
     usable = usable_schemas(target)
     if request.backup is not None:
-        return _named(data, request.backup, before, usable)
+        return _named(data, facts, request.backup, before, usable)
     limit = request.at if request.at is not None else before
     if limit is None:
         raise NeedsAcceptance(
@@ -42,7 +44,7 @@ def choose_backup(facts: Facts, request: Request, target: Release) -> Choice:
     passed_over: list[Message] = []
     for backup in data.backups:
         reason = _not_from_before(backup, facts, limit, by_person=request.at is not None) or _unfit(
-            backup, data, usable
+            backup, data, facts, usable
         )
         if reason is None:
             return Choice(
@@ -65,16 +67,21 @@ def usable_schemas(target: Release) -> tuple[str, ...]:
 
 
 def prepared(data: DataFacts, choice: Choice) -> BesideDatabase | None:
-    """Return the database that stands restored from this very backup already, or None."""
+    """Return the database that was prepared from this very backup, or None."""
     backup = choice.backup
     for beside in reversed(data.beside):
         if (
-            beside.state is BesideState.RESTORED
-            and beside.run is None
+            is_prepared(beside)
+            and beside.state is BesideState.RESTORED
             and (beside.backup, beside.identity) == (backup.name, backup.identity)
         ):
             return beside
     return None
+
+
+def is_prepared(beside: BesideDatabase) -> bool:
+    """Whether a database was made to be swapped in (`--prepare`); what was restored to be looked into was perhaps changed."""
+    return beside.run is None and _PREPARED.search(beside.name) is not None
 
 
 def unpacked_bytes(data: DataFacts, backup: Backup, declared: int | None) -> int | None:
@@ -117,7 +124,8 @@ def _damage_began(facts: Facts, request: Request, target: Release) -> datetime |
             r
             for r in _recorded(facts)
             if (r.version in shut_out or r.state is ReleaseState.BAD)
-            and (running is None or r.deployed_at > running.deployed_at)
+            and running is not None
+            and r.deployed_at > running.deployed_at
         ]
         suspects = backed_out or ([running] if running is not None and running.source == "recorded" else [])
     return min((r.deployed_at for r in suspects), default=None)
@@ -127,7 +135,9 @@ def _recorded(facts: Facts) -> Iterator[Release]:
     return (r for r in facts.releases if r.source == "recorded")
 
 
-def _named(data: DataFacts, name: str, before: datetime | None, usable: tuple[str, ...]) -> Choice:
+def _named(
+    data: DataFacts, facts: Facts, name: str, before: datetime | None, usable: tuple[str, ...]
+) -> Choice:
     backup = next((b for b in data.backups if b.name == name), None)
     if backup is None:
         names = [b.name for b in data.backups]
@@ -137,7 +147,7 @@ def _named(data: DataFacts, name: str, before: datetime | None, usable: tuple[st
             state=_NOTHING,
             next_command=_LIST,
         )
-    broken = _broken(backup, data)
+    broken = _broken(backup, data, facts)
     if broken is not None:
         raise NoBackup(
             msg("Backup {name} cannot be restored: {reason}", name=name, reason=str(broken)),
@@ -163,8 +173,8 @@ def _not_from_before(backup: Backup, facts: Facts, limit: datetime, *, by_person
     return msg("it was taken after the bad release and may hold the damage: it has to be named")
 
 
-def _unfit(backup: Backup, data: DataFacts, usable: tuple[str, ...]) -> Message | None:
-    broken = _broken(backup, data)
+def _unfit(backup: Backup, data: DataFacts, facts: Facts, usable: tuple[str, ...]) -> Message | None:
+    broken = _broken(backup, data, facts)
     if broken is not None:
         return broken
     schema = backup.manifest.schema_fingerprint if backup.manifest else None
@@ -173,13 +183,17 @@ def _unfit(backup: Backup, data: DataFacts, usable: tuple[str, ...]) -> Message 
     return None
 
 
-def _broken(backup: Backup, data: DataFacts) -> Message | None:
+def _broken(backup: Backup, data: DataFacts, facts: Facts) -> Message | None:
     reading = data.readings.get(backup.name)
     if reading is not None and not reading.ok:
         return msg("reading it found: {problems}", problems="; ".join(str(p) for p in reading.problems))
     manifest = backup.manifest
     if manifest is None:
         return None
+    if (manifest.service, manifest.environment) != (facts.service, facts.environment):
+        return msg(
+            "it is of {service} in {environment}", service=manifest.service, environment=manifest.environment
+        )
     if manifest.database != data.database:
         return msg("it is of the database {other}", other=manifest.database)
     if manifest.server_version // 10000 > data.server_major:

@@ -107,14 +107,20 @@ def request_of(
     """Return the request that these options make.
 
     Raises:
-        UsageError: A risk of that name is not known, a time cannot be read, or a backup is named for the code alone.
+        UsageError: A risk of that name is not known, a time cannot be read, or what is said of the backup does not fit.
     """
     data = data or DataOptions()
-    if any(data) and scenario not in (ScenarioChoice.DATA, ScenarioChoice.FULL):
+    if any(told is not None for told in data) and scenario not in (ScenarioChoice.DATA, ScenarioChoice.FULL):
         raise UsageError(
             msg("--backup, --at and --max-loss belong to --scenario data or full."),
             state=msg("Nothing was changed."),
             next_command="backout plan --scenario data",
+        )
+    if data.backup is not None and data.at is not None:
+        raise UsageError(
+            msg("--backup and --at each choose a backup: give one of them."),
+            state=msg("Nothing was changed."),
+            next_command="backout backup list",
         )
     for name in accept or ():
         if name not in ACCEPTABLE:
@@ -143,13 +149,13 @@ def request_of(
 def _time(text: str) -> datetime:
     try:
         at = datetime.fromisoformat(text)
-    except ValueError:
+        return (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
         raise UsageError(
             msg("--at {text} cannot be read as a time; write it like 2026-11-23T02:00:00+09:00.", text=text),
             state=msg("Nothing was changed."),
             next_command="backout backup list",
         ) from None
-    return (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC)
 
 
 @guarded

@@ -26,12 +26,13 @@ from backout.execute.standing import state_of
 from backout.message import Message, msg
 from backout.plan.base import Acting, Probe, Probed, Receipt, StepKind
 from backout.plan.model import Phase, PlannedStep, Retry
+from backout.plan.refusal import words_of
 
 POLL_S = 0.05
 SETTLE_S = 1.5
 """How long a probe may say "not done, and nothing is under way" after `apply` before the step has failed."""
 
-SWITCHES = {Phase.REVERT_CODE: ("wanted",), Phase.SWAP_DATA: ("schema",), Phase.START_CODE: ()}
+SWITCHES = {Phase.REVERT_CODE: ("wanted",), Phase.SWAP_DATA: ("schema",), Phase.START_CODE: ("wanted",)}
 """Phases that change what the guard compares, and what of it."""
 
 Watch = Callable[[Event | Message, Run], None]
@@ -226,7 +227,7 @@ class Runner:
         if isinstance(told, LostRace) and any(s.state is StepState.CONFIRMED for s in run.steps):
             # What this plan rests on is gone, so `resume` cannot help: a new plan goes on from what stands now.
             told.next_command = (
-                f"backout run --to {run.plan.to_version} --take-over --reason '…'"
+                f"backout run {words_of(run.plan)} --take-over --reason '…'"
                 "   # or name the version that runs, to keep it and close this run"
             )
         standing = self._state(run)

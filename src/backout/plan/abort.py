@@ -71,6 +71,7 @@ def plan_abort(
             "downtime": None,
             "hazards": {},
             "point_of_no_return": None,
+            "losses": (),
             "serving": serving,
         }
     )

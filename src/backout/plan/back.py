@@ -57,7 +57,8 @@ def plan_back(
         switch: The platform's steps that make the target run; empty where only the data goes back.
         kinds: Every kind of step.
         terms: What plans are made under.
-        restart: The platform's steps that restart the target, should it not reach its database after a swap.
+        restart: The platform's steps that restart the target, should it serve through a swap and not reach its
+            database afterwards.
 
     Raises:
         NeedsAcceptance: The decision table names a scenario that restores or loses rows.
@@ -168,7 +169,7 @@ def _steps(
     if not request.hold_first:
         specs += [(Phase.HOLD, s) for s in holds]
     specs += _switch_steps(ways, held, kinds, target.version, world_now(facts))
-    if data is not None and not ways.switch:
+    if data is not None and (not ways.switch or target.version in world_now(facts).serving):
         specs.append((Phase.START_CODE, reconnecting(target.version, ways.restart, terms)))
     # Workers and crons that were suspended for a swap stay so until a person lets them go.
     stays = (REFUSES_WRITES,) if data is None else (REFUSES_WRITES, SUSPENDS)
@@ -207,7 +208,7 @@ def _switch_steps(
     started = False
     for spec in ways.switch:
         after = kinds[spec.kind].effect(spec, world)[-1]
-        if not started and to_version in after.serving:
+        if not started and to_version in after.serving and not (ways.data and to_version in world.serving):
             specs += before_start
             started = True
         specs.append((Phase.START_CODE if started and ways.data else Phase.REVERT_CODE, spec))

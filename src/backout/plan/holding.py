@@ -51,8 +51,15 @@ def hold_specs(facts: Facts, *, strongest: bool) -> list[StepSpec]:
 
 
 def suspend_specs(facts: Facts) -> list[StepSpec]:
-    """Return the steps that suspend what acts on the data without requests: workers and crons."""
-    return [_hold(f, SUSPENDS) for f in facts.holds if f.held is Answer.NO and SUSPENDS in f.modes]
+    """Return the steps that suspend what acts on the data without requests: workers and crons.
+
+    A means that lets requests wait does that instead: it holds in one mode at a time.
+    """
+    return [
+        _hold(f, SUSPENDS)
+        for f in facts.holds
+        if f.held is Answer.NO and SUSPENDS in f.modes and _mode(f, strongest=False) is None
+    ]
 
 
 def held_specs(facts: Facts) -> list[StepSpec]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from datetime import datetime
 
 from backout.errors import BackoutError, NeedsAcceptance, Refused
@@ -9,6 +10,16 @@ from backout.message import msg
 from backout.plan.model import Plan, Severity
 
 _STOPPING = (Severity.BLOCKS, Severity.LOSES_DATA, Severity.NEEDS_APPROVAL)
+
+
+def words_of(plan: Plan) -> str:
+    """Return the options that ask for the same way back again: the same version, scenario, backup and ceiling."""
+    words = [f"--to {plan.to_version}"]
+    if plan.data is not None:
+        words += [f"--scenario {plan.scenario.value}", f"--backup {shlex.quote(plan.data.backup)}"]
+        if plan.data.ceiling_rows is not None:
+            words.append(f"--max-loss {plan.data.ceiling_rows}")
+    return " ".join(words)
 
 
 def refusal(plan: Plan, now: datetime) -> BackoutError | None:
@@ -23,13 +34,8 @@ def refusal(plan: Plan, now: datetime) -> BackoutError | None:
     worst = min(open_findings, key=lambda f: _STOPPING.index(f.severity))
     accept = worst.accept
     accepted = " ".join(f"--accept {name}" for name in (*plan.accepted, accept))
-    asked = (
-        f"--to {plan.to_version}"
-        if plan.data is None
-        else f"--scenario {plan.scenario.value} --backup {plan.data.backup}"
-    )
     elsewhere = "backout releases" if plan.data is None else "backout backup list"
-    command = f"backout plan {asked} {accepted}" if accept else elsewhere
+    command = f"backout plan {words_of(plan)} {accepted}" if accept else elsewhere
     what = msg("{evidence} {remedy}", evidence=str(worst.evidence), remedy=str(worst.remedy or ""))
     state = msg("Nothing was changed; {version} still runs.", version=plan.from_version or "what ran")
     error = NeedsAcceptance if worst.severity is Severity.NEEDS_APPROVAL else Refused

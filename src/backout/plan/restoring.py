@@ -11,7 +11,7 @@ from backout.assess.model import Assessment, Choice, Request
 from backout.assess.rules.backups import needed_bytes
 from backout.backup import RestoreOrder, SwapOrder, TableCount
 from backout.errors import CannotAssess
-from backout.facts import DataFacts, Facts
+from backout.facts import Answer, DataFacts, Facts
 from backout.message import Message, msg
 from backout.plan.assembly import Terms
 from backout.plan.model import DataPlan, StepSpec
@@ -61,7 +61,7 @@ def restoring(assessment: Assessment, facts: Facts, request: Request, terms: Ter
         safeguard=(
             _read(choice),
             _restore(choice, data, planned, terms),
-            _check(choice, planned),
+            _check(choice, planned, assessment.compatibility.answer),
             _count(planned, terms),
         ),
         swap=_swap(choice, facts, data, planned, request, terms),
@@ -79,7 +79,7 @@ def reconnecting(version: str, restart: tuple[StepSpec, ...], terms: Terms) -> S
             "within_s": terms.restore.reconnect_s,
             "restart": [s.model_dump(mode="json") for s in restart],
         },
-        timeout_s=terms.restore.reconnect_s + sum(s.timeout_s for s in restart) + 30,
+        timeout_s=2 * terms.restore.reconnect_s + sum(s.timeout_s for s in restart) + 30,
     )
 
 
@@ -178,13 +178,28 @@ def _restore(choice: Choice, data: DataFacts, planned: DataPlan, terms: Terms) -
     )
 
 
-def _check(choice: Choice, planned: DataPlan) -> StepSpec:
+def _check(choice: Choice, planned: DataPlan, answer: Answer) -> StepSpec:
+    manifest = choice.backup.manifest
     return StepSpec(
         kind="restore.check",
         target="database",
-        params={"beside": planned.beside, "live": planned.database, "usable": list(choice.usable)},
+        params={
+            "beside": planned.beside,
+            "live": planned.database,
+            "usable": list(_held_to(choice, answer)),
+            "rows": dict(manifest.rows) if manifest is not None and manifest.rows_exact else {},
+        },
         timeout_s=_LOOK_S,
     )
+
+
+def _held_to(choice: Choice, answer: Answer) -> tuple[str, ...]:
+    """Return the schemas of which one has to stand after the restore; empty: any, as it was accepted by name."""
+    manifest = choice.backup.manifest
+    judged = manifest.schema_fingerprint if manifest is not None else None
+    if judged is None or (not choice.usable and answer is not Answer.YES):
+        return choice.usable
+    return tuple(dict.fromkeys((*choice.usable, judged)))
 
 
 def _count(planned: DataPlan, terms: Terms) -> StepSpec:
@@ -235,7 +250,7 @@ def _compare(planned: DataPlan) -> StepSpec:
 
 def _losses(data: DataPlan) -> list[Message]:
     since = f"{data.taken_at:%Y-%m-%d %H:%M:%S UTC}" if data.taken_at is not None else "the backup"
-    more = {c.table: (c.live or 0) - (c.restored or 0) for c in data.counts if c.restored is not None}
+    more = {c.table: (c.live or 0) - (c.restored or 0) for c in data.counts}
     told = ", ".join(
         f"{table} about {rows}" for table, rows in sorted(more.items(), key=lambda m: -m[1])[:5] if rows > 0
     )

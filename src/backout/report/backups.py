@@ -66,7 +66,7 @@ def size_text(count: int | None) -> str:
     if count is None:
         return "?"
     size, unit = float(count), 0
-    while size >= 1000 and unit < len(_UNITS) - 1:
+    while round(size, 1) >= 1000 and unit < len(_UNITS) - 1:
         size, unit = size / 1000, unit + 1
     return f"{size:.0f} {_UNITS[unit]}" if unit == 0 else f"{size:.1f} {_UNITS[unit]}"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable
 
 from backout.backup import TableCount, TableDifference
@@ -35,6 +36,8 @@ def data_section(run: Run) -> list[str]:
     plan = run.plan.data
     if plan is None:
         return []
+    if run.plan.purpose != "back":
+        return _swapped_back(run, plan)
     swapped = _receipt(run, "data.swap").get("closed_s")
     pairs = [
         (say("Backup"), code(plan.backup)),
@@ -53,6 +56,19 @@ def data_section(run: Run) -> list[str]:
     return lines + _differences(run)
 
 
+def _swapped_back(run: Run, plan: DataPlan) -> list[str]:
+    """After an abort what was live is live again; what was written in between is in the other one."""
+    if not _receipt(run, "data.swap"):
+        return []
+    return [
+        f"## {say('Data')}",
+        "",
+        say("The database that was live before is live again."),
+        say("What was written in between stays in {database}.", database=plan.beside),
+        "",
+    ]
+
+
 def _counts(counts: Iterable[TableCount]) -> list[str]:
     rows = [
         [code(c.table), _count(c.live, c.live_exact), _count(c.restored, c.restored_exact)] for c in counts
@@ -63,6 +79,8 @@ def _counts(counts: Iterable[TableCount]) -> list[str]:
 
 
 def _differences(run: Run) -> list[str]:
+    if not _receipt(run, "data.swap"):
+        return []
     found = _receipt(run, "data.compare").get("differences")
     if not isinstance(found, list):
         return [
@@ -82,7 +100,7 @@ def _differences(run: Run) -> list[str]:
         say("Written since the backup; it stays in the kept database and comes over by choice:"),
         "",
         *table(head, rows),
-        *block(["backout data diff", f"backout data bring {differences[0].table} --dry-run"]),
+        *block(["backout data diff", f"backout data bring {shlex.quote(differences[0].table)} --dry-run"]),
     ]
 
 

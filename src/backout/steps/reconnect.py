@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Protocol, runtime_checkable
 
 from backout.errors import StepFailed
@@ -10,6 +11,7 @@ from backout.plan.base import Acting, Probe, Probed, Receipt, World
 from backout.plan.model import Hazard, StepSpec
 
 _POLL_S = 0.1
+_ASK_S = 3.0
 
 
 @runtime_checkable
@@ -52,8 +54,8 @@ class Reconnect:
         )
 
     def effect(self, spec: StepSpec, world: World) -> tuple[World, ...]:
-        """Return the world as it is: the same release serves."""
-        return (world,)
+        """The same release serves; until it reaches its database, and while it restarts, nothing does."""
+        return (dataclasses.replace(world, serving=frozenset()), world)
 
     def inverse(self, spec: StepSpec) -> StepSpec | None:
         """Return None: an abort puts this very step behind the swap back (`plan.abort`)."""
@@ -61,7 +63,7 @@ class Reconnect:
 
     def probe(self, spec: StepSpec, acting: Acting) -> Probe:
         """Ask the service, once."""
-        reaches = acting.target("service", Service).reaches_database(3.0)  # type: ignore[type-abstract]
+        reaches = acting.target("service", Service).reaches_database(_ASK_S)  # type: ignore[type-abstract]
         if reaches is None:
             key = acting.step_name.rpartition("/")[2]
             if key in acting.confirmed:
@@ -80,11 +82,8 @@ class Reconnect:
         """Wait for it, then restart; raises `StepFailed` where nothing can restart it."""
         service = acting.target("service", Service)  # type: ignore[type-abstract]
         restart = [StepSpec.model_validate(s) for s in _restart(spec)]
-        until_s = acting.clock.monotonic_s() + _number(spec, "within_s")
-        reaches = service.reaches_database(3.0)
-        while reaches is False and acting.clock.monotonic_s() < until_s:
-            acting.clock.wait(_POLL_S)
-            reaches = service.reaches_database(3.0)
+        within_s = _number(spec, "within_s")
+        reaches = _wait(service, acting, within_s)
         if reaches:
             return Receipt(what=msg("The service reached its database again by itself."))
         if not restart and reaches is None:
@@ -101,7 +100,18 @@ class Reconnect:
         for step in restart:
             acting.fence.check()
             service.carry_out(step, acting)
+        _wait(service, acting, within_s)
         return Receipt(what=msg("The service was restarted."))
+
+
+def _wait(service: Service, acting: Acting, within_s: float) -> bool | None:
+    """Return whether the service reaches its database; asks again for so long while it says no."""
+    until_s = acting.clock.monotonic_s() + within_s
+    reaches = service.reaches_database(_ASK_S)
+    while reaches is False and acting.clock.monotonic_s() < until_s:
+        acting.clock.wait(_POLL_S)
+        reaches = service.reaches_database(_ASK_S)
+    return reaches
 
 
 def _number(spec: StepSpec, name: str) -> float:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from backout.backup import Backup, BesideState, RestoreOrder
@@ -49,11 +51,12 @@ class ReadBackup(LookingStep):
     def by_hand(self, spec: StepSpec) -> tuple[str, ...]:
         """Return what reads it to its end."""
         backup = _backup(spec)
+        path = shlex.quote(backup.path)
         if backup.format.value == "plain gzip":
-            return (f"gunzip -t {backup.path} && zcat {backup.path} | tail -5   # says: dump complete",)
+            return (f"gunzip -t {path} && zcat {path} | tail -5   # says: dump complete",)
         if backup.format.value == "plain":
-            return (f"tail -5 {backup.path}   # says: dump complete",)
-        return (f"pg_restore -f /dev/null {backup.path}",)
+            return (f"tail -5 {path}   # says: dump complete",)
+        return (f"pg_restore -f /dev/null {path}",)
 
     def apply(self, spec: StepSpec, acting: Acting) -> Receipt:
         """Read it; raises `BackupUnusable`."""
@@ -87,13 +90,13 @@ class RestoreBeside:
     def by_hand(self, spec: StepSpec) -> tuple[str, ...]:
         """Return the commands of the format."""
         order = _order(spec)
-        make = f'createdb -T template0 "{order.database}"'
-        into = f'-d "{order.database}"'
+        name, path = shlex.quote(order.database), shlex.quote(order.path)
+        make, into = f"createdb -T template0 {name}", f"-d {name}"
         if order.format.value == "plain gzip":
-            return (make, f"gunzip -c {order.path} | psql -X -v ON_ERROR_STOP=1 -1 {into}")
+            return (make, f"gunzip -c {path} | psql -X -v ON_ERROR_STOP=1 -1 {into}")
         if order.format.value == "plain":
-            return (make, f"psql -X -v ON_ERROR_STOP=1 -1 {into} -f {order.path}")
-        return (make, f"pg_restore -j {order.jobs} --exit-on-error {into} {order.path}")
+            return (make, f"psql -X -v ON_ERROR_STOP=1 -1 {into} -f {path}")
+        return (make, f"pg_restore -j {order.jobs} --exit-on-error {into} {path}")
 
     def hazards(self, spec: StepSpec) -> tuple[Hazard, ...]:
         """Return what could go wrong."""
@@ -175,7 +178,9 @@ class DropBeside:
 
     def by_hand(self, spec: StepSpec) -> tuple[str, ...]:
         """Return the command."""
-        return (f'dropdb "{_order(spec).database}"   # not if it was live meanwhile: then it has rows',)
+        return (
+            f"dropdb {shlex.quote(_order(spec).database)}   # not if it was live meanwhile: then it has rows",
+        )
 
     def hazards(self, spec: StepSpec) -> tuple[Hazard, ...]:
         """Return nothing: it holds nothing that the backup does not hold."""
@@ -233,7 +238,7 @@ class CheckRestored(LookingStep):
 
     def by_hand(self, spec: StepSpec) -> tuple[str, ...]:
         """Return the queries."""
-        into = f'psql -d "{spec.params["beside"]}"'
+        into = f"psql -d {shlex.quote(str(spec.params['beside']))}"
         return (
             f'{into} -c "SELECT conrelid::regclass, conname FROM pg_constraint WHERE NOT convalidated"   # none',
             f'{into} -c "SELECT indexrelid::regclass FROM pg_index WHERE NOT indisvalid"   # none',
@@ -253,6 +258,7 @@ class CheckRestored(LookingStep):
                     fingerprint=found.fingerprint[:19],
                 )
             )
+        problems += _other_rows(spec, found.rows)
         if problems:
             raise BackupUnusable(
                 msg(
@@ -274,6 +280,18 @@ class CheckRestored(LookingStep):
             ),
             data={"rows": dict(found.rows), "fingerprint": found.fingerprint, "head": found.migration_head},
         )
+
+
+def _other_rows(spec: StepSpec, rows: Mapping[str, int]) -> list[Message]:
+    """Return the tables that do not have the rows that were counted in the backup's own snapshot."""
+    expected = spec.params.get("rows", {})
+    assert isinstance(expected, dict)
+    return [
+        msg("{table} has {found} rows, and had {expected} when it was backed up",
+            table=table, found=rows.get(table, 0), expected=str(count))
+        for table, count in expected.items()
+        if rows.get(table, 0) != count
+    ]  # fmt: skip
 
 
 def _backup(spec: StepSpec) -> Backup:

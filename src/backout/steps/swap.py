@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shlex
 
 from backout.backup import SwapOrder
 from backout.databases.restores import Comparable, Restorable
@@ -39,7 +40,7 @@ class CountRows(LookingStep):
         query = "SELECT relname, n_live_tup FROM pg_stat_user_tables ORDER BY 1"
         return (
             f'psql "$DATABASE_URL" -c "{query}"',
-            f'psql -d "{spec.params["beside"]}" -c "{query}"',
+            f'psql -d {shlex.quote(str(spec.params["beside"]))} -c "{query}"',
         )
 
     def apply(self, spec: StepSpec, acting: Acting) -> Receipt:
@@ -113,10 +114,10 @@ class SwapData:
         )
 
     def effect(self, spec: StepSpec, world: World) -> tuple[World, ...]:
-        """The schema is the restored one; in between nobody can connect, which only keeps everybody away."""
+        """The schema is the restored one; in between nobody can connect, so that nothing is served."""
         fingerprint = spec.params["fingerprint"]
         return (
-            world,
+            dataclasses.replace(world, serving=frozenset()),
             dataclasses.replace(world, fingerprint=None if fingerprint is None else str(fingerprint)),
         )
 

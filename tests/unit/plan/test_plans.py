@@ -3,30 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.unit.backed import NOW, backup, beside, data_facts, hours, reading
 
 from backout.assess.allowed import Allowed
 from backout.assess.assess import assess
 from backout.assess.model import Assessment, Request
-from backout.assess.versions import choose_target
+from backout.assess.versions import choose_target, current_version
+from backout.backup import Backup
 from backout.clock import SystemClock
 from backout.errors import BackoutError, ExitCode, NothingToGoBackTo
-from backout.facts import Answer, Facts, HoldFact, Observed, Workload
+from backout.facts import Answer, DataFacts, Facts, HoldFact, Observed, Workload
 from backout.plan.abort import plan_abort
 from backout.plan.assembly import Terms
 from backout.plan.back import plan_back
 from backout.plan.base import World
 from backout.plan.model import Phase, Plan, Scenario
 from backout.plan.refusal import refusal
+from backout.plan.restoring import restored_fingerprint
 from backout.plan.simulate import simulate
 from backout.plan.start import world_now
-from backout.platforms.base import Platform, Site
+from backout.platforms.base import Platform, Restarts, Site
 from backout.platforms.command import CommandPlatform
 from backout.platforms.process import ProcessPlatform
 from backout.redact import Redactor
@@ -34,7 +37,7 @@ from backout.release import Artefact, Quarantine, Release, ReleaseState
 from backout.schema import Column, Schema, Table
 from backout.steps import generic_step_kinds
 
-NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+MANIFEST = {"rows": {"public.t": 5}, "rows_exact": True}
 VERSIONS = ("1.0.0", "1.1.0", "1.2.0", "2.0.0")
 
 
@@ -94,10 +97,38 @@ def releases(draw: st.DrawFn) -> tuple[Release, ...]:
 
 
 @st.composite
-def facts(draw: st.DrawFn) -> Facts:
+def backups(draw: st.DrawFn) -> tuple[Backup, ...]:
+    made = []
+    for number in range(draw(st.integers(1, 3))):
+        on = draw(st.sampled_from([None, *SCHEMAS]))
+        ago = draw(st.sampled_from([1, 60, 190, 230, 250] if on else [None, 60, 190, 250]))
+        made.append(backup(f"b{number}", ago, on, **(MANIFEST if on else {})))
+    return tuple(made)
+
+
+@st.composite
+def restorables(draw: st.DrawFn) -> DataFacts:
+    found = draw(backups())
+    standing = tuple(
+        beside("shop_prepared_20260101_000000", b)
+        for b in found
+        if draw(st.sampled_from([False, False, True]))
+    )
+    return data_facts(
+        *found,
+        free_bytes=draw(st.sampled_from([None, 10, 10**12])),
+        may_create=draw(st.sampled_from([True, True, False])),
+        readings={b.name: reading(b, *draw(st.sampled_from([(), (), ("Damaged",)]))) for b in found},
+        beside=standing[:1],
+        slots=draw(st.sampled_from([(), ("s",)])),
+    )
+
+
+@st.composite
+def facts(draw: st.DrawFn, *, restores: bool = False) -> Facts:
     known = draw(releases())
     refs = [r.version for r in known]
-    wanted = draw(st.sampled_from([None, *refs]))
+    wanted = draw(st.sampled_from([*refs] if restores else [None, *refs]))
     running = draw(st.sets(st.sampled_from(refs), max_size=2))
     held = draw(st.sampled_from(list(Answer)))
     schema = draw(st.sampled_from([None, *SCHEMAS]))
@@ -126,23 +157,44 @@ def facts(draw: st.DrawFn) -> Facts:
                 prior={"mode": "pass"},
             ),
             HoldFact(name="database", modes=("refuse_writes",), held=Answer.NO),
-        ),
+            HoldFact(name="workers", modes=("suspend",), held=draw(st.sampled_from(list(Answer)))),
+        )[draw(st.sampled_from([0, 0, 1])) :],
         releases=known,
         schemas={s.fingerprint: s for s in SCHEMAS},
         quarantined=tuple(Quarantine(version=v, reason="test", since=NOW) for v in sorted(quarantined)),
+        data=draw(
+            (st.nothing() if restores else st.none())
+            | restorables().map(lambda found: observed(DataFacts, found))
+        ),
     )
 
 
-requests = st.builds(
+RISKS = (
+    "schema-unknown",
+    "quarantined",
+    "known-bad",
+    "data-stays-damaged",
+    "space-unknown",
+    "logical-slots",
+)
+anything = st.builds(
     Request,
     to=st.sampled_from([None, *VERSIONS]),
     scenario=st.sampled_from([None, Scenario.CODE]),
     cause=st.sampled_from([None, "code", "both"]),
     hold_first=st.booleans(),
-    accept=st.sets(
-        st.sampled_from(["schema-unknown", "quarantined", "known-bad", "data-stays-damaged"]), max_size=4
-    ).map(lambda names: tuple(sorted(names))),
+    accept=st.sets(st.sampled_from(RISKS), max_size=6).map(lambda names: tuple(sorted(names))),
 )
+restores = st.builds(
+    Request,
+    to=st.sampled_from([None, *VERSIONS]),
+    scenario=st.sampled_from([Scenario.DATA, Scenario.FULL]),
+    hold_first=st.booleans(),
+    accept=st.sampled_from([(), RISKS, RISKS]),
+    backup=st.sampled_from([None, None, "b0", "b1"]),
+    at=st.sampled_from([None, None, hours(0)]),
+)
+asked = st.tuples(facts(), anything) | st.tuples(facts(restores=True), restores)
 
 
 def kinds(platform: Platform):  # type: ignore[no-untyped-def]
@@ -167,14 +219,21 @@ class Case(NamedTuple):
 def made(seen: Facts, request: Request, platform: Platform) -> tuple[Plan, Assessment] | None:
     """Return the plan, or None where it is refused outright (always by an error that says why)."""
     try:
-        target = choose_target(seen, request.to)
+        to = current_version(seen) if request.scenario is Scenario.DATA else request.to
+        target = choose_target(seen, to)
         artefact = Artefact(ref=target.version)
         found = assess(seen, request, Allowed(), target, artefact, NOW)
         assert seen.workload.value is not None
-        switch = platform.switch(
-            seen.workload.value, artefact, from_version=found.current_version, to_version=target.version
+        switch = (
+            ()
+            if request.scenario is Scenario.DATA
+            else platform.switch(
+                seen.workload.value, artefact, from_version=found.current_version, to_version=target.version
+            )
         )
-        return plan_back(found, seen, request, switch, kinds(platform), terms()), found
+        restart = platform.restart(artefact, target.version) if isinstance(platform, Restarts) else ()
+        table = kinds(platform)
+        return plan_back(found, seen, request, switch, table, terms(), restart=restart), found
     except BackoutError as error:
         assert error.exit_code in (ExitCode.USAGE, ExitCode.NOT_POSSIBLE, ExitCode.NEEDS_APPROVAL)
         assert error.next_command.startswith("backout ")
@@ -185,9 +244,10 @@ def for_plans(examples: int) -> Callable[[Callable[[Case], None]], Callable[[], 
     """Run a test for what random facts and requests lead to, where that is a plan."""
 
     def decorate(test: Callable[[Case], None]) -> Callable[[], None]:
-        @given(facts(), requests, st.sampled_from(PLATFORMS), st.data())
+        @given(asked, st.sampled_from(PLATFORMS), st.data())
         @settings(max_examples=examples, deadline=None)
-        def run(seen: Facts, request: Request, platform: Platform, data: st.DataObject) -> None:
+        def run(question: tuple[Facts, Request], platform: Platform, data: st.DataObject) -> None:
+            seen, request = question
             result = made(seen, request, platform)
             if result is not None:
                 test(Case(seen, request, platform, *result, data))
@@ -205,27 +265,56 @@ def test_between_any_two_steps_every_acting_version_can_use_the_schema_or_the_pl
     seen, request, platform, plan, found = case[:5]
     start = world_now(seen)
     may_act = {(v, start.fingerprint) for v in start.acting}
+    becomes = start.fingerprint if found.choice is None else restored_fingerprint(found.choice)
     if found.compatibility.answer is Answer.YES:
-        may_act.add((found.target.version, start.fingerprint))
+        may_act.add((found.target.version, becomes))
     broken = {
         (version, visit.world.fingerprint)
         for visit in simulate(plan.steps, kinds(platform), start)
         for version in visit.world.acting
     } - may_act
     if refusal(plan, NOW) is None:
-        # The one thing that a person may accept is the target itself, on a schema nobody knows about.
-        assert broken <= {(found.target.version, start.fingerprint)}
+        assert found.compatibility.answer is not Answer.NO
         assert not broken or "schema-unknown" in request.accept
-        assert not broken or found.compatibility.answer is Answer.UNKNOWN
+        # What a person may accept: the target on a schema nobody knows about, and, where nothing holds requests,
+        # that what runs now meets the restored one.
+        assert broken <= {(v, becomes) for v in (found.target.version, *(start.serving if plan.data else ()))}
+        assert (found.target.version, becomes) not in broken or found.compatibility.answer is Answer.UNKNOWN
 
 
 @for_plans(300)
 def test_a_plan_ends_with_the_target_serving_alone_and_nothing_held(case: Case) -> None:
-    seen, _, platform, plan, found = case[:5]
-    end = list(simulate(plan.steps, kinds(platform), world_now(seen)))[-1].world
+    seen, request, platform, plan, found = case[:5]
+    start = world_now(seen)
+    end = list(simulate(plan.steps, kinds(platform), start))[-1].world
     assert end.holds == frozenset()
-    assert end.serving == {found.target.version}
-    assert plan.steps[-1].spec.kind == "verify"
+    stays = request.scenario is Scenario.DATA
+    assert end.serving == (start.serving if stays else {found.target.version})
+    assert [s.spec.kind for s in plan.steps if s.spec.kind != "data.compare"][-1] == "verify"
+    assert end.fingerprint == (restored_fingerprint(found.choice) if found.choice else start.fingerprint)
+
+
+@for_plans(300)
+def test_a_backup_is_whole_beside_before_anything_is_held_and_swapped_in_before_the_target_starts(
+    case: Case,
+) -> None:
+    seen, request, platform, plan, found = case[:5]
+    kind_of = [s.spec.kind for s in plan.steps]
+    if plan.data is None:
+        assert not {"data.swap", "restore.beside"} & set(kind_of)
+        return
+    at = kind_of.index
+    assert at("guard") < at("backup.read") < at("restore.beside") < at("restore.check") < at("data.count")
+    assert at("data.count") < at("data.swap") < at("verify") < at("data.compare") == len(kind_of) - 1
+    assert "hold" not in kind_of or (at("hold") < at("guard")) == request.hold_first
+    assert request.hold_first or "hold" not in kind_of or at("data.count") < at("hold") < at("data.swap")
+    assert plan.point_of_no_return is None
+    letting_go = {s.spec.params["name"] for s in plan.steps if s.spec.kind == "hold.release"}
+    assert "workers" not in letting_go
+    for visit in simulate(plan.steps[: at("data.swap")], kinds(platform), world_now(seen)):
+        assert (
+            found.target.version in world_now(seen).serving or found.target.version not in visit.world.serving
+        )
 
 
 @for_plans(300)
@@ -254,10 +343,12 @@ def test_an_abort_from_any_step_leads_back_to_where_it_began(case: Case) -> None
     world, changed = start, []
     for step in begun:
         after = table[step.spec.kind].effect(step.spec, world)[-1]
-        if after != world:
+        if after != world or step.spec.kind in ("data.swap", "restore.beside"):
             changed.append(step.key)  # The others found their goal reached: they are not the run's to undo.
         world = after
     undo = plan_abort(plan, changed, table, terms(), ())
+    dropped = [s.spec.params["order"] for s in undo.steps if s.spec.kind == "restore.drop"]
+    assert all(plan.data and isinstance(o, dict) and o["database"] == plan.data.beside for o in dropped)
     end = list(simulate(undo.steps, table, world))[-1].world if undo.steps else world
     assert (end.holds, end.fingerprint) == (start.holds, start.fingerprint)
     if start.serving:

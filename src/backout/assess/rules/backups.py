@@ -59,6 +59,13 @@ def age(case: Case) -> Iterator[Finding]:
             evidence=msg("The backup is {hours:.0f} hours old.", hours=round(hours)),
             remedy=msg("What was written since stays in the kept database: backout data diff"),
         )
+    if backup.taken_at is None and case.choice.named:
+        yield Finding(
+            rule="backup.time-unsure",
+            severity=Severity.WARNS,
+            evidence=msg("Nothing says when {name} was taken: it may hold the damage.", name=backup.name),
+            remedy=msg("Look into it first: backout backup restore {name}", name=backup.name),
+        )
     if backup.taken_at_by == "file":
         yield Finding(
             rule="backup.time-unsure",
