@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable, Iterable
 from functools import partial
 
+from backout.app.backups import list_backups, restorable
 from backout.app.emergency_places import left_behind
 from backout.app.history import head_at_target
 from backout.app.parts import Parts
@@ -15,6 +16,7 @@ from backout.facts import Answer
 from backout.holds.base import HoldMeans
 from backout.message import msg
 from backout.platforms.base import Diagnosis
+from backout.report.backups import backup_lines
 
 _DEADLINE_S = 5.0
 _MIN_FREE_BYTES = 100 * 1024 * 1024
@@ -39,6 +41,10 @@ def doctor(parts: Parts) -> Diagnoses:
         lines += _guarded(parts, "router", parts.router.doctor)
     if parts.database is not None:
         lines += _guarded(parts, "database", parts.database.doctor)
+    if parts.backups is not None:
+        lines += _guarded(parts, "backups", parts.backups.doctor)
+        lines += _guarded(parts, "database restore", lambda: restorable(parts).doctor_restores())
+        lines += _guarded(parts, "newest backup", lambda: _backup(parts))
     for means in parts.holds:
         lines += _guarded(parts, means.name, partial(_hold, means))
     lines += _guarded(parts, "releases", lambda: [_records(parts)])
@@ -129,6 +135,33 @@ def _hold(means: HoldMeans) -> list[Diagnosis]:
         else None,
     )
     return [line]
+
+
+def _backup(parts: Parts) -> list[Diagnosis]:
+    """Say of the newest backup whether it was read to its end; doctor itself does not: that can take minutes."""
+    newest = next(iter(list_backups(parts).backups), None)
+    if newest is None:
+        evidence = msg("There is no backup of {service}.", service=parts.site.service)
+        return [
+            Diagnosis(subject="newest backup", ok=False, evidence=evidence, remedy="backout backup create")
+        ]
+    line = backup_lines([newest], parts.clock.now())[0]
+    reading = newest.reading
+    return [
+        Diagnosis(
+            subject="newest backup",
+            ok=None if reading is None else reading.ok,
+            evidence=msg(
+                "{name}, taken {age}: {checked}.",
+                name=line.name,
+                age=str(line.age),
+                checked=str(line.checked),
+            ),
+            remedy=None
+            if reading is not None and reading.ok
+            else f"backout backup verify {newest.backup.name}",
+        )
+    ]
 
 
 def _records(parts: Parts) -> Diagnosis:

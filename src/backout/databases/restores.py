@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from datetime import datetime
     from pathlib import Path
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     )
     from backout.facts import HoldFact
     from backout.message import Message
+    from backout.platforms.base import Diagnosis
 
     Note = Callable[[Message], None]
 
@@ -144,6 +145,10 @@ class Restorable(Protocol):
 
     def compare_counts(self, beside: str, deadline_s: float) -> tuple[TableCount, ...]:
         """Return the rows by table of the live database (estimates where counting takes too long) and of `beside`."""
+        ...
+
+    def doctor_restores(self) -> Iterable[Diagnosis]:
+        """Try what a restore beside and a swap would need, touching nothing."""
         ...
 
     def in_the_way(self) -> InTheWay:
