@@ -48,7 +48,7 @@ class PreparedCheck(Document):
     fingerprint: str
     migration_head: str | None
     rows: dict[str, int]
-    written: int
+    written: str
 
 
 class Readings:
@@ -321,7 +321,9 @@ def _for_way_back(parts: Parts) -> Backup:
     from backout.assess.model import Request
     from backout.plan.model import Scenario
 
-    made = plan(parts, Request(scenario=Scenario.FULL, accept=("schema-unknown", "space-unknown")))
+    made = plan(
+        parts, Request(scenario=Scenario.FULL, accept=("schema-unknown", "space-unknown", "loss-unknown"))
+    )
     assert made.data is not None
     return find_backup(parts, made.data.backup)
 

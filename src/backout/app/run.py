@@ -15,7 +15,7 @@ from backout.document import Json
 from backout.errors import RunInProgress, StepFailed, UnknownRun, UsageError
 from backout.execute.lease import HeldLease, acquire, in_progress
 from backout.execute.owner import is_dead
-from backout.execute.run import Run, StepState, fold
+from backout.execute.run import Run, RunState, StepState, fold
 from backout.execute.runner import Runner, Watch
 from backout.execute.standing import may_serve
 from backout.ids import new_id
@@ -109,7 +109,8 @@ def abort(parts: Parts, run_id: str | None, conduct: Conduct) -> Run:
     """Undo what a run began, and return the run that did so; an abort that was cut short goes on.
 
     Raises:
-        Refused: The run is past its point of no return, or ended already.
+        Refused: The run is past its point of no return.
+        StepFailed: It ended already; but one that swapped data, and is named, can still be undone.
     """
     found = load(parts, run_id, waiting=True)
     begun_before = _abort_that_waits(parts, found, named=run_id is not None) if found.open else None
@@ -120,12 +121,26 @@ def abort(parts: Parts, run_id: str | None, conduct: Conduct) -> Run:
         # What is undone is what stands now that nobody else acts, not what stood when the command was typed.
         found = load(parts, found.id)
         if not found.open:
-            raise _over(found)
+            _check_undoable(parts, found)
         # What was so before the run touched it is not the run's to undo.
         begun = [s.key for s in found.steps if s.state is not StepState.PENDING and not s.already]
         plan = plan_abort(found.plan, begun, parts.kinds, terms(parts), may_serve(found, parts.kinds))
         _create(parts, abort_id, plan, conduct, lease, aborts=found.id)
         return _carry_out(parts, abort_id, conduct, lease)
+
+
+def _check_undoable(parts: Parts, found: Run) -> None:
+    """Return for a run that ended, swapped data, and whose kept database makes it possible to swap back.
+
+    Raises:
+        StepFailed: There is nothing to undo.
+        RunInProgress: Another run waits; that one comes first.
+    """
+    if found.state is not RunState.FINISHED or found.plan.data is None or found.plan.purpose != "back":
+        raise _over(found)
+    blocking = blocking_run(open_runs(parts))
+    if blocking is not None:
+        raise _waiting(blocking)
 
 
 def _over(found: Run) -> StepFailed:

@@ -24,6 +24,7 @@ ACCEPTABLE = (
     "outcome-unknown",
     "space-unknown",
     "logical-slots",
+    "loss-unknown",
     "hold-unknown",
 )
 """Names of risks that `--accept` takes; each is a finding's `accept`, and a test says that these are all."""

@@ -69,7 +69,7 @@ class Checked(NamedTuple):
     migration_head: str | None
     rows: dict[str, int]
     problems: tuple[Message, ...]
-    written: int
+    written: str
 
 
 class InTheWay(NamedTuple):
@@ -135,8 +135,8 @@ class Restorable(Protocol):
         """Look whether a restored database is whole, and compare what belongs to a database with the live one."""
         ...
 
-    def written(self, database: str, deadline_s: float) -> int:
-        """Return the rows written in that database since its statistics began: unchanged means nobody wrote."""
+    def written(self, database: str, deadline_s: float) -> str:
+        """Return a mark of that database: unchanged means that nobody wrote a row or changed an object."""
         ...
 
     def counts(self, database: str, *, exact: bool, deadline_s: float) -> dict[str, int]:

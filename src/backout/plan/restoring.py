@@ -19,6 +19,8 @@ from backout.plan.model import DataPlan, StepSpec
 _LOOK_S = 600.0
 _SWAP_S = 120.0
 _SLACK_SHARE, _SLACK_ROWS = 0.1, 1000
+_MEANWHILE_S = 3600.0
+"""How long a plan may wait and its restore may take, at the rate at which rows came since the backup."""
 _NAME_BYTES = 63
 
 
@@ -110,7 +112,7 @@ def _data_plan(choice: Choice, data: DataFacts, request: Request, terms: Terms) 
     behind = rows_behind(counts)
     ceiling = request.max_loss_rows
     if ceiling is None and behind is not None:
-        ceiling = behind + round(behind * _SLACK_SHARE) + _SLACK_ROWS
+        ceiling = behind + _slack(behind, choice, terms)
     return DataPlan(
         backup=choice.backup.name,
         why=choice.why,
@@ -125,6 +127,14 @@ def _data_plan(choice: Choice, data: DataFacts, request: Request, terms: Terms) 
         tenants=data.tenants,
         queues=terms.restore.queues,
     )
+
+
+def _slack(behind: int, choice: Choice, terms: Terms) -> int:
+    """Return how many rows more may stay behind than the plan shows: estimates err, and writing goes on meanwhile."""
+    taken_at = choice.backup.taken_at
+    since_s = max(1.0, (terms.now - taken_at).total_seconds()) if taken_at is not None else None
+    meanwhile = 0.0 if since_s is None else behind / since_s * _MEANWHILE_S
+    return round(behind * _SLACK_SHARE + meanwhile) + _SLACK_ROWS
 
 
 def _counts(choice: Choice, data: DataFacts) -> tuple[TableCount, ...]:

@@ -78,7 +78,7 @@ def _finished(run: Run) -> tuple[Step, ...]:
     if run.verification.outcome is Outcome.FAIL:
         return _failed(run.verification)
     if run.plan.data is not None:
-        return (*_data(run.plan.data), *_quarantined(run))
+        return (*_data(run, run.plan.data), *_quarantined(run))
     away = ", ".join(quarantined_now(run))
     if not away:
         return ((msg("Nothing has to be done."), None),)
@@ -88,7 +88,7 @@ def _finished(run: Run) -> tuple[Step, ...]:
     return ((stays, None),)
 
 
-def _data(plan: DataPlan) -> tuple[Step, ...]:
+def _data(run: Run, plan: DataPlan) -> tuple[Step, ...]:
     return (
         (
             msg("Look at what was written since the backup, and bring over what is wanted:"),
@@ -101,6 +101,7 @@ def _data(plan: DataPlan) -> tuple[Step, ...]:
             ),
             f"backout backup drop {plan.kept}",
         ),
+        (msg("To go back to that database, while it is there:"), f"backout abort {run.id}"),
     )
 
 

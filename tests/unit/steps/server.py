@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,6 +22,7 @@ from backout.databases.restores import Checked, Dumped, InTheWay, LiveDatabase
 from backout.errors import Refused, StepFailed
 from backout.facts import HoldFact
 from backout.message import Message, msg
+from backout.platforms.base import Diagnosis
 
 Note = Callable[[Message], None]
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -91,16 +92,19 @@ class Server:
 
     def check_restored(self, database: str, live: str, *, note: Note) -> Checked:
         self.done.append(f"look into {database}")
-        return Checked(self.fingerprint, None, self.rows, self.problems, 3)
+        return Checked(self.fingerprint, None, self.rows, self.problems, "3")
 
-    def written(self, database: str, deadline_s: float) -> int:
-        return 3
+    def written(self, database: str, deadline_s: float) -> str:
+        return "3"
 
     def counts(self, database: str, *, exact: bool, deadline_s: float) -> dict[str, int]:
         return self.rows
 
     def compare_counts(self, beside: str, deadline_s: float) -> tuple[TableCount, ...]:
         return self.counted
+
+    def doctor_restores(self) -> Iterable[Diagnosis]:
+        return ()
 
     def in_the_way(self) -> InTheWay:
         return InTheWay(self.blocked, ())

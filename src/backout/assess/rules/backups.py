@@ -156,6 +156,24 @@ def slots(case: Case) -> Iterator[Finding]:
         )
 
 
+def loss(case: Case) -> Iterator[Finding]:
+    """Nobody can say before the restore how many rows will stay behind, and no limit was named."""
+    if case.choice is None or case.request.max_loss_rows is not None:
+        return
+    manifest = case.choice.backup.manifest
+    if manifest is None or not manifest.rows:
+        yield Finding(
+            rule="data.loss-unknown",
+            severity=Severity.NEEDS_APPROVAL,
+            evidence=msg(
+                "How many rows {name} holds is not known before it is restored, so nor is what stays behind.",
+                name=case.choice.backup.name,
+            ),
+            remedy=msg("Say how many may stay behind: --max-loss ROWS; or --accept loss-unknown."),
+            accept="loss-unknown",
+        )
+
+
 def needed_bytes(data: DataFacts, backup: Backup, declared: int | None) -> int | None:
     """Return the free space that restoring a backup needs; None: its size is not known."""
     unpacked = unpacked_bytes(data, backup, declared)
@@ -170,4 +188,4 @@ def _restoring(case: Case) -> tuple[DataFacts, Choice] | None:
     return data, case.choice
 
 
-RULES = (chosen, late, age, may_create, space, blockers, slots)
+RULES = (chosen, late, age, may_create, space, blockers, slots, loss)

@@ -111,12 +111,12 @@ class PostgresRestores:
 
         return check_restored(self._cluster, database, live, note=note)
 
-    def written(self, database: str, deadline_s: float) -> int:
-        """Return the rows written in that database since its statistics began."""
-        from backout.databases.postgres.writes import count_writes
+    def written(self, database: str, deadline_s: float) -> str:
+        """Return a mark that changes when a row is written in that database, or an object is changed."""
+        from backout.databases.postgres.restored import written
 
         with self._cluster.inside(database, deadline_s) as connection:
-            return count_writes(connection)
+            return written(connection)
 
     def counts(self, database: str, *, exact: bool, deadline_s: float) -> dict[str, int]:
         """Return rows by table (``schema.table``): counted, or the server's estimates."""

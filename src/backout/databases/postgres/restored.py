@@ -33,6 +33,15 @@ FROM pg_index x JOIN pg_class c ON c.oid = x.indrelid JOIN pg_namespace n ON n.o
 WHERE NOT (x.indisvalid AND x.indisready) AND n.nspname !~ '^pg_'
 ORDER BY 1"""
 
+# ANALYZE and VACUUM write their figures in place: the row keeps its xmin.
+# Source: PostgreSQL 15, src/backend/commands/vacuum.c, vac_update_relstats.
+_OBJECTS = """
+SELECT md5(coalesce(string_agg(oid::text || ':' || xmin::text, ',' ORDER BY oid), ''))
+FROM (SELECT oid, xmin FROM pg_class WHERE oid >= 16384
+      UNION ALL SELECT oid, xmin FROM pg_proc WHERE oid >= 16384
+      UNION ALL SELECT oid, xmin FROM pg_constraint WHERE oid >= 16384
+      UNION ALL SELECT attrelid, max(xmin::text)::xid FROM pg_attribute WHERE attrelid >= 16384 GROUP BY 1) made"""
+
 _PUBLICATIONS = """
 SELECT p.pubname::text, concat_ws(' ', CASE WHEN p.puballtables THEN 'all tables' END,
        CASE WHEN p.pubinsert THEN 'insert' END, CASE WHEN p.pubupdate THEN 'update' END,
@@ -57,12 +66,18 @@ def check_restored(cluster: Cluster, database: str, live: str, *, note: Note) ->
             head = migration_head(connection)
             invalid = _not_valid(connection)
             publications = dict(connection.execute(_PUBLICATIONS).fetchall())
-            written = count_writes(connection)
+            mark = written(connection)
     problems = [*_differences(cluster, database, live)]
     problems += _against_live(cluster, live, invalid, publications)
     return Checked(
-        schema.fingerprint, head, {name: r.rows for name, r in rows.items()}, tuple(problems), written
+        schema.fingerprint, head, {name: r.rows for name, r in rows.items()}, tuple(problems), mark
     )
+
+
+def written(connection: psycopg.Connection[Any]) -> str:
+    """Return a mark that changes when a row is written, or an object is made, changed or dropped."""
+    row = connection.execute(_OBJECTS).fetchone()
+    return f"{count_writes(connection)}:{row[0] if row else ''}"
 
 
 def _not_valid(connection: psycopg.Connection[Any]) -> set[str]:
