@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -51,6 +52,17 @@ def children(tmp_path):
     made = Children(tmp_path / "run")
     yield made
     made.close()
+
+
+@pytest.fixture
+def folder(monkeypatch):
+    """The system's temporary folder for this test alone, open to the server's user."""
+    made = Path(tempfile.mkdtemp(prefix="backout-test-", dir="/tmp"))
+    made.chmod(0o755)
+    monkeypatch.setattr(tempfile, "tempdir", str(made))
+    monkeypatch.setenv("TMPDIR", str(made))
+    yield made
+    shutil.rmtree(made)
 
 
 @pytest.fixture(params=sorted(SOURCES))
@@ -109,15 +121,14 @@ def test_rows_outlive_a_stop_and_nothing_outlives_close(server, children):
     assert not Path(f"/proc/{pid}").exists()
 
 
-def test_a_server_that_cannot_start_says_why_and_leaves_nothing(tmp_path, children):
+def test_a_server_that_cannot_start_says_why_and_leaves_nothing(tmp_path, children, folder):
     server = EmbeddedPostgres(tmp_path, children, binaries=found("system"))
-    before = set(Path("/tmp").glob("backout-postgres-*"))
     with socket.create_server(("127.0.0.1", server.port)), pytest.raises(NotPossible) as caught:
         server.start()
     assert "Address already in use" in str(caught.value)
     assert server.url.split(":")[2].split("@")[0] not in str(caught.value)
     assert not children.alive("postgres")
-    assert set(Path("/tmp").glob("backout-postgres-*")) == before
+    assert list(folder.iterdir()) == []
     assert not (tmp_path / "postgres").exists()
 
 
@@ -214,15 +225,14 @@ def test_a_wheel_in_a_closed_home_is_copied_once(tmp_path, monkeypatch, children
         shutil.rmtree(cache, ignore_errors=True)
 
 
-def test_a_killed_owner_leaves_no_server_and_no_data(tmp_path):
+def test_a_killed_owner_leaves_no_server_and_no_data(tmp_path, folder):
     script = SCRIPT.replace(
         "finally:", "    import os, signal; os.kill(os.getpid(), signal.SIGKILL)\nfinally:"
     )
-    before = set(Path("/tmp").glob("backout-postgres-*"))
     argv = [sys.executable, "-c", script, str(tmp_path), "system"]
     done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == -signal.SIGKILL, done.stderr
     deadline = time.monotonic() + 10
-    while list((tmp_path / "run").glob("*.json")) or set(Path("/tmp").glob("backout-postgres-*")) - before:
+    while list((tmp_path / "run").glob("*.json")) or list(folder.iterdir()):
         assert time.monotonic() < deadline, "the keeper did not clean up"
         time.sleep(0.02)
