@@ -37,7 +37,7 @@ docs: setup ## Make the generated reference anew, then test the documentation
 	@$(BIN)/python -m backout.config.schema > docs/reference/backout.schema.json.new
 	@mv docs/reference/backout.schema.json.new docs/reference/backout.schema.json
 	@$(BIN)/python scripts/docs-reference
-	@$(BIN)/pytest $(wildcard tests/docs) tests/unit/config/test_schema.py
+	@$(BIN)/pytest -n auto $(wildcard tests/docs) tests/unit/config/test_schema.py
 
 format: setup ## Format the code
 	@$(BIN)/ruff format .
