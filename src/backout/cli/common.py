@@ -61,6 +61,8 @@ JsonOption = Annotated[
         "--json", help="Print the result as JSON (docs/reference/json.md).", callback=_or_before_verb
     ),
 ]
+MAX_ROWS = 1_000_000
+"""The most rows that a list may be asked for."""
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask; for machines.")]
 ReasonOption = Annotated[
     str | None, typer.Option("--reason", metavar="TEXT", help="Why, for the journal and the report.")
@@ -71,11 +73,11 @@ AcceptOption = Annotated[
 ]
 
 
-def open_backout(config: Path | None) -> Backout:
+def open_backout(config: Path | None, *, look_only: bool = False) -> Backout:
     """Return Backout for the configuration that was named or found."""
     from backout import Backout
 
-    return Backout.from_config(config)
+    return Backout.from_config(config, look_only=look_only)
 
 
 def out(text: str = "") -> None:
