@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from backout.cli.common import ConfigOption, JsonOption, err, guarded, open_backout, out
+from backout.cli.common import ConfigOption, JsonOption, err, guarded, open_backout, out_document
 from backout.cli.resume import RunArgument
 
 
@@ -48,7 +48,7 @@ def command(
             report_html(run, now, kinds) if format_ is ReportFormat.HTML else report_markdown(run, now, kinds)
         )
     if output is None:
-        out(text)
+        out_document(text)
     else:
         output.write_text(text)
         err(f"written to {output}")

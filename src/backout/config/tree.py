@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -58,9 +59,9 @@ def read_text(path: Path) -> str:
     try:
         raw = path.read_bytes()
     except FileNotFoundError:
-        raise _unusable(
-            msg("There is no configuration file {path}.", path=str(path)), "backout init"
-        ) from None
+        there = next((folder for folder in path.parents if folder.is_dir()), path.parent)
+        what = msg("There is no configuration file {path}.", path=str(path))
+        raise _unusable(what, f"ls -l {shlex.quote(str(there))}") from None
     except OSError as error:
         what = msg(
             "The configuration file {path} cannot be read: {reason}.",

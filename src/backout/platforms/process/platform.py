@@ -198,6 +198,11 @@ class ProcessPlatform(Service):
         told = self.declared()
         return (specs.stop(to.ref, version, told), specs.start(to.ref, version, told))
 
+    @property
+    def place(self) -> str:
+        """The absolute root."""
+        return str(self.layout.root.resolve())
+
     def lease_store(self) -> FileLeaseStore:
         """Return the lease in ``<root>/.backout``."""
         return FileLeaseStore(self.layout, self.site.clock)
