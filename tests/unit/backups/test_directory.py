@@ -42,12 +42,12 @@ def listed(store: DirectoryBackups) -> dict[str, Backup]:
 
 
 def test_the_files_people_have_are_listed_newest_first(tmp_path):
-    put(tmp_path, "collector_20260301_020000.sql.gz", gzip.compress(SQL))
+    put(tmp_path, "collector_20260301_020000.sql.gz", gzip.compress(SQL, mtime=0))
     put(tmp_path, "collector_20260302_020000.sql")
     put(
         tmp_path,
         "collector_pre_5.4.sql.gz",
-        gzip.compress(SQL),
+        gzip.compress(SQL, mtime=0),
         at=datetime(2026, 3, 1, 12, tzinfo=UTC).timestamp(),
     )
     put(tmp_path, "collector_20260228_020000.dump", b"PGDMP\1")
@@ -96,7 +96,7 @@ def test_foreign_and_half_written_ones_are_not_listed(tmp_path, name):
 def test_the_content_decides_not_the_name(tmp_path):
     put(tmp_path, "collector_20260301_020000.sql.gz", SQL)
     put(tmp_path, "collector_20260302_020000.sql", b"PGDMP\1")
-    put(tmp_path, "collector_20260303_020000.dump", gzip.compress(SQL))
+    put(tmp_path, "collector_20260303_020000.dump", gzip.compress(SQL, mtime=0))
     put(tmp_path, "collector_20260304_020000.sql.gz", b"")
     found = listed(store(tmp_path))
     assert [found[f"collector_2026030{n}_020000.{e}"].format for n, e in ((1, "sql.gz"), (2, "sql"), (3, "dump"))] == [
@@ -112,7 +112,7 @@ def test_the_content_decides_not_the_name(tmp_path):
         (b"\x28\xb5\x2f\xfd1234", "zstd"),
         (b"\xff\xfe-\0-\0", "UTF-16"),
         (b"\x7fELF\0\0", "neither"),
-        (gzip.compress(b"PGDMP\1\1"), "gunzip"),
+        (gzip.compress(b"PGDMP\1\1", mtime=0), "gunzip"),
         (b"toc.dat" + b"\0" * 250 + b"ustar", "tar"),
     ],
 )
