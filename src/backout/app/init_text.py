@@ -61,6 +61,11 @@ _CHECKS = """
 #       release: [systemctl, start, my-worker]
 #       probe: [sh, -c, "! systemctl is-active --quiet my-worker"]   # exit 0: suspended
 
+# How data is taken back to a backup (docs/how-to/restore-data.md).
+# restore:
+#   free_space_path: /var/lib/postgresql   # on the database server's disk, if that disk is this machine's
+#   tenants: public.orders.tenant_id       # the plan counts the tenants affected
+
 # What is allowed.
 # policy:
 #   min_version: "1.0.0"          # security floor
