@@ -61,7 +61,7 @@ def test_no_secret_is_shown_or_kept(scene, secrets):
         assert "cannot pay with *** at" in failed.err
         shown["run"] = failed.everything
         say("status", codes=(5,))
-        say("status", "--json")
+        say("status", "--json", codes=(5,))
         say("report")
         hang.unlink()
         scene.end_hanging()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import pwd
 import shlex
@@ -56,7 +57,9 @@ class Store:
             with self.errors():
                 self._open()
         except OSError as error:
-            raise self._closed(error.strerror or str(error)) from error
+            full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+            code = sqlite3.SQLITE_FULL if full else sqlite3.SQLITE_CANTOPEN
+            raise self._error(code, error.strerror or str(error)) or error from error
 
     def _connect(self, look_only: bool) -> tuple[sqlite3.Connection, bool]:
         size = _size(self.path)
