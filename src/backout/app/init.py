@@ -208,7 +208,8 @@ def _git_remote(directory: Path) -> str:
         asked = subprocess.run(
             ["git", "-C", str(directory), "remote", "get-url", "origin"],
             capture_output=True,
-            text=True,
+            encoding="utf-8",
+            errors="replace",
             timeout=_GIT_TIMEOUT_S,
             check=False,
             stdin=subprocess.DEVNULL,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import shlex
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -148,4 +149,4 @@ def command(
             show_error(refused, as_json=False)
         leave(refused.exit_code)
     if output is not None and not as_json:
-        out(f"next   backout run {output}")
+        out(f"next   backout run {shlex.quote(str(output))}")

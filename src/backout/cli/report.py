@@ -35,6 +35,7 @@ def command(
 
     Example: backout report -o report.html --format html
     """
+    from backout.app.written import write_file
     from backout.report.html import report_html
     from backout.report.markdown import report_markdown
 
@@ -50,5 +51,5 @@ def command(
     if output is None:
         out(text)
     else:
-        output.write_text(text)
+        write_file(output, text)
         err(f"written to {output}")

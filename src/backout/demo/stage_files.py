@@ -133,7 +133,7 @@ def smoke(front_url: str) -> str:
 def write_script(path: Path, text: str) -> None:
     """Write an executable file."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text)
+    path.write_text(text, encoding="utf-8")
     path.chmod(0o755)
 
 
@@ -147,4 +147,6 @@ def write_env(path: Path, database_url: str, port: int) -> None:
     }
     variables.update({key: value for key, value in basic_env().items() if key == "PYTHONPATH"})
     path.touch(mode=0o600)
-    path.write_text("".join(f"{key}={shlex.quote(value)}\n" for key, value in variables.items()))
+    path.write_text(
+        "".join(f"{key}={shlex.quote(value)}\n" for key, value in variables.items()), encoding="utf-8"
+    )
