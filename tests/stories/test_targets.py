@@ -27,7 +27,8 @@ def test_an_unknown_version_as_json(looks):
     assert error["exit_code"] == 2
     assert "9.9" in error["what"]
     assert error["state"] == "Nothing was changed."
-    assert error["next_command"].startswith("backout plan --to 5.")
+    assert "None is near; the newest are 5.4.0, 5.3.0." in error["what"]
+    assert error["next_command"] == "backout releases"
 
 
 def test_a_target_that_is_current_and_proven_needs_only_the_proof(scene):

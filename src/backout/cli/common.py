@@ -9,6 +9,7 @@ import errno
 import functools
 import json
 import os
+import re
 import sys
 import traceback
 from collections.abc import Callable, Mapping
@@ -57,12 +58,12 @@ def open_backout(config: Path | None) -> Backout:
 
 def out(text: str = "") -> None:
     """Print a result."""
-    _write(sys.stdout, text + "\n")
+    _write(sys.stdout, _calm(text) + "\n")
 
 
 def err(text: str = "") -> None:
     """Print progress, questions and errors."""
-    _write(sys.stderr, text + "\n")
+    _write(sys.stderr, _calm(text) + "\n")
 
 
 def out_json(document: BaseModel | dict[str, Any]) -> None:
@@ -70,7 +71,7 @@ def out_json(document: BaseModel | dict[str, Any]) -> None:
     value = document.model_dump(mode="json") if isinstance(document, BaseModel) else document
     # Where the stream cannot take every character, JSON has its own way to write them.
     unicode = (sys.stdout.encoding or "").lower().startswith("utf")
-    out(json.dumps(value, indent=2, ensure_ascii=not unicode))
+    _write(sys.stdout, json.dumps(value, indent=2, ensure_ascii=not unicode) + "\n")
 
 
 def leave(code: ExitCode) -> None:
@@ -197,6 +198,15 @@ _lost: list[str] = []
 def unwritten() -> str | None:
     """Return why the result could not be written, once; None if it was, or if nobody reads it any more."""
     return _lost.pop() if _lost else None
+
+
+_COLOUR = r"\x1b\[[0-9;]*m"
+_STEERS = re.compile(f"({_COLOUR})|[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+
+
+def _calm(text: str) -> str:
+    """Return the text without what steers a terminal but for colours: a subject or a script's output may hold anything."""
+    return _STEERS.sub(lambda found: found[1] or "\ufffd", text)
 
 
 def _write(stream: Any, text: str) -> None:

@@ -135,7 +135,7 @@ def _emergency(
     from backout import Backout
     from backout.app.run import Conduct
 
-    command = _emergency_command(to, root)
+    command = _emergency_command(to, root, reason, yes=yes)
     if scenario is not ScenarioChoice.CODE:
         raise UsageError(
             msg("An emergency takes back the code alone, and that has to be said."),
@@ -150,7 +150,7 @@ def _emergency(
             err(f"  {SEVERITIES[finding.severity]}: {finding.evidence}")
         err("  Nobody looked at the database: whether the earlier code can use its schema is NOT known.")
         why = ask_reason(reason, command=command)
-        given = f"{command} --reason {shlex.quote(why)}"
+        given = _emergency_command(to, root, why, yes=yes)
         confirm(_question(plan), word="back", yes=yes, command=given)
         err(str(_question(plan)))
         conduct = Conduct(
@@ -161,9 +161,7 @@ def _emergency(
         except BackoutError as error:
             if error.next_command.startswith("backout resume"):
                 # `resume` needs what an emergency does without; the same command goes on from what stands now.
-                error.next_command = (
-                    _emergency_command(plan.to_version, root) + f" --reason {shlex.quote(why)} --yes"
-                )
+                error.next_command = _emergency_command(plan.to_version, root, why, yes=True)
             raise
         finally:
             _say_left_out(parts.left_out)
@@ -187,9 +185,12 @@ def _command_of(plan: Plan, scenario: ScenarioChoice, cause: CauseChoice | None,
     return " ".join([*words, *(f"--accept {name}" for name in plan.accepted)])
 
 
-def _emergency_command(to: str | None, root: Path | None) -> str:
-    command = "backout run --emergency --scenario code" + (f" --to {to}" if to else "")
-    return command if root is None else f"{command} --root {shlex.quote(str(root))}"
+def _emergency_command(to: str | None, root: Path | None, reason: str | None, *, yes: bool) -> str:
+    words = ["backout", "run", "--emergency", "--scenario", "code"]
+    words += ["--to", to] if to else []
+    words += ["--root", str(root)] if root is not None else []
+    words += ["--reason", reason] if reason else []
+    return shlex.join([*words, "--yes"] if yes else words)
 
 
 def _only_the_file(

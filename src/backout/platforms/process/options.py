@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
@@ -95,6 +96,13 @@ class Layout:
         if where.parent.resolve() == self.releases.resolve() and where.name not in ("", ".", ".."):
             return where.name  # also when that folder is gone: the link still says what is wanted
         return self.ref_of(where.resolve())
+
+    def linked_at(self) -> datetime | None:
+        """Return when `current` was made to point where it points; None if it is gone."""
+        try:
+            return datetime.fromtimestamp(self.current.lstat().st_mtime, UTC)
+        except OSError:
+            return None
 
     def ref_of(self, path: Path) -> str | None:
         """Return the release that a resolved path lies in, or None."""
