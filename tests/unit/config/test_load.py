@@ -363,3 +363,39 @@ def test_the_file_is_found_here_above_and_not_beyond_the_git_root(tmp_path: Path
     assert find_config(None, {}, below) == tmp_path / "repo" / "backout.yaml"
     assert find_config(None, {"BACKOUT_CONFIG": "/x/y.yaml"}, below) == Path("/x/y.yaml")
     assert find_config(Path("z.yaml"), {"BACKOUT_CONFIG": "/x/y.yaml"}, below) == below / "z.yaml"
+
+
+@pytest.mark.parametrize("service", ['""', '"a/b"', '"a\\nb"', '" a"', '"-rf"'])
+def test_a_name_can_stand_in_a_path_and_on_a_command_line(tmp_path: Path, service: str) -> None:
+    found = mistakes(tmp_path, GOOD.replace("service: collector", f"service: {service}"))
+    assert [line.split(", found")[0] for line in found] == [
+        "1:10: service: expected a name of letters, digits, dots, dashes and underscores"
+    ]
+
+
+@pytest.mark.parametrize("seconds", [".inf", "1e999", "1.0e+23", "true", ".nan"])
+def test_seconds_are_a_number_that_can_be_waited_for(tmp_path: Path, seconds: str) -> None:
+    text = f"service: x\nplatform:\n  kind: process\n  root: .\n  start: run\n  stop_timeout_s: {seconds}\n"
+    (tmp_path / "backout.yaml").write_text(text)
+    with pytest.raises(ConfigMistakes) as caught:
+        load_config(tmp_path / "backout.yaml", {})
+    assert "platform.stop_timeout_s: expected a" in str(caught.value)
+
+
+@pytest.mark.parametrize("url", ["mysql://x", "collector"])
+def test_a_database_is_the_one_of_its_kind(tmp_path: Path, url: str) -> None:
+    text = f"{GOOD}database:\n  kind: postgres\n  url: ${{URL}}\n"
+    (tmp_path / "backout.yaml").write_text(text.replace("directory: /srv/collector", "root: .\n  start: run"))
+    with pytest.raises(ConfigMistakes) as caught:
+        load_config(tmp_path / "backout.yaml", {"URL": url})
+    assert "database.url: expected a URL that begins with postgresql://, or key=value words" in str(
+        caught.value
+    )
+    assert url not in str(caught.value).replace("service: collector", "").replace("collector/", "")
+
+
+def test_each_check_has_a_name_of_its_own(tmp_path: Path) -> None:
+    checks = "checks:\n  - {kind: command, run: [a]}\n  - {kind: command, run: [b]}\n"
+    assert mistakes(tmp_path, GOOD + checks) == [
+        "6:3: checks: expected a `name` of its own for each check: command stands twice, found a list."
+    ]
