@@ -148,5 +148,9 @@ def command(
         if not as_json:
             show_error(refused, as_json=False)
         leave(refused.exit_code)
-    if output is not None and not as_json:
-        out(f"next   backout run {shlex.quote(str(output))}")
+    if as_json or format_ is not FormatChoice.TEXT:
+        return
+    from backout.cli.run import command_of
+
+    made = command_of(plan, scenario, cause, hold_first)
+    out(f"next   {made if output is None else f'backout run {shlex.quote(str(output))}'}")

@@ -34,7 +34,7 @@ from backout.cli.resume import taken_over
 from backout.errors import BackoutError, UsageError
 from backout.message import Message, msg
 from backout.plan.model import Plan
-from backout.report.words import SEVERITIES, step_sentence
+from backout.report.words import SEVERITIES, proves_only, step_sentence, title
 
 
 @guarded
@@ -109,7 +109,7 @@ def command(
         command = (
             f"backout run {shlex.quote(str(plan_file))}"
             if plan_file is not None
-            else _command_of(plan, scenario, cause, hold_first)
+            else command_of(plan, scenario, cause, hold_first)
         )
         if reason is not None:
             command += f"{' --take-over' if take_over else ''} --reason {shlex.quote(reason)}"
@@ -177,7 +177,8 @@ def _say_left_out(names: tuple[str, ...]) -> None:
         )
 
 
-def _command_of(plan: Plan, scenario: ScenarioChoice, cause: CauseChoice | None, hold_first: bool) -> str:
+def command_of(plan: Plan, scenario: ScenarioChoice, cause: CauseChoice | None, hold_first: bool) -> str:
+    """Return the command that makes this plan anew and carries it out."""
     words = ["backout run", f"--to {plan.to_version}"]
     words += [] if scenario is ScenarioChoice.AUTO else [f"--scenario {scenario.value}"]
     words += [] if cause is None else [f"--cause {cause.value}"]
@@ -207,6 +208,8 @@ def _only_the_file(
 
 
 def _question(plan: Plan) -> Message:
+    if proves_only(plan):
+        return title(plan)
     return msg(
         "{service} in {environment}: {from_version} → {to_version}",
         service=plan.service,

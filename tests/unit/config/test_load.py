@@ -176,10 +176,10 @@ policy:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("", "1:1: (file): expected keys such as service and platform, found an empty file. `backout init --force` writes a new one."),
-        ("# only\n# words\n", "1:1: (file): expected keys such as service and platform, found an empty file. `backout init --force` writes a new one."),
-        ("- a\n- b\n", "1:1: (file): expected keys such as service and platform, found a list. `backout init --force` writes a new one."),
-        ("hello\n", "1:1: (file): expected keys such as service and platform, found the text 'hello'. `backout init --force` writes a new one."),
+        ("", "1:1: (file): expected keys such as service and platform, found an empty file. `backout init --force HERE` writes a new one."),
+        ("# only\n# words\n", "1:1: (file): expected keys such as service and platform, found an empty file. `backout init --force HERE` writes a new one."),
+        ("- a\n- b\n", "1:1: (file): expected keys such as service and platform, found a list. `backout init --force HERE` writes a new one."),
+        ("hello\n", "1:1: (file): expected keys such as service and platform, found the text 'hello'. `backout init --force HERE` writes a new one."),
         ("service: a\n\tplatform: b\n", "2:1: (file): expected spaces, found a tab. Indent with spaces."),
         (b"service: caf\xe9\n", "1:13: (file): expected UTF-8 text, found the byte 0xe9. Save the file as UTF-8."),
         (b"service: a\nx: \x01\n", "2:4: (file): expected printable text, found the character U+0001."),
@@ -205,7 +205,7 @@ policy:
     ],
 )  # fmt: skip
 def test_one_mistake_is_named_with_its_place(tmp_path: Path, text: str | bytes, expected: str) -> None:
-    assert mistakes(tmp_path, text) == [expected]
+    assert mistakes(tmp_path, text) == [expected.replace("HERE", str(tmp_path))]
 
 
 def test_a_variable_that_is_set_but_empty_is_said_to_be_so(tmp_path: Path) -> None:
@@ -392,6 +392,30 @@ def test_a_database_is_the_one_of_its_kind(tmp_path: Path, url: str) -> None:
         caught.value
     )
     assert url not in str(caught.value).replace("service: collector", "").replace("collector/", "")
+
+
+def test_a_file_of_another_name_is_none_that_init_writes(tmp_path: Path) -> None:
+    (tmp_path / "staging.yaml").write_text("")
+    with pytest.raises(ConfigMistakes) as caught:
+        load_config(tmp_path / "staging.yaml", {}, registry=REGISTRY)
+    assert str(caught.value).endswith("found an empty file.")
+    assert "init" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("start", "told"),
+    [
+        ('"foo \'bar"', "expected words in which every quote is closed, found foo 'bar."),
+        ("[]", "expected at least 1 entry, found a list."),
+    ],
+)
+def test_a_command_is_told_in_words(tmp_path: Path, start: str, told: str) -> None:
+    (tmp_path / "backout.yaml").write_text(
+        f"service: x\nplatform:\n  kind: process\n  root: .\n  start: {start}\n"
+    )
+    with pytest.raises(ConfigMistakes) as caught:
+        load_config(tmp_path / "backout.yaml", {})
+    assert str(caught.value).endswith(f"platform.start: {told}")
 
 
 def test_each_check_has_a_name_of_its_own(tmp_path: Path) -> None:
