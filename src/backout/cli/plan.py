@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from backout.assess.model import ACCEPTABLE, Request
+from backout.cli import complete
 from backout.cli.common import (
     AcceptOption,
     ConfigOption,
@@ -54,7 +55,12 @@ class FormatChoice(StrEnum):
 
 ToOption = Annotated[
     str | None,
-    typer.Option("--to", metavar="VERSION", help="The version to go back to; else the last good one."),
+    typer.Option(
+        "--to",
+        metavar="VERSION",
+        help="The version to go back to; else the last good one.",
+        autocompletion=complete.versions,
+    ),
 ]
 ScenarioOption = Annotated[
     ScenarioChoice, typer.Option("--scenario", help="How far back; auto decides by the decision table.")
