@@ -16,10 +16,10 @@ demo: ## Take a broken release back, code and clients live, on this machine (und
 test: ## Everything, on real services; installs what it needs (leave out: BACKOUT_SKIP=prometheus,...)
 	@scripts/test-setup
 	@$(MAKE) --no-print-directory check
-	@$(BIN)/pytest
+	@$(BIN)/pytest -n auto
 
 test-fast: setup ## What needs no service and less than a second for each test
-	@$(BIN)/pytest -m "not slow"
+	@$(BIN)/pytest -n auto -m "not slow"
 
 crash: setup ## Kill -9 everywhere inside a run, resume, compare: N of N
 	@BACKOUT_CRASH_RANDOM=$${BACKOUT_CRASH_RANDOM:-50} $(BIN)/pytest -m crash -s
@@ -37,7 +37,7 @@ docs: setup ## Make the generated reference anew, then test the documentation
 	@$(BIN)/python -m backout.config.schema > docs/reference/backout.schema.json.new
 	@mv docs/reference/backout.schema.json.new docs/reference/backout.schema.json
 	@$(BIN)/python scripts/docs-reference
-	@$(BIN)/pytest $(wildcard tests/docs) tests/unit/config/test_schema.py
+	@$(BIN)/pytest -n auto $(wildcard tests/docs) tests/unit/config/test_schema.py
 
 format: setup ## Format the code
 	@$(BIN)/ruff format .

@@ -8,6 +8,7 @@ import shutil
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -20,21 +21,61 @@ if os.environ.get("CI"):
 SERVICES = ("postgres", "prometheus", "go", "node", "tmpfs")
 KEPT = ("BACKOUT_CRASH_RANDOM", "BACKOUT_CRASH_SEED")
 """Settings of the tests themselves."""
-_LEFT_OUT = pytest.StashKey[dict[str, int]]()
+LONGEST_FIRST = (
+    "crash/test_run.py",
+    "crash",
+    "services/test_wheel.py",
+    "stories",
+    "docs",
+    "contract",
+    "services",
+)
+"""Files and folders of tests; all others are quick."""
 _SKIP = pytest.StashKey[frozenset[str]]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Read BACKOUT_SKIP; then clear what could point a test at a real service or database."""
-    named = frozenset(name.strip() for name in os.environ.get("BACKOUT_SKIP", "").split(",") if name.strip())
+    told = getattr(config, "workerinput", os.environ).get("BACKOUT_SKIP", "")
+    named = frozenset(name.strip() for name in told.split(",") if name.strip())
     if unknown := sorted(named.difference(SERVICES)):
         raise pytest.UsageError(f"BACKOUT_SKIP names {', '.join(unknown)}; it knows: {', '.join(SERVICES)}")
     config.stash[_SKIP] = named
-    config.stash[_LEFT_OUT] = {}
     # A shell that starts CI in the background has SIGINT ignored, and children would inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     for name in [n for n in os.environ if n.startswith(("BACKOUT_", "PG")) and n not in KEPT]:
         del os.environ[name]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tell a worker what is left out: its environment does not, see above."""
+    node.workerinput["BACKOUT_SKIP"] = ",".join(node.config.stash[_SKIP])
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Return how many `-n auto` means: one more than cores, because a test waits for a quarter of its time."""
+    return (os.cpu_count() or 1) + 1
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Hand tests out so that each file's shared services are started once."""
+    from .scheduling import scheduler
+
+    return scheduler(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let what takes longest come first, so that no worker is left with it at the end."""
+    items.sort(key=_rank)
+
+
+def _rank(item: pytest.Item) -> int:
+    file = item.path.relative_to(Path(__file__).parent)
+    names = (str(path) for path in (file, *file.parents))
+    return next((LONGEST_FIRST.index(name) for name in names if name in LONGEST_FIRST), len(LONGEST_FIRST))
 
 
 @pytest.fixture(autouse=True)
@@ -74,9 +115,7 @@ def require_service(pytestconfig: pytest.Config) -> Callable[[str], None]:
     def require(service: str) -> None:
         assert service in SERVICES, f"add {service} to SERVICES here and in scripts/test-setup"
         if service in pytestconfig.stash[_SKIP]:
-            left_out = pytestconfig.stash[_LEFT_OUT]
-            left_out[service] = left_out.get(service, 0) + 1
-            pytest.skip(f"{service} is left out by BACKOUT_SKIP")
+            pytest.skip(_left_out(service))
         if not _find(service):
             pytest.fail(
                 f"{service} is missing; scripts/test-setup installs it, BACKOUT_SKIP={service} leaves it out",
@@ -86,11 +125,35 @@ def require_service(pytestconfig: pytest.Config) -> Callable[[str], None]:
     return require
 
 
+def _left_out(service: str) -> str:
+    return f"{service} is left out by BACKOUT_SKIP"
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Add up what the tests of the crash suite counted, in whichever process each ran."""
+    reports = _reports(terminalreporter, "teardown")
+    if counted := [value for r in reports for name, value in r.user_properties if name == "crash"]:
+        from .crash.totals import added_up
+
+        terminalreporter.section("crash suite")
+        for line in added_up(counted).lines():
+            terminalreporter.line(line)
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_unconfigure(config: pytest.Config) -> None:
     """Say as the very last line what was left out."""
-    if config.stash.get(_SKIP, None) is None or hasattr(config, "workerinput"):
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    if config.stash.get(_SKIP, None) is None or reporter is None or hasattr(config, "workerinput"):
         return
-    left_out, named = config.stash[_LEFT_OUT], config.stash[_SKIP]
-    told = [f"{service} ({left_out.get(service, 0)} tests)" for service in sorted(named)]
+    reasons = [str(r.longrepr) for when in ("setup", "call") for r in _reports(reporter, when) if r.skipped]
+    told = [
+        f"{name} ({sum(_left_out(name) in reason for reason in reasons)} tests)"
+        for name in sorted(config.stash[_SKIP])
+    ]
     print(f"Left out: {', '.join(told) or 'nothing'}.")  # noqa: T201
+
+
+def _reports(reporter: pytest.TerminalReporter, when: str) -> list[pytest.TestReport]:
+    every = [report for reports in reporter.stats.values() for report in reports]
+    return [r for r in every if isinstance(r, pytest.TestReport) and r.when == when]

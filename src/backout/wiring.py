@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from backout.app.emergency_places import left_behind, new_place
+from backout.app.emergency_places import journal_apart, left_behind
 from backout.app.parts import Parts
 from backout.assess.allowed import Allowed, Vouched
 from backout.checks import secrets_of
@@ -19,7 +19,6 @@ from backout.clock import SystemClock
 from backout.config.load import Loaded, find_config, load_config
 from backout.errors import BackoutError, ConfigError, UsageError
 from backout.holds.command import CommandHold
-from backout.ids import new_id
 from backout.message import msg
 from backout.platforms.base import Site
 from backout.redact import Redactor
@@ -31,8 +30,10 @@ if TYPE_CHECKING:
     from backout.routers.base import Router
 
 
-def from_config(path: str | Path | None, environ: Mapping[str, str] | None = None) -> Parts:
-    """Return the parts that a configuration names; touches no target.
+def from_config(
+    path: str | Path | None, environ: Mapping[str, str] | None = None, *, look_only: bool = False
+) -> Parts:
+    """Return the parts that a configuration names; touches no target, and with `look_only` nothing at all.
 
     Raises:
         ConfigError: With every mistake in it.
@@ -40,7 +41,8 @@ def from_config(path: str | Path | None, environ: Mapping[str, str] | None = Non
     environ = os.environ if environ is None else environ
     file = find_config(Path(path) if path is not None else None, environ, Path.cwd())
     parts = _parts(load_config(file, environ), environ)
-    left = list(left_behind(parts.site.service))
+    parts.look_only = look_only
+    left = [] if look_only else list(left_behind(parts))
     if left:
         from backout.app.emergency import merge_emergencies
 
@@ -104,6 +106,7 @@ def _parts(loaded: Loaded, environ: Mapping[str, str]) -> Parts:
         state_directory=loaded.state_directory,
         actor=actor(),
         confirm=config.confirm,
+        config_path=loaded.path,
         config_digest=loaded.digest,
     )
 
@@ -126,8 +129,7 @@ def _for_emergency(parts: Parts) -> Parts:
     parts.left_out = tuple(dict.fromkeys(names))
     parts.database = None
     parts.holds = (parts.router,) if parts.router is not None else ()
-    name = f"{parts.site.service}-{new_id(parts.site.environment, parts.clock.now())}"
-    parts.state_directory = new_place(name)
+    journal_apart(parts, msg("An emergency does without the state file."))
     return parts
 
 

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from .machine import Machine, free_port
+from backout.demo.postgres import free_port
+
+from .machine import Machine
 
 
 @pytest.fixture

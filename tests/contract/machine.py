@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shlex
-import socket
 import subprocess
 import sys
 import urllib.request
@@ -49,12 +48,6 @@ while True:
 STUBBORN_WORKER = WORKER.replace("signal.signal(signal.SIGTERM, end)",
                                  "signal.signal(signal.SIGTERM, signal.SIG_IGN)")  # fmt: skip
 SECRET = "tok-5c1e-very-secret"
-
-
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
 
 
 @dataclass

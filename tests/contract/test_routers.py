@@ -1,10 +1,12 @@
 """The routers that ship keep the contract; each runs for real."""
 
+import json
 import signal
 import socket
 import sys
 import threading
 import time
+import urllib.request
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -79,10 +81,11 @@ class TestFront(RouterContract):
 
     def test_a_hold_that_does_not_drain_in_time_is_no_success(self, front, tmp_path):
         router, listen, _ = front
-        hasty = front_router(int(router._admin.rpartition(":")[2]), tmp_path, drain_timeout_s=0.05)
+        admin = router._admin
+        hasty = front_router(int(admin.rpartition(":")[2]), tmp_path, drain_timeout_s=0.05)
         inside = threading.Thread(target=ask, args=(f"http://127.0.0.1:{listen}/slow",))
         inside.start()
-        time.sleep(0.15)
+        until(lambda: json.loads(urllib.request.urlopen(f"{admin}/state").read())["in_flight"] == 1, "inside")
         with pytest.raises(StepFailed, match="still inside") as caught:
             hasty.hold("queue")
         assert "1 requests are inside" in str(caught.value.state)

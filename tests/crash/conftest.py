@@ -1,4 +1,4 @@
-"""One stage for all of the crash suite, and its summary at the end."""
+"""A stage for each file of the crash suite; what its tests count goes into their reports, for the summary at the end."""
 
 from __future__ import annotations
 
@@ -14,26 +14,18 @@ from backout.demo.clients import Clients
 from backout.demo.releases import BAD, GOOD
 from backout.demo.stage import Stage
 
-from .suite import RUN, Crash, Sample, Totals
+from .suite import RUN, Crash, Sample
+from .totals import Totals
 
 WHOLE = 50
 """With so many random instants or more, everything else is tried at every point too."""
 
-_TOTALS = pytest.StashKey[Totals]()
+_SEED = pytest.StashKey[int]()
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    config.stash[_TOTALS] = Totals()
-
-
-@pytest.fixture(scope="session")
-def totals(pytestconfig: pytest.Config) -> Totals:
-    return pytestconfig.stash.setdefault(_TOTALS, Totals())
-
-
-@pytest.fixture(scope="session")
-def session_stage(
-    tmp_path_factory: pytest.TempPathFactory, totals: Totals, require_service: Callable[[str], None]
+@pytest.fixture(scope="module")
+def shared_stage(
+    tmp_path_factory: pytest.TempPathFactory, require_service: Callable[[str], None]
 ) -> Iterator[Crash]:
     """A stage with durable writes, both releases recorded, clients writing from now on."""
     require_service("postgres")
@@ -42,28 +34,34 @@ def session_stage(
         with Clients(
             stage.children, stage.front_url, record, bad_version=BAD, per_second=60, workers=8
         ) as clients:
-            crash = Crash(stage, clients, totals)
+            crash = Crash(stage, clients)
             crash.prepare()
             yield crash
             stage.set_front("pass")
-        totals.acknowledged = len(clients.acknowledged())
-        totals.lost = clients.rows_lost(stage.database_url)
-        assert totals.lost == 0, f"{totals.lost} acknowledged rows are lost"
+        lost = clients.rows_lost(stage.database_url)
+        assert lost == 0, f"{lost} acknowledged rows are lost"
 
 
 @pytest.fixture
-def crash(session_stage: Crash) -> Crash:
-    """The stage at the beginning of a round: 5.4.0 runs and is bad."""
-    session_stage.reset()
-    return session_stage
+def crash(shared_stage: Crash, record_property: Callable[[str, object], None]) -> Iterator[Crash]:
+    """The stage at the beginning of a round: 5.4.0 runs and is bad. Afterwards no acknowledged row may be lost."""
+    shared_stage.totals = totals = Totals(uncounted=1)
+    shared_stage.reset()
+    yield shared_stage
+    try:
+        lost = shared_stage.count_rows()
+        totals.uncounted = 0
+    finally:
+        record_property("crash", totals.as_property())
+    assert lost == 0, f"{lost} acknowledged rows are lost"
 
 
-@pytest.fixture(scope="session")
-def uninterrupted(session_stage: Crash) -> tuple[list[str], dict[str, Any]]:
+@pytest.fixture(scope="module")
+def uninterrupted(shared_stage: Crash) -> tuple[list[str], dict[str, Any]]:
     """Every point that a way back passes, and how it ends when nobody disturbs it."""
-    session_stage.reset()
-    points = session_stage.points(*RUN)
-    picture = session_stage.picture()
+    shared_stage.reset()
+    points = shared_stage.points(*RUN)
+    picture = shared_stage.picture()
     assert picture["world"]["version"] == GOOD
     assert (picture["quarantined"], picture["acting"], picture["records agree"]) == ([BAD], None, True)
     assert picture["records here"][BAD][0] == "bad"
@@ -86,11 +84,11 @@ def sample(count: int) -> Sample:
     return chosen
 
 
-@pytest.fixture(scope="session")
-def randomly(totals: Totals) -> random.Random:
-    """Seeded by the clock, or by BACKOUT_CRASH_SEED to have the same instants again."""
-    totals.seed = int(os.environ.get("BACKOUT_CRASH_SEED", random.SystemRandom().getrandbits(32)))
-    return random.Random(totals.seed)
+@pytest.fixture
+def randomly(crash: Crash, pytestconfig: pytest.Config, request: pytest.FixtureRequest) -> random.Random:
+    """Seeded anew each time, or by BACKOUT_CRASH_SEED: then each test has the same instants again."""
+    crash.totals.seed = seed = int(os.environ.get("BACKOUT_CRASH_SEED", _drawn(pytestconfig)))
+    return random.Random(f"{seed} {request.node.name}")
 
 
 @pytest.fixture
@@ -104,25 +102,8 @@ def say() -> Callable[[str], None]:
     return tell
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    totals = config.stash.get(_TOTALS, None)
-    if totals is None or not totals.claims:
-        return
-    terminalreporter.section("crash suite")
-    for claim, (held, of) in totals.claims.items():
-        failed = totals.failed.get(claim)
-        word = "answered 503 while held, as asked for" if "--hold-first" in claim else "requests failed"
-        told = "" if failed is None else f"; {word}: {failed.total()} {dict(failed) or ''}"
-        terminalreporter.line(f"crash: {claim}: {held} of {of}{told}")
-    if totals.seed is not None:
-        terminalreporter.line(f"crash: random instants from seed {totals.seed}")
-    lost = "not counted" if totals.lost is None else totals.lost
-    terminalreporter.line(
-        f"crash: {totals.sent} requests sent meanwhile, the longest took {totals.longest_s:.1f} s; "
-        f"{totals.acknowledged} rows acknowledged, {lost} lost"
-    )
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let this suite come last: it is the longest, and its clients never stop while its stage stands."""
-    items.sort(key=lambda item: item.get_closest_marker("crash") is not None)
+def _drawn(config: pytest.Config) -> int:
+    """Return a seed that is the same in all processes of this run of the tests, and new in the next."""
+    if hasattr(config, "workerinput"):
+        return int(config.workerinput["testrunuid"], 16) & 0xFFFFFFFF
+    return config.stash.setdefault(_SEED, random.SystemRandom().getrandbits(32))

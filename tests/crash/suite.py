@@ -10,7 +10,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from backout import Backout
@@ -21,30 +21,13 @@ from backout.execute.owner import is_dead
 from backout.execute.run import Run, StepState
 from backout.platforms.process.records import FileRecordStore
 
+from .totals import Totals
+
 Sample = Callable[[Sequence[str], int], list[str]]
 PATIENCE_S = 90.0
 RUN = ("run", "--yes", "--to", GOOD)
 # Short proofs, so that a round takes seconds; generous limits, so that a busy machine is no failure.
 _SHORT_PROBES = {"count: 300": "count: 100", "per_second: 150": "per_second: 400", "max_error_rate: 0.01": "max_error_rate: 0.1", "max_p95_ms: 250": "max_p95_ms: 5000"}  # fmt: skip
-
-
-@dataclass(slots=True)
-class Totals:
-    """What the suite prints at its end: per claim how many of how many held, and what the clients saw."""
-
-    claims: dict[str, list[int]] = field(default_factory=dict)
-    failed: dict[str, Counter[str]] = field(default_factory=dict)
-    sent: int = 0
-    longest_s: float = 0.0
-    acknowledged: int = 0
-    lost: int | None = None
-    seed: int | None = None
-
-    def count(self, claim: str, held: bool) -> None:
-        """Count one round of a claim."""
-        done = self.claims.setdefault(claim, [0, 0])
-        done[0] += held
-        done[1] += 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +50,11 @@ class Ended:
 class Crash:
     """A stage on which 5.4.0 runs and is bad, with clients that never stop."""
 
-    def __init__(self, stage: Stage, clients: Clients, totals: Totals) -> None:
-        self.stage, self.clients, self.totals = stage, clients, totals
+    def __init__(self, stage: Stage, clients: Clients) -> None:
+        self.stage, self.clients = stage, clients
+        self.totals = Totals()
+        """What the test that runs has counted."""
+        self._acknowledged = self._lost = 0
         self._log = stage.directory / "faults.log"
         self._marks = 0
 
@@ -207,10 +193,17 @@ class Crash:
     def saw(self, claim: str, since: str, until: str | None = None) -> int:
         """Add what came of the clients' requests of a span to a claim's figures; return how many failed."""
         summary = self.clients.summary(since, until)
-        self.totals.sent += summary.requests_sent
-        self.totals.longest_s = max(self.totals.longest_s, summary.longest_request_seconds)
-        self.totals.failed.setdefault(claim, Counter()).update(summary.failures)
+        self.totals.saw(claim, summary.requests_sent, summary.longest_request_seconds, dict(summary.failures))
         return summary.requests_failed
+
+    def count_rows(self) -> int:
+        """Add the rows that were acknowledged since the last count to the figures; return how many are lost."""
+        acknowledged = len(self.clients.acknowledged())
+        lost = self.clients.rows_lost(self.stage.database_url)
+        self.totals.acknowledged += acknowledged - self._acknowledged
+        self.totals.lost += lost - self._lost
+        new, self._acknowledged, self._lost = lost - self._lost, acknowledged, lost
+        return new
 
 
 class Rounds:

@@ -23,10 +23,10 @@ FARTHEST = "journal.step.confirmed.after:7"
 
 
 @pytest.fixture(scope="module")
-def before(session_stage: Crash) -> dict[str, Any]:
+def before(shared_stage: Crash) -> dict[str, Any]:
     """How things stand while 5.4.0 runs and nobody did anything."""
-    session_stage.reset()
-    picture = session_stage.picture()
+    shared_stage.reset()
+    picture = shared_stage.picture()
     assert (picture["world"]["version"], picture["quarantined"]) == ("5.4.0", [])
     del picture["drafts"]  # A link that was not yet moved into place stays until the next run replaces it.
     return picture

@@ -26,11 +26,11 @@ SIZE_BYTES = 2_000_000
 
 
 @pytest.fixture
-def disk(session_stage: Crash, tmp_path: Path, require_service: Callable[[str], None]) -> Iterator[Path]:
+def disk(shared_stage: Crash, tmp_path: Path, require_service: Callable[[str], None]) -> Iterator[Path]:
     """A small disk of its own for the state file; the configuration says so while the test runs."""
     require_service("tmpfs")
     subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={SIZE_BYTES}", "tmpfs", str(tmp_path)], check=True)
-    config = session_stage.stage.config
+    config = shared_stage.stage.config
     text = config.read_text()
     try:
         config.write_text(f"{text}\nstate: {tmp_path}/state\n")

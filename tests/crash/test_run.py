@@ -21,11 +21,11 @@ INSIDE = ("lease.take.", "quarantine.", "records.target.", "hold.router.", "proc
 
 
 @pytest.fixture(scope="module")
-def seconds(session_stage: Crash, uninterrupted: Any) -> float:
+def seconds(shared_stage: Crash, uninterrupted: Any) -> float:
     """How long a way back takes from Enter to its end, when nobody disturbs it."""
-    session_stage.reset()
+    shared_stage.reset()
     began_s = time.monotonic()
-    assert session_stage.command(*RUN).code == 0
+    assert shared_stage.command(*RUN).code == 0
     return time.monotonic() - began_s
 
 

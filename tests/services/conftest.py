@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
@@ -21,18 +20,13 @@ from psycopg import sql
 
 from backout.clock import SystemClock
 from backout.databases.postgres import PostgresDatabase, PostgresOptions
+from backout.demo.postgres import free_port
 from backout.platforms.base import Site
 from backout.redact import Redactor
 
 PASSWORD = "s3cret-p@ss/word"
 _ADMIN_PASSWORD = "adm1n-secret"
 _numbers = count(1)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def make_site(directory: Path, environ: dict[str, str] | None = None) -> Site:

@@ -6,7 +6,9 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import psycopg
@@ -53,12 +55,40 @@ def children(tmp_path):
     made.close()
 
 
-@pytest.fixture(params=sorted(SOURCES))
-def server(request, tmp_path, children):
-    made = EmbeddedPostgres(tmp_path, children, binaries=found(request.param))
+@pytest.fixture
+def folder(monkeypatch):
+    """The system's temporary folder for this test alone, open to the server's user."""
+    made = Path(tempfile.mkdtemp(prefix="backout-test-", dir="/tmp"))
+    made.chmod(0o755)
+    monkeypatch.setattr(tempfile, "tempdir", str(made))
+    monkeypatch.setenv("TMPDIR", str(made))
+    yield made
+    shutil.rmtree(made)
+
+
+@contextmanager
+def started(directory, children, source):
+    made = EmbeddedPostgres(directory, children, binaries=found(source))
     made.start()
     yield made
     made.close()
+
+
+@pytest.fixture(params=sorted(SOURCES))
+def server(request, tmp_path, children):
+    with started(tmp_path, children, request.param) as made:
+        yield made
+
+
+@pytest.fixture(scope="module", params=sorted(SOURCES))
+def looked_at(request, tmp_path_factory):
+    """A server for tests that change nothing."""
+    directory = tmp_path_factory.mktemp("looked-at")
+    with (
+        closing(Children(directory / "run")) as children,
+        started(directory, children, request.param) as made,
+    ):
+        yield made
 
 
 def one(url: str, query: str):
@@ -66,33 +96,36 @@ def one(url: str, query: str):
         return connection.execute(query).fetchone()
 
 
-def test_it_serves_a_plain_role_that_owns_its_database(server):
-    assert one(server.url, "SELECT current_user, current_database()") == ("collector", "collector")
+def test_it_serves_a_plain_role_that_owns_its_database(looked_at):
+    assert one(looked_at.url, "SELECT current_user, current_database()") == ("collector", "collector")
     owner = "SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = 'collector'"
-    assert one(server.url, owner) == ("collector",)
-    assert one(server.maintenance_url, "SELECT current_user, current_database()") == ("collector", "postgres")
+    assert one(looked_at.url, owner) == ("collector",)
+    assert one(looked_at.maintenance_url, "SELECT current_user, current_database()") == (
+        "collector",
+        "postgres",
+    )
     rights = "SELECT rolsuper OR rolcreaterole OR rolreplication OR rolbypassrls FROM pg_roles"
-    assert one(server.url, f"{rights} WHERE rolname = 'collector'") == (False,)
+    assert one(looked_at.url, f"{rights} WHERE rolname = 'collector'") == (False,)
 
 
-def test_it_is_reached_over_loopback_with_a_password_only(server):
+def test_it_is_reached_over_loopback_with_a_password_only(looked_at):
     settings = "SELECT current_setting('listen_addresses'), current_setting('unix_socket_directories')"
-    assert one(server.superuser_url, settings) == ("127.0.0.1", "")
-    assert one(server.superuser_url, "SHOW password_encryption") == ("scram-sha-256",)
-    wrong = server.superuser_url.replace(server.superuser_url.split(":")[2].split("@")[0], "wrong")
+    assert one(looked_at.superuser_url, settings) == ("127.0.0.1", "")
+    assert one(looked_at.superuser_url, "SHOW password_encryption") == ("scram-sha-256",)
+    wrong = looked_at.superuser_url.replace(looked_at.superuser_url.split(":")[2].split("@")[0], "wrong")
     with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
         one(wrong, "SELECT 1")
 
 
-def test_a_commit_is_durable_unless_it_was_asked_otherwise(server):
-    assert one(server.superuser_url, "SHOW fsync") == ("on",)
+def test_a_commit_is_durable_unless_it_was_asked_otherwise(looked_at):
+    assert one(looked_at.superuser_url, "SHOW fsync") == ("on",)
 
 
-def test_no_password_stands_in_the_process_list_or_the_data_folder(server, children):
-    password = server.url.split(":")[2].split("@")[0]
+def test_no_password_stands_in_the_process_list_or_the_data_folder(looked_at):
+    password = looked_at.url.split(":")[2].split("@")[0]
     commands = subprocess.run(["ps", "axww", "-o", "args"], capture_output=True, text=True, check=True).stdout
     assert password not in commands
-    assert not list(server._home.glob("password*"))
+    assert not list(looked_at._home.glob("password*"))
 
 
 def test_rows_outlive_a_stop_and_nothing_outlives_close(server, children):
@@ -109,15 +142,14 @@ def test_rows_outlive_a_stop_and_nothing_outlives_close(server, children):
     assert not Path(f"/proc/{pid}").exists()
 
 
-def test_a_server_that_cannot_start_says_why_and_leaves_nothing(tmp_path, children):
+def test_a_server_that_cannot_start_says_why_and_leaves_nothing(tmp_path, children, folder):
     server = EmbeddedPostgres(tmp_path, children, binaries=found("system"))
-    before = set(Path("/tmp").glob("backout-postgres-*"))
     with socket.create_server(("127.0.0.1", server.port)), pytest.raises(NotPossible) as caught:
         server.start()
     assert "Address already in use" in str(caught.value)
     assert server.url.split(":")[2].split("@")[0] not in str(caught.value)
     assert not children.alive("postgres")
-    assert set(Path("/tmp").glob("backout-postgres-*")) == before
+    assert list(folder.iterdir()) == []
     assert not (tmp_path / "postgres").exists()
 
 
@@ -214,15 +246,14 @@ def test_a_wheel_in_a_closed_home_is_copied_once(tmp_path, monkeypatch, children
         shutil.rmtree(cache, ignore_errors=True)
 
 
-def test_a_killed_owner_leaves_no_server_and_no_data(tmp_path):
+def test_a_killed_owner_leaves_no_server_and_no_data(tmp_path, folder):
     script = SCRIPT.replace(
         "finally:", "    import os, signal; os.kill(os.getpid(), signal.SIGKILL)\nfinally:"
     )
-    before = set(Path("/tmp").glob("backout-postgres-*"))
     argv = [sys.executable, "-c", script, str(tmp_path), "system"]
     done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == -signal.SIGKILL, done.stderr
     deadline = time.monotonic() + 10
-    while list((tmp_path / "run").glob("*.json")) or set(Path("/tmp").glob("backout-postgres-*")) - before:
+    while list((tmp_path / "run").glob("*.json")) or list(folder.iterdir()):
         assert time.monotonic() < deadline, "the keeper did not clean up"
         time.sleep(0.02)

@@ -49,7 +49,7 @@ def service(tmp_path: Path, silent_port: int) -> Path:
         (tmp_path / "srv" / "releases" / version).mkdir(parents=True)
     (tmp_path / "srv" / "shared").mkdir()
     (tmp_path / "srv" / "current").symlink_to("releases/1.1.0")
-    (tmp_path / "backout.yaml").write_text(CONFIG.format(port=silent_port, mark=tmp_path.name))
+    (tmp_path / "backout.yaml").write_text(CONFIG.format(port=silent_port, mark=tmp_path))
     return tmp_path
 
 
@@ -95,7 +95,7 @@ def test_a_person_reads_it_too_and_the_process_ends_by_itself(service: Path) -> 
 
 
 def test_a_platform_that_hangs_is_unknown(tmp_path: Path) -> None:
-    (tmp_path / "backout.yaml").write_text(HANGING_PLATFORM.format(mark=tmp_path.name))
+    (tmp_path / "backout.yaml").write_text(HANGING_PLATFORM.format(mark=tmp_path))
     done = overview(tmp_path, "--json")
     assert "platform" in told_as_unknown(done), done.stdout
     assert json.loads(done.stdout)["safe"] == "unknown"
@@ -103,7 +103,7 @@ def test_a_platform_that_hangs_is_unknown(tmp_path: Path) -> None:
 
 def test_no_question_outlives_the_one_who_asked(tmp_path: Path) -> None:
     # The command's own deadline and the overview's end in the same moment: either may be first.
-    (tmp_path / "backout.yaml").write_text(HANGING_PLATFORM.format(mark=tmp_path.name))
+    (tmp_path / "backout.yaml").write_text(HANGING_PLATFORM.format(mark=tmp_path))
     for _ in range(5):
         overview(tmp_path)
-        assert left_running(tmp_path.name) == []
+        assert left_running(str(tmp_path)) == []

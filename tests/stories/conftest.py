@@ -173,7 +173,7 @@ class Scene:
     def newest_run(self) -> dict[str, Any] | None:
         """Return the newest run as `status --json` tells it."""
         done = self.cli("status", "--json")
-        return done.json if done.code == 0 else None
+        return done.json if "error" not in done.json else None
 
     def at_step(self, kind: str) -> dict[str, Any]:
         """Wait until the newest run is inside a step of that kind, and return the run."""

@@ -146,3 +146,30 @@ def test_an_emergency_with_a_state_file_that_cannot_be_read(scene):
     done.ended(9)  # Nobody looked at the database: it may still refuse writes by a hold of backout's own.
     assert re.search(r"^not looked at: .*database.*backout release-hold$", done.err, re.MULTILINE), done.err
     scene.finished_well()
+
+
+def test_an_emergency_is_merged_into_its_own_journal_alone(scene, tmp_path):
+    """One user's emergencies of all services lie side by side; a service of the same name is another one."""
+    other = tmp_path / "other"
+    other.mkdir()
+    shutil.copytree(scene.stage.root, other / "srv", symlinks=True)
+    text = scene.stage.config.read_text()
+    assert "root: srv/collector" in text or "root: " in text
+    (other / "backout.yaml").write_text(re.sub(r"root: .*", "root: srv", text))
+    (tmp_path / "empty").mkdir()
+    done = scene.cli(
+        *EMERGENCY, "--root", scene.stage.root, "--reason", "x", "--yes", "--json", cwd=tmp_path / "empty"
+    ).ended(9)
+    assert scene.cli("history", "--json", cwd=other).ended(0).json["runs"] == []
+    runs = scene.cli("history", "--json").ended(0).json["runs"]
+    assert runs[0]["id"] == done.json["id"]
+    scene.finished_well()
+
+
+def test_doctor_names_what_is_not_merged_and_leaves_it(scene):
+    scene.cli(*EMERGENCY, "--reason", "state file on a dead disk", "--yes").ended(9)
+    told = scene.cli("doctor").ended(3)
+    assert re.search(r"FAIL  journal of an emergency: \S+ is not merged", told.out)
+    assert "journal of an emergency" in scene.cli("doctor").ended(3).out
+    scene.cli("history").ended(0)
+    assert "journal of an emergency" not in scene.cli("doctor").out

@@ -231,3 +231,65 @@ def test_a_hold_needs_a_yes(looks):
         now="Nothing was changed",
         next="^backout hold --yes$",
     )
+
+
+def states(scene):
+    rows = scene.cli("releases", "--json").ended(0).json["rows"]
+    return {row["release"]["version"]: row["release"]["state"] for row in rows}
+
+
+def test_nobody_judges_a_release_while_it_is_held(scene):
+    scene.stage.deploy(GOOD)
+    scene.cli("record").ended(0)
+    before = states(scene)
+    scene.cli("hold", "--yes").ended(0)
+    done = scene.cli("record").ended(9)
+    assert "recorded 5.3.0 as good" in done.out
+    assert "not judged: the checks would meet the hold (router, database)" in done.err
+    assert "backout release-hold" in done.err
+    assert sorted(scene.cli("record", "--json").ended(9).json["held"]) == ["database", "router"]
+    scene.cli("verify").refused(
+        9,
+        what="5.3.0 cannot be judged while router, database hold",
+        now="what is on record of 5.3.0 stays",
+        next="^backout release-hold ",
+    )
+    assert states(scene) == before
+    scene.cli("release-hold").ended(0)
+    assert "recorded 5.3.0 as good" in scene.cli("record").ended(0).out
+    scene.cli("verify").ended(0)
+
+
+def test_only_what_was_left_out_is_left(scene):
+    """The way back is named with its risk: it is no dead end."""
+    scene.stage.deploy(GOOD)
+    scene.cli("record", "--state", "bad").ended(0)
+    scene.stage.deploy(BAD)
+    scene.cli("record", "--state", "bad").ended(0)
+    done = scene.cli("plan").refused(
+        3,
+        what=r"Every earlier release of collector .*is left out.*: 5\.3\.0 \(on record as bad\)",
+        now="Nothing was changed",
+        next=r"^backout plan --to 5\.3\.0 --accept known-bad$",
+    )
+    assert scene.cli(*done.error["next"].split()[1:]).code in (0, 4)
+
+
+def test_what_a_run_holds_is_not_let_go_half_way(scene):
+    assert scene.cli("run", "--yes", env={"BACKOUT_FAULT": "process.stop.after"}).code == -9
+    assert mode(scene) == "queue"
+    status = scene.cli("status").ended(5)
+    assert "at step 04-process-stop; nobody acts on it now" in status.out
+    scene.cli("release-hold").refused(
+        3,
+        what=r"Run run-\S+ .*waits at step 04-process-stop",
+        now="changed nothing",
+        next=r"^backout resume run-\S+ .*backout abort run-",
+    )
+    assert mode(scene) == "queue"
+    # Stopping more of the harm is never refused.
+    scene.cli("hold", "--yes").ended(0)
+    scene.cli("release-hold").ended(3)
+    scene.cli("resume").ended(6)  # Writes are refused by that hold, and nobody let it go.
+    scene.cli("release-hold").ended(0)
+    scene.finished_well()

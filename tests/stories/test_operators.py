@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 
 import pytest
@@ -64,6 +65,17 @@ def test_a_run_can_be_followed(acting):
     told = scene.cli.finish(follower)
     assert told.code == 130, told.everything
     assert "resume" in told.out
+
+
+def test_a_program_follows_too(acting):
+    scene, first, run, _ = acting
+    follower = scene.cli.start("status", "--follow", "--json")
+    assert re.search(r"at step \S+-process-start; \S+@\S+ acts on it now", scene.cli("status").ended(5).out)
+    assert follower.poll() is None
+    interrupt(first)
+    scene.cli.finish(first).ended(130)
+    told = scene.cli.finish(follower).ended(130).json
+    assert (told["id"], told["state"]) == (run, "stopped")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -1,5 +1,6 @@
 """The state file: corrupt, cut short, of the future, read-only; and a journal that somebody changed."""
 
+import re
 import sqlite3
 from contextlib import closing
 
@@ -16,7 +17,6 @@ VERBS = [
     ("resume",),
     ("releases",),
     ("record",),
-    ("hold", "--yes"),
     (),
 ]
 
@@ -31,6 +31,11 @@ def garbage(scene):
     scene.state_file.write_bytes(b"\x00garbage" * 4096)
 
 
+def emptied(scene):
+    drop_wal(scene)
+    scene.state_file.write_bytes(b"")
+
+
 def cut_short(scene):
     with closing(sqlite3.connect(scene.state_file)) as sql:
         sql.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -39,7 +44,7 @@ def cut_short(scene):
     scene.state_file.write_bytes(whole[: len(whole) // 2 + 100])
 
 
-@pytest.mark.parametrize("harm", [garbage, cut_short])
+@pytest.mark.parametrize("harm", [garbage, cut_short, emptied])
 def test_a_state_file_that_is_damaged(scene, harm):
     before = scene.state()
     harm(scene)
@@ -48,7 +53,7 @@ def test_a_state_file_that_is_damaged(scene, harm):
         done.refused(
             3,
             what=r"state\.db cannot be used: ",
-            now="Nothing was changed.*records are kept at the target",
+            now="Nothing was changed.*records are kept at the target.*backout hold and a code rollback work without",
             next=r"^mv .*state\.db .*state\.db\.damaged && backout .*--emergency",
         )
     assert "FAIL  state file" in scene.cli("doctor").ended(3).out
@@ -90,8 +95,51 @@ def test_a_state_folder_that_cannot_be_made(looks):
                 3,
                 what="/proc/nowhere/state.db cannot be used: .*",
                 now="Nothing was changed",
-                next="--emergency",
+                next="^ls -la /proc .*--emergency",
             )
+
+
+@pytest.mark.parametrize("harm", [garbage, emptied])
+def test_the_harm_is_stopped_without_a_state_file(scene, harm):
+    before = scene.state()
+    harm(scene)
+    done = scene.cli("hold", "--yes", "--reason", "orders are charged twice").ended(0)
+    assert re.search(r"state\.db cannot be used: .*This is journalled in \S+, and merged by", done.err)
+    assert (scene.state()["front"], scene.state()["takes_writes"]) == ("maintenance", False)
+    scene.cli("release-hold").ended(0)
+    assert scene.state() == before
+    scene.cli("hold", "--yes").ended(0)
+    # Once there is a state file again, it has all of that.
+    scene.state_file.unlink()
+    drop_wal(scene)
+    runs = scene.cli("history", "--json").ended(0).json["runs"]
+    assert sorted(run["plan"]["purpose"] for run in runs) == ["hold", "hold", "release_hold"]
+    assert "charged twice" in str(runs)
+    assert not [f for f in (scene.stage.directory / "xdg").rglob("state.db") if ".merged" not in str(f)]
+    scene.cli("history", "--verify").ended(0)
+    scene.cli("release-hold").ended(0)
+    assert scene.state() == before
+
+
+@pytest.mark.parametrize("verb", ["history", "releases"])
+def test_a_list_of_absurd_length(looks, verb):
+    done = looks.cli(verb, "-n", "99999999999999999999999")
+    assert done.code == 2, done.everything
+    assert "1000000" in done.err
+
+
+def test_doctor_touches_nothing(looks, tmp_path):
+    folder = tmp_path / "new"
+    folder.mkdir()
+    text = looks.stage.config.read_text().replace("root: srv", f"root: {looks.stage.directory}/srv")
+    (folder / "backout.yaml").write_text(text)
+    told = looks.cli("doctor", cwd=folder)
+    assert told.code in (0, 3), told.everything
+    assert re.search(r"ok    state file: \S+/new/\.backout/state\.db is not there yet", told.out), told.out
+    assert [f.name for f in folder.iterdir()] == ["backout.yaml"]
+    before = [(f.name, f.stat().st_mtime_ns) for f in sorted(looks.state_file.parent.iterdir())]
+    assert re.search(r"ok    state file: .*is whole \(\d+ events\)", looks.cli("doctor").out)
+    assert [(f.name, f.stat().st_mtime_ns) for f in sorted(looks.state_file.parent.iterdir())] == before
 
 
 def changed(sql):

@@ -72,6 +72,14 @@ def test_every_verb_prints_json(scene, tmp_path):
     assert json.loads(scene.cli("init", tmp_path / "new", "--json").out)
 
 
+def test_the_exit_code_of_status_is_the_runs_own_with_json_too(scene):
+    with scene.configured(lambda c: c.replace("max_p95_ms: 20000", "max_p95_ms: 0.001")):
+        scene.cli("run", "--yes").ended(6)
+    assert scene.cli("status").ended(6).out
+    assert scene.cli("status", "--json").ended(6).json["state"] == "finished"
+    assert scene.cli("status", "--json", "--follow").ended(6).json["state"] == "finished"
+
+
 class Terminal:
     """A command on a terminal of its own, as a person has it."""
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
-from backout.redact import secrets_of
+from backout.redact import Redactor, secrets_of
 
 
 @pytest.mark.parametrize(
@@ -33,3 +35,17 @@ def test_everything_is_a_secret_but_what_plainly_is_none(name: str, value: str, 
 
 def test_the_password_of_a_url_is_a_secret_by_itself() -> None:
     assert {"s%40cret", "s@cret"} <= set(secrets_of({"DATABASE_URL": "postgresql://app:s%40cret@db/x"}))
+
+
+def test_a_long_line_takes_no_time() -> None:
+    """A script may print a megabyte without a blank, and a run waits for the redactor."""
+    began_s = time.process_time()
+    for text in ("x" * 1_000_000, "a://" * 250_000, "a:" * 500_000, "a://b:" + "c" * 1_000_000):
+        assert Redactor().text(text) == text
+    assert time.process_time() - began_s < 2
+
+
+@pytest.mark.parametrize("before", ["", "DATABASE_URL=", "x" * 100, "see "])
+def test_the_password_of_a_url_is_cut_out_wherever_it_stands(before: str) -> None:
+    told = Redactor().text(f"{before}postgresql+psycopg://app:s%40cret@db/x, https://x.example/a:b@c")
+    assert told == f"{before}postgresql+psycopg://app:***@db/x, https://x.example/a:b@c"

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from backout.execute.run import Run
     from backout.message import Message
     from backout.plan.model import Plan
-    from backout.report.overview import Overview
+    from backout.report.overview import Acting, Overview
 
 
 class Backout:
@@ -37,19 +37,26 @@ class Backout:
         self.parts = parts
 
     @classmethod
-    def from_config(cls, path: str | Path | None = None, environ: Mapping[str, str] | None = None) -> Backout:
-        """Read the configuration and join the adapters; touches nothing else.
+    def from_config(
+        cls,
+        path: str | Path | None = None,
+        environ: Mapping[str, str] | None = None,
+        *,
+        look_only: bool = False,
+    ) -> Backout:
+        """Read the configuration, join the adapters, and merge the journals that emergencies left; touches no target.
 
         Args:
             path: The file; None: BACKOUT_CONFIG, else backout.yaml here or above.
             environ: Where `${NAME}` references are taken from; None: the process's environment.
+            look_only: Neither merge nor make anything; the state file is only read. What writes raises `StoreUnreadable`.
 
         Raises:
             ConfigError: With every mistake, its line and what was expected.
         """
         from backout.wiring import from_config
 
-        return cls(from_config(path, environ))
+        return cls(from_config(path, environ, look_only=look_only))
 
     @classmethod
     def for_emergency(cls, path: str | Path | None = None, root: str | Path | None = None) -> Backout:
@@ -182,6 +189,12 @@ class Backout:
         from backout.app.verify import verify
 
         return verify(self.parts)
+
+    def acting(self) -> Acting | None:
+        """Return who acts on the environment now, else the run that waits, else None."""
+        from backout.app.overview import acting_on
+
+        return acting_on(self.parts)
 
     def status(self, run_id: str | None = None) -> Run:
         """Return a run as its journal tells it: the named one, else the one that waits, else the newest."""

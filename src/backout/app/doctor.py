@@ -12,6 +12,7 @@ from backout.app.parts import Parts
 from backout.checks import CheckOptions
 from backout.document import Document
 from backout.errors import BackoutError
+from backout.execute.store import Store
 from backout.facts import Answer
 from backout.holds.base import HoldMeans
 from backout.message import msg
@@ -35,6 +36,7 @@ class Diagnoses(Document):
 def doctor(parts: Parts) -> Diagnoses:
     """Try what a rollback would need: state file, platform, router, database, holds, records."""
     lines = list(_guarded(parts, "state file", lambda: _state(parts)))
+    lines += _guarded(parts, "journal of an emergency", lambda: _emergencies(parts))
     lines += _guarded(parts, "platform", parts.platform.doctor)
     if parts.router is not None:
         lines += _guarded(parts, "router", parts.router.doctor)
@@ -67,14 +69,10 @@ def _guarded(parts: Parts, subject: str, look: Callable[[], Iterable[Diagnosis]]
 def _state(parts: Parts) -> list[Diagnosis]:
     # A state file that is new has not lost anything that its own events could tell.
     count = parts.journal.verify(head_at_target(parts) if parts.journal.head() else None)
-    directory = parts.state_directory
+    directory = next(f for f in (parts.state_directory, *parts.state_directory.parents) if f.is_dir())
     free = shutil.disk_usage(directory).free
     lines = [
-        Diagnosis(
-            subject="state file",
-            ok=True,
-            evidence=msg("{path} is whole ({count} events).", path=str(parts.store.path), count=count),
-        ),
+        _usable(parts.store, count),
         Diagnosis(
             subject="disk of the state file",
             ok=free >= _MIN_FREE_BYTES,
@@ -85,6 +83,22 @@ def _state(parts: Parts) -> list[Diagnosis]:
     if parts.site.environment == "production":
         lines.append(_shared(parts))
     return lines
+
+
+def _usable(store: Store, count: int) -> Diagnosis:
+    path = str(store.path)
+    if not store.may_write():
+        return Diagnosis(
+            subject="state file",
+            ok=False,
+            evidence=msg("{path} may only be read by you: a run could not journal.", path=path),
+            remedy=f"ls -la {store.path.parent}",
+        )
+    if not store.path.exists():
+        evidence = msg("{path} is not there yet; the first command that needs it makes it.", path=path)
+    else:
+        evidence = msg("{path} is whole ({count} events).", path=path, count=count)
+    return Diagnosis(subject="state file", ok=True, evidence=evidence)
 
 
 def _shared(parts: Parts) -> Diagnosis:
@@ -107,11 +121,12 @@ def _emergencies(parts: Parts) -> list[Diagnosis]:
             subject="journal of an emergency",
             ok=False,
             evidence=msg(
-                "{path} was not merged: it is damaged, or the emergency still runs.", path=str(folder)
+                "{path} is not merged into the journal: nothing was typed since, it is damaged, or it still runs.",
+                path=str(folder),
             ),
-            remedy=f"ls -la {folder}",
+            remedy=f"backout history   # merges it; if it does not: ls -la {folder}",
         )
-        for folder in left_behind(parts.site.service)
+        for folder in left_behind(parts)
     ]
 
 

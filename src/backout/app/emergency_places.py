@@ -8,14 +8,59 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from backout.app.parts import Parts
+from backout.document import Document
 from backout.errors import StoreUnreadable
-from backout.message import msg
+from backout.ids import new_id
+from backout.message import Message, msg
+from backout.platforms.base import HasPlace
 
 _MIN_FREE_BYTES = 65536
+_NOTE = "origin.json"
 
 
-def new_place(name: str) -> Path:
-    """Return a new folder of that name in the first place that can be written.
+class Origin(Document):
+    """Whose journal it is: stands beside it, because one user's emergencies of all services share these folders.
+
+    Attributes:
+        config: The configuration's absolute path; None: there was none.
+        place: Where the releases lie, as the platform tells; None: it does not.
+    """
+
+    service: str
+    environment: str
+    config: str | None
+    place: str | None
+
+    def same(self, other: Origin) -> bool:
+        """Return whether both are of one service: its place tells even where no configuration could be read."""
+        if self.place is not None and other.place is not None:
+            return self.place == other.place
+        return self == other
+
+
+def origin_of(parts: Parts) -> Origin:
+    """Return whose journal `parts` write."""
+    return Origin(
+        service=parts.site.service,
+        environment=parts.site.environment,
+        config=str(parts.config_path.resolve()) if parts.config_path is not None else None,
+        place=parts.platform.place if isinstance(parts.platform, HasPlace) else None,
+    )
+
+
+def journal_apart(parts: Parts, why: Message) -> None:
+    """Make `parts` journal in a folder of their own; the next command that can use the state file merges it.
+
+    Raises:
+        StoreUnreadable: No folder can be written.
+    """
+    name = f"{parts.site.service}-{new_id(parts.site.environment, parts.clock.now())}"
+    parts.journal_in(new_place(name.replace("/", "-"), origin_of(parts)), why)
+
+
+def new_place(name: str, origin: Origin) -> Path:
+    """Return a new folder of that name, with the note whose it is, in the first place that can be written.
 
     Raises:
         StoreUnreadable: None can.
@@ -31,6 +76,7 @@ def new_place(name: str) -> Path:
             probe = folder / "probe"
             probe.write_bytes(b"x" * _MIN_FREE_BYTES)
             probe.unlink()
+            (folder / _NOTE).write_text(origin.model_dump_json(), encoding="utf-8")
         except OSError:
             continue
         return folder
@@ -41,11 +87,17 @@ def new_place(name: str) -> Path:
     )
 
 
-def left_behind(service: str) -> Iterator[Path]:
-    """Yield the folders of emergencies of a service that were not merged yet, oldest first in each place."""
+def left_behind(parts: Parts) -> Iterator[Path]:
+    """Yield the folders of emergencies of this service that were not merged yet, oldest first in each place."""
     for place in _places():
-        if _ours(place):
-            yield from sorted(f for f in place.glob(f"{service}-*") if f.suffix != ".merged" and f.is_dir())
+        folders = sorted(f for f in place.iterdir() if f.suffix != ".merged") if _ours(place) else []
+        for folder in folders:
+            try:
+                note = Origin.model_validate_json((folder / _NOTE).read_bytes())
+            except (OSError, ValueError):
+                continue  # Not an emergency's, or one that was killed before it did anything.
+            if note.same(origin_of(parts)):
+                yield folder
 
 
 def _places() -> tuple[Path, ...]:

@@ -7,13 +7,18 @@ from datetime import datetime
 from backout.app.deadline import Question
 from backout.app.parts import Parts
 from backout.execute.run import fold
-from backout.facts import Answer, HoldFact
+from backout.facts import Answer, Facts, HoldFact
 from backout.holds.base import HoldMeans
 from backout.plan.model import Plan
 
 _HOLDING = ("hold", "hold.release")
 _ACTED = ("step.applied", "step.confirmed")
 _RUNS_BACK = 50
+
+
+def holding(facts: Facts) -> tuple[str, ...]:
+    """Return the means that hold, or held when last used and do not answer: what checks see then is the hold."""
+    return tuple(h.name for h in facts.holds if h.held is Answer.YES or h.left_holding)
 
 
 def hold_fact(

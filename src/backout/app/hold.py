@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from backout.app.emergency_places import journal_apart
 from backout.app.observe import observe
 from backout.app.parts import Parts
 from backout.app.plan import terms
 from backout.app.run import Conduct, run
-from backout.errors import NotPossible
+from backout.errors import NotPossible, StoreFull, StoreTooNew, StoreUnreadable
 from backout.execute.run import Run
 from backout.facts import Answer
 from backout.message import msg
@@ -18,9 +21,35 @@ DEADLINE_S = 3.0
 def hold(parts: Parts, conduct: Conduct) -> Run:
     """Hold by every means configured, and prove that no write arrives. Idempotent.
 
+    Where the state file cannot be used, this is journalled apart (`Parts.apart` says why), and merged later.
+
     Raises:
         NotPossible: No means of holding is configured, or none answers.
     """
+    return _with_any_journal(parts, conduct, _hold)
+
+
+def release_hold(parts: Parts, conduct: Conduct) -> Run:
+    """Let go what is held, putting back exactly what was before; also without a state file. Idempotent.
+
+    Raises:
+        RunInProgress: A run that is half-way holds: it lets go itself, at the right moment.
+    """
+    return _with_any_journal(parts, conduct, _release_hold)
+
+
+def _with_any_journal(parts: Parts, conduct: Conduct, act: Callable[[Parts, Conduct], Run]) -> Run:
+    try:
+        return act(parts, conduct)
+    except (StoreUnreadable, StoreTooNew, StoreFull) as error:
+        if parts.apart is not None:
+            raise
+        # Both are idempotent: what was done before the journal failed is found done.
+        journal_apart(parts, error.what)
+        return act(parts, conduct)
+
+
+def _hold(parts: Parts, conduct: Conduct) -> Run:
     facts = observe(parts, DEADLINE_S)
     usable = [f for f in facts.holds if f.held is not Answer.UNKNOWN]
     if not usable:
@@ -37,6 +66,5 @@ def hold(parts: Parts, conduct: Conduct) -> Run:
     return run(parts, plan_hold(facts, parts.kinds, terms(parts)), conduct)
 
 
-def release_hold(parts: Parts, conduct: Conduct) -> Run:
-    """Let go what is held, putting back exactly what was before. Idempotent."""
+def _release_hold(parts: Parts, conduct: Conduct) -> Run:
     return run(parts, plan_release_hold(observe(parts, DEADLINE_S), parts.kinds, terms(parts)), conduct)

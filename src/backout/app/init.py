@@ -92,7 +92,7 @@ def write_init(result: InitResult, *, force: bool = False) -> Path:
         with path.open("x", encoding="utf-8") as file:
             file.write(result.text)
         schema = result.directory / SCHEMA_PATH
-        schema.parent.mkdir(exist_ok=True)
+        schema.parent.mkdir(mode=0o700, exist_ok=True)  # The journal comes here too.
         schema.write_text(result.schema, encoding="utf-8")
     except FileExistsError as error:
         raise UsageError(

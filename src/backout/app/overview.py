@@ -27,7 +27,7 @@ def overview(parts: Parts) -> Overview:
     facts = observe(parts, DEADLINE_S)
     version, workload = current_version(facts), facts.workload.value
     previous, safe, why, duration, command = _way_back(parts, facts)
-    acting = _acting(parts)
+    acting = acting_on(parts)
     held = tuple(h.name for h in facts.holds if h.held is Answer.YES)
     if acting is not None:
         # What is half-way is no ground to judge another way back from.
@@ -103,7 +103,8 @@ def _other_version(parts: Parts, facts: Facts, run_id: str) -> Release | None:
     return release_of(facts, other) if other else None
 
 
-def _acting(parts: Parts) -> Acting | None:
+def acting_on(parts: Parts) -> Acting | None:
+    """Return who acts on the environment now, else the run that waits."""
     lease = parts.lease_store.read()
     waiting = open_runs(parts)
     if (

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from backout.clock import Clock
     from backout.databases.base import Database
     from backout.holds.base import HoldMeans
+    from backout.message import Message
     from backout.plan.base import StepKind
     from backout.platforms.base import LeaseStore, Platform, Site
     from backout.routers.base import Router
@@ -34,7 +35,9 @@ class Parts:
         make_holds: Returns `holds`.
         actor: Operating-system user and host, unverified.
         confirm: How a person confirms a run.
-        config_digest: Of the configuration that this was made from; None in an emergency without one.
+        config_path, config_digest: Of the configuration that this was made from; None in an emergency without one.
+        apart: Why the journal is not in the state file but in a folder of its own, to be merged later; None: it is.
+        look_only: Whether the state file is only read, and not made where it is not there.
         left_out: What is configured and not looked at in an emergency: `database`, and names of holds.
     """
 
@@ -49,8 +52,11 @@ class Parts:
     state_directory: Path
     actor: str
     confirm: str = "yes-no"
+    config_path: Path | None = None
     config_digest: str | None = None
+    apart: Message | None = None
     emergency: bool = False
+    look_only: bool = False
     left_out: tuple[str, ...] = ()
     _opened: list[Store] = field(default_factory=list)
 
@@ -81,7 +87,7 @@ class Parts:
     @cached_property
     def store(self) -> Store:
         """The state file, opened on first use; raises `StoreUnreadable` or `StoreTooNew`."""
-        store = Store(self.state_directory)
+        store = Store(self.state_directory, look_only=self.look_only)
         self._opened.append(store)
         return store
 
@@ -102,12 +108,22 @@ class Parts:
 
         return self.platform.lease_store() or StoreLease(self.store)
 
-    def close(self) -> None:
-        """Close what was opened; an emergency that did nothing leaves nothing behind. Idempotent."""
-        unused = self.emergency and (not self._opened or self.journal.head() is None)
+    def journal_in(self, directory: Path, why: Message) -> None:
+        """Use another folder for the journal from now on, and forget the one that was used."""
+        self._close_stores()
+        self.state_directory, self.apart = directory, why
+        for name in ("store", "journal", "book", "lease_store"):
+            self.__dict__.pop(name, None)
+
+    def _close_stores(self) -> None:
         for store in self._opened:
             store.close()
         self._opened.clear()
+
+    def close(self) -> None:
+        """Close what was opened; a journal apart in which nothing stands is removed. Idempotent."""
+        unused = self.apart is not None and (not self._opened or self.journal.head() is None)
+        self._close_stores()
         if unused:
             import shutil
 

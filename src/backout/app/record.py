@@ -6,6 +6,7 @@ import shlex
 
 from backout.app.back import note_proof
 from backout.app.git import tags
+from backout.app.held import holding
 from backout.app.observe import observe
 from backout.app.parts import Parts
 from backout.app.ready import Note, wait_until_ready
@@ -42,16 +43,22 @@ class Recording(Document):
 
 
 class Recorded(Document):
-    """What was recorded, and what the checks said."""
+    """What was recorded, and what the checks said.
+
+    Attributes:
+        held: What holds requests or writes: the checks would have met the hold, so they did not look.
+    """
 
     release: Release
     verification: Verification | None = None
+    held: tuple[str, ...] = ()
 
 
 def record(parts: Parts, told: Recording, note: Note = lambda _message: None) -> Recorded:
     """Note the release that runs now (or is being deployed). Idempotent for the same version and artefact.
 
     Where the checks decide, it first waits until the service is ready: a deploy script may just have started it.
+    While something is held nobody judges: the state stays what it was.
 
     Args:
         parts: The service.
@@ -63,9 +70,13 @@ def record(parts: Parts, told: Recording, note: Note = lambda _message: None) ->
         CannotAssess: What runs cannot be told, and no version was given.
         UnknownVersion: The platform does not have the version that was given.
     """
-    if told.state is None and told.checks:
+    named = (told.version,) if told.version else ()
+    facts = observe(parts, versions=named)
+    judged = told.state is None and told.checks
+    held = holding(facts) if judged else ()
+    if judged and not held:
         wait_until_ready(parts, note)
-    facts = observe(parts, versions=(told.version,) if told.version else ())
+        facts = observe(parts, versions=named)
     version = told.version or current_version(facts)
     if version is None:
         raise CannotAssess(
@@ -82,9 +93,9 @@ def record(parts: Parts, told: Recording, note: Note = lambda _message: None) ->
         parts.book.lift(version, ReleaseState.UNKNOWN, None)
         facts = observe(parts, versions=(version,))
     release = _release(parts, facts, version, told)
-    if told.state is not None or not told.checks or not _runs(facts, release):
+    if not judged or held or not _runs(facts, release):
         parts.book.record(release, facts.schema_now.value)
-        return Recorded(release=release)
+        return Recorded(release=release, held=held)
     found = _checked(parts, facts, release)
     state = {Outcome.PASS: ReleaseState.GOOD, Outcome.FAIL: ReleaseState.BAD}.get(
         found.outcome, ReleaseState.UNKNOWN

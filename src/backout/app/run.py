@@ -13,6 +13,7 @@ from backout.app.plan import check_expiry, terms
 from backout.app.targets import targets
 from backout.document import Json
 from backout.errors import RunInProgress, StepFailed, UnknownRun, UsageError
+from backout.execute.held import held_now
 from backout.execute.lease import HeldLease, acquire, in_progress
 from backout.execute.owner import is_dead
 from backout.execute.run import Run, StepState, fold
@@ -232,12 +233,15 @@ def blocking_run(waiting: list[Run]) -> Run | None:
 def _waiting_for(plan: Plan, conduct: Conduct, waiting: list[Run]) -> tuple[Run | None, list[Run]]:
     """Return what keeps a plan from running, and the runs whose place it takes.
 
-    Stopping the harm is never refused. A hold that did not come to its end (writes still arrive) keeps
+    Stopping the harm is never refused. Letting go what a run holds that is half-way is: requests would meet
+    whatever stands then; `resume` and `abort` let go at the right moment. A hold that did not come to its end (writes still arrive) keeps
     nobody from going back: the new plan knows what is held, and lets it go. A run that only looked is over,
     and so is one that is taken over by a new plan, made from what stands now.
     """
     if plan.purpose != "back":
-        return None, [r for r in waiting if r.plan.purpose in ("hold", "release_hold")]
+        half_way = blocking_run(waiting) if plan.purpose == "release_hold" else None
+        blocking = half_way if half_way is not None and held_now(half_way) else None
+        return blocking, [r for r in waiting if r.plan.purpose in ("hold", "release_hold")]
     return None if conduct.take_over is not None else blocking_run(waiting), waiting
 
 
@@ -258,7 +262,7 @@ def _lease(parts: Parts, run_id: str, conduct: Conduct) -> Iterator[HeldLease]:
         run=run_id,
         actor=parts.actor,
         take_over=conduct.take_over,
-        head=partial(_kept_head, parts) if parts.emergency else parts.journal.head,
+        head=partial(_kept_head, parts) if parts.apart is not None else parts.journal.head,
     )
     try:
         yield lease
@@ -267,7 +271,7 @@ def _lease(parts: Parts, run_id: str, conduct: Conduct) -> Iterator[HeldLease]:
 
 
 def _kept_head(parts: Parts) -> str | None:
-    """Return the head that stands at the target: an emergency's own journal is merged, it does not replace another."""
+    """Return the head that stands at the target: a journal apart is merged, it does not replace another."""
     lease = parts.lease_store.read()
     return lease.journal_head if lease is not None else None
 

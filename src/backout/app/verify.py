@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from backout.app.back import note_proof
+from backout.app.held import holding
 from backout.app.observe import observe
 from backout.app.parts import Parts
 from backout.app.targets import Checks
 from backout.assess.versions import current_version
 from backout.checks.base import Verification
-from backout.errors import CannotAssess
+from backout.errors import CannotAssess, Inconclusive
 from backout.execute.run import RunState, fold
 from backout.message import msg
 
@@ -20,6 +21,7 @@ def verify(parts: Parts) -> Verification:
 
     Raises:
         CannotAssess: What runs cannot be told.
+        Inconclusive: Something is held: the checks would meet the hold, and not the release.
     """
     facts = observe(parts)
     version = current_version(facts)
@@ -32,6 +34,17 @@ def verify(parts: Parts) -> Verification:
             ),
             state=msg("Nothing was changed."),
             next_command="backout doctor",
+        )
+    held = holding(facts)
+    if held:
+        raise Inconclusive(
+            msg(
+                "{version} cannot be judged while {names} hold: the checks would meet the hold.",
+                version=version,
+                names=", ".join(held),
+            ),
+            state=msg("Nothing was changed; what is on record of {version} stays.", version=version),
+            next_command="backout release-hold   # then: backout verify",
         )
     found = Checks(parts).verify(version, workload.wanted.ref, workload.wanted.digest, DEADLINE_S)
     newest = parts.journal.events(kinds=("run.finished",), newest=1)

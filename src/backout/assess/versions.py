@@ -12,6 +12,8 @@ from backout.release import Release, ReleaseState
 
 _NEAR = 0.6
 """How alike two versions must be (`difflib` ratio) to be taken for a slip of the keyboard."""
+_NAMED = 3
+"""How many releases a message names."""
 _NUMBER = re.compile(r"\d+|[a-zA-Z]+")
 
 
@@ -75,15 +77,7 @@ def choose_target(facts: Facts, to: str | None) -> Release:
     good = [r for r in candidates if r.state is ReleaseState.GOOD]
     if good or candidates:
         return (good or candidates)[0]
-    raise NothingToGoBackTo(
-        msg(
-            "There is no earlier release of {service} in {environment} that could run.",
-            service=facts.service,
-            environment=facts.environment,
-        ),
-        state=msg("Nothing was changed."),
-        next_command="backout releases",
-    )
+    raise _nothing(facts)
 
 
 def _brought_back(facts: Facts) -> Release | None:
@@ -102,18 +96,45 @@ def _brought_back(facts: Facts) -> Release | None:
 
 
 def _candidates(facts: Facts) -> list[Release]:
+    """Return the earlier releases that nothing speaks against, newest first."""
+    shut_out = {q.version for q in facts.quarantined}
+    never = (ReleaseState.BAD, ReleaseState.FAILED, ReleaseState.DEPLOYING)
+    return [r for r in _runnable_before(facts) if r.version not in shut_out and r.state not in never]
+
+
+def _runnable_before(facts: Facts) -> list[Release]:
+    """Return the earlier releases that the platform can still run, newest first."""
     current = current_version(facts)
     record = release_of(facts, current) if current else None
-    shut_out = {q.version for q in facts.quarantined} | {current}
     available = {a.ref for a in facts.available.value or ()} if facts.available.known else None
     return [
         r
         for r in facts.releases
-        if r.version not in shut_out
-        and r.state not in (ReleaseState.BAD, ReleaseState.FAILED, ReleaseState.DEPLOYING)
+        if r.version != current
         and (record is None or r.deployed_at <= record.deployed_at)
         and (available is None or not available or (r.artefact is not None and r.artefact.ref in available))
     ]
+
+
+def _nothing(facts: Facts) -> NothingToGoBackTo:
+    """Return the error that names what was left out, why, and how it is named on purpose."""
+    reasons = {q.version: (f"backed out: {q.reason}", " --accept quarantined") for q in facts.quarantined}
+    left_out: dict[str, tuple[str, str]] = {}
+    for r in _runnable_before(facts):
+        accept = "" if r.state is ReleaseState.DEPLOYING else " --accept known-bad"
+        left_out.setdefault(r.version, reasons.get(r.version, (f"on record as {r.state.value}", accept)))
+    names = {"service": facts.service, "environment": facts.environment}
+    state = msg("Nothing was changed.")
+    if not left_out:
+        what = msg("There is no earlier release of {service} in {environment} that could run.", **names)
+        return NothingToGoBackTo(what, state=state, next_command="backout releases")
+    what = msg(
+        "Every earlier release of {service} in {environment} is left out, unless it is named on purpose: {left_out}.",
+        **names,
+        left_out=", ".join(f"{version} ({why})" for version, (why, _) in list(left_out.items())[:_NAMED]),
+    )
+    version, (_, accept) = next(iter(left_out.items()))
+    return NothingToGoBackTo(what, state=state, next_command=f"backout plan --to {version}{accept}")
 
 
 def unknown_version(facts: Facts, to: str, command: str = "backout plan --to") -> UnknownVersion:

@@ -10,10 +10,12 @@ import functools
 import json
 import os
 import re
+import shlex
 import sys
 import traceback
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ParamSpec
 
@@ -28,17 +30,42 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 
+WITHOUT_CONFIG = ("init", "demo")
+"""Verbs that read no configuration."""
+
+
+_NAMED: ContextVar[str | None] = ContextVar("named configuration", default=None)
+
+
+def _or_before_verb(context: typer.Context, param: typer.CallbackParam, value: Any) -> Any:
+    """Return what was given, after the verb or before it: `backout --config FILE run` means that file."""
+    return value or context.find_root().params.get(str(param.name), value)
+
+
+def _config(context: typer.Context, param: typer.CallbackParam, value: Any) -> Any:
+    """Remember the configuration that was named, for the commands that are told."""
+    value = _or_before_verb(context, param, value)
+    _NAMED.set(str(value) if value else None)
+    return value
+
+
 ConfigOption = Annotated[
     Path | None,
     typer.Option(
         "--config",
         metavar="FILE",
         help="The configuration; else BACKOUT_CONFIG, else backout.yaml here or above.",
+        callback=_config,
     ),
 ]
 JsonOption = Annotated[
-    bool, typer.Option("--json", help="Print the result as JSON (docs/reference/json.md).")
+    bool,
+    typer.Option(
+        "--json", help="Print the result as JSON (docs/reference/json.md).", callback=_or_before_verb
+    ),
 ]
+MAX_ROWS = 1_000_000
+"""The most rows that a list may be asked for."""
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask; for machines.")]
 ReasonOption = Annotated[
     str | None, typer.Option("--reason", metavar="TEXT", help="Why, for the journal and the report.")
@@ -49,21 +76,26 @@ AcceptOption = Annotated[
 ]
 
 
-def open_backout(config: Path | None) -> Backout:
+def open_backout(config: Path | None, *, look_only: bool = False) -> Backout:
     """Return Backout for the configuration that was named or found."""
     from backout import Backout
 
-    return Backout.from_config(config)
+    return Backout.from_config(config, look_only=look_only)
 
 
 def out(text: str = "") -> None:
-    """Print a result."""
-    _write(sys.stdout, _calm(text) + "\n")
+    """Print a line of a result; commands in it can be typed as they stand."""
+    _write(sys.stdout, _calm(typed(text)) + "\n")
 
 
 def err(text: str = "") -> None:
-    """Print progress, questions and errors."""
-    _write(sys.stderr, _calm(text) + "\n")
+    """Print progress, questions and errors; commands in it can be typed as they stand."""
+    _write(sys.stderr, _calm(typed(text)) + "\n")
+
+
+def out_document(text: str) -> None:
+    """Print a whole document (JSON, a report, a runbook), exactly as it is."""
+    _write(sys.stdout, text + "\n")
 
 
 def out_json(document: BaseModel | dict[str, Any]) -> None:
@@ -71,7 +103,22 @@ def out_json(document: BaseModel | dict[str, Any]) -> None:
     value = document.model_dump(mode="json") if isinstance(document, BaseModel) else document
     # Where the stream cannot take every character, JSON has its own way to write them.
     unicode = (sys.stdout.encoding or "").lower().startswith("utf")
-    _write(sys.stdout, json.dumps(value, indent=2, ensure_ascii=not unicode) + "\n")
+    out_document(json.dumps(value, indent=2, ensure_ascii=not unicode))
+
+
+def typed(text: str) -> str:
+    """Return text whose `backout …` commands name the configuration that this command was given. Idempotent.
+
+    Without it they would not work, or act on another environment, when they are typed.
+    """
+    config = _NAMED.get()
+    if config is None:
+        return text
+    from backout.cli.main import VERBS
+
+    verbs = "|".join(verb for verb in VERBS if verb not in WITHOUT_CONFIG)
+    command = rf"(?<![\w/.-])backout(?= (?:{verbs})\b)|(?:^|(?<=&& )|(?<=next   ))backout(?=$|   #)"
+    return re.sub(command, lambda _: f"backout --config {shlex.quote(config)}", text)
 
 
 def leave(code: ExitCode) -> None:
@@ -147,14 +194,14 @@ def show_error(error: BackoutError, *, as_json: bool) -> None:
                     "exit_code": int(error.exit_code),
                     "what": str(error.what),
                     "state": str(error.state),
-                    "next_command": error.next_command,
+                    "next_command": typed(error.next_command),
                 }
             }
         )
         return
     err(f"{style('error', 'red')}  {error.what}")
     err(f"{style('now', 'yellow')}    {error.state}")
-    err(f"{style('next', 'green')}   {error.next_command}")
+    err(f"{style('next', 'green')}   {typed(error.next_command)}")
 
 
 def style(text: str, color: str) -> str:

@@ -14,7 +14,7 @@ def command(config: ConfigOption = None, as_json: JsonOption = False) -> None:
 
     Example: backout doctor
     """
-    with open_backout(config) as backout:
+    with open_backout(config, look_only=True) as backout:
         found = backout.doctor()
     if as_json:
         out_json(found)

@@ -6,12 +6,12 @@ from typing import Annotated
 
 import typer
 
-from backout.cli.common import ConfigOption, JsonOption, guarded, open_backout, out, out_json
+from backout.cli.common import MAX_ROWS, ConfigOption, JsonOption, guarded, open_backout, out, out_json
 
 
 @guarded
 def command(
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="How many runs.")] = 20,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=MAX_ROWS, help="How many runs.")] = 20,
     verify: Annotated[
         bool, typer.Option("--verify", help="Prove first that the journal was not changed or cut short.")
     ] = False,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from backout.cli.common import ConfigOption, JsonOption, ReasonOption, YesOption, guarded, open_backout
 from backout.cli.confirm import confirm
-from backout.cli.outcome import show_outcome
+from backout.cli.outcome import say_apart, show_outcome
 from backout.cli.progress import Progress, stop_safely
 from backout.message import msg
 
@@ -32,5 +32,9 @@ def command(
             names=names,
         )
         confirm(question, word=None, yes=yes, command="backout hold")
-        run = backout.hold(Conduct(reason=reason, watch=Progress(dict(parts.kinds)), interrupt=stop_safely()))
+        conduct = Conduct(reason=reason, watch=Progress(dict(parts.kinds)), interrupt=stop_safely())
+        try:
+            run = backout.hold(conduct)
+        finally:
+            say_apart(parts)
     show_outcome(run, as_json=as_json)

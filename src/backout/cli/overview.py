@@ -6,7 +6,17 @@ from typing import Annotated
 
 import typer
 
-from backout.cli.common import ConfigOption, JsonOption, guarded, leave, open_backout, out, out_json
+from backout.cli.common import (
+    WITHOUT_CONFIG,
+    ConfigOption,
+    JsonOption,
+    guarded,
+    leave,
+    open_backout,
+    out,
+    out_json,
+    typed,
+)
 from backout.errors import ExitCode
 
 
@@ -33,6 +43,10 @@ def command(
 
     Example: backout
     """
+    if config is not None and context.invoked_subcommand in WITHOUT_CONFIG:
+        raise typer.BadParameter(
+            f"{context.invoked_subcommand} reads no configuration", param_hint="--config"
+        )
     if context.invoked_subcommand is None:
         _overview(config=config, as_json=as_json)
 
@@ -43,6 +57,7 @@ def _overview(*, config: ConfigOption, as_json: bool) -> None:
 
     with open_backout(config) as backout:
         found = backout.overview()
+    found = found.model_copy(update={"next_command": typed(found.next_command)})
     if as_json:
         out_json(found)
     else:

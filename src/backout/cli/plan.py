@@ -20,6 +20,7 @@ from backout.cli.common import (
     leave,
     open_backout,
     out,
+    out_document,
     out_json,
     show_error,
 )
@@ -142,7 +143,7 @@ def command(
         if as_json or format_ is FormatChoice.JSON:
             out_json(PlanFile(digest=plan.digest, plan=plan))
         elif format_ is FormatChoice.MD:
-            out(plan_markdown(plan, parts.kinds, by_hand(parts, plan)))
+            out_document(plan_markdown(plan, parts.kinds, by_hand(parts, plan)))
         else:
             from backout.cli.screen import show_plan
 

@@ -76,6 +76,10 @@ def command(
         out_json(recorded)
     else:
         out(f"recorded {release.version} as {release.state.value}")
+    if recorded.held:
+        err(f"  not judged: the checks would meet the hold ({', '.join(recorded.held)})")
+        err("next   backout release-hold   # then: backout verify")
+        leave(ExitCode.INCONCLUSIVE)
     if found is None or found.outcome is Outcome.PASS:
         return
     for result in found.results:

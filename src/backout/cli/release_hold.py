@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from backout.cli.common import ConfigOption, JsonOption, ReasonOption, guarded, open_backout
-from backout.cli.outcome import show_outcome
+from backout.cli.outcome import say_apart, show_outcome
 from backout.cli.progress import Progress, stop_safely
 
 
@@ -17,5 +17,8 @@ def command(reason: ReasonOption = None, config: ConfigOption = None, as_json: J
 
     with open_backout(config) as backout:
         conduct = Conduct(reason=reason, watch=Progress(dict(backout.parts.kinds)), interrupt=stop_safely())
-        run = backout.release_hold(conduct)
+        try:
+            run = backout.release_hold(conduct)
+        finally:
+            say_apart(backout.parts)
     show_outcome(run, as_json=as_json)

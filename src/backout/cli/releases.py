@@ -6,12 +6,14 @@ from typing import Annotated
 
 import typer
 
-from backout.cli.common import ConfigOption, JsonOption, err, guarded, open_backout, out_json
+from backout.cli.common import MAX_ROWS, ConfigOption, JsonOption, err, guarded, open_backout, out_json
 
 
 @guarded
 def command(
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="How many, newest first.")] = 20,
+    limit: Annotated[
+        int, typer.Option("--limit", "-n", min=1, max=MAX_ROWS, help="How many, newest first.")
+    ] = 20,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -29,6 +31,6 @@ def command(
         return
     show_releases(found.rows, now)
     if found.more:
-        err(f"There are more: backout releases --limit {10 * limit}")
+        err(f"There are more: backout releases --limit {min(10 * limit, MAX_ROWS)}")
     if found.unknown:
         err(f"Which one is current is unknown: {found.unknown}")

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from backout.cli.common import ConfigOption, JsonOption, err, guarded, open_backout, out
+from backout.cli.common import ConfigOption, JsonOption, err, guarded, open_backout, out_document
 from backout.cli.resume import RunArgument
 
 
@@ -40,7 +40,7 @@ def command(
     with open_backout(config) as backout:
         text = backout.report(run_id, "json" if as_json else format_.value)
     if output is None:
-        out(text)
+        out_document(text)
     else:
         write_file(output, text)
         err(f"written to {output}")

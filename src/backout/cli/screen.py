@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from backout.cli.common import out, style
+from backout.cli.common import out, style, typed
 from backout.report.markup import clean, plain
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def show_ending(run: Run, kinds: Mapping[str, StepKind] | None = None) -> None:
     if run.verification is not None:
         show_results(run.verification.results)
     for sentence, command in next_steps(run):
-        out(f"  {sentence}" if command is None else f"  {sentence}  {style(command, 'green')}")
+        out(f"  {sentence}" if command is None else f"  {sentence}  {style(typed(command), 'green')}")
 
 
 def show_timeline(run: Run, kinds: Mapping[str, StepKind], skip: int = 0) -> int:

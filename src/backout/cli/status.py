@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 import time
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from backout.cli.common import ConfigOption, JsonOption, guarded, leave, open_backout, out_json
+from backout.cli.common import ConfigOption, JsonOption, guarded, leave, open_backout, out, out_json
 from backout.cli.resume import RunArgument
 
+if TYPE_CHECKING:
+    from backout.execute.run import Run
+    from backout.report.overview import Acting
+
 _POLL_S = 0.3
+
+
+def _show_acting(run: Run, acting: Acting | None) -> None:
+    if not run.open:
+        return
+    if acting is None or acting.waits or acting.run != run.id:
+        out(f"  at step {run.current_step}; nobody acts on it now")
+    else:
+        out(f"  at step {run.current_step}; {acting.holder} acts on it now")
 
 
 @guarded
@@ -33,15 +46,16 @@ def command(
 
     with open_backout(config) as backout:
         run = backout.status(run_id)
-        if as_json:
-            out_json(run)
-            return
         seen = 0
         while follow:
-            seen = show_timeline(run, backout.parts.kinds, seen)
+            seen = seen if as_json else show_timeline(run, backout.parts.kinds, seen)
             if run.state not in (RunState.CREATED, RunState.RUNNING):
                 break
             time.sleep(_POLL_S)
             run = backout.status(run.id)
-        show_ending(run, backout.parts.kinds)
+        if as_json:
+            out_json(run)
+        else:
+            show_ending(run, backout.parts.kinds)
+            _show_acting(run, backout.acting())
     leave(run.exit_code)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,11 +58,18 @@ def find_config(given: Path | None, environ: Mapping[str, str], directory: Path)
     """Return the file to use: `--config`, BACKOUT_CONFIG, then backout.yaml here or above, up to a git root.
 
     Raises:
-        ConfigError: There is none.
+        ConfigError: There is none, or BACKOUT_CONFIG names none.
     """
     named = given or (Path(environ["BACKOUT_CONFIG"]) if environ.get("BACKOUT_CONFIG") else None)
     if named is not None:
-        return directory / named.expanduser()
+        file = directory / named.expanduser()
+        if given is None and not os.path.lexists(file):
+            raise ConfigError(
+                msg("BACKOUT_CONFIG names {path}, and there is no such file.", path=str(file)),
+                state=msg("Nothing was touched."),
+                next_command="unset BACKOUT_CONFIG   # or set it to the file that is meant",
+            )
+        return file
     for folder in (directory, *directory.parents):
         if (folder / FILE_NAME).is_file():
             return folder / FILE_NAME

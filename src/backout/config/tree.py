@@ -60,9 +60,9 @@ def read_text(path: Path) -> str:
     try:
         raw = path.read_bytes()
     except FileNotFoundError:
-        raise _unusable(
-            msg("There is no configuration file {path}.", path=str(path)), "backout init"
-        ) from None
+        there = next((folder for folder in path.parents if folder.is_dir()), path.parent)
+        what = msg("There is no configuration file {path}.", path=str(path))
+        raise _unusable(what, f"ls -l {shlex.quote(str(there))}") from None
     except OSError as error:
         what = msg(
             "The configuration file {path} cannot be read: {reason}.",

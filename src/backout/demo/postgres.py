@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import random
 import secrets
@@ -12,6 +11,7 @@ import socket
 import subprocess
 import tempfile
 import time
+from collections import deque
 from pathlib import Path
 
 from backout.demo.binaries import REMEDY, Binaries, account, find_binaries, open_to
@@ -21,6 +21,8 @@ from backout.message import msg
 
 _NAME = "postgres"
 _READY_S = 30.0
+_CLAIMS = 200
+_claimed: deque[socket.socket] = deque()
 
 
 class EmbeddedPostgres:
@@ -187,15 +189,27 @@ class EmbeddedPostgres:
 
 
 def free_port() -> int:
-    """Return a loopback port that is free now.
+    """Return a loopback port that is free, and that nobody else is given who asks here while this process lives.
+
+    The UDP port of the same number is kept as the sign of that: a service that is down for a moment must find
+    its port again, though another demo or test chooses ports meanwhile. The newest `_CLAIMS` are kept.
 
     Hazard: not one that the kernel would choose. Those are also given to outgoing connections, so a service
     that is down for a moment could find its port taken, or a client could connect to itself.
     """
     for port in random.SystemRandom().sample(range(20000, 32000), 200):
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port
+        claim = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        try:
+            claim.bind(("127.0.0.1", port))
+            with socket.socket() as probe:
+                probe.bind(("127.0.0.1", port))
+        except OSError:
+            claim.close()
+            continue
+        _claimed.append(claim)
+        if len(_claimed) > _CLAIMS:
+            _claimed.popleft().close()
+        return port
     raise _failed("None of 200 ports is free.", "", "ss -ltn")
 
 

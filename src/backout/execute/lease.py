@@ -84,8 +84,13 @@ class HeldLease:
         self._end.set()
         self._thread.join(timeout=5.0)
         with self._lock, suppress(BackoutError, OSError):
+            head = self._lease.journal_head
+            with suppress(
+                BackoutError
+            ):  # A state file that broke meanwhile must not keep others from acting.
+                head = self._head()
             free = self._lease.model_copy(
-                update={"run": None, "expires_at": self._clock.now(), "journal_head": self._head()}
+                update={"run": None, "expires_at": self._clock.now(), "journal_head": head}
             )
             fault_point("lease.release.before")
             self._store.swap(self.generation, free)

@@ -150,6 +150,16 @@ class TellsReadiness(Protocol):
         ...
 
 
+@runtime_checkable
+class HasPlace(Protocol):
+    """What a platform adds whose releases lie in one place of this machine."""
+
+    @property
+    def place(self) -> str:
+        """What tells this place from any other on this machine, whichever configuration names it."""
+        ...
+
+
 class Platform(Protocol):
     """One platform, bound to one service in one environment.
 

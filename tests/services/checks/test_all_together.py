@@ -85,9 +85,9 @@ def test_a_check_that_breaks_is_inconclusive_and_redacted(check: Any, serve: Any
 def test_a_check_that_hangs_does_not_hold_up_the_others(check: Any, serve: Any) -> None:
     sleeper = Sleeper()
     started_s = time.monotonic()
-    found = run_checks([sleeper, check("http", url=serve().url)], subject(), 0.5)
+    found = run_checks([sleeper, check("http", url=serve().url)], subject(), 3)
     sleeper.stop.set()
-    assert time.monotonic() - started_s < 5
+    assert time.monotonic() - started_s < 3 + 4.5
     assert outcomes(found.results)["health"] is PASS
     (late,) = (r for r in found.results if r.name == "sleeper")
     assert late.outcome is INCONCLUSIVE

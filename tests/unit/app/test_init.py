@@ -39,6 +39,7 @@ def test_the_written_file_loads_and_is_valid_for_editors(deployed: Path) -> None
     result = init(deployed, {})
     path = write_init(result)
     assert path == deployed / "backout.yaml"
+    assert (deployed / ".backout").stat().st_mode & 0o777 == 0o700, "the journal comes here too"
     loaded = load_config(path, {"DATABASE_URL": URL})
     assert (loaded.config.service, loaded.config.environment) == ("reports", "production")
     assert loaded.platform.kind == "process"

@@ -127,6 +127,23 @@ def test_with_nothing_left_the_error_says_so() -> None:
     assert raised.value.next_command == "backout releases"
 
 
+@pytest.mark.parametrize(
+    ("state", "bad", "why", "accept"),
+    [
+        (ReleaseState.BAD, None, "on record as bad", " --accept known-bad"),
+        (ReleaseState.FAILED, None, "on record as failed", " --accept known-bad"),
+        (ReleaseState.DEPLOYING, None, "on record as deploying", ""),
+        (ReleaseState.BAD, "1", "backed out: t", " --accept quarantined"),
+    ],
+)
+def test_what_was_left_out_is_named_with_the_reason_and_the_command(
+    state: ReleaseState, bad: str | None, why: str, accept: str
+) -> None:
+    with pytest.raises(NothingToGoBackTo, match=f"is left out.*: 1 \\({why}\\)") as raised:
+        choose_target(facts(release("2", 0), release("1", 1, state), current="2", bad=bad), None)
+    assert raised.value.next_command == f"backout plan --to 1{accept}"
+
+
 def test_an_unknown_version_suggests_near_ones() -> None:
     seen = facts(release("5.4.0", 0), release("5.3.0", 1), current="5.4.0")
     with pytest.raises(UnknownVersion) as raised:

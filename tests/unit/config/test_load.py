@@ -323,7 +323,7 @@ def test_a_missing_file_names_the_next_command(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         load_config(tmp_path / "backout.yaml", {}, registry=REGISTRY)
     assert str(tmp_path / "backout.yaml") in str(caught.value)
-    assert caught.value.next_command == "backout init"
+    assert caught.value.next_command == f"ls -l {tmp_path}"
 
 
 def test_a_folder_in_its_place_is_an_error(tmp_path: Path) -> None:
@@ -361,7 +361,9 @@ def test_the_file_is_found_here_above_and_not_beyond_the_git_root(tmp_path: Path
         find_config(None, {}, below)
     (tmp_path / "repo" / "backout.yaml").touch()
     assert find_config(None, {}, below) == tmp_path / "repo" / "backout.yaml"
-    assert find_config(None, {"BACKOUT_CONFIG": "/x/y.yaml"}, below) == Path("/x/y.yaml")
+    named = tmp_path / "named.yaml"
+    named.touch()
+    assert find_config(None, {"BACKOUT_CONFIG": str(named)}, below) == named
     assert find_config(Path("z.yaml"), {"BACKOUT_CONFIG": "/x/y.yaml"}, below) == below / "z.yaml"
 
 
@@ -423,3 +425,13 @@ def test_each_check_has_a_name_of_its_own(tmp_path: Path) -> None:
     assert mistakes(tmp_path, GOOD + checks) == [
         "6:3: checks: expected a `name` of its own for each check: command stands twice, found a list."
     ]
+
+
+def test_a_file_that_is_named_and_is_not_there(tmp_path: Path) -> None:
+    """`init` would write another one, and leave this one missing."""
+    with pytest.raises(ConfigError, match=r"There is no configuration file .*nowhere/x\.yaml") as raised:
+        load_config(find_config(tmp_path / "nowhere" / "x.yaml", {}, tmp_path), {})
+    assert raised.value.next_command == f"ls -l {tmp_path}"
+    with pytest.raises(ConfigError, match="BACKOUT_CONFIG names /nope") as raised:
+        find_config(None, {"BACKOUT_CONFIG": "/nope"}, tmp_path)
+    assert raised.value.next_command.startswith("unset BACKOUT_CONFIG")

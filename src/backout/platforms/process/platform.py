@@ -187,6 +187,11 @@ class ProcessPlatform(Service):
         target: dict[str, Json] = {"ref": to.ref, "version": to_version, "digest": to.digest}
         return (*stops, specs.link(target, previous, told), specs.start(to.ref, to_version, told))
 
+    @property
+    def place(self) -> str:
+        """The absolute root."""
+        return str(self.layout.root.resolve())
+
     def lease_store(self) -> FileLeaseStore:
         """Return the lease in ``<root>/.backout``."""
         return FileLeaseStore(self.layout, self.site.clock)
