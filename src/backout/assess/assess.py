@@ -16,6 +16,9 @@ from backout.message import Message, msg
 from backout.plan.model import Finding, Scenario, Severity, Verdict
 from backout.release import Artefact, Release
 
+UNPROVEN = frozenset({"schema.unknown", "target.changed", "target.never-proven", "current.unobservable"})
+"""Rules whose findings leave the verdict unknown."""
+
 
 def assess(
     facts: Facts,
@@ -81,6 +84,6 @@ def _verdict(findings: tuple[Finding, ...], named: Scenario | None) -> Verdict:
         return Verdict.FORWARD_FIX_ONLY
     if named is not None or any(f.severity is Severity.LOSES_DATA for f in findings):
         return Verdict.REVERSIBLE_WITH_LOSS
-    if rules & {"schema.unknown", "target.changed", "target.never-proven", "current.unobservable"}:
+    if rules & UNPROVEN:
         return Verdict.UNKNOWN
     return Verdict.REVERSIBLE
