@@ -17,19 +17,27 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from backout.app import Backout
+    from backout.app.record import Recording
+    from backout.app.run import Conduct
+    from backout.assess.model import Request
     from backout.errors import BackoutError, ExitCode
 
-__all__ = ["Backout", "BackoutError", "ExitCode", "__version__"]
+__all__ = ["Backout", "BackoutError", "Conduct", "ExitCode", "Recording", "Request", "__version__"]
+
+_PLACES = {
+    "Backout": "backout.app",
+    "BackoutError": "backout.errors",
+    "Conduct": "backout.app.run",
+    "ExitCode": "backout.errors",
+    "Recording": "backout.app.record",
+    "Request": "backout.assess.model",
+}
 
 
 def __getattr__(name: str) -> Any:
     # Lazy, so that `backout --version` does not pay for what it does not use.
-    if name == "Backout":
-        from backout.app import Backout
+    if name in _PLACES:
+        from importlib import import_module
 
-        return Backout
-    if name in ("BackoutError", "ExitCode"):
-        from backout import errors
-
-        return getattr(errors, name)
+        return getattr(import_module(_PLACES[name]), name)
     raise AttributeError(f"module 'backout' has no attribute {name!r}")

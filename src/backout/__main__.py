@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import gc
+import io
 import os
 import sys
 import threading
@@ -13,6 +14,7 @@ _exit_code = 1
 
 def main() -> None:
     """Run the command line; `--version` alone answers before anything heavy is imported."""
+    _prepare_streams()
     if sys.argv[1:] == ["--version"]:
         from backout import __version__
 
@@ -31,6 +33,26 @@ def main() -> None:
     except SystemExit as end:
         _exit_code = end.code if isinstance(end.code, int) else int(end.code is not None)
         raise
+
+
+def _prepare_streams() -> None:
+    """Make every stream one that can be written to: a lost terminal or an old encoding must not stop a way back.
+
+    Hazard: a descriptor that the caller closed would be given to the next file that is opened, the state file say.
+    """
+    for descriptor in (0, 1, 2):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # The lowest that is free: this one.
+    for descriptor, name in ((0, "stdin"), (1, "stdout"), (2, "stderr")):
+        stream = getattr(sys, name)
+        if stream is None:
+            mode = "r" if descriptor == 0 else "w"
+            stream = os.fdopen(descriptor, mode, encoding="utf-8", closefd=False)
+            setattr(sys, name, stream)
+        if isinstance(stream, io.TextIOWrapper) and descriptor:
+            stream.reconfigure(errors="replace")
 
 
 def _leave_without_them() -> None:

@@ -20,7 +20,7 @@ def read_env(path: Path) -> dict[str, str]:
         ConfigError: The file cannot be read, or a line is not KEY=VALUE (named by number, not text).
     """
     try:
-        lines = path.read_text().splitlines()
+        lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(
             msg("Env file {path} cannot be read: {why}", path=str(path), why=type(error).__name__),

@@ -48,7 +48,8 @@ class Workload(Document):
     """What the platform runs now.
 
     Attributes:
-        wanted: The artefact that the platform is told to run (the `current` link, the template).
+        wanted: The artefact that the platform is told to run (the `current` link, the template); its `since`
+            is when it was told so, where the platform knows.
         running: Artefacts that processes or pods really run, each once.
         up: Units (processes, pods) that are up.
         expected: Units that should be up; 0 where nobody can tell what runs at all.

@@ -23,7 +23,7 @@ def fault_point(name: str) -> None:
         return
     _passed[name] += 1
     if log:
-        with Path(log).open("a") as out:
+        with Path(log).open("a", encoding="utf-8") as out:
             out.write(f"{name}:{_passed[name]}\n")
     if wanted in (f"{name}:{_passed[name]}", name):
         os.kill(os.getpid(), signal.Signals[f"SIG{os.environ.get('BACKOUT_FAULT_SIGNAL', 'KILL')}"])

@@ -9,7 +9,12 @@ from pydantic import BeforeValidator, Field
 
 
 def _split(value: object) -> object:
-    return tuple(shlex.split(value)) if isinstance(value, str) else value
+    if not isinstance(value, str):
+        return value
+    try:
+        return tuple(shlex.split(value))
+    except ValueError:
+        raise ValueError("words in which every quote is closed") from None
 
 
 Words = Annotated[

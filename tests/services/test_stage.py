@@ -281,3 +281,12 @@ def test_nothing_is_left_however_it_ends(tmp_path, end, status):
     if status != -signal.SIGKILL:
         assert not any(map(alive, pids)), "left behind after an orderly end"
     until(lambda: not any(map(alive, pids)))
+
+
+def test_what_is_slow_is_declared_by_what_is_normal_here(stage):
+    before = stage.config.read_text()
+    stage.limit_p95(3.0)
+    assert stage.config.read_text() == before, "a quick machine: what is declared stands"
+    stage.limit_p95(120.4)
+    assert "    max_p95_ms: 602\n" in stage.config.read_text()
+    stage.config.write_text(before)

@@ -31,6 +31,27 @@ _PROBES = {
     "max_p95_ms: 250": "max_p95_ms: 20000",  # How fast this machine is now is no part of a story.
 }
 TIMEOUT_S = 90
+TINY = """\
+service: tiny
+environment: production
+platform:
+  kind: command
+  deploy: [./deploy, "{version}"]
+  probe: [cat, running]
+  list: [cat, versions]
+  timeout_s: 5
+checks:
+  - {kind: command, name: answers, run: [test, -s, running]}
+policy:
+  compatible: []
+"""
+TINY_DEPLOY = """\
+#!/bin/sh
+echo "deploying $1"
+if [ -e hang ]; then exec sleep 600; fi
+if [ -e fail ]; then echo "the registry is down" >&2; exit 7; fi
+echo "$1" >running
+"""
 
 
 @dataclass(frozen=True)
@@ -304,3 +325,17 @@ def make_cli(tmp_path: Path) -> Iterator[Callable[[Path], Cli]]:
     yield make
     for directory in made:
         Cli.end_children(directory)
+
+
+@pytest.fixture
+def tiny(tmp_path: Path, make_cli: Callable[[Path], Cli]) -> tuple[Path, Cli]:
+    """A service whose release is a line in a file; 1.0 was recorded as good, 2.0 runs."""
+    (tmp_path / "backout.yaml").write_text(TINY)
+    (tmp_path / "deploy").write_text(TINY_DEPLOY)
+    (tmp_path / "deploy").chmod(0o755)
+    (tmp_path / "versions").write_text("2.0\n1.0\n")
+    cli = make_cli(tmp_path)
+    for version in ("1.0", "2.0"):
+        (tmp_path / "running").write_text(f"{version}\n")
+        cli("record", "--state", "good" if version == "1.0" else "bad").ended(0)
+    return tmp_path, cli

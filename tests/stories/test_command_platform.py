@@ -5,41 +5,6 @@ import re
 import pytest
 
 pytestmark = pytest.mark.slow
-CONFIG = """\
-service: tiny
-environment: production
-platform:
-  kind: command
-  deploy: [./deploy, "{version}"]
-  probe: [cat, running]
-  list: [cat, versions]
-  timeout_s: 5
-checks:
-  - {kind: command, name: answers, run: [test, -s, running]}
-policy:
-  compatible: []
-"""
-DEPLOY = """\
-#!/bin/sh
-echo "deploying $1"
-if [ -e hang ]; then exec sleep 600; fi
-if [ -e fail ]; then echo "the registry is down" >&2; exit 7; fi
-echo "$1" >running
-"""
-
-
-@pytest.fixture
-def tiny(tmp_path, make_cli):
-    """A service whose release is a line in a file; 1.0 was recorded as good, 2.0 runs."""
-    (tmp_path / "backout.yaml").write_text(CONFIG)
-    (tmp_path / "deploy").write_text(DEPLOY)
-    (tmp_path / "deploy").chmod(0o755)
-    (tmp_path / "versions").write_text("2.0\n1.0\n")
-    cli = make_cli(tmp_path)
-    for version in ("1.0", "2.0"):
-        (tmp_path / "running").write_text(f"{version}\n")
-        cli("record", "--state", "good" if version == "1.0" else "bad").ended(0)
-    return tmp_path, cli
 
 
 def running(directory):
@@ -82,7 +47,7 @@ def test_a_script_that_fails(tiny):
     done.refused(
         5,
         what=r"2\.0 runs.*exit status 7.*the registry is down",
-        now="nothing is held. backout abort run-",
+        now=r"nothing is held\. Either 2\.0, or .* serves: step 03-command-switch, .* decides\. backout abort run-",
         next="^backout resume run-",
     )
     assert running(directory) == "2.0"
@@ -141,7 +106,8 @@ def test_without_a_probe_the_outcome_is_unknown_until_a_person_looked(tiny):
 
 def test_a_probe_that_stops_answering_in_the_middle(tiny):
     directory, cli = tiny
-    (directory / "deploy").write_text(DEPLOY.replace('echo "$1" >running', 'echo "$1" >was; rm running'))
+    script = directory / "deploy"
+    script.write_text(script.read_text().replace('echo "$1" >running', 'echo "$1" >was; rm running'))
     done = cli("run", "--yes")
     done.refused(
         7, what="what runs is not known", now="nothing is held", next="^backout (status|resume) run-"

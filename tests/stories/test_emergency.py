@@ -89,7 +89,7 @@ def test_what_an_emergency_needs_to_be_told(alone):
         4,
         what="A reason is needed",
         now="Nothing was changed",
-        next=rf"^backout run --emergency --scenario code --root {root} --reason ",
+        next=rf"^backout run --emergency --scenario code --root {root} --yes --reason ",
     )
     run("run", "--emergency", "--root", root, "--reason", "x", "--yes").refused(
         2,

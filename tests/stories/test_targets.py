@@ -27,7 +27,8 @@ def test_an_unknown_version_as_json(looks):
     assert error["exit_code"] == 2
     assert "9.9" in error["what"]
     assert error["state"] == "Nothing was changed."
-    assert error["next_command"].startswith("backout plan --to 5.")
+    assert "None is near; the newest are 5.4.0, 5.3.0." in error["what"]
+    assert error["next_command"] == "backout releases"
 
 
 def test_a_target_that_is_current_and_proven_needs_only_the_proof(scene):
@@ -35,9 +36,25 @@ def test_a_target_that_is_current_and_proven_needs_only_the_proof(scene):
     plan = scene.cli("plan", "--to", GOOD, "--json").ended(0).json["plan"]
     assert [step["spec"]["kind"] for step in plan["steps"]] == ["verify"]
     before = scene.state()
+    told = scene.cli("plan", "--to", GOOD).ended(0).out
+    assert told.startswith(f"Prove {GOOD}, which collector in production runs already\n")
+    assert f"{GOOD} runs already: nothing is changed, it is only proven." in told
     done = scene.cli("run", "--to", GOOD, "--yes").ended(0)
     assert "proven" in done.out
     assert scene.state() == before
+
+
+def test_a_target_that_is_current_and_was_never_recorded_needs_no_acceptance_for_nothing(scene):
+    scene.stage.deploy(GOOD)
+    forget_records(scene)
+    plan = scene.cli("plan", "--to", GOOD, "--json").ended(0).json["plan"]
+    assert [step["spec"]["kind"] for step in plan["steps"]] == ["verify"]
+    assert "schema.unknown" not in [finding["rule"] for finding in plan["findings"]]
+
+
+def test_a_plan_tells_the_command_that_carries_it_out(looks):
+    told = looks.cli("plan", "--to", GOOD, "--hold-first", "--accept", "schema-unknown").ended(0).out
+    assert told.endswith(f"next   backout run --to {GOOD} --hold-first --accept schema-unknown\n")
 
 
 def test_a_release_that_was_backed_out_comes_back_only_by_name(scene):

@@ -161,6 +161,19 @@ def test_a_person_says_anything_else(looks, answer):
     assert "Nothing was changed" in terminal.text
 
 
+@pytest.mark.parametrize("verb", [("run", "--hold-first"), ("hold",)])
+def test_ctrl_c_at_the_question_changes_nothing_and_says_so(looks, verb):
+    before = looks.cli("history", "--json").json
+    terminal = Terminal(looks.cli, *verb)
+    terminal.read_until(r"Go on\? \[y/N\]")
+    os.write(terminal.fd, b"\x03")
+    assert terminal.end() == 130
+    assert "Nothing was changed." in terminal.text
+    assert re.search(rf"next +backout {' .*'.join(verb)}", terminal.text)
+    assert "journal" not in terminal.text
+    assert looks.cli("history", "--json").json == before
+
+
 def test_production_may_want_the_services_name(scene):
     with scene.configured(
         lambda c: c.replace(

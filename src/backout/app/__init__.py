@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from backout.app.backups import Restored
@@ -89,6 +89,13 @@ class Backout:
 
         return init(Path(directory), os.environ if environ is None else environ)
 
+    @staticmethod
+    def write_init(found: InitResult, *, force: bool = False) -> Path:
+        """Write what `init` proposed, and return the file's path; `force` keeps an older one as ``.old``."""
+        from backout.app.init import write_init
+
+        return write_init(found, force=force)
+
     def overview(self) -> Overview:
         """Return the one screen: what runs, what was before, is going back safe, what to type."""
         from backout.app.overview import overview
@@ -127,6 +134,27 @@ class Backout:
         from backout.app.emergency import emergency_plan
 
         return emergency_plan(self.parts, to)
+
+    def save_plan(self, plan: Plan, path: str | Path) -> None:
+        """Write a plan to a file, with the digest that was looked at."""
+        from backout.app.plan import write_plan
+
+        write_plan(Path(path), plan)
+
+    def load_plan(self, path: str | Path) -> Plan:
+        """Return the plan in a file; raises `UsageError` if it is not ours or was changed, `PlanExpired` if too old."""
+        from backout.app.plan import check_expiry, read_plan
+
+        plan = read_plan(self.parts, Path(path))
+        check_expiry(plan, self.parts)
+        return plan
+
+    def runbook(self, plan: Plan) -> str:
+        """Return a plan as Markdown for a person who follows it by hand, with the commands to type."""
+        from backout.app.plan import by_hand
+        from backout.report.plan import plan_markdown
+
+        return plan_markdown(plan, self.parts.kinds, by_hand(self.parts, plan))
 
     def check_free(self) -> None:
         """Raise `RunInProgress` if somebody else acts, or an earlier run waits: no new run could begin."""
@@ -183,6 +211,18 @@ class Backout:
         from backout.app.run import load
 
         return load(self.parts, run_id)
+
+    def follow(self, run_id: str | None = None, poll_s: float = 0.3) -> Iterator[Run]:
+        """Yield a run as its journal tells it, each time that it changed, until it ends or stops."""
+        from backout.app.history import follow
+
+        return follow(self.parts, run_id, poll_s)
+
+    def report(self, run_id: str | None = None, form: Literal["md", "html", "json"] = "md") -> str:
+        """Return the report of a run: timeline, steps, proof, what was accepted, what is next."""
+        from backout.app.report import report
+
+        return report(self.parts, run_id, form)
 
     def history(self, *, limit: int = 20, verify: bool = False) -> History:
         """Return the newest runs; with `verify`, prove first that the journal was not changed."""

@@ -10,6 +10,7 @@ from backout.app.backups import list_backups, restorable
 from backout.app.emergency_places import left_behind
 from backout.app.history import head_at_target
 from backout.app.parts import Parts
+from backout.checks import CheckOptions
 from backout.document import Document
 from backout.errors import BackoutError
 from backout.execute.store import Store
@@ -50,7 +51,7 @@ def doctor(parts: Parts) -> Diagnoses:
     for means in parts.holds:
         lines += _guarded(parts, means.name, partial(_hold, means))
     lines += _guarded(parts, "releases", lambda: [_records(parts)])
-    lines.append(_checks(parts))
+    lines += _checks(parts)
     return Diagnoses(lines=tuple(lines))
 
 
@@ -192,11 +193,23 @@ def _records(parts: Parts) -> Diagnosis:
     )
 
 
-def _checks(parts: Parts) -> Diagnosis:
-    names = ", ".join(c.name for c in parts.checks)
-    return Diagnosis(
-        subject="checks",
-        ok=bool(parts.checks),
-        evidence=msg("Declared: {names}.", names=names or "none; a way back could not be proven"),
-        remedy=None if parts.checks else "declare checks in backout.yaml (docs/how-to/checks.md)",
-    )
+def _checks(parts: Parts) -> list[Diagnosis]:
+    if not parts.declared_checks:
+        return [
+            Diagnosis(
+                subject="checks",
+                ok=False,
+                evidence=msg("None is declared: a way back could not be proven."),
+                remedy="declare checks in backout.yaml (docs/how-to/checks.md)",
+            )
+        ]
+    lines: list[Diagnosis] = []
+    for options in parts.declared_checks:
+        lines += _guarded(parts, f"check {options.name}", partial(_check, parts, options))
+    return lines
+
+
+def _check(parts: Parts, options: CheckOptions) -> list[Diagnosis]:
+    from backout.checks.doctor import diagnose
+
+    return [diagnose(options, parts.site, parts.database, _DEADLINE_S)]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Iterator
 
 from backout.app.parts import Parts
+from backout.app.run import load
 from backout.document import Document
 from backout.errors import BackoutError
 from backout.execute.owner import host_of
-from backout.execute.run import Run, fold
+from backout.execute.run import Run, RunState, fold
 
 
 class History(Document):
@@ -28,6 +30,17 @@ def history(parts: Parts, *, limit: int = 20, verify: bool = False) -> History:
     created = parts.journal.events(kinds=("run.created",), newest=limit)
     runs = tuple(fold(parts.journal.events(e.run)) for e in reversed(created))
     return History(runs=runs, verified_events=verified)
+
+
+def follow(parts: Parts, run_id: str | None, poll_s: float) -> Iterator[Run]:
+    """Yield a run until it ends or stops, each time that it changed."""
+    run = load(parts, run_id)
+    yield run
+    while run.state in (RunState.CREATED, RunState.RUNNING):
+        parts.clock.wait(poll_s)
+        seen, run = run, load(parts, run.id)
+        if run != seen:
+            yield run
 
 
 def head_at_target(parts: Parts) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import subprocess
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -12,9 +13,8 @@ from pathlib import Path
 
 from backout.app.init_text import Found, config_text
 from backout.config.adapters import SECTION_GROUPS, Registry, adapter_names, load_adapter
-from backout.config.load import FILE_NAME
 from backout.config.schema import schema_text
-from backout.config.tree import parse
+from backout.config.tree import FILE_NAME, parse
 from backout.env_file import setting, sourced
 from backout.errors import BackoutError, NotPossible, UsageError
 from backout.message import Message, msg
@@ -98,7 +98,7 @@ def write_init(result: InitResult, *, force: bool = False) -> Path:
         raise UsageError(
             msg("{path} is there already.", path=str(error.filename)),
             state=msg("Nothing was written."),
-            next_command="backout init --force",
+            next_command=shlex.join(["backout", "init", "--force", str(result.directory)]),
         ) from None
     except OSError as error:
         reason = error.strerror or str(error)
@@ -208,7 +208,8 @@ def _git_remote(directory: Path) -> str:
         asked = subprocess.run(
             ["git", "-C", str(directory), "remote", "get-url", "origin"],
             capture_output=True,
-            text=True,
+            encoding="utf-8",
+            errors="replace",
             timeout=_GIT_TIMEOUT_S,
             check=False,
             stdin=subprocess.DEVNULL,

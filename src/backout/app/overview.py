@@ -6,7 +6,8 @@ from backout.app.back import brought_back
 from backout.app.observe import observe
 from backout.app.parts import Parts
 from backout.app.plan import plan_from
-from backout.app.run import blocking_run, open_runs
+from backout.app.run import blocking_run, load, open_runs
+from backout.assess.assess import UNPROVEN
 from backout.assess.model import Request
 from backout.assess.versions import current_version, release_of
 from backout.errors import BackoutError
@@ -30,7 +31,8 @@ def overview(parts: Parts) -> Overview:
     held = tuple(h.name for h in facts.holds if h.held is Answer.YES)
     if acting is not None:
         # What is half-way is no ground to judge another way back from.
-        previous, safe, why = None, Answer.UNKNOWN, msg("Run {run} is not at its end.", run=acting.run)
+        previous = _other_version(parts, facts, acting.run) or previous
+        safe, why = Answer.UNKNOWN, msg("Run {run} is not at its end.", run=acting.run)
         command = f"backout resume {acting.run}" if acting.waits else f"backout status {acting.run}"
     sources = (facts.workload, facts.available, facts.schema_now)
     silent = tuple(
@@ -46,7 +48,11 @@ def overview(parts: Parts) -> Overview:
         since=max(
             (
                 at
-                for at in (back.at if back else None, current.deployed_at if current else None)
+                for at in (
+                    back.at if back else None,
+                    current.deployed_at if current else None,
+                    workload.wanted.since if workload and workload.wanted else None,
+                )
                 if at is not None
             ),
             default=None,
@@ -81,8 +87,20 @@ def _way_back(parts: Parts, facts: Facts) -> tuple[Release | None, Answer, Messa
     if refused is None and plan.verdict is Verdict.REVERSIBLE:
         return previous, Answer.YES, plan.why, plan.total, f"backout run --to {plan.to_version}"
     safe = Answer.NO if plan.verdict is Verdict.FORWARD_FIX_ONLY else Answer.UNKNOWN
-    why = refused.what if refused is not None else plan.why
+    unproven = next((f.evidence for f in plan.findings if f.rule in UNPROVEN), plan.why)
+    why = refused.what if refused is not None else unproven
     return previous, safe, why, plan.total, f"backout plan --to {plan.to_version}"
+
+
+def _other_version(parts: Parts, facts: Facts, run_id: str) -> Release | None:
+    """Return the release that a run goes to, or what it comes from where that serves already; None: it moves none."""
+    try:
+        plan = load(parts, run_id).plan
+    except BackoutError:
+        return None  # It is in the journal of another machine.
+    versions = (plan.to_version, plan.from_version) if plan.purpose in ("back", "abort") else ()
+    other = next((v for v in versions if v is not None and v != current_version(facts)), None)
+    return release_of(facts, other) if other else None
 
 
 def acting_on(parts: Parts) -> Acting | None:

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from backout.app.observe import observe
 from backout.app.parts import Parts
+from backout.app.written import write_file
 from backout.assess.assess import assess
 from backout.assess.model import Request
 from backout.assess.versions import choose_target, current_version
@@ -133,9 +134,13 @@ def terms(parts: Parts) -> Terms:
 
 
 def write_plan(path: Path, made: Plan) -> None:
-    """Write a plan to a file."""
+    """Write a plan to a file.
+
+    Raises:
+        UsageError: It cannot be written.
+    """
     file = PlanFile(digest=made.digest, plan=made)
-    path.write_text(canonical_json(file.model_dump(mode="json")) + "\n")
+    write_file(path, canonical_json(file.model_dump(mode="json")) + "\n")
 
 
 def read_plan(parts: Parts, path: Path) -> Plan:
@@ -146,10 +151,10 @@ def read_plan(parts: Parts, path: Path) -> Plan:
         PlanExpired: It is too old.
     """
     try:
-        file = PlanFile.model_validate_json(path.read_text())
-    except (OSError, UnicodeDecodeError) as error:
-        raise _unusable(path, str(error)) from error
-    except ValidationError as error:
+        file = PlanFile.model_validate_json(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise _unusable(path, error.strerror or type(error).__name__) from error
+    except (ValidationError, UnicodeDecodeError) as error:
         raise _unusable(path, "it is not a plan of this version of backout") from error
     if file.plan.digest != file.digest:
         raise _unusable(path, "it was changed after it was made")
@@ -189,10 +194,12 @@ def check_expiry(made: Plan, parts: Parts) -> None:
 
 
 def _unusable(path: Path, reason: str) -> UsageError:
+    fits = path.is_file() or (not path.exists() and path.parent.is_dir())
+    place = shlex.quote(str(path if fits else "plan.json"))
     return UsageError(
         msg("The plan {path} cannot be used: {reason}.", path=str(path), reason=reason),
         state=msg("Nothing was changed."),
-        next_command=f"backout plan -o {path}",
+        next_command=f"backout plan -o {place}",
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 from backout.app.back import note_proof
 from backout.app.git import tags
 from backout.app.held import holding
@@ -9,11 +11,11 @@ from backout.app.observe import observe
 from backout.app.parts import Parts
 from backout.app.ready import Note, wait_until_ready
 from backout.app.targets import served_well
-from backout.assess.versions import current_version
+from backout.assess.versions import current_version, unknown_version
 from backout.checks.base import Outcome, Subject, Verification
 from backout.checks.run import run_checks
 from backout.document import Document
-from backout.errors import CannotAssess, Quarantined, UnknownVersion
+from backout.errors import CannotAssess, Quarantined, UnknownVersion, UsageError
 from backout.facts import Facts
 from backout.ids import new_id
 from backout.message import msg
@@ -66,6 +68,7 @@ def record(parts: Parts, told: Recording, note: Note = lambda _message: None) ->
     Raises:
         Quarantined: The version was backed out, and is not named on purpose.
         CannotAssess: What runs cannot be told, and no version was given.
+        UnknownVersion: The platform does not have the version that was given.
     """
     named = (told.version,) if told.version else ()
     facts = observe(parts, versions=named)
@@ -84,6 +87,7 @@ def record(parts: Parts, told: Recording, note: Note = lambda _message: None) ->
             state=msg("Nothing was recorded."),
             next_command="backout record --version VERSION",
         )
+    _refuse_what_is_not_there(facts, version, told)
     _refuse_quarantined(facts, version, told)
     if parts.book.is_quarantined(version):
         parts.book.lift(version, ReleaseState.UNKNOWN, None)
@@ -184,6 +188,29 @@ def _checked(parts: Parts, facts: Facts, release: Release) -> Verification:
     return run_checks(parts.checks, subject, CHECKS_DEADLINE_S)
 
 
+def _refuse_what_is_not_there(facts: Facts, version: str, told: Recording) -> None:
+    """Raise `UnknownVersion` for a version that the platform does not have, unless its deploy goes on or failed.
+
+    A record that nothing can run would be suggested at night as a way back.
+    """
+    if not version.isprintable() or ".." in version.split("/") or version.startswith(("/", "-", " ")):
+        raise UsageError(
+            msg("{version} cannot be the name of a release.", version=ascii(version)),
+            state=msg("Nothing was recorded."),
+            next_command="backout releases",
+        )
+    if told.state in (ReleaseState.DEPLOYING, ReleaseState.FAILED) or version == current_version(facts):
+        return
+    running = facts.workload.value.running if facts.workload.value else ()
+    there = {a.ref for a in (*(facts.available.value or ()), *running)}
+    recorded = {r.version for r in facts.releases if r.source == "recorded"}
+    artefacts = {r.artefact.ref for r in facts.releases if r.artefact is not None and r.version == version}
+    if facts.available.value and version not in recorded and not ({version} | artefacts) & there:
+        error = unknown_version(facts, version, "backout record --version")
+        error.state = msg("Nothing was recorded. While it is being deployed: --state deploying.")
+        raise error
+
+
 def _refuse_quarantined(facts: Facts, version: str, told: Recording) -> None:
     for entry in facts.quarantined:
         if entry.version == version and "quarantined" not in told.accept:
@@ -194,5 +221,17 @@ def _refuse_quarantined(facts: Facts, version: str, told: Recording) -> None:
                     reason=entry.reason,
                 ),
                 state=msg("Nothing was recorded. If it is deployed on purpose, name that."),
-                next_command=f"backout record --version {version} --accept quarantined",
+                next_command=_again(told, version),
             )
+
+
+def _again(told: Recording, version: str) -> str:
+    """Return the command that was typed, with the version and the quarantine named."""
+    words = ["backout", "record", "--version", version]
+    for option, value in (("--commit", told.commit), ("--subject", told.subject), ("--by", told.by)):
+        words += [option, value] if value else []
+    words += ["--state", told.state.value] if told.state else []
+    words += [] if told.checks else ["--no-checks"]
+    for name in (*told.accept, "quarantined"):
+        words += ["--accept", name]
+    return shlex.join(words)

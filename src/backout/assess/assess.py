@@ -17,6 +17,9 @@ from backout.message import Message, msg
 from backout.plan.model import Finding, Scenario, Severity, Verdict
 from backout.release import Artefact, Release
 
+UNPROVEN = frozenset({"schema.unknown", "target.changed", "target.never-proven", "current.unobservable"})
+"""Rules whose findings leave the verdict unknown."""
+
 
 def assess(
     facts: Facts,
@@ -90,6 +93,6 @@ def _verdict(findings: tuple[Finding, ...], named: Scenario | None, *, restores:
         return Verdict.REVERSIBLE_WITH_LOSS
     if restores and not rules & {"schema.unknown", "target.never-proven"}:
         return Verdict.REVERSIBLE_WITH_LOSS
-    if rules & {"schema.unknown", "target.changed", "target.never-proven", "current.unobservable"}:
+    if rules & UNPROVEN:
         return Verdict.UNKNOWN
     return Verdict.REVERSIBLE

@@ -108,6 +108,18 @@ class Case:
     now: datetime
     choice: Choice | None = None
 
+    @property
+    def runs_already(self) -> bool:
+        """Whether the target is what is wanted and all that runs, and the code alone is asked for: nothing changes."""
+        workload = self.facts.workload.value
+        return (
+            self.target.version == self.current_version
+            and self.request.scenario in (None, Scenario.CODE)
+            and workload is not None
+            and workload.wanted is not None
+            and {a.ref for a in workload.running} == {workload.wanted.ref}
+        )
+
 
 class Assessment(Document):
     """What the facts mean.

@@ -10,6 +10,8 @@ from backout.facts import Facts
 from backout.message import msg
 from backout.release import Release, ReleaseState
 
+_NEAR = 0.6
+"""How alike two versions must be (`difflib` ratio) to be taken for a slip of the keyboard."""
 _NAMED = 3
 """How many releases a message names."""
 _NUMBER = re.compile(r"\d+|[a-zA-Z]+")
@@ -66,7 +68,7 @@ def choose_target(facts: Facts, to: str | None) -> Release:
     if to is not None:
         found = release_of(facts, to) or release_of(facts, to.lstrip("v")) or release_of(facts, f"v{to}")
         if found is None:
-            raise _unknown_version(facts, to)
+            raise unknown_version(facts, to)
         return found
     current = _brought_back(facts)
     if current is not None:
@@ -135,27 +137,49 @@ def _nothing(facts: Facts) -> NothingToGoBackTo:
     return NothingToGoBackTo(what, state=state, next_command=f"backout plan --to {version}{accept}")
 
 
-def _unknown_version(facts: Facts, to: str) -> UnknownVersion:
-    shut_out = {q.version for q in facts.quarantined} | {current_version(facts)}
-    bad = {r.version for r in facts.releases if r.state in (ReleaseState.BAD, ReleaseState.FAILED)}
-    known = [v for v in dict.fromkeys(r.version for r in facts.releases) if v not in shut_out | bad]
+def unknown_version(facts: Facts, to: str, command: str = "backout plan --to") -> UnknownVersion:
+    """Return the error for a version that is no known release: near ones, of those that could run, are suggested.
+
+    Args:
+        facts: What is known.
+        to: What was typed.
+        command: What a near version is put behind, to be typed next.
+    """
+    known = _runnable(facts)
     meant = [v for v in known if to and v.lstrip("v").startswith(to.lstrip("v"))]
-    near = meant[:3] or difflib.get_close_matches(to, known, n=3, cutoff=0.4) or known[:3]
+    near = meant[:3] or difflib.get_close_matches(to, known, n=3, cutoff=_NEAR)
     if near:
-        what = msg(
-            "There is no release {version} of {service}. Near: {near}.",
-            version=to,
-            service=facts.service,
-            near=", ".join(near),
-        )
+        told = msg("Near: {near}.", near=", ".join(near))
+    elif known:
+        told = msg("None is near; the newest are {newest}.", newest=", ".join(known[:3]))
     else:
-        what = msg(
-            "There is no release {version} of {service}; none is known at all.",
+        told = msg("None is known at all.")
+    return UnknownVersion(
+        msg(
+            "There is no release {version} of {service}. {told}",
             version=to,
             service=facts.service,
-        )
-    return UnknownVersion(
-        what,
+            told=str(told),
+        ),
         state=msg("Nothing was changed."),
-        next_command=f"backout plan --to {near[0]}" if near else "backout releases",
+        next_command=f"{command} {near[0]}" if near else "backout releases",
+    )
+
+
+def _runnable(facts: Facts) -> list[str]:
+    """Return the versions that somebody may have meant: what runs, and what could and may run; newest first."""
+    current = current_version(facts)
+    shut_out = {q.version for q in facts.quarantined}
+    available = {a.ref for a in facts.available.value or ()}
+    return list(
+        dict.fromkeys(
+            r.version
+            for r in facts.releases
+            if r.version == current
+            or (
+                r.version not in shut_out
+                and r.state not in (ReleaseState.BAD, ReleaseState.FAILED)
+                and (not available or (r.artefact.ref if r.artefact else r.version) in available)
+            )
+        )
     )

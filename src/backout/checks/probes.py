@@ -148,17 +148,14 @@ class ProbesCheck:
 
     def _response_time(self, probing: Probing, certain: Certain, limit: float | None) -> CheckResult:
         bounds = percentile_bounds(probing.milliseconds)
-        shown = {"p95_ms": _finite(bounds.estimate), "upper_ms": _finite(bounds.upper)}
+        answered = _answered(bounds)
         if limit is None:
-            evidence = msg("95 % are answered within {p95_ms} ms; nothing says what is normal", **shown)
+            evidence = msg("{answered}; nothing says what is normal", answered=str(answered))
             needed: Message | None = msg("Declare `max_p95_ms` of check {name}", name=self.name)
             told = _Told("inconclusive", bounds, None, _window(probing), evidence, needed)
             return self._result("response_time", told, probing, certain=False)
         says = decide(bounds, limit)
-        evidence = msg(
-            "95 % are answered within {p95_ms} ms (at most {upper_ms} ms), {limit:.1f} ms is the limit",
-            **shown, limit=limit,
-        )  # fmt: skip
+        evidence = msg("{answered}, {limit:.1f} ms is the limit", answered=str(answered), limit=limit)
         needed = _more(says, more_for_percentile(probing.milliseconds, limit), in_one_round=True)
         told = _Told(says, bounds, limit, _window(probing), evidence, needed)
         return self._result(
@@ -240,5 +237,15 @@ def _more(says: Says, requests: int | None, *, in_one_round: bool = False) -> Me
     return msg("About {requests} more requests would prove it", requests=requests)
 
 
-def _finite(milliseconds: float) -> str:
-    return f"{milliseconds:.1f}" if math.isfinite(milliseconds) else "(not answered)"
+def _answered(bounds: Bounds) -> Message:
+    """Say how long 95 % took; what is not answered has no time."""
+    if not math.isfinite(bounds.estimate):
+        return msg("Fewer than 95 % were answered")
+    if not math.isfinite(bounds.upper):
+        return msg(
+            "95 % are answered within {p95_ms:.1f} ms (perhaps not all of them)", p95_ms=bounds.estimate
+        )
+    return msg(
+        "95 % are answered within {p95_ms:.1f} ms (at most {upper_ms:.1f} ms)",
+        p95_ms=bounds.estimate, upper_ms=bounds.upper,
+    )  # fmt: skip

@@ -5,6 +5,7 @@ Results go to stdout, everything else to stderr. A terminal that went away is no
 
 from __future__ import annotations
 
+import errno
 import functools
 import json
 import os
@@ -12,7 +13,8 @@ import re
 import shlex
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ParamSpec
@@ -20,7 +22,8 @@ from typing import TYPE_CHECKING, Annotated, Any, ParamSpec
 import typer
 from pydantic import BaseModel
 
-from backout.errors import BackoutError, ExitCode
+from backout.errors import BackoutError, ExitCode, NotPossible, UsageError
+from backout.message import msg
 
 if TYPE_CHECKING:
     from backout import Backout
@@ -97,12 +100,12 @@ def open_backout(config: Path | None, *, look_only: bool = False) -> Backout:
 
 def out(text: str = "") -> None:
     """Print a line of a result; commands in it can be typed as they stand."""
-    _write(sys.stdout, typed(text) + "\n")
+    _write(sys.stdout, _calm(typed(text)) + "\n")
 
 
 def err(text: str = "") -> None:
     """Print progress, questions and errors; commands in it can be typed as they stand."""
-    _write(sys.stderr, typed(text) + "\n")
+    _write(sys.stderr, _calm(typed(text)) + "\n")
 
 
 def out_document(text: str) -> None:
@@ -113,7 +116,9 @@ def out_document(text: str) -> None:
 def out_json(document: BaseModel | dict[str, Any]) -> None:
     """Print a result as JSON."""
     value = document.model_dump(mode="json") if isinstance(document, BaseModel) else document
-    out_document(json.dumps(value, indent=2, ensure_ascii=False))
+    # Where the stream cannot take every character, JSON has its own way to write them.
+    unicode = (sys.stdout.encoding or "").lower().startswith("utf")
+    out_document(json.dumps(value, indent=2, ensure_ascii=not unicode))
 
 
 def typed(text: str) -> str:
@@ -143,7 +148,9 @@ def guarded(command: Callable[P, None]) -> Callable[P, None]:
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> None:
         as_json = bool(kwargs.get("as_json", False))
         try:
+            _refuse_unreadable(kwargs)
             command(*args, **kwargs)
+            _tell_unwritten()
         except BackoutError as error:
             show_error(error, as_json=as_json)
             raise typer.Exit(int(error.exit_code)) from None
@@ -153,13 +160,43 @@ def guarded(command: Callable[P, None]) -> Callable[P, None]:
         except (typer.Exit, typer.Abort):
             raise
         except BrokenPipeError:
-            _silence()
+            _silence(sys.stdout)
+            _silence(sys.stderr)
             raise typer.Exit(int(ExitCode.STOPPED)) from None
         except Exception as error:
-            _show_bug(error)
+            _show_bug(error, as_json=as_json)
             raise typer.Exit(int(ExitCode.BUG)) from None
 
     return wrapper
+
+
+def _refuse_unreadable(options: Mapping[str, object]) -> None:
+    """Raise `UsageError` for a word that is no text: it could be neither compared, nor journalled, nor shown."""
+    for name, value in options.items():
+        for word in value if isinstance(value, list) else [value]:
+            text = str(word)
+            if not text.isascii() and any("\ud800" <= c <= "\udfff" for c in text):
+                raise UsageError(
+                    msg(
+                        "{name}: {word} is not valid UTF-8.",
+                        name=name.strip("_").replace("_", "-"),
+                        word=ascii(text),
+                    ),
+                    state=msg("Nothing was changed."),
+                    next_command="locale   # a UTF-8 one is needed for letters that are not ASCII",
+                )
+
+
+def _tell_unwritten() -> None:
+    """Leave if the result did not reach who asked for it: what nobody could read is no success."""
+    if reason := unwritten():
+        error = NotPossible(
+            msg("The result could not be written: {reason}.", reason=reason),
+            state=msg("What the command did is done; only what it had to say is lost."),
+            next_command="df -h; backout status",
+        )
+        show_error(error, as_json=False)
+        leave(error.exit_code)
 
 
 def show_error(error: BackoutError, *, as_json: bool) -> None:
@@ -189,28 +226,63 @@ def style(text: str, color: str) -> str:
     return typer.style(text, fg=color, bold=True)
 
 
-def _show_bug(error: Exception) -> None:
+def _show_bug(error: Exception, *, as_json: bool) -> None:
     # No values of variables, and no text of the error: either could hold a secret. The places are enough to report it.
-    err(f"This is a bug in backout ({type(error).__name__}). Please report it with these lines:")
-    for frame in traceback.extract_tb(error.__traceback__)[-6:]:
-        err(f"  {Path(frame.filename).name}:{frame.lineno} in {frame.name}")
+    what = msg(
+        "This is a bug in backout ({kind}). Please report it with these lines:", kind=type(error).__name__
+    )
+    frames = traceback.extract_tb(error.__traceback__)[-6:]
+    places = [f"{Path(frame.filename).name}:{frame.lineno} in {frame.name}" for frame in frames]
+    if as_json:
+        out_json(
+            {
+                "error": {
+                    "code": "bug",
+                    "exit_code": int(ExitCode.BUG),
+                    "what": " ".join([str(what), "; ".join(places)]),
+                    "state": "What was begun is in the journal.",
+                    "next_command": "backout status",
+                }
+            }
+        )
+        return
+    err(str(what))
+    for place in places:
+        err(f"  {place}")
     err("What was begun is in the journal: backout status")
+
+
+_GONE = (errno.EPIPE, errno.EIO, errno.EBADF)
+"""The reader, or the terminal, went away: nobody waits for the rest."""
+_lost: list[str] = []
+
+
+def unwritten() -> str | None:
+    """Return why the result could not be written, once; None if it was, or if nobody reads it any more."""
+    return _lost.pop() if _lost else None
+
+
+_COLOUR = r"\x1b\[[0-9;]*m"
+_STEERS = re.compile(f"({_COLOUR})|[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+
+
+def _calm(text: str) -> str:
+    """Return the text without what steers a terminal but for colours: a subject or a script's output may hold anything."""
+    return _STEERS.sub(lambda found: found[1] or "\ufffd", text)
 
 
 def _write(stream: Any, text: str) -> None:
     try:
         stream.write(text)
         stream.flush()
-    except (OSError, ValueError):
-        _silence()
+    except (OSError, ValueError) as error:
+        if stream is sys.stdout and isinstance(error, OSError) and error.errno not in _GONE and not _lost:
+            _lost.append(error.strerror or type(error).__name__)
+        _silence(stream)
 
 
-def _silence() -> None:
-    """Send further output nowhere: the terminal, or the reader of the pipe, is gone."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    for descriptor in (1, 2):
-        try:
-            os.write(descriptor, b"")
-            os.fstat(descriptor)
-        except OSError:
-            os.dup2(nowhere, descriptor)
+def _silence(stream: Any) -> None:
+    """Send what a stream still gets nowhere: whoever read it is gone, or it takes no more."""
+    with suppress(OSError, ValueError):  # It has no descriptor, or is closed: then it goes nowhere already.
+        os.dup2(nowhere := os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        os.close(nowhere)

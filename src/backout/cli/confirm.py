@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from backout.errors import NeedsApproval
+from backout.errors import Interrupted, NeedsApproval
 from backout.message import Message, msg
 
 
@@ -19,6 +19,7 @@ def confirm(question: Message, *, word: str | None, yes: bool, command: str) -> 
 
     Raises:
         NeedsApproval: The answer was no, or nobody can be asked.
+        Interrupted: Ctrl-C instead of an answer.
     """
     if yes:
         return
@@ -30,9 +31,7 @@ def confirm(question: Message, *, word: str | None, yes: bool, command: str) -> 
             next_command=f"{command} --yes",
         )
     wanted = msg("Type {word} to go on: ", word=word) if word else msg("Go on? [y/N] ")
-    sys.stderr.write(f"{str(question).rstrip('.')}. {wanted}")
-    sys.stderr.flush()
-    answer = sys.stdin.readline().strip()
+    answer = _ask(f"{str(question).rstrip('.')}. {wanted}", command)
     if answer != word if word else answer.lower() not in ("y", "yes"):
         raise NeedsApproval(msg("Not confirmed."), state=state, next_command=command)
 
@@ -46,9 +45,7 @@ def ask_reason(reason: str | None, *, command: str) -> str:
     if reason:
         return reason
     if sys.stdin.isatty():
-        sys.stderr.write("Why? (for the journal) ")
-        sys.stderr.flush()
-        answer = sys.stdin.readline().strip()
+        answer = _ask("Why? (for the journal) ", command)
         if answer:
             return answer
     raise NeedsApproval(
@@ -56,3 +53,20 @@ def ask_reason(reason: str | None, *, command: str) -> str:
         state=msg("Nothing was changed."),
         next_command=f"{command} --reason 'what happened'",
     )
+
+
+def _ask(question: str, command: str) -> str:
+    """Return what a person types.
+
+    Raises:
+        Interrupted: Ctrl-C instead of an answer.
+    """
+    sys.stderr.write(question)
+    sys.stderr.flush()
+    try:
+        return sys.stdin.readline().strip()
+    except KeyboardInterrupt:
+        sys.stderr.write("\n")
+        raise Interrupted(
+            msg("Interrupted before it began."), state=msg("Nothing was changed."), next_command=command
+        ) from None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from backout.cli.common import err, leave, out_json
+from backout.cli.common import err, leave, out_json, unwritten
 from backout.execute.run import Run
 from backout.message import msg
 
@@ -33,4 +33,6 @@ def show_outcome(run: Run, *, as_json: bool) -> None:
         err()
         show_ending(run)
         err(f"report: backout report {run.id}")
+    if reason := unwritten():  # The exit code tells of the run, not of the screen.
+        err(f"The result could not be written ({reason}); the journal has it: backout report {run.id}")
     leave(run.exit_code)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import shlex
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Annotated, NamedTuple
 import typer
 
 from backout.assess.model import ACCEPTABLE, Request
+from backout.cli import complete
 from backout.cli.common import (
     AcceptOption,
     ConfigOption,
@@ -63,7 +65,12 @@ class FormatChoice(StrEnum):
 
 ToOption = Annotated[
     str | None,
-    typer.Option("--to", metavar="VERSION", help="The version to go back to; else the last good one."),
+    typer.Option(
+        "--to",
+        metavar="VERSION",
+        help="The version to go back to; else the last good one.",
+        autocompletion=complete.versions,
+    ),
 ]
 ScenarioOption = Annotated[
     ScenarioChoice, typer.Option("--scenario", help="How far back; auto decides by the decision table.")
@@ -214,5 +221,9 @@ def command(
         if not as_json:
             show_error(refused, as_json=False)
         leave(refused.exit_code)
-    if output is not None and not as_json:
-        out(f"next   backout run {output}")
+    if as_json or format_ is not FormatChoice.TEXT:
+        return
+    from backout.cli.run import command_of
+
+    made = command_of(plan, scenario, cause, hold_first, DataOptions(backup, at, max_loss))
+    out(f"next   {made if output is None else f'backout run {shlex.quote(str(output))}'}")

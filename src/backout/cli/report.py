@@ -35,20 +35,12 @@ def command(
 
     Example: backout report -o report.html --format html
     """
-    from backout.report.html import report_html
-    from backout.report.markdown import report_markdown
+    from backout.app.written import write_file
 
     with open_backout(config) as backout:
-        run = backout.status(run_id)
-        now, kinds = backout.parts.clock.now(), backout.parts.kinds
-    if as_json or format_ is ReportFormat.JSON:
-        text = run.model_dump_json(indent=2)
-    else:
-        text = (
-            report_html(run, now, kinds) if format_ is ReportFormat.HTML else report_markdown(run, now, kinds)
-        )
+        text = backout.report(run_id, "json" if as_json else format_.value)
     if output is None:
         out_document(text)
     else:
-        output.write_text(text)
+        write_file(output, text)
         err(f"written to {output}")

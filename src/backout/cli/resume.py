@@ -6,13 +6,17 @@ from typing import Annotated
 
 import typer
 
+from backout.cli import complete
 from backout.cli.common import ConfigOption, JsonOption, ReasonOption, guarded, open_backout
 from backout.cli.outcome import show_outcome
 from backout.cli.progress import Progress, stop_safely
 from backout.errors import UsageError
 from backout.message import msg
 
-RunArgument = Annotated[str | None, typer.Argument(metavar="RUN", help="The run; else the one that waits.")]
+RunArgument = Annotated[
+    str | None,
+    typer.Argument(metavar="RUN", help="The run; else the one that waits.", autocompletion=complete.runs),
+]
 TakeOverOption = Annotated[
     bool, typer.Option("--take-over", help="Take over from somebody else who is acting; needs --reason.")
 ]

@@ -38,7 +38,7 @@ from backout.cli.resume import taken_over
 from backout.errors import BackoutError, UsageError
 from backout.message import Message, msg
 from backout.plan.model import Plan
-from backout.report.words import SEVERITIES, step_sentence
+from backout.report.words import SEVERITIES, proves_only, step_sentence, title
 
 
 @guarded
@@ -117,7 +117,7 @@ def command(
         command = (
             f"backout run {shlex.quote(str(plan_file))}"
             if plan_file is not None
-            else _command_of(plan, scenario, cause, hold_first, told)
+            else command_of(plan, scenario, cause, hold_first, told)
         )
         if reason is not None:
             command += f"{' --take-over' if take_over else ''} --reason {shlex.quote(reason)}"
@@ -143,7 +143,7 @@ def _emergency(
     from backout import Backout
     from backout.app.run import Conduct
 
-    command = _emergency_command(to, root)
+    command = _emergency_command(to, root, reason, yes=yes)
     if scenario is not ScenarioChoice.CODE:
         raise UsageError(
             msg("An emergency takes back the code alone, and that has to be said."),
@@ -158,7 +158,7 @@ def _emergency(
             err(f"  {SEVERITIES[finding.severity]}: {finding.evidence}")
         err("  Nobody looked at the database: whether the earlier code can use its schema is NOT known.")
         why = ask_reason(reason, command=command)
-        given = f"{command} --reason {shlex.quote(why)}"
+        given = _emergency_command(to, root, why, yes=yes)
         confirm(_question(plan), word="back", yes=yes, command=given)
         err(str(_question(plan)))
         conduct = Conduct(
@@ -169,9 +169,7 @@ def _emergency(
         except BackoutError as error:
             if error.next_command.startswith("backout resume"):
                 # `resume` needs what an emergency does without; the same command goes on from what stands now.
-                error.next_command = (
-                    _emergency_command(plan.to_version, root) + f" --reason {shlex.quote(why)} --yes"
-                )
+                error.next_command = _emergency_command(plan.to_version, root, why, yes=True)
             raise
         finally:
             _say_left_out(parts.left_out)
@@ -187,9 +185,10 @@ def _say_left_out(names: tuple[str, ...]) -> None:
         )
 
 
-def _command_of(
+def command_of(
     plan: Plan, scenario: ScenarioChoice, cause: CauseChoice | None, hold_first: bool, told: DataOptions
 ) -> str:
+    """Return the command that makes this plan anew and carries it out."""
     words = ["backout run", f"--to {plan.to_version}"]
     words += [] if scenario is ScenarioChoice.AUTO else [f"--scenario {scenario.value}"]
     words += [] if cause is None else [f"--cause {cause.value}"]
@@ -200,9 +199,12 @@ def _command_of(
     return " ".join([*words, *(f"--accept {name}" for name in plan.accepted)])
 
 
-def _emergency_command(to: str | None, root: Path | None) -> str:
-    command = "backout run --emergency --scenario code" + (f" --to {to}" if to else "")
-    return command if root is None else f"{command} --root {shlex.quote(str(root))}"
+def _emergency_command(to: str | None, root: Path | None, reason: str | None, *, yes: bool) -> str:
+    words = ["backout", "run", "--emergency", "--scenario", "code"]
+    words += ["--to", to] if to else []
+    words += ["--root", str(root)] if root is not None else []
+    words += ["--reason", reason] if reason else []
+    return shlex.join([*words, "--yes"] if yes else words)
 
 
 def _only_the_file(
@@ -223,6 +225,8 @@ def _only_the_file(
 
 
 def _question(plan: Plan) -> Message:
+    if proves_only(plan):
+        return title(plan)
     names = {"service": plan.service, "environment": plan.environment}
     if plan.data is not None and plan.from_version == plan.to_version:
         return msg("{service} in {environment}: data back to {backup}", **names, backup=plan.data.backup)

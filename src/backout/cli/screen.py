@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from backout.cli.common import out, style, typed
-from backout.report.markup import plain
+from backout.report.markup import clean, plain
 
 if TYPE_CHECKING:
     from backout.checks.base import CheckResult
@@ -136,6 +136,7 @@ def show_history(runs: Iterable[Run], now: datetime) -> None:
 
 def columns(rows: Sequence[tuple[str, ...]]) -> None:
     """Print rows in columns, cut to the terminal's width."""
+    rows = [tuple(clean(cell) for cell in row) for row in rows]
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     columns = shutil.get_terminal_size((200, 50)).columns
     for row in rows:

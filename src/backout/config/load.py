@@ -13,13 +13,11 @@ from pydantic import BaseModel, ValidationError
 from backout.config.adapters import SECTION_GROUPS, Registry, UnknownAdapter, load_adapter
 from backout.config.model import Config
 from backout.config.problems import ConfigMistakes, Problem, did_you_mean
-from backout.config.tree import Tree, parse, read_text
+from backout.config.tree import FILE_NAME, Tree, parse, read_text
 from backout.document import digest_of
 from backout.errors import ConfigError
 from backout.message import msg
 from backout.redact import Redactor
-
-FILE_NAME = "backout.yaml"
 
 
 class Bound(NamedTuple):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from backout.checks.options import CheckOptions
-from backout.document import Document
+from backout.fields import Declared, Name
 from backout.holds.command import HoldCommandOptions
 
 
@@ -24,14 +25,14 @@ class AdapterSection(BaseModel):
         return dict(self.model_extra or {})
 
 
-class DeclaredCompatibility(Document):
+class DeclaredCompatibility(Declared):
     """A person vouches that a version can read and write a schema."""
 
     version: str = Field(description="The version that is vouched for.")
     works_with_schema_of: str = Field(description="The version whose schema it can read and write.")
 
 
-class Policy(Document):
+class Policy(Declared):
     """What is allowed."""
 
     min_version: str | None = Field(
@@ -39,14 +40,14 @@ class Policy(Document):
         description="Security floor: releases below it are refused unless --accept below-min-version.",
     )
     plan_expires_s: int = Field(
-        default=1800, ge=60, description="Seconds after which a plan has to be made anew."
+        default=1800, ge=60, le=86_400, description="Seconds after which a plan has to be made anew."
     )
     compatible: tuple[DeclaredCompatibility, ...] = Field(
         default=(), description="Versions that a person vouches for, where no record and no rule can tell."
     )
 
 
-class HoldSection(Document):
+class HoldSection(Declared):
     """Means of holding besides the router and the database."""
 
     commands: tuple[HoldCommandOptions, ...] = Field(
@@ -58,7 +59,7 @@ class HoldSection(Document):
     )
 
 
-class RestoreSection(Document):
+class RestoreSection(Declared):
     """Limits and habits of a restore."""
 
     jobs: int = Field(default=2, ge=1, le=64, description="Tables that are dumped and restored at a time.")
@@ -111,11 +112,11 @@ class RestoreSection(Document):
     )
 
 
-class Config(Document):
+class Config(Declared):
     """One service in one environment."""
 
-    service: str = Field(description="Name of the service, as people call it.")
-    environment: str = Field(default="production", description="Name of the environment.")
+    service: Name = Field(description="Name of the service, as people call it.")
+    environment: Name = Field(default="production", description="Name of the environment.")
     confirm: Literal["yes-no", "type-service-name"] = Field(
         default="yes-no",
         description="How a person confirms a run: yes or no, or by typing the service's name.",
@@ -140,3 +141,11 @@ class Config(Document):
         default=(), description="What proves that a release serves well."
     )
     policy: Policy = Field(default=Policy(), description="Limits, and versions that a person vouches for.")
+
+    @field_validator("checks")
+    @classmethod
+    def _names_of_their_own(cls, value: tuple[CheckOptions, ...]) -> tuple[CheckOptions, ...]:
+        twice = [name for name, count in Counter(check.name for check in value).items() if count > 1]
+        if twice:
+            raise ValueError(f"a `name` of its own for each check: {', '.join(twice)} stands twice")
+        return value

@@ -17,6 +17,7 @@ from backout.env_file import ENV_FILES
 from backout.errors import ConfigError
 from backout.message import Message, msg
 
+FILE_NAME = "backout.yaml"
 MAX_BYTES = 1_000_000
 MAX_VALUES = 20_000
 """Values after aliases are followed: a real file has a few hundred, an alias bomb millions."""
@@ -106,7 +107,9 @@ def parse(text: str, path: Path, environ: Mapping[str, str]) -> Tree:
     except RecursionError:
         what = msg("expected a configuration, found values nested too deep to read.")
         raise ConfigMistakes(path, [Problem(Place(1, 1), "", what)]) from None
-    remedy = msg("`backout init --force` writes a new one.")
+    # `init` writes one name only: for a file of another name it would write beside it.
+    command = shlex.join(["backout", "init", "--force", str(path.parent)])
+    remedy = msg("`{command}` writes a new one.", command=command) if path.name == FILE_NAME else None
     if root is None:
         problem = Problem(
             Place(1, 1), "", msg("expected keys such as service and platform, found an empty file."), remedy

@@ -13,22 +13,29 @@ MIN_REQUESTS = 500
 def broken_promises(measured: dict[str, Any]) -> list[str]:
     """Return what was promised and is not so."""
     back, after = measured["way_back"], measured["afterwards"]
-    promises = {
-        "the run ended done and proven": measured["exit_code_of_run"] == 0,
-        f"at least {MIN_REQUESTS} requests were sent during the way back": back["requests_sent"]
-        >= MIN_REQUESTS,
-        "no request failed": back["requests_failed"] == 0 and after["requests_failed"] == 0,
-        "no acknowledged row was lost": back["rows_lost"] == 0 and back["rows_acknowledged"] > 0,
-        f"only {GOOD} answers": set(after["answered_by"]) == {GOOD},
+    failed, code = back["requests_failed"] + after["requests_failed"], measured["exit_code_of_run"]
+    kept = {
+        f"the run did not end done and proven: exit code {code}": code == 0,
+        f"fewer than {MIN_REQUESTS} requests were sent during the way back: {back['requests_sent']}": (
+            back["requests_sent"] >= MIN_REQUESTS
+        ),
+        f"requests failed: {failed}": failed == 0,
+        f"acknowledged rows were lost: {back['rows_lost']} of {back['rows_acknowledged']}": (
+            back["rows_lost"] == 0 and back["rows_acknowledged"] > 0
+        ),
+        f"not only {GOOD} answers: {', '.join(sorted(after['answered_by'])) or 'nothing'}": (
+            set(after["answered_by"]) == {GOOD}
+        ),
     }
     if "data" in measured:
         data = measured["data"]
-        promises |= {
-            "rows written since the backup stayed behind, and all came over": data["rows_behind"] > 0
-            and data["rows_still_behind"] == 0,
-            "no row is damaged any more": data["damaged_rows_after"] == 0,
+        kept |= {
+            f"rows written since the backup did not all come over: {data['rows_still_behind']} of {data['rows_behind']}": (
+                data["rows_behind"] > 0 and data["rows_still_behind"] == 0
+            ),
+            f"rows are still damaged: {data['damaged_rows_after']}": data["damaged_rows_after"] == 0,
         }
-    return [promise for promise, kept in promises.items() if not kept]
+    return [what_failed for what_failed, so in kept.items() if not so]
 
 
 def closing_lines(measured: dict[str, Any]) -> Iterator[str]:

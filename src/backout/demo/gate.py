@@ -39,7 +39,7 @@ class Gate:
         self.answers: Counter[str] = Counter()
         self.mode = Mode.PASS
         if file.exists():
-            kept = json.loads(file.read_text())
+            kept = json.loads(file.read_text(encoding="utf-8"))
             self.mode, self.reason = Mode(kept["mode"]), str(kept["reason"])
 
     @property

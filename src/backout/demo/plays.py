@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, LiteralString
@@ -22,8 +23,7 @@ _DAMAGED: LiteralString = "SELECT count(*) FROM reports WHERE tenant = ''"
 
 def play_code(stage: Stage, backout: Typist, narrator: Narrator) -> dict[str, Any]:
     """A broken release; the code goes back."""
-    _deploy_good(stage, backout, narrator)
-    with _clients(stage) as clients:
+    with _good_release(stage, backout, narrator) as clients:
         _deploy_bad(stage, backout, narrator, clients)
         backout.type("plan", "-o", "plan.json")
         measured = _way_back(backout, narrator, clients, stage, "requests fail since the release")
@@ -32,8 +32,7 @@ def play_code(stage: Stage, backout: Typist, narrator: Narrator) -> dict[str, An
 
 def play_full(stage: Stage, backout: Typist, narrator: Narrator) -> dict[str, Any]:
     """A broken release that damages data too; code and database go back together."""
-    _deploy_good(stage, backout, narrator)
-    with _clients(stage) as clients:
+    with _good_release(stage, backout, narrator) as clients:
         since = _back_up(backout, narrator)
         _deploy_bad(stage, backout, narrator, clients)
         damaged = _damage(stage, narrator, since)
@@ -45,8 +44,7 @@ def play_full(stage: Stage, backout: Typist, narrator: Narrator) -> dict[str, An
 
 def play_data(stage: Stage, backout: Typist, narrator: Narrator) -> dict[str, Any]:
     """A good release, and a script that damages data; the database goes back alone."""
-    _deploy_good(stage, backout, narrator)
-    with _clients(stage) as clients:
+    with _good_release(stage, backout, narrator) as clients:
         since = _back_up(backout, narrator)
         time.sleep(1.0)
         clients.mark("bad")
@@ -68,20 +66,23 @@ PLAYS: Mapping[Scenario, Play] = {
 }
 
 
-def _clients(stage: Stage) -> Clients:
-    return Clients(stage.children, stage.front_url, stage.directory / "requests.jsonl", bad_version=BAD)
-
-
-def _deploy_good(stage: Stage, backout: Typist, narrator: Narrator) -> None:
-    narrator.say(f"── {GOOD} is deployed, and recorded ──")
+@contextmanager
+def _good_release(stage: Stage, backout: Typist, narrator: Narrator) -> Iterator[Clients]:
+    """Deploy the good release and record it while clients send; they go on until the end."""
+    narrator.say(f"── {GOOD} is deployed, clients send requests and write rows without a pause ──")
     stage.deploy(GOOD)
-    backout.type("record")
+    record = stage.directory / "requests.jsonl"
+    with Clients(stage.children, stage.front_url, record, bad_version=BAD) as clients:
+        clients.mark("begin")
+        time.sleep(1.0)
+        clients.mark("normal")
+        stage.limit_p95(clients.summary("begin", "normal").p95_seconds * 1000)
+        backout.type("record")
+        yield clients
 
 
 def _deploy_bad(stage: Stage, backout: Typist, narrator: Narrator, clients: Clients) -> None:
-    clients.mark("begin")
-    time.sleep(1.0)
-    narrator.say("\n── Clients send requests and write rows without a pause; somebody deploys", BAD, "──")
+    narrator.say("\n── Somebody deploys", BAD, "──")
     stage.deploy(BAD)
     clients.mark("bad")
     backout.type("record")

@@ -50,7 +50,7 @@ def _close(narrator: Narrator, measured: dict[str, Any]) -> ExitCode:
     for line in closing_lines(measured):
         narrator.say(line)
     for promise in broken:
-        narrator.say(f"  NOT so: {promise}")
+        narrator.say(f"  FAILED  {promise}")
     return ExitCode.PROOF_FAILED if broken else ExitCode.DONE
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
+import math
 import shutil
 import signal
 import subprocess
@@ -136,6 +137,13 @@ class Stage:
         if done.returncode:
             raise self._failed(f"bin/deploy {version}", done.stderr)
         self._wait(f"release {version}", lambda: self.running_version() == version)
+
+    def limit_p95(self, normal_ms: float) -> None:
+        """Declare what is slow by what is normal here: five times that, and no less than what is declared now."""
+        text = self.config.read_text(encoding="utf-8")
+        limit_ms = max(stage_files.MAX_P95_MS, math.ceil(5 * normal_ms))
+        declared = f"max_p95_ms: {stage_files.MAX_P95_MS}\n"
+        self.config.write_text(text.replace(declared, f"max_p95_ms: {limit_ms}\n"), encoding="utf-8")
 
     def running_version(self) -> str | None:
         """Return the version that a healthy service itself names, or None."""

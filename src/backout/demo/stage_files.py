@@ -66,6 +66,7 @@ print("one report sent and read back")
 END
 """
 
+MAX_P95_MS = 250
 _CONFIG = """\
 # What backout knows about this service; ${{NAME}} is taken from the environment.
 service: collector
@@ -112,7 +113,7 @@ checks:
     per_second: 150
     concurrency: 16
     max_error_rate: 0.01
-    max_p95_ms: 250
+    max_p95_ms: {p95}
   - kind: command
     name: smoke
     run: [bin/smoke]
@@ -127,6 +128,7 @@ checks:
 def config(front_url: str, admin_url: str, service_url: str, *, programs: Path, data: Path) -> str:
     """Return `backout.yaml`; `programs` are PostgreSQL's, `data` lies on its disk."""
     return _CONFIG.format(
+        p95=MAX_P95_MS,
         start=json.dumps([sys.executable, "-m", "collector"]),
         service=service_url,
         admin=admin_url,
@@ -149,7 +151,7 @@ def smoke(front_url: str) -> str:
 def write_script(path: Path, text: str) -> None:
     """Write an executable file."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text)
+    path.write_text(text, encoding="utf-8")
     path.chmod(0o755)
 
 
@@ -163,4 +165,6 @@ def write_env(path: Path, database_url: str, port: int) -> None:
     }
     variables.update({key: value for key, value in basic_env().items() if key == "PYTHONPATH"})
     path.touch(mode=0o600)
-    path.write_text("".join(f"{key}={shlex.quote(value)}\n" for key, value in variables.items()))
+    path.write_text(
+        "".join(f"{key}={shlex.quote(value)}\n" for key, value in variables.items()), encoding="utf-8"
+    )

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 from typing import NoReturn
 
 from pydantic import Field, field_validator
 
-from backout.document import Document, Json
+from backout.document import Json
 from backout.errors import StepFailed, UsageError
 from backout.facts import Answer, HoldFact
 from backout.faults import fault_point
+from backout.fields import Declared, Name, Seconds
 from backout.launch import Job, ask, tail
 from backout.message import msg
 from backout.platforms.base import Site
@@ -21,20 +21,20 @@ SUSPEND = "suspend"
 _POLL_S = 0.02
 
 
-class HoldCommandOptions(Document):
+class HoldCommandOptions(Declared):
     """One declared means of holding; commands are lists, or strings split as a shell would."""
 
-    name: str = Field(description="What people call it, e.g. workers.")
+    name: Name = Field(description="What people call it, e.g. workers.")
     hold: Words = Field(description="Suspends; harmless when it is suspended already.")
     release: Words = Field(description="Lets it go on; harmless when it goes on already.")
     probe: Words = Field(description="Exit status 0: suspended, 1: not suspended, anything else: unknown.")
-    timeout_s: float = Field(default=30.0, gt=0, description="Seconds that each command may take.")
+    timeout_s: Seconds = Field(default=30.0, gt=0, description="Seconds that each command may take.")
 
     @field_validator("name")
     @classmethod
     def _plain(cls, value: str) -> str:
-        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", value) or value in ("router", "database"):
-            raise ValueError("a name of letters, digits, dots and dashes; not 'router' or 'database'")
+        if value in ("router", "database"):
+            raise ValueError("a name that is not 'router' or 'database'")
         return value
 
 

@@ -33,6 +33,11 @@ def clean(text: str, keep: str = "") -> str:
     return "".join(c if c in keep else _visible(c) for c in text)
 
 
+def first_line(text: str | None) -> str:
+    """Return the first line that is not empty, clean; nothing for None."""
+    return clean(next((line for line in (text or "").splitlines() if line.strip()), "")).strip()
+
+
 def escape(text: str) -> str:
     """Return Markdown that shows the text as it is, on one line."""
     line = _SPECIAL.sub(lambda m: "\\" + m[0], " ".join(clean(text).split()))

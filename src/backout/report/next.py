@@ -63,7 +63,7 @@ def _finished(run: Run) -> tuple[Step, ...]:
         )
     if run.verification is None:
         return (
-            ((msg("See how things stand:"), "backout status"),)
+            ((msg("See how things stand:"), "backout"),)
             if run.plan.purpose != "back"
             else ((msg("Prove that it works:"), "backout verify"),)
         )

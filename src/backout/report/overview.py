@@ -11,6 +11,7 @@ from backout.message import Message
 from backout.plan.model import Estimate
 from backout.release import Release
 from backout.report.duration import age, duration
+from backout.report.markup import clean, first_line
 
 
 class Acting(Document):
@@ -77,8 +78,8 @@ def _release(release: Release | None, seen: Overview, since: datetime | None = N
         return "unknown"
     at = since or release.deployed_at
     when = str(age(at, seen.observed_at)) if at.year > 1970 else "since when is unknown"
-    subject = f"  {release.subject}" if release.subject else ""
-    return f"{release.version}  {when}, {release.state.value}{subject}"
+    subject = f"  {first_line(release.subject)}" if release.subject else ""
+    return f"{clean(release.version)}  {when}, {release.state.value}{subject}"
 
 
 def _expected(estimate: Estimate) -> str:

@@ -10,6 +10,7 @@ from typing import Protocol
 from backout.message import Message, msg
 from backout.release import Release, ReleaseState
 from backout.report.duration import age
+from backout.report.markup import first_line
 
 _SHORT_COMMIT = 8
 _UNKNOWN_YEAR = 1970
@@ -74,7 +75,7 @@ def _line(row: Listed, now: datetime) -> ReleaseLine:
         state=release.state,
         marks=tuple(mark for applies, mark in marks if applies),
         commit=(release.commit or "")[:_SHORT_COMMIT],
-        subject=release.subject or "",
+        subject=first_line(release.subject),
         by=release.deployed_by or "",
         why=row.quarantined or "",
     )

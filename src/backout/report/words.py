@@ -96,6 +96,12 @@ def title(plan: Plan) -> Message:
         return msg("Hold {service} in {environment}", **names)
     if plan.purpose == "release_hold":
         return msg("Let {service} in {environment} go again", **names)
+    if proves_only(plan):
+        return msg(
+            "Prove {after}, which {service} in {environment} runs already",
+            **names,
+            after=version(plan.to_version),
+        )
     versions = {"before": version(plan.from_version), "after": version(plan.to_version)}
     if plan.purpose == "abort":
         return msg("Undo a run on {service} in {environment}: {before} → {after}", **names, **versions)
@@ -104,6 +110,11 @@ def title(plan: Plan) -> Message:
             "Take the data of {service} in {environment} back to {backup}", **names, backup=plan.data.backup
         )
     return msg("Take {service} in {environment} back: {before} → {after}", **names, **versions)
+
+
+def proves_only(plan: Plan) -> bool:
+    """Whether the plan changes nothing: its target is what runs."""
+    return plan.purpose == "back" and [s.spec.kind for s in plan.steps] == ["verify"]
 
 
 def version(name: str | None) -> str:

@@ -13,6 +13,7 @@ from backout.document import Json, canonical_json
 from backout.errors import BackoutError, NotPossible, StepFailed, TargetUnreachable
 from backout.facts import Answer, HoldFact
 from backout.faults import fault_point
+from backout.fields import HttpUrl, Seconds
 from backout.message import Message, msg
 from backout.platforms.base import Detection, Diagnosis, Site
 
@@ -25,10 +26,10 @@ class FrontOptions(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    admin: str = Field(
+    admin: HttpUrl = Field(
         pattern=r"^https?://[^/]+$", description="URL of the admin port, e.g. http://127.0.0.1:8081."
     )
-    drain_timeout_s: float = Field(
+    drain_timeout_s: Seconds = Field(
         default=30, gt=0, le=600, description="Seconds to wait for requests that are inside the service."
     )
 

@@ -59,6 +59,7 @@ def test_probes_what_is_not_answered_is_not_answered_in_time(check: Any, serve: 
     made = check("probes", url=service.url, max_error_rate=0.5, max_p95_ms=2000, count=300, **FAST)
     rate, p95 = made.run(subject(), 30)
     assert p95.outcome is FAIL
+    assert str(p95.evidence).startswith("Fewer than 95 % were answered")
     assert rate.outcome is INCONCLUSIVE
     assert service.seen < 150
 

@@ -7,6 +7,9 @@ from typing import Any
 
 import pytest
 
+from backout.checks.doctor import diagnose
+from backout.checks.options import SqlOptions
+
 from .support import FAIL, INCONCLUSIVE, PASS, outcomes, subject
 
 pytestmark = pytest.mark.slow
@@ -30,3 +33,22 @@ def test_sql(check: Any, database: Any, tmp_path: Path, free_port: Any) -> None:
     (none,) = check("sql", query=count, expect=2).run(subject(), 5)
     assert none.outcome is INCONCLUSIVE
     assert "No `database`" in str(none.evidence)
+
+
+@pytest.mark.parametrize(
+    ("query", "ok", "said"),
+    [
+        ("SELECT count(*) FROM reports", True, "Its query reads."),
+        ("DELETE FROM reports", False, "read-only"),
+        ("SELECT * FROM absent", False, "absent"),
+        ("SELECT 1; COMMIT", False, "multiple commands"),
+    ],
+)
+def test_doctor_tries_the_query(
+    make_site: Any, database: Any, tmp_path: Path, query: str, ok: bool, said: str
+) -> None:
+    database.run("CREATE TABLE reports (x int)")
+    options = SqlOptions(kind="sql", query=query, expect=0)
+    found = diagnose(options, make_site(tmp_path), database.adapter(tmp_path), 5.0)
+    assert found.ok is ok
+    assert said in str(found.evidence)

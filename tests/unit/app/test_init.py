@@ -161,7 +161,7 @@ def test_a_file_that_is_there_stays_unless_forced_and_then_stands_beside(tmp_pat
     result = init(tmp_path, {})
     with pytest.raises(UsageError, match="is there already") as caught:
         write_init(result)
-    assert caught.value.next_command == "backout init --force"
+    assert caught.value.next_command == f"backout init --force {tmp_path}"
     assert path.read_text() == "mine" and not (tmp_path / ".backout").exists()
     write_init(result, force=True)
     assert path.read_text() == result.text

@@ -152,6 +152,30 @@ def test_an_unknown_version_suggests_near_ones() -> None:
     assert raised.value.next_command == "backout plan --to 5.3.0"
 
 
+@pytest.mark.parametrize(
+    ("typed", "told"),
+    [
+        ("5.4.1", "Near: 5.4.0, 5.3.0."),  # What runs may be meant too.
+        ("5.2.1", "Near: 5.4.0, 5.3.0."),  # The one below cannot be run any more.
+        ("nightly", "None is near; the newest are 5.4.0, 5.3.0."),
+    ],
+)
+def test_only_what_is_near_and_could_run_is_suggested(typed: str, told: str) -> None:
+    known = (release("5.4.0", 0), release("5.3.0", 1), release("5.2.0", 2))
+    seen = facts(*known, current="5.4.0", available=("5.4.0", "5.3.0"))
+    with pytest.raises(UnknownVersion) as raised:
+        choose_target(seen, typed)
+    assert told in str(raised.value.what)
+    near = "Near" in told
+    assert raised.value.next_command == (f"backout plan --to {told[6:11]}" if near else "backout releases")
+
+
+def test_the_only_release_is_known_although_it_runs() -> None:
+    with pytest.raises(UnknownVersion) as raised:
+        choose_target(facts(release("5.3.0", 0), current="5.3.0"), "9.9.9")
+    assert "the newest are 5.3.0." in str(raised.value.what)
+
+
 def test_a_leading_v_is_forgiven() -> None:
     seen = facts(release("5.4.0", 0), release("5.3.0", 1), current="5.4.0")
     assert choose_target(seen, "v5.3.0").version == "5.3.0"

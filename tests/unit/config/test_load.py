@@ -176,10 +176,10 @@ policy:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("", "1:1: (file): expected keys such as service and platform, found an empty file. `backout init --force` writes a new one."),
-        ("# only\n# words\n", "1:1: (file): expected keys such as service and platform, found an empty file. `backout init --force` writes a new one."),
-        ("- a\n- b\n", "1:1: (file): expected keys such as service and platform, found a list. `backout init --force` writes a new one."),
-        ("hello\n", "1:1: (file): expected keys such as service and platform, found the text 'hello'. `backout init --force` writes a new one."),
+        ("", "1:1: (file): expected keys such as service and platform, found an empty file. `backout init --force HERE` writes a new one."),
+        ("# only\n# words\n", "1:1: (file): expected keys such as service and platform, found an empty file. `backout init --force HERE` writes a new one."),
+        ("- a\n- b\n", "1:1: (file): expected keys such as service and platform, found a list. `backout init --force HERE` writes a new one."),
+        ("hello\n", "1:1: (file): expected keys such as service and platform, found the text 'hello'. `backout init --force HERE` writes a new one."),
         ("service: a\n\tplatform: b\n", "2:1: (file): expected spaces, found a tab. Indent with spaces."),
         (b"service: caf\xe9\n", "1:13: (file): expected UTF-8 text, found the byte 0xe9. Save the file as UTF-8."),
         (b"service: a\nx: \x01\n", "2:4: (file): expected printable text, found the character U+0001."),
@@ -205,7 +205,7 @@ policy:
     ],
 )  # fmt: skip
 def test_one_mistake_is_named_with_its_place(tmp_path: Path, text: str | bytes, expected: str) -> None:
-    assert mistakes(tmp_path, text) == [expected]
+    assert mistakes(tmp_path, text) == [expected.replace("HERE", str(tmp_path))]
 
 
 def test_a_variable_that_is_set_but_empty_is_said_to_be_so(tmp_path: Path) -> None:
@@ -365,6 +365,66 @@ def test_the_file_is_found_here_above_and_not_beyond_the_git_root(tmp_path: Path
     named.touch()
     assert find_config(None, {"BACKOUT_CONFIG": str(named)}, below) == named
     assert find_config(Path("z.yaml"), {"BACKOUT_CONFIG": "/x/y.yaml"}, below) == below / "z.yaml"
+
+
+@pytest.mark.parametrize("service", ['""', '"a/b"', '"a\\nb"', '" a"', '"-rf"'])
+def test_a_name_can_stand_in_a_path_and_on_a_command_line(tmp_path: Path, service: str) -> None:
+    found = mistakes(tmp_path, GOOD.replace("service: collector", f"service: {service}"))
+    assert [line.split(", found")[0] for line in found] == [
+        "1:10: service: expected a name of letters, digits, dots, dashes and underscores"
+    ]
+
+
+@pytest.mark.parametrize("seconds", [".inf", "1e999", "1.0e+23", "true", ".nan"])
+def test_seconds_are_a_number_that_can_be_waited_for(tmp_path: Path, seconds: str) -> None:
+    text = f"service: x\nplatform:\n  kind: process\n  root: .\n  start: run\n  stop_timeout_s: {seconds}\n"
+    (tmp_path / "backout.yaml").write_text(text)
+    with pytest.raises(ConfigMistakes) as caught:
+        load_config(tmp_path / "backout.yaml", {})
+    assert "platform.stop_timeout_s: expected a" in str(caught.value)
+
+
+@pytest.mark.parametrize("url", ["mysql://x", "collector"])
+def test_a_database_is_the_one_of_its_kind(tmp_path: Path, url: str) -> None:
+    text = f"{GOOD}database:\n  kind: postgres\n  url: ${{URL}}\n"
+    (tmp_path / "backout.yaml").write_text(text.replace("directory: /srv/collector", "root: .\n  start: run"))
+    with pytest.raises(ConfigMistakes) as caught:
+        load_config(tmp_path / "backout.yaml", {"URL": url})
+    assert "database.url: expected a URL that begins with postgresql://, or key=value words" in str(
+        caught.value
+    )
+    assert url not in str(caught.value).replace("service: collector", "").replace("collector/", "")
+
+
+def test_a_file_of_another_name_is_none_that_init_writes(tmp_path: Path) -> None:
+    (tmp_path / "staging.yaml").write_text("")
+    with pytest.raises(ConfigMistakes) as caught:
+        load_config(tmp_path / "staging.yaml", {}, registry=REGISTRY)
+    assert str(caught.value).endswith("found an empty file.")
+    assert "init" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("start", "told"),
+    [
+        ('"foo \'bar"', "expected words in which every quote is closed, found foo 'bar."),
+        ("[]", "expected at least 1 entry, found a list."),
+    ],
+)
+def test_a_command_is_told_in_words(tmp_path: Path, start: str, told: str) -> None:
+    (tmp_path / "backout.yaml").write_text(
+        f"service: x\nplatform:\n  kind: process\n  root: .\n  start: {start}\n"
+    )
+    with pytest.raises(ConfigMistakes) as caught:
+        load_config(tmp_path / "backout.yaml", {})
+    assert str(caught.value).endswith(f"platform.start: {told}")
+
+
+def test_each_check_has_a_name_of_its_own(tmp_path: Path) -> None:
+    checks = "checks:\n  - {kind: command, run: [a]}\n  - {kind: command, run: [b]}\n"
+    assert mistakes(tmp_path, GOOD + checks) == [
+        "6:3: checks: expected a `name` of its own for each check: command stands twice, found a list."
+    ]
 
 
 def test_a_file_that_is_named_and_is_not_there(tmp_path: Path) -> None:

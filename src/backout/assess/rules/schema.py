@@ -11,6 +11,8 @@ from backout.plan.model import Finding, Severity
 
 def usable(case: Case) -> Iterator[Finding]:
     """The target can use the schema, cannot, or nobody knows."""
+    if case.runs_already:
+        return  # Whatever it can do with the schema, it does it now.
     found = case.compatibility
     if found.answer is Answer.YES:
         yield Finding(rule="schema.usable", severity=Severity.INFO, evidence=found.evidence)

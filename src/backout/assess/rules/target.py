@@ -92,4 +92,16 @@ def never_proven(case: Case) -> Iterator[Finding]:
         )
 
 
-RULES = (quarantined, below_minimum, known_bad, changed_since, never_proven)
+def runs_already(case: Case) -> Iterator[Finding]:
+    """The target is what runs: nothing is changed, it is only proven."""
+    if case.runs_already:
+        yield Finding(
+            rule="target.runs-already",
+            severity=Severity.INFO,
+            evidence=msg(
+                "{version} runs already: nothing is changed, it is only proven.", version=case.target.version
+            ),
+        )
+
+
+RULES = (runs_already, quarantined, below_minimum, known_bad, changed_since, never_proven)

@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from pydantic import BaseModel, Field, SecretStr
+from pydantic import BaseModel, Field, SecretStr, field_validator
 
 from backout.databases.postgres.comparable import PostgresCompares
 from backout.databases.postgres.restorable import PostgresRestores
-from backout.document import Document
+from backout.fields import Declared, Seconds
 from backout.platforms.base import Detection, Diagnosis, Site
 from backout.schema import Schema
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from backout.holds.base import HoldMeans
 
 
-class PostgresOptions(Document):
+class PostgresOptions(Declared):
     """Options of `database: {kind: postgres}`."""
 
     url: SecretStr = Field(
@@ -30,9 +30,9 @@ class PostgresOptions(Document):
         default=None,
         description="Schemas that belong to the service; left out: all but the system's and backout's own.",
     )
-    connect_timeout_s: float = Field(default=5, gt=0, description="Seconds to wait for a connection.")
-    lock_timeout_s: float = Field(default=5, gt=0, description="Seconds to wait for a lock.")
-    statement_timeout_s: float = Field(default=30, gt=0, description="Seconds that a statement may take.")
+    connect_timeout_s: Seconds = Field(default=5, gt=0, description="Seconds to wait for a connection.")
+    lock_timeout_s: Seconds = Field(default=5, gt=0, description="Seconds to wait for a lock.")
+    statement_timeout_s: Seconds = Field(default=30, gt=0, description="Seconds that a statement may take.")
     maintenance_database: str = Field(
         default="postgres",
         description="Another database of the server, for what cannot be done from within the service's own: "
@@ -47,6 +47,16 @@ class PostgresOptions(Document):
         description="Connection to PgBouncer's administration (database pgbouncer), as ${NAME}: its clients wait "
         "during a swap instead of being refused.",
     )
+
+    @field_validator("url")
+    @classmethod
+    def _of_postgres(cls, value: SecretStr) -> SecretStr:
+        # Source: PostgreSQL 17, 32.1.1 Connection Strings: a URI of these two schemes, or key=value words.
+        text = value.get_secret_value()
+        scheme, is_url, _ = text.partition("://")
+        if text and (scheme not in ("postgres", "postgresql") if is_url else "=" not in text):
+            raise ValueError("a URL that begins with postgresql://, or key=value words")
+        return value
 
 
 class PostgresDatabase(PostgresRestores, PostgresCompares):

@@ -38,7 +38,7 @@ def _look_at(file: Path, directory: Path) -> Detection | None:
     try:
         if not file.is_file() or file.stat().st_size > _MAX_BYTES:
             return None
-        entry = _ENTRY.search(file.read_text(errors="replace"))
+        entry = _ENTRY.search(file.read_text(encoding="utf-8", errors="replace"))
     except OSError:
         return None
     if entry is None:

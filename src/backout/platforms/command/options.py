@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pydantic import Field, field_validator
 
-from backout.document import Document
+from backout.fields import Declared, Seconds
 from backout.words import Words
 
 
-class CommandOptions(Document):
+class CommandOptions(Declared):
     """Your own scripts; relative programs with a slash start at `cwd`."""
 
     deploy: Words = Field(description="Brings any version: `{version}` stands for it. A list or one string.")
@@ -23,8 +23,8 @@ class CommandOptions(Document):
     list: Words | None = Field(
         default=None, description="Prints the versions that can be brought, newest first, one a line."
     )
-    timeout_s: float = Field(default=600.0, gt=0, description="Seconds that a script may take.")
-    probe_timeout_s: float = Field(default=10.0, gt=0, description="Seconds that a probe may take.")
+    timeout_s: Seconds = Field(default=600.0, gt=0, description="Seconds that a script may take.")
+    probe_timeout_s: Seconds = Field(default=10.0, gt=0, description="Seconds that a probe may take.")
     cwd: str = Field(default=".", description="Folder that the commands start in.")
     env: dict[str, str] = Field(default={}, description="Added to the environment; values may be ${NAME}.")
 

@@ -78,7 +78,7 @@ class Scripts:
         self.job.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.job.forget()  # else an older script's exit status would be told as this one's
         draft = self._note.with_suffix(".tmp")
-        draft.write_text(started.model_dump_json())
+        draft.write_text(started.model_dump_json(), encoding="utf-8")
         draft.replace(self._note)
         secrets = self.site.redactor.secrets
         return self.job.start(command, cwd=self.cwd, env=self.env(), label=started.version, secrets=secrets)
@@ -86,7 +86,7 @@ class Scripts:
     def started(self) -> Started | None:
         """Return what was started last."""
         try:
-            return Started.model_validate(json.loads(self._note.read_text()))
+            return Started.model_validate(json.loads(self._note.read_text(encoding="utf-8")))
         except (OSError, ValueError):
             return None
 

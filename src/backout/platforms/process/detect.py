@@ -56,7 +56,7 @@ def _start_command(release: Path) -> list[str] | None:
         if (release / name).is_file():
             return [f"./{name}"]
     try:
-        lines = (release / "Procfile").read_text().splitlines()
+        lines = (release / "Procfile").read_text(encoding="utf-8").splitlines()
         web = next(line.partition(":")[2] for line in lines if line.startswith("web:"))
         # A Procfile line is a shell line; exec keeps the pid the service's own.
         return ["sh", "-c", f"exec {web.strip()}"] if "$" in web else shlex.split(web)

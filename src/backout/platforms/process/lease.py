@@ -45,7 +45,7 @@ class FileLeaseStore:
         """
         with disk_errors(self._path):
             try:
-                text = self._path.read_text()
+                text = self._path.read_text(encoding="utf-8")
             except FileNotFoundError:
                 return None
         try:

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
 
-from backout.document import Document, Json
+from backout.document import Json
+from backout.fields import Declared, HttpUrl, Seconds
 from backout.words import Words
 
 _PASSED_ON = ("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "TZ", "TMPDIR")
 
 
-class ProcessOptions(Document):
+class ProcessOptions(Declared):
     """Releases as folders, a `current` link and one process; relative paths start at `root`."""
 
     root: str = Field(description="Folder with `releases/<version>/` and the `current` link.")
@@ -34,9 +36,9 @@ class ProcessOptions(Document):
     stop_signal: Literal["TERM", "INT", "QUIT", "HUP"] = Field(
         default="TERM", description="Signal that asks the service to end."
     )
-    stop_timeout_s: float = Field(default=10.0, ge=0, description="Seconds until it is ended by KILL.")
-    start_timeout_s: float = Field(default=30.0, gt=0, description="Seconds until it must be ready.")
-    ready_url: str | None = Field(
+    stop_timeout_s: Seconds = Field(default=10.0, ge=0, description="Seconds until it is ended by KILL.")
+    start_timeout_s: Seconds = Field(default=30.0, gt=0, description="Seconds until it must be ready.")
+    ready_url: HttpUrl | None = Field(
         default=None, description="Answers 2xx when the service is ready; asked of the process itself."
     )
 
@@ -95,6 +97,13 @@ class Layout:
         if where.parent.resolve() == self.releases.resolve() and where.name not in ("", ".", ".."):
             return where.name  # also when that folder is gone: the link still says what is wanted
         return self.ref_of(where.resolve())
+
+    def linked_at(self) -> datetime | None:
+        """Return when `current` was made to point where it points; None if it is gone."""
+        try:
+            return datetime.fromtimestamp(self.current.lstat().st_mtime, UTC)
+        except OSError:
+            return None
 
     def ref_of(self, path: Path) -> str | None:
         """Return the release that a resolved path lies in, or None."""

@@ -124,7 +124,7 @@ class ProcessPlatform(Service):
         }
         refs = dict.fromkeys(p.ref for p in processes)
         return Workload(
-            wanted=Artefact(ref=linked) if linked else None,
+            wanted=Artefact(ref=linked, since=self.layout.linked_at()) if linked else None,
             running=tuple(Artefact(ref=ref) for ref in refs),
             up=len(processes),
             expected=1,

@@ -46,7 +46,7 @@ class FileRecordStore:
     def read_records(self) -> tuple[Release, ...]:
         """Return the records, oldest first; unreadable ones are left out, never raised."""
         try:
-            lines = self._path.read_text(errors="replace").splitlines()
+            lines = self._path.read_text(encoding="utf-8", errors="replace").splitlines()
         except OSError:
             return ()
         found: dict[str, Release] = {}
@@ -85,7 +85,7 @@ def recall(root: Path) -> Remembered | None:
     """
     path = _platform_file(root)
     try:
-        return Remembered.model_validate_json(path.read_text())
+        return Remembered.model_validate_json(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
     except (OSError, ValidationError, UnicodeDecodeError):

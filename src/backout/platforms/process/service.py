@@ -200,6 +200,6 @@ def _plain(value: object) -> object:
 
 def _read(path: Path, kind: type[T]) -> T | None:
     try:
-        return kind.model_validate_json(path.read_text())
+        return kind.model_validate_json(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None

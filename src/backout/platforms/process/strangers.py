@@ -155,7 +155,7 @@ def _has_terminal(process: psutil.Process) -> bool:
     # Hazard: psutil names terminals from a list that it makes once; one that was opened later is None.
     # Source: proc_pid_stat(5), man-pages 6.x: tty_nr is the fifth field behind the name in parentheses.
     try:
-        stat = Path(f"/proc/{process.pid}/stat").read_text()
+        stat = Path(f"/proc/{process.pid}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return process.terminal() is not None
     return stat.rpartition(")")[2].split()[4] != "0"
