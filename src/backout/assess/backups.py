@@ -85,13 +85,17 @@ def is_prepared(beside: BesideDatabase) -> bool:
 
 
 def unpacked_bytes(data: DataFacts, backup: Backup, declared: int | None) -> int | None:
-    """Return the size of a backup's data unpacked: as read, as its manifest says, as declared; None: not known."""
+    """Return the size of a backup's data unpacked: as read, as its manifest says, as declared; None: not known.
+
+    Where only the database's own size is known, that: its indexes and dead rows make it larger than its data.
+    """
     reading = data.readings.get(backup.name)
     told = (
         reading.unpacked_bytes if reading else None,
         backup.manifest.unpacked_bytes if backup.manifest else None,
         declared,
         backup.size_bytes if backup.format is BackupFormat.PLAIN else None,
+        backup.manifest.database_bytes if backup.manifest else None,
     )
     return next((size for size in told if size is not None), None)
 

@@ -1,0 +1,125 @@
+"""Data is damaged: a person finds the backup to go back to, goes back, and can still change their mind."""
+
+import json
+import re
+import shutil
+
+import psycopg
+import pytest
+
+from backout.demo.releases import BAD, GOOD
+from backout.demo.stage import Stage
+
+from .conftest import _PROBES, Scene
+
+pytestmark = pytest.mark.slow
+INSERT = "INSERT INTO reports (id, tenant, body) VALUES (gen_random_uuid(), %s, 'x')"
+
+
+@pytest.fixture
+def damaged(tmp_path, require_service):
+    """The good release, a backup of three rows, the bad release, a row written since, and every tenant emptied."""
+    require_service("postgres")
+    with Stage(tmp_path / "stage", fsync=False) as stage:
+        text = stage.config.read_text()
+        for old, new in _PROBES.items():
+            text = text.replace(old, new)
+        stage.config.write_text(text)
+        scene = Scene(stage)
+        stage.deploy(GOOD)
+        write(stage, "a", "b", "c")
+        scene.cli("record").ended(0)
+        scene.cli("backup", "create").ended(0)
+        stage.deploy(BAD)
+        scene.cli("record", "--state", "bad").ended(0)
+        write(stage, "since")
+        with psycopg.connect(stage.database_url, autocommit=True) as live:
+            live.execute(
+                "UPDATE reports SET tenant = '' WHERE tenant <> 'since' AND tenant NOT LIKE 'smoke%'"
+            )
+            live.execute("ANALYZE")
+        yield scene
+
+
+def write(stage, *tenants):
+    with psycopg.connect(stage.database_url, autocommit=True) as live:
+        live.cursor().executemany(INSERT, [(tenant,) for tenant in tenants])
+
+
+def tenants(scene):
+    """The tenants that a person wrote; the checks write some of their own."""
+    rows = scene.execute("SELECT tenant FROM reports WHERE tenant NOT LIKE 'smoke%' ORDER BY 1")
+    return [row[0] for row in rows]
+
+
+def backup_names(scene):
+    return [b["backup"]["name"] for b in scene.cli("backup", "list", "--json").ended(0).json["backups"]]
+
+
+def kept_names(scene):
+    return [d["name"] for d in scene.cli("backup", "list", "--json").ended(0).json["beside"]]
+
+
+def test_code_and_data_go_back_and_the_person_changes_their_mind(damaged):
+    done = damaged.cli("run", "--scenario", "full", "--yes").ended(0)
+    assert "data back to collector_" in done.err
+    assert tenants(damaged) == ["a", "b", "c"]
+    run = json.loads(damaged.cli("status", "--json").ended(0).out)["id"]
+    told = damaged.cli("status").ended(0).out
+    assert re.search(r"collector_before_\S+ \(\d+\.\d MB\): was live until .*, kept for 2 d more", told)
+    assert f"backout abort {run}" in told and "backout data diff" in told
+    report = damaged.cli("report", run).ended(0).out
+    counted = re.search(r"public\.reports`? *\| *(\d+) *\| *(\d+) *\|", report)
+    assert counted and int(counted[1]) - int(counted[2]) == 1, "rows before and after are in the report"
+    write(damaged.stage, "after")
+    damaged.cli("abort", run, "--yes").ended(0)
+    assert tenants(damaged) == ["", "", "", "since"]
+    assert damaged.stage.running_version() == BAD
+    (other,) = kept_names(damaged)
+    with psycopg.connect(damaged.stage.database_url, dbname=other) as beside:
+        found = beside.execute("SELECT count(*) FROM reports WHERE tenant = 'after'").fetchone()
+    assert other.startswith("collector_restored_") and found == (1,), "what was written meanwhile is not lost"
+
+
+def test_what_stands_prepared_is_not_restored_again_and_a_ceiling_holds(damaged):
+    damaged.cli("backup", "restore", "--prepare").ended(0)
+    (prepared,) = kept_names(damaged)
+    write(damaged.stage, "one", "two", "three")
+    damaged.cli("run", "--scenario", "full", "--max-loss", "2", "--yes").refused(
+        4,
+        what="5 rows would stay behind, and 2 were approved",
+        now="Nothing was swapped",
+        next="backout abort",
+    )  # Four reports, and what the bad release's migration noted.
+    assert tenants(damaged) == ["", "", "", "one", "since", "three", "two"]
+    damaged.cli("abort", "--yes").ended(0)
+    assert kept_names(damaged) == [prepared], "an abort does not drop what was there before the run"
+    damaged.cli("run", "--scenario", "full", "--max-loss", "5", "--yes").ended(0)
+    run = json.loads(damaged.cli("status", "--json").ended(0).out)
+    steps = {s["key"][3:]: s for s in run["steps"]}
+    assert steps["restore-beside"]["already"]
+    assert "seen when it was prepared" in str(steps["restore-check"]["receipt"])
+    assert tenants(damaged) == ["a", "b", "c"]
+
+
+def test_a_damaged_backup_and_one_from_after_the_damage_are_passed_over_by_name(damaged):
+    (good,) = backup_names(damaged)
+    damaged.cli("backup", "create").ended(0)
+    late = backup_names(damaged)[0]
+    folder = damaged.stage.directory / "backups"
+    broken = "collector_pre_5.4.0.sql.gz"
+    (folder / broken).write_bytes(b"\x1f\x8b\x08\x00cut off")
+    told = damaged.cli("backup", "verify", broken).ended(3).out
+    assert "CANNOT be restored" in told
+    plan = damaged.cli("plan", "--scenario", "full").ended(0).out
+    assert f"({good})" in plan and f"{late}: it was taken after the bad release" in plan
+    shutil.rmtree(folder / good)
+    damaged.cli("plan", "--scenario", "full").refused(
+        3,
+        what=f"No backup from before .*{late}: it was taken after",
+        now="Nothing was changed",
+        next="backup list",
+    )
+    named = damaged.cli("plan", "--scenario", "full", "--backup", late).ended(0).out
+    assert "may already hold the damage" in named
+    assert tenants(damaged) == ["", "", "", "since"]
