@@ -165,6 +165,7 @@ class BesideDatabase(Document):
         keep_until: When a kept one may be dropped; null: never by itself.
         swap_xid: Full id of the transaction that swapped it out: what has a later one was written after the swap.
         why: Why it failed.
+        closes: A swap with it was cut short, and nobody can connect to this live database until it goes on or is let go.
     """
 
     name: str
@@ -179,6 +180,7 @@ class BesideDatabase(Document):
     keep_until: datetime | None = None
     swap_xid: int | None = None
     why: str | None = None
+    closes: str | None = None
 
 
 class SwapOrder(Document):

@@ -63,6 +63,10 @@ class Workload(Document):
     detail: dict[str, Json] = {}
 
 
+CLOSED = "closed"
+"""Mode of a hold that nobody asked for: a swap of databases was cut short, and nobody can connect."""
+
+
 class HoldFact(Document):
     """Whether one means of holding is in force now.
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from backout import Backout
+from backout.demo import stage_databases
 from backout.demo.clients import Clients
 from backout.demo.releases import BAD, GOOD
 from backout.demo.stage import Stage
@@ -26,6 +27,8 @@ from .totals import Totals
 Sample = Callable[[Sequence[str], int], list[str]]
 PATIENCE_S = 90.0
 RUN = ("run", "--yes", "--to", GOOD)
+CODE = "code"
+"""The snapshot at the beginning of a round: 5.4.0 runs and is bad."""
 # Short proofs, so that a round takes seconds; generous limits, so that a busy machine is no failure.
 _SHORT_PROBES = {"count: 300": "count: 100", "per_second: 150": "per_second: 400", "max_error_rate: 0.01": "max_error_rate: 0.1", "max_p95_ms: 250": "max_p95_ms: 5000"}  # fmt: skip
 
@@ -54,28 +57,47 @@ class Crash:
         self.stage, self.clients = stage, clients
         self.totals = Totals()
         """What the test that runs has counted."""
-        self._acknowledged = self._lost = 0
         self._log = stage.directory / "faults.log"
         self._marks = 0
+        self._start: str | None = None
 
     def prepare(self) -> None:
-        """Deploy and record both releases, and remember that as the beginning of every round."""
+        """Deploy and record both releases, and remember that as the beginning of every round (`CODE`)."""
         config = self.stage.config.read_text()
         for long, short in _SHORT_PROBES.items():
             assert long in config, f"the demo's configuration no longer says {long}"
             config = config.replace(long, short)
         self.stage.config.write_text(config)
         self.stage.deploy(GOOD)
-        self._must("record")
+        self.must("record")
+        self.stage.snapshot("good")
         self.stage.deploy(BAD)
-        self._must("record", "--no-checks")
-        self.stage.snapshot()
+        self.must("record", "--no-checks")
+        self.stage.snapshot(CODE)
 
-    def reset(self) -> None:
-        """Bring 5.4.0 back for the next round; clients wait meanwhile instead of failing."""
+    def reset(self, start: str = CODE) -> None:
+        """Bring a snapshot back for the next round; clients wait meanwhile instead of failing.
+
+        The rows of this round are counted before they are gone.
+        """
         self.stage.set_front("queue")
-        self.stage.reset()
+        stage_databases.let_connect(self.stage.postgres.superuser_url)
+        self.count_rows()
+        self.stage.reset(start)
         self._log.unlink(missing_ok=True)
+
+    def count_rows(self) -> int:
+        """Count what was acknowledged since the last count; return how much of it is in no database."""
+        lost = len(self.lost())
+        self.totals.acknowledged += len(self.clients.acknowledged(self._start))
+        self.totals.lost += lost
+        self._start = self.mark()
+        return lost
+
+    def lost(self) -> set[str]:
+        """Return the reports acknowledged since the last count that are in no database that is or was live."""
+        urls = (self.stage.database_url, *self.stage.kept_urls())
+        return self.clients.missing(*urls, since=self._start)
 
     # --- commands ---------------------------------------------------------------------------------
 
@@ -93,14 +115,15 @@ class Crash:
         """Run `backout …` to its end."""
         return ended(self.start(*words, fault=fault))
 
-    def _must(self, *words: str) -> None:
+    def must(self, *words: str) -> None:
+        """Run `backout …`, which has to succeed."""
         done = self.command(*words)
         assert done.code == 0, f"backout {' '.join(words)}: {done}"
 
     def points(self, *words: str) -> list[str]:
         """Return every fault point that a command passes, in order, by running it from where things stand."""
         self._log.unlink(missing_ok=True)
-        self._must(*words)
+        self.must(*words)
         return self._log.read_text().split()
 
     def go_on(self, otherwise: tuple[str, ...] = RUN, fault: str | None = None) -> Ended:
@@ -196,15 +219,6 @@ class Crash:
         self.totals.saw(claim, summary.requests_sent, summary.longest_request_seconds, dict(summary.failures))
         return summary.requests_failed
 
-    def count_rows(self) -> int:
-        """Add the rows that were acknowledged since the last count to the figures; return how many are lost."""
-        acknowledged = len(self.clients.acknowledged())
-        lost = self.clients.rows_lost(self.stage.database_url)
-        self.totals.acknowledged += acknowledged - self._acknowledged
-        self.totals.lost += lost - self._lost
-        new, self._acknowledged, self._lost = lost - self._lost, acknowledged, lost
-        return new
-
 
 class Rounds:
     """Rounds of one claim: each is tried, counted and told; the trouble of all is shown together."""
@@ -235,6 +249,20 @@ def ended(process: subprocess.Popen[str], patience_s: float = PATIENCE_S) -> End
         os.killpg(process.pid, signal.SIGKILL)  # Its own group: it was started in a new session.
         out, err = process.communicate()
         return Ended(-signal.SIGALRM, out or "", f"did not end within {patience_s} s\n{err or ''}")
+
+
+def killed(crash: Crash, after_s: float, *words: str, number: int = signal.SIGKILL) -> Ended:
+    """Run a command and send it a signal after a while, if it still runs then."""
+    process = crash.start(*words)
+    time.sleep(after_s)
+    if process.poll() is None:
+        os.kill(process.pid, number)
+    return ended(process)
+
+
+def how(found: Ended) -> str:
+    """Say how a command ended."""
+    return "killed" if found.killed else f"exit {found.code}"
 
 
 def until(reached: Callable[[], object], within_s: float = 30.0) -> None:

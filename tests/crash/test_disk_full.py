@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from .suite import RUN, Crash, Rounds, Sample, ended
+from .suite import CODE, RUN, Crash, Rounds, Sample, ended
 
 pytestmark = [pytest.mark.slow, pytest.mark.crash]
 
@@ -51,7 +51,7 @@ def test_disk_full(
     for point in sample(FULL_AT, 3):
         crash.reset()
         shutil.rmtree(disk / "state", ignore_errors=True)
-        shutil.copytree(crash.stage.directory / "snapshot" / "0", disk / "state")
+        shutil.copytree(crash.stage.directory / "snapshot" / CODE / "0", disk / "state")
         since = crash.mark()
         process = crash.frozen(*RUN, at=point)
         _fill(disk)

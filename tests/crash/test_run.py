@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import signal
 import time
@@ -11,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from .suite import RUN, Crash, Ended, Rounds, Sample, ended
+from .suite import RUN, Crash, Ended, Rounds, Sample, how, killed
 
 pytestmark = [pytest.mark.slow, pytest.mark.crash]
 
@@ -56,9 +55,9 @@ def test_random_instants(
         crash.reset()
         since = crash.mark()
         after_s = randomly.uniform(0, seconds)
-        died = _killed(crash, after_s, *RUN)
+        died = killed(crash, after_s, *RUN)
         rounds.tell(
-            f"{after_s:.3f} s ({_how(died)})", _back(crash, crash.go_on(), uninterrupted[1], rounds, since)
+            f"{after_s:.3f} s ({how(died)})", _back(crash, crash.go_on(), uninterrupted[1], rounds, since)
         )
     rounds.close()
 
@@ -76,9 +75,9 @@ def test_killed_twice(
         crash.reset()
         since = crash.mark()
         after_s = randomly.uniform(0.3 * seconds, 0.9 * seconds), randomly.uniform(0.2 * seconds, seconds)
-        died = _killed(crash, after_s[0], *RUN)
-        again = _killed(crash, after_s[1], *(("resume",) if crash.open_runs() else RUN))
-        name = f"{after_s[0]:.3f} s ({_how(died)}), {after_s[1]:.3f} s ({_how(again)})"
+        died = killed(crash, after_s[0], *RUN)
+        again = killed(crash, after_s[1], *(("resume",) if crash.open_runs() else RUN))
+        name = f"{after_s[0]:.3f} s ({how(died)}), {after_s[1]:.3f} s ({how(again)})"
         rounds.tell(name, _back(crash, crash.go_on(), uninterrupted[1], rounds, since))
     rounds.close()
 
@@ -96,14 +95,14 @@ def test_ctrl_c_at_random_instants(
         crash.reset()
         since = crash.mark()
         after_s = randomly.uniform(0, seconds)
-        left = _killed(crash, after_s, *RUN, number=signal.SIGINT)
+        left = killed(crash, after_s, *RUN, number=signal.SIGINT)
         # Before its own code runs, Ctrl-C ends Python itself (-2, which a shell shows as 130).
         troubles = [] if left.code in (130, 0, -signal.SIGINT) else [f"left as {left}"]
         troubles += (
             [f"says no next command: {left}"] if crash.open_runs() and "backout" not in left.err else []
         )
         rounds.tell(
-            f"{after_s:.3f} s ({_how(left)})",
+            f"{after_s:.3f} s ({how(left)})",
             troubles + _back(crash, crash.go_on(), uninterrupted[1], rounds, since),
         )
     rounds.close()
@@ -135,15 +134,3 @@ def _back(crash: Crash, back: Ended, wanted: dict[str, Any], rounds: Rounds, sin
     failed = crash.saw(rounds.claim, since)
     troubles += [f"{failed} requests failed"] if failed else []
     return troubles + crash.differences(wanted) + crash.journal_troubles()
-
-
-def _killed(crash: Crash, after_s: float, *words: str, number: int = signal.SIGKILL) -> Ended:
-    process = crash.start(*words)
-    time.sleep(after_s)
-    if process.poll() is None:
-        os.kill(process.pid, number)
-    return ended(process)
-
-
-def _how(found: Ended) -> str:
-    return "killed" if found.killed else f"exit {found.code}"

@@ -126,6 +126,9 @@ def test_a_kill_anywhere_leaves_one_live_database_that_a_second_swap_or_reopenin
         )
         if state is None:
             closed += 1
+            assert adapter.swap_blockers(back) == (), "undoing it is only opening"
+            (told,) = adapter.beside(5)
+            assert told.closes == pair.live
             assert means.mode == "closed" and means.held is Answer.YES
             with pytest.raises(psycopg.OperationalError, match="not currently accepting connections"):
                 pair.connect()

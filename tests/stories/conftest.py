@@ -269,6 +269,7 @@ class Scene:
             "version": GOOD,
             "processes": 1,
             "pid_file_is_right": True,
+            "databases": ["collector open"],
             "front": "pass",
             "takes_writes": True,
         }

@@ -8,10 +8,11 @@ from backout.app.emergency_places import journal_apart
 from backout.app.observe import observe
 from backout.app.parts import Parts
 from backout.app.plan import terms
-from backout.app.run import Conduct, run
+from backout.app.run import Conduct, blocking_run, open_runs, run
 from backout.errors import NotPossible, StoreFull, StoreTooNew, StoreUnreadable
+from backout.execute.held import held_now
 from backout.execute.run import Run
-from backout.facts import Answer
+from backout.facts import CLOSED, Answer
 from backout.message import msg
 from backout.plan.holding import plan_hold, plan_release_hold
 
@@ -31,6 +32,8 @@ def hold(parts: Parts, conduct: Conduct) -> Run:
 
 def release_hold(parts: Parts, conduct: Conduct) -> Run:
     """Let go what is held, putting back exactly what was before; also without a state file. Idempotent.
+
+    Of what a run that is half-way holds, only a database that its swap has closed is opened.
 
     Raises:
         RunInProgress: A run that is half-way holds: it lets go itself, at the right moment.
@@ -67,4 +70,9 @@ def _hold(parts: Parts, conduct: Conduct) -> Run:
 
 
 def _release_hold(parts: Parts, conduct: Conduct) -> Run:
-    return run(parts, plan_release_hold(observe(parts, DEADLINE_S), parts.kinds, terms(parts)), conduct)
+    facts = observe(parts, DEADLINE_S)
+    half_way = blocking_run(open_runs(parts))
+    closed = tuple(f for f in facts.holds if f.mode == CLOSED)
+    if closed and half_way is not None and held_now(half_way):
+        facts = facts.model_copy(update={"holds": closed})
+    return run(parts, plan_release_hold(facts, parts.kinds, terms(parts)), conduct)

@@ -19,6 +19,7 @@ from backout.execute.owner import is_dead
 from backout.execute.run import Run, RunState, StepState, fold
 from backout.execute.runner import Runner, Watch
 from backout.execute.standing import may_serve
+from backout.facts import CLOSED
 from backout.ids import new_id
 from backout.message import msg
 from backout.plan.abort import plan_abort
@@ -251,10 +252,12 @@ def _waiting_for(plan: Plan, conduct: Conduct, waiting: list[Run]) -> tuple[Run 
     Stopping the harm is never refused. Letting go what a run holds that is half-way is: requests would meet
     whatever stands then; `resume` and `abort` let go at the right moment. A hold that did not come to its end (writes still arrive) keeps
     nobody from going back: the new plan knows what is held, and lets it go. A run that only looked is over,
-    and so is one that is taken over by a new plan, made from what stands now.
+    and so is one that is taken over by a new plan, made from what stands now. A database that a swap cut short
+    has closed may be opened: the run that swaps closes it again.
     """
     if plan.purpose != "back":
-        half_way = blocking_run(waiting) if plan.purpose == "release_hold" else None
+        lets_go = any(s.spec.params.get("mode") != CLOSED for s in plan.steps)
+        half_way = blocking_run(waiting) if plan.purpose == "release_hold" and lets_go else None
         blocking = half_way if half_way is not None and held_now(half_way) else None
         return blocking, [r for r in waiting if r.plan.purpose in ("hold", "release_hold")]
     return None if conduct.take_over is not None else blocking_run(waiting), waiting

@@ -112,16 +112,17 @@ class Clients:
         span = [r for r in self._requests if r.started < end and r.started + r.seconds >= begin]
         return self._add_up(span, end - begin)
 
-    def acknowledged(self) -> set[str]:
-        """Return the ids of all reports that were acknowledged so far."""
+    def acknowledged(self, since: str | None = None) -> set[str]:
+        """Return the ids of all reports that were acknowledged so far, or sent after a mark and acknowledged."""
         self._read()
-        return {request.report for request in self._requests if request.report}
+        from_s = self._marks[since] if since else 0.0
+        return {r.report for r in self._requests if r.report and r.started >= from_s}
 
-    def missing(self, *database_urls: str) -> set[str]:
-        """Return the acknowledged reports that are in none of these databases."""
+    def missing(self, *database_urls: str, since: str | None = None) -> set[str]:
+        """Return the acknowledged reports (sent after a mark) that are in none of these databases."""
         import psycopg
 
-        wanted = self.acknowledged()
+        wanted = self.acknowledged(since)
         for url in database_urls:
             left = sorted(wanted)
             with psycopg.connect(url, connect_timeout=5) as connection:

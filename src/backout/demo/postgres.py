@@ -15,7 +15,7 @@ from collections import deque
 from pathlib import Path
 
 from backout.demo.binaries import REMEDY, Binaries, account, find_binaries, open_to
-from backout.demo.children import Children, basic_env
+from backout.demo.children import Children, basic_env, end
 from backout.errors import NotPossible
 from backout.message import msg
 
@@ -97,6 +97,13 @@ class EmbeddedPostgres:
     def stop(self) -> None:
         """Stop the server, ending its sessions; the data stays. Idempotent."""
         self._children.stop(_NAME, timeout_s=10)
+
+    def crash(self) -> None:
+        """End the server at once, as `pg_ctl stop -m immediate` does: the next start recovers. Idempotent."""
+        pid = self._children.pid(_NAME)
+        if pid is not None:
+            end(pid, None, signal.SIGQUIT)
+        self.stop()
 
     def close(self) -> None:
         """Stop the server and delete its data. Idempotent."""

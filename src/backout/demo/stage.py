@@ -13,11 +13,11 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, LiteralString
 
 import psutil
 
-from backout.demo import stage_files
+from backout.demo import stage_databases, stage_files
 from backout.demo.binaries import Binaries
 from backout.demo.children import Children, basic_env, end
 from backout.demo.postgres import EmbeddedPostgres, free_port
@@ -27,6 +27,7 @@ from backout.message import msg
 
 _FRONT = "front"
 _START_S = 20.0
+_OWN_FOLDERS = 2
 
 
 class Stage:
@@ -81,13 +82,8 @@ class Stage:
 
     def kept_urls(self) -> list[str]:
         """Return the databases that were live once and were swapped out, as their owner."""
-        import psycopg
-
-        with psycopg.connect(self.postgres.maintenance_url, connect_timeout=5) as connection:
-            rows = connection.execute(
-                "SELECT datname FROM pg_database WHERE datname LIKE 'collector\\_before\\_%' ORDER BY 1"
-            ).fetchall()
-        return [f"{self.database_url.rpartition('/')[0]}/{name}" for (name,) in rows]
+        names = stage_databases.kept(self.postgres.superuser_url)
+        return [f"{self.database_url.rpartition('/')[0]}/{name}" for name in names]
 
     def start(self) -> None:
         """Start the database and the front port, write all files; no release is deployed yet.
@@ -170,37 +166,51 @@ class Stage:
             "front": front.get("mode"),
             "schema": self._schema(),
             "takes_writes": self._takes_writes(),
+            "databases": stage_databases.told(self.postgres.superuser_url),
         }
 
-    def snapshot(self) -> None:
-        """Remember backout's own files, here and at the target, for `reset`."""
-        kept = self.directory / "snapshot"
+    def snapshot(self, name: str = "start") -> None:
+        """Remember the database, the release that runs, backups and backout's own files, for `reset`.
+
+        Requests wait meanwhile: the service is restarted.
+        """
+        kept, version = self.directory / "snapshot" / name, self.running_version()
+        self.set_front("queue")
+        self._end_collectors()
+        stage_databases.remember(self.postgres.superuser_url, name)
         shutil.rmtree(kept, ignore_errors=True)
-        kept.mkdir()
-        for number, folder in enumerate(self._backout_folders()):
+        kept.mkdir(parents=True)
+        (kept / "version").write_text(version or BAD)
+        for number, folder in enumerate(self._kept_folders()):
             if folder.exists():
                 shutil.copytree(folder, kept / str(number))
+        self.deploy(version or BAD)
+        self.set_front("pass")
 
-    def reset(self) -> None:
-        """Bring the bad release back as the running one, traffic let through, for another way back.
+    def reset(self, name: str = "start") -> None:
+        """Bring everything back to a snapshot, traffic let through, for another way back.
 
-        Backout's own files become those of `snapshot`, or are removed if there is none. Rows stay.
+        Databases beside the live one are dropped. Where there is no such snapshot, rows stay, the bad release
+        runs, and backout's own files are removed.
 
         Raises:
             NotPossible: It did not come up.
         """
         self._end_collectors()
-        for number, folder in enumerate(self._backout_folders()):
-            shutil.rmtree(folder, ignore_errors=True)
-            kept = self.directory / "snapshot" / str(number)
-            if kept.exists():
-                shutil.copytree(kept, folder)
+        self._end_restores()
+        kept = self.directory / "snapshot" / name
+        for number, folder in enumerate(self._kept_folders()):
+            if kept.exists() or number < _OWN_FOLDERS:
+                shutil.rmtree(folder, ignore_errors=True)
+            if (kept / str(number)).exists():
+                shutil.copytree(kept / str(number), folder)
         if not self.children.alive(_FRONT):
             self.children.stop(_FRONT)
             self._start_front()
             self._wait("the front port", lambda: self._front_state() is not None, _FRONT)
-        self._let_writes_through()
-        self.deploy(BAD)
+        stage_databases.bring_back(self.postgres.superuser_url, name)
+        version = kept / "version"
+        self.deploy(version.read_text() if version.exists() else BAD)
         self.set_front("pass")
 
     def set_front(self, mode: str) -> None:
@@ -209,6 +219,11 @@ class Stage:
         status, _, body = _ask(self.admin_port, "PUT", "/mode", wanted, timeout_s=35)
         if status != 200:
             raise self._failed(f"front mode {mode}", body.decode(errors="replace"))
+
+    def restart_database(self) -> None:
+        """Restart the server as after a crash of it: sessions end at once, nothing is written first."""
+        self.postgres.crash()
+        self.postgres.start()
 
     def restart_front(self, number: int = signal.SIGKILL) -> None:
         """End the front port by a signal and start it again: its mode has to survive."""
@@ -219,8 +234,8 @@ class Stage:
         self._start_front()
         self._wait("the front port", lambda: self._front_state() is not None, _FRONT)
 
-    def _backout_folders(self) -> tuple[Path, Path]:
-        return self.directory / ".backout", self.root / ".backout"
+    def _kept_folders(self) -> tuple[Path, ...]:
+        return self.directory / ".backout", self.root / ".backout", self.directory / "backups"
 
     def _start_front(self) -> None:
         mode_file = self.directory / "front" / "mode"
@@ -267,36 +282,41 @@ class Stage:
                 if (is_collector or is_launcher) and process.status() != psutil.STATUS_ZOMBIE:
                     yield process
 
+    def _end_restores(self) -> None:
+        """End what fills a database and outlived backout."""
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error):
+                command = process.cmdline()
+                if any("restore" in p and p.startswith(f"{self.directory}/.backout/") for p in command):
+                    process.kill()
+
     def _end_collectors(self) -> None:
         for process in self.collectors():
             with contextlib.suppress(psutil.NoSuchProcess):
                 end(process.pid, process.create_time(), timeout_s=12)
         self.pid_file.unlink(missing_ok=True)
 
-    def _schema(self) -> list[str]:
-        import psycopg
-
+    def _schema(self) -> list[str] | None:
+        """Return every column, or None while nobody can connect."""
         query = (
             "SELECT format('%s.%s.%s', table_schema, table_name, column_name) FROM information_schema.columns"
             " WHERE table_schema NOT IN ('pg_catalog', 'information_schema') ORDER BY 1"
         )
-        with psycopg.connect(self.database_url, connect_timeout=5) as connection:
-            return [name for (name,) in connection.execute(query)]
+        rows = self._ask_database(query)
+        return None if rows is None else [name for (name,) in rows]
 
     def _takes_writes(self) -> bool:
+        return self._ask_database("SHOW transaction_read_only") == [("off",)]
+
+    def _ask_database(self, query: LiteralString) -> list[tuple[Any, ...]] | None:
         import psycopg
 
-        with psycopg.connect(self.database_url, connect_timeout=5) as connection:
-            return connection.execute("SHOW transaction_read_only").fetchone() == ("off",)
-
-    def _let_writes_through(self) -> None:
-        import psycopg
-
-        with psycopg.connect(self.postgres.superuser_url, autocommit=True) as connection:
-            connection.execute("ALTER DATABASE collector RESET ALL")
-            connection.execute("ALTER ROLE collector RESET ALL")
-            connection.execute("ALTER ROLE collector IN DATABASE collector RESET ALL")
-            connection.execute("ALTER DATABASE collector ALLOW_CONNECTIONS true CONNECTION LIMIT -1")
+        with (
+            contextlib.suppress(psycopg.OperationalError),
+            psycopg.connect(self.database_url, connect_timeout=5) as connection,
+        ):
+            return connection.execute(query).fetchall()
+        return None
 
     def _wait(self, what: str, reached: Any, child: str | None = None) -> None:
         deadline = time.monotonic() + _START_S

@@ -97,6 +97,14 @@ def _checked(reading: Reading | None, now: datetime) -> Message:
 
 def _beside(database: BesideDatabase, now: datetime) -> Message:
     size = size_text(database.size_bytes)
+    if database.closes is not None:
+        return msg(
+            "Nobody can connect to {live}: the swap with {name} ({size}) was cut short. Go on with it or undo it: "
+            "backout resume, backout abort. To open {live} at once, as it was: backout release-hold",
+            live=database.closes,
+            name=database.name,
+            size=size,
+        )
     if database.state is not BesideState.KEPT:
         return msg(
             "{name} ({size}): {state}, from {backup}. To drop it: backout backup drop {name}",

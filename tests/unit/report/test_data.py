@@ -216,6 +216,14 @@ def test_what_was_restored_says_from_what(state: BesideState) -> None:
     assert f"{state.value}, from b1" in str(line) and "backout backup drop shop_restored_1" in str(line)
 
 
+def test_a_swap_cut_short_says_that_nobody_can_connect_and_offers_no_dropping() -> None:
+    (line,) = beside_lines([kept(state=BesideState.RESTORED, name="shop_restored_1", closes="shop")], NOW)
+    assert str(line).startswith(
+        "Nobody can connect to shop: the swap with shop_restored_1 (2.0 GB) was cut short."
+    )
+    assert "backout resume" in str(line) and "backout release-hold" in str(line) and "drop" not in str(line)
+
+
 @pytest.mark.parametrize(
     ("count", "text"),
     [

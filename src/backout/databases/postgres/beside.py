@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from pydantic import ValidationError
 
 from backout.backup import BesideDatabase, BesideState
-from backout.databases.postgres.cluster import ACT_DEADLINE_S, RESTORE_LOCK, Cluster, locked
+from backout.databases.postgres.cluster import ACT_DEADLINE_S, RESTORE_LOCK, Cluster, locked, named
 from backout.document import Document
 from backout.errors import Refused
 from backout.faults import fault_point
@@ -150,7 +150,11 @@ def list_beside(cluster: Cluster, deadline_s: float) -> tuple[BesideDatabase, ..
     """Return every database of this service that stands beside the live one, oldest first."""
     with cluster.maintenance(deadline_s) as connection:
         held = locked(connection, RESTORE_LOCK)
-        found = [described(f, held) for f in look(connection, cluster.live, sizes=True)]
+        there = look(connection, cluster.live, sizes=True)
+        closed = {d.oid for d in named(connection, cluster.live).values() if not d.accepts}
+    found = [described(f, held) for f in there]
+    closes = {f.oid for f in there if f.mark is not None and f.mark.closing in closed}
+    found = [f.model_copy(update={"closes": cluster.live}) if f.oid in closes else f for f in found]
     return tuple(sorted(found, key=lambda f: (f.since or datetime.max.replace(tzinfo=UTC), f.oid)))
 
 

@@ -45,6 +45,8 @@ def swap_blockers(
 ) -> tuple[Message, ...]:
     """Return every reason against making the swap now; empty: none. Asks both databases; changes nothing."""
     there = named(connection, order.live, order.beside, order.kept)
+    if was_made(order, there):
+        return ()  # also one that undoes a swap cut short before its renames: it has only to be opened
     found = list(_names(cluster, order, there))
     live, beside = there.get(order.live), there.get(order.beside)
     if found or live is None or beside is None:
@@ -57,6 +59,16 @@ def swap_blockers(
         found += refused(connection, order.beside, beside.oid, live.oid)
         found += _sequences(cluster, order, live, beside)
     return tuple(found)
+
+
+def was_made(order: SwapOrder, there: dict[str, Named]) -> bool:
+    """Return whether the names are as the swap leaves them, told by the databases' numbers."""
+    live, kept = there.get(order.live), there.get(order.kept)
+    if live is None:
+        return False
+    if order.beside_oid is not None:
+        return live.oid == order.beside_oid
+    return kept is not None and kept.oid == order.live_oid
 
 
 def in_the_way(connection: psycopg.Connection[Any], cluster: Cluster) -> InTheWay:

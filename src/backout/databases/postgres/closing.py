@@ -16,14 +16,13 @@ from backout.databases.postgres.cluster import ACT_DEADLINE_S, SWAP_LOCK, Cluste
 from backout.databases.postgres.marks import SETTING
 from backout.databases.postgres.pooler import resume
 from backout.errors import RunInProgress
-from backout.facts import Answer, HoldFact
+from backout.facts import CLOSED, Answer, HoldFact
 from backout.faults import fault_point
 from backout.message import msg
 
 if TYPE_CHECKING:
     import psycopg
 
-CLOSED = "closed"
 _NAME_NUMBER = "SELECT hashtext(%s)::bigint & 4294967295"
 
 

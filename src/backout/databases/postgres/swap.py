@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from backout.backup import SwapOrder
 from backout.databases.postgres.beside import Found, Mark, look, server_now, write_comment, write_mark
-from backout.databases.postgres.blockers import swap_blockers
+from backout.databases.postgres.blockers import swap_blockers, was_made
 from backout.databases.postgres.carried import carry
 from backout.databases.postgres.closing import alone, close, closed_by_swap, reopen
 from backout.databases.postgres.cluster import Cluster, Named, named
@@ -76,12 +76,10 @@ def swap(cluster: Cluster, order: SwapOrder, *, note: Note) -> float:
 def _made(connection: psycopg.Connection[Any], order: SwapOrder) -> bool:
     """Return whether the renames were made, told by the databases' numbers."""
     there = named(connection, order.live, order.beside, order.kept)
-    live, beside, kept = (there.get(name) for name in (order.live, order.beside, order.kept))
+    if was_made(order, there):
+        return True
+    live, beside = there.get(order.live), there.get(order.beside)
     if live is not None:
-        if order.beside_oid is not None and live.oid == order.beside_oid:
-            return True
-        if order.beside_oid is None and kept is not None and kept.oid == order.live_oid:
-            return True
         known = order.live_oid in (None, live.oid)
         waiting = beside is not None and order.beside_oid in (None, beside.oid)
         if known and waiting:

@@ -1,0 +1,122 @@
+"""Kill -9 everywhere in a way back with data, in backout and in the process that restores; then resume."""
+
+from __future__ import annotations
+
+import random
+import signal
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+
+from .data import IN_THE_WORKER, Story, went_back
+from .suite import Crash, Ended, Rounds, how, killed
+
+pytestmark = [pytest.mark.slow, pytest.mark.crash]
+
+Say = Callable[[str], None]
+Whole = tuple[list[str], dict[str, Any]]
+INSIDE = (
+    "restore.start.", "restore.create.", "restore.mark.", "restore.open.", "restore.launch.", "restore.lock.",
+    "restore.fill.", "restore.analyse.", "restore.restored.", "hold.router.", "swap.before", "swap.close.",
+    "swap.end_sessions.", "swap.sequences.", "swap.rename.", "swap.commit.", "swap.after", "release.router.", "verify.",
+)  # fmt: skip
+"""Kinds of points that both scenarios must have."""
+SHORT = {
+    "data": ("restore.create.after", "restore.launch.after", "restore.lock.after", "restore.analyse.after",
+             "swap.close.after", "swap.sequences.after", "swap.rename.between", "swap.commit.after"),
+    "full": ("restore.mark.after", "restore.fill.before", "restore.restored.after", "process.start.after",
+             "swap.end_sessions.after", "swap.commit.before"),
+}  # fmt: skip
+"""What `make test` tries: every state that a database beside can be cut short in."""
+
+
+@pytest.mark.parametrize("name", ["data", "full"])
+def test_every_point(
+    crash: Crash,
+    stories: dict[str, Story],
+    whole: Callable[[str], Whole],
+    name: str,
+    everything: bool,
+    say: Say,
+) -> None:
+    story, (points, wanted) = stories[name], whole(name)
+    for inside in INSIDE:
+        assert any(p.startswith(inside) for p in points), f"no fault point inside {inside}"
+    rounds = Rounds(crash, f"run --scenario {name} killed at every point, resumed", say)
+    for point in points if everything else _first(points, SHORT[name]):
+        crash.reset(name)
+        since = crash.mark()
+        died = crash.command(*story.words, fault=point)
+        troubles = _ended_there(point, died)
+        back = died if died.code == 0 else crash.go_on(story.words)
+        rounds.tell(point, troubles + went_back(crash, story, back, wanted, rounds, since))
+    rounds.close()
+
+
+def test_random_instants(
+    crash: Crash,
+    stories: dict[str, Story],
+    whole: Callable[[str], Whole],
+    randomly: random.Random,
+    count: int,
+    say: Say,
+) -> None:
+    rounds = Rounds(crash, "run with data killed at random instants, and its resume too, resumed", say)
+    for number in range(max(1, count // 5)):
+        story = stories[("full", "data")[number % 2]]
+        wanted = whole(story.name)[1]
+        seconds = _seconds(crash)
+        crash.reset(story.name)
+        since = crash.mark()
+        after_s = randomly.uniform(0.2 * seconds, seconds), randomly.uniform(0.1 * seconds, 0.5 * seconds)
+        died = killed(crash, after_s[0], *story.words)
+        again = killed(crash, after_s[1], "resume") if crash.open_runs() else died
+        back = again if again.code == 0 else crash.go_on(story.words)
+        name = f"{story.name} {after_s[0]:.3f} s ({how(died)}), {after_s[1]:.3f} s ({how(again)})"
+        rounds.tell(name, went_back(crash, story, back, wanted, rounds, since))
+    rounds.close()
+
+
+def test_ctrl_c_at_random_instants(
+    crash: Crash,
+    stories: dict[str, Story],
+    whole: Callable[[str], Whole],
+    randomly: random.Random,
+    count: int,
+    say: Say,
+) -> None:
+    rounds = Rounds(crash, "run with data interrupted at random instants, resumed", say)
+    for number in range(max(1, count // 10)):
+        story = stories[("data", "full")[number % 2]]
+        wanted = whole(story.name)[1]
+        seconds = _seconds(crash)
+        crash.reset(story.name)
+        since = crash.mark()
+        after_s = randomly.uniform(0.2 * seconds, seconds)
+        left = killed(crash, after_s, *story.words, number=signal.SIGINT)
+        troubles = [] if left.code in (130, 0, -signal.SIGINT) else [f"left as {left}"]
+        troubles += (
+            [f"says no next command: {left}"] if crash.open_runs() and "backout" not in left.err else []
+        )
+        back = left if left.code == 0 else crash.go_on(story.words)
+        troubles += went_back(crash, story, back, wanted, rounds, since)
+        rounds.tell(f"{story.name} {after_s:.3f} s ({how(left)})", troubles)
+    rounds.close()
+
+
+def _seconds(crash: Crash) -> float:
+    """Return how long the newest run took from its first event to its last, start of the program apart."""
+    run = crash.newest()
+    assert run.finished_at is not None
+    return (run.finished_at - run.created_at).total_seconds() + 1.0
+
+
+def _first(points: Sequence[str], kinds: Sequence[str]) -> list[str]:
+    return [next(p for p in points if p.startswith(kind)) for kind in kinds]
+
+
+def _ended_there(point: str, died: Ended) -> list[str]:
+    if died.killed or (point.startswith(IN_THE_WORKER) and died.code in (0, 5)):
+        return []
+    return [f"was not killed: {died}"]
