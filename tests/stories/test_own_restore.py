@@ -21,6 +21,7 @@ _SCRIPT = """\
 # restore-db.sh BACKUP: drops what is there and restores over it.
 echo "$1" >>runs.log
 echo "restoring into $DATABASE_URL"
+if [ -e drop ]; then {programs}/psql -qc "ALTER DATABASE collector RESET ALL" "$DATABASE_URL"; exit 4; fi
 while [ -e hang ]; do sleep 0.1; done
 if [ -e fail ]; then echo "no space left on device" >&2; exit 3; fi
 exec {programs}/pg_restore --clean --if-exists -d "$DATABASE_URL" "$1"
@@ -91,7 +92,7 @@ def own(scene: Any) -> Iterator[Own]:
         made = Own(scene, scene.cli("backup", "list", "--json").json["backups"][0]["backup"]["name"])
         scene.execute("UPDATE reports SET tenant = ''")
         yield made
-        for name in ("hang", "fail", "unsure", "runs.log"):
+        for name in ("hang", "fail", "drop", "unsure", "runs.log"):
             made.flag(name).unlink(missing_ok=True)
 
 
@@ -138,13 +139,30 @@ def test_a_script_that_fails_stops_the_run_held_and_resume_runs_it_again(own: Ow
     assert (own.damaged(), own.starts) == (0, 2)
 
 
+def test_a_script_that_takes_the_databases_own_hold_along_can_be_run_again(own: Own) -> None:
+    own.flag("drop").touch()
+    own.run().refused(5, what="exit status 4", now="hold", next="resume")
+    assert own.scene.state()["takes_writes"] and own.scene.state()["front"] == "maintenance"
+    own.flag("drop").unlink()
+    own.scene.cli("resume").ended(0)
+    assert (own.damaged(), own.starts) == (0, 2)
+
+
+def test_doctor_says_whether_the_script_can_be_run(own: Own) -> None:
+    lines = {d["subject"]: d["ok"] for d in own.scene.cli("doctor", "--json").json["lines"]}
+    assert (lines["restore script: run"], lines["restore script: probe"]) == (True, True)
+    (own.scene.stage.directory / "bin" / "restore-db.sh").chmod(0o644)
+    lines = {d["subject"]: d["ok"] for d in own.scene.cli("doctor", "--json").json["lines"]}
+    assert lines["restore script: run"] is False
+
+
 def test_a_script_that_hangs_is_not_ended_and_not_started_twice(own: Own) -> None:
     own.flag("hang").touch()
     with own.scene.configured(lambda c: c.replace("timeout_s: 60", "timeout_s: 1")):
         own.run().refused(5, what="script for .* runs", now="hold", next="resume")
         own.scene.cli("resume").refused(5, what="script for .* runs", now="hold", next="resume")
         own.flag("hang").unlink()
-        own.scene.until(lambda: own.damaged() == 0)
+        own.scene.until((own.scene.stage.directory / ".backout" / "restore-command" / "status").exists)
         own.scene.cli("resume").ended(0)
     assert own.starts == 1
 

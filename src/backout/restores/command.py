@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from pathlib import Path
+import os
+import shlex
+import shutil
+from collections.abc import Iterator, Mapping
 
 from pydantic import Field, field_validator
 
@@ -14,7 +16,7 @@ from backout.facts import Answer
 from backout.faults import fault_point
 from backout.launch import Job, ask, tail
 from backout.message import msg
-from backout.platforms.base import Site
+from backout.platforms.base import Diagnosis, Site
 from backout.words import Words, filled
 
 # libpq's own variable: what the script runs may write, while the database refuses everybody else.
@@ -130,10 +132,30 @@ class OwnScript:
         lines = self._site.redactor.text(tail(self.job.log))
         return f"the script ended with exit status {shown}; its last lines:\n{lines}"
 
-    def program(self) -> Path | None:
-        """Return the script's own file, where it is named by one."""
-        word = self.options.run[0]
-        return self.cwd / word if "/" in word else None
+    def doctor(self) -> Iterator[Diagnosis]:
+        """Look whether script and probe can be executed; runs neither."""
+        for name, command in (("run", self.options.run), ("probe", self.options.probe)):
+            if command is not None:
+                yield self._executable(f"restore script: {name}", command[0])
+        if self.options.probe is None:
+            yield Diagnosis(
+                subject="restore script: probe",
+                ok=False,
+                evidence=msg("No probe is declared: a restore ends as outcome unknown (exit 7)."),
+                remedy="declare restore.command.probe in backout.yaml",
+            )
+
+    def _executable(self, subject: str, word: str) -> Diagnosis:
+        path, shown = self.cwd / word, self._site.redactor.text(word)
+        found = (
+            path.is_file() and os.access(path, os.X_OK)
+            if "/" in word
+            else shutil.which(word, path=self._site.environ.get("PATH")) is not None
+        )
+        if found:
+            return Diagnosis(subject=subject, ok=True, evidence=msg("{word} can be executed.", word=shown))
+        evidence = msg("{word} is not there, or not executable.", word=shown)
+        return Diagnosis(subject=subject, ok=False, evidence=evidence, remedy=f"ls -l {shlex.quote(shown)}")
 
     def _env(self) -> dict[str, str]:
         environ = dict(self._site.environ)

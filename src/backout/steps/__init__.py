@@ -12,6 +12,7 @@ from backout.steps.restore import CheckRestored, DropBeside, ReadBackup, Restore
 from backout.steps.rows import CountLive
 from backout.steps.safety import SafetyBackup
 from backout.steps.swap import CompareData, CountRows, SwapData
+from backout.steps.tables import CheckTables, RestoreTables
 from backout.steps.verify import Verify
 
 
@@ -36,5 +37,7 @@ def generic_step_kinds() -> dict[str, StepKind]:
         SafetyBackup(),
         CountLive(),
         RestoreByScript(),
+        CheckTables(),
+        RestoreTables(),
     )
     return {kind.kind: kind for kind in kinds}

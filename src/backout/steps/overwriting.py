@@ -12,15 +12,20 @@ from backout.plan.model import StepSpec
 _LOOK_S = 5.0
 
 
-def refuse_unheld(spec: StepSpec, acting: Acting) -> None:
+def refuse_unheld(spec: StepSpec, acting: Acting, *, but: tuple[str, ...] = ()) -> None:
     """Raise `StepFailed` unless everything still holds that the plan held.
 
     What was written since a hold was let go is in no safety backup, and would be overwritten.
+
+    Args:
+        spec: The step.
+        acting: What it is given.
+        but: Names of means that the step itself may have ended.
     """
     names = spec.params["held"]
     assert isinstance(names, list)
     loose = []
-    for name in names:
+    for name in (n for n in names if n not in but):
         means = acting.target(f"hold:{name}", HoldMeans)  # type: ignore[type-abstract]
         if means.observe(_LOOK_S).held is not Answer.YES:
             loose.append(str(name))

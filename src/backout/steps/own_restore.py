@@ -100,7 +100,10 @@ class RestoreByScript:
                 state=msg("No script was started by this attempt."),
                 next_command="backout plan",
             )
-        refuse_unheld(spec, acting)
+        started = script.started()
+        # A script that drops and creates the database has dropped its hold too; it must be possible to run it again.
+        again = started is not None and started.step == acting.step_name
+        refuse_unheld(spec, acting, but=("database",) if again else ())
 
     def apply(self, spec: StepSpec, acting: Acting) -> Receipt:
         """Start the script.

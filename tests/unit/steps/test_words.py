@@ -35,6 +35,14 @@ SWAP: dict[str, Json] = {
 }
 HOLD: dict[str, Json] = {"name": "the-router", "prior": {}}
 ROWS: dict[str, Json] = {"database": "collector", "then": {}, "usable": []}
+TABLES: dict[str, Json] = {
+    "beside": "collector_restored",
+    "database": "collector",
+    "tables": ["public.reports", "public.tenants"],
+    "ceiling_rows": 7,
+    "held": ["router"],
+    "safety": "collector_safety",
+}
 SCRIPT: dict[str, Json] = {
     "path": "/backups/b1",
     "name": "b1",
@@ -72,6 +80,8 @@ PARAMS: dict[str, list[dict[str, Json]]] = {
         ROWS | {"when": "before", "ceiling_rows": 7},
         ROWS | {"when": "after", "ceiling_rows": None},
     ],
+    "tables.check": [TABLES, TABLES | {"ceiling_rows": None}],
+    "tables.restore": [TABLES, TABLES | {"safety": None}],
     "restore.command": [SCRIPT, SCRIPT | {"safety": None}],
     "verify": [{"version": "5.4.0", "ref": "releases/5.4.0", "digest": None}],
 }
@@ -92,6 +102,8 @@ NAMED = {
     "data.compare": "collector_before",
     "backup.safety": "collector_safety",
     "data.rows": "collector",
+    "tables.check": "public.reports",
+    "tables.restore": "public.reports",
     "restore.command": "bin/restore-db.sh",
     "verify": "5.4.0",
 }
