@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from backout.demo.releases import BAD, GOOD
 from backout.demo.figures import broken_promises
+from backout.demo.releases import BAD, GOOD
 
 
 def measured(**changes: Any) -> dict[str, Any]:
