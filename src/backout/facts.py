@@ -105,6 +105,7 @@ class DataFacts(Document):
         free_bytes: Free space on the database's disk; null: it cannot be told.
         blockers: What would keep a swap from being made now.
         slots: Logical slots and subscriptions of the live database: they would stay with the old one.
+        unfit: Why tables that were asked for cannot go back alone, each with its name.
         tenants: Tenants in the live database; null: no column is declared, or it cannot be told.
     """
 
@@ -120,6 +121,7 @@ class DataFacts(Document):
     free_bytes: int | None = None
     blockers: tuple[Message, ...] = ()
     slots: tuple[str, ...] = ()
+    unfit: tuple[Message, ...] = ()
     tenants: int | None = None
 
 

@@ -103,6 +103,7 @@ def _parts(loaded: Loaded, environ: Mapping[str, str]) -> Parts:
             min_version=policy.min_version,
             vouched=tuple(Vouched(v.version, v.works_with_schema_of) for v in policy.compatible),
             unpacked_bytes=config.restore.unpacked_bytes,
+            own_script=config.restore.command is not None,
         ),
         plan_expires_s=policy.plan_expires_s,
         state_directory=loaded.state_directory,

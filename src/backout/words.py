@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import shlex
+from collections.abc import Mapping, Sequence
 from typing import Annotated
 
 from pydantic import BeforeValidator, Field
@@ -23,3 +25,11 @@ Words = Annotated[
     BeforeValidator(_split, json_schema_input_type=tuple[str, ...] | str),
 ]
 """At least one word; no shell runs it."""
+
+
+def filled(words: Sequence[str], values: Mapping[str, str]) -> list[str]:
+    """Return the words with each ``{name}`` of `values` put in; what is put in is not looked at again."""
+    if not values:
+        return list(words)
+    names = re.compile("{(" + "|".join(map(re.escape, values)) + ")}")
+    return [names.sub(lambda found: values[found[1]], word) for word in words]

@@ -6,12 +6,13 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from backout.app.parts import Parts
+from backout.app.safety import safety_pins
 from backout.assess.backups import is_prepared, unpacked_bytes
 from backout.assess.rules.backups import SPACE_FACTOR
 from backout.assess.versions import current_version
 from backout.backup import Backup, BesideDatabase, BesideState, Manifest, Reading, RestoreOrder
 from backout.backups.base import BackupStore
-from backout.databases.restores import Checked, Restorable
+from backout.databases.restores import Checked, Restorable, RestoresTables
 from backout.document import Document, Json
 from backout.errors import (
     BackoutError,
@@ -204,7 +205,7 @@ def pins(parts: Parts) -> dict[str, Message]:
         before = [b for b in backups if b.taken_at is not None and b.taken_at < release.deployed_at]
         if before:
             found[before[0].name] = msg("the way back from {version}", version=release.version)
-    return found | _needed_by_runs(parts)
+    return found | safety_pins(parts, window) | _needed_by_runs(parts)
 
 
 def _needed_by_runs(parts: Parts) -> dict[str, Message]:
@@ -214,11 +215,11 @@ def _needed_by_runs(parts: Parts) -> dict[str, Message]:
     return {r.plan.data.backup: msg("run {run} needs it", run=r.id) for r in waiting if r.plan.data}
 
 
-def create_backup(parts: Parts, *, keep: int | None, note: Note) -> Backup:
+def create_backup(parts: Parts, *, keep: int | None, note: Note, name: str | None = None) -> Backup:
     """Dump the live database into the store, with a manifest; older ones beyond `keep` are removed, pinned ones never."""
     store, database = store_of(parts), restorable(parts)
     now = parts.clock.now()
-    name = f"{parts.site.service}_{now:%Y%m%d_%H%M%S}"
+    name = name or f"{parts.site.service}_{now:%Y%m%d_%H%M%S}"
     draft = store.draft(name)
     try:
         dumped = database.dump(draft, jobs=parts.restore.jobs, note=note)
@@ -403,18 +404,22 @@ def _readings(parts: Parts, backups: tuple[Backup, ...]) -> dict[str, Reading]:
     return {b.name: r for b in backups if (r := readings.known(b)) is not None}
 
 
-def observe_data(parts: Parts, deadline_s: float, now: datetime) -> Observed[DataFacts] | None:
+def observe_data(
+    parts: Parts, deadline_s: float, now: datetime, tables: tuple[str, ...] = ()
+) -> Observed[DataFacts] | None:
     """Return what a way back of the data rests on; None where no backups are configured."""
     if parts.backups is None or parts.database is None or parts.emergency:
         return None
     try:
-        found = _look(parts, restorable(parts), parts.backups, deadline_s)
+        found = _look(parts, restorable(parts), parts.backups, deadline_s, tables)
     except BackoutError as error:
         return Observed[DataFacts](unknown=error.what, source="database and backups", observed_at=now)
     return Observed[DataFacts](value=found, source="database and backups", observed_at=now)
 
 
-def _look(parts: Parts, database: Restorable, store: BackupStore, deadline_s: float) -> DataFacts:
+def _look(
+    parts: Parts, database: Restorable, store: BackupStore, deadline_s: float, tables: tuple[str, ...]
+) -> DataFacts:
     live = database.live(deadline_s)
     backups = store.found(deadline_s)
     in_the_way = database.in_the_way()
@@ -431,8 +436,17 @@ def _look(parts: Parts, database: Restorable, store: BackupStore, deadline_s: fl
         free_bytes=database.free_bytes(parts.restore.free_space_path),
         blockers=in_the_way.blockers,
         slots=in_the_way.slots,
+        unfit=_unfit(database, tables) if live.accepts else (),
         tenants=_tenants(parts, deadline_s) if live.accepts else None,
     )
+
+
+def _unfit(database: object, tables: tuple[str, ...]) -> tuple[Message, ...]:
+    if not tables:
+        return ()
+    if isinstance(database, RestoresTables):
+        return database.unfit_tables(tables)
+    return (msg("This database cannot take single tables back."),)
 
 
 def _tenants(parts: Parts, deadline_s: float) -> int | None:

@@ -19,6 +19,7 @@ from backout.holds.base import HoldMeans
 from backout.message import msg
 from backout.platforms.base import Diagnosis
 from backout.report.backups import backup_lines
+from backout.restores.command import OwnScript
 
 _DEADLINE_S = 5.0
 _MIN_FREE_BYTES = 100 * 1024 * 1024
@@ -50,6 +51,8 @@ def doctor(parts: Parts) -> Diagnoses:
         lines += _guarded(parts, "newest backup", lambda: _backup(parts))
     for means in parts.holds:
         lines += _guarded(parts, means.name, partial(_hold, means))
+    if parts.restore.command is not None:
+        lines += _guarded(parts, "restore script", OwnScript(parts.restore.command, parts.site).doctor)
     lines += _guarded(parts, "releases", lambda: [_records(parts)])
     lines += _checks(parts)
     return Diagnoses(lines=tuple(lines))

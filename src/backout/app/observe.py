@@ -20,7 +20,12 @@ DEADLINE_S = 8.0
 
 
 def observe(
-    parts: Parts, deadline_s: float = DEADLINE_S, *, versions: tuple[str, ...] = (), data: bool = False
+    parts: Parts,
+    deadline_s: float = DEADLINE_S,
+    *,
+    versions: tuple[str, ...] = (),
+    data: bool = False,
+    tables: tuple[str, ...] = (),
 ) -> Facts:
     """Return the world as it is now.
 
@@ -29,6 +34,7 @@ def observe(
         deadline_s: Seconds that any source may take; what is slower is unknown.
         versions: Versions whose records are wanted even if they are old.
         data: Whether to look also at the backups and at what a restore needs.
+        tables: Tables that are to go back alone.
     """
     clock, platform, database = parts.clock, parts.platform, parts.database
     end_s = clock.monotonic_s() + deadline_s
@@ -72,14 +78,16 @@ def observe(
         quarantined=parts.book.quarantined(),
         records_at_target=platform.record_store() is not None,
         step_seconds=_step_seconds(parts),
-        data=_data(parts, deadline_s, now) if data else None,
+        data=_data(parts, deadline_s, now, tables) if data else None,
     )
 
 
-def _data(parts: Parts, deadline_s: float, now: datetime) -> Observed[DataFacts] | None:
+def _data(
+    parts: Parts, deadline_s: float, now: datetime, tables: tuple[str, ...]
+) -> Observed[DataFacts] | None:
     from backout.app.backups import observe_data
 
-    return observe_data(parts, deadline_s, now)
+    return observe_data(parts, deadline_s, now, tables)
 
 
 def _records(parts: Parts, versions: tuple[str, ...]) -> list[Release]:

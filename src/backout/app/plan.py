@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import shlex
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -41,7 +42,9 @@ def plan(parts: Parts, request: Request) -> Plan:
     Raises:
         UnknownVersion, NothingToGoBackTo, CannotAssess, NeedsAcceptance, NotPossible: docs/reference/errors.md.
     """
-    facts = observe(parts, versions=(request.to,) if request.to else (), data=_wants_data(request))
+    facts = observe(
+        parts, versions=(request.to,) if request.to else (), data=_wants_data(request), tables=request.tables
+    )
     return plan_from(parts, facts, request)
 
 
@@ -127,10 +130,23 @@ def terms(parts: Parts) -> Terms:
         has_database=parts.database is not None and not parts.emergency,
         restore=RestoreTerms(
             **parts.restore.model_dump(
-                include={field.name for field in dataclasses.fields(RestoreTerms)},
-            )
+                include={field.name for field in dataclasses.fields(RestoreTerms)} - {"command"},
+            ),
+            **_own_script(parts),
         ),
     )
+
+
+def _own_script(parts: Parts) -> dict[str, Any]:
+    """Return the words of a person's own restore script, without secrets."""
+    options = parts.restore.command
+    if options is None:
+        return {}
+    return {
+        "command": tuple(parts.site.redactor.text(word) for word in options.run),
+        "command_timeout_s": options.timeout_s,
+        "cwd": str(parts.site.directory.resolve()),
+    }
 
 
 def write_plan(path: Path, made: Plan) -> None:
@@ -172,7 +188,7 @@ def _not_ours(parts: Parts, made: Plan) -> str | None:
         return "it has steps that this platform does not know"
     if len({s.key for s in made.steps}) != len(kinds) or not kinds:
         return "its steps are not numbered"
-    proving = [kind for kind in kinds if kind != "data.compare"]
+    proving = [kind for kind in kinds if kind not in ("data.compare", "restore.drop")]
     if made.purpose != "back" or proving[-1:] != ["verify"] or (len(kinds) > 1 and "guard" not in kinds):
         return "it does not guard what it rests on, or does not prove the result"
     refs = [

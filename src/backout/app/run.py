@@ -23,7 +23,7 @@ from backout.facts import CLOSED
 from backout.ids import new_id
 from backout.message import msg
 from backout.plan.abort import plan_abort
-from backout.plan.assembly import LOOKS_ONLY
+from backout.plan.assembly import HARMLESS
 from backout.plan.model import Plan
 from backout.plan.refusal import refusal
 
@@ -198,7 +198,7 @@ def open_runs(parts: Parts) -> list[Run]:
 def began_anything(run: Run) -> bool:
     """Return whether a run began a step that does more than look: else there is nothing to resume or undo."""
     begun = (run.plan.step(s.key) for s in run.steps if s.state is not StepState.PENDING)
-    return any(step.no_inverse_because != LOOKS_ONLY for step in begun)
+    return any(step.no_inverse_because not in HARMLESS for step in begun)
 
 
 def _create(

@@ -127,8 +127,14 @@ def targets(parts: Parts) -> dict[str, object]:
         found["router"] = parts.router
     if parts.database is not None:
         found["database"] = parts.database
+    if parts.restore.command is not None:
+        from backout.restores.command import OwnScript
+
+        found["restore"] = OwnScript(parts.restore.command, parts.site)
     if parts.backups is not None:
         from backout.app.backups import Readings
+        from backout.app.safety import SafetyBackups
 
         found["backups"] = Readings(parts)
+        found["safety"] = SafetyBackups(parts)
     return found | {f"hold:{means.name}": means for means in parts.holds}

@@ -13,8 +13,14 @@ class Vouched(NamedTuple):
 
 
 class Allowed(NamedTuple):
-    """The policy, as far as an assessment needs it; `unpacked_bytes` is a backup's size where nothing else tells."""
+    """The policy, as far as an assessment needs it.
+
+    Attributes:
+        unpacked_bytes: A backup's size where nothing else tells.
+        own_script: Whether a person's own script restores.
+    """
 
     min_version: str | None = None
     vouched: tuple[Vouched, ...] = ()
     unpacked_bytes: int | None = None
+    own_script: bool = False

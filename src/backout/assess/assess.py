@@ -45,7 +45,12 @@ def assess(
     scenario, why, named = _scenario(request, as_it_stands.answer)
     restores = named is None and scenario is not Scenario.CODE
     choice = choose_backup(facts, request, target) if restores else None
-    compatible = as_it_stands if choice is None else restored_compatibility(target, choice, facts, allowed)
+    # Chosen tables come back into the schema that there is.
+    compatible = (
+        as_it_stands
+        if choice is None or request.tables
+        else restored_compatibility(target, choice, facts, allowed)
+    )
     current = current_version(facts)
     case = Case(
         facts=facts,

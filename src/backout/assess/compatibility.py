@@ -48,7 +48,7 @@ def restored_compatibility(target: Release, choice: Choice, facts: Facts, allowe
         return Compatibility(
             answer=Answer.YES,
             evidence=msg(
-                "What is restored is compared, before anything is swapped, with the schema that {version} served well on.",
+                "What is restored is compared, before any request reaches it, with the schema that {version} served well on.",
                 version=target.version,
             ),
         )

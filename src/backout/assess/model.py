@@ -26,6 +26,7 @@ ACCEPTABLE = (
     "logical-slots",
     "loss-unknown",
     "hold-unknown",
+    "no-safety-backup",
 )
 """Names of risks that `--accept` takes; each is a finding's `accept`, and a test says that these are all."""
 
@@ -43,6 +44,7 @@ class Request(Document):
         accept: Names of risks that are accepted (`schema-unknown`, …).
         backup: The backup to restore, by name; None: the newest that fits.
         at: Restore the newest backup taken at or before this time.
+        tables: The only tables (``schema.table``) that go back; empty: all.
         max_loss_rows: The most rows that may be left behind; None: what the plan shows, and a tenth more.
     """
 
@@ -53,6 +55,7 @@ class Request(Document):
     accept: tuple[str, ...] = ()
     backup: str | None = None
     at: datetime | None = None
+    tables: tuple[str, ...] = ()
     max_loss_rows: int | None = None
 
 

@@ -45,6 +45,7 @@ class DataOptions(NamedTuple):
     backup: str | None = None
     at: str | None = None
     max_loss_rows: int | None = None
+    tables: str | None = None
 
 
 class CauseChoice(StrEnum):
@@ -101,6 +102,14 @@ MaxLossOption = Annotated[
         help="The most rows written since the backup that may stay behind.",
     ),
 ]
+TablesOption = Annotated[
+    str | None,
+    typer.Option(
+        "--tables",
+        metavar="SCHEMA.TABLE,…",
+        help="With --scenario data: only these tables go back, inside the live database.",
+    ),
+]
 HoldFirstOption = Annotated[bool, typer.Option("--hold-first", help="Stop the harm as step 1.")]
 
 
@@ -120,9 +129,15 @@ def request_of(
     data = data or DataOptions()
     if any(told is not None for told in data) and scenario not in (ScenarioChoice.DATA, ScenarioChoice.FULL):
         raise UsageError(
-            msg("--backup, --at and --max-loss belong to --scenario data or full."),
+            msg("--backup, --at, --max-loss and --tables belong to --scenario data or full."),
             state=msg("Nothing was changed."),
             next_command="backout plan --scenario data",
+        )
+    if data.tables is not None and scenario is not ScenarioChoice.DATA:
+        raise UsageError(
+            msg("--tables belongs to --scenario data: code and schema stay as they are."),
+            state=msg("Nothing was changed."),
+            next_command=f"backout plan --scenario data --tables {shlex.quote(data.tables)}",
         )
     if data.backup is not None and data.at is not None:
         raise UsageError(
@@ -150,8 +165,23 @@ def request_of(
         accept=tuple(accept or ()),
         backup=data.backup,
         at=None if data.at is None else _time(data.at),
+        tables=_table_names(data.tables),
         max_loss_rows=data.max_loss_rows,
     )
+
+
+def _table_names(text: str | None) -> tuple[str, ...]:
+    names = [] if text is None else [name.strip() for name in text.split(",")]
+    if any("." not in name for name in names):
+        raise UsageError(
+            msg(
+                "--tables {text} cannot be read: name each with its schema, as public.reports,public.x.",
+                text=text,
+            ),
+            state=msg("Nothing was changed."),
+            next_command="backout plan --scenario data --tables public.reports",
+        )
+    return tuple(dict.fromkeys(names))
 
 
 def _time(text: str) -> datetime:
@@ -175,6 +205,7 @@ def command(
     backup: BackupOption = None,
     at: AtOption = None,
     max_loss: MaxLossOption = None,
+    tables: TablesOption = None,
     accept: AcceptOption = None,
     output: Annotated[
         Path | None,
@@ -200,7 +231,7 @@ def command(
     with open_backout(config) as backout:
         try:
             plan = backout.plan(
-                request_of(to, scenario, cause, hold_first, accept, DataOptions(backup, at, max_loss))
+                request_of(to, scenario, cause, hold_first, accept, DataOptions(backup, at, max_loss, tables))
             )
         except NothingToGoBackTo:
             backout.check_free()  # A run that waits half-way is why: it says so itself.

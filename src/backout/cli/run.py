@@ -30,6 +30,7 @@ from backout.cli.plan import (
     MaxLossOption,
     ScenarioChoice,
     ScenarioOption,
+    TablesOption,
     ToOption,
     request_of,
 )
@@ -53,6 +54,7 @@ def command(
     backup: BackupOption = None,
     at: AtOption = None,
     max_loss: MaxLossOption = None,
+    tables: TablesOption = None,
     emergency: Annotated[
         bool,
         typer.Option(
@@ -88,7 +90,7 @@ def command(
     Example: backout run --to 5.3.0
     """
     why = taken_over(take_over, reason, "run")
-    told = DataOptions(backup, at, max_loss)
+    told = DataOptions(backup, at, max_loss, tables)
     if emergency:
         _emergency(to, scenario, root, why, reason, yes, config, as_json)
         return
@@ -195,6 +197,7 @@ def command_of(
     words += ["--hold-first"] if hold_first else []
     words += [] if told.backup is None else [f"--backup {shlex.quote(told.backup)}"]
     words += [] if told.at is None else [f"--at {shlex.quote(told.at)}"]
+    words += [] if told.tables is None else [f"--tables {shlex.quote(told.tables)}"]
     words += [] if told.max_loss_rows is None else [f"--max-loss {told.max_loss_rows}"]
     return " ".join([*words, *(f"--accept {name}" for name in plan.accepted)])
 
@@ -217,7 +220,7 @@ def _only_the_file(
     if to or cause or hold_first or accept or told != DataOptions():
         raise UsageError(
             msg(
-                "A plan file runs as it is: --to, --cause, --hold-first, --backup, --at, --max-loss and --accept belong to backout plan."
+                "A plan file runs as it is: --to, --cause, --hold-first, --backup, --at, --max-loss, --tables and --accept belong to backout plan."
             ),
             state=msg("Nothing was changed."),
             next_command="backout plan --help",

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from backout.checks.options import CheckOptions
 from backout.fields import Declared, Name
 from backout.holds.command import HoldCommandOptions
+from backout.restores.command import RestoreCommandOptions
 
 
 class AdapterSection(BaseModel):
@@ -62,6 +63,10 @@ class HoldSection(Declared):
 class RestoreSection(Declared):
     """Limits and habits of a restore."""
 
+    command: RestoreCommandOptions | None = Field(
+        default=None,
+        description="Your own script that restores over the live database, instead of restoring beside and swapping.",
+    )
     jobs: int = Field(default=2, ge=1, le=64, description="Tables that are dumped and restored at a time.")
     timeout_s: float = Field(default=14400, gt=0, description="Seconds that a whole restore may take.")
     free_space_path: str | None = Field(

@@ -173,6 +173,42 @@ class Restorable(Protocol):
 
 
 @runtime_checkable
+class RestoresTables(Protocol):
+    """A database adapter that can make some tables of the live database equal to those of one that stands beside."""
+
+    def unfit_tables(self, tables: tuple[str, ...]) -> tuple[Message, ...]:
+        """Return why tables (``schema.table``) cannot go back alone, as far as the live database tells; empty: they can."""
+        ...
+
+    def compare_tables(
+        self, beside: str, tables: tuple[str, ...], *, note: Note
+    ) -> tuple[TableDifference, ...]:
+        """Compare them; changes nothing. `inserted` is what only `beside` has, `deleted` what only the live one has.
+
+        Raises:
+            NotPossible: They cannot be made equal; every reason is named.
+        """
+        ...
+
+    def restore_tables(
+        self, beside: str, tables: tuple[str, ...], *, max_deleted: int | None, note: Note
+    ) -> tuple[TableDifference, ...]:
+        """Make the live tables equal to those of `beside`, all in one transaction; return what differed. Idempotent.
+
+        Args:
+            beside: The database that the tables are restored in.
+            tables: ``schema.table`` each; all others stay as they are.
+            max_deleted: Rows that only the live database has, at most; None: any number.
+            note: Tells who watches.
+
+        Raises:
+            LossAboveCeiling: More rows than `max_deleted` would go; nothing was changed.
+            NotPossible: They could not be made equal; nothing was changed.
+        """
+        ...
+
+
+@runtime_checkable
 class Comparable(Protocol):
     """A database adapter that can tell what a kept database has, and bring it over."""
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from backout.errors import Refused
 from backout.message import msg
-from backout.plan.assembly import LOOKS_ONLY, Terms, numbered
+from backout.plan.assembly import HARMLESS, Terms, numbered
 from backout.plan.base import StepKind
 from backout.plan.model import Estimate, Phase, Plan
 
@@ -39,7 +39,7 @@ def plan_abort(
     """
     undone = [s for s in original.steps if s.key in begun]
     for step in undone:
-        if step.inverse is None and step.no_inverse_because != LOOKS_ONLY:
+        if step.inverse is None and step.no_inverse_because not in HARMLESS:
             raise Refused(
                 msg("Step {key} cannot be undone: {why}", key=step.key, why=str(step.no_inverse_because)),
                 state=msg("The run is past its point of no return."),

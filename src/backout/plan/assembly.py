@@ -9,15 +9,23 @@ from statistics import median
 
 from backout.facts import Facts
 from backout.message import msg
-from backout.plan.base import StepKind
+from backout.plan.base import OneWay, StepKind
 from backout.plan.model import Estimate, Phase, PlannedStep, StepSpec
 
 LOOKS_ONLY = msg("It only looks.")
+ADDS_ONLY = msg("It only adds a backup; nothing has to be undone.")
+HARMLESS = (LOOKS_ONLY, ADDS_ONLY)
+"""Why a step has no inverse and is still no point of no return."""
 
 
 @dataclass(frozen=True, slots=True)
 class RestoreTerms:
-    """How data is taken back; the keys of `restore:` in the configuration say what each means."""
+    """How data is taken back; the keys of `restore:` in the configuration say what each means.
+
+    Attributes:
+        command: Words of a person's own script that restores, without secrets; None: there is none.
+        cwd: Folder that it starts in.
+    """
 
     jobs: int = 2
     timeout_s: float = 14400.0
@@ -29,6 +37,9 @@ class RestoreTerms:
     keep_h: float = 72.0
     reconnect_s: float = 10.0
     queues: tuple[str, ...] = ()
+    command: tuple[str, ...] | None = None
+    command_timeout_s: float = 14400.0
+    cwd: str = "."
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +66,9 @@ def numbered(
     """Return the steps with their keys and inverses, in the order given."""
     steps = []
     for number, (phase, spec) in enumerate(specs, start=1):
-        inverse = kinds[spec.kind].inverse(spec)
+        kind = kinds[spec.kind]
+        inverse = kind.inverse(spec)
+        because = kind.no_inverse_because(spec) if isinstance(kind, OneWay) else LOOKS_ONLY
         slug = spec.kind.replace(".", "-")
         steps.append(
             PlannedStep(
@@ -63,7 +76,7 @@ def numbered(
                 phase=phase,
                 spec=spec,
                 inverse=inverse,
-                no_inverse_because=None if inverse else LOOKS_ONLY,
+                no_inverse_because=None if inverse else because,
             )
         )
     return tuple(steps)

@@ -11,8 +11,9 @@ from backout.assess.versions import order_key, release_of
 from backout.errors import NeedsAcceptance
 from backout.facts import Answer, Facts
 from backout.message import msg
-from backout.plan.assembly import LOOKS_ONLY, Terms, estimate, numbered, total
+from backout.plan.assembly import HARMLESS, Terms, estimate, numbered, total
 from backout.plan.base import StepKind, World
+from backout.plan.data import data_steps
 from backout.plan.holding import (
     REFUSES_WRITES,
     SUSPENDS,
@@ -30,9 +31,10 @@ from backout.plan.model import (
     PlannedStep,
     Severity,
     StepSpec,
+    Way,
 )
 from backout.plan.quarantining import lift_spec, quarantine_spec
-from backout.plan.restoring import Restoring, reconnecting, restored_fingerprint, restoring
+from backout.plan.restoring import Restoring, reconnecting, restored_fingerprint
 from backout.plan.simulate import Visited, down_steps, held_steps, simulate, violations
 from backout.plan.start import serving_now, world_now
 from backout.release import Artefact
@@ -64,7 +66,7 @@ def plan_back(
         NeedsAcceptance: The decision table names a scenario that restores or loses rows.
     """
     _only_what_was_asked(assessment)
-    data = restoring(assessment, facts, request, terms)
+    data = data_steps(assessment, facts, request, terms)
     steps = _steps(assessment, facts, request, _Ways(tuple(switch), tuple(restart), data), kinds, terms)
     start = world_now(facts)
     visited = tuple(simulate(steps, kinds, start))
@@ -84,14 +86,14 @@ def plan_back(
         why=assessment.why,
         verdict=assessment.verdict,
         steps=steps,
-        findings=(*assessment.findings, *_invariant(visited, assessment)),
+        findings=(*assessment.findings, *_invariant(visited, assessment, data)),
         accepted=request.accept,
         estimates=estimates,
         total=total(estimates.values()),
         downtime=_downtime(visited, estimates),
         hazards={s.key: found for s in steps if (found := kinds[s.spec.kind].hazards(s.spec))},
         point_of_no_return=next(
-            (s.key for s in steps if s.no_inverse_because and s.no_inverse_because != LOOKS_ONLY), None
+            (s.key for s in steps if s.no_inverse_because and s.no_inverse_because not in HARMLESS), None
         ),
         serving=serving_now(facts),
         losses=data.losses if data is not None else (),
@@ -143,8 +145,10 @@ def _steps(
         and not held_specs(facts)
     ):
         return numbered([(Phase.VERIFY, verify)], kinds)
-    holds = hold_specs(facts, strongest=request.hold_first)
-    if data is not None and not request.hold_first:
+    # What is overwritten has to be in the safety backup to the last row: nothing may write from then on.
+    strongest = request.hold_first or (data is not None and data.overwrites)
+    holds = hold_specs(facts, strongest=strongest)
+    if data is not None and not strongest:
         holds += suspend_specs(facts)
     held = [*held_specs(facts), *holds]
     specs: list[tuple[Phase, StepSpec]] = []
@@ -168,6 +172,8 @@ def _steps(
         specs += [(Phase.PREPARE if request.hold_first else Phase.SAFEGUARD, s) for s in data.safeguard]
     if not request.hold_first:
         specs += [(Phase.HOLD, s) for s in holds]
+    if data is not None:
+        specs += [(Phase.PREPARE, s) for s in data.held]
     specs += _switch_steps(ways, held, kinds, target.version, world_now(facts))
     if data is not None and (not ways.switch or target.version in world_now(facts).serving):
         specs.append((Phase.START_CODE, reconnecting(target.version, ways.restart, terms)))
@@ -178,7 +184,7 @@ def _steps(
     ]
     specs.append((Phase.VERIFY, verify))
     if data is not None:
-        specs += [(Phase.CLEAN_UP, s) for s in data.looks]
+        specs += [(Phase.CLEAN_UP, s) for s in data.afterwards]
     return numbered(specs, kinds)
 
 
@@ -202,7 +208,8 @@ def _switch_steps(
 ) -> list[tuple[Phase, StepSpec]]:
     """Right before the earlier release starts its data is there, and writes are let through: many write while they start."""
     lets_write = [release_of_hold(s) for s in reversed(held) if s.params["mode"] == REFUSES_WRITES]
-    before_start = [(Phase.SWAP_DATA, ways.data.swap)] if ways.data is not None else []
+    change = [(Phase.SWAP_DATA, s) for s in ways.data.change] if ways.data is not None else []
+    before_start = list(change)
     before_start += [(Phase.START_CODE if before_start else Phase.REVERT_CODE, s) for s in lets_write]
     specs: list[tuple[Phase, StepSpec]] = []
     started = False
@@ -215,8 +222,7 @@ def _switch_steps(
         world = after
     if started:
         return specs
-    last = [(Phase.SWAP_DATA, ways.data.swap)] if ways.data is not None else []
-    return specs + last + [(Phase.START_CODE if last else Phase.RELEASE_HOLD, s) for s in lets_write]
+    return specs + change + [(Phase.START_CODE if change else Phase.RELEASE_HOLD, s) for s in lets_write]
 
 
 def _half_deployed(facts: Facts, ref: str) -> bool:
@@ -247,8 +253,11 @@ def _guard(facts: Facts, artefact: Artefact) -> StepSpec:
     )
 
 
-def _invariant(visited: Sequence[Visited], assessment: Assessment) -> tuple[Finding, ...]:
-    choice = assessment.choice
+def _invariant(
+    visited: Sequence[Visited], assessment: Assessment, data: Restoring | None
+) -> tuple[Finding, ...]:
+    # Chosen tables come back into the schema that there is.
+    choice = assessment.choice if data is not None and data.data.way is not Way.TABLES else None
 
     def can_use(version: str, fingerprint: str | None) -> Answer:
         # The assessment speaks of the target, on the schema that it will run on: the restored one, else the one there is.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, runtime_checkable
 
 from backout.clock import Clock
 from backout.document import Document, Json
@@ -157,4 +157,13 @@ class StepKind(Protocol):
 
     def apply(self, spec: StepSpec, acting: Acting) -> Receipt:
         """Make the params true; raises a `BackoutError` that says the state."""
+        ...
+
+
+@runtime_checkable
+class OneWay(Protocol):
+    """A kind of step that has no inverse although it changes something, and says why."""
+
+    def no_inverse_because(self, spec: StepSpec) -> Message:
+        """Say why nothing undoes it, and what brings back what it took away."""
         ...

@@ -150,6 +150,17 @@ class Hazard(Document):
     then: Message
 
 
+class Way(StrEnum):
+    """How a backup becomes the live data."""
+
+    SWAP = "swap"
+    """Restored beside, and swapped in: what was live is kept."""
+    TABLES = "tables"
+    """Restored beside, and some tables of the live database made equal to it."""
+    COMMAND = "command"
+    """A person's own script overwrites the live database."""
+
+
 class DataPlan(Document):
     """What a way back of the data goes back to, and what it leaves behind.
 
@@ -157,8 +168,11 @@ class DataPlan(Document):
         backup: Name of the backup.
         why: Why that one.
         taken_at: When it was taken.
-        beside: Database that it is restored into, or stands restored in already (`prepared`).
-        kept: Name that the live database is kept under.
+        way: How; all but `swap` overwrite the live database.
+        beside: Database that it is restored into, or stands restored in already (`prepared`); null: into none.
+        kept: Name that the live database is kept under; null: it is overwritten.
+        tables: The only tables that go back; empty: all.
+        safety: Backup of the live database that is made before it is overwritten; null: none.
         counts: Rows by table, live now and in the backup, as far as they are known.
         rows_behind: Rows that the live database has more than the backup; null: not known before the restore.
         ceiling_rows: Above this many the run stops before anything is swapped; null: no limit.
@@ -170,8 +184,11 @@ class DataPlan(Document):
     why: Message
     taken_at: datetime | None
     database: str
-    beside: str
-    kept: str
+    way: Way = Way.SWAP
+    beside: str | None
+    kept: str | None
+    tables: tuple[str, ...] = ()
+    safety: str | None = None
     prepared: bool = False
     counts: tuple[TableCount, ...] = ()
     rows_behind: int | None = None

@@ -17,6 +17,8 @@ def words_of(plan: Plan) -> str:
     words = [f"--to {plan.to_version}"]
     if plan.data is not None:
         words += [f"--scenario {plan.scenario.value}", f"--backup {shlex.quote(plan.data.backup)}"]
+        if plan.data.tables:
+            words.append(f"--tables {shlex.quote(','.join(plan.data.tables))}")
         if plan.data.ceiling_rows is not None:
             words.append(f"--max-loss {plan.data.ceiling_rows}")
     return " ".join(words)

@@ -1,4 +1,4 @@
-"""The steps that take the data back: restore beside, look at it, swap, and what is looked at afterwards. Pure."""
+"""The steps that restore a backup beside the live database and swap it in, and what every way back of data shares. Pure."""
 
 from __future__ import annotations
 
@@ -9,12 +9,11 @@ from datetime import datetime, timedelta
 from backout.assess.backups import prepared, unpacked_bytes
 from backout.assess.model import Assessment, Choice, Request
 from backout.assess.rules.backups import needed_bytes
-from backout.backup import RestoreOrder, SwapOrder, TableCount
-from backout.errors import CannotAssess
+from backout.backup import BackupFormat, RestoreOrder, SwapOrder, TableCount
 from backout.facts import Answer, DataFacts, Facts
 from backout.message import Message, msg
 from backout.plan.assembly import Terms
-from backout.plan.model import DataPlan, StepSpec
+from backout.plan.model import DataPlan, StepSpec, Way
 
 _LOOK_S = 600.0
 _SWAP_S = 120.0
@@ -30,14 +29,21 @@ class Restoring:
 
     Attributes:
         safeguard: Steps that stand before anything is held.
-        swap: The step that makes the restored database the live one.
-        looks: Steps after the proof that only look.
+        change: Steps that make the backup the live data.
+        afterwards: Steps after the proof.
+        held: Steps that stand before the code is switched, while everything is held.
     """
 
     data: DataPlan
     safeguard: tuple[StepSpec, ...]
-    swap: StepSpec
-    looks: tuple[StepSpec, ...]
+    change: tuple[StepSpec, ...]
+    afterwards: tuple[StepSpec, ...] = ()
+    held: tuple[StepSpec, ...] = ()
+
+    @property
+    def overwrites(self) -> bool:
+        """Whether the live database is written over, and not kept."""
+        return self.data.way is not Way.SWAP
 
     @property
     def losses(self) -> tuple[Message, ...]:
@@ -45,30 +51,29 @@ class Restoring:
         return tuple(_losses(self.data))
 
 
-def restoring(assessment: Assessment, facts: Facts, request: Request, terms: Terms) -> Restoring | None:
-    """Return the steps that restore the chosen backup; None where only the code goes back."""
-    choice = assessment.choice
-    if choice is None:
-        return None
-    data = facts.data.value if facts.data is not None else None
-    if data is None:
-        raise CannotAssess(
-            msg("What a restore needs is not known."),
-            state=msg("Nothing was changed."),
-            next_command="backout doctor",
-        )
-    planned = _data_plan(choice, data, request, terms)
+def swapping(
+    assessment: Assessment, facts: Facts, data: DataFacts, request: Request, terms: Terms
+) -> Restoring:
+    """Return the steps that restore the chosen backup beside the live database and swap it in."""
+    choice = chosen(assessment)
+    planned = data_plan(choice, data, request, terms)
     return Restoring(
         data=planned,
         safeguard=(
-            _read(choice),
-            _restore(choice, data, planned, terms),
+            read_step(choice),
+            restore_step(choice, data, planned, terms),
             _check(choice, planned, assessment.compatibility.answer),
-            _count(planned, terms),
+            _count(planned),
         ),
-        swap=_swap(choice, facts, data, planned, request, terms),
-        looks=(_compare(planned),),
+        change=(_swap(choice, facts, data, planned, request, terms),),
+        afterwards=(_compare(planned),),
     )
+
+
+def chosen(assessment: Assessment) -> Choice:
+    """Return the backup of a way back of data; only asked where there is one."""
+    assert assessment.choice is not None
+    return assessment.choice
 
 
 def reconnecting(version: str, restart: tuple[StepSpec, ...], terms: Terms) -> StepSpec:
@@ -106,9 +111,10 @@ def rows_behind(counts: tuple[TableCount, ...]) -> int | None:
     return sum(max(0, more) for more in known)
 
 
-def _data_plan(choice: Choice, data: DataFacts, request: Request, terms: Terms) -> DataPlan:
+def data_plan(choice: Choice, data: DataFacts, request: Request, terms: Terms) -> DataPlan:
+    """Return what the plan says of the data, for a backup that is restored beside and swapped in."""
     ready = prepared(data, choice)
-    counts = _counts(choice, data)
+    counts = _counts(choice, data, request.tables)
     behind = rows_behind(counts)
     ceiling = request.max_loss_rows
     if ceiling is None and behind is not None:
@@ -137,7 +143,7 @@ def _slack(behind: int, choice: Choice, terms: Terms) -> int:
     return round(behind * _SLACK_SHARE + meanwhile) + _SLACK_ROWS
 
 
-def _counts(choice: Choice, data: DataFacts) -> tuple[TableCount, ...]:
+def _counts(choice: Choice, data: DataFacts, tables: tuple[str, ...]) -> tuple[TableCount, ...]:
     manifest = choice.backup.manifest
     then = manifest.rows if manifest is not None else {}
     return tuple(
@@ -149,10 +155,12 @@ def _counts(choice: Choice, data: DataFacts) -> tuple[TableCount, ...]:
             restored_exact=manifest is not None and manifest.rows_exact,
         )
         for table in sorted(data.rows.keys() | then.keys())
+        if not tables or table in tables
     )
 
 
-def _read(choice: Choice) -> StepSpec:
+def read_step(choice: Choice) -> StepSpec:
+    """Return the step that reads the backup to its end."""
     return StepSpec(
         kind="backup.read",
         target="backups",
@@ -161,8 +169,10 @@ def _read(choice: Choice) -> StepSpec:
     )
 
 
-def _restore(choice: Choice, data: DataFacts, planned: DataPlan, terms: Terms) -> StepSpec:
+def restore_step(choice: Choice, data: DataFacts, planned: DataPlan, terms: Terms) -> StepSpec:
+    """Return the step that restores the backup beside, of it only the planned tables where its format allows."""
     backup, restore = choice.backup, terms.restore
+    assert planned.beside is not None
     order = RestoreOrder(
         backup=backup.name,
         path=backup.path,
@@ -171,6 +181,7 @@ def _restore(choice: Choice, data: DataFacts, planned: DataPlan, terms: Terms) -
         database=planned.beside,
         live=data.database,
         jobs=restore.jobs,
+        tables=planned.tables if backup.format in (BackupFormat.DIRECTORY, BackupFormat.CUSTOM) else (),
         needed_bytes=needed_bytes(data, backup, restore.unpacked_bytes),
         space_path=restore.free_space_path,
         min_free_bytes=restore.min_free_bytes,
@@ -196,14 +207,14 @@ def _check(choice: Choice, planned: DataPlan, answer: Answer) -> StepSpec:
         params={
             "beside": planned.beside,
             "live": planned.database,
-            "usable": list(_held_to(choice, answer)),
+            "usable": list(held_to(choice, answer)),
             "rows": dict(manifest.rows) if manifest is not None and manifest.rows_exact else {},
         },
         timeout_s=_LOOK_S,
     )
 
 
-def _held_to(choice: Choice, answer: Answer) -> tuple[str, ...]:
+def held_to(choice: Choice, answer: Answer) -> tuple[str, ...]:
     """Return the schemas of which one has to stand after the restore; empty: any, as it was accepted by name."""
     manifest = choice.backup.manifest
     judged = manifest.schema_fingerprint if manifest is not None else None
@@ -212,7 +223,7 @@ def _held_to(choice: Choice, answer: Answer) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*choice.usable, judged)))
 
 
-def _count(planned: DataPlan, terms: Terms) -> StepSpec:
+def _count(planned: DataPlan) -> StepSpec:
     return StepSpec(
         kind="data.count",
         target="database",
@@ -224,6 +235,7 @@ def _count(planned: DataPlan, terms: Terms) -> StepSpec:
 def _swap(
     choice: Choice, facts: Facts, data: DataFacts, planned: DataPlan, request: Request, terms: Terms
 ) -> StepSpec:
+    assert planned.beside is not None and planned.kept is not None
     order = SwapOrder(
         live=data.database,
         live_oid=data.oid,
@@ -258,6 +270,20 @@ def _compare(planned: DataPlan) -> StepSpec:
     return StepSpec(kind="data.compare", target="database", params={"kept": planned.kept}, timeout_s=3600.0)
 
 
+def _where_they_are(data: DataPlan) -> Message:
+    if data.kept is not None:
+        return msg(
+            "Nothing is deleted: they stay in {kept}, are listed in the report, and come over by: backout data bring.",
+            kept=data.kept,
+        )
+    if data.safety is None:
+        return msg("Nothing keeps them: no safety backup is made, as was accepted by name.")
+    return msg(
+        "They are in the safety backup {safety} alone; backout backup restore {safety} makes them readable.",
+        safety=data.safety,
+    )
+
+
 def _losses(data: DataPlan) -> list[Message]:
     since = f"{data.taken_at:%Y-%m-%d %H:%M:%S UTC}" if data.taken_at is not None else "the backup"
     more = {c.table: (c.live or 0) - (c.restored or 0) for c in data.counts}
@@ -279,12 +305,7 @@ def _losses(data: DataPlan) -> list[Message]:
                 told=told or "no table has more rows now",
             )
         ]
-    lines.append(
-        msg(
-            "Nothing is deleted: they stay in {kept}, are listed in the report, and come over by: backout data bring.",
-            kept=data.kept,
-        )
-    )
+    lines.append(_where_they_are(data))
     if data.tenants is not None:
         lines.append(msg("Tenants affected: {tenants}.", tenants=data.tenants))
     if data.queues:

@@ -8,9 +8,16 @@ from collections.abc import Iterable
 from backout.backup import TableCount, TableDifference
 from backout.document import Json
 from backout.execute.run import Run
-from backout.plan.model import DataPlan
+from backout.message import msg
+from backout.plan.model import DataPlan, Way
 from backout.report.duration import duration, moment
 from backout.report.markup import block, code, escape, facts, say, shown, table
+
+_WAYS = {
+    Way.SWAP: msg("restored beside, and swapped in"),
+    Way.TABLES: msg("chosen tables made equal to the backup"),
+    Way.COMMAND: msg("your own script overwrites the live database"),
+}
 
 
 def data_plan_section(plan: DataPlan | None) -> list[str]:
@@ -21,8 +28,11 @@ def data_plan_section(plan: DataPlan | None) -> list[str]:
         (say("Backup"), code(plan.backup)),
         (say("Why this one"), shown(plan.why)),
         (say("Taken"), moment(plan.taken_at) if plan.taken_at else say("not known")),
-        (say("Restored as"), code(plan.beside) + (f" ({say('stands ready')})" if plan.prepared else "")),
-        (say("What is live now is kept as"), code(plan.kept)),
+        (say("How"), shown(_WAYS[plan.way])),
+        (say("Tables"), ", ".join(code(t) for t in plan.tables)),
+        (say("Restored as"), _beside(plan)),
+        (say("What is live now is kept as"), code(plan.kept) if plan.kept else ""),
+        (say("Safety backup"), _safety(plan)),
         (say("Rows that stay behind"), _number(plan.rows_behind)),
         (say("At most"), _number(plan.ceiling_rows)),
         (say("Tenants affected"), _number(plan.tenants)),
@@ -47,13 +57,83 @@ def data_section(run: Run) -> list[str]:
             say("Nobody could connect for"),
             duration(float(swapped)) if isinstance(swapped, int | float) else "",
         ),
-        (say("What was live is kept as"), code(plan.kept)),
+        (say("How"), shown(_WAYS[plan.way])),
+        (say("Tables"), ", ".join(code(t) for t in plan.tables)),
+        (say("What was live is kept as"), code(plan.kept) if plan.kept else ""),
+        (say("Safety backup"), _safety(plan)),
         (say("Queues that went back too"), ", ".join(code(q) for q in plan.queues)),
     ]
+    lines = [f"## {say('Data')}", "", *facts(pairs)]
+    if plan.way is Way.COMMAND:
+        return lines + _before_and_after(run)
+    if plan.way is Way.TABLES:
+        return lines + _overwritten(run)
     counted = _receipt(run, "data.count").get("counts")
     counts = [TableCount.model_validate(c) for c in counted] if isinstance(counted, list) else plan.counts
-    lines = [f"## {say('Data')}", "", *facts(pairs), *_counts(counts)]
-    return lines + _differences(run)
+    return lines + _counts(counts) + _differences(run)
+
+
+def _beside(plan: DataPlan) -> str:
+    if plan.beside is None:
+        return ""
+    return code(plan.beside) + (f" ({say('stands ready')})" if plan.prepared else "")
+
+
+def _safety(plan: DataPlan) -> str:
+    if plan.way is Way.SWAP:
+        return ""
+    return code(plan.safety) if plan.safety else say("NONE: accepted by name")
+
+
+def _before_and_after(run: Run) -> list[str]:
+    """Return the rows that were counted around a script, which leaves nothing to compare row by row."""
+    told = {str(r["when"]): r for r in _receipts(run, "data.rows")}
+    rows = {when: r["rows"] for when, r in told.items() if isinstance(r["rows"], dict)}
+    before, after = rows.get("before", {}), rows.get("after", {})
+    counts = [
+        TableCount(
+            table=table,
+            live=_whole(before.get(table)),
+            restored=_whole(after.get(table)),
+            live_exact=bool(told.get("before", {}).get("exact")),
+            restored_exact=bool(told.get("after", {}).get("exact")),
+        )
+        for table in sorted({*before, *after})
+    ]
+    why = say(
+        "What the script overwrote is not kept beside, so rows cannot be compared; restored from the safety backup they can:"
+    )
+    return [*_counts(counts), *_how_to_compare(run, why)]
+
+
+def _overwritten(run: Run) -> list[str]:
+    """Return what was changed in chosen tables."""
+    # Killed after the commit, the step's own receipt is lost: then what was compared right before tells.
+    told = _receipt(run, "tables.restore") or _receipt(run, "tables.check")
+    found = told.get("differences")
+    if not isinstance(found, list):
+        return [say("No table was compared yet."), ""]
+    differences = [TableDifference.model_validate(d) for d in found]
+    rows = [
+        [code(d.table), str(d.inserted), str(d.updated), str(d.deleted), escape(_examples(d))]
+        for d in differences
+    ]
+    head = [say("Table"), say("Came back"), say("Overwritten"), say("Removed"), say("For example")]
+    why = say(
+        "What was overwritten and removed is in the safety backup; restored from it, it can be compared and brought:"
+    )
+    return [*table(head, rows), *_how_to_compare(run, why)]
+
+
+def _how_to_compare(run: Run, why: str) -> list[str]:
+    safety = run.plan.data.safety if run.plan.data is not None else None
+    if safety is None:
+        return [
+            say("Nothing keeps what was overwritten: no safety backup was made, as was accepted by name."),
+            "",
+        ]
+    commands = [f"backout backup restore {safety}   # names the database", "backout data diff DATABASE"]
+    return [why, "", *block(commands)]
 
 
 def _swapped_back(run: Run, plan: DataPlan) -> list[str]:
@@ -111,10 +191,19 @@ def _examples(difference: TableDifference) -> str:
 
 
 def _receipt(run: Run, kind: str) -> dict[str, Json]:
-    for progress in run.steps:
-        if run.plan.step(progress.key).spec.kind == kind and progress.receipt is not None:
-            return progress.receipt.data
-    return {}
+    return next(iter(_receipts(run, kind)), {})
+
+
+def _receipts(run: Run, kind: str) -> list[dict[str, Json]]:
+    return [
+        progress.receipt.data
+        for progress in run.steps
+        if run.plan.step(progress.key).spec.kind == kind and progress.receipt is not None
+    ]
+
+
+def _whole(value: Json) -> int | None:
+    return value if isinstance(value, int) else None
 
 
 def _number(value: int | None) -> str:

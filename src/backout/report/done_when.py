@@ -32,6 +32,13 @@ _GENERIC = {
     ),
     "service.reconnect": msg("The service says that it reaches its database."),
     "data.compare": msg("What only the kept database has is written down, by table."),
+    "backup.safety": msg("The dump ended without an error, and pg_restore -l lists its tables."),
+    "data.rows": msg("The rows of the tables that matter are written down, and are what they should be."),
+    "tables.check": msg("The rows that would go are no more than was approved."),
+    "tables.restore": msg("Both copies of each table are the same, compared again."),
+    "restore.command": msg(
+        "The script ended with exit status 0, and the tables have the rows of the backup."
+    ),
     "verify": msg("Every line of the checklist at the end holds."),
 }
 

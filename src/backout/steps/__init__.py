@@ -5,10 +5,14 @@ from __future__ import annotations
 from backout.plan.base import StepKind
 from backout.steps.guard import Guard
 from backout.steps.hold import Hold, NoWrites, ReleaseHold
+from backout.steps.own_restore import RestoreByScript
 from backout.steps.quarantine import Quarantine, Unquarantine
 from backout.steps.reconnect import Reconnect
 from backout.steps.restore import CheckRestored, DropBeside, ReadBackup, RestoreBeside
+from backout.steps.rows import CountLive
+from backout.steps.safety import SafetyBackup
 from backout.steps.swap import CompareData, CountRows, SwapData
+from backout.steps.tables import CheckTables, RestoreTables
 from backout.steps.verify import Verify
 
 
@@ -30,5 +34,10 @@ def generic_step_kinds() -> dict[str, StepKind]:
         SwapData(),
         Reconnect(),
         CompareData(),
+        SafetyBackup(),
+        CountLive(),
+        RestoreByScript(),
+        CheckTables(),
+        RestoreTables(),
     )
     return {kind.kind: kind for kind in kinds}

@@ -49,7 +49,7 @@ class Reconnect:
         return (
             Hazard(
                 what=msg("The service does not come back, also after a restart."),
-                then=msg("The run stops; abort swaps the old database in again."),
+                then=msg("The run stops; abort swaps the old database in again, where one was kept."),
             ),
         )
 

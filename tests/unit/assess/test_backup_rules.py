@@ -101,7 +101,7 @@ def test_a_backup_that_says_nothing_of_its_schema_is_compared_before_the_swap() 
     seen = facts(BAD, GOOD, data=data_facts(backup("dump", 4)))
     result = assessed(seen)
     assert result.compatibility.answer is Answer.YES
-    assert "before anything is swapped" in str(result.compatibility.evidence)
+    assert "before any request reaches it" in str(result.compatibility.evidence)
 
 
 def test_where_nobody_knows_what_the_target_can_use_the_risk_has_to_be_named() -> None:

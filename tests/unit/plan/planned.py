@@ -58,7 +58,9 @@ def terms(**restore: Any) -> Terms:
     )
 
 
-def planned(seen: Facts, platform: Platform = PROCESS, **request: Any) -> Plan:
+def planned(
+    seen: Facts, platform: Platform = PROCESS, *, own_script: tuple[str, ...] | None = None, **request: Any
+) -> Plan:
     asked = Request.model_validate({"scenario": Scenario.FULL} | request)
     workload = seen.workload.value
     assert workload is not None and workload.wanted is not None
@@ -68,7 +70,7 @@ def planned(seen: Facts, platform: Platform = PROCESS, **request: Any) -> Plan:
         assert running is not None
         target = running
     assert target.artefact is not None
-    found = assess(seen, asked, Allowed(), target, target.artefact, NOW)
+    found = assess(seen, asked, Allowed(own_script=own_script is not None), target, target.artefact, NOW)
     switch = platform.switch(
         workload, target.artefact, from_version=found.current_version, to_version=target.version
     )
@@ -79,7 +81,7 @@ def planned(seen: Facts, platform: Platform = PROCESS, **request: Any) -> Plan:
         asked,
         () if asked.scenario is Scenario.DATA else switch,
         KINDS,
-        terms(queues=("public.outbox",)),
+        terms(queues=("public.outbox",), command=own_script, cwd="/srv/shop"),
         restart=restart,
     )
 

@@ -34,6 +34,26 @@ SWAP: dict[str, Json] = {
     "prior_fingerprint": "sha256:new",
 }
 HOLD: dict[str, Json] = {"name": "the-router", "prior": {}}
+ROWS: dict[str, Json] = {"database": "collector", "then": {}, "usable": []}
+TABLES: dict[str, Json] = {
+    "beside": "collector_restored",
+    "database": "collector",
+    "tables": ["public.reports", "public.tenants"],
+    "ceiling_rows": 7,
+    "held": ["router"],
+    "safety": "collector_safety",
+}
+SCRIPT: dict[str, Json] = {
+    "path": "/backups/b1",
+    "name": "b1",
+    "database": "collector",
+    "command": ["bin/restore-db.sh", "/backups/b1"],
+    "cwd": "/srv/collector",
+    "held": ["router"],
+    "safety": "collector_safety",
+    "fingerprint": "sha256:old",
+    "prior_fingerprint": "sha256:new",
+}
 PARAMS: dict[str, list[dict[str, Json]]] = {
     "guard": [{}],
     "hold": [HOLD | {"mode": m} for m in ("queue", "maintenance", "refuse_writes", "suspend", "a-new-mode")],
@@ -54,6 +74,15 @@ PARAMS: dict[str, list[dict[str, Json]]] = {
     "data.swap": [SWAP],
     "service.reconnect": [{"version": "5.4.0", "within_s": 10.0, "restart": []}],
     "data.compare": [{"kept": "collector_before"}],
+    "backup.safety": [{"name": "collector_safety", "database": "collector", "held": []}],
+    "data.rows": [
+        ROWS | {"when": "before", "ceiling_rows": None},
+        ROWS | {"when": "before", "ceiling_rows": 7},
+        ROWS | {"when": "after", "ceiling_rows": None},
+    ],
+    "tables.check": [TABLES, TABLES | {"ceiling_rows": None}],
+    "tables.restore": [TABLES, TABLES | {"safety": None}],
+    "restore.command": [SCRIPT, SCRIPT | {"safety": None}],
     "verify": [{"version": "5.4.0", "ref": "releases/5.4.0", "digest": None}],
 }
 NAMED = {
@@ -71,6 +100,11 @@ NAMED = {
     "data.swap": "collector_before",
     "service.reconnect": "5.4.0",
     "data.compare": "collector_before",
+    "backup.safety": "collector_safety",
+    "data.rows": "collector",
+    "tables.check": "public.reports",
+    "tables.restore": "public.reports",
+    "restore.command": "bin/restore-db.sh",
     "verify": "5.4.0",
 }
 CASES = [

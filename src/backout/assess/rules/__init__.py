@@ -1,7 +1,15 @@
 """Rules by family: each looks at a `Case` and yields findings. A plain table; ids are stable."""
 
-from backout.assess.rules import backups, current, data, holds, schema, target
+from backout.assess.rules import backups, current, data, holds, overwriting, schema, target
 
-RULES = (*current.RULES, *target.RULES, *schema.RULES, *data.RULES, *holds.RULES, *backups.RULES)
+RULES = (
+    *current.RULES,
+    *target.RULES,
+    *schema.RULES,
+    *data.RULES,
+    *holds.RULES,
+    *backups.RULES,
+    *overwriting.RULES,
+)
 
 __all__ = ["RULES"]

@@ -7,10 +7,11 @@ from datetime import timedelta
 
 from backout.assess.backups import prepared, unpacked_bytes
 from backout.assess.model import Case, Choice
+from backout.assess.ways import way_in
 from backout.backup import Backup
 from backout.facts import DataFacts
 from backout.message import msg
-from backout.plan.model import Finding, Severity
+from backout.plan.model import Finding, Severity, Way
 
 SPACE_FACTOR = 2.5
 """Free space that a restore needs, in sizes of the unpacked data: the rows, their indexes, and the WAL of both."""
@@ -128,7 +129,7 @@ def space(case: Case) -> Iterator[Finding]:
 
 def blockers(case: Case) -> Iterator[Finding]:
     """Prepared transactions, sessions out of reach or rights that lack keep the swap from being made."""
-    if case.choice is None or case.facts.data is None or case.facts.data.value is None:
+    if way_in(case) is not Way.SWAP or case.facts.data is None or case.facts.data.value is None:
         return
     for found in case.facts.data.value.blockers:
         yield Finding(
@@ -141,7 +142,7 @@ def blockers(case: Case) -> Iterator[Finding]:
 
 def slots(case: Case) -> Iterator[Finding]:
     """Logical slots and subscriptions stay with the old database: who reads them sees nothing more."""
-    if case.choice is None or case.facts.data is None or case.facts.data.value is None:
+    if way_in(case) is not Way.SWAP or case.facts.data is None or case.facts.data.value is None:
         return
     names = case.facts.data.value.slots
     if names:
@@ -158,7 +159,10 @@ def slots(case: Case) -> Iterator[Finding]:
 
 def loss(case: Case) -> Iterator[Finding]:
     """Nobody can say before the restore how many rows will stay behind, and no limit was named."""
-    if case.choice is None or case.request.max_loss_rows is not None:
+    if case.choice is None:
+        return
+    # A script restores over the live database: there is no moment in which both could be counted.
+    if case.request.max_loss_rows is not None and way_in(case) is not Way.COMMAND:
         return
     manifest = case.choice.backup.manifest
     if manifest is None or not manifest.rows:
@@ -183,7 +187,9 @@ def needed_bytes(data: DataFacts, backup: Backup, declared: int | None) -> int |
 def _restoring(case: Case) -> tuple[DataFacts, Choice] | None:
     """Return the facts and the choice where a backup has still to be restored."""
     data = case.facts.data.value if case.facts.data is not None else None
-    if data is None or case.choice is None or prepared(data, case.choice) is not None:
+    if data is None or case.choice is None or way_in(case) is Way.COMMAND:
+        return None
+    if prepared(data, case.choice) is not None:
         return None
     return data, case.choice
 

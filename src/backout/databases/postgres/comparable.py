@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from backout.backup import Brought, TableDifference
     from backout.databases.postgres.cluster import Cluster
     from backout.databases.restores import Note
+    from backout.message import Message
 
 _BESIDE_DEADLINE_S = 10.0
 
@@ -48,6 +49,36 @@ class PostgresCompares:
             where=where,
             take_updated=take_updated,
             dry_run=dry_run,
+            note=note,
+        )
+
+    def unfit_tables(self, tables: tuple[str, ...]) -> tuple[Message, ...]:
+        """Return why tables cannot go back alone; see `rows.fit`."""
+        from backout.databases.postgres.rows.fit import unfit_tables
+
+        return unfit_tables(self._cluster.connector, tables, self._cluster.schemas)
+
+    def compare_tables(
+        self, beside: str, tables: tuple[str, ...], *, note: Note
+    ) -> tuple[TableDifference, ...]:
+        """Compare chosen tables with those of a restored database; see `rows.equal.compare_tables`."""
+        from backout.databases.postgres.rows.equal import compare_tables
+
+        cluster = self._cluster
+        return compare_tables(cluster.connector, beside, tables, schemas=cluster.schemas, note=note)
+
+    def restore_tables(
+        self, beside: str, tables: tuple[str, ...], *, max_deleted: int | None, note: Note
+    ) -> tuple[TableDifference, ...]:
+        """Make chosen live tables equal to those of a restored database; see `rows.equal.restore_tables`."""
+        from backout.databases.postgres.rows.equal import restore_tables
+
+        return restore_tables(
+            self._cluster.connector,
+            beside,
+            tables,
+            schemas=self._cluster.schemas,
+            max_deleted=max_deleted,
             note=note,
         )
 

@@ -18,6 +18,7 @@ from backout.databases.postgres.rows.digest import (
     row_digest,
 )
 from backout.databases.postgres.rows.guards import refuse_held, refuse_rules
+from backout.databases.postgres.rows.keys import listed_keys
 from backout.databases.postgres.rows.sessions import (
     ROWS_AT_ONCE,
     Sides,
@@ -44,7 +45,7 @@ _DEADLINE_S = 86_400.0
 # Transactions that other clients may begin while rows are brought.
 _AHEAD = 50_000_000
 # A few thousand keys are looked up in an index, whatever the statistics of a fresh restore say.
-_BY_INDEX = {"enable_seqscan": "off", "enable_hashjoin": "off", "enable_mergejoin": "off"}
+BY_INDEX = {"enable_seqscan": "off", "enable_hashjoin": "off", "enable_mergejoin": "off"}
 
 
 def bring(
@@ -98,7 +99,7 @@ def bring(
 
 def _prepare(live: psycopg.Connection[Any]) -> None:
     waits = {k: v for k, v in patience().items() if k.startswith("idle_")}
-    set_local(live, CANONICAL | waits | _BY_INDEX)
+    set_local(live, CANONICAL | waits | BY_INDEX)
     # What is checked at the end of the transaction otherwise could not be told from the other rows any more.
     live.execute("SET CONSTRAINTS ALL IMMEDIATE")
 
@@ -176,23 +177,8 @@ def _look_up(
     from psycopg import sql
 
     assert pair.live is not None
-    columns = list(zip(*(_texts(row[: len(pair.key)]) for row in batch), strict=True))
-    given = sql.SQL(", ").join(
-        sql.SQL("CAST(u.{} AS {}) AS {}").format(
-            sql.Identifier(f"a{n}"),
-            sql.SQL(pair.live.columns[name].type),
-            sql.Identifier(name),
-        )
-        for n, name in enumerate(pair.key)
-    )
-    source = sql.SQL(
-        "(SELECT {}, n AS backout_n FROM unnest({}) WITH ORDINALITY AS u({}, n) OFFSET 0) AS q JOIN {} AS t ON {}"
-    ).format(
-        given,
-        sql.SQL(", ").join(sql.SQL("{}::text[]").format(sql.Literal(list(column))) for column in columns),
-        sql.SQL(", ").join(sql.Identifier(f"a{n}") for n in range(len(columns))),
-        pair.live.source,
-        same_key(pair, "q"),
+    source = sql.SQL("{} JOIN {} AS t ON {}").format(
+        listed_keys(pair, [row[: len(pair.key)] for row in batch]), pair.live.source, same_key(pair, "q")
     )
     if lock:
         live.execute(sql.SQL("SELECT 1 FROM {} FOR UPDATE OF t").format(source))
@@ -241,7 +227,3 @@ def _surplus(
 def _row(pair: Pair, values: tuple[Any, ...], number: int = 0) -> Row:
     text = key_text(pair, values[: len(pair.key)]) if pair.key else f"row at {values[-1]}"
     return Row(text, values[-2], values[-1], number)
-
-
-def _texts(key: tuple[Any, ...]) -> tuple[str, ...]:
-    return tuple(value.decode() if isinstance(value, bytes) else value for value in key)

@@ -48,13 +48,14 @@ def differences(
         found = []
         for number, label in enumerate(chosen, 1):
             note(msg("comparing {table}, {n} of {all}", table=label, n=number, all=len(chosen)))
-            found.append(_difference(sides, pairs[label], swap, examples))
+            found.append(difference(sides, pairs[label], swap, examples))
         if not tables:
             found += _large_objects(sides)
     return tuple(found)
 
 
-def _difference(sides: Sides, pair: Pair, swap: Swap | None, examples: int) -> TableDifference:
+def difference(sides: Sides, pair: Pair, swap: Swap | None, examples: int) -> TableDifference:
+    """Compare one table; where that cannot be done, `unknown` says why."""
     import psycopg
 
     told = _about(pair)

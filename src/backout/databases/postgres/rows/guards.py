@@ -35,7 +35,7 @@ ORDER BY c.oid, t.tgname"""
 
 _RULES = """
 SELECT rulename::text FROM pg_rewrite
-WHERE ev_class = %s AND ev_type IN ('2', '3') AND ev_enabled IN ('O', 'A') ORDER BY 1"""
+WHERE ev_class = %s AND ev_type = ANY(%s) AND ev_enabled IN ('O', 'A') ORDER BY 1"""
 
 
 class Trigger(NamedTuple):
@@ -61,10 +61,16 @@ def refuse_held(connector: Connector) -> None:
     )
 
 
+def rules_of(live: psycopg.Connection[Any], oid: int, *, deletes: bool = False) -> list[str]:
+    """Return the rewrite rules that make something else of what is updated, inserted and (`deletes`) deleted."""
+    kinds = ["2", "3", *(["4"] if deletes else [])]
+    return [str(row[0]) for row in live.execute(_RULES, (oid, kinds)).fetchall()]
+
+
 def refuse_rules(live: psycopg.Connection[Any], pair: Pair) -> None:
     """Raise `NotPossible` where a rewrite rule would make something else of what is written."""
     assert pair.live is not None
-    rules = [str(row[0]) for row in live.execute(_RULES, (pair.live.oid,)).fetchall()]
+    rules = rules_of(live, pair.live.oid)
     if rules:
         raise NotPossible(
             msg(

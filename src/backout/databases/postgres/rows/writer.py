@@ -160,9 +160,9 @@ class Writer:
                     self._note_largest(given, largest)
                     done.append(row)
         except psycopg.Error as error:
-            if row is None or (error.sqlstate or "")[:2] not in _ROW_IS_WRONG:
+            refusal = refusal_of(error)
+            if row is None or refusal is None:
                 raise
-            refusal = Refusal(error.sqlstate or "", _reason(error))
         if refusal is not None:
             return done, row, refusal
         for column, value in largest.items():
@@ -275,6 +275,13 @@ def same_key(pair: Pair, other: str) -> sql.Composed:
         )
         for name in pair.key
     )
+
+
+def refusal_of(error: psycopg.Error) -> Refusal | None:
+    """Return why the row is what the server refuses; None: it refuses something else."""
+    if (error.sqlstate or "")[:2] not in _ROW_IS_WRONG:
+        return None
+    return Refusal(error.sqlstate or "", _reason(error))
 
 
 def _parts(rows: list[Row]) -> Iterator[list[Row]]:
