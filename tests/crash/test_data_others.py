@@ -23,7 +23,7 @@ RESTARTED_AT = (
     "swap.before", "swap.close.after", "swap.rename.before", "swap.rename.between", "swap.commit.before", "swap.commit.after",
 )  # fmt: skip
 FROZEN_AT = (
-    "journal.step.begun.before:7", "restore.start.before", "journal.step.begun.after:3", "journal.step.confirmed.before:5",
+    "journal.step.begun.before:7", "journal.step.begun.after:3", "journal.step.confirmed.before:5", "restore.start.before",
     "journal.step.applied.before:6", "journal.step.begun.before:10",
 )  # fmt: skip
 IN_THE_SWAP = ("swap.close.after", "swap.sequences.after", "swap.rename.between")

@@ -14,6 +14,7 @@ from backout.databases.postgres import PostgresDatabase, PostgresOptions
 from backout.demo import binaries
 from backout.demo.children import Children
 from backout.demo.postgres import EmbeddedPostgres
+from backout.errors import Refused
 
 from .pairs import Pair, ended_by_kill, quiet, until, until_frozen
 
@@ -99,7 +100,7 @@ def test_a_restart_in_the_middle_of_a_restore_is_found_out_and_begun_anew(
     server.start()
     until(lambda: adapter.restore_state(order.database).state is BesideState.CUT_SHORT)
     order = order.model_copy(update={"max_bytes_per_s": None})
-    adapter.start_restore(order, None)
+    adapter.start_restore(order, "run-1")
     until(lambda: adapter.restore_state(order.database).state is not BesideState.RESTORING)
     assert adapter.restore_state(order.database).state is BesideState.RESTORED
     checked = adapter.check_restored(order.database, "collector", note=quiet)
@@ -109,6 +110,9 @@ def test_a_restart_in_the_middle_of_a_restore_is_found_out_and_begun_anew(
         pair.order(beside=order.database, beside_oid=adapter.restore_state(order.database).oid), note=quiet
     )
     assert pair.is_it() == "bad" and adapter.counts("collector", exact=True, deadline_s=10) == told.rows
+    with pytest.raises(Refused, match=r"was made live by run run-1 already"):
+        adapter.start_restore(order, "run-1")  # as somebody does who was asleep meanwhile
+    assert adapter.restore_state(order.database).state is BesideState.ABSENT
 
 
 def test_while_the_server_is_down_a_swap_waits_to_open_what_it_closed(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from backout.backup import Backup, BesideState, RestoreOrder
 from backout.databases.restores import Restorable
-from backout.errors import BackupUnusable
+from backout.errors import BackoutError, BackupUnusable
 from backout.faults import fault_point
 from backout.message import Message, msg
 from backout.plan.base import Acting, Probe, Probed, Receipt, World
@@ -158,7 +158,11 @@ class RestoreBeside:
         order = _order(spec)
         acting.fence.check()
         fault_point("restore.start.before")
-        _database(acting).start_restore(order, acting.step_name.partition("/")[0])
+        try:
+            _database(acting).start_restore(order, acting.step_name.partition("/")[0])
+        except BackoutError:
+            acting.fence.check()  # Who was taken over in the meantime has to learn that, and nothing else.
+            raise
         fault_point("restore.start.after")
         return Receipt(
             what=msg(

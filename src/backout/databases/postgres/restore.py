@@ -101,7 +101,7 @@ def start_restore(cluster: Cluster, order: RestoreOrder, run: str | None) -> Non
     Raises:
         NotPossible: Too little space, no programs, or the process does not start.
         CredentialsRefused: The role may not create databases.
-        Refused: There is a database of that name that is something else.
+        Refused: There is a database of that name that is something else, or this run has swapped it in already.
     """
     state = restore_state(cluster, order.database)
     if state.state is BesideState.RESTORED and state.identity == order.identity:
@@ -124,6 +124,7 @@ def start_restore(cluster: Cluster, order: RestoreOrder, run: str | None) -> Non
         if order.max_replica_lag_bytes is not None:
             lag_bytes(connection)  # raises where it cannot be seen
         _refuse_a_stranger(connection, cluster, order.database)
+        _refuse_a_second(connection, cluster, order, run)
         if look(connection, cluster.live, order.database):
             drop_found(connection, order.database)
         oid = _create(connection, cluster, order, run)
@@ -199,6 +200,20 @@ def _refuse_a_stranger(connection: psycopg.Connection[Any], cluster: Cluster, na
             state=msg("Nothing was changed."),
             next_command="backout status",
         )
+
+
+def _refuse_a_second(
+    connection: psycopg.Connection[Any], cluster: Cluster, order: RestoreOrder, run: str | None
+) -> None:
+    """Refuse to begin anew what this run swapped in already: whoever asks for it was asleep meanwhile."""
+    for found in look(connection, cluster.live):
+        mark = found.mark
+        if mark is not None and mark.state == "kept" and run is not None and mark.run == run:
+            raise Refused(
+                msg("{name} was made live by run {run} already", name=order.database, run=run),
+                state=msg("Nothing was changed; {kept} is what was live before.", kept=found.name),
+                next_command="backout status",
+            )
 
 
 def _create(
