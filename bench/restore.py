@@ -105,7 +105,8 @@ def _format(stage: Stage, backout: Backout, name: str) -> dict[str, Any]:
 
 
 def _ours(stage: Stage, backout: Backout, backup: Backup) -> dict[str, float]:
-    from backout.app.backups import restorable, restore_order
+    from backout.app.prepare import restore_order
+    from backout.app.restorable import restorable
 
     database = restorable(backout.parts)
     order = restore_order(backout.parts, database, backup, "restored")

@@ -43,11 +43,11 @@ def json_page(made: str) -> str:
 
 def json_schemas() -> dict[str, dict[str, Any]]:
     """Return the schema of every document, by its name."""
-    from backout.app.backups import Restored
     from backout.app.data import DataDifferences
     from backout.app.doctor import Diagnoses
     from backout.app.history import History
     from backout.app.plan import PlanFile
+    from backout.app.prepare import Restored
     from backout.app.record import Recorded
     from backout.app.releases import Releases
     from backout.backup import Backup, BesideDatabase, Brought, Reading

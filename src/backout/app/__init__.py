@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from backout.app.backups import Restored
     from backout.app.data import Bringing, DataDifferences
     from backout.app.doctor import Diagnoses
     from backout.app.history import History
     from backout.app.init import InitResult
     from backout.app.parts import Parts
+    from backout.app.prepare import Restored
     from backout.app.record import Recorded, Recording
     from backout.app.releases import Releases
     from backout.app.run import Conduct
@@ -252,7 +252,7 @@ class Backout:
         self, name: str | None = None, *, prepare: bool = False, note: Note = quiet
     ) -> Restored:
         """Restore a backup beside the live database, swapping nothing; `prepare`: for a way back to use. Idempotent."""
-        from backout.app.backups import restore_backup
+        from backout.app.prepare import restore_backup
 
         return restore_backup(self.parts, name, prepare=prepare, note=note)
 

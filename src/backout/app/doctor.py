@@ -6,10 +6,11 @@ import shutil
 from collections.abc import Callable, Iterable
 from functools import partial
 
-from backout.app.backups import list_backups, restorable
+from backout.app.backups import list_backups
 from backout.app.emergency_places import left_behind
 from backout.app.history import head_at_target
 from backout.app.parts import Parts
+from backout.app.restorable import restorable
 from backout.checks import CheckOptions
 from backout.document import Document
 from backout.errors import BackoutError

@@ -85,7 +85,7 @@ def observe(
 def _data(
     parts: Parts, deadline_s: float, now: datetime, tables: tuple[str, ...]
 ) -> Observed[DataFacts] | None:
-    from backout.app.backups import observe_data
+    from backout.app.data_facts import observe_data
 
     return observe_data(parts, deadline_s, now, tables)
 

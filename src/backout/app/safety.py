@@ -48,7 +48,7 @@ class SafetyBackups:
         return create_backup(self._parts, keep=None, note=note, name=name)
 
     def _named(self, name: str) -> Backup | None:
-        from backout.app.backups import store_of
+        from backout.app.restorable import store_of
 
         return next((b for b in store_of(self._parts).found(_LOOK_S) if b.name == name), None)
 

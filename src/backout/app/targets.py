@@ -132,7 +132,7 @@ def targets(parts: Parts) -> dict[str, object]:
 
         found["restore"] = OwnScript(parts.restore.command, parts.site)
     if parts.backups is not None:
-        from backout.app.backups import Readings
+        from backout.app.readings import Readings
         from backout.app.safety import SafetyBackups
 
         found["backups"] = Readings(parts)

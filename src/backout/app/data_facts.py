@@ -1,0 +1,73 @@
+"""What a plan has to know of backups, and of what a restore needs."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from backout.app.parts import Parts
+from backout.app.readings import known_readings
+from backout.app.restorable import restorable
+from backout.backups.base import BackupStore
+from backout.databases.restores import Restorable, RestoresTables
+from backout.errors import (
+    BackoutError,
+)
+from backout.facts import DataFacts, Observed
+from backout.message import Message, msg
+
+
+def observe_data(
+    parts: Parts, deadline_s: float, now: datetime, tables: tuple[str, ...] = ()
+) -> Observed[DataFacts] | None:
+    """Return what a way back of the data rests on; None where no backups are configured."""
+    if parts.backups is None or parts.database is None or parts.emergency:
+        return None
+    try:
+        found = _look(parts, restorable(parts), parts.backups, deadline_s, tables)
+    except BackoutError as error:
+        return Observed[DataFacts](unknown=error.what, source="database and backups", observed_at=now)
+    return Observed[DataFacts](value=found, source="database and backups", observed_at=now)
+
+
+def _look(
+    parts: Parts, database: Restorable, store: BackupStore, deadline_s: float, tables: tuple[str, ...]
+) -> DataFacts:
+    live = database.live(deadline_s)
+    backups = store.found(deadline_s)
+    in_the_way = database.in_the_way()
+    return DataFacts(
+        database=live.name,
+        oid=live.oid,
+        accepts=live.accepts,
+        may_create=live.may_create,
+        server_major=live.server_version // 10000,
+        backups=backups,
+        readings=known_readings(parts, backups[:50]),
+        beside=database.beside(deadline_s),
+        rows=database.counts(live.name, exact=False, deadline_s=deadline_s) if live.accepts else {},
+        free_bytes=database.free_bytes(parts.restore.free_space_path),
+        blockers=in_the_way.blockers,
+        slots=in_the_way.slots,
+        unfit=_unfit(database, tables) if live.accepts else (),
+        tenants=_tenants(parts, deadline_s) if live.accepts else None,
+    )
+
+
+def _unfit(database: object, tables: tuple[str, ...]) -> tuple[Message, ...]:
+    if not tables:
+        return ()
+    if isinstance(database, RestoresTables):
+        return database.unfit_tables(tables)
+    return (msg("This database cannot take single tables back."),)
+
+
+def _tenants(parts: Parts, deadline_s: float) -> int | None:
+    declared, database = parts.restore.tenants, parts.database
+    if declared is None or database is None:
+        return None
+    schema, table, column = ('"' + part.replace('"', '""') + '"' for part in declared.split("."))
+    try:
+        value = database.scalar(f"SELECT count(DISTINCT {column}) FROM {schema}.{table}", deadline_s)
+    except BackoutError:
+        return None
+    return value if isinstance(value, int) else None
