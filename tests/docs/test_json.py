@@ -17,6 +17,9 @@ SCHEMAS = ROOT / "docs" / "reference" / "json"
 # In this order: each line finds the stage as the one before left it.
 STORY = (
     ("overview", 0, []),
+    ("backup", 0, ["backup", "create"]),
+    ("backups", 0, ["backup", "list"]),
+    ("reading", 0, ["backup", "verify"]),
     ("doctor", 0, ["doctor"]),
     ("releases", 0, ["releases"]),
     ("plan", 0, ["plan"]),

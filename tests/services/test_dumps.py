@@ -248,7 +248,7 @@ def test_a_flipped_bit_where_only_a_checksum_can_tell(dump, read, live, tmp_path
     [
         (b"", "it is empty"),
         (b"hello\n", "does not begin as one"),
-        (gzip.compress(b""), "does not begin as one"),
+        (gzip.compress(b"", mtime=0), "does not begin as one"),
         (b"-- MySQL dump 10.13\n\nCREATE TABLE `t` (a int);\n", "dump of MySQL"),
         (b"\x7fELF\0\0\0", "neither SQL text nor an archive"),
     ],

@@ -67,7 +67,7 @@ def dumped(service: Any, tmp_path: Path, form: str = "directory") -> Path:
     option = {"directory": "-Fd", "custom": "-Fc", "plain": "-Fp"}[form.split(".")[0]]
     subprocess.run(["pg_dump", option, "-f", path, "-d", service.url], check=True, capture_output=True)
     if form.endswith(".gz"):
-        path.write_bytes(gzip.compress(path.read_bytes()))
+        path.write_bytes(gzip.compress(path.read_bytes(), mtime=0))
     return path
 
 
