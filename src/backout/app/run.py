@@ -138,7 +138,13 @@ def _check_undoable(parts: Parts, found: Run) -> None:
         StepFailed: There is nothing to undo.
         RunInProgress: Another run waits; that one comes first.
     """
-    if found.state is not RunState.FINISHED or found.plan.data is None or found.plan.purpose != "back":
+    data = found.plan.data
+    if (
+        found.state is not RunState.FINISHED
+        or data is None
+        or data.kept is None
+        or found.plan.purpose != "back"
+    ):
         raise _over(found)
     blocking = blocking_run(open_runs(parts))
     if blocking is not None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def _question(found: Run) -> Message:
-    if found.open or found.plan.data is None:
+    if found.open or found.plan.data is None or found.plan.data.kept is None:
         return msg("Undo run {run}: {version} serves again.", run=found.id, version=found.plan.from_version)
     return msg(
         "Undo run {run}: {version} serves again, with the database {kept}; what was written since stays in {beside}.",
