@@ -89,6 +89,18 @@ def _finished(run: Run) -> tuple[Step, ...]:
 
 
 def _data(run: Run, plan: DataPlan) -> tuple[Step, ...]:
+    if plan.kept is None:
+        if plan.safety is None:
+            return (
+                (
+                    msg("What was overwritten is in no safety backup; see what there is:"),
+                    "backout backup list",
+                ),
+            )
+        said = msg(
+            "What was overwritten is in the safety backup {backup}. To look into it:", backup=plan.safety
+        )
+        return ((said, f"backout backup restore {plan.safety}"),)
     return (
         (
             msg("Look at what was written since the backup, and bring over what is wanted:"),

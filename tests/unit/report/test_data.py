@@ -12,6 +12,7 @@ from markdown_it import MarkdownIt
 from tests.unit.backed import NOW, OLD, backup, hours, reading
 
 from backout.backup import BesideDatabase, BesideState, TableCount, TableDifference
+from backout.checks.base import Outcome, Verification
 from backout.document import Json
 from backout.message import msg
 from backout.plan.model import DataPlan, Phase, Plan, PlannedStep, StepSpec
@@ -19,6 +20,7 @@ from backout.report.backups import ListedBackup, backup_lines, beside_lines, siz
 from backout.report.data import data_plan_section, data_section
 from backout.report.duration import duration
 from backout.report.markdown import report_markdown
+from backout.report.next import next_steps
 from backout.report.plan import plan_markdown
 from backout.steps import generic_step_kinds
 
@@ -233,3 +235,25 @@ def test_a_swap_cut_short_says_that_nobody_can_connect_and_offers_no_dropping() 
 )  # fmt: skip
 def test_sizes_read_as_people_say_them(count: int | None, text: str) -> None:
     assert size_text(count) == text
+
+
+@pytest.mark.parametrize(
+    ("changes", "commands"),
+    [
+        ({}, ["backout data diff", "backout backup drop shop_before_20261123_120000", "backout abort run-1"]),
+        ({"kept": None, "safety": "shop_s"}, ["backout backup restore shop_s"]),
+        ({"kept": None}, ["backout backup list"]),
+    ],
+)
+def test_what_to_do_next_names_what_holds_the_rows_that_are_gone(
+    changes: dict[str, Any], commands: list[str], of_data: Plan, story: Callable[..., Any]
+) -> None:
+    plan = of_data.model_copy(update={"data": DATA.model_copy(update=changes)})
+    run = story(plan).add("run.started").add("run.finished").run
+    proven = run.model_copy(
+        update={
+            "id": "run-1",
+            "verification": Verification(outcome=Outcome.PASS, results=(), started_at=NOW, finished_at=NOW),
+        }
+    )
+    assert [command for _what, command in next_steps(proven)] == commands
