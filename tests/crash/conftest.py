@@ -6,6 +6,7 @@ import functools
 import os
 import random
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -15,7 +16,7 @@ from backout.demo.clients import Clients
 from backout.demo.releases import BAD, GOOD
 from backout.demo.stage import Stage
 
-from .data import OPEN, Story, prepare, row_troubles
+from .data import OPEN, Story, Whole, prepare, row_troubles
 from .suite import RUN, Crash, Sample
 from .totals import Totals
 
@@ -76,16 +77,16 @@ def stories(shared_stage: Crash) -> dict[str, Story]:
 
 
 @pytest.fixture(scope="module")
-def whole(
-    shared_stage: Crash, stories: dict[str, Story]
-) -> Callable[[str], tuple[list[str], dict[str, Any]]]:
-    """Every point that a scenario with data passes, and how it ends when nobody disturbs it."""
+def whole(shared_stage: Crash, stories: dict[str, Story]) -> Callable[[str], Whole]:
+    """How a scenario with data goes when nobody disturbs it."""
 
     @functools.cache
-    def found(name: str) -> tuple[list[str], dict[str, Any]]:
+    def found(name: str) -> Whole:
         story = stories[name]
         shared_stage.reset(name)
+        began_s = time.monotonic()
         points = shared_stage.points(*story.words)
+        seconds = time.monotonic() - began_s
         picture = shared_stage.picture()
         assert picture["world"]["version"] == GOOD and picture["world"]["takes_writes"]
         assert picture["world"]["databases"] == [
@@ -93,7 +94,7 @@ def whole(
             "collector_before_* open kept default_transaction_read_only=on",
         ]
         assert not row_troubles(shared_stage, story, story.content)
-        return points, picture
+        return Whole(points, picture, seconds)
 
     return found
 

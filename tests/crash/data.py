@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, LiteralString
+from typing import Any, LiteralString, NamedTuple
 
 import psycopg
 
@@ -26,6 +26,14 @@ _WHAT: LiteralString = (
 _DAMAGE: LiteralString = "UPDATE reports SET tenant = '' WHERE received_at <= %s AND id::text LIKE '%%7'"
 _LOSE: LiteralString = "DELETE FROM reports WHERE received_at <= %s AND id::text LIKE '%%3'"
 _SINCE: LiteralString = "SELECT id::text FROM reports WHERE received_at > %s"
+
+
+class Whole(NamedTuple):
+    """A way back that nobody disturbed: the points it passed, how it ended, and how long it took."""
+
+    points: list[str]
+    picture: dict[str, Any]
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)

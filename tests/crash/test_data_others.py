@@ -5,18 +5,16 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable
-from typing import Any
 
 import psutil
 import pytest
 
-from .data import Story, went_back
+from .data import Story, Whole, went_back
 from .suite import Crash, Rounds, Sample, ended, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.crash]
 
 Say = Callable[[str], None]
-Whole = tuple[list[str], dict[str, Any]]
 TAKE_OVER = ("resume", "--take-over", "--reason", "their laptop died")
 RESTARTED_AT = (
     "swap.sequences.before", "restore.fill.before", "restore.create.after", "restore.mark.after", "restore.lock.after", "restore.fill.after",
@@ -34,7 +32,7 @@ def test_server_restarted(
     crash: Crash, stories: dict[str, Story], whole: Callable[[str], Whole], sample: Sample, say: Say
 ) -> None:
     # Requests that the server cuts off fail, whoever restarts it: a figure, and no failure of the way back.
-    story, wanted = stories["data"], whole("data")[1]
+    story, wanted = stories["data"], whole("data").picture
     rounds = Rounds(crash, "server stopped at once and restarted in the middle, resumed", say)
     for point in sample(RESTARTED_AT, 6):
         crash.reset("data")
@@ -56,7 +54,7 @@ def test_server_restarted(
 def test_worker_killed(
     crash: Crash, stories: dict[str, Story], whole: Callable[[str], Whole], count: int, say: Say
 ) -> None:
-    story, wanted = stories["full"], whole("full")[1]
+    story, wanted = stories["full"], whole("full").picture
     rounds = Rounds(crash, "process that restores killed with all that it started, resumed", say)
     for _ in range(max(1, count // 25)):
         crash.reset("full")
@@ -75,7 +73,7 @@ def test_worker_killed(
 def test_two_runs_at_the_same_moment(
     crash: Crash, stories: dict[str, Story], whole: Callable[[str], Whole], count: int, say: Say
 ) -> None:
-    story, wanted = stories["data"], whole("data")[1]
+    story, wanted = stories["data"], whole("data").picture
     rounds = Rounds(crash, "two runs with data at the same moment", say)
     for _ in range(max(1, count // 25)):
         crash.reset("data")
@@ -91,7 +89,7 @@ def test_two_runs_at_the_same_moment(
 def test_a_frozen_owner_is_taken_over_and_wakes_up(
     crash: Crash, stories: dict[str, Story], whole: Callable[[str], Whole], sample: Sample, say: Say
 ) -> None:
-    story, wanted = stories["data"], whole("data")[1]
+    story, wanted = stories["data"], whole("data").picture
     rounds = Rounds(crash, "owner with data frozen, taken over, woken up: it does nothing more", say)
     for point in sample(FROZEN_AT, 6):
         crash.reset("data")
@@ -115,7 +113,7 @@ def test_a_frozen_owner_is_taken_over_and_wakes_up(
 def test_an_owner_frozen_inside_the_swap_keeps_others_out_until_it_is_killed(
     crash: Crash, stories: dict[str, Story], whole: Callable[[str], Whole], sample: Sample, say: Say
 ) -> None:
-    story, wanted = stories["data"], whole("data")[1]
+    story, wanted = stories["data"], whole("data").picture
     rounds = Rounds(crash, "owner frozen inside the swap: nobody else swaps until it is killed", say)
     for point in sample(IN_THE_SWAP, 3):
         crash.reset("data")

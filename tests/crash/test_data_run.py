@@ -5,17 +5,15 @@ from __future__ import annotations
 import random
 import signal
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import pytest
 
-from .data import IN_THE_WORKER, Story, went_back
+from .data import IN_THE_WORKER, Story, Whole, went_back
 from .suite import Crash, Ended, Rounds, how, killed
 
 pytestmark = [pytest.mark.slow, pytest.mark.crash]
 
 Say = Callable[[str], None]
-Whole = tuple[list[str], dict[str, Any]]
 INSIDE = (
     "restore.start.", "restore.create.", "restore.mark.", "restore.open.", "restore.launch.", "restore.lock.",
     "restore.fill.", "restore.analyse.", "restore.restored.", "hold.router.", "swap.before", "swap.close.",
@@ -40,7 +38,7 @@ def test_every_point(
     everything: bool,
     say: Say,
 ) -> None:
-    story, (points, wanted) = stories[name], whole(name)
+    story, (points, wanted, _) = stories[name], whole(name)
     for inside in INSIDE:
         assert any(p.startswith(inside) for p in points), f"no fault point inside {inside}"
     rounds = Rounds(crash, f"run --scenario {name} killed at every point, resumed", say)
@@ -65,8 +63,7 @@ def test_random_instants(
     rounds = Rounds(crash, "run with data killed at random instants, and its resume too, resumed", say)
     for number in range(max(1, count // 5)):
         story = stories[("full", "data")[number % 2]]
-        wanted = whole(story.name)[1]
-        seconds = _seconds(crash)
+        _, wanted, seconds = whole(story.name)
         crash.reset(story.name)
         since = crash.mark()
         after_s = randomly.uniform(0.2 * seconds, seconds), randomly.uniform(0.1 * seconds, 0.5 * seconds)
@@ -89,8 +86,7 @@ def test_ctrl_c_at_random_instants(
     rounds = Rounds(crash, "run with data interrupted at random instants, resumed", say)
     for number in range(max(1, count // 10)):
         story = stories[("data", "full")[number % 2]]
-        wanted = whole(story.name)[1]
-        seconds = _seconds(crash)
+        _, wanted, seconds = whole(story.name)
         crash.reset(story.name)
         since = crash.mark()
         after_s = randomly.uniform(0.2 * seconds, seconds)
@@ -103,13 +99,6 @@ def test_ctrl_c_at_random_instants(
         troubles += went_back(crash, story, back, wanted, rounds, since)
         rounds.tell(f"{story.name} {after_s:.3f} s ({how(left)})", troubles)
     rounds.close()
-
-
-def _seconds(crash: Crash) -> float:
-    """Return how long the newest run took from its first event to its last, start of the program apart."""
-    run = crash.newest()
-    assert run.finished_at is not None
-    return (run.finished_at - run.created_at).total_seconds() + 1.0
 
 
 def _first(points: Sequence[str], kinds: Sequence[str]) -> list[str]:

@@ -7,13 +7,12 @@ from typing import Any
 
 import pytest
 
-from .data import OPEN, Story, aborted, row_troubles, went_back
+from .data import OPEN, Story, Whole, aborted, row_troubles, went_back
 from .suite import Crash, Rounds, Sample
 
 pytestmark = [pytest.mark.slow, pytest.mark.crash]
 
 Say = Callable[[str], None]
-Whole = tuple[list[str], dict[str, Any]]
 BEFORE_ABORT = (
     "swap.close.after", "restore.create.before", "restore.create.after", "restore.mark.after", "restore.open.after",
     "restore.launch.before", "restore.launch.after", "swap.end_sessions.after", "swap.sequences.after", "swap.rename.before",
@@ -93,7 +92,7 @@ def test_closed_then_let_go(
     sample: Sample,
     say: Say,
 ) -> None:
-    story, wanted = stories["data"], whole("data")[1]
+    story, wanted = stories["data"], whole("data").picture
     rounds = Rounds(
         crash, "killed while nobody can connect: told, opened by release-hold, resumed or aborted", say
     )
