@@ -16,7 +16,7 @@ demo: ## Take a broken release back, code and clients live, on this machine (und
 test: ## Everything, on real services; installs what it needs (leave out: BACKOUT_SKIP=prometheus,...)
 	@scripts/test-setup
 	@$(MAKE) --no-print-directory check
-	@$(BIN)/pytest -n auto
+	@$(BIN)/pytest
 
 test-fast: setup ## What needs no service and less than a second for each test
 	@$(BIN)/pytest -n auto -m "not slow"
