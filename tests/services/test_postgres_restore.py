@@ -17,6 +17,7 @@ import pytest
 from psycopg import sql
 
 from backout.backup import BackupFormat, BesideState, RestoreOrder
+from backout.backups.identity import identity_of
 from backout.errors import CredentialsRefused, NotPossible, Refused
 from backout.launch import holder
 
@@ -54,7 +55,7 @@ def order_of(
         backup=path.name,
         path=str(path),
         format=format,
-        identity=f"id of {path.name}",
+        identity=identity_of(path),
         database=more.pop("database", f"{service.name}_restored_20260101_000000"),
         live=service.name,
         **more,
