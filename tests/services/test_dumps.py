@@ -304,7 +304,7 @@ def newer(tmp_path: Path) -> Iterator[tuple[EmbeddedPostgres, Programs]]:
         with psycopg.connect(server.url, autocommit=True) as connection:
             connection.execute("CREATE TABLE t AS SELECT g, md5(g::text) FROM generate_series(1, 1000) g")
             connection.execute("ANALYZE t")
-        yield server, find_programs(binaries.directory)
+        yield server, find_programs(binaries.directory, None)
     finally:
         server.close()
         children.close()
@@ -421,7 +421,7 @@ def test_versions_whose_psql_knows_restrict(version, knows):
 
 def test_programs_that_are_not_there_say_what_to_type(tmp_path):
     with pytest.raises(NotPossible, match="are not in") as caught:
-        find_programs(tmp_path)
+        find_programs(tmp_path, None)
     assert "apt-get install" in caught.value.next_command
 
 

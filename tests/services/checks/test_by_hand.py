@@ -25,7 +25,7 @@ def typed(commands: tuple[str, ...], **environ: str) -> str:
 
 
 def test_by_hand_http(check: Any, serve: Any) -> None:
-    made = check("http", url=serve().url + "/a b'c", expect_json={"status": "ok"}, version_header="x-version")
+    made = check("http", url=serve().url + "/a;b'c", expect_json={"status": "ok"}, version_header="x-version")
     commands = made.by_hand(Redactor())
     assert commands[:3] == (
         "# Expected: status 200.",
@@ -75,14 +75,15 @@ def test_by_hand_prometheus(check: Any, prometheus: Any) -> None:
 
 def test_by_hand_shows_no_secret_and_no_line_of_its_own(check: Any) -> None:
     secret, redactor = 'it\'s\na "token"', Redactor()
-    redactor.add(secret)
+    in_url = "it's;a'token"  # A URL has no blanks.
+    redactor.add(secret, in_url)
     for options in (
-        {"kind": "http", "url": f"http://x/{secret}", "headers": {"A": secret}, "expect_json": {"a": secret}},
-        {"kind": "probes", "url": f"http://x/{secret}"},
+        {"kind": "http", "url": f"http://x/{in_url}", "headers": {"A": secret}, "expect_json": {"a": secret}},
+        {"kind": "probes", "url": f"http://x/{in_url}"},
         {"kind": "command", "run": ["echo", secret]},
         {"kind": "command", "run": f"echo {secret}"},
         {"kind": "sql", "query": f"SELECT '{secret}'", "expect": secret},
-        {"kind": "prometheus", "url": f"http://x/{secret}", "query": secret, "proves": "other",
+        {"kind": "prometheus", "url": f"http://x/{in_url}", "query": secret, "proves": "other",
          "headers": {"A": secret}},
     ):  # fmt: skip
         text = "\n".join(check(**options).by_hand(redactor))

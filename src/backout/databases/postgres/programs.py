@@ -64,6 +64,7 @@ def find_programs(configured: Path | None, server_version: int | None) -> Progra
     if fitting:
         return fitting[0 if server_version is not None else -1]
     seen = ", ".join(f"{p.folder} ({p.major})" for p in found)
+    place = str(configured) if configured is not None else "/usr/lib/postgresql/*/bin or PATH"
     raise NotPossible(
         msg(
             "No pg_dump, pg_restore and psql of version {major} or newer: found {seen}",
@@ -71,9 +72,10 @@ def find_programs(configured: Path | None, server_version: int | None) -> Progra
             seen=seen,
         )
         if found
-        else msg("No pg_dump, pg_restore and psql were found; the server has version {major}", major=major),
+        else msg("pg_dump, pg_restore and psql are not in {place}", place=place),
         state=msg("Nothing was changed."),
-        next_command=f"apt-get install postgresql-client-{major}  # or name their folder: database.programs",
+        next_command=f"apt-get install postgresql-client{f'-{major}' if major else ''}"
+        "  # or name their folder: database.programs",
     )
 
 
