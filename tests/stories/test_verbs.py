@@ -62,6 +62,9 @@ def test_every_verb_prints_json(scene, tmp_path):
         return json.loads(done.out)
 
     assert read()["service"] == "collector"
+    assert read("doctor", code=3)["lines"], "there is no backup yet"
+    made = read("backup", "create")["name"]
+    assert read("backup", "verify")["backup"] == made
     assert read("doctor")["lines"]
     assert read("releases")["rows"]
     assert read("plan")["plan"]["to_version"] == GOOD

@@ -61,9 +61,9 @@ def _ask(question: str, command: str) -> str:
     Raises:
         Interrupted: Ctrl-C instead of an answer.
     """
-    sys.stderr.write(question)
-    sys.stderr.flush()
     try:
+        sys.stderr.write(question)
+        sys.stderr.flush()
         return sys.stdin.readline().strip()
     except KeyboardInterrupt:
         sys.stderr.write("\n")
