@@ -90,9 +90,11 @@ def test_what_was_before_is_known_while_a_run_waits(tiny):
 
 def test_since_when_a_release_runs_is_what_the_platform_says_where_that_is_later(looks):
     link = looks.stage.root / "current"
+    before = link.lstat()
+    long_ago = time.time() - 3600
+    os.utime(link, (long_ago, long_ago), follow_symlinks=False)
     recorded = looks.cli("--json").json
     assert recorded["since"] == recorded["current"]["deployed_at"]
-    before = link.lstat()
     later = time.time() + 5
     os.utime(link, (later, later), follow_symlinks=False)
     found = looks.cli("--json").json

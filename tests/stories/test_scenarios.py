@@ -44,7 +44,7 @@ def test_a_restore_without_a_backup_is_not_possible(broken, scenario):
     done = broken.cli("run", "--scenario", scenario, "--yes")
     done.refused(
         3,
-        what=f"Scenario {scenario} needs a backup to restore, and none is configured",
+        what="There is no backup of collector at all",
         now="Nothing was changed",
         next="^backout ",
     )
