@@ -103,7 +103,8 @@ class Store:
         if found == 0:
             raise self._damaged("it is no state file")
         if self._writable:
-            self._connection.execute("PRAGMA journal_mode = WAL")
+            if self._connection.execute("PRAGMA journal_mode").fetchone() != ("wal",):
+                self._connection.execute("PRAGMA journal_mode = WAL")
             self._connection.execute("PRAGMA synchronous = FULL")
 
     @contextmanager
@@ -234,6 +235,8 @@ def _make(path: Path) -> None:
     try:
         os.close(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
         with closing(sqlite3.connect(draft, isolation_level=None)) as sql:
+            # Before anybody else has it: turning an open file to WAL wants it alone, and does not wait for that.
+            sql.execute("PRAGMA journal_mode = WAL")
             sql.execute("PRAGMA synchronous = FULL")
             _write_schema(sql)
         with suppress(FileExistsError):  # Another process was first.
