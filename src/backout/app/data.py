@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from backout.app.parts import Parts
+from backout.app.restorable import restorable
 from backout.backup import BesideDatabase, BesideState, Brought, TableDifference
-from backout.databases.restores import Comparable, Restorable
+from backout.databases.restores import Comparable
 from backout.document import Document, Json
 from backout.errors import BackoutError, NotPossible, UnknownBackup
 from backout.message import Message, msg
@@ -102,13 +103,7 @@ def _comparable(parts: Parts) -> Comparable:
 
 def _kept(parts: Parts, name: str | None) -> BesideDatabase:
     """Return the kept database of that name, or the newest one."""
-    database: object = parts.database
-    if not isinstance(database, Restorable):
-        raise NotPossible(
-            msg("No database is configured that keeps what was swapped out."),
-            state=_NOTHING,
-            next_command="backout doctor",
-        )
+    database = restorable(parts)
     beside = database.beside(_LOOK_S)
     kept = [d for d in beside if d.state is BesideState.KEPT]
     if name is None and kept:

@@ -71,8 +71,8 @@ def list_(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     if as_json:
         out_json(found)
         return
-    rows = [("BACKUP", "TAKEN", "SIZE", "FORMAT", "RELEASE", "CHECKED", "")]
-    rows += [tuple(str(cell) for cell in line) for line in backup_lines(found.backups, now)]  # type: ignore[misc]
+    rows: list[tuple[str, ...]] = [("BACKUP", "TAKEN", "SIZE", "FORMAT", "RELEASE", "CHECKED", "")]
+    rows += [tuple(str(cell) for cell in line) for line in backup_lines(found.backups, now)]
     columns(rows)
     for line in beside_lines(found.beside, now):
         out(f"beside: {line}")

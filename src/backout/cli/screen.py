@@ -138,7 +138,7 @@ def columns(rows: Sequence[tuple[str, ...]]) -> None:
     """Print rows in columns, cut to the terminal's width."""
     rows = [tuple(clean(cell) for cell in row) for row in rows]
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    columns = shutil.get_terminal_size((200, 50)).columns
+    room = shutil.get_terminal_size((200, 50)).columns
     for row in rows:
         line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        out(line[:columns] if columns > 60 else line)
+        out(line[:room] if room > 60 else line)
