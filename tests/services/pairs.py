@@ -143,7 +143,12 @@ class Pair:
 
 def ended_by_kill(child: subprocess.Popen[str]) -> bool:
     """Wait for a child; True: its fault point killed it, False: it came to its end."""
-    _, trouble = child.communicate(timeout=60)
+    try:
+        _, trouble = child.communicate(timeout=60)
+    except subprocess.TimeoutExpired:
+        child.kill()  # it must not outlive the test, and its pipes must not
+        child.communicate()
+        raise
     assert child.returncode in (0, -signal.SIGKILL), trouble
     return child.returncode != 0
 

@@ -99,6 +99,12 @@ def test_a_swap_of_other_databases_than_told_is_refused(pair: Pair, adapter: Any
 # --- kill -9 ------------------------------------------------------------------------------------
 
 
+def _swapping(pair: Pair) -> bool:
+    with pair.admin() as admin:
+        row = admin.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'").fetchone()
+    return bool(row and row[0])
+
+
 def test_a_kill_anywhere_leaves_one_live_database_that_a_second_swap_or_reopening_opens(
     pair: Pair, adapter: Any, tmp_path: Path
 ) -> None:
@@ -146,17 +152,12 @@ def test_a_kill_anywhere_leaves_one_live_database_that_a_second_swap_or_reopenin
     assert closed >= 6
 
 
-def _swapping(pair: Pair) -> bool:
-    with pair.admin() as admin:
-        row = admin.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'").fetchone()
-    return bool(row and row[0])
-
-
 def test_two_at_once_are_one_swap(pair: Pair, adapter: Any, tmp_path: Path) -> None:
     order = pair.order()
     first = pair.swap_in_child(tmp_path, order, fault="swap.rename.between", how="STOP")
-    until(lambda: _swapping(pair) and pair.live not in pair.open_names())
+    until_frozen(first)
     try:
+        assert pair.live not in pair.open_names()
         with pytest.raises(RunInProgress):
             adapter.swap(order, note=quiet)
         with pytest.raises(RunInProgress):
