@@ -3,90 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
-from enum import StrEnum
-from typing import Generic, TypeVar
 
 from backout.backup import Backup, BesideDatabase, Reading
-from backout.document import Document, Json
+from backout.document import Document
 from backout.message import Message
+from backout.observed import HoldFact, Observed, Workload
 from backout.release import Artefact, Quarantine, Release
 from backout.schema import Schema
-
-T = TypeVar("T")
-
-
-class Answer(StrEnum):
-    """Three answers everywhere; unknown never counts as yes."""
-
-    YES = "yes"
-    NO = "no"
-    UNKNOWN = "unknown"
-
-
-class Observed(Document, Generic[T]):
-    """A value, or the reason why it is not known.
-
-    Attributes:
-        value: What was seen; null if (and only if) `unknown` is set, or nothing is there.
-        unknown: Why the value is not known.
-        source: Who was asked (`platform process`, `database`, `store`, …).
-        observed_at: When, in UTC.
-    """
-
-    value: T | None = None
-    unknown: Message | None = None
-    source: str
-    observed_at: datetime
-
-    @property
-    def known(self) -> bool:
-        """Whether the source answered (the answer may be "nothing there")."""
-        return self.unknown is None
-
-
-class Workload(Document):
-    """What the platform runs now.
-
-    Attributes:
-        wanted: The artefact that the platform is told to run (the `current` link, the template); its `since`
-            is when it was told so, where the platform knows.
-        running: Artefacts that processes or pods really run, each once.
-        up: Units (processes, pods) that are up.
-        expected: Units that should be up; 0 where nobody can tell what runs at all.
-        detail: Adapter's own absolute facts (pid, link text): they become guards of steps.
-    """
-
-    wanted: Artefact | None
-    running: tuple[Artefact, ...] = ()
-    up: int = 0
-    expected: int = 1
-    detail: dict[str, Json] = {}
-
-
-CLOSED = "closed"
-"""Mode of a hold that nobody asked for: a swap of databases was cut short, and nobody can connect."""
-
-
-class HoldFact(Document):
-    """Whether one means of holding is in force now.
-
-    Attributes:
-        name: `router`, `database`, or the name of a declared hold command.
-        modes: What it can do: `queue` (requests wait), `maintenance` (requests are answered 503),
-            `refuse_writes`, `suspend`.
-        held: Whether it holds now.
-        mode: The mode in force, if it holds.
-        prior: The absolute state to put back when it is released.
-        left_holding: Whether the journal says that it held when backout last used it; looked up only where
-            it does not answer.
-    """
-
-    name: str
-    modes: tuple[str, ...]
-    held: Answer
-    mode: str | None = None
-    prior: dict[str, Json] = {}
-    left_holding: bool = False
 
 
 class DataFacts(Document):

@@ -11,8 +11,8 @@ import pytest
 
 from backout.clock import SystemClock
 from backout.errors import StepFailed, UsageError
-from backout.facts import Answer
 from backout.holds.command import CommandHold, HoldCommandOptions
+from backout.observed import Answer
 from backout.platforms.base import Site
 from backout.redact import Redactor
 from backout.testing.holds import check_hold

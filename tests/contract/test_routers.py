@@ -16,7 +16,7 @@ from backout.clock import SystemClock
 from backout.demo.children import Children, end
 from backout.demo.postgres import free_port
 from backout.errors import NotPossible, StepFailed
-from backout.facts import Answer
+from backout.observed import Answer
 from backout.platforms.base import Site
 from backout.redact import Redactor
 from backout.routers.front import FrontOptions, FrontRouter

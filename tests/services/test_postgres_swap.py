@@ -13,7 +13,7 @@ from psycopg import sql
 
 from backout.backup import BesideState, SwapOrder
 from backout.errors import LostRace, NotPossible, Refused, RunInProgress
-from backout.facts import Answer
+from backout.observed import Answer
 
 from .pairs import Pair, ended_by_kill, quiet, until, until_frozen
 

@@ -19,7 +19,7 @@ from psycopg import errors, sql
 
 from backout.databases.postgres.marks import SETTING
 from backout.errors import CredentialsRefused, NotPossible, StepFailed
-from backout.facts import Answer
+from backout.observed import Answer
 from backout.plan.model import StepSpec
 from backout.steps.hold import NoWrites
 from backout.testing.steps import acting_on

@@ -4,7 +4,7 @@ from itertools import product
 from pathlib import Path
 
 from backout.assess.scenario import TABLE, decide
-from backout.facts import Answer
+from backout.observed import Answer
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "decision-table.md"
 

@@ -6,8 +6,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from backout.backup import Backup, BackupFormat, BesideDatabase, BesideState, Manifest, Reading
-from backout.facts import DataFacts, Facts, HoldFact, Observed, Workload
+from backout.facts import DataFacts, Facts
 from backout.message import msg
+from backout.observed import HoldFact, Observed, Workload
 from backout.release import Artefact, Quarantine, Release, ReleaseState
 from backout.schema import Column, Schema, Table
 

@@ -12,8 +12,9 @@ from backout.databases.restores import Restorable, RestoresTables
 from backout.errors import (
     BackoutError,
 )
-from backout.facts import DataFacts, Observed
+from backout.facts import DataFacts
 from backout.message import Message, msg
+from backout.observed import Observed
 
 
 def observe_data(

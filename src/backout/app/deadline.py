@@ -8,8 +8,8 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from backout.errors import BackoutError
-from backout.facts import Observed
 from backout.message import Message, msg
+from backout.observed import Observed
 
 T = TypeVar("T")
 

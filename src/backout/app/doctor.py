@@ -15,9 +15,9 @@ from backout.checks import CheckOptions
 from backout.document import Document
 from backout.errors import BackoutError
 from backout.execute.store import Store
-from backout.facts import Answer
 from backout.holds.base import HoldMeans
 from backout.message import msg
+from backout.observed import Answer
 from backout.platforms.base import Diagnosis
 from backout.report.backups import backup_lines
 from backout.restores.command import OwnScript

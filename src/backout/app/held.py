@@ -7,8 +7,9 @@ from datetime import datetime
 from backout.app.deadline import Question
 from backout.app.parts import Parts
 from backout.execute.run import fold
-from backout.facts import Answer, Facts, HoldFact
+from backout.facts import Facts
 from backout.holds.base import HoldMeans
+from backout.observed import Answer, HoldFact
 from backout.plan.model import Plan
 
 _HOLDING = ("hold", "hold.release")

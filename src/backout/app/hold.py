@@ -12,8 +12,8 @@ from backout.app.run import Conduct, blocking_run, open_runs, run
 from backout.errors import NotPossible, StoreFull, StoreTooNew, StoreUnreadable
 from backout.execute.held import held_now
 from backout.execute.run import Run
-from backout.facts import CLOSED, Answer
 from backout.message import msg
+from backout.observed import CLOSED, Answer
 from backout.plan.holding import plan_hold, plan_release_hold
 
 DEADLINE_S = 3.0

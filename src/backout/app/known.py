@@ -9,7 +9,7 @@ from backout.release import Artefact, Release, ReleaseState
 
 if TYPE_CHECKING:
     from backout.app.parts import Parts
-    from backout.facts import Workload
+    from backout.observed import Workload
 
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 """When nobody can tell since when a release is there."""

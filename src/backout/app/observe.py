@@ -11,8 +11,9 @@ from backout.app.held import hold_fact
 from backout.app.known import known_releases
 from backout.app.parts import Parts
 from backout.errors import BackoutError
-from backout.facts import DataFacts, Facts, Observed, Workload
+from backout.facts import DataFacts, Facts
 from backout.message import msg
+from backout.observed import Observed, Workload
 from backout.release import Artefact, Release
 from backout.schema import Schema
 

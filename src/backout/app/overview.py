@@ -12,8 +12,9 @@ from backout.assess.model import Request
 from backout.assess.versions import current_version, release_of
 from backout.errors import BackoutError
 from backout.execute.owner import is_dead
-from backout.facts import Answer, Facts
+from backout.facts import Facts
 from backout.message import Message, msg
+from backout.observed import Answer
 from backout.plan.model import Estimate, Verdict
 from backout.plan.refusal import refusal
 from backout.release import Release

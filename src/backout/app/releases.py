@@ -7,7 +7,7 @@ from backout.app.git import tags
 from backout.app.known import known_releases
 from backout.app.parts import Parts
 from backout.document import Document
-from backout.facts import Workload
+from backout.observed import Workload
 from backout.release import Artefact, Release
 
 _DEADLINE_S = 1.0

@@ -19,9 +19,9 @@ from backout.execute.owner import is_dead
 from backout.execute.run import Run, RunState, StepState, fold
 from backout.execute.runner import Runner, Watch
 from backout.execute.standing import may_serve
-from backout.facts import CLOSED
 from backout.ids import new_id
 from backout.message import msg
+from backout.observed import CLOSED
 from backout.plan.abort import plan_abort
 from backout.plan.assembly import HARMLESS
 from backout.plan.model import Plan

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from backout.facts import Answer
+from backout.observed import Answer
 from backout.schema import Column, Schema, Table
 
 Difference = tuple[Answer, str]

@@ -12,8 +12,9 @@ from backout.assess.rules import RULES
 from backout.assess.scenario import decide
 from backout.assess.versions import current_version, release_of
 from backout.errors import CannotAssess
-from backout.facts import Answer, Facts
+from backout.facts import Facts
 from backout.message import Message, msg
+from backout.observed import Answer
 from backout.plan.model import Finding, Scenario, Severity, Verdict
 from backout.release import Artefact, Release
 

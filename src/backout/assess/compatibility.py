@@ -5,8 +5,9 @@ from __future__ import annotations
 from backout.assess.additive import additive, differences
 from backout.assess.allowed import Allowed
 from backout.assess.model import Choice, Compatibility
-from backout.facts import Answer, Facts
+from backout.facts import Facts
 from backout.message import msg
+from backout.observed import Answer
 from backout.release import Release, ReleaseState
 from backout.schema import Schema
 

@@ -9,8 +9,9 @@ from typing import Literal
 from backout.assess.allowed import Allowed
 from backout.backup import Backup
 from backout.document import Document
-from backout.facts import Answer, Facts
+from backout.facts import Facts
 from backout.message import Message
+from backout.observed import Answer
 from backout.plan.model import Finding, Scenario, Verdict
 from backout.release import Artefact, Release
 

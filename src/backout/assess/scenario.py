@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from backout.assess.model import Cause
-from backout.facts import Answer
 from backout.message import Message, msg
+from backout.observed import Answer
 from backout.plan.model import Scenario
 
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Literal
 
 from backout.checks.base import CheckResult, Outcome, Subject, note
 from backout.errors import BackoutError
-from backout.facts import Workload
 from backout.message import Message, msg
+from backout.observed import Workload
 from backout.release import Artefact
 
 if TYPE_CHECKING:

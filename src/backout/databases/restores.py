@@ -19,8 +19,8 @@ if TYPE_CHECKING:
         TableCount,
         TableDifference,
     )
-    from backout.facts import HoldFact
     from backout.message import Message
+    from backout.observed import HoldFact
     from backout.platforms.base import Diagnosis
 
     Note = Callable[[Message], None]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from backout.document import Json
-    from backout.facts import HoldFact
+    from backout.observed import HoldFact
 
 
 @runtime_checkable

@@ -9,11 +9,11 @@ from pydantic import Field, field_validator
 
 from backout.document import Json
 from backout.errors import StepFailed, UsageError
-from backout.facts import Answer, HoldFact
 from backout.faults import fault_point
 from backout.fields import Declared, Name, Seconds
 from backout.launch import Job, ask, tail
 from backout.message import msg
+from backout.observed import Answer, HoldFact
 from backout.platforms.base import Site
 from backout.words import Words
 

@@ -9,8 +9,9 @@ from datetime import timedelta
 from backout.assess.model import Assessment, Request
 from backout.assess.versions import order_key, release_of
 from backout.errors import NeedsAcceptance
-from backout.facts import Answer, Facts
+from backout.facts import Facts
 from backout.message import msg
+from backout.observed import Answer
 from backout.plan.assembly import HARMLESS, Terms, estimate, numbered, total
 from backout.plan.base import StepKind, World
 from backout.plan.data import data_steps

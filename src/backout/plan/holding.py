@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 from backout.assess.versions import current_version
-from backout.facts import Answer, Facts, HoldFact
+from backout.facts import Facts
 from backout.message import Message, msg
+from backout.observed import Answer, HoldFact
 from backout.plan.assembly import Terms, estimate, numbered, total
 from backout.plan.base import StepKind
 from backout.plan.model import Phase, Plan, StepSpec

@@ -10,8 +10,9 @@ from backout.assess.backups import prepared, unpacked_bytes
 from backout.assess.model import Assessment, Choice, Request
 from backout.assess.rules.backups import needed_bytes
 from backout.backup import BackupFormat, RestoreOrder, SwapOrder, TableCount
-from backout.facts import Answer, DataFacts, Facts
+from backout.facts import DataFacts, Facts
 from backout.message import Message, msg
+from backout.observed import Answer
 from backout.plan.assembly import Terms
 from backout.plan.model import DataPlan, StepSpec, Way
 

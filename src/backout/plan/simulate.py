@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from backout.facts import Answer
+from backout.observed import Answer
 from backout.plan.base import StepKind, World
 from backout.plan.model import PlannedStep
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from backout.assess.versions import current_version
-from backout.facts import Answer, Facts
+from backout.facts import Facts
+from backout.observed import Answer
 from backout.plan.base import World
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from backout.clock import Clock
-    from backout.facts import Workload
+    from backout.observed import Workload
     from backout.plan.base import StepKind
     from backout.plan.model import StepSpec
     from backout.redact import Redactor

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from backout.document import Document
-from backout.facts import Answer
 from backout.message import Message
+from backout.observed import Answer
 from backout.plan.model import Estimate
 from backout.release import Release
 from backout.report.duration import age, duration

@@ -12,10 +12,10 @@ from pydantic import Field, field_validator
 
 from backout.document import Document
 from backout.errors import StepFailed
-from backout.facts import Answer
 from backout.faults import fault_point
 from backout.launch import Job, ask, tail
 from backout.message import msg
+from backout.observed import Answer
 from backout.platforms.base import Diagnosis, Site
 from backout.words import Words, filled
 

@@ -11,10 +11,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from backout.document import Json, canonical_json
 from backout.errors import BackoutError, NotPossible, StepFailed, TargetUnreachable
-from backout.facts import Answer, HoldFact
 from backout.faults import fault_point
 from backout.fields import HttpUrl, Seconds
 from backout.message import Message, msg
+from backout.observed import Answer, HoldFact
 from backout.platforms.base import Detection, Diagnosis, Site
 
 _HOLDING = ("queue", "maintenance")

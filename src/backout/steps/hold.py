@@ -6,10 +6,10 @@ import dataclasses
 from typing import Protocol, runtime_checkable
 
 from backout.errors import LeaseLost, StepFailed
-from backout.facts import Answer
 from backout.faults import fault_point
 from backout.holds.base import HoldMeans
 from backout.message import Message, msg
+from backout.observed import Answer
 from backout.plan.base import Acting, Probe, Probed, Receipt, World
 from backout.plan.model import Hazard, StepSpec
 from backout.steps.looking import LookingStep

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from backout.errors import StepFailed
-from backout.facts import Answer
 from backout.holds.base import HoldMeans
 from backout.message import Message, msg
+from backout.observed import Answer
 from backout.plan.base import Acting
 from backout.plan.model import StepSpec
 

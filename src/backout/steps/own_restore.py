@@ -6,8 +6,8 @@ import dataclasses
 import shlex
 
 from backout.errors import LostRace, StepFailed
-from backout.facts import Answer
 from backout.message import Message, msg
+from backout.observed import Answer
 from backout.plan.base import Acting, Probe, Probed, Receipt, World
 from backout.plan.model import Hazard, StepSpec
 from backout.restores.command import OwnScript

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from backout.facts import Answer
 from backout.holds.base import HoldMeans
+from backout.observed import Answer
 
 DEADLINE_S = 10.0
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from backout.errors import BackoutError
-from backout.facts import Answer
+from backout.observed import Answer
 from backout.routers.base import Router
 from backout.testing.holds import check_hold
 

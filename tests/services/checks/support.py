@@ -11,8 +11,8 @@ from typing import Any
 from backout.checks.base import CheckResult, Outcome, Subject
 from backout.clock import SystemClock
 from backout.errors import TargetUnreachable, UnknownVersion
-from backout.facts import Workload
 from backout.message import msg
+from backout.observed import Workload
 from backout.redact import Redactor
 from backout.release import Artefact
 

@@ -6,7 +6,7 @@ import pytest
 
 from backout.checks.base import Outcome
 from backout.checks.run import run_checks
-from backout.facts import Workload
+from backout.observed import Workload
 from backout.release import Artefact
 
 from .support import FAIL, GOOD, INCONCLUSIVE, PASS, V1, Standing, outcomes, subject

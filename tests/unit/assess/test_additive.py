@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backout.assess.additive import additive, differences
-from backout.facts import Answer
+from backout.observed import Answer
 from backout.schema import Column, Schema, Table
 
 TEXT = Column(type="text", nullable=True)

@@ -11,8 +11,9 @@ from backout.assess.allowed import Allowed
 from backout.assess.assess import assess
 from backout.assess.model import Assessment, Request
 from backout.assess.versions import choose_target
-from backout.facts import Answer, Facts
+from backout.facts import Facts
 from backout.message import msg
+from backout.observed import Answer
 from backout.plan.model import Finding, Scenario, Severity, Verdict
 from backout.release import Artefact
 

@@ -14,8 +14,9 @@ from backout.assess.model import Assessment, Choice, Request
 from backout.assess.versions import choose_target, release_of
 from backout.backup import BackupFormat, BesideState
 from backout.errors import BackoutError, CannotAssess, ExitCode, NeedsAcceptance, NoBackup, UnknownBackup
-from backout.facts import DataFacts, Facts, Observed
+from backout.facts import DataFacts, Facts
 from backout.message import msg
+from backout.observed import Observed
 from backout.plan.model import Finding, Scenario, Severity
 from backout.release import Artefact, ReleaseState
 

@@ -12,8 +12,9 @@ import backout.assess.rules
 from backout.assess.model import ACCEPTABLE
 from backout.assess.versions import choose_target, current_version, order_key
 from backout.errors import NothingToGoBackTo, UnknownVersion
-from backout.facts import Facts, Observed, Workload
+from backout.facts import Facts
 from backout.message import msg
+from backout.observed import Observed, Workload
 from backout.release import Artefact, Quarantine, Release, ReleaseState
 from backout.schema import Schema
 

@@ -12,7 +12,8 @@ from backout.clock import SystemClock
 from backout.execute.journal import Journal
 from backout.execute.releases import ReleaseBook
 from backout.execute.store import Store
-from backout.facts import Facts, Observed, Workload
+from backout.facts import Facts
+from backout.observed import Observed, Workload
 from backout.plan.base import Acting
 from backout.plan.model import StepSpec
 from backout.plan.quarantining import lift_spec, quarantine_spec

@@ -12,7 +12,8 @@ from backout.assess.assess import assess
 from backout.assess.model import Request
 from backout.assess.versions import choose_target, release_of
 from backout.clock import SystemClock
-from backout.facts import Answer, Facts, HoldFact
+from backout.facts import Facts
+from backout.observed import Answer, HoldFact
 from backout.plan.assembly import RestoreTerms, Terms
 from backout.plan.back import plan_back
 from backout.plan.model import Plan, PlannedStep, Scenario

@@ -23,7 +23,7 @@ from tests.unit.plan.planned import (
 )
 
 from backout.backup import RestoreOrder, SwapOrder
-from backout.facts import Answer, HoldFact
+from backout.observed import Answer, HoldFact
 from backout.plan.abort import plan_abort
 from backout.plan.model import Phase, Plan, Scenario
 from backout.plan.restoring import database_name

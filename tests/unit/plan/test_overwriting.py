@@ -8,8 +8,8 @@ from tests.unit.plan.planned import KINDS, data_only, full, planned, step, terms
 
 from backout.backup import BackupFormat, RestoreOrder
 from backout.errors import ExitCode, Refused
-from backout.facts import Answer, HoldFact
 from backout.message import msg
+from backout.observed import Answer, HoldFact
 from backout.plan.abort import plan_abort
 from backout.plan.assembly import ADDS_ONLY
 from backout.plan.model import Phase, Plan, Scenario, Way

@@ -19,7 +19,8 @@ from backout.assess.versions import choose_target, current_version
 from backout.backup import Backup
 from backout.clock import SystemClock
 from backout.errors import BackoutError, ExitCode, NothingToGoBackTo
-from backout.facts import Answer, DataFacts, Facts, HoldFact, Observed, Workload
+from backout.facts import DataFacts, Facts
+from backout.observed import Answer, HoldFact, Observed, Workload
 from backout.plan.abort import plan_abort
 from backout.plan.assembly import Terms
 from backout.plan.back import plan_back

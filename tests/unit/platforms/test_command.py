@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from backout.clock import SystemClock
 from backout.errors import ConfigError, LostRace, StepFailed
-from backout.facts import Workload
+from backout.observed import Workload
 from backout.platforms.base import Site
 from backout.platforms.command import CommandOptions, CommandPlatform
 from backout.redact import Redactor

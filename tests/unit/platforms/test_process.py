@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from backout.clock import SystemClock
 from backout.env_file import read_env
 from backout.errors import ConfigError, LeaseLost, StoreUnreadable, TargetUnreachable, UnknownVersion
-from backout.facts import Workload
+from backout.observed import Workload
 from backout.platforms.base import Site
 from backout.platforms.process import ProcessOptions, ProcessPlatform
 from backout.platforms.process.files import write_atomically

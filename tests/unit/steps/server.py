@@ -20,8 +20,8 @@ from backout.backup import (
 )
 from backout.databases.restores import Checked, Dumped, InTheWay, LiveDatabase
 from backout.errors import Refused, StepFailed
-from backout.facts import HoldFact
 from backout.message import Message, msg
+from backout.observed import HoldFact
 from backout.platforms.base import Diagnosis
 
 Note = Callable[[Message], None]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from backout.assess.model import Case
-from backout.facts import Answer
 from backout.message import msg
+from backout.observed import Answer
 from backout.plan.model import Finding, Severity
 
 

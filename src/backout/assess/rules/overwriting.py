@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from backout.assess.model import Case
 from backout.assess.ways import way_in
-from backout.facts import Answer
 from backout.message import msg
+from backout.observed import Answer
 from backout.plan.model import Finding, Severity, Way
 
 _STOP_WRITES = ("queue", "maintenance", "refuse_writes")

@@ -16,9 +16,9 @@ from backout.databases.postgres.cluster import ACT_DEADLINE_S, SWAP_LOCK, Cluste
 from backout.databases.postgres.marks import SETTING
 from backout.databases.postgres.pooler import resume
 from backout.errors import RunInProgress
-from backout.facts import CLOSED, Answer, HoldFact
 from backout.faults import fault_point
 from backout.message import msg
+from backout.observed import CLOSED, Answer, HoldFact
 
 if TYPE_CHECKING:
     import psycopg

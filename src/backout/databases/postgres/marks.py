@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import LiteralString
 
-from backout.facts import Answer
+from backout.observed import Answer
 
 SETTING = "default_transaction_read_only"
 TRUE = ("true", "yes", "on", "1")

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from backout.databases.postgres.cluster import Cluster
     from backout.databases.postgres.dumps.rules import Terms
     from backout.databases.restores import Checked, Dumped, InTheWay, LiveDatabase, Note
-    from backout.facts import HoldFact
     from backout.message import Message
+    from backout.observed import HoldFact
     from backout.platforms.base import Diagnosis, Site
 
 _VERSION_DEADLINE_S = 5.0

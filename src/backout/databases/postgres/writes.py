@@ -10,9 +10,9 @@ from backout.databases.postgres.connect import APPLICATION_NAME, Connector
 from backout.databases.postgres.marks import SETTING, TRUE, marks_for, read_back
 from backout.document import Json
 from backout.errors import NotPossible, StepFailed, TargetUnreachable
-from backout.facts import Answer, HoldFact
 from backout.faults import fault_point
 from backout.message import msg
+from backout.observed import Answer, HoldFact
 
 if TYPE_CHECKING:
     import psycopg

@@ -10,8 +10,8 @@ from pydantic import BaseModel
 
 from backout.document import Json
 from backout.errors import ConfigError, TargetUnreachable, UnknownVersion
-from backout.facts import Workload
 from backout.message import Message, msg
+from backout.observed import Workload
 from backout.plan.base import StepKind
 from backout.plan.model import StepSpec
 from backout.platforms.base import Capabilities, Detection, Diagnosis, LeaseStore, RecordStore, Site

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, ClassVar
 from pydantic import BaseModel, ValidationError
 
 from backout.errors import ConfigError, TargetUnreachable, UnknownVersion
-from backout.facts import Workload
 from backout.message import Message, msg
+from backout.observed import Workload
 from backout.platforms.base import Capabilities, Detection, Diagnosis, Site
 from backout.platforms.process.detect import detect
 from backout.platforms.process.files import disk_errors

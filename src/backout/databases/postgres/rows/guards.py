@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from backout.databases.postgres.marks import SETTING
 from backout.databases.postgres.writes import RefuseWrites
 from backout.errors import NotPossible
-from backout.facts import Answer
 from backout.message import msg
+from backout.observed import Answer
 
 if TYPE_CHECKING:
     import psycopg
