@@ -26,11 +26,18 @@ class Artefact(Document):
         ref: The platform's own name: a release directory, an image, a deployment id.
         digest: ``sha256:…`` of the content; null where the platform has no immutable identity.
         since: When the platform got it, where it can tell; not part of the identity.
+        version: What the platform itself calls it (an image's tag); null: its `ref`. Not part of the identity.
     """
 
     ref: str
     digest: str | None = None
     since: datetime | None = None
+    version: str | None = None
+
+    @property
+    def called(self) -> str:
+        """What people call it where no record says better."""
+        return self.version or self.ref
 
 
 class Baseline(Document):

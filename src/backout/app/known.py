@@ -25,12 +25,16 @@ def known_releases(
     """Return records first by time; what only the platform or git knows is found, and proves nothing."""
     releases = list(records)
     refs = {r.artefact.ref for r in records if r.artefact is not None}
+    taken = {r.version for r in records}
     running = [a for a in (workload.wanted, *workload.running) if a is not None] if workload else []
-    for artefact in (*artefacts, *running):
+    for artefact in (*running, *artefacts):
         if artefact.ref in refs:
             continue
         refs.add(artefact.ref)
-        releases.append(_found(parts, artefact))
+        # Two that the platform calls the same are told apart by their refs; the one that runs keeps the name.
+        version = artefact.ref if artefact.called in taken else artefact.called
+        taken.add(version)
+        releases.append(_found(parts, artefact, version))
     by_version = {r.version.lstrip("v"): r for r in tagged}
     releases = [_with_git(r, by_version.pop(r.version.lstrip("v"), None)) for r in releases]
     site = parts.site
@@ -41,12 +45,12 @@ def known_releases(
     return tuple(sorted(releases, key=lambda r: r.deployed_at, reverse=True))
 
 
-def _found(parts: Parts, artefact: Artefact) -> Release:
+def _found(parts: Parts, artefact: Artefact, version: str) -> Release:
     return Release(
         id=f"found-{artefact.ref}",
         service=parts.site.service,
         environment=parts.site.environment,
-        version=artefact.ref,
+        version=version,
         deployed_at=artefact.since or _LONG_AGO,
         artefact=artefact,
         state=ReleaseState.UNKNOWN,

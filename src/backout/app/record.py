@@ -149,7 +149,7 @@ def _release(parts: Parts, facts: Facts, version: str, told: Recording) -> Relea
 
 
 def _artefact(parts: Parts, facts: Facts, version: str) -> Artefact | None:
-    known = {a.ref for a in facts.available.value or ()}
+    known = {name for a in facts.available.value or () for name in (a.ref, a.called)}
     workload = facts.workload.value
     if workload is not None and current_version(facts) == version and workload.wanted is not None:
         return parts.platform.identify(workload.wanted.ref)
@@ -202,7 +202,7 @@ def _refuse_what_is_not_there(facts: Facts, version: str, told: Recording) -> No
     if told.state in (ReleaseState.DEPLOYING, ReleaseState.FAILED) or version == current_version(facts):
         return
     running = facts.workload.value.running if facts.workload.value else ()
-    there = {a.ref for a in (*(facts.available.value or ()), *running)}
+    there = {name for a in (*(facts.available.value or ()), *running) for name in (a.ref, a.called)}
     recorded = {r.version for r in facts.releases if r.source == "recorded"}
     artefacts = {r.artefact.ref for r in facts.releases if r.artefact is not None and r.version == version}
     if facts.available.value and version not in recorded and not ({version} | artefacts) & there:

@@ -47,12 +47,17 @@ def current_version(facts: Facts) -> str | None:
     for release in facts.releases:
         if release.artefact is not None and release.artefact.ref == artefact.ref:
             return release.version
-    return artefact.ref
+    return artefact.called
 
 
 def release_of(facts: Facts, version: str) -> Release | None:
     """Return the newest record of a version, or None."""
     return next((r for r in facts.releases if r.version == version), None)
+
+
+def _of_artefact(facts: Facts, ref: str) -> Release | None:
+    """Return the newest release of an artefact, by the platform's own name for it."""
+    return next((r for r in facts.releases if r.artefact is not None and r.artefact.ref == ref), None)
 
 
 def choose_target(facts: Facts, to: str | None) -> Release:
@@ -67,6 +72,7 @@ def choose_target(facts: Facts, to: str | None) -> Release:
     """
     if to is not None:
         found = release_of(facts, to) or release_of(facts, to.lstrip("v")) or release_of(facts, f"v{to}")
+        found = found or _of_artefact(facts, to)
         if found is None:
             raise unknown_version(facts, to)
         return found

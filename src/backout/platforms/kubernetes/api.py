@@ -1,0 +1,326 @@
+"""The API server, asked and told in plain JSON: what a typed client does not know of an object must not get lost.
+
+A typed model drops the fields that it does not know when an object is read and written back; a pod template of a
+newer cluster would come back poorer (docs/adr/0011-kubernetes-in-plain-json.md). lightkube finds the cluster,
+its certificates and credentials; httpx2 carries the requests.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from backout.errors import BackoutError, CredentialsRefused, LostRace, NotPossible, TargetUnreachable
+from backout.message import msg
+
+if TYPE_CHECKING:
+    import httpx2
+    from lightkube.config.kubeconfig import SingleConfig
+
+    from backout.clock import Clock
+
+Object = dict[str, Any]
+
+_PATHS = {
+    "Deployment": "apis/apps/v1",
+    "StatefulSet": "apis/apps/v1",
+    "DaemonSet": "apis/apps/v1",
+    "ReplicaSet": "apis/apps/v1",
+    "ControllerRevision": "apis/apps/v1",
+    "Job": "apis/batch/v1",
+    "CronJob": "apis/batch/v1",
+    "Pod": "api/v1",
+    "ConfigMap": "api/v1",
+    "Secret": "api/v1",
+    "Event": "api/v1",
+    "Service": "api/v1",
+    "EndpointSlice": "apis/discovery.k8s.io/v1",
+    "Lease": "apis/coordination.k8s.io/v1",
+    "HorizontalPodAutoscaler": "apis/autoscaling/v2",
+    "PodDisruptionBudget": "apis/policy/v1",
+}
+FIELD_MANAGER = "backout"
+PATIENCE_S = 20.0
+"""How long a request is tried again while the server does not answer, or is too busy: it may be restarting."""
+_TRY_S = 5.0
+_FIRST_WAIT_S = 0.1
+_LONGEST_WAIT_S = 2.0
+_BUSY = (429, 500, 502, 503, 504)
+_PAGE = 500
+
+
+def plural(kind: str) -> str:
+    """Return the kind as paths and roles name it."""
+    return f"{kind.lower()}ies" if kind.endswith("y") else f"{kind.lower()}s"
+
+
+def group_of(kind: str) -> str:
+    """Return the API group of a kind as roles name it."""
+    parts = _PATHS[kind].split("/")
+    return parts[1] if parts[0] == "apis" else ""
+
+
+class Conflict(LostRace):
+    """The object was changed by somebody else since it was read."""
+
+
+class Api:
+    """One namespace of one cluster. Connects on first use; threads may share it.
+
+    Args:
+        connect: Returns whom to ask, and as whom; asked again when the credential was refused.
+        namespace: Namespace of the objects; None: the context's.
+    """
+
+    def __init__(self, connect: Callable[[], SingleConfig], namespace: str | None, clock: Clock) -> None:
+        self._connect, self._namespace, self._clock = connect, namespace, clock
+        self._config: SingleConfig | None = None
+        self._client: httpx2.Client | None = None
+
+    # --- where --------------------------------------------------------------------------------------
+
+    @property
+    def config(self) -> SingleConfig:
+        """The connection that is used."""
+        if self._config is None:
+            self._config = self._connect()
+        return self._config
+
+    @property
+    def namespace(self) -> str:
+        """The namespace of every object."""
+        return self._namespace or self.config.namespace
+
+    def kubectl(self, *words: str) -> str:
+        """Return a command that a person types, for this cluster and namespace."""
+        import shlex
+
+        where = ["--context", self.config.context_name] if self.config.context_name != "default" else []
+        return shlex.join(["kubectl", *where, "-n", self.namespace, *words])
+
+    # --- reading ------------------------------------------------------------------------------------
+
+    def get(self, kind: str, name: str, *, patience_s: float = PATIENCE_S) -> Object | None:
+        """Return the object, or None if there is none; raises as `request` does."""
+        try:
+            return self._json(self.request("GET", self._path(kind, name), patience_s=patience_s))
+        except _Missing:
+            return None
+
+    def list(
+        self, kind: str, labels: str | None = None, fields: str | None = None, *, patience_s: float = PATIENCE_S
+    ) -> list[Object]:  # fmt: skip
+        """Return the objects of a kind by label and field selector, in pages."""
+        params = {"limit": str(_PAGE)}
+        params |= {"labelSelector": labels} if labels else {}
+        params |= {"fieldSelector": fields} if fields else {}
+        found: list[Object] = []
+        while True:
+            answer = self._json(self.request("GET", self._path(kind), params=params, patience_s=patience_s))
+            found += answer.get("items") or []
+            more = (answer.get("metadata") or {}).get("continue")
+            if not more:
+                return found
+            params["continue"] = more
+
+    def log(
+        self, pod: str, container: str, *, lines: int, previous: bool = False, patience_s: float = 3.0
+    ) -> str:
+        """Return the last lines that a container wrote; raises as `request` does."""
+        params = {"container": container, "tailLines": str(lines), "previous": str(previous).lower()}
+        return self.request("GET", f"{self._path('Pod', pod)}/log", params=params, patience_s=patience_s).text
+
+    def may(self, verb: str, kind: str, *, subresource: str = "", name: str = "") -> bool:
+        """Return whether we may do that here, as the server itself says (SelfSubjectAccessReview)."""
+        about = {"verb": verb, "resource": plural(kind), "group": group_of(kind), "namespace": self.namespace}
+        about |= {"subresource": subresource} if subresource else {}
+        about |= {"name": name} if name else {}
+        review = {
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SelfSubjectAccessReview",
+            "spec": {"resourceAttributes": about},
+        }
+        path = "apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+        answer = self._json(self.request("POST", path, body=review, patience_s=3.0))
+        return bool((answer.get("status") or {}).get("allowed"))
+
+    # --- writing ------------------------------------------------------------------------------------
+
+    def create(self, kind: str, body: Object) -> Object | None:
+        """Create an object; returns None where one of that name is there already."""
+        path = _PATHS[kind]
+        whole = {"apiVersion": path.partition("/")[2], "kind": kind} | body
+        try:
+            return self._json(self.request("POST", self._path(kind), body=whole, params=_MANAGED))
+        except Conflict:
+            return None
+
+    def replace(self, kind: str, body: Object) -> Object:
+        """Write an object that was read; its `resourceVersion` is compared by the server.
+
+        Raises:
+            Conflict: It was changed since.
+        """
+        whole = {"apiVersion": _PATHS[kind].partition("/")[2], "kind": kind} | body
+        return self._json(
+            self.request("PUT", self._path(kind, body["metadata"]["name"]), body=whole, params=_MANAGED)
+        )
+
+    def patch(self, kind: str, name: str, body: Object) -> Object:
+        """Merge into an object (RFC 7386); with a `resourceVersion` in it the server compares that.
+
+        Raises:
+            Conflict: It was changed since.
+        """
+        return self._json(
+            self.request(
+                "PATCH",
+                self._path(kind, name),
+                body=body,
+                params=_MANAGED,
+                content_type="application/merge-patch+json",
+            )
+        )
+
+    def delete(self, kind: str, name: str, *, uid: str | None = None) -> None:
+        """Delete an object; with a uid only that very one. Gone already is done."""
+        body = {"preconditions": {"uid": uid}} if uid else {}
+        try:
+            self.request("DELETE", self._path(kind, name), body=body)
+        except (_Missing, Conflict):
+            return
+
+    # --- requests -----------------------------------------------------------------------------------
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Object | None = None,
+        params: Mapping[str, str] | None = None,
+        content_type: str = "application/json",
+        patience_s: float = PATIENCE_S,
+    ) -> httpx2.Response:
+        """Send a request, and again while the server does not answer or is too busy.
+
+        Every write carries what it expects (a resourceVersion, a uid, a name that must be free), so sending it
+        twice does nothing twice.
+
+        Raises:
+            TargetUnreachable: No answer within the patience.
+            CredentialsRefused: Who we are, or what we may do, was refused.
+            Conflict: What was expected is not so.
+            NotPossible: The server refused it, and says why.
+        """
+        import httpx2
+
+        ends_s = self._clock.monotonic_s() + patience_s
+        wait_s, renewed = _FIRST_WAIT_S, False
+        while True:
+            try:
+                response = self._open().request(
+                    method,
+                    path,
+                    content=None if body is None else json.dumps(body),
+                    params=dict(params or {}),
+                    headers={"Content-Type": content_type, "Accept": "application/json"},
+                    timeout=max(0.1, min(_TRY_S, patience_s)),
+                )
+            except httpx2.HTTPError as error:
+                why = f"{type(error).__name__} {error}".strip()
+            else:
+                if response.status_code == 401 and not renewed:
+                    renewed = True
+                    self._forget()  # a token may have run out: the plugin or the file has a new one
+                    continue
+                if response.status_code not in _BUSY:
+                    return self._judged(method, path, response)
+                why = f"{response.status_code} {_reason(response)}"
+                wait_s = max(wait_s, min(float(response.headers.get("Retry-After") or 0), _LONGEST_WAIT_S))
+            if self._clock.monotonic_s() + wait_s >= ends_s:
+                raise self._unreachable(why)
+            self._clock.wait(wait_s)
+            wait_s = min(2 * wait_s, _LONGEST_WAIT_S)
+
+    def _open(self) -> httpx2.Client:
+        if self._client is None:
+            from lightkube.config.client_adapter import Client, ConnectionParams
+
+            try:
+                self._client = Client(self.config, ConnectionParams(trust_env=True))
+            except (OSError, ValueError) as error:  # certificates: missing, or not readable as such
+                raise CredentialsRefused(
+                    msg("The kubeconfig's certificates cannot be used: {why}", why=str(error)),
+                    state=msg("No cluster was asked."),
+                    next_command="kubectl config view --minify",
+                ) from None
+        return self._client
+
+    def _forget(self) -> None:
+        self._client = self._config = None
+
+    def _judged(self, method: str, path: str, response: httpx2.Response) -> httpx2.Response:
+        status, why = response.status_code, _reason(response)
+        if status < 300:
+            return response
+        nothing = msg("Nothing was changed by this request.")
+        if status == 404:
+            raise _Missing(
+                msg("The cluster has no {path}", path=path),
+                state=nothing,
+                next_command=self.kubectl("get", "all"),
+            )
+        if status == 409:
+            raise Conflict(
+                msg("Somebody else changed {path} meanwhile: {why}", path=path, why=why),
+                state=nothing,
+                next_command="backout plan",
+            )
+        if status in (401, 403):
+            command = self.kubectl("auth", "can-i", "--list") if status == 403 else "kubectl auth whoami"
+            raise CredentialsRefused(
+                msg("The cluster refuses {method} {path}: {why}", method=method, path=path, why=why),
+                state=nothing,
+                next_command=command,
+            )
+        raise NotPossible(
+            msg("The cluster refuses {method} {path}: {status} {why}", method=method, path=path, status=status, why=why),
+            state=nothing,
+            next_command="backout doctor",
+        )  # fmt: skip
+
+    def _unreachable(self, why: str) -> TargetUnreachable:
+        return TargetUnreachable(
+            msg("The API server {server} does not answer: {why}", server=self.config.cluster.server, why=why),
+            state=msg("What the cluster did is not known until it answers again."),
+            next_command=self.kubectl("get", "pods"),
+        )
+
+    def _path(self, kind: str, name: str | None = None) -> str:
+        base = f"{_PATHS[kind]}/namespaces/{self.namespace}/{plural(kind)}"
+        return base if name is None else f"{base}/{name}"
+
+    def _json(self, response: httpx2.Response) -> Object:
+        try:
+            answer = response.json()
+        except ValueError:
+            answer = None
+        if not isinstance(answer, dict):
+            raise self._unreachable("its answer is not JSON: something else stands in front of it")
+        return answer
+
+
+_MANAGED = {"fieldManager": FIELD_MANAGER}
+
+
+class _Missing(BackoutError):
+    """There is no such object."""
+
+
+def _reason(response: httpx2.Response) -> str:
+    try:
+        return str(response.json().get("message"))[:400]
+    except (ValueError, AttributeError):
+        return response.text[:200]

@@ -1,0 +1,121 @@
+"""One look at the service in the cluster: its workloads, and every release that could be run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from backout.errors import LostRace
+from backout.message import msg
+from backout.platforms.kubernetes.api import Api, Conflict
+from backout.platforms.kubernetes.history import need, read
+from backout.platforms.kubernetes.kept import Kept
+from backout.platforms.kubernetes.names import GENERATION
+from backout.platforms.kubernetes.options import WorkloadName
+from backout.platforms.kubernetes.records import Records
+from backout.platforms.kubernetes.releases import Deployed, known, live, running
+from backout.platforms.kubernetes.seen import Seen
+from backout.platforms.kubernetes.template import config_maps_of, original_of, secrets_of
+
+_TRIES = 10
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What one look told.
+
+    Attributes:
+        live: What the workloads are told to run.
+        releases: Every release that could be run, `live` first.
+        running: Refs of what pods really run.
+        configs: Hash of the content that each ConfigMap itself has now, by name.
+    """
+
+    seens: tuple[Seen, ...]
+    live: Deployed
+    releases: tuple[Deployed, ...]
+    running: tuple[str, ...]
+    configs: dict[str, str]
+
+    def version_of(self, ref: str) -> str | None:
+        """Return what a ref's templates call the version."""
+        return next((d.version for d in self.releases if d.ref == ref), None)
+
+
+class Cluster:
+    """Looks, keeps, stamps."""
+
+    def __init__(self, api: Api, service: str, workloads: tuple[WorkloadName, ...]) -> None:
+        self._api, self._workloads = api, workloads
+        self._kept = Kept(api, service)
+        self._records = Records(api, service, self.keep)
+
+    def seens(self, patience_s: float) -> tuple[Seen, ...]:
+        """Return the workloads, in the declared order."""
+        return tuple(read(self._api, workload, patience_s) for workload in self._workloads)
+
+    def view(self, patience_s: float) -> View:
+        """Return workloads and releases as they stand."""
+        seens = self.seens(patience_s)
+        recorded = self._records.read_deployed(patience_s)
+        referred = _config_maps(seens)
+        configs = self._contents(referred)
+        now = live(seens, {original_of(n): configs[n] for n in referred if n in configs}, _secrets(seens))
+        releases = known(seens, recorded, now)
+        wanted = {original_of(n) for d in releases for n in d.configs or {}}
+        plain = self._contents(wanted - set(configs)) | configs
+        return View(
+            seens=seens,
+            live=releases[0],
+            releases=releases,
+            running=running(seens, releases),
+            configs={name: plain[name] for name in sorted(wanted) if name in plain},
+        )
+
+    def keep(self, ref: str) -> Deployed | None:
+        """Keep what the release of that ref is made of, if it is the live one; else None. Idempotent."""
+        seens = self.seens(20.0)
+        if live(seens, None).ref != ref:
+            return None
+        contents = {original_of(n): h for n in _config_maps(seens) if (h := self._kept.keep_config(n))}
+        for seen in seens:
+            self._kept.keep_template(seen.object["spec"]["template"])
+        return live(seens, contents, _secrets(seens))
+
+    def stamp(self, generation: int) -> None:
+        """Write a new owner's generation on every workload; a lost race is tried again.
+
+        Raises:
+            LostRace: Somebody changes a workload all the time.
+        """
+        for workload in self._workloads:
+            for _ in range(_TRIES):
+                obj = need(self._api, workload, 20.0)
+                meta = obj["metadata"]
+                mark = {
+                    "annotations": {GENERATION: str(generation)},
+                    "resourceVersion": meta["resourceVersion"],
+                }
+                try:
+                    self._api.patch(workload.kind, workload.name, {"metadata": mark})
+                except Conflict:
+                    continue
+                break
+            else:
+                raise LostRace(
+                    msg("{workload} is changed by somebody else all the time", workload=workload.text),
+                    state=msg("Nothing else was changed."),
+                    next_command="backout status",
+                )
+
+    def _contents(self, names: set[str]) -> dict[str, str]:
+        found = {name: self._kept.config_hash(name) for name in sorted(names)}
+        return {name: content for name, content in found.items() if content is not None}
+
+
+def _config_maps(seens: tuple[Seen, ...]) -> set[str]:
+    return {name for s in seens for name in config_maps_of(s.object["spec"]["template"])}
+
+
+def _secrets(seens: tuple[Seen, ...]) -> tuple[str, ...]:
+    names = {name for s in seens for name in secrets_of(s.object["spec"]["template"])}
+    return tuple(sorted(names))

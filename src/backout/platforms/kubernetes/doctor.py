@@ -1,0 +1,99 @@
+"""What `doctor` tries for this platform: the cluster, every permission, every workload; touching nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from backout.errors import BackoutError
+from backout.message import Message, msg
+from backout.platforms.base import Diagnosis
+from backout.platforms.kubernetes.api import plural
+from backout.platforms.kubernetes.history import read
+from backout.platforms.kubernetes.options import WorkloadName
+from backout.platforms.kubernetes.permissions import Permission, permissions
+
+if TYPE_CHECKING:
+    from backout.platforms.kubernetes.platform import KubernetesPlatform
+
+_PATIENCE_S = 3.0
+
+
+def diagnose(platform: KubernetesPlatform) -> Iterator[Diagnosis]:
+    """Yield one line for each thing a rollback needs."""
+    reachable = _cluster(platform)
+    yield reachable
+    if not reachable.ok:
+        return
+    yield from _permissions(platform)
+    for workload in platform.options.names:
+        yield from _workload(platform, workload)
+
+
+def _line(subject: str, ok: bool | None, evidence: Message, remedy: str) -> Diagnosis:
+    return Diagnosis(subject=subject, ok=ok, evidence=evidence, remedy=None if ok else remedy)
+
+
+def _cluster(platform: KubernetesPlatform) -> Diagnosis:
+    try:
+        config, namespace = platform.api.config, platform.api.namespace
+        platform.api.may("get", platform.options.names[0].kind)
+    except BackoutError as error:
+        return _line("cluster", False, error.what, error.next_command)
+    text = msg(
+        "context {context}, server {server}, namespace {namespace}",
+        context=config.context_name,
+        server=config.cluster.server,
+        namespace=namespace,
+    )
+    return _line("cluster", True, text, "")
+
+
+def _permissions(platform: KubernetesPlatform) -> Iterator[Diagnosis]:
+    """Ask the server for each verb; one line if all are given, else one for each that is not."""
+    needed = permissions(frozenset(w.kind for w in platform.options.names))
+    missing: list[Permission] = []
+    for one in needed:
+        try:
+            if not platform.api.may(one.verb, one.kind, subresource=one.subresource):
+                missing.append(one)
+        except BackoutError as error:
+            yield _line("permissions", None, error.what, error.next_command)
+            return
+    if not missing:
+        yield _line("permissions", True, msg("all {count} that are needed are given", count=len(needed)), "")
+    for one in missing:
+        resource = plural(one.kind) + (f"/{one.subresource}" if one.subresource else "")
+        yield _line(
+            f"permission {one.verb} {resource}",
+            False,
+            msg("not given: {what} will not work", what=one.needed_for),
+            platform.api.kubectl("auth", "can-i", one.verb, resource)
+            + "   # the whole Role: docs/how-to/kubernetes-permissions.md",
+        )
+
+
+def _workload(platform: KubernetesPlatform, workload: WorkloadName) -> Iterator[Diagnosis]:
+    try:
+        seen = read(platform.api, workload, _PATIENCE_S)
+    except BackoutError as error:
+        yield _line(workload.text, False, error.what, error.next_command)
+        return
+    limit = seen.object["spec"].get("revisionHistoryLimit")
+    earlier = len({r.hash for r in seen.revisions} - {seen.wanted})
+    text = msg(
+        "{ready} of {want} pods ready, {earlier} earlier templates in its history (limit {limit})",
+        ready=len(seen.ready), want=seen.replicas, earlier=earlier, limit=10 if limit is None else limit,
+    )  # fmt: skip
+    yield _line(
+        workload.text,
+        bool(earlier) or limit != 0,
+        text,
+        platform.api.kubectl("patch", workload.text, "-p", '{"spec":{"revisionHistoryLimit":10}}')
+        + "   # or record every release: backout record keeps the template itself",
+    )
+    if seen.object["spec"].get("paused"):
+        text = msg("its roll-out is paused: going back will resume it")
+        yield _line(
+            f"{workload.text} paused", None, text, platform.api.kubectl("rollout", "resume", workload.text)
+        )

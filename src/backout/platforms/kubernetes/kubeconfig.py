@@ -1,0 +1,152 @@
+"""Which cluster, and as whom: the kubeconfig as kubectl reads it, or the pod's service account."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from backout.errors import ConfigError, CredentialsRefused
+from backout.message import msg
+
+if TYPE_CHECKING:
+    from lightkube.config.kubeconfig import KubeConfig, SingleConfig
+
+_PLUGIN_TIMEOUT_S = 20.0
+_LISTS = ("clusters", "contexts", "users")
+_FILES = ("certificate-authority", "client-certificate", "client-key", "tokenFile")
+"""Keys of a kubeconfig that name files, relative to the kubeconfig's own folder."""
+
+
+def choose(kubeconfig: Path | None, context: str | None, environ: Mapping[str, str]) -> SingleConfig:
+    """Return the connection: the file that is named, else $KUBECONFIG, ~/.kube/config, the service account.
+
+    An `exec` plugin is run, and its token or certificate stands in the answer.
+
+    Raises:
+        ConfigError: There is none of them, it cannot be read, or the context is not in it.
+        CredentialsRefused: The plugin gave no credential.
+    """
+    from lightkube.core.exceptions import ConfigError as Refused
+
+    config = _found(kubeconfig, environ)
+    try:
+        single = config.get(context)
+    except (Refused, KeyError) as error:
+        raise _unusable(
+            msg(
+                "The kubeconfig has no usable context {context}: {why}. It has: {known}.",
+                context=context or config.current_context or "(none is current)",
+                why=str(error),
+                known=", ".join(config.contexts) or "none",
+            ),
+            "kubectl config get-contexts",
+        ) from None
+    assert single is not None
+    return _with_plugin(single, environ)
+
+
+def _found(kubeconfig: Path | None, environ: Mapping[str, str]) -> KubeConfig:
+    from lightkube.config.kubeconfig import KubeConfig
+    from lightkube.core.exceptions import ConfigError as Refused
+
+    named = [Path(p) for p in environ.get("KUBECONFIG", "").split(os.pathsep) if p]
+    files = [kubeconfig] if kubeconfig is not None else named
+    if not files:
+        home = Path(environ.get("HOME", "~")).expanduser() / ".kube" / "config"
+        if not home.is_file() and "KUBERNETES_SERVICE_HOST" in environ:
+            try:
+                return KubeConfig.from_service_account()
+            except Refused as error:
+                raise _unusable(msg("The pod has no service account: {why}", why=str(error))) from None
+        files = [home]
+    return KubeConfig.from_dict(_merged([f for f in files if f.is_file() or len(files) == 1]))
+
+
+def _merged(files: list[Path]) -> dict[str, Any]:
+    """Return several kubeconfigs as one: of two entries of a name the first stands.
+
+    Source: kubernetes.io, "Organizing Cluster Access Using kubeconfig Files", merging.
+    """
+    whole: dict[str, Any] = {key: [] for key in _LISTS}
+    for file in files:
+        content = _read(file)
+        whole.setdefault("current-context", content.get("current-context") or None)
+        whole["current-context"] = whole["current-context"] or content.get("current-context") or None
+        for key in _LISTS:
+            there = {entry["name"] for entry in whole[key]}
+            whole[key] += [e for e in content.get(key) or () if e["name"] not in there]
+    return whole
+
+
+def _read(file: Path) -> dict[str, Any]:
+    import yaml
+
+    try:
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise _unusable(
+            msg(
+                "The kubeconfig {file} cannot be read: {why}",
+                file=str(file),
+                why=" ".join(str(error).split()),
+            )
+        ) from None
+    if not isinstance(content, dict):
+        raise _unusable(msg("{file} is no kubeconfig", file=str(file)))
+    for kind in ("clusters", "users"):
+        for entry in content.get(kind) or ():
+            part = entry.get(kind[:-1]) or {}
+            for key in _FILES:
+                if part.get(key):
+                    part[key] = str(file.parent / part[key])
+    return content
+
+
+def _with_plugin(single: SingleConfig, environ: Mapping[str, str]) -> SingleConfig:
+    """Run the `exec` plugin of the user, if there is one.
+
+    Source: kubernetes.io, "Client Authentication (v1)", ExecCredential. lightkube 1.0.1 runs only v1beta1 ones.
+    """
+    user = single.user
+    if user is None or user.exec is None:
+        return single
+    from lightkube.config.models import User
+
+    plugin = user.exec
+    asked = {"apiVersion": plugin.apiVersion, "kind": "ExecCredential", "spec": {"interactive": False}}
+    env = {**environ, "KUBERNETES_EXEC_INFO": json.dumps(asked)}
+    env |= {v.name: v.value for v in plugin.env or ()}
+    command = [plugin.command, *(plugin.args or [])]
+    try:
+        done = subprocess.run(
+            command, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_PLUGIN_TIMEOUT_S
+        )  # fmt: skip
+        status = json.loads(done.stdout)["status"] if done.returncode == 0 else None
+        why = " ".join(done.stderr.split())[-300:]
+    except (OSError, subprocess.TimeoutExpired, ValueError, KeyError, TypeError) as error:
+        status, why = None, type(error).__name__
+    if not isinstance(status, dict) or not (status.get("token") or status.get("clientCertificateData")):
+        raise CredentialsRefused(
+            msg("The credential plugin {plugin} gave no credential: {why}", plugin=plugin.command, why=why),
+            state=msg("Nothing was asked of the cluster."),
+            next_command=f"kubectl --context {single.context_name} auth whoami",
+        )
+    own = User(token=status.get("token"))
+    if status.get("clientCertificateData"):
+        own.client_cert_data = _base64(status["clientCertificateData"])
+        own.client_key_data = _base64(status.get("clientKeyData") or "")
+    return single._replace(user=own)
+
+
+def _base64(text: str) -> str:
+    import base64
+
+    return base64.b64encode(text.encode()).decode()
+
+
+def _unusable(what: Any, command: str = "kubectl config view --minify") -> ConfigError:
+    return ConfigError(what, state=msg("No cluster was asked."), next_command=command)

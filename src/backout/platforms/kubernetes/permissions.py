@@ -1,0 +1,42 @@
+"""What backout may have to do in the namespace: the Role of docs/how-to/kubernetes-permissions.md, as data."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Permission(NamedTuple):
+    """One verb on one kind.
+
+    Attributes:
+        needed_for: What does not work without it.
+    """
+
+    verb: str
+    kind: str
+    subresource: str
+    needed_for: str
+
+
+def permissions(kinds: frozenset[str]) -> tuple[Permission, ...]:
+    """Return what is needed for workloads of these kinds."""
+    found = [
+        Permission(verb, kind, "", "seeing and changing what runs")
+        for kind in sorted(kinds)
+        for verb in ("get", "update", "patch")
+    ]
+    history = {"ReplicaSet" if kind == "Deployment" else "ControllerRevision" for kind in kinds}
+    found += [Permission("list", kind, "", "finding earlier releases") for kind in sorted(history)]
+    found += [Permission("list", "Pod", "", "proving what runs")]
+    if kinds - {"Deployment"}:
+        found += [Permission("delete", "Pod", "", "replacing pods that never become ready")]
+    found += [
+        Permission(verb, "ConfigMap", "", "keeping release records and configuration")
+        for verb in ("get", "list", "create", "update")
+    ]
+    found += [Permission(verb, "Lease", "", "one run at a time") for verb in ("get", "create", "update")]
+    found += [
+        Permission("get", "Pod", "log", "showing why a pod fails"),
+        Permission("list", "Event", "", "showing why a pod fails"),
+    ]
+    return tuple(found)

@@ -1,0 +1,183 @@
+"""The platform itself: observes, lists, identifies, and proposes the switch."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from pydantic import BaseModel
+
+from backout.errors import UnknownVersion
+from backout.message import Message, msg
+from backout.observed import Workload
+from backout.platforms.base import Capabilities, Detection, Diagnosis, Site
+from backout.platforms.kubernetes.api import Api
+from backout.platforms.kubernetes.cluster import Cluster, View
+from backout.platforms.kubernetes.kubeconfig import choose
+from backout.platforms.kubernetes.lease import ClusterLease
+from backout.platforms.kubernetes.options import KubernetesOptions
+from backout.platforms.kubernetes.records import Records
+from backout.platforms.kubernetes.seen import progress
+from backout.platforms.kubernetes.switch import facts_of, propose, propose_restart
+from backout.release import Artefact
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from backout.plan.base import StepKind
+    from backout.plan.model import StepSpec
+
+_PATIENCE_S = 5.0
+
+
+class KubernetesPlatform:
+    """One service as workloads of one namespace.
+
+    An artefact's ref is its version and a hash over the pod templates: ``5.3.0+1a2b3c4d``. It is the same for the
+    same templates, whatever the revisions are numbered.
+    """
+
+    kind: ClassVar[str] = "kubernetes"
+    capabilities: ClassVar[Capabilities] = Capabilities(immutable_identity=True, history=True, fenced=True)
+    Options: ClassVar[type[BaseModel]] = KubernetesOptions
+
+    def __init__(self, options: KubernetesOptions, site: Site) -> None:
+        self.options, self.site = options, site
+        file = site.directory / options.kubeconfig if options.kubeconfig else None
+        self.api = Api(partial(choose, file, options.context, site.environ), options.namespace, site.clock)
+        self.cluster = Cluster(self.api, site.service, options.names)
+
+    @classmethod
+    def create(cls, options: BaseModel, site: Site) -> KubernetesPlatform:
+        """Bind the platform to a service; touches nothing."""
+        return cls(KubernetesOptions.model_validate(options.model_dump()), site)
+
+    @classmethod
+    def detect(cls, directory: Path) -> Detection | None:
+        """Look for manifests below a directory; changes nothing, asks no cluster."""
+        from backout.platforms.kubernetes.detect import detect
+
+        return detect(directory)
+
+    @classmethod
+    def step_kinds(cls) -> Mapping[str, StepKind]:
+        """Return the kinds of step of this platform."""
+        from backout.platforms.kubernetes.steps import step_kinds
+
+        return step_kinds()
+
+    def observable(self) -> bool:
+        """Return True: the API server tells what runs."""
+        return True
+
+    def observe(self, deadline_s: float) -> Workload:
+        """Return what runs now.
+
+        Raises:
+            TargetUnreachable: The API server does not answer within the deadline.
+            CredentialsRefused: It does not let us look.
+            NotPossible: A workload of the configuration is not there.
+        """
+        view = self.cluster.view(deadline_s)
+        digest = view.live.digest
+        running = tuple(
+            Artefact(ref=ref, digest=digest if ref == view.live.ref else None, version=view.version_of(ref))
+            for ref in view.running
+        )
+        return Workload(
+            wanted=view.live.artefact,
+            running=running,
+            up=sum(len(s.ready) for s in view.seens),
+            expected=max(1, sum(s.replicas for s in view.seens)),
+            detail={
+                "namespace": self.api.namespace,
+                "context": self.api.config.context_name,
+                "workloads": [facts_of(s) for s in view.seens],
+                "configs": dict(view.configs),
+                "releases": {d.ref: d.model_dump(mode="json") for d in view.releases},
+            },
+        )
+
+    @property
+    def ready_within_s(self) -> float:
+        """Seconds that a roll-out may take."""
+        return self.options.rollout_timeout_s
+
+    def not_ready(self) -> Message | None:
+        """Return why what the workloads are told to run is not there yet; None if it is."""
+        for seen in self.cluster.seens(_PATIENCE_S):
+            found = progress(seen, seen.wanted, {})
+            if not found.done:
+                return found.evidence
+        return None
+
+    def ready(self, deadline_s: float) -> bool | None:
+        """Return whether every pod is available, of the template that is wanted."""
+        return self.not_ready() is None
+
+    def artefacts(self, deadline_s: float) -> tuple[Artefact, ...]:
+        """Return what could be run, newest first, the one that runs in front."""
+        return tuple(d.artefact for d in self.cluster.view(deadline_s).releases)
+
+    def identify(self, ref: str) -> Artefact:
+        """Return the release with the digest of its templates, images and configuration, as far as they are known.
+
+        Args:
+            ref: Its ref, or the version as its templates call it: then the newest of that name.
+
+        Raises:
+            UnknownVersion: The cluster has no such release.
+        """
+        view = self.cluster.view(_PATIENCE_S)
+        found = next((d for d in view.releases if d.ref == ref), None)
+        found = found or next((d for d in view.releases if d.version == ref), None)
+        if found is None:
+            raise UnknownVersion(
+                msg("Neither the history of {workload} nor a record has {ref}",
+                    workload=self.options.workloads[0], ref=ref),
+                state=msg("Nothing was changed"),
+                next_command=self.api.kubectl("rollout", "history", self.options.workloads[0]),
+            )  # fmt: skip
+        return found.artefact.model_copy(update={"digest": found.digest})
+
+    def switch(
+        self, workload: Workload, to: Artefact, *, from_version: str | None, to_version: str
+    ) -> tuple[StepSpec, ...]:
+        """Propose: each workload its template, in the declared order. Pure."""
+        return propose(
+            workload,
+            to,
+            from_version=from_version,
+            to_version=to_version,
+            kubectl=self.api.kubectl(),
+            timeout_s=self.options.rollout_timeout_s,
+        )
+
+    def restart(self, to: Artefact, version: str) -> tuple[StepSpec, ...]:
+        """Propose: every workload is restarted, in the declared order."""
+        return propose_restart(
+            self.observe(_PATIENCE_S),
+            to,
+            version,
+            kubectl=self.api.kubectl(),
+            timeout_s=self.options.rollout_timeout_s,
+        )
+
+    def lease_store(self) -> ClusterLease:
+        """Return the lease in the cluster."""
+        return ClusterLease(self.api, self.site.service, self.cluster.stamp)
+
+    def record_store(self) -> Records:
+        """Return the records in the cluster."""
+        return Records(self.api, self.site.service, self.cluster.keep)
+
+    def doctor(self) -> Iterable[Diagnosis]:
+        """Try what a rollback would need, touching nothing."""
+        from backout.platforms.kubernetes.doctor import diagnose
+
+        return diagnose(self)
+
+    def view(self, deadline_s: float) -> View:
+        """Return workloads and releases as they stand."""
+        return self.cluster.view(deadline_s)

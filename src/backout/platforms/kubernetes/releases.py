@@ -1,0 +1,149 @@
+"""Releases of a service that has several workloads: which templates belong together, and what they are called. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from backout.document import Document, digest_of
+from backout.platforms.kubernetes.seen import Revision, Seen, image_ids
+from backout.platforms.kubernetes.template import images_of, pinned, version_of
+from backout.release import Artefact
+
+
+class Deployed(Document):
+    """What a release is made of, in full.
+
+    Attributes:
+        ref: Version and the first digits of a hash over all templates: the same for the same templates.
+        version: As the first workload's template calls it.
+        templates: Hash of the template by workload (``deployment/web``).
+        images: ``sha256:…`` by container by workload, as pods were seen to run them; empty where none was.
+        configs: Hash of the content by ConfigMap that the templates refer to; null: it was not looked at.
+        secrets: Names of the Secrets that the templates refer to.
+        since: When the first workload got its template.
+    """
+
+    ref: str
+    version: str
+    templates: dict[str, str]
+    images: dict[str, dict[str, str]] = {}
+    configs: dict[str, str] | None = None
+    secrets: tuple[str, ...] = ()
+    since: datetime | None = None
+
+    @property
+    def digest(self) -> str | None:
+        """``sha256:…`` of templates, images and configuration; None where one of them is not known."""
+        if self.configs is None or not all(self.images.get(workload) for workload in self.templates):
+            return None
+        return digest_of({"templates": self.templates, "images": self.images, "configs": self.configs})
+
+    @property
+    def artefact(self) -> Artefact:
+        """As the platform lists it: without the digest."""
+        return Artefact(ref=self.ref, since=self.since, version=self.version)
+
+
+def ref_of(version: str, templates: Mapping[str, str]) -> str:
+    """Return the name of these templates together."""
+    hashes = list(templates.values())
+    own = hashes[0] if len(hashes) == 1 else digest_of(dict(templates)).partition(":")[2]
+    return f"{version}+{own[:8]}"
+
+
+def live(seens: Sequence[Seen], configs: dict[str, str] | None, secrets: tuple[str, ...] = ()) -> Deployed:
+    """Return what the workloads are told to run now; images as far as ready pods agree on them."""
+    templates = {s.workload.text: s.wanted for s in seens}
+    version = version_of(seens[0].object["spec"]["template"])
+    images = {s.workload.text: running_images(s) for s in seens}
+    return Deployed(
+        ref=ref_of(version, templates),
+        version=version,
+        templates=templates,
+        images={workload: found for workload, found in images.items() if found},
+        configs=configs,
+        secrets=secrets,
+        since=_since(seens[0], seens[0].wanted),
+    )
+
+
+def running_images(seen: Seen) -> dict[str, str]:
+    """Return ``sha256:…`` by container of the wanted template, where it is pinned or every ready pod says the same."""
+    containers = images_of(seen.object["spec"]["template"])
+    told = [image_ids(p) for p in seen.ready if seen.hash_of_pod(p) == seen.wanted]
+    found: dict[str, str] = {}
+    for name, image in containers.items():
+        digests = {pods[name] for pods in told if name in pods}
+        if len(digests) == 1:
+            found[name] = digests.pop()
+        elif not digests and (digest := pinned(image)):
+            found[name] = digest
+    return found if set(found) == set(containers) else {}
+
+
+def known(seens: Sequence[Seen], recorded: Sequence[Deployed], now: Deployed) -> tuple[Deployed, ...]:
+    """Return every release that could be run, the live one first, then newest first, each ref once.
+
+    What was recorded is believed. Of the rest only the first workload's history tells; for the others that
+    revision is taken which is called the same, else the one that they have now, if they never had another.
+    """
+    by_ref = {now.ref: now}
+    for one in recorded:
+        if set(one.templates) == set(now.templates):
+            there = by_ref.get(one.ref)
+            by_ref[one.ref] = _better(there, one) if there else one
+    known_hashes = {d.templates[seens[0].workload.text] for d in by_ref.values()}
+    for revision in seens[0].revisions:
+        if revision.hash in known_hashes and len(seens) == 1:
+            continue
+        templates = _together(revision, seens)
+        if templates is None:
+            continue
+        version = version_of(revision.template)
+        ref = ref_of(version, templates)
+        by_ref.setdefault(
+            ref, Deployed(ref=ref, version=version, templates=templates, since=revision.created)
+        )
+    rest = [d for d in by_ref.values() if d.ref != now.ref]
+    rest.sort(key=lambda d: (d.since is not None, d.since), reverse=True)
+    return (by_ref[now.ref], *rest)
+
+
+def running(seens: Sequence[Seen], releases: Sequence[Deployed]) -> tuple[str, ...]:
+    """Return the refs of what pods really run, each once; what no release has is named by its hash."""
+    found: dict[str, None] = {}
+    for seen in seens:
+        for pod in seen.acting:
+            own = seen.hash_of_pod(pod)
+            match = next((d.ref for d in releases if d.templates.get(seen.workload.text) == own), None)
+            found[match or f"unknown+{(own or '')[:8]}"] = None
+    return tuple(found)
+
+
+def _better(live: Deployed, recorded: Deployed) -> Deployed:
+    """Of the live release the record knows when it came, and what is not seen while its pods are not ready."""
+    return live.model_copy(
+        update={
+            "images": {**recorded.images, **live.images},
+            "since": recorded.since or live.since,
+        }
+    )
+
+
+def _together(revision: Revision, seens: Sequence[Seen]) -> dict[str, str] | None:
+    """Return the templates that ran together with a revision of the first workload; None: nobody can tell."""
+    templates = {seens[0].workload.text: revision.hash}
+    for seen in seens[1:]:
+        same = [r for r in seen.revisions if version_of(r.template) == version_of(revision.template)]
+        if same:
+            templates[seen.workload.text] = same[0].hash
+        elif len({r.hash for r in seen.revisions} | {seen.wanted}) == 1:
+            templates[seen.workload.text] = seen.wanted
+        else:
+            return None
+    return templates
+
+
+def _since(seen: Seen, hash: str) -> datetime | None:
+    return next((r.created for r in seen.revisions if r.hash == hash), None)

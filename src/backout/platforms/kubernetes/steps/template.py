@@ -1,0 +1,180 @@
+"""`kubernetes.template`: gives a workload the pod template of another release, and waits until every pod has it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import ClassVar
+
+from backout.document import Json
+from backout.errors import StepFailed
+from backout.faults import fault_point
+from backout.message import Message, msg
+from backout.plan.base import Acting, Probe, Probed, Receipt, World
+from backout.plan.model import Hazard, StepSpec
+from backout.platforms.kubernetes.history import need, read
+from backout.platforms.kubernetes.kept import Kept
+from backout.platforms.kubernetes.steps import specs
+from backout.platforms.kubernetes.steps.base import (
+    Object,
+    guard_workload,
+    hazards_of,
+    look,
+    platform_of,
+    probe_of,
+    workload_of,
+    write,
+)
+from backout.platforms.kubernetes.steps.specs import ends, mapping, text, waits
+from backout.platforms.kubernetes.template import (
+    Template,
+    config_maps_of,
+    copy_name,
+    hash_of,
+    original_of,
+    renamed,
+)
+
+_SIDE = ("version", "ref", "template", "images", "configs", "paused")
+_PLACE = ("workload", "uid", "kubectl", "number", "of", "backwards", "gaps", "waits")
+
+
+class TemplateStep:
+    """What `rollout undo` does, by content instead of by number; ConfigMaps come back with it."""
+
+    kind: ClassVar[str] = specs.TEMPLATE
+
+    def describe(self, spec: StepSpec) -> Message:
+        """Say what the step does."""
+        workload, version = text(spec, "workload"), text(spec, "version")
+        if not mapping(spec, "configs"):
+            return msg(
+                "Give {workload} the pod template of {version}, and wait until every pod has it.",
+                workload=workload,
+                version=version,
+            )
+        return msg(
+            "Give {workload} the pod template of {version}, with {configs} as then, and wait until every pod has it.",
+            workload=workload,
+            version=version,
+            configs=", ".join(sorted(mapping(spec, "configs"))),
+        )
+
+    def by_hand(self, spec: StepSpec) -> tuple[str, ...]:
+        """Return what a person would type."""
+        kubectl, workload = text(spec, "kubectl"), text(spec, "workload")
+        resume = (f"{kubectl} rollout resume {workload}",) if mapping(spec, "previous")["paused"] else ()
+        copies = tuple(
+            f"# its template must refer to ConfigMap {copy_name(name, str(content))} instead of {name}"
+            for name, content in sorted(mapping(spec, "configs").items())
+        )
+        return (
+            f"{kubectl} rollout history {workload}   # the revision of {text(spec, 'version')}",
+            *resume,
+            f"{kubectl} rollout undo {workload} --to-revision=REVISION",
+            *copies,
+            f"{kubectl} rollout status {workload}",
+        )
+
+    def hazards(self, spec: StepSpec) -> tuple[Hazard, ...]:
+        """Return what could go wrong."""
+        if not mapping(spec, "previous")["paused"]:
+            return hazards_of(spec)
+        paused = Hazard(
+            what=msg("The roll-out of {workload} is paused now", workload=text(spec, "workload")),
+            then=msg("It is resumed with this step; undoing the step pauses it again"),
+        )
+        return (*hazards_of(spec), paused)
+
+    def effect(self, spec: StepSpec, world: World) -> tuple[World, ...]:
+        """Half done both serve, or none where the old pods go first; with the last workload the old one is gone."""
+        version = text(spec, "version")
+        told = replace(world, code=version) if spec.params["number"] == 1 else world
+        both = replace(told, serving=world.serving | {version})
+        half = (replace(told, serving=frozenset()),) if spec.params["gaps"] else ()
+        if ends(spec) and waits(spec):
+            return world, told, both, *half, replace(told, serving=frozenset({version}))
+        return world, told, *half, both
+
+    def inverse(self, spec: StepSpec) -> StepSpec:
+        """Return the step that gives the workload back the template that it had."""
+        place: dict[str, Json] = {key: spec.params[key] for key in _PLACE}
+        place["backwards"] = not spec.params[
+            "backwards"
+        ]  # the last one to change is the first to change back
+        own: dict[str, Json] = {key: spec.params[key] for key in _SIDE}
+        return specs.template(place, mapping(spec, "previous"), own, spec.timeout_s - specs.SETTLE_S)
+
+    def probe(self, spec: StepSpec, acting: Acting) -> Probe:
+        """Look whether the workload has the template, and how far its pods are."""
+        platform = platform_of(acting)
+        obj = need(platform.api, workload_of(spec), 20.0)
+        if not _is_told(obj, spec):
+            evidence = msg("{workload} has another template", workload=text(spec, "workload"))
+            return Probe(answer=Probed.NOT_DONE, evidence=evidence)
+        if not waits(spec):
+            evidence = msg("{workload} has the template", workload=text(spec, "workload"))
+            return Probe(answer=Probed.DONE, evidence=evidence)
+        return probe_of(*look(spec, acting), spec, acting)
+
+    def guard(self, spec: StepSpec, acting: Acting) -> None:
+        """Refuse when it is not the workload, or not the template, that the plan saw."""
+        guard_workload(spec, need(platform_of(acting).api, workload_of(spec), 20.0))
+
+    def apply(self, spec: StepSpec, acting: Acting) -> Receipt:
+        """Keep the template that there is, then write the other one. Idempotent: by content, compare-and-set."""
+        platform = platform_of(acting)
+        kept = Kept(platform.api, platform.site.service)
+        template = _target(spec, acting, kept)
+
+        def change(obj: Object) -> bool:
+            if _is_told(obj, spec):
+                return False
+            kept.keep_template(obj["spec"]["template"])
+            obj["spec"]["template"] = template
+            if workload_of(spec).kind == "Deployment":
+                obj["spec"]["paused"] = spec.params["paused"]
+            fault_point("kubernetes.template.before")
+            return True
+
+        if write(spec, acting, change):
+            fault_point("kubernetes.template.after")
+        workload, version = text(spec, "workload"), text(spec, "version")
+        return Receipt(what=msg("{workload} is told to run {version}", workload=workload, version=version))
+
+
+def _is_told(obj: Object, spec: StepSpec) -> bool:
+    """Return whether the object says what the step wants: template, contents of ConfigMaps, not paused."""
+    template = obj["spec"]["template"]
+    copies = {copy_name(name, str(content)) for name, content in mapping(spec, "configs").items()}
+    return (
+        hash_of(template) == spec.params["template"]
+        and copies <= set(config_maps_of(template))
+        and bool(obj["spec"].get("paused")) == bool(spec.params["paused"])
+    )
+
+
+def _target(spec: StepSpec, acting: Acting, kept: Kept) -> Template:
+    """Return the wanted template, from the controller's history or from what was kept.
+
+    Raises:
+        StepFailed: Neither has it any more.
+    """
+    platform, wanted = platform_of(acting), text(spec, "template")
+    seen = read(platform.api, workload_of(spec), 20.0)
+    found = next((r.template for r in seen.revisions if r.hash == wanted), None) or kept.template(wanted)
+    if found is None:
+        raise StepFailed(
+            msg(
+                "The template of {version} is gone: neither the history of {workload} nor backout has it",
+                version=text(spec, "version"),
+                workload=text(spec, "workload"),
+            ),
+            state=msg("The workload was left alone."),
+            next_command="backout releases   # what can still be run",
+        )
+    contents = mapping(spec, "configs")
+    copies = {name: kept.need_copy(name, str(content)) for name, content in contents.items()}
+    plain = renamed(found, original_of)
+    (plain.get("metadata") or {}).get("labels", {}).pop("pod-template-hash", None)
+    plain.pop("$patch", None)
+    return renamed(plain, lambda name: copies.get(name, name))

@@ -1,0 +1,128 @@
+"""Proposes the steps from what runs to a release. Pure: everything stands in the workload that was observed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from backout.document import Json
+from backout.errors import UnknownVersion
+from backout.message import msg
+from backout.observed import Workload
+from backout.plan.model import StepSpec
+from backout.platforms.kubernetes.releases import Deployed
+from backout.platforms.kubernetes.seen import Seen
+from backout.platforms.kubernetes.steps import specs
+from backout.platforms.kubernetes.steps.specs import Place, Side
+from backout.release import Artefact
+
+
+def facts_of(seen: Seen) -> dict[str, Json]:
+    """Return what a plan has to know of a workload, as `Workload.detail` keeps it."""
+    spec = seen.object["spec"]
+    kind = (spec.get("strategy") or spec.get("updateStrategy") or {}).get("type") or "RollingUpdate"
+    return {
+        "workload": seen.workload.text,
+        "uid": str(seen.object["metadata"]["uid"]),
+        "template": seen.wanted,
+        "paused": bool(spec.get("paused")),
+        "gaps": kind == "Recreate",
+        # Pods that start in order, or are never replaced: a template alone does not heal them.
+        "replaces": kind == "OnDelete"
+        or (seen.workload.kind == "StatefulSet" and spec.get("podManagementPolicy") != "Parallel"),
+    }
+
+
+def propose(
+    workload: Workload, to: Artefact, *, from_version: str | None, to_version: str, kubectl: str, timeout_s: float
+) -> tuple[StepSpec, ...]:  # fmt: skip
+    """Return the steps, workload by workload in the declared order.
+
+    Raises:
+        UnknownVersion: The release is not among those that were observed.
+    """
+    target, now = _release(workload, to.ref), _release(workload, _wanted(workload))
+    steps: list[StepSpec] = []
+    facts = _facts(workload)
+    for number, fact in enumerate(facts, 1):
+        name = str(fact["workload"])
+        place = Place(
+            workload=name,
+            uid=str(fact["uid"]),
+            kubectl=kubectl,
+            number=number,
+            of=len(facts),
+            backwards=False,
+            gaps=bool(fact["gaps"]),
+            waits=not fact["replaces"],
+        ).params()
+        own = _side(workload, target, name, to_version, paused=False)
+        previous = _side(workload, now, name, from_version or now.version, paused=bool(fact["paused"]))
+        steps.append(specs.template(place, own, previous, timeout_s))
+        if fact["replaces"]:
+            steps.append(specs.replace(place, own, timeout_s))
+    return tuple(steps)
+
+
+def propose_restart(
+    workload: Workload, to: Artefact, version: str, *, kubectl: str, timeout_s: float
+) -> tuple[StepSpec, ...]:
+    """Return the steps that restart every workload as it is told to run."""
+    target, facts = _release(workload, to.ref), _facts(workload)
+    return tuple(
+        specs.restart(
+            Place(
+                workload=str(fact["workload"]),
+                uid=str(fact["uid"]),
+                kubectl=kubectl,
+                number=number,
+                of=len(facts),
+                backwards=False,
+                gaps=bool(fact["gaps"]),
+                waits=True,
+            ).params(),
+            _side(workload, target, str(fact["workload"]), version, paused=False),
+            timeout_s,
+        )
+        for number, fact in enumerate(facts, 1)
+    )
+
+
+def _side(workload: Workload, release: Deployed, name: str, version: str, *, paused: bool) -> dict[str, Json]:
+    return Side(
+        version=version,
+        ref=release.ref,
+        template=release.templates[name],
+        images=release.images.get(name, {}),
+        configs=_copies(workload, release),
+        paused=paused,
+    ).params()
+
+
+def _copies(workload: Workload, release: Deployed) -> dict[str, str]:
+    """Return the ConfigMaps whose content is another one now than the release had."""
+    now = workload.detail.get("configs")
+    assert isinstance(now, dict)
+    return {name: content for name, content in (release.configs or {}).items() if now.get(name) != content}
+
+
+def _release(workload: Workload, ref: str) -> Deployed:
+    """Return a release by its ref; an emergency may know no more than its version."""
+    releases: Any = workload.detail.get("releases") or {}
+    found = releases.get(ref) or next((d for d in releases.values() if d["version"] == ref), None)
+    if found is None:
+        raise UnknownVersion(
+            msg("The cluster has no release {ref}", ref=ref),
+            state=msg("Nothing was changed"),
+            next_command="backout releases",
+        )
+    return Deployed.model_validate(found)
+
+
+def _wanted(workload: Workload) -> str:
+    return workload.wanted.ref if workload.wanted else ""
+
+
+def _facts(workload: Workload) -> list[Mapping[str, Any]]:
+    facts: Any = workload.detail["workloads"]
+    return list(facts)

@@ -1,0 +1,95 @@
+"""Why pods do not come up, in the words of the cluster: reason, last event, last lines."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from backout.errors import BackoutError
+from backout.message import Message, msg
+from backout.platforms.kubernetes.api import Api
+from backout.platforms.kubernetes.seen import Seen, is_ready
+
+Object = dict[str, Any]
+
+_LINES = 5
+
+
+def reason_of(pod: Object) -> tuple[str, str, str] | None:
+    """Return container, reason and message of the first thing that keeps a pod from being ready; pure."""
+    status = pod.get("status") or {}
+    for one in (*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())):
+        state = one.get("state") or {}
+        for kind in ("waiting", "terminated"):
+            found = state.get(kind)
+            if found and found.get("reason") not in (
+                None,
+                "ContainerCreating",
+                "PodInitializing",
+                "Completed",
+            ):
+                last = (one.get("lastState") or {}).get("terminated") or {}
+                code = f", last exit code {last['exitCode']}" if "exitCode" in last else ""
+                return str(one["name"]), f"{found['reason']}{code}", str(found.get("message") or "")
+    for condition in status.get("conditions") or ():
+        if condition["type"] == "PodScheduled" and condition["status"] == "False":
+            return "", str(condition.get("reason")), str(condition.get("message") or "")
+    containers = status.get("containerStatuses") or ()
+    unready = next((c for c in containers if not c.get("ready")), None)
+    return (str(unready["name"]), "runs and is not ready", "") if unready else None
+
+
+def trouble_of(api: Api, seen: Seen, wanted: str) -> Message | None:
+    """Return what a person would look for next: one pod's reason, last event, last lines; None: nothing is wrong.
+
+    Never raises: what cannot be asked is left out.
+    """
+    pods = [p for p in seen.pods if not is_ready(p) and not p["metadata"].get("deletionTimestamp")]
+    pods.sort(key=lambda p: seen.hash_of_pod(p) != wanted)
+    if not pods:
+        return _of_the_workload(seen)
+    pod = pods[0]
+    name = str(pod["metadata"]["name"])
+    container, reason, message = reason_of(pod) or ("", "is not ready", "")
+    return msg(
+        "pod {pod}: {reason}{message}{event}{lines}",
+        pod=name,
+        reason=reason,
+        message=f": {message}" if message else "",
+        event=_last_event(api, name),
+        lines=_last_lines(api, name, container),
+    )
+
+
+def _of_the_workload(seen: Seen) -> Message | None:
+    """Return why no pod is even made: a quota, an admission that refuses."""
+    for condition in (seen.object.get("status") or {}).get("conditions") or ():
+        if condition["type"] == "ReplicaFailure" and condition["status"] == "True":
+            return msg(
+                "{reason}: {message}", reason=condition.get("reason"), message=condition.get("message")
+            )
+    return None
+
+
+def _last_event(api: Api, pod: str) -> str:
+    try:
+        events = api.list("Event", fields=f"involvedObject.name={pod}", patience_s=2.0)
+    except BackoutError:
+        return ""
+    warnings = [e for e in events if e.get("type") == "Warning"]
+    if not warnings:
+        return ""
+    last = max(warnings, key=lambda e: str(e.get("lastTimestamp") or e.get("eventTime") or ""))
+    return f"; last event: {last.get('reason')}: {' '.join(str(last.get('message')).split())[:300]}"
+
+
+def _last_lines(api: Api, pod: str, container: str) -> str:
+    if not container:
+        return ""
+    for previous in (True, False):
+        try:
+            text = api.log(pod, container, lines=_LINES, previous=previous, patience_s=2.0).strip()
+        except BackoutError:
+            continue
+        if text:
+            return f"; last lines:\n{text}"
+    return ""
