@@ -8,6 +8,7 @@ its certificates and credentials; httpx2 carries the requests.
 from __future__ import annotations
 
 import json
+import weakref
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -256,9 +257,12 @@ class Api:
                     state=msg("No cluster was asked."),
                     next_command="kubectl config view --minify",
                 ) from None
+            weakref.finalize(self, self._client.close)  # nobody closes a platform
         return self._client
 
     def _forget(self) -> None:
+        if self._client is not None:
+            self._client.close()
         self._client = self._config = None
 
     def _judged(self, method: str, path: str, response: httpx2.Response) -> httpx2.Response:

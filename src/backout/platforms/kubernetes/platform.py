@@ -121,7 +121,7 @@ class KubernetesPlatform:
         return tuple(d.artefact for d in self.cluster.view(deadline_s).releases)
 
     def identify(self, ref: str) -> Artefact:
-        """Return the release with the digest of its templates, images and configuration, as far as they are known.
+        """Return the release with the digest of its templates and images, where the images are known.
 
         Args:
             ref: Its ref, or the version as its templates call it: then the newest of that name.

@@ -34,10 +34,10 @@ class Deployed(Document):
 
     @property
     def digest(self) -> str | None:
-        """``sha256:…`` of templates, images and configuration; None where one of them is not known."""
-        if self.configs is None or not all(self.images.get(workload) for workload in self.templates):
+        """``sha256:…`` of templates and images; None where an image is not known: its tag may have been moved since."""
+        if not all(self.images.get(workload) for workload in self.templates):
             return None
-        return digest_of({"templates": self.templates, "images": self.images, "configs": self.configs})
+        return digest_of({"templates": self.templates, "images": self.images})
 
     @property
     def artefact(self) -> Artefact:
@@ -103,7 +103,14 @@ def known(seens: Sequence[Seen], recorded: Sequence[Deployed], now: Deployed) ->
         version = version_of(revision.template)
         ref = ref_of(version, templates)
         by_ref.setdefault(
-            ref, Deployed(ref=ref, version=version, templates=templates, since=revision.created)
+            ref,
+            Deployed(
+                ref=ref,
+                version=version,
+                templates=templates,
+                images=_pinned(templates, seens),
+                since=revision.created,
+            ),
         )
     rest = [d for d in by_ref.values() if d.ref != now.ref]
     rest.sort(key=lambda d: (d.since is not None, d.since), reverse=True)
@@ -143,6 +150,19 @@ def _together(revision: Revision, seens: Sequence[Seen]) -> dict[str, str] | Non
         else:
             return None
     return templates
+
+
+def _pinned(templates: Mapping[str, str], seens: Sequence[Seen]) -> dict[str, dict[str, str]]:
+    """Return the images of the workloads whose templates name every image by its digest."""
+    found: dict[str, dict[str, str]] = {}
+    for seen in seens:
+        hash = templates[seen.workload.text]
+        template = next((r.template for r in seen.revisions if r.hash == hash), {})
+        images = {name: pinned(image) for name, image in images_of(template).items()}
+        known = {name: digest for name, digest in images.items() if digest}
+        if known and len(known) == len(images):
+            found[seen.workload.text] = known
+    return found
 
 
 def _since(seen: Seen, hash: str) -> datetime | None:

@@ -57,13 +57,18 @@ def test_a_record_is_believed_also_when_history_lost_it() -> None:
     assert found[0].digest is None, "no pod is ready: nobody saw its image"
 
 
-def test_a_digest_needs_images_and_configuration() -> None:
+def test_a_digest_needs_every_image() -> None:
     web = seen(V2, pods=(pod("a", "0"),))
-    assert live([web], {}).digest and live([web], None).digest is None
-    assert live([web], {"c": "1"}).digest != live([web], {"c": "2"}).digest
+    assert live([web], {}).digest == live([web], None).digest is not None
     disagree = pod("b", "0")
     disagree["status"]["containerStatuses"][0]["imageID"] = "sha256:" + "b" * 64
     assert live([seen(V2, pods=(pod("a", "0"), disagree))], {}).digest is None
+
+
+def test_an_image_that_is_named_by_its_digest_is_known_without_a_record() -> None:
+    old = template("r/collector@sha256:" + "c" * 64)
+    web = seen(V2, old)
+    assert known([web], (), live([web], {}))[1].digest
 
 
 def workload(
