@@ -12,6 +12,7 @@ from typing import Any
 from uuid import uuid4
 
 import yaml
+from tests.command_line import Cli, Done
 
 from backout.clock import SystemClock
 from backout.demo.postgres import EmbeddedPostgres
@@ -45,7 +46,7 @@ class KubeService:
     """
 
     def __init__(self, node: Node, database: EmbeddedPostgres, folder: Path, *, replicas: int = 1) -> None:
-        self.node, self.folder, self.replicas = node, folder, replicas
+        self.node, self.database, self.folder, self.replicas = node, database, folder, replicas
         self.namespace = f"test-{uuid4().hex[:8]}"
         node.kubectl("create", "namespace", self.namespace)
         self.kubectl("create", "secret", "generic", "collector", f"--from-literal=url={database.inside_url}")
@@ -118,6 +119,39 @@ class KubeService:
         return [(o["kind"], o["metadata"]["name"], o["metadata"]["resourceVersion"]) for o in found["items"]]
 
     # --- as backout -------------------------------------------------------------------------------
+
+    def configure(self, *, folder: Path | None = None, text: str = "", **platform: Any) -> Cli:
+        """Write `backout.yaml` into a folder (a laptop), and return the command line there."""
+        folder = folder or self.folder
+        folder.mkdir(exist_ok=True)
+        options = {"kind": "kubernetes", "workloads": [NAME], "kubeconfig": str(self.kubeconfig)} | platform
+        health = {"status": "ok", "database": "connected"}
+        checks = [
+            {"kind": "http", "url": f"{self.url}/health", "expect_json": health},
+            {"kind": "probes", "url": f"{self.url}/reports?tenant=probe", "count": 60, "per_second": 200,
+             "max_error_rate": 0.1, "max_p95_ms": 20000},
+        ]  # fmt: skip
+        told = {
+            "service": "collector",
+            "environment": "production",
+            "platform": options,
+            "database": {"kind": "postgres", "url": "${DATABASE_URL}"},
+            "checks": checks,
+        }
+        (folder / "backout.yaml").write_text(yaml.safe_dump(told) + text)
+        environ = {**os.environ, "DATABASE_URL": self.database.url, "NO_COLOR": "1", "COLUMNS": "200"}
+        environ |= {"XDG_STATE_HOME": str(folder / "xdg"), "HOME": str(folder)}
+        environ.pop("KUBECONFIG", None)
+        return Cli(folder, environ)
+
+    def recorded(self, cli: Cli) -> Done:
+        """Let 1.0.0 be deployed and recorded, then 2.0.0, as a deploy pipeline would."""
+        self.set_version("1.0.0")
+        self.rolled_out()
+        cli("record", "--state", "good", "--no-checks").ended(0)
+        self.set_version("2.0.0")
+        self.rolled_out()
+        return cli("record", "--no-checks").ended(0)
 
     def platform(self, service: str | None = None, **options: Any) -> KubernetesPlatform:
         told = {

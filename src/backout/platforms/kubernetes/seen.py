@@ -143,7 +143,7 @@ def progress(seen: Seen, wanted: str, images: dict[str, str]) -> Progress:
     want = seen.replicas
     updated, available, total = _counts(seen, status)
     others = [p["metadata"]["name"] for p in seen.pods if seen.hash_of_pod(p) != wanted]
-    wrong = _wrong_images(seen, images)
+    wrong = _wrong_images(seen, wanted, images)
     counts: dict[str, Any] = {"workload": name, "available": available, "want": want}
     if updated == want == available == total and not others and not wrong:
         return Progress(True, False, msg("{workload}: {available} of {want} pods are available, all of the target", **counts))  # fmt: skip
@@ -181,9 +181,10 @@ def _gave_up(status: Object) -> bool:
     return any(c["type"] == "Progressing" and c["status"] == "False" for c in status.get("conditions") or ())
 
 
-def _wrong_images(seen: Seen, images: dict[str, str]) -> list[str]:
+def _wrong_images(seen: Seen, wanted: str, images: dict[str, str]) -> list[str]:
     return [
         p["metadata"]["name"]
         for p in seen.ready
-        if any(images.get(name, digest) != digest for name, digest in image_ids(p).items())
+        if seen.hash_of_pod(p) == wanted
+        and any(images.get(name, digest) != digest for name, digest in image_ids(p).items())
     ]

@@ -60,6 +60,8 @@ def test_another_template_is_no_progress() -> None:
 def test_a_tag_that_was_moved_is_another_image() -> None:
     found = progress(seen(NEW, pods=(pod("a", "0"),)), WANTED, {"collector": "sha256:" + "b" * 64})
     assert not found.done and "another image" in str(found.evidence)
+    both = progress(seen(NEW, OLD, pods=(pod("a", "1"),)), WANTED, {"collector": "sha256:" + "b" * 64})
+    assert "another image" not in str(both.evidence), "a pod of the release before has its own image"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,44 @@
+"""The code scenario on a real node, by the command line, with the documented Role."""
+
+from __future__ import annotations
+
+import pytest
+
+from .service import KubeService
+
+pytestmark = pytest.mark.slow
+
+
+def test_back_to_the_release_before_and_forward_again(fresh: KubeService) -> None:
+    cli = fresh.configure()
+    fresh.recorded(cli)
+    listed = cli("releases", "--json").ended(0).json["rows"]
+    assert [(r["release"]["version"], r["current"]) for r in listed] == [("2.0.0", True), ("1.0.0", False)]
+    runbook = cli("plan", "--scenario", "code", "--format", "md").ended(0).out
+    assert f"-n {fresh.namespace} rollout undo deployment/collector --to-revision=" in runbook
+    done = cli("run", "--yes").ended(0)
+    assert fresh.served() == ["1.0.0"]
+    assert "all of 1.0.0" in done.everything
+    cli("verify").ended(0)
+    cli("run", "--to", "2.0.0", "--accept", "quarantined", "--accept", "known-bad", "--yes").ended(0)
+    assert fresh.served() == ["2.0.0"]
+
+
+def test_without_any_record_history_tells(fresh: KubeService) -> None:
+    cli = fresh.configure()
+    listed = cli("releases", "--json").ended(0).json["rows"]
+    assert [r["release"]["version"] for r in listed] == ["2.0.0", "1.0.0"]
+    cli("run", "--yes").refused(4, what="schema", now="Nothing was changed", next="--accept schema-unknown")
+    assert fresh.served() == ["2.0.0"]
+    cli("run", "--yes", "--accept", "schema-unknown").ended(0)
+    assert fresh.served() == ["1.0.0"]
+
+
+def test_an_emergency_needs_nothing_but_the_cluster(fresh: KubeService) -> None:
+    cli = fresh.configure()
+    fresh.recorded(cli)
+    (cli.directory / ".backout" / "backout.db").write_bytes(b"rubbish")
+    words = ("run", "--emergency", "--scenario", "code", "--reason", "everything is on fire", "--yes")
+    done = cli(*words, env={"DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none"})
+    assert done.code in (0, 9), done.everything
+    assert fresh.served() == ["1.0.0"]
