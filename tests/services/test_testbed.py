@@ -27,7 +27,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def node(require_service: Callable[[str], None]) -> Iterator[Node]:
     require_service("kubernetes")
-    made = Node.up()
+    made = Node.up(alone=True)  # what follows stops parts of it
     yield made
     made.down(unless_used=True)
 
@@ -58,7 +58,9 @@ def deploy(node: Node, namespace: str, database: EmbeddedPostgres) -> str:
     node.kubectl("-n", namespace, "apply", "-f", str(collector.MANIFEST))
     rolled_out(node, namespace)
     address = node.kubectl("-n", namespace, "get", "service", "collector", "-o", "jsonpath={.spec.clusterIP}")
-    return f"http://{address.stdout}"
+    url = f"http://{address.stdout}"
+    until(lambda: serves(url))
+    return url
 
 
 def rolled_out(node: Node, namespace: str) -> None:
@@ -69,6 +71,14 @@ def health(url: str) -> dict[str, str]:
     with urllib.request.urlopen(f"{url}/health", timeout=5) as answer:
         read: dict[str, str] = json.load(answer)
     return read
+
+
+def serves(url: str) -> bool:
+    """Whether kube-proxy has heard of the pods; it looks once a second at most."""
+    try:
+        return health(url)["status"] == "ok"
+    except OSError:
+        return False
 
 
 def until(claim: Callable[[], bool], timeout_s: float = 30) -> None:
@@ -91,14 +101,14 @@ def test_pods_are_rolled_out_and_back_behind_a_service(
     by_digest = f"collector={second.by_digest}"
     node.kubectl("-n", namespace, "set", "image", "deployment/collector", by_digest)
     rolled_out(node, namespace)
-    assert health(url)["version"] == "2.0.0"
+    until(lambda: {health(url)["version"] for _ in range(12)} == {"2.0.0"})
     pods = json.loads(node.kubectl("-n", namespace, "get", "pods", "-o", "json").stdout)["items"]
     running = [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]]
     assert {pod["status"]["containerStatuses"][0]["imageID"] for pod in running} == {second.by_digest}
 
     node.kubectl("-n", namespace, "rollout", "undo", "deployment/collector")
     rolled_out(node, namespace)
-    assert health(url)["version"] == "1.0.0"
+    until(lambda: {health(url)["version"] for _ in range(12)} == {"1.0.0"})
     assert node.kubectl("-n", namespace, "logs", "deployment/collector").stdout  # API server → kubelet
 
 
@@ -145,7 +155,7 @@ def test_the_same_files_make_the_same_image(node: Node) -> None:
 
 def test_a_second_start_takes_no_time(node: Node) -> None:
     before, started = node.status(), time.monotonic()
-    again = Node.up()
+    again = Node.up(alone=True)
     assert again.status() == before and again.token == node.token
     assert time.monotonic() - started < 5
 
@@ -172,7 +182,7 @@ def test_nothing_is_left_when_all_of_it_was_killed(node: Node, namespace: str) -
     for program in ("iptables-save", "ip6tables-save"):
         assert "KUBE-" not in subprocess.run([program], capture_output=True, text=True, check=True).stdout
     assert node.down()  # nothing to do
-    assert Node.up(Home.default()).healthy()
+    assert Node.up(Home.default(), alone=True).healthy()
 
 
 def _runs(pid: int) -> bool:
