@@ -76,7 +76,7 @@ class Node:
         """
         home = home or Home.default()
         build.build(home, tell)
-        owner.use(alone=alone)
+        owner.use(tell, alone=alone)
         with owner.changing():
             _check_owner(home)
             node = cls.running(home)
@@ -183,6 +183,10 @@ class Node:
         """
         return down(self.home, unless_used=unless_used)
 
+    def release(self) -> None:
+        """Note that this process uses the node no more, as its end does. Idempotent."""
+        owner.let_go()
+
     @classmethod
     def _start(cls, home: Home) -> Node:
         home.run.mkdir(parents=True, mode=0o700)
@@ -247,15 +251,12 @@ def down(home: Home, *, unless_used: bool = False) -> bool:
     Returns:
         Whether nothing runs any more.
     """
-    try:
-        with owner.changing():
-            _check_owner(home)
-            if unless_used and owner.others_use_it():
-                return False
-            _clear_away(home)
-            return True
-    finally:
-        owner.let_go()
+    with owner.changing():
+        _check_owner(home)
+        if unless_used and owner.others_use_it():
+            return False
+        _clear_away(home)
+        return True
 
 
 def _mended_by_others(node: Node) -> bool:
@@ -273,7 +274,7 @@ def _clear_away(home: Home) -> None:
     for name in ("kubelet", "kube-proxy"):
         cgroups.end(name, first=signal.SIGTERM, patience_s=1)
     cgroups.end()
-    runtime.remove_shim_sockets(home)
+    runtime.remove_outside(home)
     runtime.unmount_all(home)
     network.remove(home, home.program("kube-proxy"))
     cgroups.remove()

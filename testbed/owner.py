@@ -9,7 +9,7 @@ from __future__ import annotations
 import fcntl
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -41,10 +41,11 @@ def changing(timeout_s: float = 180.0) -> Iterator[None]:
         os.close(fd)
 
 
-def use(*, alone: bool = False, timeout_s: float = 900.0) -> None:
+def use(tell: Callable[[str], None], *, alone: bool = False, timeout_s: float = 900.0) -> None:
     """Note that this process uses the node, until it ends or lets go. Idempotent.
 
     Args:
+        tell: Is told that it has to wait.
         alone: Nobody else may use it meanwhile: for tests that break parts of it.
         timeout_s: How long to wait for others to let go.
 
@@ -53,8 +54,11 @@ def use(*, alone: bool = False, timeout_s: float = 900.0) -> None:
     """
     if not _using:
         _using.append(_open("users"))
-    deadline = time.monotonic() + timeout_s
+    deadline, told_it = time.monotonic() + timeout_s, False
     while not _locked(_using[0], fcntl.LOCK_EX if alone else fcntl.LOCK_SH):
+        if not told_it:
+            tell(f"Waiting, {timeout_s:g} s at most, until others let go of the node ...")
+            told_it = True
         if time.monotonic() > deadline:
             let_go()
             told = f"Somebody else has been using the node for {timeout_s:g} s."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +15,7 @@ from testbed.images import Image
 from testbed.versions import PAUSE_IMAGE
 
 _CNI_PLUGINS = ("/usr/lib/cni", "/opt/cni/bin")
+_RUNC = Path("/run/containerd/runc")
 _SHIM_SOCKETS = "unix:///run/containerd/s/"
 
 _CONTAINERD = """\
@@ -86,12 +88,13 @@ def load(home: Home, image: Image) -> None:
         ctr(home, "images", "import", "-", data=image.archive(leave_out=known))
 
 
-def remove_shim_sockets(home: Home) -> None:
-    """Delete the sockets of our containers' shims, which lie outside of our folder. Idempotent."""
-    for note in (home.run / "containerd-state").glob("io.containerd.runtime.v2.task/*/*/address"):
-        address = note.read_text().strip()
-        if address.startswith(_SHIM_SOCKETS):
-            Path(address.removeprefix("unix://")).unlink(missing_ok=True)
+def remove_outside(home: Home) -> None:
+    """Delete what shims and runc keep of our containers outside of our folder. Idempotent."""
+    for bundle in (home.run / "containerd-state").glob("io.containerd.runtime.v2.task/*/*"):
+        shutil.rmtree(_RUNC / bundle.parent.name / bundle.name, ignore_errors=True)
+        address = bundle / "address"
+        if address.is_file() and (socket := address.read_text().strip()).startswith(_SHIM_SOCKETS):
+            Path(socket.removeprefix("unix://")).unlink(missing_ok=True)
 
 
 def unmount_all(home: Home) -> None:
