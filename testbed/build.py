@@ -39,7 +39,7 @@ def build(home: Home, tell: Callable[[str], None]) -> None:
     if is_built(home):
         return
     tell(
-        f"Building Kubernetes {KUBERNETES} (once; about eight minutes on two cores, seconds if Go's cache has it) ..."
+        f"Building Kubernetes {KUBERNETES} (once; 8 to 20 minutes on two cores, seconds if Go's cache has it) ..."
     )
     home.binaries.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".new-", dir=home.binaries.parent) as made:

@@ -1,7 +1,7 @@
 """The layer that Python programs in images stand on: this machine's own CPython and packages of this environment.
 
 It takes the interpreter, the standard library, the shared libraries that they need and the named packages with
-what these need. Made once (half a minute), kept in the cache: every version of a program shares it.
+what these need. Made once (some seconds), kept in the cache: every version of a program shares it.
 """
 
 from __future__ import annotations

@@ -170,9 +170,10 @@ def test_nothing_is_left_when_all_of_it_was_killed(node: Node) -> None:
     node.load(image)
     node.kubectl("run", "still", "--image=still:1", "--image-pull-policy=Never")
     node.kubectl("wait", "--for=condition=Ready", "pod/still", "--timeout=30s")
-    containers = {path.name for path in Path("/run/containerd/runc/k8s.io").iterdir()}
+    bundles = (node.home.run / "containerd-state").glob("io.containerd.runtime.v2.task/*/*")
+    containers = {path.name for path in bundles}
     killed = cgroups.pids()
-    assert len(killed) > 9  # seven components, a shim, the pod's two
+    assert len(containers) == 2 and len(killed) > 9  # seven components, a shim, the pod's two
     for pid in killed:
         with suppress(ProcessLookupError):  # it has ended with another one
             os.kill(pid, signal.SIGKILL)
