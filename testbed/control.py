@@ -42,6 +42,7 @@ def start_controllers(home: Home, env: Mapping[str, str]) -> None:
         "secure-port": 0,
         "service-account-private-key-file": home.run / "keys" / "sa.key",
         "root-ca-file": home.run / "apiserver" / "apiserver.crt",
+        "flex-volume-plugin-dir": home.run / "volume-plugins",
         "node-monitor-period": "1s",
         "node-monitor-grace-period": "20s",
         "profiling": "false",

@@ -15,6 +15,7 @@ from testbed.images import Image
 from testbed.versions import PAUSE_IMAGE
 
 _CNI_PLUGINS = ("/usr/lib/cni", "/opt/cni/bin")
+_CNI_RESULTS = Path("/var/lib/cni/results")
 _RUNC = Path("/run/containerd/runc")
 _SHIM_SOCKETS = "unix:///run/containerd/s/"
 
@@ -89,9 +90,10 @@ def load(home: Home, image: Image) -> None:
 
 
 def remove_outside(home: Home) -> None:
-    """Delete what shims and runc keep of our containers outside of our folder. Idempotent."""
+    """Delete what shims, runc and CNI keep of our containers outside of our folder. Idempotent."""
     for bundle in (home.run / "containerd-state").glob("io.containerd.runtime.v2.task/*/*"):
         shutil.rmtree(_RUNC / bundle.parent.name / bundle.name, ignore_errors=True)
+        (_CNI_RESULTS / f"cni-loopback-{bundle.name}-lo").unlink(missing_ok=True)
         address = bundle / "address"
         if address.is_file() and (socket := address.read_text().strip()).startswith(_SHIM_SOCKETS):
             Path(socket.removeprefix("unix://")).unlink(missing_ok=True)
