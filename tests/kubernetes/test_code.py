@@ -20,7 +20,18 @@ def test_back_to_the_release_before_and_forward_again(fresh: KubeService) -> Non
     assert fresh.served() == ["1.0.0"]
     assert "all of 1.0.0" in done.everything
     cli("verify").ended(0)
-    cli("run", "--to", "2.0.0", "--accept", "quarantined", "--accept", "known-bad", "--yes").ended(0)
+    cli(
+        "run",
+        "--to",
+        "2.0.0",
+        "--accept",
+        "quarantined",
+        "--accept",
+        "known-bad",
+        "--accept",
+        "schema-unknown",
+        "--yes",
+    ).ended(0)
     assert fresh.served() == ["2.0.0"]
 
 
