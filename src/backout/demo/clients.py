@@ -51,6 +51,7 @@ class Clients:
         url: What they send to.
         record: File that they write to; new.
         bad_version: Whose 5xx answers are counted apart.
+        fresh: Whether each request has a connection of its own.
     """
 
     def __init__(
@@ -62,9 +63,12 @@ class Clients:
         bad_version: str | None = None,
         per_second: float = 250,
         workers: int = 32,
+        fresh: bool = False,
     ) -> None:
         self._children, self._url, self._record = children, url, record
         self._bad_version, self._per_second, self._workers = bad_version, per_second, workers
+        self._name = f"{_NAME}-fresh" if fresh else _NAME
+        self._how = ["--fresh"] if fresh else []
         self._marks: dict[str, float] = {}
         self._requests: list[Request] = []
         self._read_to = 0
@@ -80,11 +84,11 @@ class Clients:
         """Let them begin."""
         command = [sys.executable, "-m", "backout.demo.load", "--url", self._url, "--out", str(self._record)]
         figures = ["--per-second", str(self._per_second), "--workers", str(self._workers)]
-        self._children.start(_NAME, command + figures)
+        self._children.start(self._name, command + figures + self._how)
 
     def stop(self) -> None:
         """End them once the requests under way are answered. Idempotent."""
-        self._children.stop(_NAME, timeout_s=TIMEOUT_S + 5)
+        self._children.stop(self._name, timeout_s=TIMEOUT_S + 5)
 
     def mark(self, name: str) -> float:
         """Note this moment under a name, and return it."""
@@ -139,7 +143,7 @@ class Clients:
 
     def _settle(self, end: float) -> None:
         deadline = end + TIMEOUT_S + 5
-        while self._children.alive(_NAME):
+        while self._children.alive(self._name):
             self._read()
             later = {request.worker for request in self._requests if request.started >= end}
             if len(later) >= self._workers:

@@ -49,10 +49,20 @@ class Request(NamedTuple):
 
 
 class Worker(threading.Thread):
-    """One client with one connection, sending at a steady pace."""
+    """One client, sending at a steady pace over one connection, or (`fresh`) over a new one each time."""
 
-    def __init__(self, number: int, url: str, pace_s: float, out: IO[str], stop: threading.Event) -> None:
+    def __init__(
+        self,
+        number: int,
+        url: str,
+        pace_s: float,
+        out: IO[str],
+        stop: threading.Event,
+        *,
+        fresh: bool = False,
+    ) -> None:
         super().__init__(daemon=True)
+        self._fresh = fresh
         self._number, self._pace_s, self._out, self._stopped = number, pace_s, out, stop
         parts = urlsplit(url)
         self._connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=TIMEOUT_S)
@@ -97,6 +107,8 @@ class Worker(threading.Thread):
 
     def _drop_if_closed(self) -> None:
         """Use a new connection when the server closed this one while it was idle (RFC 9112, 9.3)."""
+        if self._fresh:
+            self._connection.close()
         if self._connection.sock is not None:
             poll = select.poll()
             poll.register(self._connection.sock.fileno(), select.POLLIN)
@@ -126,6 +138,7 @@ def main() -> int:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--per-second", type=float, default=250)
     parser.add_argument("--workers", type=int, default=32)
+    parser.add_argument("--fresh", action="store_true", help="a new connection for each request")
     given = parser.parse_args()
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -133,7 +146,7 @@ def main() -> int:
     seed = random.SystemRandom().getrandbits(32)
     with given.out.open("a", buffering=1) as out:
         workers = [
-            Worker(number, given.url, given.workers / given.per_second, out, stop)
+            Worker(number, given.url, given.workers / given.per_second, out, stop, fresh=given.fresh)
             for number in range(seed, seed + given.workers)
         ]
         for worker in workers:
