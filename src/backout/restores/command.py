@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import shlex
-import shutil
 from collections.abc import Iterator, Mapping
 
 from pydantic import Field, field_validator
@@ -13,10 +10,11 @@ from pydantic import Field, field_validator
 from backout.document import Document
 from backout.errors import StepFailed
 from backout.faults import fault_point
-from backout.launch import Job, ask, tail
+from backout.launch import Job, ask
 from backout.message import msg
 from backout.observed import Answer
 from backout.platforms.base import Diagnosis, Site
+from backout.restores.scripts import executable, how_it_ended
 from backout.words import Words, filled
 
 # libpq's own variable: what the script runs may write, while the database refuses everybody else.
@@ -125,18 +123,13 @@ class OwnScript:
 
     def how_it_ended(self) -> str:
         """Return the script's exit status, with its last lines where it failed."""
-        status = self.job.exit()
-        if status == 0:
-            return "the script ended with exit status 0"
-        shown = "unknown (nobody was left to note it)" if status is None else str(status)
-        lines = self._site.redactor.text(tail(self.job.log))
-        return f"the script ended with exit status {shown}; its last lines:\n{lines}"
+        return how_it_ended(self.job, self._site)
 
     def doctor(self) -> Iterator[Diagnosis]:
         """Look whether script and probe can be executed; runs neither."""
         for name, command in (("run", self.options.run), ("probe", self.options.probe)):
             if command is not None:
-                yield self._executable(f"restore script: {name}", command[0])
+                yield executable(self._site, f"restore script: {name}", command[0])
         if self.options.probe is None:
             yield Diagnosis(
                 subject="restore script: probe",
@@ -144,18 +137,6 @@ class OwnScript:
                 evidence=msg("No probe is declared: a restore ends as outcome unknown (exit 7)."),
                 remedy="declare restore.command.probe in backout.yaml",
             )
-
-    def _executable(self, subject: str, word: str) -> Diagnosis:
-        path, shown = self.cwd / word, self._site.redactor.text(word)
-        found = (
-            path.is_file() and os.access(path, os.X_OK)
-            if "/" in word
-            else shutil.which(word, path=self._site.environ.get("PATH")) is not None
-        )
-        if found:
-            return Diagnosis(subject=subject, ok=True, evidence=msg("{word} can be executed.", word=shown))
-        evidence = msg("{word} is not there, or not executable.", word=shown)
-        return Diagnosis(subject=subject, ok=False, evidence=evidence, remedy=f"ls -l {shlex.quote(shown)}")
 
     def _env(self) -> dict[str, str]:
         environ = dict(self._site.environ)
