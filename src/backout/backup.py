@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from enum import StrEnum
 from typing import Literal
 
 from backout.document import Document
 from backout.message import Message
+
+_DATED = re.compile(r"_(restored|prepared|before)_\d{8}_\d{6}$")
+
+
+def stem(database: str) -> str:
+    """Return a database's name without what backout put behind it: where names are not exchanged, such a one is live."""
+    return _DATED.sub("", database)
 
 
 class BackupFormat(StrEnum):
@@ -166,6 +174,7 @@ class BesideDatabase(Document):
         swap_xid: Full id of the transaction that swapped it out: what has a later one was written after the swap.
         why: Why it failed.
         closes: A swap with it was cut short, and nobody can connect to this live database until it goes on or is let go.
+        stops_writes: A switch to it was cut short, and nobody can write into this live database until then.
     """
 
     name: str
@@ -181,10 +190,13 @@ class BesideDatabase(Document):
     swap_xid: int | None = None
     why: str | None = None
     closes: str | None = None
+    stops_writes: str | None = None
 
 
 class SwapOrder(Document):
     """Make `beside` the live database and keep the live one as `kept`; absolute.
+
+    A switch makes the service use `beside` under its own name: `kept` is then the name that `live` has, and keeps.
 
     Attributes:
         live_oid: The number of the database that is live before and `kept` afterwards; null: whichever is live.

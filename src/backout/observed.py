@@ -62,7 +62,8 @@ class Workload(Document):
 
 
 CLOSED = "closed"
-"""Mode of a hold that nobody asked for: a swap of databases was cut short, and nobody can connect."""
+"""Mode of a hold that nobody asked for: a swap of databases was cut short, and nobody can connect; or a switch was, and
+nobody can write."""
 
 
 class HoldFact(Document):

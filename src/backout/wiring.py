@@ -24,9 +24,10 @@ from backout.platforms.base import Site
 from backout.redact import Redactor
 
 if TYPE_CHECKING:
-    from backout.config.model import HoldSection
+    from backout.config.model import HoldSection, RestoreSection
     from backout.databases.base import Database
     from backout.holds.base import HoldMeans
+    from backout.restores.switch import OwnSwitch
     from backout.routers.base import Router
 
 
@@ -89,6 +90,7 @@ def _parts(loaded: Loaded, environ: Mapping[str, str]) -> Parts:
     router = loaded.router.adapter.create(loaded.router.options, site) if loaded.router else None
     database = loaded.database.adapter.create(loaded.database.options, site) if loaded.database else None
     backups = loaded.backups.adapter.create(loaded.backups.options, site) if loaded.backups else None
+    switch = _switch(config.restore, site, database)
     # The checks themselves are made when they are run; what they keep secret is cut out from now on.
     site.redactor.add(*(secret for options in config.checks for secret in secrets_of(options)))
     policy = config.policy
@@ -104,6 +106,7 @@ def _parts(loaded: Loaded, environ: Mapping[str, str]) -> Parts:
             vouched=tuple(Vouched(v.version, v.works_with_schema_of) for v in policy.compatible),
             unpacked_bytes=config.restore.unpacked_bytes,
             own_script=config.restore.command is not None,
+            own_switch=config.restore.switch is not None,
         ),
         plan_expires_s=policy.plan_expires_s,
         state_directory=loaded.state_directory,
@@ -113,7 +116,28 @@ def _parts(loaded: Loaded, environ: Mapping[str, str]) -> Parts:
         config_digest=loaded.digest,
         backups=backups,
         restore=config.restore,
+        switch=switch,
     )
+
+
+def _switch(section: RestoreSection, site: Site, database: object) -> OwnSwitch | None:
+    """Return the declared switch; the database then is the one that its probe names, whatever the address says."""
+    if section.switch is None:
+        return None
+    from backout.databases.restores import Switchable
+    from backout.restores.switch import OwnSwitch
+
+    if not isinstance(database, Switchable):
+        raise ConfigError(
+            msg(
+                "restore.switch is declared, and the service cannot be switched to another database of this kind."
+            ),
+            state=msg("Nothing was touched."),
+            next_command="backout doctor   # after taking restore.switch out of backout.yaml",
+        )
+    switch = OwnSwitch(section.switch, site)
+    database.follow(switch.used)
+    return switch
 
 
 def _holds(

@@ -8,7 +8,7 @@ from backout.app.parts import Parts
 from backout.app.readings import known_readings
 from backout.app.restorable import restorable
 from backout.backups.base import BackupStore
-from backout.databases.restores import Restorable, RestoresTables
+from backout.databases.restores import InTheWay, Restorable, RestoresTables, Switchable
 from backout.errors import (
     BackoutError,
 )
@@ -35,7 +35,7 @@ def _look(
 ) -> DataFacts:
     live = database.live(deadline_s)
     backups = store.found(deadline_s)
-    in_the_way = database.in_the_way()
+    in_the_way = _in_the_way(parts, database)
     return DataFacts(
         database=live.name,
         oid=live.oid,
@@ -52,6 +52,13 @@ def _look(
         unfit=_unfit(database, tables) if live.accepts else (),
         tenants=_tenants(parts, deadline_s) if live.accepts else None,
     )
+
+
+def _in_the_way(parts: Parts, database: Restorable) -> InTheWay:
+    """Return what stands against making another database the live one, in the way that is configured."""
+    if parts.switch is not None and isinstance(database, Switchable):
+        return database.in_the_way_of_a_switch()
+    return database.in_the_way()
 
 
 def _unfit(database: object, tables: tuple[str, ...]) -> tuple[Message, ...]:

@@ -54,6 +54,8 @@ def doctor(parts: Parts) -> Diagnoses:
         lines += _guarded(parts, means.name, partial(_hold, means))
     if parts.restore.command is not None:
         lines += _guarded(parts, "restore script", OwnScript(parts.restore.command, parts.site).doctor)
+    if parts.switch is not None:
+        lines += _guarded(parts, "database switch", parts.switch.doctor)
     lines += _guarded(parts, "releases", lambda: [_records(parts)])
     lines += _checks(parts)
     return Diagnoses(lines=tuple(lines))

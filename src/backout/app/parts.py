@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from backout.message import Message
     from backout.plan.base import StepKind
     from backout.platforms.base import LeaseStore, Platform, Site
+    from backout.restores.switch import OwnSwitch
     from backout.routers.base import Router
 
 
@@ -36,6 +37,7 @@ class Parts:
     Attributes:
         make_holds: Returns `holds`.
         actor: Operating-system user and host, unverified.
+        switch: What makes the service use another database, and tells which one it uses.
         confirm: How a person confirms a run.
         config_path, config_digest: Of the configuration that this was made from; None in an emergency without one.
         apart: Why the journal is not in the state file but in a folder of its own, to be merged later; None: it is.
@@ -55,6 +57,7 @@ class Parts:
     actor: str
     backups: BackupStore | None = None
     restore: RestoreSection = field(default_factory=RestoreSection)
+    switch: OwnSwitch | None = None
     confirm: str = "yes-no"
     config_path: Path | None = None
     config_digest: str | None = None

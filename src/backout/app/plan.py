@@ -130,23 +130,21 @@ def terms(parts: Parts) -> Terms:
         has_database=parts.database is not None and not parts.emergency,
         restore=RestoreTerms(
             **parts.restore.model_dump(
-                include={field.name for field in dataclasses.fields(RestoreTerms)} - {"command"},
+                include={field.name for field in dataclasses.fields(RestoreTerms)} - {"command", "switch"},
             ),
-            **_own_script(parts),
+            **_own_commands(parts),
         ),
     )
 
 
-def _own_script(parts: Parts) -> dict[str, Any]:
-    """Return the words of a person's own restore script, without secrets."""
-    options = parts.restore.command
-    if options is None:
-        return {}
-    return {
-        "command": tuple(parts.site.redactor.text(word) for word in options.run),
-        "command_timeout_s": options.timeout_s,
-        "cwd": str(parts.site.directory.resolve()),
-    }
+def _own_commands(parts: Parts) -> dict[str, Any]:
+    """Return the words of a person's own script that restores, or command that switches, without secrets."""
+    found: dict[str, Any] = {"cwd": str(parts.site.directory.resolve())}
+    for name, options in (("command", parts.restore.command), ("switch", parts.restore.switch)):
+        if options is not None:
+            found[name] = tuple(parts.site.redactor.text(word) for word in options.run)
+            found[f"{name}_timeout_s"] = options.timeout_s
+    return found
 
 
 def write_plan(path: Path, made: Plan) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from backout.app.parts import Parts
+from backout.databases.restores import Switchable
 from backout.errors import StepFailed
 from backout.message import msg
 from backout.plan.base import Acting, Probed
@@ -19,9 +20,20 @@ class RunningService:
         self._parts = parts
 
     def reaches_database(self, deadline_s: float) -> bool | None:
-        """Return whether the service itself, past any router that may hold, says that it is ready; None: none tells."""
+        """Return whether the service itself, past any router that may hold, says that it is ready; None: none tells.
+
+        One that was switched to another database and still has sessions in the old one does not.
+        """
         platform = self._parts.platform
-        return platform.ready(deadline_s) if isinstance(platform, Restarts) else None
+        ready = platform.ready(deadline_s) if isinstance(platform, Restarts) else None
+        # Asked afterwards: saying that it is ready, it has opened a session.
+        return False if self._left_behind(deadline_s) else ready
+
+    def _left_behind(self, deadline_s: float) -> bool:
+        database: object = self._parts.database
+        if self._parts.switch is None or not isinstance(database, Switchable):
+            return False
+        return bool(database.left_behind(deadline_s))
 
     def carry_out(self, spec: StepSpec, acting: Acting) -> None:
         """Carry one step out to its end; raises what the step raises, and `StepFailed` at its deadline."""

@@ -11,9 +11,13 @@ from backout.app.service import RunningService
 from backout.checks.base import CheckResult, Outcome, Subject, Verification
 from backout.checks.run import run_checks
 from backout.checks.verdict import add_up
+from backout.databases.restores import Switchable
 from backout.errors import BackoutError
 from backout.message import msg
 from backout.release import Artefact, Release, ReleaseState
+
+_LOOK_S = 5.0
+_NAMED = 5
 
 
 class Standing:
@@ -68,6 +72,7 @@ class Checks:
             earlier=back.earlier,
         )
         found = _less_what_was_left_out(parts, run_checks(parts.checks, subject, deadline_s))
+        found = _with_who_was_left_behind(parts, found)
         if found.outcome is Outcome.PASS and record is not None:
             parts.book.record(served_well(parts, record, found))
         return found
@@ -88,6 +93,28 @@ def _less_what_was_left_out(parts: Parts, found: Verification) -> Verification:
         more=msg("`backout verify` looks; if it is still held: `backout release-hold`"),
     )
     results = (*found.results, unseen)
+    return found.model_copy(update={"results": results, "outcome": add_up(r.outcome for r in results)})
+
+
+def _with_who_was_left_behind(parts: Parts, found: Verification) -> Verification:
+    """Return the verification, which proves nothing of the database while clients are in one that is kept after a switch."""
+    database: object = parts.database
+    if parts.switch is None or not isinstance(database, Switchable):
+        return found
+    sessions = database.left_behind(_LOOK_S)
+    if not sessions:
+        return found
+    stale = CheckResult(
+        name="database",
+        proves="database",
+        outcome=Outcome.INCONCLUSIVE,  # They may be people who only look.
+        evidence=msg(
+            "Clients are in a database that is kept, and can write nothing there: {sessions}",
+            sessions="; ".join(sessions[:_NAMED]),
+        ),
+        more=msg("Restart what was not told of the switch; then `backout verify`"),
+    )
+    results = (*found.results, stale)
     return found.model_copy(update={"results": results, "outcome": add_up(r.outcome for r in results)})
 
 
@@ -131,6 +158,8 @@ def targets(parts: Parts) -> dict[str, object]:
         from backout.restores.command import OwnScript
 
         found["restore"] = OwnScript(parts.restore.command, parts.site)
+    if parts.switch is not None:
+        found["switch"] = parts.switch
     if parts.backups is not None:
         from backout.app.readings import Readings
         from backout.app.safety import SafetyBackups

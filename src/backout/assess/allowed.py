@@ -18,9 +18,11 @@ class Allowed(NamedTuple):
     Attributes:
         unpacked_bytes: A backup's size where nothing else tells.
         own_script: Whether a person's own script restores.
+        own_switch: Whether a person's own command makes the service use another database.
     """
 
     min_version: str | None = None
     vouched: tuple[Vouched, ...] = ()
     unpacked_bytes: int | None = None
     own_script: bool = False
+    own_switch: bool = False

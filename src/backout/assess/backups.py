@@ -9,7 +9,7 @@ from datetime import datetime
 
 from backout.assess.model import Choice, Request
 from backout.assess.versions import current_version, release_of
-from backout.backup import Backup, BackupFormat, BesideDatabase, BesideState
+from backout.backup import Backup, BackupFormat, BesideDatabase, BesideState, stem
 from backout.errors import CannotAssess, NeedsAcceptance, NoBackup, UnknownBackup
 from backout.facts import DataFacts, Facts
 from backout.message import Message, msg
@@ -198,7 +198,7 @@ def _broken(backup: Backup, data: DataFacts, facts: Facts) -> Message | None:
         return msg(
             "it is of {service} in {environment}", service=manifest.service, environment=manifest.environment
         )
-    if manifest.database != data.database:
+    if stem(manifest.database) != stem(data.database):
         return msg("it is of the database {other}", other=manifest.database)
     if manifest.server_version // 10000 > data.server_major:
         return msg(

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from backout.checks.options import CheckOptions
 from backout.fields import Declared, Name
 from backout.holds.command import HoldCommandOptions
 from backout.restores.command import RestoreCommandOptions
+from backout.restores.switch import SwitchCommandOptions
 
 
 class AdapterSection(BaseModel):
@@ -67,6 +68,11 @@ class RestoreSection(Declared):
         default=None,
         description="Your own script that restores over the live database, instead of restoring beside and swapping.",
     )
+    switch: SwitchCommandOptions | None = Field(
+        default=None,
+        description="Your own command that makes the service use another database, instead of exchanging two names: "
+        "for a database that cannot be renamed.",
+    )
     jobs: int = Field(default=2, ge=1, le=64, description="Tables that are dumped and restored at a time.")
     timeout_s: float = Field(default=14400, gt=0, description="Seconds that a whole restore may take.")
     free_space_path: str | None = Field(
@@ -116,6 +122,15 @@ class RestoreSection(Declared):
         description="Tables (schema.table) of queues and outboxes: what is in them was perhaps sent already.",
     )
 
+    @field_validator("switch")
+    @classmethod
+    def _one_way(
+        cls, value: SwitchCommandOptions | None, info: ValidationInfo
+    ) -> SwitchCommandOptions | None:
+        if value is not None and info.data.get("command") is not None:
+            raise ValueError("no `command` beside it: only one of them can say how the data goes back")
+        return value
+
 
 class Config(Declared):
     """One service in one environment."""
@@ -146,6 +161,13 @@ class Config(Declared):
         default=(), description="What proves that a release serves well."
     )
     policy: Policy = Field(default=Policy(), description="Limits, and versions that a person vouches for.")
+
+    @field_validator("restore")
+    @classmethod
+    def _of_a_database(cls, value: RestoreSection, info: ValidationInfo) -> RestoreSection:
+        if value.switch is not None and info.data.get("database", value) is None:
+            raise ValueError("a `database` too: `switch` says which one of its server is used")
+        return value
 
     @field_validator("checks")
     @classmethod

@@ -173,6 +173,60 @@ class Restorable(Protocol):
 
 
 @runtime_checkable
+class Switchable(Protocol):
+    """A database adapter whose service can be made to use another database of the server, under that one's own name.
+
+    An order's `live` is what the service uses before, `beside` what it uses afterwards; its `kept` is the name of
+    `live`. Everything is idempotent; the way back of a switch is the same with the names exchanged.
+    """
+
+    def follow(self, used: Callable[[], str]) -> None:
+        """From now on, take the database that `used` names for the live one, whatever the configured address names."""
+        ...
+
+    def in_the_way_of_a_switch(self) -> InTheWay:
+        """Return what stands against any switch away from the live database now."""
+        ...
+
+    def switch_blockers(self, order: SwapOrder) -> tuple[Message, ...]:
+        """Return what would keep the switch from being made now, or would end with it; empty: nothing."""
+        ...
+
+    def begin_switch(self, order: SwapOrder, *, held: bool, note: Note) -> None:
+        """Before the service is switched: let nobody write into `live` any more, and make `beside` ready to be written.
+
+        Args:
+            order: What is switched.
+            held: Whether the run itself makes `live` refuse writes, before and after.
+            note: Tells who watches.
+
+        Raises:
+            NotPossible: Something is in the way; all of it is named. Nothing was changed.
+            StepFailed: Sessions could not be ended; `live` takes writes as before.
+        """
+        ...
+
+    def end_switch(self, order: SwapOrder, *, held: bool) -> None:
+        """Once the service uses `beside`: keep `live`, marked and read-only, and end the sessions that are left in it.
+
+        Where a switch the other way round was cut short before the service noticed, that one is undone.
+        """
+        ...
+
+    def undo_switch(self, order: SwapOrder, *, held: bool) -> None:
+        """Where the service still uses `live`: let it be written again, unless the run itself holds it (`held`)."""
+        ...
+
+    def switch_ended(self, order: SwapOrder) -> bool:
+        """Return whether all is as `end_switch` leaves it."""
+        ...
+
+    def left_behind(self, deadline_s: float) -> tuple[str, ...]:
+        """Name the sessions in kept databases: of clients that were not told, or did not notice."""
+        ...
+
+
+@runtime_checkable
 class RestoresTables(Protocol):
     """A database adapter that can make some tables of the live database equal to those of one that stands beside."""
 

@@ -17,6 +17,9 @@ _ABORT_PHASE = {
     Phase.SAFEGUARD: Phase.CLEAN_UP,
 }
 
+CHANGES_DATABASE = ("data.swap", "data.switch")
+"""Kinds of steps after which another database is the live one, and the old one is kept."""
+
 
 def plan_abort(
     original: Plan,
@@ -45,13 +48,13 @@ def plan_abort(
                 state=msg("The run is past its point of no return."),
                 next_command="backout resume",
             )
-    # A service whose database is swapped back has to reach it again, as after the swap itself.
-    again = {"data.swap": [s.spec for s in original.steps if s.spec.kind == "service.reconnect"]}
+    # A service whose database is swapped or switched back has to reach it again, as after the swap itself.
+    again = [s.spec for s in original.steps if s.spec.kind == "service.reconnect"]
     specs = [
         (_ABORT_PHASE.get(s.phase, s.phase), spec)
         for s in reversed(undone)
         if s.inverse is not None
-        for spec in (s.inverse, *again.get(s.inverse.kind, ()))
+        for spec in (s.inverse, *(again if s.inverse.kind in CHANGES_DATABASE else ()))
     ]
     steps = numbered(specs, kinds)
     return original.model_copy(

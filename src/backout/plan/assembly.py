@@ -24,7 +24,8 @@ class RestoreTerms:
 
     Attributes:
         command: Words of a person's own script that restores, without secrets; None: there is none.
-        cwd: Folder that it starts in.
+        switch: Words of a person's own command that makes the service use another database, without secrets.
+        cwd: Folder that they start in.
     """
 
     jobs: int = 2
@@ -39,6 +40,8 @@ class RestoreTerms:
     queues: tuple[str, ...] = ()
     command: tuple[str, ...] | None = None
     command_timeout_s: float = 14400.0
+    switch: tuple[str, ...] | None = None
+    switch_timeout_s: float = 120.0
     cwd: str = "."
 
 

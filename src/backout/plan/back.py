@@ -177,7 +177,7 @@ def _steps(
         specs += [(Phase.PREPARE, s) for s in data.held]
     specs += _switch_steps(ways, held, kinds, target.version, world_now(facts))
     if data is not None and (not ways.switch or target.version in world_now(facts).serving):
-        specs.append((Phase.START_CODE, reconnecting(target.version, ways.restart, terms)))
+        specs.append((Phase.START_CODE, reconnecting(target.version, ways.restart, terms, data.data.way)))
     # Workers and crons that were suspended for a swap stay so until a person lets them go.
     stays = (REFUSES_WRITES,) if data is None else (REFUSES_WRITES, SUSPENDS)
     specs += [

@@ -11,8 +11,14 @@ from backout.plan.assembly import Terms
 from backout.plan.model import Way
 from backout.plan.overwriting import by_script, chosen_tables
 from backout.plan.restoring import Restoring, swapping
+from backout.plan.switching import switching
 
-_WAYS = {Way.SWAP: swapping, Way.COMMAND: by_script, Way.TABLES: chosen_tables}
+_WAYS = {
+    Way.SWAP: swapping,
+    Way.SWITCH: switching,
+    Way.COMMAND: by_script,
+    Way.TABLES: chosen_tables,
+}
 
 
 def data_steps(assessment: Assessment, facts: Facts, request: Request, terms: Terms) -> Restoring | None:
@@ -26,5 +32,6 @@ def data_steps(assessment: Assessment, facts: Facts, request: Request, terms: Te
             state=msg("Nothing was changed."),
             next_command="backout doctor",
         )
-    way = way_of(request, own_script=terms.restore.command is not None)
+    restore = terms.restore
+    way = way_of(request, own_script=restore.command is not None, own_switch=restore.switch is not None)
     return _WAYS[way](assessment, facts, data, request, terms)

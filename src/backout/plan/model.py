@@ -155,6 +155,8 @@ class Way(StrEnum):
 
     SWAP = "swap"
     """Restored beside, and swapped in: what was live is kept."""
+    SWITCH = "switch"
+    """Restored beside, and the service switched to it by a person's own command: what was live is kept."""
     TABLES = "tables"
     """Restored beside, and some tables of the live database made equal to it."""
     COMMAND = "command"
@@ -168,7 +170,7 @@ class DataPlan(Document):
         backup: Name of the backup.
         why: Why that one.
         taken_at: When it was taken.
-        way: How; all but `swap` overwrite the live database.
+        way: How; `tables` and `command` overwrite the live database.
         beside: Database that it is restored into, or stands restored in already (`prepared`); null: into none.
         kept: Name that the live database is kept under; null: it is overwritten.
         tables: The only tables that go back; empty: all.

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from backout.assess.backups import prepared, unpacked_bytes
 from backout.assess.model import Assessment, Choice, Request
 from backout.assess.rules.backups import needed_bytes
-from backout.backup import BackupFormat, RestoreOrder, SwapOrder, TableCount
+from backout.backup import BackupFormat, RestoreOrder, SwapOrder, TableCount, stem
 from backout.facts import DataFacts, Facts
 from backout.message import Message, msg
 from backout.observed import Answer
@@ -44,7 +44,7 @@ class Restoring:
     @property
     def overwrites(self) -> bool:
         """Whether the live database is written over, and not kept."""
-        return self.data.way is not Way.SWAP
+        return self.data.way in (Way.COMMAND, Way.TABLES)
 
     @property
     def losses(self) -> tuple[Message, ...]:
@@ -58,17 +58,27 @@ def swapping(
     """Return the steps that restore the chosen backup beside the live database and swap it in."""
     choice = chosen(assessment)
     planned = data_plan(choice, data, request, terms)
+    safeguard, afterwards = looking(assessment, data, planned, terms)
     return Restoring(
         data=planned,
-        safeguard=(
-            read_step(choice),
-            restore_step(choice, data, planned, terms),
-            _check(choice, planned, assessment.compatibility.answer),
-            _count(planned),
-        ),
+        safeguard=safeguard,
         change=(_swap(choice, facts, data, planned, request, terms),),
-        afterwards=(_compare(planned),),
+        afterwards=afterwards,
     )
+
+
+def looking(
+    assessment: Assessment, data: DataFacts, planned: DataPlan, terms: Terms
+) -> tuple[tuple[StepSpec, ...], tuple[StepSpec, ...]]:
+    """Return the steps before and after a restored database becomes the live one."""
+    choice = chosen(assessment)
+    before = (
+        read_step(choice),
+        restore_step(choice, data, planned, terms),
+        _check(choice, planned, assessment.compatibility.answer),
+        _count(planned),
+    )
+    return before, (_compare(planned),)
 
 
 def chosen(assessment: Assessment) -> Choice:
@@ -77,8 +87,12 @@ def chosen(assessment: Assessment) -> Choice:
     return assessment.choice
 
 
-def reconnecting(version: str, restart: tuple[StepSpec, ...], terms: Terms) -> StepSpec:
-    """Return the step that waits until the service reaches its database again, and else restarts it."""
+def reconnecting(version: str, restart: tuple[StepSpec, ...], terms: Terms, way: Way) -> StepSpec:
+    """Return the step that waits until the service reaches its database again, and else restarts it.
+
+    After a switch it is restarted at once where that can be done: one that was told nothing may look well, by a session
+    in the old database that is gone when anybody looks.
+    """
     return StepSpec(
         kind="service.reconnect",
         target="service",
@@ -86,6 +100,7 @@ def reconnecting(version: str, restart: tuple[StepSpec, ...], terms: Terms) -> S
             "version": version,
             "within_s": terms.restore.reconnect_s,
             "restart": [s.model_dump(mode="json") for s in restart],
+            "at_once": way is Way.SWITCH and bool(restart),
         },
         timeout_s=2 * terms.restore.reconnect_s + sum(s.timeout_s for s in restart) + 30,
     )
@@ -96,7 +111,7 @@ def database_name(live: str, what: str, at: datetime) -> str:
 
     Source: PostgreSQL 18 documentation, 4.1.1 "Identifiers and Key Words" (NAMEDATALEN).
     """
-    end = f"_{what}_{at:%Y%m%d_%H%M%S}"
+    live, end = stem(live), f"_{what}_{at:%Y%m%d_%H%M%S}"
     if len((live + end).encode()) <= _NAME_BYTES:
         return live + end
     digest = hashlib.sha256(live.encode()).hexdigest()[:8]

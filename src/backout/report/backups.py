@@ -105,6 +105,14 @@ def _beside(database: BesideDatabase, now: datetime) -> Message:
             name=database.name,
             size=size,
         )
+    if database.stops_writes is not None:
+        return msg(
+            "Nobody can write into {live}: the switch to {name} ({size}) was cut short. Go on with it or undo it: "
+            "backout resume, backout abort. To let {live} be written at once: backout release-hold",
+            live=database.stops_writes,
+            name=database.name,
+            size=size,
+        )
     if database.state is not BesideState.KEPT:
         return msg(
             "{name} ({size}): {state}, from {backup}. To drop it: backout backup drop {name}",

@@ -15,6 +15,7 @@ from backout.report.markup import block, code, escape, facts, say, shown, table
 
 _WAYS = {
     Way.SWAP: msg("restored beside, and swapped in"),
+    Way.SWITCH: msg("restored beside, and the service switched to it by your own command"),
     Way.TABLES: msg("chosen tables made equal to the backup"),
     Way.COMMAND: msg("your own script overwrites the live database"),
 }
@@ -48,13 +49,13 @@ def data_section(run: Run) -> list[str]:
         return []
     if run.plan.purpose != "back":
         return _swapped_back(run, plan)
-    swapped = _receipt(run, "data.swap").get("closed_s")
+    swapped = _changed(run).get("closed_s")
     pairs = [
         (say("Backup"), code(plan.backup)),
         (say("Taken"), moment(plan.taken_at) if plan.taken_at else say("not known")),
         (say("Why this one"), shown(plan.why)),
         (
-            say("Nobody could connect for"),
+            say("Nobody could write for") if plan.way is Way.SWITCH else say("Nobody could connect for"),
             duration(float(swapped)) if isinstance(swapped, int | float) else "",
         ),
         (say("How"), shown(_WAYS[plan.way])),
@@ -80,7 +81,7 @@ def _beside(plan: DataPlan) -> str:
 
 
 def _safety(plan: DataPlan) -> str:
-    if plan.way is Way.SWAP:
+    if plan.way not in (Way.COMMAND, Way.TABLES):
         return ""
     return code(plan.safety) if plan.safety else say("NONE: accepted by name")
 
@@ -138,7 +139,7 @@ def _how_to_compare(run: Run, why: str) -> list[str]:
 
 def _swapped_back(run: Run, plan: DataPlan) -> list[str]:
     """After an abort what was live is live again; what was written in between is in the other one."""
-    if not _receipt(run, "data.swap"):
+    if not _changed(run):
         return []
     return [
         f"## {say('Data')}",
@@ -159,7 +160,7 @@ def _counts(counts: Iterable[TableCount]) -> list[str]:
 
 
 def _differences(run: Run) -> list[str]:
-    if not _receipt(run, "data.swap"):
+    if not _changed(run):
         return []
     found = _receipt(run, "data.compare").get("differences")
     if not isinstance(found, list):
@@ -188,6 +189,11 @@ def _examples(difference: TableDifference) -> str:
     if difference.unknown is not None:
         return f"{say('NOT COMPARED')}: {difference.unknown}"
     return "; ".join(f"{what}: {', '.join(keys)}" for what, keys in difference.examples.items() if keys)
+
+
+def _changed(run: Run) -> dict[str, Json]:
+    """Return what the step told that made another database the live one; nothing where it was not done."""
+    return _receipt(run, "data.swap") or _receipt(run, "data.switch")
 
 
 def _receipt(run: Run, kind: str) -> dict[str, Json]:

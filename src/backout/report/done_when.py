@@ -30,6 +30,9 @@ _GENERIC = {
     "data.swap": msg(
         "The live name has the restored tables, and the old database is there under its dated name."
     ),
+    "data.switch": msg(
+        "The service's connection names the restored database, and no session of it is left in the old one."
+    ),
     "service.reconnect": msg("The service says that it reaches its database."),
     "data.compare": msg("What only the kept database has is written down, by table."),
     "backup.safety": msg("The dump ended without an error, and pg_restore -l lists its tables."),

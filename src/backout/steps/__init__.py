@@ -12,6 +12,7 @@ from backout.steps.restore import CheckRestored, DropBeside, ReadBackup, Restore
 from backout.steps.rows import CountLive
 from backout.steps.safety import SafetyBackup
 from backout.steps.swap import CompareData, CountRows, SwapData
+from backout.steps.switch import SwitchData
 from backout.steps.tables import CheckTables, RestoreTables
 from backout.steps.verify import Verify
 
@@ -32,6 +33,7 @@ def generic_step_kinds() -> dict[str, StepKind]:
         CheckRestored(),
         CountRows(),
         SwapData(),
+        SwitchData(),
         Reconnect(),
         CompareData(),
         SafetyBackup(),

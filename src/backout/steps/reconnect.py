@@ -34,6 +34,11 @@ class Reconnect:
 
     def describe(self, spec: StepSpec) -> Message:
         """Say how long it may take."""
+        if _at_once(spec):
+            return msg(
+                "Restart {version}, and wait until it reaches its database.",
+                version=str(spec.params["version"]),
+            )
         return msg(
             "Wait until {version} reaches its database again; restart it after {seconds} s.",
             version=str(spec.params["version"]),
@@ -42,6 +47,8 @@ class Reconnect:
 
     def by_hand(self, spec: StepSpec) -> tuple[str, ...]:
         """Return what a person would do."""
+        if _at_once(spec):
+            return ("# restart the service, and ask its health until it says that the database is connected",)
         return ("# ask the service's health; if it does not say that the database is connected, restart it",)
 
     def hazards(self, spec: StepSpec) -> tuple[Hazard, ...]:
@@ -62,10 +69,12 @@ class Reconnect:
         return None
 
     def probe(self, spec: StepSpec, acting: Acting) -> Probe:
-        """Ask the service, once."""
+        """Ask the service, once; one that has to be restarted is done when this run has restarted it."""
+        key = acting.step_name.rpartition("/")[2]
+        if _at_once(spec) and key not in acting.confirmed:
+            return Probe(answer=Probed.NOT_DONE, evidence=msg("The service was not restarted yet."))
         reaches = acting.target("service", Service).reaches_database(_ASK_S)  # type: ignore[type-abstract]
         if reaches is None:
-            key = acting.step_name.rpartition("/")[2]
             if key in acting.confirmed:
                 return Probe(answer=Probed.DONE, evidence=acting.confirmed[key].what)
             return Probe(
@@ -83,25 +92,33 @@ class Reconnect:
         service = acting.target("service", Service)  # type: ignore[type-abstract]
         restart = [StepSpec.model_validate(s) for s in _restart(spec)]
         within_s = _number(spec, "within_s")
-        reaches = _wait(service, acting, within_s)
-        if reaches:
-            return Receipt(what=msg("The service reached its database again by itself."))
-        if not restart and reaches is None:
-            return Receipt(
-                what=msg("No check tells whether the service reaches its database; the proof will.")
-            )
-        if not restart:
-            raise StepFailed(
-                msg("The service does not reach its database, and this platform cannot restart it."),
-                state=msg("The restored database is live and takes connections."),
-                next_command="backout resume   # after restarting the service by hand",
-            )
-        acting.note(msg("The service does not reach its database by itself: it is restarted."))
+        if not _at_once(spec):
+            reaches = _wait(service, acting, within_s)
+            if reaches or not restart:
+                return _as_it_is(reaches)
+            acting.note(msg("The service does not reach its database by itself: it is restarted."))
         for step in restart:
             acting.fence.check()
             service.carry_out(step, acting)
         _wait(service, acting, within_s)
         return Receipt(what=msg("The service was restarted."))
+
+
+def _as_it_is(reaches: bool | None) -> Receipt:
+    """Return what is known of a service that is not restarted; raises `StepFailed` where it does not reach its database."""
+    if reaches:
+        return Receipt(what=msg("The service reached its database again by itself."))
+    if reaches is None:
+        return Receipt(what=msg("No check tells whether the service reaches its database; the proof will."))
+    raise StepFailed(
+        msg("The service does not reach its database, and this platform cannot restart it."),
+        state=msg("The restored database is live and takes connections."),
+        next_command="backout resume   # after restarting the service by hand",
+    )
+
+
+def _at_once(spec: StepSpec) -> bool:
+    return spec.params.get("at_once") is True
 
 
 def _wait(service: Service, acting: Acting, within_s: float) -> bool | None:

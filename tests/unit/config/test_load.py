@@ -201,6 +201,9 @@ policy:
         (GOOD + "  start_command: ${RUN}\n", "5:18: platform.start_command: expected the environment variable RUN, found that it is not set. Type: export RUN=… (or write ${RUN:-…} for a default)."),
         (GOOD + "  start_command: a ${1x}\n", "5:18: platform.start_command: expected a reference such as ${NAME}, found ${1x}. For the characters themselves write $${."),
         (GOOD + "  start_command: a ${X\n", "5:18: platform.start_command: expected a reference such as ${NAME}, found ${X. For the characters themselves write $${."),
+        (GOOD + "restore: {switch: {run: [a], probe: [b]}}\n", "5:10: restore: expected a `database` too: `switch` says which one of its server is used, found keys."),
+        (GOOD + "restore: {switch: {run: [a]}}\n", "5:11: restore.switch.probe: expected this key, found none: Prints the name of the database that the service's connection names now, in its first line; with another exit status than 0, or without a name, it is unknown."),
+        (GOOD + "restore: {command: {run: ['{name}']}, switch: {run: [a], probe: [b]}}\n", "5:47: restore.switch: expected no `command` beside it: only one of them can say how the data goes back, found keys."),
         (GOOD + "router: {kind: front, port: '${PORT}'}\n", "5:29: router.port: expected the environment variable PORT, found that it is not set. Type: export PORT=… (or write ${PORT:-…} for a default)."),
     ],
 )  # fmt: skip

@@ -60,7 +60,12 @@ def terms(**restore: Any) -> Terms:
 
 
 def planned(
-    seen: Facts, platform: Platform = PROCESS, *, own_script: tuple[str, ...] | None = None, **request: Any
+    seen: Facts,
+    platform: Platform = PROCESS,
+    *,
+    own_script: tuple[str, ...] | None = None,
+    own_switch: tuple[str, ...] | None = None,
+    **request: Any,
 ) -> Plan:
     asked = Request.model_validate({"scenario": Scenario.FULL} | request)
     workload = seen.workload.value
@@ -71,7 +76,8 @@ def planned(
         assert running is not None
         target = running
     assert target.artefact is not None
-    found = assess(seen, asked, Allowed(own_script=own_script is not None), target, target.artefact, NOW)
+    allowed = Allowed(own_script=own_script is not None, own_switch=own_switch is not None)
+    found = assess(seen, asked, allowed, target, target.artefact, NOW)
     switch = platform.switch(
         workload, target.artefact, from_version=found.current_version, to_version=target.version
     )
@@ -82,7 +88,7 @@ def planned(
         asked,
         () if asked.scenario is Scenario.DATA else switch,
         KINDS,
-        terms(queues=("public.outbox",), command=own_script, cwd="/srv/shop"),
+        terms(queues=("public.outbox",), command=own_script, switch=own_switch, cwd="/srv/shop"),
         restart=restart,
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
@@ -106,3 +107,15 @@ def test_where_no_check_tells_it_is_restarted_if_that_can_be_done_else_left_to_t
 def test_whether_it_reaches_its_database_is_asked_of_the_service(says: bool | None, answer: Probed) -> None:
     step = spec([])
     assert KIND.probe(step, acting_on({"service": Running(says)})).answer is answer
+
+
+def test_after_a_switch_it_is_restarted_at_once_however_well_it_looks() -> None:
+    service = Running(True, after_restart=(False, True))
+    step = spec(RESTART)
+    step = step.model_copy(update={"params": step.params | {"at_once": True}})
+    acting = acting_on({"service": service}, clock=Ticks())
+    assert KIND.probe(step, acting).answer is Probed.NOT_DONE
+    receipt = KIND.apply(step, acting)
+    assert service.restarted == ["acme.stop", "acme.start"]
+    confirmed = dataclasses.replace(acting, confirmed={"step": receipt})
+    assert KIND.probe(step, confirmed).answer is Probed.DONE

@@ -33,6 +33,14 @@ SWAP: dict[str, Json] = {
     "fingerprint": "sha256:old",
     "prior_fingerprint": "sha256:new",
 }
+SWITCH: dict[str, Json] = SWAP | {
+    "order": SwapOrder(
+        live="collector", live_oid=7, beside="collector_restored", kept="collector"
+    ).model_dump(mode="json"),
+    "command": ["bin/use-database"],
+    "cwd": "/srv/collector",
+    "held": False,
+}
 HOLD: dict[str, Json] = {"name": "the-router", "prior": {}}
 ROWS: dict[str, Json] = {"database": "collector", "then": {}, "usable": []}
 TABLES: dict[str, Json] = {
@@ -72,6 +80,7 @@ PARAMS: dict[str, list[dict[str, Json]]] = {
     "restore.check": [{"beside": "collector_restored", "live": "collector", "usable": []}],
     "data.count": [{"beside": "collector_restored", "ceiling_rows": n} for n in (None, 1500)],
     "data.swap": [SWAP],
+    "data.switch": [SWITCH],
     "service.reconnect": [{"version": "5.4.0", "within_s": 10.0, "restart": []}],
     "data.compare": [{"kept": "collector_before"}],
     "backup.safety": [{"name": "collector_safety", "database": "collector", "held": []}],
@@ -98,6 +107,7 @@ NAMED = {
     "restore.check": "collector_restored",
     "data.count": "the backup has not",
     "data.swap": "collector_before",
+    "data.switch": "bin/use-database",
     "service.reconnect": "5.4.0",
     "data.compare": "collector_before",
     "backup.safety": "collector_safety",

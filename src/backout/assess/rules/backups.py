@@ -16,6 +16,7 @@ from backout.plan.model import Finding, Severity, Way
 SPACE_FACTOR = 2.5
 """Free space that a restore needs, in sizes of the unpacked data: the rows, their indexes, and the WAL of both."""
 _OLD = timedelta(hours=24)
+_EXCHANGES = (Way.SWAP, Way.SWITCH)
 
 
 def chosen(case: Case) -> Iterator[Finding]:
@@ -129,7 +130,7 @@ def space(case: Case) -> Iterator[Finding]:
 
 def blockers(case: Case) -> Iterator[Finding]:
     """Prepared transactions, sessions out of reach or rights that lack keep the swap from being made."""
-    if way_in(case) is not Way.SWAP or case.facts.data is None or case.facts.data.value is None:
+    if way_in(case) not in _EXCHANGES or case.facts.data is None or case.facts.data.value is None:
         return
     for found in case.facts.data.value.blockers:
         yield Finding(
@@ -142,7 +143,7 @@ def blockers(case: Case) -> Iterator[Finding]:
 
 def slots(case: Case) -> Iterator[Finding]:
     """Logical slots and subscriptions stay with the old database: who reads them sees nothing more."""
-    if way_in(case) is not Way.SWAP or case.facts.data is None or case.facts.data.value is None:
+    if way_in(case) not in _EXCHANGES or case.facts.data is None or case.facts.data.value is None:
         return
     names = case.facts.data.value.slots
     if names:

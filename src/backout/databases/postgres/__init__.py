@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field, SecretStr, field_validator
 
 from backout.databases.postgres.comparable import PostgresCompares
 from backout.databases.postgres.restorable import PostgresRestores
+from backout.databases.postgres.switchable import PostgresSwitches
 from backout.fields import Declared, Seconds
 from backout.platforms.base import Detection, Diagnosis, Site
 from backout.schema import Schema
@@ -59,7 +60,7 @@ class PostgresOptions(Declared):
         return value
 
 
-class PostgresDatabase(PostgresRestores, PostgresCompares):
+class PostgresDatabase(PostgresRestores, PostgresCompares, PostgresSwitches):
     """One PostgreSQL database, bound to one service in one environment."""
 
     kind: ClassVar[str] = "postgres"

@@ -14,10 +14,12 @@ from pydantic import ValidationError
 
 from backout.backup import BesideDatabase, BesideState
 from backout.databases.postgres.cluster import ACT_DEADLINE_S, RESTORE_LOCK, Cluster, locked, named
+from backout.databases.postgres.marks import read_back, setting_of
 from backout.document import Document
 from backout.errors import Refused
 from backout.faults import fault_point
 from backout.message import msg
+from backout.observed import Answer
 
 if TYPE_CHECKING:
     import psycopg
@@ -151,10 +153,14 @@ def list_beside(cluster: Cluster, deadline_s: float) -> tuple[BesideDatabase, ..
     with cluster.maintenance(deadline_s) as connection:
         held = locked(connection, RESTORE_LOCK)
         there = look(connection, cluster.live, sizes=True)
-        closed = {d.oid for d in named(connection, cluster.live).values() if not d.accepts}
+        live = named(connection, cluster.live).get(cluster.live)
+        held_live = live is not None and read_back(setting_of(connection, live.oid))[0] is not Answer.NO
     found = [described(f, held) for f in there]
-    closes = {f.oid for f in there if f.mark is not None and f.mark.closing in closed}
-    found = [f.model_copy(update={"closes": cluster.live}) if f.oid in closes else f for f in found]
+    if live is not None and (held_live or not live.accepts):
+        # A swap closes the live database, a switch away from it makes it refuse writes.
+        field = "stops_writes" if live.accepts else "closes"
+        by = {f.oid for f in there if f.mark is not None and f.mark.closing == live.oid}
+        found = [f.model_copy(update={field: live.name}) if f.oid in by else f for f in found]
     return tuple(sorted(found, key=lambda f: (f.since or datetime.max.replace(tzinfo=UTC), f.oid)))
 
 

@@ -51,13 +51,13 @@ def swap_blockers(
     live, beside = there.get(order.live), there.get(order.beside)
     if found or live is None or beside is None:
         return tuple(found)
-    found += _states(connection, order, live, beside)
+    found += states(connection, order, live, beside)
     found += _role(connection, live, beside)
-    found += _stays_behind(connection, order)
+    found += stays_behind(connection, order)
     found += _sessions(connection, live, beside)
     if not found:
         found += refused(connection, order.beside, beside.oid, live.oid)
-        found += _sequences(cluster, order, live, beside)
+        found += sequences_out_of_reach(cluster, order, live, beside)
     return tuple(found)
 
 
@@ -71,19 +71,23 @@ def was_made(order: SwapOrder, there: dict[str, Named]) -> bool:
     return kept is not None and kept.oid == order.live_oid
 
 
+def slots_of(connection: psycopg.Connection[Any], database: str) -> tuple[str, ...]:
+    """Return the names of a database's logical slots and subscriptions."""
+    return tuple(str(row[0]) for row in connection.execute(_SLOTS, {"names": [database]}).fetchall())
+
+
 def in_the_way(connection: psycopg.Connection[Any], cluster: Cluster) -> InTheWay:
     """Return what stands against any swap of the live database now; changes nothing."""
     live = named(connection, cluster.live).get(cluster.live)
     if live is None:
         return InTheWay((msg("There is no database {name}", name=cluster.live),), ())
-    slots = connection.execute(_SLOTS, {"names": [cluster.live]}).fetchall()
-    names = tuple(str(name) for name, _, _ in slots)
+    names = slots_of(connection, cluster.live)
     order = SwapOrder(
         live=cluster.live, live_oid=live.oid, beside=cluster.live, kept=cluster.live, accept_slots=names
     )
     found = [
         *_role(connection, live, live),
-        *_stays_behind(connection, order),
+        *stays_behind(connection, order),
         *_sessions(connection, live, live),
     ]
     return InTheWay(tuple(found), names)
@@ -104,9 +108,10 @@ def _names(cluster: Cluster, order: SwapOrder, there: dict[str, Named]) -> Itera
         )
 
 
-def _states(
+def states(
     connection: psycopg.Connection[Any], order: SwapOrder, live: Named, beside: Named
 ) -> Iterator[Message]:
+    """Say whether one of them is not in a state to become, or to be, the live one."""
     found: Found | None = next(iter(look(connection, order.live, order.beside)), None)
     if found is None or found.mark is None:
         yield msg(
@@ -136,7 +141,8 @@ def _role(connection: psycopg.Connection[Any], live: Named, beside: Named) -> It
             yield msg("{name} is a template", name=name)
 
 
-def _stays_behind(connection: psycopg.Connection[Any], order: SwapOrder) -> Iterator[Message]:
+def stays_behind(connection: psycopg.Connection[Any], order: SwapOrder) -> Iterator[Message]:
+    """Name what belongs to a database and would stay with the old one."""
     names = [order.live, order.beside]
     for gid, owner, database in connection.execute(_PREPARED, (names,)).fetchall():
         yield msg(
@@ -160,7 +166,10 @@ def _sessions(connection: psycopg.Connection[Any], live: Named, beside: Named) -
             )  # fmt: skip
 
 
-def _sequences(cluster: Cluster, order: SwapOrder, live: Named, beside: Named) -> Iterator[Message]:
+def sequences_out_of_reach(
+    cluster: Cluster, order: SwapOrder, live: Named, beside: Named
+) -> Iterator[Message]:
+    """Name the sequences that cannot be read there, or set here."""
     if not order.advance_sequences:
         return
     for database, right in ((live, "USAGE, SELECT"), (beside, "UPDATE")):

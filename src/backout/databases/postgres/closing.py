@@ -86,7 +86,10 @@ def closed_by_swap(connection: psycopg.Connection[Any], live: str) -> Found | No
 
 
 class ClosedBySwap:
-    """The part of holding that a swap cut short leaves behind: nobody can connect to the live database."""
+    """The part of holding that a swap cut short leaves behind: nobody can connect to the live database.
+
+    After a switch cut short everybody can, and nobody can write: that is told here, and let go as any hold is.
+    """
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
@@ -99,6 +102,13 @@ class ClosedBySwap:
                 return None
             prior = settings_of(connection, named(connection, live)[live].oid).get(("", SETTING))
         return HoldFact(name=name, modes=modes, held=Answer.YES, mode=CLOSED, prior={SETTING: prior})
+
+    def by_switch(self, deadline_s: float) -> bool:
+        """Return whether a switch away from the live database was begun, and neither made nor undone."""
+        live = self._cluster.live
+        with self._cluster.maintenance(deadline_s) as connection:
+            there = named(connection, live)
+            return any(f.mark and f.mark.closing == there[live].oid for f in look(connection, live))
 
     def release(self) -> bool:
         """Open the live database again if a swap cut short has closed it; return whether it had.

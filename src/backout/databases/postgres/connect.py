@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -38,6 +38,7 @@ class Connector:
     Attributes:
         conninfo: URL or ``key=value`` text; empty: libpq's own ``PG*`` variables.
         connect_timeout_s: Seconds for the connection alone (libpq's floor is 2).
+        used: Tells which database of that server is meant; None: the one in `conninfo`.
     """
 
     conninfo: str = field(repr=False)
@@ -45,6 +46,7 @@ class Connector:
     lock_timeout_s: float
     statement_timeout_s: float
     connect_timeout_s: float
+    used: Callable[[], str] | None = field(default=None, repr=False, compare=False)
 
     @property
     def database(self) -> str:
@@ -66,7 +68,7 @@ class Connector:
         """Return the way to another database of the same server."""
         from psycopg.conninfo import make_conninfo
 
-        return replace(self, conninfo=make_conninfo("", **{**self._parameters(), "dbname": database}))
+        return replace(self, conninfo=make_conninfo("", **{**self._written(), "dbname": database}), used=None)
 
     def for_programs(self, settings: Mapping[str, str]) -> tuple[str, dict[str, str]]:
         """Return the connection text for PostgreSQL's own programs, and what their environment needs.
@@ -109,11 +111,13 @@ class Connector:
 
     def _open(self, deadline_s: float, autocommit: bool) -> psycopg.Connection[Any]:
         import psycopg
+        from psycopg.conninfo import make_conninfo
 
-        options = self._parameters().get("options", "")
+        told = self._parameters()
+        options = told.get("options", "")
         try:
             return psycopg.connect(
-                self.conninfo,
+                self.conninfo if self.used is None else make_conninfo("", **told),
                 autocommit=autocommit,
                 application_name=APPLICATION_NAME,
                 connect_timeout=max(1, round(min(self.connect_timeout_s, deadline_s))),
@@ -128,6 +132,11 @@ class Connector:
             raise self._told(error) from None
 
     def _parameters(self) -> dict[str, str]:
+        """Return what is connected to, by keyword."""
+        told = self._written()
+        return told if self.used is None else told | {"dbname": self.used()}
+
+    def _written(self) -> dict[str, str]:
         import psycopg
         from psycopg.conninfo import conninfo_to_dict
 

@@ -9,9 +9,12 @@ Source: PostgreSQL 15 documentation, 20.1.1 "Parameter Names and Values"; "pg_db
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import LiteralString
+from typing import TYPE_CHECKING, Any, LiteralString
 
 from backout.observed import Answer
+
+if TYPE_CHECKING:
+    import psycopg
 
 SETTING = "default_transaction_read_only"
 TRUE = ("true", "yes", "on", "1")
@@ -32,6 +35,17 @@ _MARKS = (
     Marks("off", "y", "ye", "of"),
     Marks("on", "T", "TRU", "FALS"),
 )
+
+
+_OF_DATABASE = """
+SELECT split_part(entry, '=', 2) FROM pg_db_role_setting s, unnest(s.setconfig) entry
+WHERE s.setdatabase = %s AND s.setrole = 0 AND split_part(entry, '=', 1) = 'default_transaction_read_only'"""
+
+
+def setting_of(connection: psycopg.Connection[Any], oid: int) -> str | None:
+    """Return the setting of the database with that number as it is spelled, asked from any database of the server."""
+    row = connection.execute(_OF_DATABASE, (oid,)).fetchone()
+    return str(row[0]) if row else None
 
 
 def marks_for(prior: str | None) -> Marks:

@@ -12,7 +12,7 @@ from backout.document import Json
 from backout.errors import NotPossible, StepFailed, TargetUnreachable
 from backout.faults import fault_point
 from backout.message import msg
-from backout.observed import Answer, HoldFact
+from backout.observed import CLOSED, Answer, HoldFact
 
 if TYPE_CHECKING:
     import psycopg
@@ -84,10 +84,14 @@ def count_writes(connection: psycopg.Connection[Any]) -> int:
 
 
 class Closed(Protocol):
-    """Knows whether a swap cut short has closed the database."""
+    """Knows whether a swap or a switch cut short has closed the database."""
 
     def observe(self, deadline_s: float, name: str, modes: tuple[str, ...]) -> HoldFact | None:
         """Return that as a hold; None: it has not."""
+        ...
+
+    def by_switch(self, deadline_s: float) -> bool:
+        """Return whether it is a switch cut short that makes it refuse writes."""
         ...
 
     def release(self) -> bool:
@@ -116,15 +120,18 @@ class RefuseWrites:
 
         A hold or a release that was cut short is `held` with no mode: some sessions are read-only and
         others are not. Either one, called again, finishes its work. A database that a swap cut short has
-        closed is `held` with the mode `closed`.
+        closed, or a switch cut short for writes, is `held` with the mode `closed`.
         """
         try:
-            return self._observe(deadline_s)
-        except TargetUnreachable:
-            fact = self._closed.observe(deadline_s, self.name, (MODE,)) if self._closed else None
-            if fact is None:
-                raise
+            fact = self._observe(deadline_s)
+            if fact.held is Answer.YES and self._closed is not None and self._closed.by_switch(deadline_s):
+                return fact.model_copy(update={"mode": CLOSED})
             return fact
+        except TargetUnreachable:
+            closed = self._closed.observe(deadline_s, self.name, (MODE,)) if self._closed else None
+            if closed is None:
+                raise
+            return closed
 
     def _observe(self, deadline_s: float) -> HoldFact:
         with self._connector.session(deadline_s) as connection:

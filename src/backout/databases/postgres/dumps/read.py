@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from backout.backup import Backup, BackupFormat, Manifest, Reading
+from backout.backup import Backup, BackupFormat, Manifest, Reading, stem
 from backout.backups.contents import content_of
 from backout.backups.identity import MANIFEST, identity_of
 from backout.databases.postgres.dumps.archive import damaged_files, list_contents, read_text
@@ -160,7 +160,7 @@ class Reader:
             self.database = self.database or manifest.database
             self.server_major = self.server_major or manifest.server_version // 10_000
         for name in {n for n in (self.database, manifest.database if manifest else None) if n}:
-            if live is not None and name != live:
+            if live is not None and stem(name) != stem(live):
                 self.found.append(msg("It is of the database {name}, not {live}", name=name, live=live))
         major = self._terms.server_major
         if major is not None and self.server_major is not None and self.server_major > major:

@@ -12,6 +12,7 @@ import re
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from backout.backup import stem
 from backout.message import Message, msg
 
 
@@ -220,7 +221,7 @@ def _of_database(text: str, terms: Terms) -> Judgement:
 
 
 def _database_named(name: str, text: str, terms: Terms) -> Judgement:
-    if terms.database is not None and name != terms.database:
+    if terms.database is not None and stem(name) != stem(terms.database):
         return Refuse(
             msg("it is about the database {name}, not {live}: {text}",
                 name=name, live=terms.database, text=short(text))

@@ -1,0 +1,158 @@
+"""A person's own command that makes the service use another database, and the probe that tells which one it uses."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from pydantic import Field
+
+from backout.errors import NotPossible, StepFailed
+from backout.faults import fault_point
+from backout.fields import Declared, Seconds
+from backout.launch import Job, ask
+from backout.message import msg
+from backout.platforms.base import Diagnosis, Site
+from backout.restores.scripts import executable, how_it_ended
+from backout.words import Words
+
+FROM, TO = "BACKOUT_DATABASE_FROM", "BACKOUT_DATABASE_TO"
+_NAME_BYTES = 63
+_POLL_S = 0.05
+
+
+class SwitchCommandOptions(Declared):
+    """Your own command that makes the service's connection name another database of the server."""
+
+    run: Words = Field(
+        description="Makes the service's connection name the database `$BACKOUT_DATABASE_TO`; now it names "
+        "`$BACKOUT_DATABASE_FROM`. No shell runs it. Harmless when it is so already."
+    )
+    probe: Words = Field(
+        description="Prints the name of the database that the service's connection names now, in its first line; with "
+        "another exit status than 0, or without a name, it is unknown."
+    )
+    timeout_s: Seconds = Field(default=120.0, gt=0, description="Seconds that the command may take.")
+    probe_timeout_s: Seconds = Field(default=5.0, gt=0, description="Seconds that the probe may take.")
+
+
+class Used(NamedTuple):
+    """Which database the service's connection names; None: it cannot be told, for the reason `why`."""
+
+    name: str | None
+    why: str = ""
+
+
+class OwnSwitch:
+    """The command and the probe of one service."""
+
+    def __init__(self, options: SwitchCommandOptions, site: Site) -> None:
+        self.options, self._site = options, site
+        self.cwd = site.directory.resolve()
+        self.job = Job(self.cwd / ".backout" / "restore-switch")
+        self._asking = threading.Lock()
+        self._seen: Used | None = None
+
+    def shown(self) -> list[str]:
+        """Return the command as a plan may say it: without secrets."""
+        return [self._site.redactor.text(word) for word in self.options.run]
+
+    def used(self) -> str:
+        """Return the name that the probe told last; asked once in a process, and again by each `ask`.
+
+        Raises:
+            NotPossible: It cannot be told.
+        """
+        with self._asking:
+            seen = self._seen
+            found = seen if seen is not None and seen.name is not None else self._ask()
+        if found.name is None:
+            raise NotPossible(
+                msg("Which database the service uses is not known: {why}", why=found.why),
+                state=msg("Nothing was changed."),
+                next_command="backout doctor   # it shows what the probe (restore.switch.probe) says",
+            )
+        return found.name
+
+    def ask(self) -> Used:
+        """Ask the probe now."""
+        with self._asking:
+            return self._ask()
+
+    def _ask(self) -> Used:
+        options, site = self.options, self._site
+        told = ask(options.probe, cwd=self.cwd, env=site.environ, timeout_s=options.probe_timeout_s)
+        self._seen = found = self._read(told.exit, told.output, told.trouble)
+        return found
+
+    def _read(self, status: int | None, output: str, trouble: str) -> Used:
+        words = self._site.redactor.text(trouble.strip()[-300:])
+        if status is None:
+            return Used(None, f"the probe gave no answer: {words}")
+        if status != 0:
+            return Used(None, f"the probe ended with {status}" + (f": {words}" if words else ""))
+        name = next(iter(output.splitlines()), "").strip()
+        # A whole connection text would be no name, and may hold a password: it is not repeated.
+        if not name or "://" in name or "=" in name or len(name.encode()) > _NAME_BYTES:
+            return Used(None, "what the probe printed first is no name of a database")
+        return Used(name)
+
+    def carry_out(self, old: str, new: str) -> bool:
+        """Start the command and wait until it ended; False: one still runs after its time.
+
+        It outlives this process, and is started once at a time. What it did, the probe tells.
+
+        Raises:
+            StepFailed: It could not be started.
+        """
+        if not self.ended():
+            return False
+        self._start(old, new)
+        return self.ended()
+
+    def ended(self) -> bool:
+        """Wait until no command runs, also none that another process left behind; False: one does after its time."""
+        clock = self._site.clock
+        ends_s = clock.monotonic_s() + self.options.timeout_s
+        while self.job.running():
+            if clock.monotonic_s() >= ends_s:
+                return False
+            clock.wait(_POLL_S)
+        return True
+
+    def _start(self, old: str, new: str) -> None:
+        site = self._site
+        environ = {**site.environ, FROM: old, TO: new}
+        fault_point("switch.run.before")
+        try:
+            self.job.start(
+                self.options.run, cwd=self.cwd, env=environ, label=new, secrets=site.redactor.secrets
+            )
+        except OSError as error:
+            raise StepFailed(
+                msg("The command that switches could not be started: {path}: {why}", path=str(error.filename),
+                    why=error.strerror or "error"),
+                state=msg("The service uses {old}.", old=old),
+                next_command="backout resume   # once it can be executed",
+            ) from error  # fmt: skip
+        fault_point("switch.run.after")
+
+    def how_it_ended(self) -> str:
+        """Return the command's exit status, with its last lines where it failed."""
+        return how_it_ended(self.job, self._site)
+
+    def doctor(self) -> Iterator[Diagnosis]:
+        """Look whether command and probe can be executed, and ask the probe; switches nothing."""
+        for name, command in (("run", self.options.run), ("probe", self.options.probe)):
+            yield executable(self._site, f"database switch: {name}", command[0])
+        found = self.ask()
+        subject = "database switch: used"
+        if found.name is not None:
+            evidence = msg("The service's connection names {name}.", name=found.name)
+            yield Diagnosis(subject=subject, ok=True, evidence=evidence)
+        else:
+            evidence = msg("Which database the service uses is not known: {why}.", why=found.why)
+            yield Diagnosis(
+                subject=subject, ok=False, evidence=evidence, remedy="restore.switch.probe in backout.yaml"
+            )

@@ -1,0 +1,381 @@
+"""A database that cannot be renamed: the service is switched to the restored one, and back; never are both written."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from backout.demo.clients import Clients
+from backout.demo.releases import BAD, GOOD
+from backout.demo.stage import Stage
+
+from .conftest import _PROBES, Scene
+
+pytestmark = pytest.mark.slow
+
+# What a team would write: the address stands in the service's env file. The files beside it make it fail, or wait.
+_SWITCH = """\
+#!/bin/sh
+set -eu
+echo "$BACKOUT_DATABASE_FROM $BACKOUT_DATABASE_TO" >>switches.log
+while [ -e hang ]; do sleep 0.05; done
+if [ -e fail ]; then echo "the vault is sealed" >&2; exit 3; fi
+env=srv/collector/shared/env
+sed "s#^\\\\(DATABASE_URL=.*/\\\\)[A-Za-z0-9_]*#\\\\1$BACKOUT_DATABASE_TO#" $env >$env.new
+chmod 600 $env.new
+mv $env.new $env
+"""
+_PROBE = """\
+#!/bin/sh
+if [ -e unsure ]; then echo "the vault does not answer" >&2; exit 2; fi
+if [ -e third ]; then echo elsewhere; exit 0; fi
+sed -n 's#^DATABASE_URL=.*/\\\\([A-Za-z0-9_]*\\\\).*#\\\\1#p' srv/collector/shared/env
+"""
+_OWN = """
+restore:
+  reconnect_s: 0.5
+  switch:
+    run: [bin/use-database]
+    probe: [bin/used-database]
+    timeout_s: 30
+"""
+_COMMAND = """\
+platform:
+  kind: command
+  deploy: [bin/deploy, "{version}"]
+  probe: [sh, -c, "basename $(readlink srv/collector/current)"]
+"""
+_INSERT = "INSERT INTO reports (id, tenant, body) VALUES (gen_random_uuid(), %s, 'x')"
+_TENANTS = "SELECT tenant FROM reports WHERE tenant NOT LIKE 'smoke%' AND body = 'x' ORDER BY 1"
+DAMAGED, RESTORED = ["", "", "", "since"], ["a", "b", "c"]
+
+
+@dataclass
+class Switched:
+    """The stage with such a command, a backup of three rows, the bad release, and what was damaged since."""
+
+    scene: Scene
+
+    @property
+    def directory(self) -> Path:
+        return self.scene.stage.directory
+
+    @property
+    def cli(self) -> Any:
+        return self.scene.cli
+
+    def run(self, *words: str, env: dict[str, str] | None = None) -> Any:
+        return self.cli("run", "--scenario", "full", "--yes", *words, env=env)
+
+    def used(self) -> str:
+        text = (self.scene.stage.root / "shared" / "env").read_text()
+        found = re.search(r"^DATABASE_URL=.*/(\w+)", text, re.MULTILINE)
+        assert found
+        return found[1]
+
+    def url(self, database: str) -> str:
+        return f"{self.scene.stage.database_url.rpartition('/')[0]}/{database}"
+
+    def tenants(self, database: str | None = None) -> list[str]:
+        with psycopg.connect(self.url(database or self.used())) as connection:
+            return [row[0] for row in connection.execute(_TENANTS)]
+
+    def write(self, tenant: str) -> None:
+        with psycopg.connect(self.url(self.used()), autocommit=True) as connection:
+            connection.execute(_INSERT, [tenant])
+
+    def writable(self) -> list[str]:
+        """Which databases a client may write into now."""
+        with psycopg.connect(self.url("postgres")) as connection:
+            rows = connection.execute(
+                "SELECT datname FROM pg_database WHERE datname LIKE 'collector%' AND datallowconn ORDER BY 1"
+            ).fetchall()
+        found = []
+        for (name,) in rows:
+            with psycopg.connect(self.url(name)) as connection:
+                if connection.execute("SHOW transaction_read_only").fetchone() == ("off",):
+                    found.append(str(name))
+        return found
+
+    def beside(self) -> dict[str, str]:
+        found = self.cli("backup", "list", "--json").ended(0).json["beside"]
+        return {d["name"]: d["state"] for d in found}
+
+    @property
+    def switches(self) -> int:
+        log = self.directory / "switches.log"
+        return len(log.read_text().splitlines()) if log.exists() else 0
+
+    def flag(self, name: str) -> Path:
+        return self.directory / name
+
+    def is_back(self) -> None:
+        """The restored database is used and written, the other one kept and not written."""
+        used = self.used()
+        assert used.startswith("collector_restored_") and self.tenants() == RESTORED
+        assert self.writable() == [used] and self.beside() == {"collector": "kept"}
+        assert self.scene.stage.running_version() == GOOD and self.scene.state()["front"] == "pass"
+
+    def is_as_before(self) -> None:
+        assert self.used() == "collector" and self.tenants() == DAMAGED
+        assert self.scene.stage.running_version() == BAD
+        assert "collector" in self.writable() and self.scene.state()["front"] == "pass"
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory, require_service: Any) -> Iterator[Switched]:
+    require_service("postgres")
+    with Stage(tmp_path_factory.mktemp("switch") / "stage", fsync=False) as stage:
+        text = stage.config.read_text()
+        for old, new in _PROBES.items():
+            text = text.replace(old, new)
+        stage.config.write_text(text.replace("\nrestore:\n", _OWN))
+        for name, script in (("use-database", _SWITCH), ("used-database", _PROBE)):
+            path = stage.directory / "bin" / name
+            path.write_text(script.replace("\\\\", "\\"))
+            path.chmod(0o755)
+        switched = Switched(Scene(stage))
+        stage.deploy(GOOD)
+        with psycopg.connect(stage.database_url, autocommit=True) as live:
+            live.execute("TRUNCATE reports")
+        for tenant in RESTORED:
+            switched.write(tenant)
+        switched.cli("record").ended(0)
+        with psycopg.connect(stage.database_url, autocommit=True) as live:
+            live.execute("DELETE FROM reports WHERE body <> 'x'")
+        switched.cli("backup", "create").ended(0)
+        stage.deploy(BAD)
+        switched.cli("record", "--state", "bad").ended(0)
+        switched.write("since")
+        with psycopg.connect(stage.database_url, autocommit=True) as live:
+            live.execute("UPDATE reports SET tenant = '' WHERE tenant <> 'since' AND body = 'x'")
+            live.execute("ANALYZE")
+        stage.snapshot()
+        yield switched
+
+
+@pytest.fixture
+def switched(made: Switched) -> Iterator[Switched]:
+    """The stage as it was at the beginning, the service's address too."""
+    stage, env = made.scene.stage, made.scene.stage.root / "shared" / "env"
+    address = env.read_text()
+    config = stage.config.read_text()
+    yield made
+    for name in ("hang", "fail", "unsure", "third", "switches.log"):
+        made.flag(name).unlink(missing_ok=True)
+    env.write_text(address)
+    stage.config.write_text(config)
+    stage.reset()
+
+
+def test_the_service_is_switched_and_the_person_changes_their_mind(switched: Switched) -> None:
+    plan = switched.cli("plan", "--scenario", "full").ended(0).out
+    assert re.search(
+        r"the service uses collector_restored_\S+ instead of collector, by your own command", plan
+    )
+    runbook = switched.cli("plan", "--scenario", "full", "--format", "md").ended(0).out
+    assert "BACKOUT_DATABASE_FROM=collector BACKOUT_DATABASE_TO=collector_restored_" in runbook
+    switched.run().ended(0)
+    switched.is_back()
+    run = json.loads(switched.cli("status", "--json").ended(0).out)["id"]
+    told = switched.cli("status").ended(0).out
+    assert re.search(r"collector \(\d+\.\d MB\): was live until .*, kept for 2 d more", told)
+    diff = switched.cli("data", "diff", "--table", "reports", "--json").ended(0).json
+    assert diff["kept"] == "collector" and diff["tables"][0]["inserted"] == 1
+    switched.cli("data", "bring", "reports", "--where", "tenant = 'since'", "--yes").ended(0)
+    assert switched.tenants() == [*RESTORED, "since"]
+    report = switched.cli("report", run).ended(0).out
+    assert "the service switched to it" in report and "Nobody could write for" in report
+    switched.write("after")
+    restored = switched.used()
+    switched.cli("abort", run, "--yes").ended(0)
+    switched.is_as_before()
+    assert switched.writable() == ["collector"] and switched.beside() == {restored: "kept"}
+    assert "after" in switched.tenants(restored), "what was written meanwhile is not lost"
+
+
+def test_the_next_backup_and_the_next_way_back_are_of_the_database_in_use(switched: Switched) -> None:
+    switched.run().ended(0)
+    first = switched.used()
+    switched.cli("backup", "create").ended(0)
+    newest = switched.cli("backup", "list", "--json").json["backups"][0]["backup"]["name"]
+    switched.write("bad again")
+    switched.cli("run", "--scenario", "data", "--backup", newest, "--yes").ended(0)
+    second = switched.used()
+    assert second not in (first, "collector") and re.fullmatch(r"collector_restored_\d{8}_\d{6}", second)
+    assert switched.tenants() == RESTORED and switched.writable() == [second]
+    assert switched.beside() == {"collector": "kept", first: "kept"}
+    switched.cli("backup", "drop", "collector", "--yes").ended(0)
+    assert switched.beside() == {first: "kept"}
+    switched.cli("backup", "drop", second, "--yes").refused(
+        2, what=r"no database collector_restored_\S+ beside the live one", now="Nothing", next="backup list"
+    )
+
+
+def test_clients_write_all_the_time_and_nothing_is_lost(switched: Switched, tmp_path: Path) -> None:
+    stage = switched.scene.stage
+    clients = Clients(
+        stage.children,
+        stage.front_url,
+        tmp_path / "requests.jsonl",
+        bad_version=BAD,
+        per_second=60,
+        workers=8,
+    )
+    with clients:
+        switched.scene.until(lambda: len(clients.acknowledged()) > 20)
+        clients.mark("run")
+        switched.run("--max-loss", "1000000").ended(0)
+        at = len(clients.acknowledged())
+        switched.scene.until(lambda: len(clients.acknowledged()) > at + 20)
+        seen = clients.summary("run")
+    assert clients.missing(switched.url("collector"), switched.url(switched.used())) == set()
+    assert seen.requests_failed == 0, seen
+    with (
+        psycopg.connect(switched.url("collector")) as kept,
+        psycopg.connect(switched.url(switched.used())) as live,
+    ):
+        ids = [
+            {r[0] for r in side.execute("SELECT id FROM reports WHERE body <> 'x'")} for side in (kept, live)
+        ]
+    assert not ids[0] & ids[1], "rows written since are on both sides"
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "switch.before",
+        "switch.begin.before",
+        "database.hold.set.after",
+        "switch.sequences.after",
+        "switch.begin.after",
+        "switch.run.before",
+        "switch.run.after",
+        "switch.end.before",
+        "switch.end.after",
+        "switch.after",
+    ],
+)
+@pytest.mark.parametrize("then", ["resume", "abort"])
+def test_a_kill_anywhere_ends_with_one_database_that_is_written(
+    switched: Switched, fault: str, then: str
+) -> None:
+    assert switched.run(env={"BACKOUT_FAULT": fault}).code == -9
+    assert len([name for name in switched.writable() if name == switched.used()]) <= 1
+    switched.cli(then, *(["--yes"] if then == "abort" else [])).ended(0)
+    if then == "resume":
+        switched.is_back()
+        assert switched.switches == 1
+    else:
+        switched.is_as_before()
+        assert "collector_restored" not in str([n for n in switched.writable() if n != "collector"])
+
+
+def test_after_a_kill_requests_and_writes_can_be_let_through_at_once(switched: Switched) -> None:
+    switched.run(env={"BACKOUT_FAULT": "switch.begin.after"})
+    assert "collector" not in switched.writable()
+    assert re.search(
+        r"Nobody can write into collector: the switch to collector_res\S+", switched.cli("status").out
+    )
+    switched.cli("release-hold").ended(0)
+    assert "collector" in switched.writable()
+    switched.cli("resume").ended(0)
+    switched.is_back()
+
+
+def test_a_command_that_fails_leaves_the_old_database_written_and_can_be_run_again(
+    switched: Switched,
+) -> None:
+    switched.flag("fail").touch()
+    switched.run().refused(
+        5, what="still uses collector.*the vault is sealed", now="takes writes", next="resume"
+    )
+    assert "collector" in switched.writable() and switched.used() == "collector"
+    switched.flag("fail").unlink()
+    switched.cli("resume").ended(0)
+    switched.is_back()
+    assert switched.switches == 2
+
+
+def test_a_command_that_hangs_is_not_ended_and_not_started_twice(switched: Switched) -> None:
+    switched.flag("hang").touch()
+    with switched.scene.configured(lambda c: c.replace("timeout_s: 30", "timeout_s: 1")):
+        switched.run().refused(5, what="still runs after 1 s", now="refuses writes", next="resume")
+        switched.flag("hang").unlink()
+        switched.cli("resume").ended(0)
+    switched.is_back()
+    assert switched.switches == 1
+
+
+def test_what_the_probe_cannot_tell_is_unknown(switched: Switched) -> None:
+    plan = switched.flag("plan.json")
+    switched.cli("plan", "--scenario", "full", "-o", str(plan)).ended(0)
+    switched.flag("unsure").touch()
+    switched.cli("plan", "--scenario", "full").refused(
+        3, what="database the service uses is not known.*vault", now="Nothing", next="doctor"
+    )
+    switched.flag("unsure").unlink()
+    switched.flag("hang").touch()
+    running = switched.cli.start("run", "--scenario", "full", "--yes")
+    switched.scene.until(lambda: switched.switches == 1)
+    switched.flag("unsure").touch()
+    switched.flag("hang").unlink()
+    done = switched.cli.finish(running)
+    assert done.code == 7 and "the vault does not answer" in done.err, done
+    switched.flag("unsure").unlink()
+    switched.cli("resume").ended(0)
+    switched.is_back()
+    assert switched.switches == 1
+
+
+def test_a_third_database_is_refused(switched: Switched) -> None:
+    switched.flag("hang").touch()
+    running = switched.cli.start("run", "--scenario", "full", "--yes")
+    switched.scene.until(lambda: switched.switches == 1)
+    switched.flag("third").touch()
+    switched.flag("hang").unlink()
+    done = switched.cli.finish(running)
+    assert done.code == 5 and "uses elsewhere, neither collector nor collector_restored_" in done.err, done
+    switched.flag("third").unlink()
+    switched.cli("resume").ended(0)
+    switched.is_back()
+
+
+def test_doctor_says_which_database_is_used(switched: Switched) -> None:
+    lines = {d["subject"]: d for d in switched.cli("doctor", "--json").json["lines"]}
+    assert lines["database switch: used"]["evidence"]["fields"] == {"name": "collector"}
+    switched.flag("unsure").touch()
+    lines = {d["subject"]: d for d in switched.cli("doctor", "--json").json["lines"]}
+    assert lines["database switch: used"]["ok"] is False
+
+
+def test_held_first_the_runs_own_hold_is_left_to_it(switched: Switched) -> None:
+    assert switched.run("--hold-first", env={"BACKOUT_FAULT": "switch.run.before"}).code == -9
+    assert "collector" not in switched.writable()
+    switched.cli("abort", "--yes").ended(0)
+    switched.is_as_before()
+    switched.run("--hold-first").ended(0)
+    switched.is_back()
+
+
+def test_where_nothing_can_restart_the_service_the_proof_names_who_was_not_told(
+    switched: Switched,
+) -> None:
+    switched.run().ended(0)
+    switched.cli("backup", "create").ended(0)
+    newest = switched.cli("backup", "list", "--json").json["backups"][0]["backup"]["name"]
+    old = switched.used()
+    with switched.scene.configured(lambda c: re.sub(r"platform:\n(?:  .*\n)+", _COMMAND, c)):
+        failed = switched.cli("run", "--scenario", "data", "--backup", newest, "--yes").ended(6)
+        assert "Clients are in a database that is kept, and can write nothing there: pid" in failed.out
+        assert switched.used() != old and switched.writable() == [switched.used()]
+        switched.scene.stage.deploy(GOOD)  # as a person would restart it
+        switched.cli("verify").ended(0)
+    assert switched.tenants() == RESTORED
