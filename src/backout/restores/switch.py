@@ -20,6 +20,8 @@ from backout.words import Words
 FROM, TO = "BACKOUT_DATABASE_FROM", "BACKOUT_DATABASE_TO"
 _NAME_BYTES = 63
 _POLL_S = 0.05
+_FRESH_S = 2.0
+"""How long an answer of the probe is good for whoever only opens a session: another process may switch meanwhile."""
 
 
 class SwitchCommandOptions(Declared):
@@ -52,21 +54,22 @@ class OwnSwitch:
         self.cwd = site.directory.resolve()
         self.job = Job(self.cwd / ".backout" / "restore-switch")
         self._asking = threading.Lock()
-        self._seen: Used | None = None
+        self._seen: tuple[str, float] | None = None
 
     def shown(self) -> list[str]:
         """Return the command as a plan may say it: without secrets."""
         return [self._site.redactor.text(word) for word in self.options.run]
 
     def used(self) -> str:
-        """Return the name that the probe told last; asked once in a process, and again by each `ask`.
+        """Return the name that the probe told within the last seconds; else it is asked.
 
         Raises:
             NotPossible: It cannot be told.
         """
         with self._asking:
-            seen = self._seen
-            found = seen if seen is not None and seen.name is not None else self._ask()
+            if self._seen is not None and self._site.clock.monotonic_s() < self._seen[1]:
+                return self._seen[0]
+            found = self._ask()
         if found.name is None:
             raise NotPossible(
                 msg("Which database the service uses is not known: {why}", why=found.why),
@@ -83,7 +86,9 @@ class OwnSwitch:
     def _ask(self) -> Used:
         options, site = self.options, self._site
         told = ask(options.probe, cwd=self.cwd, env=site.environ, timeout_s=options.probe_timeout_s)
-        self._seen = found = self._read(told.exit, told.output, told.trouble)
+        found = self._read(told.exit, told.output, told.trouble)
+        until_s = site.clock.monotonic_s() + _FRESH_S
+        self._seen = (found.name, until_s) if found.name is not None else None
         return found
 
     def _read(self, status: int | None, output: str, trouble: str) -> Used:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from backout.backup import SwapOrder
-from backout.clock import SystemClock
+from backout.clock import Clock, SystemClock
 from backout.databases.restores import InTheWay, Switchable
 from backout.errors import LostRace, NotPossible, StepFailed
 from backout.message import Message, msg
@@ -83,11 +83,11 @@ class Scene:
             timeout_s=10.0,
         )
 
-    def made(self, probe: list[str]) -> OwnSwitch:
+    def made(self, probe: list[str], clock: Clock | None = None) -> OwnSwitch:
         options = SwitchCommandOptions.model_validate({"run": ["sh", "-c", RUN], "probe": probe})
         environ = {"PATH": "/usr/bin:/bin"}
         return OwnSwitch(
-            options, Site("shop", "production", self.folder, environ, SystemClock(), self.redactor)
+            options, Site("shop", "production", self.folder, environ, clock or SystemClock(), self.redactor)
         )
 
     def uses(self, name: str) -> None:
@@ -188,9 +188,26 @@ def test_another_command_than_planned_is_refused_and_so_is_what_stands_in_the_wa
     KIND.guard(scene.spec, scene.acting)
 
 
-def test_the_name_is_asked_once_and_again_by_each_look_of_the_step(scene: Scene) -> None:
+class Ticks(SystemClock):
+    """A clock that moves only when somebody waits."""
+
+    at_s = 0.0
+
+    def monotonic_s(self) -> float:
+        return self.at_s
+
+    def wait(self, seconds: float) -> None:
+        self.at_s += seconds
+
+
+def test_the_name_is_asked_again_by_each_look_of_the_step_and_after_seconds(scene: Scene) -> None:
+    clock = Ticks()
+    scene.switch = scene.made(["cat", "used"], clock)
     assert scene.switch.used() == "shop"
     scene.uses(NEW)
     assert scene.switch.used() == "shop"
     scene.probed()
     assert scene.switch.used() == NEW
+    scene.uses("shop")
+    clock.wait(3)
+    assert scene.switch.used() == "shop"
