@@ -379,3 +379,14 @@ def test_where_nothing_can_restart_the_service_the_proof_names_who_was_not_told(
         switched.scene.stage.deploy(GOOD)  # as a person would restart it
         switched.cli("verify").ended(0)
     assert switched.tenants() == RESTORED
+
+
+def test_what_stands_prepared_is_switched_to_and_is_nobodys_to_drop_afterwards(switched: Switched) -> None:
+    switched.cli("backup", "restore", "--prepare").ended(0)
+    (prepared,) = switched.beside()
+    done = switched.run().ended(0)
+    assert re.search(r"Switch: the service uses collector_prepared_\S+ .*  \d\.\d s", done.err)
+    assert switched.used() == prepared and switched.tenants() == RESTORED
+    switched.cli("backup", "restore", "--prepare").ended(0)
+    assert {"collector": "kept"}.items() <= switched.beside().items() and len(switched.beside()) == 2
+    assert switched.writable().count(prepared) == 1
