@@ -42,8 +42,9 @@ class Manifest(Document):
         schema_fingerprint: Of the schema in the same snapshot.
         release: The version that ran; null: it was not known.
         rows: Exact rows by table in the same snapshot where `rows_exact`, else the server's estimates.
-        database_bytes: Size of the live database then, indexes included.
+        database_bytes: Size of the live database then (or of `tables`), indexes included.
         unpacked_bytes: Bytes of table data as dumped, before compression; null: not measured.
+        tables: Tables (``schema.table``) whose rows alone are in it, for a way back of just these; empty: all rows are.
     """
 
     schema_version: Literal[1] = 1
@@ -63,6 +64,7 @@ class Manifest(Document):
     rows_exact: bool = False
     database_bytes: int | None = None
     unpacked_bytes: int | None = None
+    tables: tuple[str, ...] = ()
 
 
 class Backup(Document):
@@ -87,6 +89,16 @@ class Backup(Document):
     identity: str
     manifest: Manifest | None = None
     by_backout: bool = False
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """The tables whose rows alone are in it; empty: it is of the whole database, as far as anything tells."""
+        return self.manifest.tables if self.manifest is not None else ()
+
+    @property
+    def rows_in(self) -> tuple[str, ...]:
+        """What a restore may take out of one that has the rows of some tables alone; empty: everything."""
+        return tuple(sorted(self.manifest.rows)) if self.manifest is not None and self.manifest.tables else ()
 
 
 class Reading(Document):

@@ -18,7 +18,7 @@ from psycopg import sql
 
 from backout.backup import BackupFormat, BesideState, RestoreOrder
 from backout.backups.identity import identity_of
-from backout.errors import CredentialsRefused, NotPossible, Refused
+from backout.errors import CredentialsRefused, NotPossible, Refused, UsageError
 from backout.launch import holder
 
 from .pairs import quiet, until
@@ -366,3 +366,52 @@ def test_a_password_is_in_no_file_and_no_list_of_processes(service: Any, tmp_pat
         assert "s3cret" not in text
     assert lock.parent.joinpath("task.json").stat().st_mode & 0o077 == 0
     adapter.stop_restore(order.database)
+
+
+ODD = 'we"ird.% Table$*'
+
+
+def test_a_dump_of_some_tables_has_their_rows_alone_and_can_be_restored_by_itself(
+    service: Any, tmp_path: Path
+) -> None:
+    with service.connect() as connection:
+        connection.execute('CREATE SCHEMA "Ot\'her"')
+        connection.execute("CREATE TYPE mood AS ENUM ('ok')")
+        connection.execute(
+            f"CREATE TABLE {_quoted(ODD)} (id int PRIMARY KEY, m mood, report int REFERENCES reports)"
+        )
+        connection.execute(f"INSERT INTO {_quoted(ODD)} SELECT g, 'ok', g FROM generate_series(1, 7) g")
+        connection.execute('CREATE TABLE "weird" (id int); INSERT INTO weird VALUES (1)')
+        connection.execute("CREATE TABLE parts (id int PRIMARY KEY) PARTITION BY RANGE (id)")
+        connection.execute('CREATE TABLE "Ot\'her".parts_1 PARTITION OF parts FOR VALUES FROM (0) TO (10)')
+        connection.execute("INSERT INTO parts VALUES (1), (2)")
+        connection.execute('CREATE TABLE "Ot\'her".more (id int); INSERT INTO "Ot\'her".more VALUES (1)')
+        connection.execute("CREATE MATERIALIZED VIEW seen AS SELECT 1 / (count(*) - 0) AS n FROM reports")
+        connection.execute("SELECT lo_from_bytea(0, '\\x0102')")
+    adapter, there = service.adapter(tmp_path), {f"public.{ODD}": 7, "Ot'her.parts_1": 2}
+    told = adapter.dump(tmp_path / "dump", jobs=2, note=quiet, tables=(f"public.{ODD}", "public.parts"))
+    assert told.rows == there and told.rows_exact
+    listed = subprocess.run(
+        ["pg_restore", "-l", tmp_path / "dump"], check=True, capture_output=True, text=True
+    )
+    assert listed.stdout.count(" TABLE DATA ") == 2 and "BLOB" not in listed.stdout
+    assert "MATERIALIZED VIEW DATA" not in listed.stdout
+    order = order_of(service, tmp_path / "dump", tables=tuple(there))
+    adapter.start_restore(order, None)
+    state = ended(adapter, order.database)
+    assert (state.state, state.why) == (BesideState.RESTORED, None)
+    with psycopg.connect(service.url, dbname=order.database) as connection:
+        for table, rows in (
+            (_quoted(ODD), 7),
+            ("parts", 2),
+            ("reports", 0),
+            ("weird", 0),
+            ('"Ot\'her".more', 0),
+        ):
+            assert connection.execute(f"SELECT count(*) FROM {table}").fetchall() == [(rows,)], table
+    with pytest.raises(UsageError, match=r"no table public\.nothing"):
+        adapter.dump(tmp_path / "other", jobs=2, note=quiet, tables=("public.nothing",))
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'

@@ -85,16 +85,47 @@ def test_only_the_named_table_goes_back(damaged: Damaged) -> None:
     assert re.search(r"`public.reports` +\| 5 +\| 20 +\| 2 ", report)
     safety = re.search(r"collector_\w+_safety", report)
     assert safety
-    restored = damaged.scene.cli("backup", "restore", safety[0], "--json").ended(0).json["database"]["name"]
-    diff = (
-        damaged.scene.cli("data", "diff", restored, "--table", "reports", "--json").ended(0).json["tables"][0]
+    backups = {b["backup"]["name"]: b for b in damaged.scene.cli("backup", "list", "--json").json["backups"]}
+    assert list(backups[safety[0]]["backup"]["manifest"]["rows"]) == ["public.reports"]
+    assert backups[safety[0]]["reading"]["ok"], "it was not read back"
+    damaged.scene.cli("backup", "restore", safety[0], "--prepare").refused(
+        3, what="rows of public.reports alone", now="Nothing was restored", next=f"restore {safety[0]}"
     )
-    assert (diff["inserted"], diff["updated"]) == (2, 20)
+    restored = damaged.scene.cli("backup", "restore", safety[0], "--json").ended(0).json["database"]["name"]
+    # Its other tables are empty, and are not taken for deleted.
+    (diff,) = damaged.scene.cli("data", "diff", restored, "--json").ended(0).json["tables"]
+    assert (diff["table"], diff["inserted"], diff["updated"]) == ("public.reports", 2, 20)
+
+
+def test_the_safety_backup_brings_back_what_was_overwritten(damaged: Damaged) -> None:
+    before = damaged.reports()
+    damaged.run().ended(0)
+    safety = re.search(r"collector_\w+_safety", damaged.scene.cli("report").ended(0).out)
+    assert safety
+    whole = ("plan", "--scenario", "data", "--backup", safety[0])
+    damaged.scene.cli(*whole).refused(3, what="alone", now="Nothing", next="--tables public.reports")
+    # The damage is back with it: the proof says so.
+    Damaged(damaged.scene, safety[0]).run("--take-over", "--reason", "wrong one").ended(6)
+    assert damaged.reports() == before and damaged.notes() == 2
+
+
+def test_a_safety_backup_that_cannot_be_read_back_is_never_relied_on(damaged: Damaged) -> None:
+    before = damaged.reports()
+    assert damaged.run(env={"BACKOUT_FAULT": "backup.safety.read.before"}).code == -9
+    (folder,) = (damaged.scene.stage.directory / "backups").glob("*_safety")
+    broken = max(folder.glob("*.dat.gz"), key=lambda p: p.stat().st_size)
+    broken.write_bytes(broken.read_bytes()[:-9])
+    damaged.scene.cli("resume").refused(
+        5, what="cannot be restored", now="Nothing was overwritten", next="backout abort"
+    )
+    damaged.scene.cli("abort", "--yes").ended(0)
+    assert damaged.reports() == before and damaged.scene.state()["front"] == "pass"
 
 
 @pytest.mark.parametrize(
     "fault",
     [
+        "backup.safety.read.before",
         "backup.safety.after",
         "tables.restore.before",
         "tables.restore.commit.before",

@@ -43,10 +43,10 @@ def find_backup(parts: Parts, name: str) -> Backup:
 
 
 def named_or_newest(parts: Parts, name: str | None) -> Backup:
-    """Return the named backup, else the newest; raises `UnknownBackup`, or `NoBackup` where there is none."""
+    """Return the named backup, else the newest of the whole database; raises `UnknownBackup`, or `NoBackup` where there is none."""
     if name is not None:
         return find_backup(parts, name)
-    backups = store_of(parts).found(_LOOK_S)
+    backups = whole(store_of(parts).found(_LOOK_S))
     if backups:
         return backups[0]
     raise NoBackup(
@@ -54,6 +54,11 @@ def named_or_newest(parts: Parts, name: str | None) -> Backup:
         state=_NOTHING,
         next_command="backout backup create",
     )
+
+
+def whole(backups: tuple[Backup, ...]) -> tuple[Backup, ...]:
+    """Return those of the whole database."""
+    return tuple(b for b in backups if not b.tables)
 
 
 def list_backups(parts: Parts) -> Backups:
@@ -105,7 +110,7 @@ def pins(parts: Parts) -> dict[str, Message]:
     Kept is, for every release whose window (`restore.keep_h`) is open, the newest backup from before it, and
     every backup that a run needs which has not ended.
     """
-    backups = store_of(parts).found(_LOOK_S)
+    backups = whole(store_of(parts).found(_LOOK_S))
     found: dict[str, Message] = {}
     window = parts.clock.now() - timedelta(hours=parts.restore.keep_h)
     releases = parts.book.newest()
@@ -126,14 +131,19 @@ def _needed_by_runs(parts: Parts) -> dict[str, Message]:
     return {r.plan.data.backup: msg("run {run} needs it", run=r.id) for r in waiting if r.plan.data}
 
 
-def create_backup(parts: Parts, *, keep: int | None, note: Note, name: str | None = None) -> Backup:
-    """Dump the live database into the store, with a manifest; older ones beyond `keep` are removed, pinned ones never."""
+def create_backup(
+    parts: Parts, *, keep: int | None, note: Note, name: str | None = None, tables: tuple[str, ...] = ()
+) -> Backup:
+    """Dump the live database (of `tables` alone the rows, if there are any) into the store, with a manifest.
+
+    Older ones beyond `keep` are removed, pinned ones never.
+    """
     store, database = store_of(parts), restorable(parts)
     now = parts.clock.now()
     name = name or f"{parts.site.service}_{now:%Y%m%d_%H%M%S}"
     draft = store.draft(name)
     try:
-        dumped = database.dump(draft, jobs=parts.restore.jobs, note=note)
+        dumped = database.dump(draft, jobs=parts.restore.jobs, note=note, tables=tables)
         manifest = Manifest.model_validate(
             dumped._asdict()
             | {
@@ -141,6 +151,7 @@ def create_backup(parts: Parts, *, keep: int | None, note: Note, name: str | Non
                 "environment": parts.site.environment,
                 "format": "directory",
                 "files": {},
+                "tables": tables,
                 "release": _running(parts),
             }
         )

@@ -51,6 +51,7 @@ def data_diff(
         NotPossible: The database cannot do this, or not now.
     """
     found = _kept(parts, kept)
+    tables = tables or _all_it_has(parts, found)
     told = _comparable(parts).differences(found.name, tables=tables, examples=examples, note=note)
     return DataDifferences(kept=found.name, since_swap=found.swap_xid is not None, tables=told)
 
@@ -112,6 +113,13 @@ def _kept(parts: Parts, name: str | None) -> BesideDatabase:
         if found.name == name:
             return found
     raise _none(name, kept)
+
+
+def _all_it_has(parts: Parts, beside: BesideDatabase) -> tuple[str, ...]:
+    """Return the tables that alone have their rows in a database, by the backup it was restored from; empty: all."""
+    if parts.backups is None or beside.backup is None:
+        return ()
+    return next((b.tables for b in parts.backups.found(_LOOK_S) if b.name == beside.backup), ())
 
 
 def _none(name: str | None, kept: list[BesideDatabase]) -> BackoutError:

@@ -13,9 +13,7 @@ from backout.assess.rules.backups import SPACE_FACTOR
 from backout.backup import Backup, BesideDatabase, BesideState, RestoreOrder
 from backout.databases.restores import Checked, Restorable
 from backout.document import Document, Json
-from backout.errors import (
-    StepFailed,
-)
+from backout.errors import NotPossible, StepFailed
 from backout.facts import DataFacts
 from backout.message import Message, msg
 from backout.plan.restoring import database_name
@@ -50,6 +48,8 @@ def restore_backup(parts: Parts, name: str | None, *, prepare: bool, note: Note)
     """
     database = restorable(parts)
     backup = _for_way_back(parts) if prepare and name is None else named_or_newest(parts, name)
+    if prepare:
+        _refuse_some_tables(backup)
     Readings(parts).good(backup, note)
     order = restore_order(parts, database, backup, "prepared" if prepare else "restored")
     began_s = parts.clock.monotonic_s()
@@ -75,6 +75,19 @@ def restore_backup(parts: Parts, name: str | None, *, prepare: bool, note: Note)
         problems=found.problems,
         seconds=round(parts.clock.monotonic_s() - began_s, 3),
     )
+
+
+def _refuse_some_tables(backup: Backup) -> None:
+    if backup.tables:
+        raise NotPossible(
+            msg(
+                "{name} has the rows of {tables} alone: nothing to swap in.",
+                name=backup.name,
+                tables=", ".join(backup.tables),
+            ),
+            state=msg("Nothing was restored."),
+            next_command=f"backout backup restore {backup.name}   # to look into it",
+        )
 
 
 def _for_way_back(parts: Parts) -> Backup:
@@ -116,6 +129,7 @@ def restore_order(parts: Parts, database: Restorable, backup: Backup, what: str)
         database=standing or database_name(live.name, what, parts.clock.now()),
         live=live.name,
         jobs=restore.jobs,
+        tables=backup.rows_in,
         needed_bytes=None if unpacked is None else round(unpacked * SPACE_FACTOR),
         space_path=restore.free_space_path,
         min_free_bytes=restore.min_free_bytes,

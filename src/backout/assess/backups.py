@@ -33,7 +33,7 @@ def choose_backup(facts: Facts, request: Request, target: Release) -> Choice:
     before = _damage_began(facts, request, target)
     usable = usable_schemas(target)
     if request.backup is not None:
-        return _named(data, facts, request.backup, before, usable)
+        return _named(data, facts, request, before, usable)
     limit = request.at if request.at is not None else before
     if limit is None:
         raise NeedsAcceptance(
@@ -140,8 +140,9 @@ def _recorded(facts: Facts) -> Iterator[Release]:
 
 
 def _named(
-    data: DataFacts, facts: Facts, name: str, before: datetime | None, usable: tuple[str, ...]
+    data: DataFacts, facts: Facts, request: Request, before: datetime | None, usable: tuple[str, ...]
 ) -> Choice:
+    name = str(request.backup)
     backup = next((b for b in data.backups if b.name == name), None)
     if backup is None:
         names = [b.name for b in data.backups]
@@ -158,6 +159,7 @@ def _named(
             state=_NOTHING,
             next_command=_LIST,
         )
+    _refuse_what_it_lacks(backup, request)
     why = msg("Backup {name} was asked for.", name=name)
     return Choice(
         backup=backup, why=why, before=before, named=True, late=_late(backup, before), usable=usable
@@ -177,7 +179,23 @@ def _not_from_before(backup: Backup, facts: Facts, limit: datetime, *, by_person
     return msg("it was taken after the bad release and may hold the damage: it has to be named")
 
 
+def _refuse_what_it_lacks(backup: Backup, request: Request) -> None:
+    """Raise `NoBackup` where one has the rows of some tables alone, and others would go back too."""
+    if backup.tables and (not request.tables or set(request.tables) - set(backup.tables)):
+        raise NoBackup(
+            msg(
+                "Backup {name} has the rows of {tables} alone: only these can go back by it.",
+                name=backup.name,
+                tables=", ".join(backup.tables),
+            ),
+            state=_NOTHING,
+            next_command=f"backout plan --scenario data --backup {backup.name} --tables {','.join(backup.tables)}",
+        )
+
+
 def _unfit(backup: Backup, data: DataFacts, facts: Facts, usable: tuple[str, ...]) -> Message | None:
+    if backup.tables:
+        return msg("it has the rows of {tables} alone: it has to be named", tables=", ".join(backup.tables))
     broken = _broken(backup, data, facts)
     if broken is not None:
         return broken

@@ -51,7 +51,10 @@ class BackupStore(Protocol):
         ...
 
     def rotate(self, keep: int, pinned: Collection[str]) -> tuple[str, ...]:
-        """Remove the oldest backups that backout made, beyond `keep`, never a pinned one; return their names."""
+        """Remove the oldest backups that backout made, beyond `keep` of the whole database, never a pinned one.
+
+        Returns their names.
+        """
         ...
 
     def doctor(self) -> Iterable[Diagnosis]:

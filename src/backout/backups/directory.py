@@ -21,6 +21,7 @@ from backout.backups.contents import content_of
 from backout.backups.durable import sync, sync_all, write_durably
 from backout.backups.identity import MANIFEST, checksums_of, identity_of, manifest_of, size_of
 from backout.backups.names import NameTold, name_in, told_by_name
+from backout.backups.rotation import beyond
 from backout.document import Document
 from backout.errors import NotPossible, TargetUnreachable
 from backout.faults import fault_point
@@ -228,7 +229,7 @@ class DirectoryBackups:
             self._unlock(draft)
 
     def rotate(self, keep: int, pinned: Collection[str]) -> tuple[str, ...]:
-        """Remove the oldest backups that backout made, beyond the newest `keep`; never a pinned one.
+        """Remove the oldest backups that backout made, beyond the newest `keep` of the whole database; never a pinned one.
 
         Raises:
             TargetUnreachable: The folder cannot be read or written; what was removed by then is gone.
@@ -238,7 +239,7 @@ class DirectoryBackups:
         own = [b for b in self.found(deadline_s=60) if b.by_backout]
         removed = []
         with self._reaching():
-            for backup in reversed(own[keep:]):
+            for backup in reversed(beyond(own, keep)):
                 if backup.name not in pinned:
                     self._remove(Path(backup.path))
                     removed.append(backup.name)

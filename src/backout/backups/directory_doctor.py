@@ -39,11 +39,12 @@ def diagnose(store: BackupStore, folder: Path, name: str) -> list[Diagnosis]:
 
 
 def _newest(backups: tuple[Backup, ...], folder: Path, name: str) -> Diagnosis:
-    if not backups:
+    whole = [b for b in backups if not b.tables]
+    if not whole:
         evidence = msg("There is no backup of {name} in {folder}", name=name, folder=str(folder))
         return _red(evidence, "backout backup create   # or correct backups.path, backups.name")
     evidence = msg("{count} backups in {folder}; the newest is {newest}",
-                   count=len(backups), folder=str(folder), newest=backups[0].name)  # fmt: skip
+                   count=len(backups), folder=str(folder), newest=whole[0].name)  # fmt: skip
     return Diagnosis(subject=_SUBJECT, ok=True, evidence=evidence)
 
 

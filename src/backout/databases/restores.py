@@ -104,8 +104,15 @@ class Restorable(Protocol):
         """Return the free bytes on the disk that the database lies on; None: it cannot be told from here."""
         ...
 
-    def dump(self, to: Path, *, jobs: int, note: Note) -> Dumped:
-        """Write the live database into the new folder `to`, from one snapshot."""
+    def dump(self, to: Path, *, jobs: int, note: Note, tables: tuple[str, ...] = ()) -> Dumped:
+        """Write the live database into the new folder `to`, from one snapshot.
+
+        Args:
+            to: The folder.
+            jobs: Processes at a time.
+            note: Tells who watches.
+            tables: ``schema.table`` each: of these alone the rows are written, and every object; empty: all rows.
+        """
         ...
 
     def read(self, backup: Backup, *, note: Note) -> Reading:

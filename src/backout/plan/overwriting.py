@@ -96,7 +96,12 @@ def _safety(planned: DataPlan, held: list[Json], terms: Terms) -> tuple[StepSpec
     step = StepSpec(
         kind="backup.safety",
         target="safety",
-        params={"name": planned.safety, "database": planned.database, "held": held},
+        params={
+            "name": planned.safety,
+            "database": planned.database,
+            "tables": list(planned.tables),
+            "held": held,
+        },
         timeout_s=terms.restore.timeout_s,
     )
     return (step,)

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from backout.assess.backups import prepared, unpacked_bytes
 from backout.assess.model import Assessment, Choice, Request
 from backout.assess.rules.backups import needed_bytes
-from backout.backup import BackupFormat, RestoreOrder, SwapOrder, TableCount, stem
+from backout.backup import Backup, BackupFormat, RestoreOrder, SwapOrder, TableCount, stem
 from backout.facts import DataFacts, Facts
 from backout.message import Message, msg
 from backout.observed import Answer
@@ -197,7 +197,7 @@ def restore_step(choice: Choice, data: DataFacts, planned: DataPlan, terms: Term
         database=planned.beside,
         live=data.database,
         jobs=restore.jobs,
-        tables=planned.tables if backup.format in (BackupFormat.DIRECTORY, BackupFormat.CUSTOM) else (),
+        tables=_taken_out(backup, planned.tables),
         needed_bytes=needed_bytes(data, backup, restore.unpacked_bytes),
         space_path=restore.free_space_path,
         min_free_bytes=restore.min_free_bytes,
@@ -213,6 +213,12 @@ def restore_step(choice: Choice, data: DataFacts, planned: DataPlan, terms: Term
         },
         timeout_s=restore.timeout_s,
     )
+
+
+def _taken_out(backup: Backup, planned: tuple[str, ...]) -> tuple[str, ...]:
+    if backup.rows_in:
+        return backup.rows_in
+    return planned if backup.format in (BackupFormat.DIRECTORY, BackupFormat.CUSTOM) else ()
 
 
 def _check(choice: Choice, planned: DataPlan, answer: Answer) -> StepSpec:

@@ -74,6 +74,8 @@ def size_text(count: int | None) -> str:
 def _line(entry: ListedBackup, now: datetime) -> BackupLine:
     backup, manifest = entry.backup, entry.backup.manifest
     of = manifest.release if manifest and manifest.release else ""
+    if backup.tables:
+        of = f"only {', '.join(backup.tables)}"
     if not of and backup.before_version:
         of = f"before {backup.before_version}"
     return BackupLine(

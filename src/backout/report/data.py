@@ -133,7 +133,11 @@ def _how_to_compare(run: Run, why: str) -> list[str]:
             say("Nothing keeps what was overwritten: no safety backup was made, as was accepted by name."),
             "",
         ]
-    commands = [f"backout backup restore {safety}   # names the database", "backout data diff DATABASE"]
+    only = "".join(f" --table {table}" for table in run.plan.data.tables) if run.plan.data is not None else ""
+    commands = [
+        f"backout backup restore {safety}   # names the database",
+        f"backout data diff DATABASE{only}",
+    ]
     return [why, "", *block(commands)]
 
 

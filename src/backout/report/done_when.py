@@ -35,7 +35,7 @@ _GENERIC = {
     ),
     "service.reconnect": msg("The service says that it reaches its database."),
     "data.compare": msg("What only the kept database has is written down, by table."),
-    "backup.safety": msg("The dump ended without an error, and pg_restore -l lists its tables."),
+    "backup.safety": msg("The dump ended without an error, and pg_restore reads it to its end."),
     "data.rows": msg("The rows of the tables that matter are written down, and are what they should be."),
     "tables.check": msg("The rows that would go are no more than was approved."),
     "tables.restore": msg("Both copies of each table are the same, compared again."),

@@ -225,6 +225,19 @@ def test_one_of_an_older_major_is_fine() -> None:
     assert chosen(seen).backup.name == "b1"
 
 
+def test_one_with_the_rows_of_some_tables_alone_is_no_backup_of_the_whole() -> None:
+    some = backup("b2", 4, OLD, tables=("public.t",), rows={"public.t": 1})
+    seen = facts(BAD, GOOD, data=data_facts(some, backup("b1", 28, OLD)))
+    choice = chosen(seen)
+    assert choice.backup.name == "b1"
+    assert "rows of public.t alone" in str(choice.passed_over[0])
+    for asked in ({}, {"tables": ("public.t", "public.u")}):
+        with pytest.raises(NoBackup, match=r"has the rows of public\.t alone") as refused:
+            stays(seen, backup="b2", **asked)
+        assert refused.value.next_command.endswith("--backup b2 --tables public.t")
+    assert stays(seen, backup="b2", tables=("public.t",)).backup.name == "b2"
+
+
 def test_with_none_at_all_or_none_that_fits_the_error_says_which_and_why() -> None:
     with pytest.raises(NoBackup, match="no backup of shop at all"):
         chosen(facts(BAD, GOOD, data=data_facts()))

@@ -10,10 +10,11 @@ from zoneinfo import ZoneInfo
 import pytest
 from pydantic import ValidationError
 
-from backout.backup import Backup, BackupFormat
+from backout.backup import Backup, BackupFormat, Manifest
 from backout.backups.contents import content_of
 from backout.backups.directory import DirectoryBackups, DirectoryOptions
 from backout.backups.names import name_in, told_by_name
+from backout.backups.rotation import beyond
 from backout.clock import SystemClock
 from backout.errors import NotPossible, TargetUnreachable
 from backout.platforms.base import Site
@@ -208,3 +209,35 @@ def test_init_finds_the_folder_and_the_name(tmp_path):
     assert found is not None and found.options == {"path": "backups", "name": "collector"}
     assert DirectoryBackups.detect(tmp_path / "backups") is None
     assert name_in("README.sql") is None
+
+
+def test_of_what_has_some_tables_alone_none_counts_as_one_that_is_kept() -> None:
+    at = datetime(2026, 3, 1, tzinfo=UTC)
+
+    def made(name: str, *tables: str) -> Backup:
+        manifest = Manifest.model_validate(
+            {
+                "service": "s", "environment": "e", "database": "d", "taken_at": at, "finished_at": at,
+                "server_version": 150018, "dump_version": "15.18", "format": "directory", "files": {"toc.dat": "x"},
+                "tables": tables,
+            }
+        )  # fmt: skip
+        return Backup(
+            name=name,
+            path=name,
+            format=BackupFormat.DIRECTORY,
+            size_bytes=1,
+            identity=name,
+            manifest=manifest,
+        )
+
+    newest_first = [
+        made("s3", "public.t"),
+        made("b2"),
+        made("s2", "public.t"),
+        made("b1"),
+        made("s1", "public.t"),
+    ]
+    assert [b.name for b in beyond(newest_first, 2)] == ["s1"]
+    assert [b.name for b in beyond(newest_first, 1)] == ["s2", "b1", "s1"]
+    assert [b.name for b in beyond(newest_first, 0)] == ["s3", "b2", "s2", "b1", "s1"]

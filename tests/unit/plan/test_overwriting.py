@@ -120,6 +120,8 @@ def test_tables_are_compared_before_anything_is_held_and_written_behind_the_safe
     assert told(plan) == TABLES
     assert plan.point_of_no_return == step(plan, "tables.restore").key
     assert "--tables public.t" in str(step(plan, "tables.restore").no_inverse_because)
+    assert step(plan, "backup.safety").spec.params["tables"] == ["public.t"]
+    assert step(by_script(), "backup.safety").spec.params["tables"] == []
     # They are named although there is a script: it cannot restore some tables.
     assert (
         told(planned(data_only(), own_script=SCRIPT, scenario=Scenario.DATA, tables=("public.t",))) == TABLES
@@ -139,6 +141,14 @@ def test_of_sql_text_everything_is_restored_beside() -> None:
     assert asked(of_tables()) == ("public.t",)
     text = backup("b1", 4, OLD).model_copy(update={"format": BackupFormat.PLAIN_GZIP})
     assert asked(of_tables(backups=(text,))) == ()
+
+
+def test_of_a_backup_with_some_tables_alone_all_its_rows_are_restored_beside() -> None:
+    # Of a table in partitions the rows are in the partitions: these are what the backup lists.
+    some = backup("b1", 4, OLD, tables=("public.t",), rows={"public.t_1": 1, "public.t_2": 1})
+    plan = planned(data_only(backups=(some,)), scenario=Scenario.DATA, tables=("public.t",), backup="b1")
+    order = RestoreOrder.model_validate(step(plan, "restore.beside").spec.params["order"])
+    assert order.tables == ("public.t_1", "public.t_2")
 
 
 def test_the_schema_that_stands_is_the_one_that_counts() -> None:

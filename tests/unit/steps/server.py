@@ -58,7 +58,7 @@ class Server:
     def free_bytes(self, path: str | None) -> int | None:
         return None
 
-    def dump(self, to: Path, *, jobs: int, note: Note) -> Dumped:
+    def dump(self, to: Path, *, jobs: int, note: Note, tables: tuple[str, ...] = ()) -> Dumped:
         raise NotImplementedError
 
     def read(self, backup: Backup, *, note: Note) -> Reading:

@@ -83,7 +83,10 @@ PARAMS: dict[str, list[dict[str, Json]]] = {
     "data.switch": [SWITCH],
     "service.reconnect": [{"version": "5.4.0", "within_s": 10.0, "restart": []}],
     "data.compare": [{"kept": "collector_before"}],
-    "backup.safety": [{"name": "collector_safety", "database": "collector", "held": []}],
+    "backup.safety": [
+        {"name": "collector_safety", "database": "collector", "held": []},
+        {"name": "collector_safety", "database": "collector", "tables": ["public.reports"], "held": []},
+    ],
     "data.rows": [
         ROWS | {"when": "before", "ceiling_rows": None},
         ROWS | {"when": "before", "ceiling_rows": 7},

@@ -12,6 +12,8 @@ from backout.errors import TargetUnreachable
 from backout.message import msg
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     import psycopg
 
 # Tables that hold rows: partitions rather than what is partitioned, nothing of an extension.
@@ -36,7 +38,11 @@ class Rows(NamedTuple):
 
 
 def count(
-    connection: psycopg.Connection[Any], schemas: tuple[str, ...] | None, *, until_s: float | None
+    connection: psycopg.Connection[Any],
+    schemas: tuple[str, ...] | None,
+    *,
+    until_s: float | None,
+    tables: Collection[str] | None = None,
 ) -> dict[str, Rows]:
     """Count each table within the transaction that is open, until a time; the rest are estimates.
 
@@ -44,17 +50,20 @@ def count(
         connection: Its transaction is a snapshot if the counts shall belong together.
         schemas: As in the options.
         until_s: By `time.monotonic()`; None: nothing is counted.
+        tables: Only these (``schema.table``); None: all.
 
     Hazard: a row that row security hides is not counted silently: the server then refuses the query.
     """
     from psycopg import errors, sql
 
     params = {"schemas": list(schemas) if schemas else None, "own": OWN_SCHEMA}
-    tables = connection.execute(_TABLES, params).fetchall()
+    there = connection.execute(_TABLES, params).fetchall()
     connection.execute("SELECT set_config('row_security', 'off', true)")
     found: dict[str, Rows] = {}
-    for schema, table, estimate in tables:
+    for schema, table, estimate in there:
         name = f"{schema}.{table}"
+        if tables is not None and name not in tables:
+            continue
         left_s = 0.0 if until_s is None else until_s - time.monotonic()
         found[name] = Rows(estimate or 0, exact=False)
         if left_s <= 0:

@@ -12,6 +12,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from backout.databases.postgres.beside import server_now
 from backout.databases.postgres.catalog import schema_in_snapshot
+from backout.databases.postgres.chosen import Chosen, choose
 from backout.databases.postgres.cluster import Cluster, server_version
 from backout.databases.postgres.counts import Rows, count
 from backout.databases.postgres.heads import migration_head
@@ -47,8 +48,8 @@ SELECT pg_export_snapshot(), now(), current_database()::text, pg_database_size(c
         WHERE c.relkind IN ('r', 'm') AND c.oid >= 16384)"""
 
 
-def dump(cluster: Cluster, to: Path, *, jobs: int, note: Note) -> Dumped:
-    """Write the live database into the new folder `to`, from one snapshot.
+def dump(cluster: Cluster, to: Path, *, jobs: int, note: Note, tables: tuple[str, ...] = ()) -> Dumped:
+    """Write the live database into the new folder `to`, from one snapshot; of `tables` alone the rows, if there are any.
 
     Raises:
         NotPossible: The disk is too full, or pg_dump failed; its own words are in it. What is in the folder then
@@ -65,6 +66,9 @@ def dump(cluster: Cluster, to: Path, *, jobs: int, note: Note) -> Dumped:
             connection.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
             connection.execute("SET LOCAL statement_timeout = 0")
             snapshot, taken_at, database, size, table_bytes = connection.execute(_SNAPSHOT).fetchall()[0]
+            only = choose(connection, tables, cluster.schemas) if tables else None
+            if only is not None:
+                table_bytes, size = only.table_bytes, only.total_bytes
             _refuse_a_full_disk(to, table_bytes)
             note(
                 msg(
@@ -75,13 +79,13 @@ def dump(cluster: Cluster, to: Path, *, jobs: int, note: Note) -> Dumped:
                 )
             )
             with tempfile.TemporaryFile() as words:
-                process = _start(cluster, programs, to, snapshot, jobs, words)
+                process = _start(cluster, programs, to, snapshot, jobs, words, only)
                 try:
                     schema = schema_in_snapshot(connection, cluster.schemas)
                     head = migration_head(connection)
                     began_s = time.monotonic()
                     _wait(process, to, words, note, cluster)
-                    rows = _rows(connection, cluster, time.monotonic() - began_s)
+                    rows = _rows(connection, cluster, time.monotonic() - began_s, only)
                 finally:
                     _end(process)
             finished_at = server_now(connection)
@@ -101,10 +105,13 @@ def dump(cluster: Cluster, to: Path, *, jobs: int, note: Note) -> Dumped:
     )
 
 
-def _rows(connection: psycopg.Connection[Any], cluster: Cluster, dumped_s: float) -> dict[str, Rows]:
+def _rows(
+    connection: psycopg.Connection[Any], cluster: Cluster, dumped_s: float, only: Chosen | None
+) -> dict[str, Rows]:
     """Count in the same snapshot, for no longer than the dump took; the rest are estimates."""
     until_s = time.monotonic() + max(_COUNT_AT_LEAST_S, dumped_s)
-    return count(connection, cluster.schemas, until_s=until_s)
+    tables = None if only is None else only.tables
+    return count(connection, cluster.schemas, until_s=until_s, tables=tables)
 
 
 def _refuse_a_full_disk(to: Path, table_bytes: int) -> None:
@@ -124,13 +131,20 @@ def _refuse_a_full_disk(to: Path, table_bytes: int) -> None:
 
 
 def _start(
-    cluster: Cluster, programs: Programs, to: Path, snapshot: str, jobs: int, words: IO[bytes]
+    cluster: Cluster,
+    programs: Programs,
+    to: Path,
+    snapshot: str,
+    jobs: int,
+    words: IO[bytes],
+    only: Chosen | None,
 ) -> subprocess.Popen[bytes]:
     text, env = environment(cluster.connector, SETTINGS)
     # pg_dump makes the folder itself, or takes an empty one.
     command = [programs.path("pg_dump"), "--format=directory", f"--jobs={jobs}", f"--file={to}"]
     command += [f"--snapshot={snapshot}", f"--compress={_COMPRESSION}", "--no-password"]
     command += [f"--lock-wait-timeout={round(cluster.connector.lock_timeout_s * 1000)}", f"--dbname={text}"]
+    command += only.options if only is not None else ()
     fault_point("dump.start.before")
     process = subprocess.Popen(
         command,

@@ -45,11 +45,11 @@ class PostgresRestores:
 
         return free_bytes(path)
 
-    def dump(self, to: Path, *, jobs: int, note: Note) -> Dumped:
+    def dump(self, to: Path, *, jobs: int, note: Note, tables: tuple[str, ...] = ()) -> Dumped:
         """Write the live database into the new folder `to`, from one snapshot."""
         from backout.databases.postgres.dump import dump
 
-        return dump(self._cluster, to, jobs=jobs, note=note)
+        return dump(self._cluster, to, jobs=jobs, note=note, tables=tables)
 
     def read(self, backup: Backup, *, note: Note) -> Reading:
         """Read a backup to its end, and everything that a restore would run; see `dumps.read`."""
