@@ -394,6 +394,31 @@ def test_conflicts_are_told_row_by_row_and_the_rest_comes(both: Both):
         assert connection.execute("SELECT count(*) FROM t").fetchone() == (120,)
 
 
+@pytest.mark.parametrize("bad", [(), (1,), (500, 501), (250, 251, 252, 1203), tuple(range(1, 1204, 97))])
+def test_of_many_rows_at_once_only_those_that_are_refused_stay_behind(both: Both, bad: tuple[int, ...]):
+    both.run("CREATE TABLE t (id serial PRIMARY KEY, v text)")
+    both.kept.run("INSERT INTO t SELECT n, n::text FROM generate_series(1, 1203) n")
+    both.live.run(
+        f"ALTER TABLE t ADD CONSTRAINT small CHECK (id <> ALL ('{{{','.join(map(str, bad))}}}'::int[]))"
+    )
+    told = both.bring("t")
+    assert (told.inserted, [str(c).split(":")[0] for c in told.conflicts]) == (
+        1203 - len(bad),
+        [f"id={n}" for n in bad],
+    )
+    assert both.rows("SELECT count(*) FROM t") == [(1203 - len(bad),)]
+    both.kept.run("UPDATE t SET v = 'new ' || v")
+    assert both.bring("t", take_updated=True).updated == 1203 - len(bad)
+    assert both.bring("t", take_updated=True).equal == 1203 - len(bad)
+
+
+def test_rows_without_a_column_to_write_come_by_their_number(both: Both):
+    both.run("CREATE TABLE t (n int GENERATED ALWAYS AS (1) STORED)")
+    both.kept.run(*["INSERT INTO t DEFAULT VALUES"] * 3)
+    assert both.bring("t").inserted == 3
+    assert both.rows("SELECT n FROM t") == [(1,)] * 3
+
+
 def test_triggers_do_not_run_again_and_stay_as_they_were(both: Both):
     both.run(
         "CREATE TABLE audit (what text)",

@@ -27,9 +27,10 @@ from backout.databases.postgres.rows.sessions import (
     snapshots,
     streams,
 )
+from backout.databases.postgres.rows.statements import same_key
 from backout.databases.postgres.rows.tables import Pair, named, pair_up, read_tables
 from backout.databases.postgres.rows.where import condition
-from backout.databases.postgres.rows.writer import Row, Writer, same_key
+from backout.databases.postgres.rows.writer import Row, Writer
 from backout.errors import NotPossible
 from backout.faults import fault_point
 from backout.message import msg

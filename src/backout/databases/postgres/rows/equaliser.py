@@ -7,7 +7,8 @@ from typing import Any, Literal
 
 from backout.databases.postgres.rows.compare import key_text
 from backout.databases.postgres.rows.keys import listed_keys
-from backout.databases.postgres.rows.writer import Refusal, Row, Writer, refusal_of, same_key
+from backout.databases.postgres.rows.statements import same_key
+from backout.databases.postgres.rows.writer import Refusal, Row, Writer, refusal_of
 
 _AT_ONCE = 500
 

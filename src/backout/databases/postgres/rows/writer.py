@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from backout.databases.postgres.rows.guards import Trigger, firing_triggers, switch_triggers
 from backout.databases.postgres.rows.sequences import advance, column_sequences
+from backout.databases.postgres.rows.statements import insertion, overwriting, written_columns
 from backout.message import Message, msg
 
 if TYPE_CHECKING:
@@ -19,11 +20,10 @@ if TYPE_CHECKING:
     from backout.databases.postgres.rows.sequences import ColumnSequence
     from backout.databases.postgres.rows.tables import Pair
 
+# Rows that go in by one statement.
 _AT_ONCE = 500
-# No name can have it.
-_VALUE = "\0"
-# A row may be large: few of them are in memory.
-_FETCHED_AT_ONCE = 20
+# A row may be large: of large ones fewer go into one statement.
+_CHARACTERS_AT_ONCE = 1_000_000
 # The row is what the server refuses, not the statement: data, constraint, check option, index entry too large,
 # an error that a function raised. Source: PostgreSQL 15 documentation, appendix A.
 _ROW_IS_WRONG = ("22", "23", "44", "54", "P0")
@@ -72,14 +72,15 @@ class Writer:
     def insert(self, rows: list[Row]) -> None:
         """Insert these rows; those whose parent is missing wait for `finish`."""
         self._begin()
+        statement = insertion(self.live, self.pair)
         parts = list(_parts(rows))
         for part in reversed(parts) if self._backwards else parts:
-            self.inserted += self._some(part, self._insertion(), self._orphan)
+            self.inserted += self._some(part, statement, self._orphan)
 
     def update(self, rows: list[Row]) -> None:
         """Overwrite the live rows of these keys."""
         self._begin()
-        statement = self._overwriting()
+        statement = overwriting(self.live, self.pair)
         if statement is None:
             for row in rows:
                 self.conflict(row, "only columns differ that cannot be written")
@@ -128,50 +129,52 @@ class Writer:
     def _some(self, rows: list[Row], statement: sql.SQL, refused: Callable[[Row, Refusal], None]) -> int:
         """Write what can be written of these rows; return how many rows that was.
 
-        Rows up to the first one that is refused are written a second time, so it is at most twice for each.
+        All by one statement or, where one of them is refused, each half by itself.
         """
-        written, waiting = 0, [[row] for row in reversed(rows)] if self._backwards else [rows]
-        while waiting:
-            part = waiting.pop(0)
-            done, failed, refusal = self._attempt(part, statement)
-            if failed is None or refusal is None:
-                written += len(done)
-                continue
-            refused(failed, refusal)
-            again = {row.place_of for row in done}
-            rest = [row for row in part if row.place_of not in again and row != failed]
-            waiting = [p for p in (done, rest) if p] + waiting
-        return written
+        refusal = self._together(rows, statement)
+        if refusal is None:
+            return len(rows)
+        if len(rows) == 1:
+            refused(rows[0], refusal)
+            return 0
+        half = len(rows) // 2
+        halves = [rows[:half], rows[half:]]
+        return sum(
+            self._some(part, statement, refused) for part in (reversed(halves) if self._backwards else halves)
+        )
 
-    def _attempt(self, rows: list[Row], statement: sql.SQL) -> tuple[list[Row], Row | None, Refusal | None]:
-        """Write all of these rows or none; returns those that were taken, and the one that was not, and why."""
+    def _together(self, rows: list[Row], statement: sql.SQL) -> Refusal | None:
+        """Write all of these rows, or none: then return why one of them was refused."""
         import psycopg
 
         largest: dict[str, int] = defaultdict(int)
-        done: list[Row] = []
-        row: Row | None = None
-        refusal: Refusal | None = None
+        written = 0
         try:
             with self.live.transaction() as inner, closing(self._values(rows)) as values:
-                for row, given in values:
-                    if self.live.execute(statement, given).rowcount != 1:
-                        refusal = Refusal("", "the table did not take it, and did not say why")
-                        raise psycopg.Rollback(inner)
-                    self._note_largest(given, largest)
-                    done.append(row)
+                for some in _statements_worth(values):
+                    columns: list[Any] = [list(column) for column in zip(*some, strict=True)] or [len(some)]
+                    written += self.live.execute(statement, columns).rowcount
+                    for given in some:
+                        self._note_largest(given, largest)
+                if written != len(rows):
+                    raise psycopg.Rollback(inner)
         except psycopg.Error as error:
             refusal = refusal_of(error)
-            if row is None or refusal is None:
+            if refusal is None:
                 raise
-        if refusal is not None:
-            return done, row, refusal
+            return refusal
+        if written != len(rows):
+            return Refusal("", "the table did not take it, and did not say why")
+        self._take_largest(largest)
+        return None
+
+    def _take_largest(self, largest: dict[str, int]) -> None:
         for column, value in largest.items():
             self._largest[column] = max(self._largest[column], value)
-        return done, None, None
 
     def _note_largest(self, given: tuple[Any, ...], largest: dict[str, int]) -> None:
         """Note the largest number of each column that a sequence fills."""
-        columns = self._written()
+        columns = written_columns(self.pair)
         for sequence in self._sequences:
             text = given[columns.index(sequence.column)] if sequence.column in columns else None
             if text is not None and text.lstrip("-").isdigit():
@@ -183,7 +186,9 @@ class Writer:
 
         assert self.pair.kept is not None
         by_place = {row.place_of: row for row in rows}
-        columns = [sql.SQL("{}::text").format(sql.Identifier("t", name)) for name in self._written()]
+        columns = [
+            sql.SQL("{}::text").format(sql.Identifier("t", name)) for name in written_columns(self.pair)
+        ]
         text = "SELECT {} FROM {} AS t WHERE t.tableoid = {}::oid AND t.ctid = ANY({}::tid[])"
         for table in sorted({row.table for row in rows}):
             places = [row.place for row in rows if row.table == table]
@@ -193,88 +198,17 @@ class Writer:
                 sql.Literal(table),
                 sql.Literal(places),
             )
-            with self.kept.cursor("backout_values") as cursor:
-                cursor.itersize = _FETCHED_AT_ONCE
-                cursor.execute(query)
-                for place, *given in cursor:
-                    yield by_place[(table, place)], tuple(given)
-
-    def _written(self) -> list[str]:
-        """Return the columns that rows are made of: in both, and not generated in the live one."""
-        assert self.pair.live is not None
-        return [name for name in self.pair.columns if not self.pair.live.columns[name].generated]
-
-    def _insertion(self) -> sql.SQL:
-        from psycopg import sql
-
-        assert self.pair.live is not None
-        columns = self._written()
-        if not columns:
-            return self._filled(sql.SQL("INSERT INTO {} DEFAULT VALUES").format(self._name()))
-        text = sql.SQL("INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE VALUES ({})").format(
-            self._name(),
-            sql.SQL(", ").join(map(sql.Identifier, columns)),
-            sql.SQL(", ").join(self._given(name) for name in columns),
-        )
-        return self._filled(text)
-
-    def _overwriting(self) -> sql.SQL | None:
-        """Return the statement that makes a live row equal; None: there is nothing that may be set."""
-        from psycopg import sql
-
-        assert self.pair.live is not None
-        shapes = self.pair.live.columns
-        columns = [n for n in self._written() if n not in self.pair.key and not shapes[n].always_identity]
-        if not columns:
-            return None
-        given = sql.SQL(", ").join(
-            sql.SQL("{} AS {}").format(self._given(name), sql.Identifier(name)) for name in self._written()
-        )
-        text = sql.SQL("UPDATE {} AS t SET {} FROM (SELECT {}) AS v WHERE {}").format(
-            self.pair.live.source,
-            sql.SQL(", ").join(
-                sql.SQL("{} = {}").format(sql.Identifier(n), sql.Identifier("v", n)) for n in columns
-            ),
-            given,
-            same_key(self.pair, "v"),
-        )
-        return self._filled(text)
-
-    def _given(self, name: str) -> sql.Composed:
-        from psycopg import sql
-
-        assert self.pair.live is not None
-        # As text first: then it is the type's own input function that reads it.
-        return sql.SQL("CAST({}::text AS {})").format(
-            sql.SQL(_VALUE), sql.SQL(self.pair.live.columns[name].type)
-        )
-
-    def _filled(self, text: sql.Composed) -> sql.SQL:
-        """Return a statement with its placeholders; a per cent sign in a name is none."""
-        from psycopg import sql
-
-        return sql.SQL(text.as_string(self.live).replace("%", "%%").replace(_VALUE, "%s"))
-
-    def _name(self) -> sql.Identifier:
-        from psycopg import sql
-
-        assert self.pair.live is not None
-        return sql.Identifier(self.pair.live.schema, self.pair.live.name)
-
-
-def same_key(pair: Pair, other: str) -> sql.Composed:
-    """Return SQL that joins a row `t` of the live table by its key, with the key's own idea of equality."""
-    from psycopg import sql
-
-    assert pair.live is not None
-    return sql.SQL(" AND ").join(
-        sql.SQL("{} OPERATOR({}.=) {}").format(
-            sql.Identifier("t", name),
-            sql.Identifier(pair.live.columns[name].equals),
-            sql.Identifier(other, name),
-        )
-        for name in pair.key
-    )
+            # One row after the other, whatever its size.
+            copy_out = sql.SQL("COPY ({}) TO STDOUT").format(query)
+            with self.kept.cursor() as cursor, cursor.copy(copy_out) as copy:
+                try:
+                    for place, *given in copy.rows():
+                        yield by_place[(table, place)], tuple(given)
+                finally:
+                    for _ in (
+                        copy.rows()
+                    ):  # Hazard: what is not read to its end is cancelled, and the snapshot lost.
+                        pass
 
 
 def refusal_of(error: psycopg.Error) -> Refusal | None:
@@ -286,6 +220,25 @@ def refusal_of(error: psycopg.Error) -> Refusal | None:
 
 def _parts(rows: list[Row]) -> Iterator[list[Row]]:
     return (rows[at : at + _AT_ONCE] for at in range(0, len(rows), _AT_ONCE))
+
+
+def _statements_worth(values: Iterable[tuple[Row, tuple[Any, ...]]]) -> Iterator[list[tuple[Any, ...]]]:
+    """Gather values of rows until they are a statement's worth; a large row goes alone."""
+    some: list[tuple[Any, ...]] = []
+    characters = 0
+    for _, given in values:
+        more = _characters(given)
+        if some and characters + more > _CHARACTERS_AT_ONCE:
+            yield some
+            some, characters = [], 0
+        some.append(given)
+        characters += more
+    if some:
+        yield some
+
+
+def _characters(given: Iterable[str | None]) -> int:
+    return sum(len(text) for text in given if text is not None)
 
 
 def _reason(error: psycopg.Error) -> str:
