@@ -152,6 +152,32 @@ def test_a_kill_anywhere_leaves_one_live_database_that_a_second_swap_or_reopenin
     assert closed >= 6
 
 
+@pytest.mark.parametrize("by", ["drop", "release"])
+def test_one_that_a_person_opened_by_hand_is_seen_to_be_open(
+    pair: Pair, adapter: Any, tmp_path: Path, by: str
+) -> None:
+    assert ended_by_kill(pair.swap_in_child(tmp_path, pair.order(), fault="swap.close.after"))
+    until(lambda: not _swapping(pair), 10)
+    with pytest.raises(Refused, match="cut short"):
+        adapter.drop_beside(pair.beside)
+    with pair.admin() as admin:
+        admin.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS true").format(sql.Identifier(pair.live)))
+    (told,) = adapter.beside(5)
+    assert (told.closes, adapter.closed_means(), adapter.swap_state(pair.order())) == (None, None, False)
+    if by == "release":
+        adapter.hold_means().release({})
+        assert "closing" not in (pair.comment(pair.beside) or "")
+        # What somebody else closes now is not taken for the swap's.
+        with pair.admin() as admin:
+            admin.execute(
+                sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS false").format(sql.Identifier(pair.live))
+            )
+        assert adapter.closed_means() is None
+    else:
+        adapter.drop_beside(pair.beside)
+        assert adapter.beside(5) == () and pair.is_it() == "bad"
+
+
 def test_two_at_once_are_one_swap(pair: Pair, adapter: Any, tmp_path: Path) -> None:
     order = pair.order()
     first = pair.swap_in_child(tmp_path, order, fault="swap.rename.between", how="STOP")

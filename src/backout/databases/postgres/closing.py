@@ -68,10 +68,33 @@ def reopen(connection: psycopg.Connection[Any], live: str) -> None:
     fault_point("swap.reopen.before")
     with connection.transaction():
         connection.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS true").format(sql.Identifier(live)))
-        for found in look(connection, live):
-            if found.mark is not None and found.mark.closing is not None:
-                write_mark(connection, found.name, found.mark.model_copy(update={"closing": None}))
+        _forget(connection, live)
     fault_point("swap.reopen.after")
+
+
+def forget_if_open(connection: psycopg.Connection[Any], live: str, beside: str | None) -> None:
+    """Take the marks of a swap cut short away where a person opened the live database meanwhile. Idempotent.
+
+    Raises:
+        RunInProgress: The swap still goes on.
+    """
+    if not any(
+        found.mark is not None and found.mark.closing is not None for found in look(connection, live, beside)
+    ):
+        return
+    with alone(connection, live):
+        database = named(connection, live).get(live)
+        if database is not None and database.accepts:
+            fault_point("swap.forget.before")
+            with connection.transaction():
+                _forget(connection, live)
+            fault_point("swap.forget.after")
+
+
+def _forget(connection: psycopg.Connection[Any], live: str) -> None:
+    for found in look(connection, live):
+        if found.mark is not None and found.mark.closing is not None:
+            write_mark(connection, found.name, found.mark.model_copy(update={"closing": None}))
 
 
 def closed_by_swap(connection: psycopg.Connection[Any], live: str) -> Found | None:
@@ -123,6 +146,11 @@ class ClosedBySwap:
             reopen(connection, live)
         resume(self._cluster)
         return True
+
+    def forget_if_open(self, beside: str | None = None) -> None:
+        """Take the mark of a swap cut short (with `beside`; None: with any) away where a person opened the live database."""
+        with self._cluster.maintenance(ACT_DEADLINE_S) as connection:
+            forget_if_open(connection, self._cluster.live, beside)
 
     def by_hand(self) -> str:
         """Return the command that opens it."""

@@ -100,8 +100,10 @@ class PostgresRestores:
     def drop_beside(self, database: str) -> None:
         """End its restore, and drop a database that stands beside. Idempotent."""
         from backout.databases.postgres.beside import drop
+        from backout.databases.postgres.closing import ClosedBySwap
         from backout.databases.postgres.restore import stop_restore
 
+        ClosedBySwap(self._cluster).forget_if_open(database)
         stop_restore(self._cluster, database)
         drop(self._cluster, database)
 

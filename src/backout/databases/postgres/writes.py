@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from backout.databases.postgres.connect import APPLICATION_NAME, Connector
 from backout.databases.postgres.marks import SETTING, TRUE, marks_for, read_back
 from backout.document import Json
-from backout.errors import NotPossible, StepFailed, TargetUnreachable
+from backout.errors import BackoutError, NotPossible, StepFailed, TargetUnreachable
 from backout.faults import fault_point
 from backout.message import msg
 from backout.observed import CLOSED, Answer, HoldFact
@@ -96,6 +97,10 @@ class Closed(Protocol):
 
     def release(self) -> bool:
         """Open what it has closed; return whether there was anything to open."""
+        ...
+
+    def forget_if_open(self) -> None:
+        """Take the mark of a swap away where a person opened what it had closed. Idempotent."""
         ...
 
 
@@ -191,6 +196,10 @@ class RefuseWrites:
             if self._closed is None or not self._closed.release():
                 raise
             self._release(prior)
+        if self._closed is not None:
+            # Writes are let through by now; a mark that stays is taken away before the next drop.
+            with suppress(BackoutError):
+                self._closed.forget_if_open()
 
     def _release(self, prior: dict[str, Json]) -> None:
         value = prior.get(SETTING)
