@@ -43,7 +43,8 @@ class Manifest(Document):
         release: The version that ran; null: it was not known.
         rows: Exact rows by table in the same snapshot where `rows_exact`, else the server's estimates.
         database_bytes: Size of the live database then (or of `tables`), indexes included.
-        unpacked_bytes: Bytes of table data as dumped, before compression; null: not measured.
+        unpacked_bytes: Bytes of table data as dumped, before compression: the free space that a restore needs is told by it; null: not
+            measured.
         tables: Tables (``schema.table``) whose rows alone are in it, for a way back of just these; empty: all rows are.
     """
 

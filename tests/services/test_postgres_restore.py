@@ -97,6 +97,10 @@ def test_what_was_dumped_is_restored_and_found_whole(service: Any, tmp_path: Pat
     assert told.rows == {"public.reports": _ROWS, "public.alembic_version": 1} and told.rows_exact
     assert told.migration_head == "alembic:1975ea83b712"
     assert told.schema_fingerprint == adapter.schema(10).fingerprint
+    rows = sum(len(f"{n}\treport {n}\n") for n in range(1, _ROWS + 1)) + len("1975ea83b712\n")
+    assert 0 <= (told.unpacked_bytes or 0) - rows <= 2 * len("\\.\n\n\n"), (
+        "it is what COPY wrote, as pg_dump ends it"
+    )
     order = order_of(service, tmp_path / "dump")
     assert adapter.restore_state(order.database).state is BesideState.ABSENT
     adapter.start_restore(order, "run-1")

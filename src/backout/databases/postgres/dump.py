@@ -15,6 +15,8 @@ from backout.databases.postgres.catalog import schema_in_snapshot
 from backout.databases.postgres.chosen import Chosen, choose
 from backout.databases.postgres.cluster import Cluster, server_version
 from backout.databases.postgres.counts import Rows, count
+from backout.databases.postgres.dumps.size import unpacked_size
+from backout.databases.postgres.dumps.unpack import Damaged
 from backout.databases.postgres.heads import migration_head
 from backout.databases.postgres.programs import (
     SETTINGS,
@@ -101,7 +103,7 @@ def dump(cluster: Cluster, to: Path, *, jobs: int, note: Note, tables: tuple[str
         rows={name: found.rows for name, found in rows.items()},
         rows_exact=all(found.exact for found in rows.values()),
         database_bytes=size,
-        unpacked_bytes=None,
+        unpacked_bytes=_unpacked(to, jobs),
     )
 
 
@@ -112,6 +114,17 @@ def _rows(
     until_s = time.monotonic() + max(_COUNT_AT_LEAST_S, dumped_s)
     tables = None if only is None else only.tables
     return count(connection, cluster.schemas, until_s=until_s, tables=tables)
+
+
+def _unpacked(to: Path, jobs: int) -> int:
+    try:
+        return unpacked_size(to, jobs)
+    except Damaged as error:
+        raise _failed(error.why) from None
+    except OSError as error:
+        raise _failed(
+            msg("{path}: {why}", path=str(to), why=error.strerror or type(error).__name__)
+        ) from None
 
 
 def _refuse_a_full_disk(to: Path, table_bytes: int) -> None:
