@@ -92,8 +92,8 @@ def row_troubles(crash: Crash, story: Story, wanted: str) -> list[str]:
     """Return what is wrong with the rows: those of the backup as wanted, later ones on one side, none lost."""
     try:
         found = content_of(crash, story.taken_at)
-        live = _since(crash.stage.database_url, story.taken_at)
-        kept = [_since(url, story.taken_at) for url in crash.stage.kept_urls()]
+        live = rows_since(crash.stage.database_url, story.taken_at)
+        kept = [rows_since(url, story.taken_at) for url in crash.stage.kept_urls()]
         lost = crash.lost()
     except psycopg.OperationalError as error:
         return [f"a database does not answer: {error}"]
@@ -120,7 +120,8 @@ def _count(crash: Crash, since: datetime | None = None) -> int:
     return int(row[0]) if row else 0
 
 
-def _since(url: str, taken_at: datetime) -> set[Any]:
+def rows_since(url: str, taken_at: datetime) -> set[Any]:
+    """Return the ids of the rows written after a backup."""
     with psycopg.connect(url, connect_timeout=5) as connection:
         return {row[0] for row in connection.execute(_SINCE, [taken_at])}
 

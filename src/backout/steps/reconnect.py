@@ -6,6 +6,7 @@ import dataclasses
 from typing import Protocol, runtime_checkable
 
 from backout.errors import StepFailed
+from backout.faults import fault_point
 from backout.message import Message, msg
 from backout.plan.base import Acting, Probe, Probed, Receipt, World
 from backout.plan.model import Hazard, StepSpec
@@ -28,7 +29,10 @@ class Service(Protocol):
 
 
 class Reconnect:
-    """`service.reconnect`: the service reaches its database; it is restarted where it does not by itself."""
+    """`service.reconnect`: the service reaches its database; it is restarted where it does not by itself.
+
+    Waiting only asks; its one outside effect is the restart, by steps of the platform with fault points of their own.
+    """
 
     kind = "service.reconnect"
 
@@ -99,7 +103,9 @@ class Reconnect:
             acting.note(msg("The service does not reach its database by itself: it is restarted."))
         for step in restart:
             acting.fence.check()
+            fault_point("reconnect.restart.before")
             service.carry_out(step, acting)
+            fault_point("reconnect.restart.after")
         _wait(service, acting, within_s)
         return Receipt(what=msg("The service was restarted."))
 

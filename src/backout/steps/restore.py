@@ -40,7 +40,7 @@ class BackupReader(Protocol):
 
 
 class ReadBackup(LookingStep):
-    """`backup.read`: the backup is whole, of this database, and would not leave the new one."""
+    """`backup.read`: the backup is whole, of this database, and would not leave the new one. Only reads; the journal has it."""
 
     kind = "backup.read"
 

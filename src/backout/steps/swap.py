@@ -22,7 +22,7 @@ _COUNT_S = 2.0
 
 
 class CountRows(LookingStep):
-    """`data.count`: rows on both sides, held against what was approved."""
+    """`data.count`: rows on both sides, held against what was approved. Only reads: cut short, it counts again."""
 
     kind = "data.count"
 
@@ -183,7 +183,7 @@ class SwapData:
 
 
 class CompareData(LookingStep):
-    """`data.compare`: what the kept database has that the live one has not, for the report."""
+    """`data.compare`: what the kept database has that the live one has not, for the report. Only reads, and locks nothing."""
 
     kind = "data.compare"
 
