@@ -135,7 +135,11 @@ class Restorable(Protocol):
         ...
 
     def drop_beside(self, database: str) -> None:
-        """Drop a database that stands beside. Refuses (`Refused`) the live one and one it did not make. Idempotent."""
+        """Drop a database that stands beside; it is `ABSENT` then, also where its restore had failed. Idempotent.
+
+        Raises:
+            Refused: It is the live one, or one that it did not make.
+        """
         ...
 
     def check_restored(self, database: str, live: str, *, note: Note) -> Checked:

@@ -101,11 +101,12 @@ class PostgresRestores:
         """End its restore, and drop a database that stands beside. Idempotent."""
         from backout.databases.postgres.beside import drop
         from backout.databases.postgres.closing import ClosedBySwap
-        from backout.databases.postgres.restore import stop_restore
+        from backout.databases.postgres.restore import forget_failed, stop_restore
 
         ClosedBySwap(self._cluster).forget_if_open(database)
         stop_restore(self._cluster, database)
         drop(self._cluster, database)
+        forget_failed(self._cluster, database)
 
     def check_restored(self, database: str, live: str, *, note: Note) -> Checked:
         """Look whether a restored database is whole, and compare it with the live one."""

@@ -47,6 +47,8 @@ if TYPE_CHECKING:
 _LONG_S = 3600.0
 _BEGIN_WITHIN_S = 20.0
 _POLL_S = 0.02
+_FAILED = "failed.json"
+"""Says why a restore failed, once its database is gone."""
 
 
 class Task(Document):
@@ -88,7 +90,7 @@ def restore_state(cluster: Cluster, name: str) -> BesideDatabase:
         if found:
             return described(found[0], {found[0].oid: 0} if begins else held)
     try:
-        return BesideDatabase.model_validate_json((job.folder / "failed.json").read_text())
+        return BesideDatabase.model_validate_json((job.folder / _FAILED).read_text())
     except (OSError, ValueError):
         return BesideDatabase(name=name, oid=0, state=BesideState.ABSENT, accepts=False)
 
@@ -149,6 +151,11 @@ def stop_restore(cluster: Cluster, name: str) -> None:
                 )
             connection.execute("SELECT pg_terminate_backend(%s)", (pid,))
             time.sleep(_POLL_S)
+
+
+def forget_failed(cluster: Cluster, name: str) -> None:
+    """Forget why the restore into that database failed: nobody waits for it any more. Idempotent."""
+    (_job(cluster, name).folder / _FAILED).unlink(missing_ok=True)
 
 
 def job_folder(cluster: Cluster, name: str) -> Path:
@@ -282,7 +289,7 @@ def _task(cluster: Cluster, order: RestoreOrder, run: str | None, oid: int, prog
 def _launch(connection: psycopg.Connection[Any], cluster: Cluster, task: Task) -> None:
     job = _job(cluster, task.order.database)
     job.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    for old in ("failed.json", "task.json"):
+    for old in (_FAILED, "task.json"):
         (job.folder / old).unlink(missing_ok=True)
     job.forget()
     file = job.folder / "task.json"
