@@ -25,7 +25,7 @@ from backout.plan.assembly import RestoreTerms, Terms
 from backout.plan.back import plan_back
 from backout.plan.model import Plan, Scenario, StepSpec
 from backout.plan.refusal import words_of
-from backout.platforms.base import Restarts
+from backout.platforms.base import LosesEvidence, Restarts
 from backout.release import Artefact, Release
 
 
@@ -128,6 +128,7 @@ def terms(parts: Parts) -> Terms:
         expires_s=parts.plan_expires_s,
         verify_timeout_s=120.0,
         has_database=parts.database is not None and not parts.emergency,
+        evidence=_evidence(parts),
         restore=RestoreTerms(
             **parts.restore.model_dump(
                 include={field.name for field in dataclasses.fields(RestoreTerms)} - {"command", "switch"},
@@ -135,6 +136,12 @@ def terms(parts: Parts) -> Terms:
             **_own_commands(parts),
         ),
     )
+
+
+def _evidence(parts: Parts) -> tuple[str, ...]:
+    """Return how what the way back deletes is saved by hand; an emergency has no time for it."""
+    platform = parts.platform
+    return platform.evidence_by_hand() if isinstance(platform, LosesEvidence) and not parts.emergency else ()
 
 
 def _own_commands(parts: Parts) -> dict[str, Any]:

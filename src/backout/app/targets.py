@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection
 from functools import partial
 
 from backout.app.back import brought_back
+from backout.app.evidence import Evidence
 from backout.app.parts import Parts
 from backout.app.service import RunningService
 from backout.checks.base import CheckResult, Outcome, Subject, Verification
@@ -149,6 +150,12 @@ def targets(parts: Parts) -> dict[str, object]:
         "checks": Checks(parts),
         "records": parts.book,
         "service": RunningService(parts),
+        "evidence": Evidence(
+            {"platform": parts.platform, "database": parts.database},
+            parts.state_directory,
+            parts.site.redactor,
+            parts.clock,
+        ),
     }
     if parts.router is not None:
         found["router"] = parts.router

@@ -53,6 +53,7 @@ class Terms:
         hold_modes: By means: the mode that stops the harm (`hold`), strongest first known to the adapter.
         verify_timeout_s: Seconds that all checks together may take.
         has_database: Whether writes can be counted.
+        evidence: Commands that show what the way back deletes; empty: it deletes nothing that is missed.
     """
 
     plan_id: str
@@ -60,6 +61,7 @@ class Terms:
     expires_s: float
     verify_timeout_s: float
     has_database: bool
+    evidence: tuple[str, ...] = ()
     restore: RestoreTerms = RestoreTerms()
 
 

@@ -40,6 +40,9 @@ from backout.plan.simulate import Visited, down_steps, held_steps, simulate, vio
 from backout.plan.start import serving_now, world_now
 from backout.release import Artefact
 
+_EVIDENCE_WITHIN_S = 10.0
+"""The longest that saving evidence may keep a way back waiting."""
+
 
 def plan_back(
     assessment: Assessment,
@@ -158,6 +161,8 @@ def _steps(
         specs += [(Phase.HOLD, s) for s in holds] + [(Phase.PREPARE, _guard(facts, artefact))]
     else:
         specs += [(Phase.GUARD, _guard(facts, artefact))]
+    if terms.evidence and ways.switch:
+        specs.append((Phase.PREPARE if request.hold_first else Phase.SAFEGUARD, _evidence(terms)))
     if (
         assessment.current_version is not None
         and assessment.current_version != target.version
@@ -187,6 +192,16 @@ def _steps(
     if data is not None:
         specs += [(Phase.CLEAN_UP, s) for s in data.afterwards]
     return numbered(specs, kinds)
+
+
+def _evidence(terms: Terms) -> StepSpec:
+    """Return the step that saves what the switch will delete."""
+    return StepSpec(
+        kind="evidence.save",
+        target="evidence",
+        params={"by_hand": list(terms.evidence), "within_s": _EVIDENCE_WITHIN_S},
+        timeout_s=2 * _EVIDENCE_WITHIN_S,
+    )
 
 
 def _goes_forward(assessment: Assessment, facts: Facts) -> bool:

@@ -10,7 +10,7 @@ from backout.document import Document
 from backout.message import Message
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from pydantic import BaseModel
@@ -157,6 +157,19 @@ class HasPlace(Protocol):
     @property
     def place(self) -> str:
         """What tells this place from any other on this machine, whichever configuration names it."""
+        ...
+
+
+@runtime_checkable
+class LosesEvidence(Protocol):
+    """A platform on which the way back deletes what a post-mortem asks for, and that can tell it before."""
+
+    def evidence(self, deadline_s: float) -> Iterator[tuple[str, str]]:
+        """Yield name and text of each thing as it comes, within seconds from now; what cannot be had is left out."""
+        ...
+
+    def evidence_by_hand(self) -> tuple[str, ...]:
+        """Return the commands that a person would type for it."""
         ...
 
 

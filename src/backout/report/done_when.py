@@ -42,6 +42,7 @@ _GENERIC = {
     "restore.command": msg(
         "The script ended with exit status 0, and the tables have the rows of the backup."
     ),
+    "evidence.save": msg("What the commands print is saved somewhere that the roll-out does not delete."),
     "verify": msg("Every line of the checklist at the end holds."),
 }
 

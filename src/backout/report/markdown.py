@@ -10,6 +10,7 @@ from backout.execute.run import Run, RunState, StepProgress, StepState, Trouble
 from backout.message import Message, msg
 from backout.report.data import data_section
 from backout.report.duration import age, duration, moment
+from backout.report.evidence import evidence_section
 from backout.report.holding import held_time, quarantined_now
 from backout.report.markup import block, code, escape, facts, say, shown, table
 from backout.report.next import next_steps
@@ -45,6 +46,7 @@ def report_markdown(run: Run, now: datetime, kinds: Kinds = NO_KINDS) -> str:
     lines += _summary(run, now)
     lines += _verification(run)
     lines += data_section(run)
+    lines += evidence_section(run)
     lines += _steps(run, kinds)
     lines += _timeline(run, kinds)
     lines += finding_section(run.plan.findings, run.plan.accepted)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from backout.plan.base import StepKind
+from backout.steps.evidence import SaveEvidence
 from backout.steps.guard import Guard
 from backout.steps.hold import Hold, NoWrites, ReleaseHold
 from backout.steps.own_restore import RestoreByScript
@@ -21,6 +22,7 @@ def generic_step_kinds() -> dict[str, StepKind]:
     """Return the steps that need no adapter of their own, by name."""
     kinds: tuple[StepKind, ...] = (
         Guard(),
+        SaveEvidence(),
         Hold(),
         ReleaseHold(),
         NoWrites(),

@@ -95,6 +95,7 @@ PARAMS: dict[str, list[dict[str, Json]]] = {
     "tables.check": [TABLES, TABLES | {"ceiling_rows": None}],
     "tables.restore": [TABLES, TABLES | {"safety": None}],
     "restore.command": [SCRIPT, SCRIPT | {"safety": None}],
+    "evidence.save": [{"by_hand": ["kubectl logs web"], "within_s": 10.0}],
     "verify": [{"version": "5.4.0", "ref": "releases/5.4.0", "digest": None}],
 }
 NAMED = {
@@ -118,6 +119,7 @@ NAMED = {
     "tables.check": "public.reports",
     "tables.restore": "public.reports",
     "restore.command": "bin/restore-db.sh",
+    "evidence.save": "10",
     "verify": "5.4.0",
 }
 CASES = [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -124,6 +124,14 @@ class PostgresDatabase(PostgresRestores, PostgresCompares, PostgresSwitches):
         with self._connector.session(deadline_s) as connection:
             connection.read_only = True
             return count_writes(connection)
+
+    def evidence(self, deadline_s: float) -> Iterator[tuple[str, str]]:
+        """Yield what a post-mortem asks for: who does what, who waits for whom."""
+        from backout.databases.postgres.evidence import sessions
+
+        with self._connector.session(deadline_s) as connection:
+            connection.read_only = True
+            yield from sessions(connection)
 
     def writers(self, deadline_s: float) -> tuple[str, ...]:
         """Name who has written in a transaction that is still open; see `writers.open_writers`."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from dataclasses import dataclass
 
 from backout.errors import LostRace
@@ -17,6 +19,8 @@ from backout.platforms.kubernetes.seen import Seen
 from backout.platforms.kubernetes.template import config_maps_of, original_of, secrets_of
 
 _TRIES = 10
+_SAME_TIME_S = 0.05
+"""Two that ask within this time ask at once: what runs, and what could be run, are asked side by side."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +50,8 @@ class Cluster:
 
     def __init__(self, api: Api, service: str, workloads: tuple[WorkloadName, ...]) -> None:
         self._api, self._workloads = api, workloads
+        self._looking = threading.Lock()
+        self._newest: tuple[float, View] | None = None
         self._kept = Kept(api, service)
         self._records = Records(api, service, self.keep)
 
@@ -54,7 +60,17 @@ class Cluster:
         return tuple(read(self._api, workload, patience_s) for workload in self._workloads)
 
     def view(self, patience_s: float) -> View:
-        """Return workloads and releases as they stand."""
+        """Return workloads and releases as they stand; who asks while another one looks shares that look."""
+        asked_s = time.monotonic()
+        with self._looking:
+            if self._newest is not None and self._newest[0] >= asked_s - _SAME_TIME_S:
+                return self._newest[1]
+            began_s = time.monotonic()
+            view = self._look(patience_s)
+            self._newest = (began_s, view)
+            return view
+
+    def _look(self, patience_s: float) -> View:
         seens = self.seens(patience_s)
         recorded = self._records.read_deployed(patience_s)
         referred = _config_maps(seens)

@@ -23,7 +23,7 @@ from backout.platforms.kubernetes.switch import facts_of, propose, propose_resta
 from backout.release import Artefact
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from backout.plan.base import StepKind
     from backout.plan.model import StepSpec
@@ -171,6 +171,18 @@ class KubernetesPlatform:
     def record_store(self) -> Records:
         """Return the records in the cluster."""
         return Records(self.api, self.site.service, self.cluster.keep)
+
+    def evidence(self, deadline_s: float) -> Iterator[tuple[str, str]]:
+        """Yield what a post-mortem asks for, before a roll-out deletes it."""
+        from backout.platforms.kubernetes.evidence import evidence
+
+        return evidence(self.api, self.options.names, deadline_s)
+
+    def evidence_by_hand(self) -> tuple[str, ...]:
+        """Return the commands that a person would type for it."""
+        from backout.platforms.kubernetes.evidence import by_hand
+
+        return by_hand(self.api, self.options.names)
 
     def doctor(self) -> Iterable[Diagnosis]:
         """Try what a rollback would need, touching nothing."""
