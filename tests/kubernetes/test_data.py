@@ -1,0 +1,71 @@
+"""The data scenario with the service in the cluster: its pods reach the database again without being asked to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+import yaml
+
+from backout.demo.children import Children
+from backout.demo.postgres import EmbeddedPostgres
+from testbed.node import Node
+from testbed.versions import GATEWAY
+
+from .service import KubeService
+
+pytestmark = pytest.mark.slow
+
+INSERT = "INSERT INTO reports (id, tenant, body) VALUES (gen_random_uuid(), %s, 'x')"
+
+
+@pytest.fixture
+def own(node: Node, tmp_path: Path) -> Iterator[KubeService]:
+    """The service with a database server of its own: the database is swapped."""
+    children = Children(tmp_path / "run")
+    server = EmbeddedPostgres(tmp_path, children, fsync=False, inside=f"{GATEWAY}/16")
+    server.start()
+    made = KubeService(node, server, tmp_path)
+    yield made
+    made.close()
+    server.close()
+    children.close()
+
+
+def test_damaged_data_comes_back_and_what_was_written_since_is_listed(own: KubeService) -> None:
+    sections = {
+        "backups": {"kind": "directory", "path": "backups"},
+        "restore": {"free_space_path": str(own.database.home), "min_free_bytes": 1},
+    }
+    (own.folder / "backups").mkdir()
+    cli = own.configure(text=yaml.safe_dump(sections))
+    own.recorded(cli)
+    write(own, "a", "b")
+    cli("backup", "create").ended(0)
+    write(own, "since")
+    with psycopg.connect(own.database.url, autocommit=True) as live:
+        live.execute("UPDATE reports SET tenant = 'damaged' WHERE tenant IN ('a', 'b')")
+    words = ("--scenario", "data", "--backup", newest(cli), "--to", "2.0.0", "--accept", "schema-unknown")
+    runbook = cli("plan", *words, "--format", "md").ended(0).out
+    assert "pg_restore" in runbook
+    cli("run", *words, "--yes", "--max-loss", "10").ended(0)
+    assert tenants(own) == {"a", "b"}
+    assert own.served() == ["2.0.0"]
+    cli("data", "bring", "public.reports", "--where", "tenant = 'since'", "--yes").ended(0)
+    assert tenants(own) >= {"since"}
+
+
+def tenants(own: KubeService) -> set[str]:
+    with psycopg.connect(own.database.url) as live:
+        return {str(row[0]) for row in live.execute("SELECT DISTINCT tenant FROM reports")}
+
+
+def write(own: KubeService, *tenants: str) -> None:
+    with psycopg.connect(own.database.url, autocommit=True) as live:
+        live.cursor().executemany(INSERT, [(tenant,) for tenant in tenants])
+
+
+def newest(cli: object) -> str:
+    return str(cli("backup", "list", "--json").ended(0).json["backups"][0]["backup"]["name"])  # type: ignore[operator]
