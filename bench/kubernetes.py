@@ -13,7 +13,6 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -27,33 +26,15 @@ _POLL_S = 0.02
 def measure() -> dict[str, Any]:
     """Return both clocks of each pair; the load is whatever the machine has."""
     sys.path.insert(0, str(ROOT))
-    from tests.kubernetes.service import IMAGES, VERSIONS, KubeService
 
-    from backout.demo.children import Children
-    from backout.demo.postgres import EmbeddedPostgres
-    from testbed import collector
-    from testbed.node import Node
-    from testbed.versions import GATEWAY
+    from tests.kubernetes.stage import service_on_the_node
 
-    with ExitStack() as ending:
-        folder = Path(ending.enter_context(tempfile.TemporaryDirectory(prefix="backout-bench-")))
-        folder.chmod(0o755)
-        node = Node.up()
-        ending.callback(node.down, unless_used=True)
-        for version in VERSIONS:
-            image = collector.image(node.home, version)
-            node.load(image)
-            IMAGES[version] = image.by_digest
-        children = Children(folder / "run")
-        ending.callback(children.close)
-        server = EmbeddedPostgres(folder, children, fsync=False, inside=f"{GATEWAY}/16")
-        server.start()
-        ending.callback(server.close)
-        service = KubeService(node, server, folder, replicas=REPLICAS)
-        ending.callback(service.close)
-        cli = service.configure()
-        service.recorded(cli)
-        return _pairs(service, cli)
+    with tempfile.TemporaryDirectory(prefix="backout-bench-") as folder:
+        Path(folder).chmod(0o755)
+        with service_on_the_node(Path(folder), replicas=REPLICAS) as service:
+            cli = service.configure()
+            service.recorded(cli)
+            return _pairs(service, cli)
 
 
 def _pairs(service: Any, cli: Any) -> dict[str, Any]:

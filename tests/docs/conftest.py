@@ -112,7 +112,40 @@ def scripts(directory: Path) -> Iterator[Where]:
     yield where
 
 
-STAGES: dict[str, Callable[[Path], object]] = {f.__name__: f for f in (good, bad, bare, wedged, scripts)}
+@contextmanager
+def kubernetes(directory: Path) -> Iterator[Where]:
+    """1.0.0 runs as pods; the reader has kubectl, and may do what the documented Role allows."""
+    from tests.kubernetes.service import VERSIONS
+    from tests.kubernetes.stage import service_on_the_node
+
+    with service_on_the_node(directory, replicas=2) as service:
+        service.set_version("1.0.0")
+        service.rolled_out()
+        programs = {version: service.json_patch(version) for version in VERSIONS}
+        (directory / "bin").mkdir()
+        for version, patch in programs.items():
+            (directory / "bin" / version).write_text(patch)
+        deploy = directory / "bin" / "deploy"
+        kubectl = f"{service.node.home.program('kubectl')} --kubeconfig={service.node.kubeconfig}"
+        deploy.write_text(
+            f'#!/bin/sh\n{kubectl} -n {service.namespace} patch deployment/collector -p "$(cat bin/$1)" >/dev/null\n'
+            f"{kubectl} -n {service.namespace} rollout status deployment/collector >/dev/null\n"
+        )
+        deploy.chmod(0o755)
+        environ = environment({"PATH": os.environ["PATH"], "HOME": str(directory)}, directory)
+        environ |= {
+            "KUBECONFIG": str(service.kubeconfig),
+            "DATABASE_URL": service.database.url,
+            "FRONT": service.url,
+        }
+        shown = {str(directory): "/home/ana/collector", service.namespace: "shop", "--context testbed": "--context prod",
+                 "context testbed": "context prod", service.node.url: "https://10.0.0.1:6443", service.url: "http://10.0.0.8"}  # fmt: skip
+        yield Where(directory, environ, shown)
+
+
+STAGES: dict[str, Callable[[Path], object]] = {
+    f.__name__: f for f in (good, bad, bare, wedged, scripts, kubernetes)
+}
 
 
 @pytest.fixture
@@ -121,7 +154,9 @@ def stage_named(tmp_path: Path, require_service: Callable[[str], None]) -> Itera
     with ExitStack() as closing:
 
         def set_up(name: str) -> Where:
-            if name != "scripts":
+            if name == "kubernetes":
+                require_service("kubernetes")
+            elif name != "scripts":
                 require_service("postgres")
             tmp_path.chmod(0o755)
             return closing.enter_context(STAGES[name](tmp_path / "stage"))  # type: ignore[arg-type]

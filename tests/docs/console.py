@@ -176,6 +176,7 @@ def _normal(line: str) -> str:
     line = re.sub(r"\b(run|plan|rel)-\d{8}-\d{6}-\w{4}", r"\1-ID", line)
     line = re.sub(r"just now|\d+ (s|min|h) ago", "AGO", line)
     line = re.sub(r"sha256:[0-9a-f]+", "DIGEST", line)
+    line = re.sub(r"\+[0-9a-f]{8}\b", "+HASH", line)
     line = re.sub(r"5\.([34])\.0", r"V\1", line)
     line = re.sub(r"\d+(\.\d+)?( ms| s\b)", "TIME", line)
     line = re.sub(r"\d+([.:]\d+)*", "N", line)

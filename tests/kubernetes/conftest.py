@@ -7,36 +7,25 @@ from pathlib import Path
 
 import pytest
 
-from backout.demo.children import Children
 from backout.demo.postgres import EmbeddedPostgres
-from testbed import collector
 from testbed.node import Node
-from testbed.versions import GATEWAY
 
-from .service import IMAGES, VERSIONS, KubeService
+from .service import KubeService
+from .stage import database_for_pods, node_with_images
 
 
 @pytest.fixture(scope="session")
 def node(require_service: Callable[[str], None]) -> Iterator[Node]:
     require_service("kubernetes")
-    made = Node.up()
-    for version in VERSIONS:
-        image = collector.image(made.home, version)
-        made.load(image)
-        IMAGES[version] = image.by_digest
+    made = node_with_images()
     yield made
     made.down(unless_used=True)
 
 
 @pytest.fixture(scope="session")
 def database(node: Node, tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
-    folder = tmp_path_factory.mktemp("postgres")
-    children = Children(folder / "run")
-    server = EmbeddedPostgres(folder, children, fsync=False, inside=f"{GATEWAY}/16")
-    server.start()
-    yield server
-    server.close()
-    children.close()
+    with database_for_pods(tmp_path_factory.mktemp("postgres")) as server:
+        yield server
 
 
 @pytest.fixture(scope="module")

@@ -85,7 +85,11 @@ class KubeService:
         self.kubectl("apply", "-f", "-", stdin=yaml.safe_dump_all(objects))
 
     def set_version(self, version: str) -> None:
-        self.kubectl("patch", NAME, "-p", json.dumps({"spec": {"template": self.template(version)}}))
+        self.kubectl("patch", NAME, "-p", self.json_patch(version))
+
+    def json_patch(self, version: str) -> str:
+        """Return what `kubectl patch` takes to deploy a version."""
+        return json.dumps({"spec": {"template": self.template(version)}})
 
     def set_image(self, image: str) -> None:
         """As `kubectl set image`."""

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psycopg
 import pytest
 import yaml
 
-from backout.demo.children import Children
-from backout.demo.postgres import EmbeddedPostgres
-from testbed.node import Node
-from testbed.versions import GATEWAY
-
 from .service import KubeService
+from .stage import service_on_the_node
 
 pytestmark = pytest.mark.slow
 
@@ -22,16 +18,11 @@ INSERT = "INSERT INTO reports (id, tenant, body) VALUES (gen_random_uuid(), %s, 
 
 
 @pytest.fixture
-def own(node: Node, tmp_path: Path) -> Iterator[KubeService]:
+def own(require_service: Callable[[str], None], tmp_path: Path) -> Iterator[KubeService]:
     """The service with a database server of its own: the database is swapped."""
-    children = Children(tmp_path / "run")
-    server = EmbeddedPostgres(tmp_path, children, fsync=False, inside=f"{GATEWAY}/16")
-    server.start()
-    made = KubeService(node, server, tmp_path)
-    yield made
-    made.close()
-    server.close()
-    children.close()
+    require_service("kubernetes")
+    with service_on_the_node(tmp_path) as made:
+        yield made
 
 
 def test_damaged_data_comes_back_and_what_was_written_since_is_listed(own: KubeService) -> None:

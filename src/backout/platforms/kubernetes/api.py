@@ -1,7 +1,7 @@
 """The API server, asked and told in plain JSON: what a typed client does not know of an object must not get lost.
 
 A typed model drops the fields that it does not know when an object is read and written back; a pod template of a
-newer cluster would come back poorer (docs/adr/0011-kubernetes-in-plain-json.md). lightkube finds the cluster,
+newer cluster would come back poorer (docs/adr/0012-kubernetes-in-plain-json.md). lightkube finds the cluster,
 its certificates and credentials; httpx2 carries the requests.
 """
 
