@@ -25,7 +25,7 @@ from backout.plan.assembly import RestoreTerms, Terms
 from backout.plan.back import plan_back
 from backout.plan.model import Plan, Scenario, StepSpec
 from backout.plan.refusal import words_of
-from backout.platforms.base import LosesEvidence, Restarts
+from backout.platforms.base import ActsElsewhere, LosesEvidence, Restarts
 from backout.release import Artefact, Release
 
 
@@ -129,6 +129,7 @@ def terms(parts: Parts) -> Terms:
         verify_timeout_s=120.0,
         has_database=parts.database is not None and not parts.emergency,
         evidence=_evidence(parts),
+        where=parts.platform.where if isinstance(parts.platform, ActsElsewhere) else None,
         restore=RestoreTerms(
             **parts.restore.model_dump(
                 include={field.name for field in dataclasses.fields(RestoreTerms)} - {"command", "switch"},

@@ -228,6 +228,11 @@ def _only_the_file(
 
 
 def _question(plan: Plan) -> Message:
+    what = _what(plan)
+    return what if plan.where is None else msg("On {where}: {what}", where=str(plan.where), what=str(what))
+
+
+def _what(plan: Plan) -> Message:
     if proves_only(plan):
         return title(plan)
     names = {"service": plan.service, "environment": plan.environment}

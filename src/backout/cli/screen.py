@@ -39,6 +39,8 @@ def show_plan(plan: Plan, kinds: Mapping[str, StepKind]) -> None:
     from backout.report.words import SCENARIOS, SEVERITIES, VERDICTS, expected, title
 
     out(style(str(title(plan)), "cyan"))
+    if plan.where is not None:
+        out(f"  On {plain(plan.where)}.")
     out(f"  {SCENARIOS[plan.scenario]}. {plain(plan.why)}")
     out(f"  {VERDICTS[plan.verdict]}")
     for finding in plan.findings:

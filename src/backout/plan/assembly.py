@@ -8,7 +8,7 @@ from datetime import datetime
 from statistics import median
 
 from backout.facts import Facts
-from backout.message import msg
+from backout.message import Message, msg
 from backout.plan.base import OneWay, StepKind
 from backout.plan.model import Estimate, Phase, PlannedStep, StepSpec
 
@@ -53,6 +53,7 @@ class Terms:
         hold_modes: By means: the mode that stops the harm (`hold`), strongest first known to the adapter.
         verify_timeout_s: Seconds that all checks together may take.
         has_database: Whether writes can be counted.
+        where: Which cluster is acted on, for people; None: this machine.
         evidence: Commands that show what the way back deletes; empty: it deletes nothing that is missed.
     """
 
@@ -62,6 +63,7 @@ class Terms:
     verify_timeout_s: float
     has_database: bool
     evidence: tuple[str, ...] = ()
+    where: Message | None = None
     restore: RestoreTerms = RestoreTerms()
 
 

@@ -100,6 +100,7 @@ def plan_back(
             (s.key for s in steps if s.no_inverse_because and s.no_inverse_because not in HARMLESS), None
         ),
         serving=serving_now(facts),
+        where=terms.where,
         losses=data.losses if data is not None else (),
         data=data.data if data is not None else None,
     )

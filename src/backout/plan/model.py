@@ -213,6 +213,7 @@ class Plan(Document):
         data: Where the data goes back to; null where only the code goes.
         serving: Versions that serve when the plan begins: one set, or each that is possible where the run
             that an abort undoes was cut short; empty where it was not known.
+        where: Which cluster it acts on, for people; null where there is only this machine.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", ignored_types=(cached_property,), defer_build=True)
@@ -242,6 +243,7 @@ class Plan(Document):
     losses: tuple[Message, ...] = ()
     data: DataPlan | None = None
     serving: tuple[tuple[str, ...], ...] = ()
+    where: Message | None = None
 
     @cached_property
     def digest(self) -> str:

@@ -161,6 +161,16 @@ class HasPlace(Protocol):
 
 
 @runtime_checkable
+class ActsElsewhere(Protocol):
+    """A platform that acts on one of several clusters: a person has to see on which, before anything is done."""
+
+    @property
+    def where(self) -> Message:
+        """Which one, in a few words."""
+        ...
+
+
+@runtime_checkable
 class LosesEvidence(Protocol):
     """A platform on which the way back deletes what a post-mortem asks for, and that can tell it before."""
 

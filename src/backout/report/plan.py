@@ -146,6 +146,7 @@ def _glance(plan: Plan) -> list[str]:
     pairs = [
         (say("Service"), escape(plan.service)),
         (say("Environment"), escape(plan.environment)),
+        (say("Where"), shown(plan.where) if plan.where is not None else ""),
         (say("Release"), f"{code(version(plan.from_version))} → {code(version(plan.to_version))}"),
         (say("Runs now"), code(plan.from_artefact.ref) if plan.from_artefact else ""),
         (say("Will run"), code(plan.to_artefact.ref) if plan.to_artefact else ""),

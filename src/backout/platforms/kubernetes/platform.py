@@ -100,6 +100,12 @@ class KubernetesPlatform:
         )
 
     @property
+    def where(self) -> Message:
+        """Context and namespace."""
+        context, namespace = self.api.config.context_name, self.api.namespace
+        return msg("context {context}, namespace {namespace}", context=context, namespace=namespace)
+
+    @property
     def ready_within_s(self) -> float:
         """Seconds that a roll-out may take."""
         return self.options.rollout_timeout_s
