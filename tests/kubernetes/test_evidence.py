@@ -37,6 +37,21 @@ def test_the_last_words_of_a_pod_that_crashes_are_kept(fresh: KubeService) -> No
     assert (folder.stat().st_mode & 0o777, len(saved) > 4) == (0o700, True)
 
 
+def test_one_pod_is_kept_and_gets_no_request_any_more(fresh: KubeService) -> None:
+    cli = fresh.configure()
+    fresh.recorded(cli)
+    done = cli("run", "--keep-one", "--yes").ended(0)
+    (kept,) = fresh.get("pods", "-l", "backout/kept")["items"]
+    assert kept["metadata"]["name"] in cli("report").ended(0).out
+    assert fresh.served() == ["1.0.0"]
+    assert "ownerReferences" not in kept["metadata"] and kept["status"]["phase"] == "Running"
+    assert (
+        "delete pod -l backout/kept"
+        in cli("plan", "--keep-one", "--to", "2.0.0", "--accept", "quarantined").out
+    )
+    assert done.code == 0
+
+
 def _restarts(pod: dict[str, object]) -> bool:
     statuses = pod["status"].get("containerStatuses") or ()  # type: ignore[attr-defined]
     return any(s["restartCount"] for s in statuses)

@@ -21,11 +21,12 @@ from backout.errors import NothingToGoBackTo, PlanExpired, UsageError
 from backout.facts import Facts
 from backout.ids import new_id
 from backout.message import msg
+from backout.observed import Workload
 from backout.plan.assembly import RestoreTerms, Terms
 from backout.plan.back import plan_back
 from backout.plan.model import Plan, Scenario, StepSpec
 from backout.plan.refusal import words_of
-from backout.platforms.base import ActsElsewhere, LosesEvidence, Restarts
+from backout.platforms.base import ActsElsewhere, KeepsOne, LosesEvidence, Restarts
 from backout.release import Artefact, Release
 
 
@@ -69,7 +70,25 @@ def plan_from(parts: Parts, facts: Facts, request: Request) -> Plan:
         switch = parts.platform.switch(
             workload, to, from_version=found.current_version, to_version=target.version
         )
+        if request.keep_one and found.current_version not in (None, target.version):
+            switch = (*_kept(parts, workload, str(found.current_version)), *switch)
     return plan_back(found, facts, request, switch, parts.kinds, terms(parts), restart=restart)
+
+
+def _kept(parts: Parts, workload: Workload, version: str) -> tuple[StepSpec, ...]:
+    """Return the steps that keep one unit of the bad release.
+
+    Raises:
+        UsageError: The platform has none that could be spared.
+    """
+    steps = parts.platform.keep_one(workload, version) if isinstance(parts.platform, KeepsOne) else ()
+    if not steps:
+        raise UsageError(
+            msg("The platform {platform} cannot keep one unit of a release.", platform=parts.platform.kind),
+            state=msg("Nothing was changed."),
+            next_command="backout plan   # without --keep-one",
+        )
+    return steps
 
 
 def _stays(facts: Facts, request: Request) -> Release | None:

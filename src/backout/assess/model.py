@@ -47,6 +47,7 @@ class Request(Document):
         at: Restore the newest backup taken at or before this time.
         tables: The only tables (``schema.table``) that go back; empty: all.
         max_loss_rows: The most rows that may be left behind; None: what the plan shows, and a tenth more.
+        keep_one: Whether one unit of the bad release is taken aside before it is replaced.
     """
 
     to: str | None = None
@@ -58,6 +59,7 @@ class Request(Document):
     at: datetime | None = None
     tables: tuple[str, ...] = ()
     max_loss_rows: int | None = None
+    keep_one: bool = False
 
 
 class Compatibility(Document):

@@ -110,6 +110,12 @@ TablesOption = Annotated[
         help="With --scenario data: only these tables go back, inside the live database.",
     ),
 ]
+KeepOneOption = Annotated[
+    bool,
+    typer.Option(
+        "--keep-one", help="Take one pod of the bad release aside before it is replaced, for the post-mortem."
+    ),
+]
 HoldFirstOption = Annotated[bool, typer.Option("--hold-first", help="Stop the harm as step 1.")]
 
 
@@ -120,6 +126,8 @@ def request_of(
     hold_first: bool,
     accept: list[str] | None,
     data: DataOptions | None = None,
+    *,
+    keep_one: bool = False,
 ) -> Request:
     """Return the request that these options make.
 
@@ -167,6 +175,7 @@ def request_of(
         at=None if data.at is None else _time(data.at),
         tables=_table_names(data.tables),
         max_loss_rows=data.max_loss_rows,
+        keep_one=keep_one,
     )
 
 
@@ -202,6 +211,7 @@ def command(
     scenario: ScenarioOption = ScenarioChoice.AUTO,
     cause: CauseOption = None,
     hold_first: HoldFirstOption = False,
+    keep_one: KeepOneOption = False,
     backup: BackupOption = None,
     at: AtOption = None,
     max_loss: MaxLossOption = None,
@@ -231,7 +241,15 @@ def command(
     with open_backout(config) as backout:
         try:
             plan = backout.plan(
-                request_of(to, scenario, cause, hold_first, accept, DataOptions(backup, at, max_loss, tables))
+                request_of(
+                    to,
+                    scenario,
+                    cause,
+                    hold_first,
+                    accept,
+                    DataOptions(backup, at, max_loss, tables),
+                    keep_one=keep_one,
+                )
             )
         except NothingToGoBackTo:
             backout.check_free()  # A run that waits half-way is why: it says so itself.
@@ -256,5 +274,5 @@ def command(
         return
     from backout.cli.run import command_of
 
-    made = command_of(plan, scenario, cause, hold_first, DataOptions(backup, at, max_loss))
+    made = command_of(plan, scenario, cause, hold_first, DataOptions(backup, at, max_loss), keep_one=keep_one)
     out(f"next   {made if output is None else f'backout run {shlex.quote(str(output))}'}")

@@ -27,6 +27,7 @@ from backout.cli.plan import (
     CauseOption,
     DataOptions,
     HoldFirstOption,
+    KeepOneOption,
     MaxLossOption,
     ScenarioChoice,
     ScenarioOption,
@@ -51,6 +52,7 @@ def command(
     scenario: ScenarioOption = ScenarioChoice.AUTO,
     cause: CauseOption = None,
     hold_first: HoldFirstOption = False,
+    keep_one: KeepOneOption = False,
     backup: BackupOption = None,
     at: AtOption = None,
     max_loss: MaxLossOption = None,
@@ -103,10 +105,10 @@ def command(
         if why is None:
             backout.check_free()
         if plan_file is not None:
-            _only_the_file(to, cause, hold_first, accept, told)
+            _only_the_file(to, cause, hold_first or keep_one, accept, told)
             plan = read_plan(parts, plan_file)
         else:
-            plan = backout.plan(request_of(to, scenario, cause, hold_first, accept, told))
+            plan = backout.plan(request_of(to, scenario, cause, hold_first, accept, told, keep_one=keep_one))
         refused = refusal(plan, parts.clock.now())
         if refused is not None:
             raise refused
@@ -119,7 +121,7 @@ def command(
         command = (
             f"backout run {shlex.quote(str(plan_file))}"
             if plan_file is not None
-            else command_of(plan, scenario, cause, hold_first, told)
+            else command_of(plan, scenario, cause, hold_first, told, keep_one=keep_one)
         )
         if reason is not None:
             command += f"{' --take-over' if take_over else ''} --reason {shlex.quote(reason)}"
@@ -188,13 +190,20 @@ def _say_left_out(names: tuple[str, ...]) -> None:
 
 
 def command_of(
-    plan: Plan, scenario: ScenarioChoice, cause: CauseChoice | None, hold_first: bool, told: DataOptions
+    plan: Plan,
+    scenario: ScenarioChoice,
+    cause: CauseChoice | None,
+    hold_first: bool,
+    told: DataOptions,
+    *,
+    keep_one: bool = False,
 ) -> str:
     """Return the command that makes this plan anew and carries it out."""
     words = ["backout run", f"--to {plan.to_version}"]
     words += [] if scenario is ScenarioChoice.AUTO else [f"--scenario {scenario.value}"]
     words += [] if cause is None else [f"--cause {cause.value}"]
     words += ["--hold-first"] if hold_first else []
+    words += ["--keep-one"] if keep_one else []
     words += [] if told.backup is None else [f"--backup {shlex.quote(told.backup)}"]
     words += [] if told.at is None else [f"--at {shlex.quote(told.at)}"]
     words += [] if told.tables is None else [f"--tables {shlex.quote(told.tables)}"]
@@ -213,14 +222,14 @@ def _emergency_command(to: str | None, root: Path | None, reason: str | None, *,
 def _only_the_file(
     to: str | None,
     cause: CauseChoice | None,
-    hold_first: bool,
+    how: bool,
     accept: list[str] | None,
     told: DataOptions,
 ) -> None:
-    if to or cause or hold_first or accept or told != DataOptions():
+    if to or cause or how or accept or told != DataOptions():
         raise UsageError(
             msg(
-                "A plan file runs as it is: --to, --cause, --hold-first, --backup, --at, --max-loss, --tables and --accept belong to backout plan."
+                "A plan file runs as it is: --to, --cause, --hold-first, --keep-one, --backup, --at, --max-loss, --tables and --accept belong to backout plan."
             ),
             state=msg("Nothing was changed."),
             next_command="backout plan --help",

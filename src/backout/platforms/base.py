@@ -161,6 +161,15 @@ class HasPlace(Protocol):
 
 
 @runtime_checkable
+class KeepsOne(Protocol):
+    """A platform that can take one unit of the bad release aside, for the post-mortem."""
+
+    def keep_one(self, workload: Workload, version: str) -> tuple[StepSpec, ...]:
+        """Propose the steps; empty: this workload has no unit that could be spared. Pure."""
+        ...
+
+
+@runtime_checkable
 class ActsElsewhere(Protocol):
     """A platform that acts on one of several clusters: a person has to see on which, before anything is done."""
 

@@ -27,7 +27,10 @@ def permissions(kinds: frozenset[str]) -> tuple[Permission, ...]:
     ]
     history = {"ReplicaSet" if kind == "Deployment" else "ControllerRevision" for kind in kinds}
     found += [Permission("list", kind, "", "finding earlier releases") for kind in sorted(history)]
-    found += [Permission("list", "Pod", "", "proving what runs")]
+    found += [
+        Permission("list", "Pod", "", "proving what runs"),
+        Permission("patch", "Pod", "", "run --keep-one"),
+    ]
     if kinds - {"Deployment"}:
         found += [Permission("delete", "Pod", "", "replacing pods that never become ready")]
     found += [

@@ -19,7 +19,7 @@ from backout.platforms.kubernetes.lease import ClusterLease
 from backout.platforms.kubernetes.options import KubernetesOptions
 from backout.platforms.kubernetes.records import Records
 from backout.platforms.kubernetes.seen import progress
-from backout.platforms.kubernetes.switch import facts_of, propose, propose_restart
+from backout.platforms.kubernetes.switch import facts_of, propose, propose_keep_one, propose_restart
 from backout.release import Artefact
 
 if TYPE_CHECKING:
@@ -169,6 +169,10 @@ class KubernetesPlatform:
             kubectl=self.api.kubectl(),
             timeout_s=self.options.rollout_timeout_s,
         )
+
+    def keep_one(self, workload: Workload, version: str) -> tuple[StepSpec, ...]:
+        """Propose: one pod of what runs is taken aside before it is replaced. Pure."""
+        return propose_keep_one(workload, version, kubectl=self.api.kubectl())
 
     def lease_store(self) -> ClusterLease:
         """Return the lease in the cluster."""

@@ -64,6 +64,20 @@ def propose(
     return tuple(steps)
 
 
+def propose_keep_one(workload: Workload, version: str, *, kubectl: str) -> tuple[StepSpec, ...]:
+    """Return the step that keeps one pod of the first workload that gives its pods names of no meaning."""
+    for fact in _facts(workload):
+        if not str(fact["workload"]).startswith(
+            "statefulset/"
+        ):  # another pod could not have the kept one's name
+            return (
+                specs.keep_one(
+                    str(fact["workload"]), str(fact["uid"]), kubectl, version, str(fact["template"])
+                ),
+            )
+    return ()
+
+
 def propose_restart(
     workload: Workload, to: Artefact, version: str, *, kubectl: str, timeout_s: float
 ) -> tuple[StepSpec, ...]:

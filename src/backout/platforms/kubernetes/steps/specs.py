@@ -9,6 +9,7 @@ from backout.document import Json
 from backout.plan.model import Retry, StepSpec
 
 TEMPLATE, REPLACE, RESTART = "kubernetes.template", "kubernetes.replace", "kubernetes.restart"
+KEEP_ONE = "kubernetes.keep_one"
 SETTLE_S = 5.0
 """What the API server and the controllers get on top of the roll-out itself."""
 
@@ -111,6 +112,23 @@ def restart(place: dict[str, Json], to: dict[str, Json], timeout_s: float) -> St
         params={**place, **to},
         expects={"template": to["template"], "uid": place["uid"]},
         timeout_s=timeout_s + SETTLE_S,
+    )
+
+
+def keep_one(workload: str, uid: str, kubectl: str, version: str, template: str) -> StepSpec:
+    """Return the step that keeps one pod of the release that is taken back."""
+    return StepSpec(
+        kind=KEEP_ONE,
+        target="platform",
+        params={
+            "workload": workload,
+            "uid": uid,
+            "kubectl": kubectl,
+            "version": version,
+            "template": template,
+        },
+        expects={"template": template, "uid": uid},
+        timeout_s=30.0,
     )
 
 
