@@ -45,6 +45,8 @@ class KubeService:
         replicas: Pods of it.
     """
 
+    name = NAME
+
     def __init__(self, node: Node, database: EmbeddedPostgres, folder: Path, *, replicas: int = 1) -> None:
         self.node, self.database, self.folder, self.replicas = node, database, folder, replicas
         self.namespace = f"test-{uuid4().hex[:8]}"
@@ -72,7 +74,11 @@ class KubeService:
         deployment = next(o for o in objects if o["kind"] == "Deployment")
         deployment["spec"]["replicas"] = self.replicas
         deployment["spec"]["template"] = _merged(deployment["spec"]["template"], self.template(version))
+        self.shape(deployment)
         return objects
+
+    def shape(self, workload: dict[str, Any]) -> None:
+        """Make another kind of workload of the Deployment, in place."""
 
     def template(self, version: str) -> dict[str, Any]:
         """Return what a version changes in the template: the image by its digest, and what it is called."""
@@ -85,7 +91,7 @@ class KubeService:
         self.kubectl("apply", "-f", "-", stdin=yaml.safe_dump_all(objects))
 
     def set_version(self, version: str) -> None:
-        self.kubectl("patch", NAME, "-p", self.json_patch(version))
+        self.kubectl("patch", self.name, "-p", self.json_patch(version))
 
     def json_patch(self, version: str) -> str:
         """Return what `kubectl patch` takes to deploy a version."""
@@ -93,13 +99,13 @@ class KubeService:
 
     def set_image(self, image: str) -> None:
         """As `kubectl set image`."""
-        self.kubectl("set", "image", NAME, f"collector={image}")
+        self.kubectl("set", "image", self.name, f"collector={image}")
 
     def rolled_out(self) -> None:
-        self.kubectl("rollout", "status", NAME, "--timeout=60s")
+        self.kubectl("rollout", "status", self.name, "--timeout=60s")
 
-    def patch(self, patch: dict[str, Any], name: str = NAME) -> None:
-        self.kubectl("patch", name, "--type=merge", "-p", json.dumps(patch))
+    def patch(self, patch: dict[str, Any], name: str | None = None) -> None:
+        self.kubectl("patch", name or self.name, "--type=merge", "-p", json.dumps(patch))
 
     def get(self, *words: str) -> Any:
         return json.loads(self.kubectl("get", *words, "-o", "json"))
@@ -128,7 +134,11 @@ class KubeService:
         """Write `backout.yaml` into a folder (a laptop), and return the command line there."""
         folder = folder or self.folder
         folder.mkdir(exist_ok=True)
-        options = {"kind": "kubernetes", "workloads": [NAME], "kubeconfig": str(self.kubeconfig)} | platform
+        options = {
+            "kind": "kubernetes",
+            "workloads": [self.name],
+            "kubeconfig": str(self.kubeconfig),
+        } | platform
         health = {"status": "ok", "database": "connected"}
         checks = [
             {"kind": "http", "url": f"{self.url}/health", "expect_json": health},
@@ -159,7 +169,7 @@ class KubeService:
 
     def platform(self, service: str | None = None, **options: Any) -> KubernetesPlatform:
         told = {
-            "workloads": (NAME,),
+            "workloads": (self.name,),
             "kubeconfig": str(self.kubeconfig),
             "namespace": self.namespace,
         } | options

@@ -10,6 +10,9 @@ from __future__ import annotations
 import json
 import weakref
 from collections.abc import Callable, Mapping
+from contextlib import suppress
+from datetime import datetime
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 from backout.errors import BackoutError, CredentialsRefused, LostRace, NotPossible, TargetUnreachable
@@ -76,6 +79,8 @@ class Api:
 
     def __init__(self, connect: Callable[[], SingleConfig], namespace: str | None, clock: Clock) -> None:
         self._connect, self._namespace, self._clock = connect, namespace, clock
+        self.server_now: datetime | None = None
+        """The time as the API server's newest answer told it."""
         self._config: SingleConfig | None = None
         self._client: httpx2.Client | None = None
 
@@ -266,6 +271,8 @@ class Api:
         self._client = self._config = None
 
     def _judged(self, method: str, path: str, response: httpx2.Response) -> httpx2.Response:
+        with suppress(KeyError, ValueError, TypeError):
+            self.server_now = parsedate_to_datetime(response.headers["Date"])
         status, why = response.status_code, _reason(response)
         if status < 300:
             return response

@@ -12,6 +12,8 @@ from backout.platforms.kubernetes.api import plural
 from backout.platforms.kubernetes.history import read
 from backout.platforms.kubernetes.options import WorkloadName
 from backout.platforms.kubernetes.permissions import Permission, permissions
+from backout.platforms.kubernetes.seen import partition_of
+from backout.platforms.kubernetes.switch import NO_PARTITION
 
 if TYPE_CHECKING:
     from backout.platforms.kubernetes.platform import KubernetesPlatform
@@ -96,4 +98,12 @@ def _workload(platform: KubernetesPlatform, workload: WorkloadName) -> Iterator[
         text = msg("its roll-out is paused: going back will resume it")
         yield _line(
             f"{workload.text} paused", None, text, platform.api.kubectl("rollout", "resume", workload.text)
+        )
+    if number := partition_of(seen.object):
+        text = msg("it has partition {number}: its pods numbered below keep their release", number=number)
+        yield _line(
+            f"{workload.text} partition",
+            False,
+            text,
+            platform.api.kubectl("patch", workload.text, "-p", NO_PARTITION),
         )

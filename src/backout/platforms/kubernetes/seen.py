@@ -88,6 +88,15 @@ def wanted_pods(workload: WorkloadName, obj: Object) -> int:
     return 1 if replicas is None else int(replicas)
 
 
+def partition_of(obj: Object) -> int:
+    """Return the number below which the pods of a StatefulSet keep their template; 0: all follow.
+
+    Source: kubernetes.io, "StatefulSets", partitioned rolling updates.
+    """
+    strategy = obj["spec"].get("updateStrategy") or {}
+    return int((strategy.get("rollingUpdate") or {}).get("partition") or 0)
+
+
 def is_ready(pod: Object) -> bool:
     """Return whether a pod is ready and not ending."""
     if pod["metadata"].get("deletionTimestamp"):

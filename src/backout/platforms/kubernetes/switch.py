@@ -6,15 +6,17 @@ from collections.abc import Mapping
 from typing import Any
 
 from backout.document import Json
-from backout.errors import UnknownVersion
+from backout.errors import NotPossible, UnknownVersion
 from backout.message import msg
 from backout.observed import Workload
 from backout.plan.model import StepSpec
 from backout.platforms.kubernetes.releases import Deployed
-from backout.platforms.kubernetes.seen import Seen
+from backout.platforms.kubernetes.seen import Seen, partition_of
 from backout.platforms.kubernetes.steps import specs
 from backout.platforms.kubernetes.steps.specs import Place, Side
 from backout.release import Artefact
+
+NO_PARTITION = '{"spec":{"updateStrategy":{"rollingUpdate":{"partition":0}}}}'
 
 
 def facts_of(seen: Seen) -> dict[str, Json]:
@@ -26,11 +28,20 @@ def facts_of(seen: Seen) -> dict[str, Json]:
         "uid": str(seen.object["metadata"]["uid"]),
         "template": seen.wanted,
         "paused": bool(spec.get("paused")),
-        "gaps": kind == "Recreate",
+        "gaps": kind == "Recreate" or _one_goes_first(seen),
+        "partition": partition_of(seen.object),
         # Pods that start in order, or are never replaced: a template alone does not heal them.
         "replaces": kind == "OnDelete"
         or (seen.workload.kind == "StatefulSet" and spec.get("podManagementPolicy") != "Parallel"),
     }
+
+
+def _one_goes_first(seen: Seen) -> bool:
+    """Return whether the only pod ends before its successor starts."""
+    if seen.workload.kind == "Deployment" or seen.replicas > 1:
+        return False
+    surge = ((seen.object["spec"].get("updateStrategy") or {}).get("rollingUpdate") or {}).get("maxSurge")
+    return surge in (None, 0, "0", "0%")
 
 
 def propose(
@@ -40,10 +51,12 @@ def propose(
 
     Raises:
         UnknownVersion: The release is not among those that were observed.
+        NotPossible: A workload keeps part of its pods as they are.
     """
     target, now = _release(workload, to.ref), _release(workload, _wanted(workload))
     steps: list[StepSpec] = []
     facts = _facts(workload)
+    _no_partition(facts, kubectl)
     for number, fact in enumerate(facts, 1):
         name = str(fact["workload"])
         place = Place(
@@ -100,6 +113,19 @@ def propose_restart(
         )
         for number, fact in enumerate(facts, 1)
     )
+
+
+def _no_partition(facts: list[Mapping[str, Any]], kubectl: str) -> None:
+    """Raise `NotPossible` where pods would keep their release, whatever template the workload gets."""
+    for fact in facts:
+        if fact.get("partition"):
+            name, number = str(fact["workload"]), int(fact["partition"])
+            raise NotPossible(
+                msg("{workload} has partition {number}: its pods numbered below {number} keep the release that they have",
+                    workload=name, number=number),
+                state=msg("Nothing was changed."),
+                next_command=kubectl + f" patch {name} -p '{NO_PARTITION}'   # all of its pods then follow its template",
+            )  # fmt: skip
 
 
 def _side(workload: Workload, release: Deployed, name: str, version: str, *, paused: bool) -> dict[str, Json]:

@@ -15,6 +15,7 @@ from backout.platforms.kubernetes.lease import need_generation
 from backout.platforms.kubernetes.names import GENERATION, STEP
 from backout.platforms.kubernetes.options import WorkloadName, workload_name
 from backout.platforms.kubernetes.seen import Progress, Seen, progress
+from backout.platforms.kubernetes.settling import just_ready
 from backout.platforms.kubernetes.steps.specs import mapping, text
 from backout.platforms.kubernetes.template import hash_of
 from backout.platforms.kubernetes.trouble import trouble_of
@@ -94,8 +95,16 @@ def write(spec: StepSpec, acting: Acting, change: Callable[[Object], bool]) -> b
 
 def look(spec: StepSpec, acting: Acting) -> tuple[Seen, Progress]:
     """Return the workload and how far it is on the way to the step's template."""
-    seen = read(platform_of(acting).api, workload_of(spec), 20.0)
-    return seen, progress(seen, text(spec, "template"), mapping(spec, "images"))
+    api = platform_of(acting).api
+    seen = read(api, workload_of(spec), 20.0)
+    found = progress(seen, text(spec, "template"), mapping(spec, "images"))
+    if found.done and spec.params["gaps"] and just_ready(seen.ready, api.server_now):
+        # Nothing else serves: who is let through now would be refused until the network knows the new pods.
+        wait = msg(
+            "{workload}: its pods are ready, and the network learns of them", workload=seen.workload.text
+        )
+        found = Progress(done=False, failed=False, evidence=wait)
+    return seen, found
 
 
 def probe_of(seen: Seen, found: Progress, spec: StepSpec, acting: Acting) -> Probe:

@@ -1,0 +1,94 @@
+"""StatefulSets and DaemonSets: their history is another one, and a template alone does not heal them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backout.demo.postgres import EmbeddedPostgres
+from testbed.node import Node
+
+from .kinds import DaemonService, StatefulService
+from .service import until
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def released(
+    node: Node, database: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[StatefulService]:
+    made = StatefulService(node, database, tmp_path_factory.mktemp("stateful"), replicas=2)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def stateful(released: StatefulService) -> StatefulService:
+    """2.0.0 runs, after 1.0.0."""
+    released.set_version("2.0.0")
+    released.rolled_out()
+    return released
+
+
+@pytest.fixture
+def daemon(node: Node, database: EmbeddedPostgres, tmp_path: Path) -> Iterator[DaemonService]:
+    made = DaemonService(node, database, tmp_path)
+    yield made
+    made.close()
+
+
+def _runs_unready(pod: dict[str, Any]) -> bool:
+    statuses = pod["status"].get("containerStatuses") or ()
+    return any("running" in s["state"] and not s["ready"] for s in statuses)
+
+
+BACK = ("run", "--to", "1.0.0", "--accept", "schema-unknown", "--yes")
+
+
+def test_a_statefulset_goes_back_pod_by_pod(stateful: StatefulService) -> None:
+    stateful.configure()(*BACK).ended(0)
+    assert stateful.served() == ["1.0.0", "1.0.0"]
+
+
+def test_a_pod_that_is_never_ready_does_not_stop_the_way_back(stateful: StatefulService) -> None:
+    """The broken pod would stay for ever: the controller waits for it before it looks at the new template."""
+    stateful.set_probe_path("/nowhere")
+    until(lambda: _runs_unready(stateful.get("pod", "collector-1")))
+    cli = stateful.configure()
+    run = cli(*BACK, "--json").ended(0).json
+    assert "Deleted: collector-1" in cli("report", run["id"]).everything
+    assert stateful.served() == ["1.0.0", "1.0.0"]
+
+
+def test_pods_that_nobody_replaces_are_deleted_one_at_a_time(stateful: StatefulService) -> None:
+    stateful.patch({"spec": {"updateStrategy": {"type": "OnDelete", "rollingUpdate": None}}})
+    try:
+        stateful.configure()(*BACK).ended(0)
+        assert stateful.served() == ["1.0.0", "1.0.0"]
+    finally:
+        stateful.patch({"spec": {"updateStrategy": {"type": "RollingUpdate"}}})
+
+
+def test_a_partition_keeps_pods_as_they_are_and_is_named(stateful: StatefulService) -> None:
+    cli = stateful.configure()
+    stateful.patch({"spec": {"updateStrategy": {"rollingUpdate": {"partition": 1}}}})
+    try:
+        before = stateful.snapshot()
+        cli(*BACK).refused(3, what="partition 1", now="Nothing was changed", next="kubectl .*partition")
+        assert stateful.snapshot() == before
+        assert "partition 1" in cli("doctor").everything
+    finally:
+        stateful.patch({"spec": {"updateStrategy": {"rollingUpdate": {"partition": 0}}}})
+
+
+def test_a_daemonset_goes_back_by_its_controller_revisions(daemon: DaemonService) -> None:
+    cli = daemon.configure()
+    listed = cli("releases", "--json").ended(0).json["rows"]
+    assert [r["release"]["version"] for r in listed] == ["2.0.0", "1.0.0"]
+    daemon.set_image("collector:nowhere")
+    cli("run", "--to", "1.0.0", "--yes", "--accept", "schema-unknown").ended(0)
+    assert daemon.served() == ["1.0.0"]
