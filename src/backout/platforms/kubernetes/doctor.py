@@ -10,6 +10,9 @@ from backout.message import Message, msg
 from backout.platforms.base import Diagnosis
 from backout.platforms.kubernetes.api import plural
 from backout.platforms.kubernetes.history import read
+from backout.platforms.kubernetes.inventory import take_inventory
+from backout.platforms.kubernetes.kept import Kept
+from backout.platforms.kubernetes.names import CONFIG, TEMPLATE
 from backout.platforms.kubernetes.options import WorkloadName
 from backout.platforms.kubernetes.permissions import Permission, permissions
 from backout.platforms.kubernetes.seen import partition_of
@@ -30,6 +33,7 @@ def diagnose(platform: KubernetesPlatform) -> Iterator[Diagnosis]:
     yield from _permissions(platform)
     for workload in platform.options.names:
         yield from _workload(platform, workload)
+    yield from _kept(platform)
 
 
 def _line(subject: str, ok: bool | None, evidence: Message, remedy: str) -> Diagnosis:
@@ -107,3 +111,17 @@ def _workload(platform: KubernetesPlatform, workload: WorkloadName) -> Iterator[
             text,
             platform.api.kubectl("patch", workload.text, "-p", NO_PARTITION),
         )
+
+
+def _kept(platform: KubernetesPlatform) -> Iterator[Diagnosis]:
+    try:
+        view = platform.view(_PATIENCE_S)
+        kept = Kept(platform.api, platform.site.service)
+        found = take_inventory(
+            kept.listed(TEMPLATE, _PATIENCE_S), kept.listed(CONFIG, _PATIENCE_S), view.seens, view.releases
+        )
+    except BackoutError as error:
+        yield _line("kept in the cluster", None, error.what, error.next_command)
+        return
+    evidence = found.evidence(platform.api.kubectl("delete", "configmap"))
+    yield _line("kept in the cluster", True, evidence, "")

@@ -9,7 +9,7 @@ from backout.errors import StepFailed
 from backout.faults import fault_point
 from backout.message import msg
 from backout.platforms.kubernetes.api import Api
-from backout.platforms.kubernetes.names import CONFIG, TEMPLATE, labels, object_name
+from backout.platforms.kubernetes.names import CONFIG, TEMPLATE, labels, object_name, selector
 from backout.platforms.kubernetes.template import (
     Template,
     content_hash,
@@ -76,6 +76,10 @@ class Kept:
                 next_command=self._api.kubectl("get", "configmaps", "-l", "backout/kind=config"),
             )
         return copy
+
+    def listed(self, kind: str, patience_s: float) -> list[Object]:
+        """Return the ConfigMaps that are kept: `names.TEMPLATE` or `names.CONFIG`."""
+        return self._api.list("ConfigMap", selector(self._service, kind), patience_s=patience_s)
 
     def _template_name(self, hash: str) -> str:
         return object_name(self._service, "template", hash)
