@@ -159,15 +159,18 @@ def progress(seen: Seen, wanted: str, images: dict[str, str]) -> Progress:
     if wrong:
         text = msg("{workload}: {pod} runs another image than the target's", workload=name, pod=wrong[0])
         return Progress(False, updated == want == available, text)
-    if updated == want == available and others:
+    if updated == want == available == total and others:  # one that ends is not counted any more
         text = msg(
             "{workload}: {pods} of another template still end", workload=name, pods=", ".join(others[:3])
         )
         return Progress(False, False, text)
     text = msg(
         "{workload}: {updated} of {want} pods are of the target, {available} available",
-        **counts,
+        workload=name,
+        want=want,
         updated=updated,
+        # The workload's own number counts what is left of the release before.
+        available=sum(seen.hash_of_pod(p) == wanted for p in seen.ready),
     )
     return Progress(False, _gave_up(status), text)
 

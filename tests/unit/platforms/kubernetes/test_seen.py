@@ -32,8 +32,8 @@ def test_done_is_when_every_pod_is_of_the_target_and_available() -> None:
         ),
         (
             {"updatedReplicas": 1, "availableReplicas": 1, "replicas": 2},
-            (pod("a", "0"), pod("b", "1")),
-            "still end",
+            (pod("a", "0", ready=False), pod("b", "1")),
+            "1 of 1 pods are of the target, 0 available",
         ),
         ({}, (pod("a", "0"), pod("b", "1")), "b of another template still end"),
     ],
@@ -50,6 +50,14 @@ def test_a_controller_that_gave_up_is_not_waited_for() -> None:
     }
     found = progress(seen(NEW, OLD, status={"observedGeneration": 2, **status}), WANTED, {})
     assert found.failed and not found.done
+
+
+def test_what_is_left_of_the_release_before_does_not_hide_that_it_gave_up() -> None:
+    status = {"observedGeneration": 2, "updatedReplicas": 1, "availableReplicas": 1, "replicas": 2}
+    status["conditions"] = [{"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded"}]
+    pods = (pod("a", "0", ready=False), pod("b", "1"))
+    found = progress(seen(NEW, OLD, pods=pods, status=status), WANTED, {})
+    assert found.failed and "0 available" in str(found.evidence)
 
 
 def test_another_template_is_no_progress() -> None:
