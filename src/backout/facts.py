@@ -7,7 +7,7 @@ from datetime import datetime
 from backout.backup import Backup, BesideDatabase, Reading
 from backout.document import Document
 from backout.message import Message
-from backout.observed import HoldFact, Observed, Workload
+from backout.observed import HoldFact, Observed, OfferedImage, SecretChange, Workload
 from backout.release import Artefact, Quarantine, Release
 from backout.schema import Schema
 
@@ -61,6 +61,8 @@ class Facts(Document):
         records_at_target: Whether release records are kept at the target too, not in one state file alone.
         step_seconds: Measured durations of earlier confirmed steps, by step kind.
         data: Backups and what a restore needs; null where no backups are configured, or nobody asked for them.
+        offered: The image that was named instead of a release; null: none was.
+        secrets: Secrets that are others now than the target had.
     """
 
     observed_at: datetime
@@ -77,3 +79,5 @@ class Facts(Document):
     records_at_target: bool = True
     step_seconds: dict[str, tuple[float, ...]] = {}
     data: Observed[DataFacts] | None = None
+    offered: OfferedImage | None = None
+    secrets: tuple[SecretChange, ...] = ()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Generic, TypeVar
+from typing import Generic, Literal, TypeVar
 
 from backout.document import Document, Json
 from backout.message import Message
@@ -86,3 +86,32 @@ class HoldFact(Document):
     mode: str | None = None
     prior: dict[str, Json] = {}
     left_holding: bool = False
+
+
+class OfferedImage(Document):
+    """An image that was named instead of a release, and that no release is made of yet.
+
+    Attributes:
+        image: In full, by its digest where that is known.
+        instead_of: The image that runs now.
+        by_digest: Whether it is named by its content: a tag can be moved at any time.
+    """
+
+    image: str
+    instead_of: str
+    by_digest: bool
+
+
+class SecretChange(Document):
+    """A secret that is another one now than the target had, or of which that cannot be told.
+
+    Attributes:
+        how: `changed`: it stays as it is now; `restored`: a kept copy takes its place for the target;
+            `owned`: it changed, was to be restored, and is not, because something else writes it; `unknown`: nobody
+            can tell.
+        owner: What else writes it, for `owned`.
+    """
+
+    name: str
+    how: Literal["changed", "restored", "owned", "unknown"]
+    owner: str | None = None

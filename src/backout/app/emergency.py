@@ -17,7 +17,7 @@ from backout.execute.store import Store
 from backout.plan.model import Plan, Scenario
 from backout.release import Quarantine, ReleaseState
 
-ACCEPTED = ("schema-unknown", "known-bad", "artefact-changed", "hold-unknown")
+ACCEPTED = ("schema-unknown", "known-bad", "artefact-changed", "hold-unknown", "image-by-tag")
 """Risks that an emergency takes; they are shown, confirmed by one word, and recorded with the reason."""
 
 _DEADLINE_S = 1.0

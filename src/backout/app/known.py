@@ -34,7 +34,7 @@ def known_releases(
         # Two that the platform calls the same are told apart by their refs; the one that runs keeps the name.
         version = artefact.ref if artefact.called in taken else artefact.called
         taken.add(version)
-        releases.append(_found(parts, artefact, version))
+        releases.append(found_release(parts, artefact, version))
     by_version = {r.version.lstrip("v"): r for r in tagged}
     releases = [_with_git(r, by_version.pop(r.version.lstrip("v"), None)) for r in releases]
     site = parts.site
@@ -45,7 +45,8 @@ def known_releases(
     return tuple(sorted(releases, key=lambda r: r.deployed_at, reverse=True))
 
 
-def _found(parts: Parts, artefact: Artefact, version: str) -> Release:
+def found_release(parts: Parts, artefact: Artefact, version: str) -> Release:
+    """Return a release of which there is no record."""
     return Release(
         id=f"found-{artefact.ref}",
         service=parts.site.service,

@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from backout.app.named import named_release
 from backout.app.observe import observe
 from backout.app.parts import Parts
 from backout.app.written import write_file
@@ -26,7 +27,7 @@ from backout.plan.assembly import RestoreTerms, Terms
 from backout.plan.back import plan_back
 from backout.plan.model import Plan, Scenario, StepSpec
 from backout.plan.refusal import words_of
-from backout.platforms.base import ActsElsewhere, KeepsOne, LosesEvidence, Restarts
+from backout.platforms.base import ActsElsewhere, KeepsOne, KnowsSecrets, LosesEvidence, Restarts
 from backout.release import Artefact, Release
 
 
@@ -55,8 +56,11 @@ def _wants_data(request: Request) -> bool:
 
 def plan_from(parts: Parts, facts: Facts, request: Request) -> Plan:
     """Return a plan for what was asked, from facts already observed."""
-    target = _stays(facts, request) or choose_target(facts, request.to)
-    artefact = identify(parts, target)
+    target = _stays(facts, request)
+    if target is None:
+        facts, target = named_release(parts, facts, request.to)
+    artefact = _artefact(parts, facts, target)
+    facts = _with_secrets(parts, facts, artefact)
     found = assess(facts, request, parts.allowed, target, artefact, parts.clock.now())
     workload = facts.workload.value
     assert workload is not None  # `assess` raised otherwise.
@@ -89,6 +93,20 @@ def _kept(parts: Parts, workload: Workload, version: str) -> tuple[StepSpec, ...
             next_command="backout plan   # without --keep-one",
         )
     return steps
+
+
+def _artefact(parts: Parts, facts: Facts, target: Release) -> Artefact:
+    """Return what would run; what an image would make is not there yet, and cannot be looked at."""
+    if facts.offered is not None and target.artefact is not None:
+        return target.artefact
+    return identify(parts, target)
+
+
+def _with_secrets(parts: Parts, facts: Facts, to: Artefact) -> Facts:
+    workload = facts.workload.value
+    if workload is None or not isinstance(parts.platform, KnowsSecrets):
+        return facts
+    return facts.model_copy(update={"secrets": parts.platform.secret_changes(workload, to)})
 
 
 def _stays(facts: Facts, request: Request) -> Release | None:

@@ -28,6 +28,7 @@ ACCEPTABLE = (
     "loss-unknown",
     "hold-unknown",
     "no-safety-backup",
+    "image-by-tag",
 )
 """Names of risks that `--accept` takes; each is a finding's `accept`, and a test says that these are all."""
 

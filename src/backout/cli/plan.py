@@ -69,7 +69,7 @@ ToOption = Annotated[
     typer.Option(
         "--to",
         metavar="VERSION",
-        help="The version to go back to; else the last good one.",
+        help="The version to go back to, or on Kubernetes an image; else the last good one.",
         autocompletion=complete.versions,
     ),
 ]

@@ -173,7 +173,7 @@ def _emergency(
         except BackoutError as error:
             if error.next_command.startswith("backout resume"):
                 # `resume` needs what an emergency does without; the same command goes on from what stands now.
-                error.next_command = _emergency_command(plan.to_version, root, why, yes=True)
+                error.next_command = _emergency_command(plan.named, root, why, yes=True)
             raise
         finally:
             _say_left_out(parts.left_out)
@@ -199,7 +199,7 @@ def command_of(
     keep_one: bool = False,
 ) -> str:
     """Return the command that makes this plan anew and carries it out."""
-    words = ["backout run", f"--to {plan.to_version}"]
+    words = ["backout run", f"--to {plan.named}"]
     words += [] if scenario is ScenarioChoice.AUTO else [f"--scenario {scenario.value}"]
     words += [] if cause is None else [f"--cause {cause.value}"]
     words += ["--hold-first"] if hold_first else []

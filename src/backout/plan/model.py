@@ -211,6 +211,7 @@ class Plan(Document):
         hazards: By step key.
         point_of_no_return: Key of the first step that cannot be undone; null when all can.
         data: Where the data goes back to; null where only the code goes.
+        image: Image that was named instead of a release; null: none was.
         serving: Versions that serve when the plan begins: one set, or each that is possible where the run
             that an abort undoes was cut short; empty where it was not known.
         where: Which cluster it acts on, for people; null where there is only this machine.
@@ -242,8 +243,14 @@ class Plan(Document):
     point_of_no_return: str | None = None
     losses: tuple[Message, ...] = ()
     data: DataPlan | None = None
+    image: str | None = None
     serving: tuple[tuple[str, ...], ...] = ()
     where: Message | None = None
+
+    @property
+    def named(self) -> str | None:
+        """What `--to` has to say for the same plan."""
+        return self.image or self.to_version
 
     @cached_property
     def digest(self) -> str:

@@ -14,7 +14,7 @@ _STOPPING = (Severity.BLOCKS, Severity.LOSES_DATA, Severity.NEEDS_APPROVAL)
 
 def words_of(plan: Plan) -> str:
     """Return the options that ask for the same way back again: the same version, scenario, backup and ceiling."""
-    words = [f"--to {plan.to_version}"]
+    words = [f"--to {plan.named}"]
     if plan.data is not None:
         words += [f"--scenario {plan.scenario.value}", f"--backup {shlex.quote(plan.data.backup)}"]
         if plan.data.tables:

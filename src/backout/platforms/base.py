@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from backout.clock import Clock
-    from backout.observed import Workload
+    from backout.observed import OfferedImage, SecretChange, Workload
     from backout.plan.base import StepKind
     from backout.plan.model import StepSpec
     from backout.redact import Redactor
@@ -189,6 +189,39 @@ class LosesEvidence(Protocol):
 
     def evidence_by_hand(self) -> tuple[str, ...]:
         """Return the commands that a person would type for it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What a platform would run for an image that was named instead of a release.
+
+    Attributes:
+        artefact: The release that the image is of, or a new one.
+        workload: What runs, with what `switch` has to know of a new one.
+        image: What is known of an image that no release is made of; None: `artefact` is one that could be run.
+    """
+
+    artefact: Artefact
+    workload: Workload
+    image: OfferedImage | None
+
+
+@runtime_checkable
+class RunsImages(Protocol):
+    """What a platform adds that can run an image which no release is made of yet."""
+
+    def offer(self, workload: Workload, name: str) -> Offer | None:
+        """Return what would run for an image of that name; None: it names no image. Changes nothing."""
+        ...
+
+
+@runtime_checkable
+class KnowsSecrets(Protocol):
+    """What a platform adds that can tell whether a secret is another one now than a release had."""
+
+    def secret_changes(self, workload: Workload, to: Artefact) -> tuple[SecretChange, ...]:
+        """Return the secrets that are others now, or of which it cannot be told. Pure."""
         ...
 
 

@@ -1,6 +1,6 @@
 """Rules by family: each looks at a `Case` and yields findings. A plain table; ids are stable."""
 
-from backout.assess.rules import backups, current, data, holds, overwriting, schema, target
+from backout.assess.rules import backups, current, data, holds, images, overwriting, schema, secrets, target
 
 RULES = (
     *current.RULES,
@@ -10,6 +10,8 @@ RULES = (
     *holds.RULES,
     *backups.RULES,
     *overwriting.RULES,
+    *images.RULES,
+    *secrets.RULES,
 )
 
 __all__ = ["RULES"]

@@ -16,7 +16,7 @@ from backout.platforms.kubernetes.options import WorkloadName
 from backout.platforms.kubernetes.records import Records
 from backout.platforms.kubernetes.releases import Deployed, known, live, running
 from backout.platforms.kubernetes.seen import Seen
-from backout.platforms.kubernetes.template import config_maps_of, original_of, secrets_of
+from backout.platforms.kubernetes.template import Template, config_maps_of, original_of, secrets_of
 
 _TRIES = 10
 _SAME_TIME_S = 0.05
@@ -86,6 +86,11 @@ class Cluster:
             running=running(seens, releases),
             configs={name: plain[name] for name in sorted(wanted) if name in plain},
         )
+
+    def template(self, seen: Seen, hash: str) -> Template | None:
+        """Return a template of a workload, from its history or from what was kept; None: neither has it."""
+        found = next((r.template for r in seen.revisions if r.hash == hash), None)
+        return found or self._kept.template(hash)
 
     def keep(self, ref: str) -> Deployed | None:
         """Keep what the release of that ref is made of, if it is the live one; else None. Idempotent."""

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from backout.errors import UnknownVersion
 from backout.message import Message, msg
 from backout.observed import Workload
-from backout.platforms.base import Capabilities, Detection, Diagnosis, Site
+from backout.platforms.base import Capabilities, Detection, Diagnosis, Offer, Site
 from backout.platforms.kubernetes.api import Api
 from backout.platforms.kubernetes.cluster import Cluster, View
 from backout.platforms.kubernetes.kubeconfig import choose
@@ -146,6 +146,12 @@ class KubernetesPlatform:
                 next_command=self.api.kubectl("rollout", "history", self.options.workloads[0]),
             )  # fmt: skip
         return found.artefact.model_copy(update={"digest": found.digest})
+
+    def offer(self, workload: Workload, name: str) -> Offer | None:
+        """Return what `kubectl set image` would make of that image; None: it names none."""
+        from backout.platforms.kubernetes.offer import offer
+
+        return offer(self, workload, name, _PATIENCE_S)
 
     def switch(
         self, workload: Workload, to: Artefact, *, from_version: str | None, to_version: str

@@ -11,6 +11,20 @@ from backout.platforms.kubernetes.template import images_of, pinned, version_of
 from backout.release import Artefact
 
 
+class Made(Document):
+    """How the template of one workload is made that nothing has yet.
+
+    Attributes:
+        base: Hash of the template that it is made from.
+        images: Image by container that takes the place of the one there.
+        label: What the version label says; null: it is left as it is.
+    """
+
+    base: str
+    images: dict[str, str]
+    label: str | None = None
+
+
 class Deployed(Document):
     """What a release is made of, in full.
 
@@ -22,6 +36,7 @@ class Deployed(Document):
         configs: Hash of the content by ConfigMap that the templates refer to; null: it was not looked at.
         secrets: Names of the Secrets that the templates refer to.
         since: When the first workload got its template.
+        made: By workload, how its template is made; empty: each is in the history, or kept.
     """
 
     ref: str
@@ -31,6 +46,7 @@ class Deployed(Document):
     configs: dict[str, str] | None = None
     secrets: tuple[str, ...] = ()
     since: datetime | None = None
+    made: dict[str, Made] = {}
 
     @property
     def digest(self) -> str | None:

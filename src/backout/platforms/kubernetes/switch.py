@@ -136,6 +136,7 @@ def _side(workload: Workload, release: Deployed, name: str, version: str, *, pau
         images=release.images.get(name, {}),
         configs=_copies(workload, release),
         paused=paused,
+        made=release.made[name].model_dump(mode="json") if name in release.made else {},
     ).params()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from backout.document import Json
@@ -22,6 +22,7 @@ class Side:
         images: ``sha256:…`` by container; empty where it is not known.
         configs: Content by ConfigMap that has to be a kept copy, because the ConfigMap itself says something else.
         paused: Whether its roll-out is paused.
+        made: How the template is made (`releases.Made`) that nothing has yet; empty: it is there.
     """
 
     version: str
@@ -30,6 +31,7 @@ class Side:
     images: dict[str, str]
     configs: dict[str, str]
     paused: bool = False
+    made: dict[str, Json] = field(default_factory=dict)
 
     def params(self) -> dict[str, Json]:
         """Return them as a plan keeps them."""
@@ -40,6 +42,7 @@ class Side:
             "images": dict(self.images),
             "configs": dict(self.configs),
             "paused": self.paused,
+            "made": dict(self.made),
         }
 
 

@@ -12,7 +12,9 @@ from backout.message import Message, msg
 from backout.plan.base import Acting, Probe, Probed, Receipt, World
 from backout.plan.model import Hazard, StepSpec
 from backout.platforms.kubernetes.history import need, read
+from backout.platforms.kubernetes.images import with_images
 from backout.platforms.kubernetes.kept import Kept
+from backout.platforms.kubernetes.releases import Made
 from backout.platforms.kubernetes.steps import specs
 from backout.platforms.kubernetes.steps.base import (
     Object,
@@ -34,7 +36,7 @@ from backout.platforms.kubernetes.template import (
     renamed,
 )
 
-_SIDE = ("version", "ref", "template", "images", "configs", "paused")
+_SIDE = ("version", "ref", "template", "images", "configs", "paused", "made")
 _PLACE = ("workload", "uid", "kubectl", "number", "of", "backwards", "gaps", "waits")
 
 
@@ -46,6 +48,12 @@ class TemplateStep:
     def describe(self, spec: StepSpec) -> Message:
         """Say what the step does."""
         workload, version = text(spec, "workload"), text(spec, "version")
+        if mapping(spec, "made"):
+            return msg(
+                "Give {workload} the image {images}, and wait until every pod has it.",
+                workload=workload,
+                images=", ".join(sorted(set(mapping(spec, "made")["images"].values()))),
+            )
         if not mapping(spec, "configs"):
             return msg(
                 "Give {workload} the pod template of {version}, and wait until every pod has it.",
@@ -63,6 +71,13 @@ class TemplateStep:
         """Return what a person would type."""
         kubectl, workload = text(spec, "kubectl"), text(spec, "workload")
         resume = (f"{kubectl} rollout resume {workload}",) if mapping(spec, "previous")["paused"] else ()
+        if mapping(spec, "made"):
+            images = [f"{name}={image}" for name, image in sorted(mapping(spec, "made")["images"].items())]
+            return (
+                *resume,
+                f"{kubectl} set image {workload} {' '.join(images)}",
+                f"{kubectl} rollout status {workload}",
+            )
         copies = tuple(
             f"# its template must refer to ConfigMap {copy_name(name, str(content))} instead of {name}"
             for name, content in sorted(mapping(spec, "configs").items())
@@ -71,6 +86,7 @@ class TemplateStep:
             f"{kubectl} rollout history {workload}   # the revision of {text(spec, 'version')}",
             *resume,
             f"{kubectl} rollout undo {workload} --to-revision=REVISION",
+            f"# not in it any more: {kubectl} get configmaps -l backout/kind=template   # ends in {text(spec, 'template')}",
             *copies,
             f"{kubectl} rollout status {workload}",
         )
@@ -161,8 +177,12 @@ def _target(spec: StepSpec, acting: Acting, kept: Kept) -> Template:
     """
     platform, wanted = platform_of(acting), text(spec, "template")
     seen = read(platform.api, workload_of(spec), 20.0)
-    found = next((r.template for r in seen.revisions if r.hash == wanted), None) or kept.template(wanted)
-    if found is None:
+    made = Made.model_validate(mapping(spec, "made")) if mapping(spec, "made") else None
+    base = made.base if made is not None else wanted
+    found = next((r.template for r in seen.revisions if r.hash == base), None) or kept.template(base)
+    if found is not None and made is not None:
+        found = with_images(found, made.images, made.label)
+    if found is None or hash_of(found) != wanted:
         raise StepFailed(
             msg(
                 "The template of {version} is gone: neither the history of {workload} nor backout has it",

@@ -1,0 +1,41 @@
+"""Which release a name means: a known one, or an image that the platform can run and no release is made of yet."""
+
+from __future__ import annotations
+
+from backout.app.known import found_release
+from backout.app.parts import Parts
+from backout.assess.versions import choose_target
+from backout.errors import UnknownVersion
+from backout.facts import Facts
+from backout.platforms.base import Offer, RunsImages
+from backout.release import Release
+
+
+def named_release(parts: Parts, facts: Facts, to: str | None) -> tuple[Facts, Release]:
+    """Return the release to go back to, and the facts; where an image is named, with what the platform says of it.
+
+    Raises:
+        UnknownVersion: It is neither a known release nor an image.
+        NothingToGoBackTo: No release qualifies.
+    """
+    try:
+        return facts, choose_target(facts, to)
+    except UnknownVersion:
+        offer = _offer(parts, facts, to)
+        if offer is None:
+            raise
+    ref, called = offer.artefact.ref, offer.artefact.called
+    if offer.image is None:
+        known = next((r for r in facts.releases if r.artefact is not None and r.artefact.ref == ref), None)
+        return facts, known or found_release(parts, offer.artefact, called)
+    taken = any(r.version == called for r in facts.releases)
+    workload = facts.workload.model_copy(update={"value": offer.workload})
+    facts = facts.model_copy(update={"workload": workload, "offered": offer.image})
+    return facts, found_release(parts, offer.artefact, ref if taken else called)
+
+
+def _offer(parts: Parts, facts: Facts, to: str | None) -> Offer | None:
+    workload = facts.workload.value
+    if to is None or workload is None or not isinstance(parts.platform, RunsImages):
+        return None
+    return parts.platform.offer(workload, to)
