@@ -42,6 +42,35 @@ class Observed(Document, Generic[T]):
         return self.unknown is None
 
 
+class Owner(Document):
+    """Somebody else who may change what the platform is told to run.
+
+    Attributes:
+        kind: `argocd`, `flux`, `helm`, `fleet`, `operator` (an object of its own), or `manager` (a program that
+            writes the fields).
+        name: What it calls itself; a risk is accepted as ``automation:NAME``.
+        owns: The platform's names of what it owns.
+        reverts: Whether it takes a change back that was not made through it.
+        evidence: What says so.
+        stop: What a person types to stop it; null: not known.
+        branch, commit, before: Where in git it takes its state from, what it last took, and what before that.
+        pausable: Whether the configuration declares commands that stop it and let it go on.
+        paused: Whether it is stopped now.
+    """
+
+    kind: str
+    name: str
+    owns: tuple[str, ...] = ()
+    reverts: Answer
+    evidence: Message
+    stop: str | None = None
+    branch: str | None = None
+    commit: str | None = None
+    before: str | None = None
+    pausable: bool = False
+    paused: Answer = Answer.UNKNOWN
+
+
 class Workload(Document):
     """What the platform runs now.
 
@@ -51,6 +80,7 @@ class Workload(Document):
         running: Artefacts that processes or pods really run, each once.
         up: Units (processes, pods) that are up.
         expected: Units that should be up; 0 where nobody can tell what runs at all.
+        owners: Who else may change what is wanted.
         detail: Adapter's own absolute facts (pid, link text): they become guards of steps.
     """
 
@@ -58,6 +88,7 @@ class Workload(Document):
     running: tuple[Artefact, ...] = ()
     up: int = 0
     expected: int = 1
+    owners: tuple[Owner, ...] = ()
     detail: dict[str, Json] = {}
 
 

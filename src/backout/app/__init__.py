@@ -129,11 +129,11 @@ class Backout:
 
         return plan(self.parts, request or Request())
 
-    def emergency_plan(self, to: str | None = None) -> Plan:
+    def emergency_plan(self, to: str | None = None, accept: tuple[str, ...] = ()) -> Plan:
         """Return the code plan from whatever answers within about a second."""
         from backout.app.emergency import emergency_plan
 
-        return emergency_plan(self.parts, to)
+        return emergency_plan(self.parts, to, accept)
 
     def save_plan(self, plan: Plan, path: str | Path) -> None:
         """Write a plan to a file, with the digest that was looked at."""

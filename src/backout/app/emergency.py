@@ -9,28 +9,33 @@ from pathlib import Path
 from backout.app.observe import observe
 from backout.app.parts import Parts
 from backout.app.plan import plan_from
-from backout.assess.model import Request
+from backout.assess.model import AUTOMATION, Request
 from backout.errors import BackoutError
 from backout.execute.journal import Journal
 from backout.execute.owner import is_dead
 from backout.execute.store import Store
+from backout.observed import Answer
 from backout.plan.model import Plan, Scenario
 from backout.release import Quarantine, ReleaseState
 
 ACCEPTED = ("schema-unknown", "known-bad", "artefact-changed", "hold-unknown", "image-by-tag")
-"""Risks that an emergency takes; they are shown, confirmed by one word, and recorded with the reason."""
+"""Risks that an emergency takes, and any owner of which nobody can tell whether it would undo the way back; they are
+shown, confirmed by one word, and recorded with the reason."""
 
 _DEADLINE_S = 1.0
 
 
-def emergency_plan(parts: Parts, to: str | None) -> Plan:
+def emergency_plan(parts: Parts, to: str | None, accept: tuple[str, ...] = ()) -> Plan:
     """Return the code plan, made within about a second from whatever answers.
 
     Raises:
         UnknownVersion, NothingToGoBackTo, CannotAssess: As for any plan.
     """
-    request = Request(to=to, scenario=Scenario.CODE, accept=ACCEPTED)
-    return plan_from(parts, observe(parts, _DEADLINE_S), request)
+    facts = observe(parts, _DEADLINE_S)
+    workload = facts.workload.value
+    perhaps = [o for o in workload.owners if o.reverts is Answer.UNKNOWN] if workload is not None else []
+    taken = dict.fromkeys((*ACCEPTED, *(f"{AUTOMATION}{o.name}" for o in perhaps), *accept))
+    return plan_from(parts, facts, Request(to=to, scenario=Scenario.CODE, accept=tuple(taken)))
 
 
 def merge_emergencies(parts: Parts, folders: Iterable[Path]) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from backout.app.back import brought_back
 from backout.app.observe import observe
 from backout.app.parts import Parts
+from backout.app.paused import reminders
 from backout.app.plan import plan_from
 from backout.app.run import blocking_run, load, open_runs
 from backout.assess.assess import UNPROVEN
@@ -67,6 +68,7 @@ def overview(parts: Parts) -> Overview:
         duration=duration,
         acting=acting,
         held=held,
+        paused=reminders(parts, workload),
         unknown=tuple(s.unknown for s in sources if s.unknown is not None) + silent,
         next_command=command,
     )

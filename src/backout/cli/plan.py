@@ -11,7 +11,7 @@ from typing import Annotated, NamedTuple
 
 import typer
 
-from backout.assess.model import ACCEPTABLE, Request
+from backout.assess.model import ACCEPTABLE, AUTOMATION, Request, is_acceptable
 from backout.cli import complete
 from backout.cli.common import (
     AcceptOption,
@@ -154,13 +154,13 @@ def request_of(
             next_command="backout backup list",
         )
     for name in accept or ():
-        if name not in ACCEPTABLE:
+        if not is_acceptable(name):
             near = difflib.get_close_matches(name, ACCEPTABLE, n=1) or ACCEPTABLE
             raise UsageError(
                 msg(
                     "There is no risk {name} to accept; known are {known}.",
                     name=name,
-                    known=", ".join(ACCEPTABLE),
+                    known=", ".join((*ACCEPTABLE, f"{AUTOMATION}NAME")),
                 ),
                 state=msg("Nothing was changed."),
                 next_command=f"backout plan --accept {near[0]}",

@@ -94,7 +94,7 @@ def command(
     why = taken_over(take_over, reason, "run")
     told = DataOptions(backup, at, max_loss, tables)
     if emergency:
-        _emergency(to, scenario, root, why, reason, yes, config, as_json)
+        _emergency(to, scenario, root, why, reason, yes, config, as_json, accept)
         return
     from backout.app.plan import check_expiry, read_plan
     from backout.app.run import Conduct
@@ -143,6 +143,7 @@ def _emergency(
     yes: bool,
     config: Path | None,
     as_json: bool,
+    accept: list[str] | None,
 ) -> None:
     from backout import Backout
     from backout.app.run import Conduct
@@ -155,7 +156,10 @@ def _emergency(
             next_command=command,
         )
     with Backout.for_emergency(config, root) as backout:
-        plan, parts = backout.emergency_plan(to), backout.parts
+        plan, parts = (
+            backout.emergency_plan(to, request_of(to, scenario, None, False, accept).accept),
+            backout.parts,
+        )
         for number, step in enumerate(plan.steps, start=1):
             err(f"  {number:>2}  {step_sentence(step.spec, parts.kinds)}")
         for finding in plan.findings:
@@ -208,7 +212,7 @@ def command_of(
     words += [] if told.at is None else [f"--at {shlex.quote(told.at)}"]
     words += [] if told.tables is None else [f"--tables {shlex.quote(told.tables)}"]
     words += [] if told.max_loss_rows is None else [f"--max-loss {told.max_loss_rows}"]
-    return " ".join([*words, *(f"--accept {name}" for name in plan.accepted)])
+    return " ".join([*words, *(f"--accept {shlex.quote(name)}" for name in plan.accepted)])
 
 
 def _emergency_command(to: str | None, root: Path | None, reason: str | None, *, yes: bool) -> str:

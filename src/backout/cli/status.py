@@ -31,6 +31,17 @@ def _show_beside(backout: Backout) -> None:
         out(f"  What stands beside the live database is not known: {found.unknown}")
 
 
+def _show_paused(backout: Backout, run: Run) -> None:
+    """Print what an earlier run paused; of this one the ending tells."""
+    from backout.app.paused import reminders
+    from backout.execute.paused import touched
+
+    about = touched(run)
+    for reminder in reminders(backout.parts, None):
+        if reminder.fields.get("name") not in about:
+            out(f"  {reminder}")
+
+
 def _show_acting(run: Run, acting: Acting | None) -> None:
     if not run.open:
         return
@@ -72,5 +83,6 @@ def command(
         else:
             show_ending(run, backout.parts.kinds)
             _show_acting(run, backout.acting())
+            _show_paused(backout, run)
             _show_beside(backout)
     leave(run.exit_code)

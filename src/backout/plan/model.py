@@ -97,6 +97,7 @@ class Finding(Document):
         evidence: What was seen, with its source.
         remedy: What to do about it.
         accept: Name for `--accept` that lets a `needs_approval` finding pass; null if it cannot be accepted.
+        command: What to type first; null: ask again with the risk accepted, or choose another version.
     """
 
     rule: str
@@ -104,6 +105,7 @@ class Finding(Document):
     evidence: Message
     remedy: Message | None = None
     accept: str | None = None
+    command: str | None = None
 
 
 class Verdict(StrEnum):

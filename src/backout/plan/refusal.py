@@ -35,9 +35,9 @@ def refusal(plan: Plan, now: datetime) -> BackoutError | None:
         return None
     worst = min(open_findings, key=lambda f: _STOPPING.index(f.severity))
     accept = worst.accept
-    accepted = " ".join(f"--accept {name}" for name in (*plan.accepted, accept))
+    accepted = " ".join(f"--accept {shlex.quote(str(name))}" for name in (*plan.accepted, accept))
     elsewhere = "backout releases" if plan.data is None else "backout backup list"
-    command = f"backout plan {words_of(plan)} {accepted}" if accept else elsewhere
+    command = worst.command or (f"backout plan {words_of(plan)} {accepted}" if accept else elsewhere)
     what = msg("{evidence} {remedy}", evidence=str(worst.evidence), remedy=str(worst.remedy or ""))
     state = msg("Nothing was changed; {version} still runs.", version=plan.from_version or "what ran")
     error = NeedsAcceptance if worst.severity is Severity.NEEDS_APPROVAL else Refused

@@ -19,6 +19,8 @@ _GENERIC = {
         "What runs now is what this plan names, and the schema is as it was. If not, make a new plan."
     ),
     "hold.release": msg("A request through {name} is answered by the service, and a write works."),
+    "automation.pause": msg("{name} says that it is paused."),
+    "automation.resume": msg("{name} says that it goes on."),
     "hold.proof": msg("Both counts are the same: no row was written in between."),
     "quarantine": msg("No pipeline can deploy {version} again, and the team knows."),
     "quarantine.lift": msg("The team knows that {version} may be deployed again."),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from backout.checks.base import Outcome, Verification
 from backout.execute.held import held_now
+from backout.execute.paused import paused_now
 from backout.execute.run import Run, RunState
 from backout.message import Message, msg
 from backout.plan.model import DataPlan
@@ -29,7 +30,14 @@ def next_steps(run: Run) -> tuple[Step, ...]:
         )
     if run.state is RunState.STOPPED:
         return _stopped(run)
-    return (*_still_held(run), *_finished(run))
+    return (*_still_held(run), *_finished(run), *_still_paused(run))
+
+
+def _still_paused(run: Run) -> tuple[Step, ...]:
+    return tuple(
+        (msg("{name} is paused. Once git says the same, let it go on:", name=one.name), one.resume)
+        for one in paused_now(run)
+    )
 
 
 def _stopped(run: Run) -> tuple[Step, ...]:

@@ -30,6 +30,7 @@ class Overview(Document):
     Attributes:
         since: When the current release began to serve, as far as it is known: its deploy, or its way back.
         safe: Whether going back to `previous` is safe, and why.
+        paused: What else changes the service and stands paused, with the command that lets it go on.
         unknown: What did not answer in time, and why.
         next_command: The one command to type.
     """
@@ -48,6 +49,7 @@ class Overview(Document):
     duration: Estimate
     acting: Acting | None
     held: tuple[str, ...]
+    paused: tuple[Message, ...] = ()
     unknown: tuple[Message, ...]
     next_command: str
 
@@ -62,6 +64,8 @@ def overview_lines(seen: Overview) -> Iterator[str]:
     yield f"  would take        {_expected(seen.duration)}"
     if seen.held:
         yield f"  held      {', '.join(seen.held)}"
+    for reminder in seen.paused:
+        yield f"  paused    {reminder}"
     if seen.acting is not None:
         verb = "waits" if seen.acting.waits else "acts"
         yield f"  run {seen.acting.run} {verb} at {seen.acting.step} ({seen.acting.holder})"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from backout.plan.base import StepKind
+from backout.steps.automation import Pause, Resume
 from backout.steps.evidence import SaveEvidence
 from backout.steps.guard import Guard
 from backout.steps.hold import Hold, NoWrites, ReleaseHold
@@ -26,6 +27,8 @@ def generic_step_kinds() -> dict[str, StepKind]:
         Hold(),
         ReleaseHold(),
         NoWrites(),
+        Pause(),
+        Resume(),
         Quarantine(),
         Unquarantine(),
         Verify(),

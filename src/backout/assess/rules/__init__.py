@@ -1,6 +1,17 @@
 """Rules by family: each looks at a `Case` and yields findings. A plain table; ids are stable."""
 
-from backout.assess.rules import backups, current, data, holds, images, overwriting, schema, secrets, target
+from backout.assess.rules import (
+    backups,
+    current,
+    data,
+    holds,
+    images,
+    overwriting,
+    owners,
+    schema,
+    secrets,
+    target,
+)
 
 RULES = (
     *current.RULES,
@@ -8,6 +19,7 @@ RULES = (
     *schema.RULES,
     *data.RULES,
     *holds.RULES,
+    *owners.RULES,
     *backups.RULES,
     *overwriting.RULES,
     *images.RULES,

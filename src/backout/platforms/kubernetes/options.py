@@ -8,6 +8,7 @@ from typing import Annotated, NamedTuple
 from pydantic import AfterValidator, Field
 
 from backout.fields import Declared
+from backout.platforms.kubernetes.automation import AutomationOptions
 
 KINDS = {
     "deployment": "Deployment",
@@ -76,6 +77,12 @@ class KubernetesOptions(Declared):
         gt=0,
         le=7200,
         description="Seconds that one workload may take until every pod of the target is available.",
+    )
+
+    automation: tuple[AutomationOptions, ...] = Field(
+        default=(),
+        description="Who else changes the workloads (Argo CD, Flux, a controller of your own), and how it is "
+        "paused before a way back.",
     )
 
     @property

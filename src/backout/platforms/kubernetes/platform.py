@@ -10,16 +10,24 @@ from pydantic import BaseModel
 
 from backout.errors import UnknownVersion
 from backout.message import Message, msg
-from backout.observed import Workload
+from backout.observed import Owner, Workload
 from backout.platforms.base import Capabilities, Detection, Diagnosis, Offer, Site
 from backout.platforms.kubernetes.api import Api
+from backout.platforms.kubernetes.automation import Automation, automation_of, declared
 from backout.platforms.kubernetes.cluster import Cluster, View
+from backout.platforms.kubernetes.controllers import owners_of
 from backout.platforms.kubernetes.kubeconfig import choose
 from backout.platforms.kubernetes.lease import ClusterLease
 from backout.platforms.kubernetes.options import KubernetesOptions
 from backout.platforms.kubernetes.records import Records
-from backout.platforms.kubernetes.seen import progress
-from backout.platforms.kubernetes.switch import facts_of, propose, propose_keep_one, propose_restart
+from backout.platforms.kubernetes.seen import Seen, progress
+from backout.platforms.kubernetes.switch import (
+    facts_of,
+    propose,
+    propose_keep_one,
+    propose_pauses,
+    propose_restart,
+)
 from backout.release import Artefact
 
 if TYPE_CHECKING:
@@ -90,6 +98,7 @@ class KubernetesPlatform:
             running=running,
             up=sum(len(s.ready) for s in view.seens),
             expected=max(1, sum(s.replicas for s in view.seens)),
+            owners=self._owners(view.seens, deadline_s),
             detail={
                 "namespace": self.api.namespace,
                 "context": self.api.config.context_name,
@@ -98,6 +107,15 @@ class KubernetesPlatform:
                 "releases": {d.ref: d.model_dump(mode="json") for d in view.releases},
             },
         )
+
+    def automation(self, name: str) -> Automation:
+        """Return a declared automation that can be paused; raises `UsageError`."""
+        return automation_of(self.options.automation, name, self.site)
+
+    def _owners(self, seens: tuple[Seen, ...], deadline_s: float) -> tuple[Owner, ...]:
+        options = self.options.automation
+        paused = {o.manager: Automation(o, self.site).paused(deadline_s / 2) for o in options if o.probe}
+        return declared(owners_of(self.api, seens, deadline_s), options, paused)
 
     @property
     def where(self) -> Message:
@@ -156,8 +174,9 @@ class KubernetesPlatform:
     def switch(
         self, workload: Workload, to: Artefact, *, from_version: str | None, to_version: str
     ) -> tuple[StepSpec, ...]:
-        """Propose: each workload its template, in the declared order. Pure."""
-        return propose(
+        """Propose: what would undo it is paused, then each workload gets its template, in the declared order. Pure."""
+        pauses = propose_pauses(workload, self.options.automation, to_version, self.site.redactor.text)
+        return pauses + propose(
             workload,
             to,
             from_version=from_version,

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import shlex
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from backout.document import Json
 from backout.errors import NotPossible, UnknownVersion
 from backout.message import msg
-from backout.observed import Workload
+from backout.observed import Answer, Workload
 from backout.plan.model import StepSpec
+from backout.platforms.kubernetes.automation import AutomationOptions
 from backout.platforms.kubernetes.releases import Deployed
 from backout.platforms.kubernetes.seen import Seen, partition_of
 from backout.platforms.kubernetes.steps import specs
 from backout.platforms.kubernetes.steps.specs import Place, Side
 from backout.release import Artefact
+from backout.steps.automation import pause_spec
 
 NO_PARTITION = '{"spec":{"updateStrategy":{"rollingUpdate":{"partition":0}}}}'
 
@@ -89,6 +92,27 @@ def propose_keep_one(workload: Workload, version: str, *, kubectl: str) -> tuple
                 ),
             )
     return ()
+
+
+def propose_pauses(
+    workload: Workload, options: Sequence[AutomationOptions], version: str, shown: Callable[[str], str]
+) -> tuple[StepSpec, ...]:
+    """Return the steps that pause what would undo the way back, and is not paused already.
+
+    Args:
+        workload: As it was observed.
+        options: What is declared of it.
+        version: The target's.
+        shown: Cuts secrets out of a command that people see.
+    """
+    undoing = {o.name for o in workload.owners if o.pausable and o.reverts is not Answer.NO}
+    return tuple(
+        pause_spec(
+            one.manager, version, shown(shlex.join(one.pause)), shown(shlex.join(one.resume)), one.timeout_s
+        )
+        for one in options
+        if one.manager in undoing and one.pause is not None and one.resume is not None
+    )
 
 
 def propose_restart(

@@ -1,0 +1,139 @@
+"""Somebody else owns the workload: what would undo a way back is found before any pod restarts, or paused first."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from .service import NAME, KubeService, until
+
+pytestmark = pytest.mark.slow
+
+_CONTROLLER = """\
+while :; do
+  [ -e paused ] || {kubectl} apply --server-side --force-conflicts --field-manager=reverter -f wanted.json && echo >> ticks
+  sleep {interval}
+done
+"""
+
+
+class Reverter:
+    """A controller of its own: every two seconds it applies its manifest, unless a file says that it is paused."""
+
+    def __init__(self, service: KubeService, folder: Path) -> None:
+        self.folder, self._service = folder, service
+        folder.mkdir()
+        node = service.node
+        kubectl = f"{node.home.program('kubectl')} --kubeconfig={node.kubeconfig} -n {service.namespace}"
+        wanted = next(o for o in service.manifest("2.0.0") if o["kind"] == "Deployment")
+        (folder / "wanted.json").write_text(json.dumps(wanted))
+        self._script = _CONTROLLER.format(kubectl=kubectl, interval=2)
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Begin, and wait until it owns the workload."""
+        with (self.folder / "log").open("wb") as log:
+            command = ["sh", "-c", self._script]
+            self._process = subprocess.Popen(command, cwd=self.folder, stdout=log, stderr=log)
+        self.acted()
+
+    @property
+    def ticks(self) -> int:
+        file = self.folder / "ticks"
+        return len(file.read_text()) if file.exists() else 0
+
+    def acted(self) -> None:
+        """Wait until it has applied, from beginning to end, once more."""
+        seen = self.ticks
+        until(lambda: self.ticks >= seen + 2)
+
+    def close(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
+
+@pytest.fixture
+def reverter(fresh: KubeService, tmp_path: Path) -> Iterator[Reverter]:
+    made = Reverter(fresh, tmp_path / "reverter")
+    yield made
+    made.close()
+
+
+def pods(service: KubeService) -> set[str]:
+    return {p["metadata"]["uid"] for p in service.get("pods", "-l", "app=collector")["items"]}
+
+
+def test_what_would_undo_it_refuses_before_any_pod_restarts_or_is_paused_first(
+    fresh: KubeService, reverter: Reverter
+) -> None:
+    cli = fresh.configure()
+    fresh.recorded(cli)
+    reverter.start()
+    before = pods(fresh)
+    told = cli("run", "--yes").refused(
+        4,
+        what="reverter wrote the pod template.*git revert",
+        now="2.0.0 still runs",
+        next="automation:reverter",
+    )
+    assert "server-side apply" in told.everything
+    cli = fresh.configure(automation=[{"manager": "reverter"}])
+    cli("run", "--yes").refused(
+        8, what="reverter.*would undo the way back", now="Nothing was changed", next="accept"
+    )
+    emergency = ("run", "--emergency", "--scenario", "code", "--reason", "it burns", "--yes")
+    cli(*emergency).refused(8, what="reverter", now="Nothing was changed", next="accept")
+    assert pods(fresh) == before
+
+    pause = {
+        "pause": ["touch", str(reverter.folder / "paused")],
+        "resume": ["rm", "-f", str(reverter.folder / "paused")],
+        "probe": ["test", "-e", str(reverter.folder / "paused")],
+    }
+    cli = fresh.configure(automation=[{"manager": "reverter", **pause}])
+    assert "Pause reverter" in cli("plan").ended(0).out
+    done = cli("run", "--yes").ended(0)
+    assert "reverter is paused. Once git says the same, let it go on:  rm -f" in done.out
+    assert fresh.served() == ["1.0.0"]
+    assert "reverter is paused" in cli("status").ended(0).out
+    assert "paused    reverter is paused since" in cli().out
+    (reverter.folder / "paused").unlink()
+    reverter.acted()
+    until(lambda: fresh.served() == ["2.0.0"])
+    until(lambda: "  paused  " not in cli().out)
+
+
+def test_undone_it_goes_on(fresh: KubeService, reverter: Reverter) -> None:
+    paused = reverter.folder / "paused"
+    words = {"pause": ["touch", str(paused)], "resume": ["rm", "-f", str(paused)]}
+    cli = fresh.configure(automation=[{"manager": "reverter", **words}], rollout_timeout_s=4)
+    fresh.recorded(cli)
+    reverter.start()
+    fresh.kubectl("create", "quota", "none", "--hard=pods=1")  # no pod can be made beside the one that runs
+    failed = cli("run", "--yes").ended(5)
+    assert paused.exists()
+    assert "exceeded quota" in failed.err
+    fresh.kubectl("delete", "quota", "none")
+    cli("abort", "--yes").ended(0)
+    assert not paused.exists()
+    assert fresh.served() == ["2.0.0"]
+
+
+def test_argo_cd_and_helm_are_named(service: KubeService) -> None:
+    cli, known = service.configure(), ("--accept", "schema-unknown")
+    service.kubectl("label", NAME, "app.kubernetes.io/managed-by=Helm")
+    service.kubectl("annotate", NAME, "meta.helm.sh/release-name=shop")
+    assert "Helm release shop: the next helm upgrade" in cli("plan", *known).ended(0).out
+    tracking = f"shop:apps/Deployment:{service.namespace}/collector"
+    service.kubectl("annotate", NAME, f"argocd.argoproj.io/tracking-id={tracking}")
+    cli("run", "--yes", *known).refused(
+        4,
+        what="application shop; whether it takes changes back cannot be read: The cluster refuses",
+        now="2.0.0 still runs",
+        next="argocd app set shop --sync-policy none",
+    )
