@@ -12,6 +12,7 @@ from backout.app.plan import plan_from
 from backout.assess.model import AUTOMATION, Request
 from backout.errors import BackoutError
 from backout.execute.journal import Journal
+from backout.execute.mirror import told
 from backout.execute.owner import is_dead
 from backout.execute.store import Store
 from backout.observed import Answer
@@ -68,7 +69,7 @@ def _merge(parts: Parts, folder: Path) -> int:
     if not ended and _may_be_running(parts, {e.run for e in events}):
         return 0
     # All at once, and only then out of the way: a kill -9 in between merges it again, and finds it here.
-    merged = parts.journal.adopt([e for e in events if e.kind.startswith(("run.", "step."))])
+    merged = parts.journal.adopt([told(e) for e in events if e.kind.startswith(("run.", "step."))])
     for event in events:
         version = str(event.body.get("version"))
         if event.kind == "release.quarantined" and not parts.book.is_quarantined(version):

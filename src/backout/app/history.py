@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterator
 
+from backout.app.elsewhere import look_elsewhere
 from backout.app.parts import Parts
 from backout.app.run import load
 from backout.document import Document
@@ -26,6 +27,7 @@ def history(parts: Parts, *, limit: int = 20, verify: bool = False) -> History:
     Raises:
         JournalTampered: The journal was changed or cut short.
     """
+    look_elsewhere(parts)
     verified = parts.journal.verify(head_at_target(parts)) if verify else None
     created = parts.journal.events(kinds=("run.created",), newest=limit)
     runs = tuple(fold(parts.journal.events(e.run)) for e in reversed(created))

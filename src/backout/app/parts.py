@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from backout.checks.base import Check
     from backout.clock import Clock
     from backout.databases.base import Database
+    from backout.execute.mirror import Mirror
     from backout.holds.base import HoldMeans
     from backout.message import Message
     from backout.plan.base import StepKind
@@ -100,8 +101,18 @@ class Parts:
 
     @cached_property
     def journal(self) -> Journal:
-        """The journal in the state file."""
-        return Journal(self.store, self.clock, self.actor, self.site.redactor)
+        """The journal in the state file; runs go to the target too, if it keeps them."""
+        return Journal(self.store, self.clock, self.actor, self.site.redactor, self.mirror)
+
+    @cached_property
+    def mirror(self) -> Mirror | None:
+        """What brings runs to the target and from there; None: the target keeps none."""
+        from backout.execute.mirror import Mirror
+        from backout.platforms.base import KeepsRuns
+
+        if not isinstance(self.platform, KeepsRuns):
+            return None
+        return Mirror(self.platform.run_store(), self.clock, needed=not self.emergency)
 
     @cached_property
     def book(self) -> ReleaseBook:
@@ -119,7 +130,7 @@ class Parts:
         """Use another folder for the journal from now on, and forget the one that was used."""
         self._close_stores()
         self.state_directory, self.apart = directory, why
-        for name in ("store", "journal", "book", "lease_store"):
+        for name in ("store", "mirror", "journal", "book", "lease_store"):
             self.__dict__.pop(name, None)
 
     def _close_stores(self) -> None:

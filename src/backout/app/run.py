@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 
+from backout.app.elsewhere import look_elsewhere, need_elsewhere
 from backout.app.parts import Parts
 from backout.app.plan import check_expiry, terms
 from backout.app.targets import targets
@@ -75,6 +76,7 @@ def resume(parts: Parts, run_id: str | None, conduct: Conduct) -> Run:
     """Go on with a run that was stopped, interrupted or killed. Idempotent: a finished run is returned as it is."""
     found = load(parts, run_id, waiting=True)
     if not found.open:
+        parts.journal.send(found.id)  # Its end may stand here alone.
         return found
     with _lease(parts, found.id, conduct) as lease:
         # Looked at again now that nobody else acts: somebody may have ended or begun to undo it meanwhile.
@@ -172,6 +174,7 @@ def load(parts: Parts, run_id: str | None, *, waiting: bool = False) -> Run:
     Raises:
         UnknownRun: There is none.
     """
+    look_elsewhere(parts)
     if run_id is None:
         open_ones = open_runs(parts)
         newest = parts.journal.events(kinds=("run.created",), newest=1)
@@ -194,6 +197,7 @@ def load(parts: Parts, run_id: str | None, *, waiting: bool = False) -> Run:
 
 def open_runs(parts: Parts) -> list[Run]:
     """Return the runs that neither finished nor were aborted, oldest first."""
+    look_elsewhere(parts)
     rows = parts.store.rows(
         "SELECT run FROM events WHERE kind = 'run.created' AND run NOT IN "
         "(SELECT run FROM events WHERE kind IN ('run.finished', 'run.aborted')) ORDER BY seq"
@@ -289,6 +293,7 @@ def _lease(parts: Parts, run_id: str, conduct: Conduct) -> Iterator[HeldLease]:
         head=partial(_kept_head, parts) if parts.apart is not None else parts.journal.head,
     )
     try:
+        need_elsewhere(parts)
         yield lease
     finally:
         lease.release()

@@ -5,15 +5,20 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from backout.clock import Clock
 from backout.document import Document, Json, canonical_json, digest_of
 from backout.errors import JournalTampered, LeaseLost
+from backout.execute.mirror import lacking, told
 from backout.execute.store import Store
 from backout.faults import fault_point
 from backout.message import msg
 from backout.redact import Redactor
+
+if TYPE_CHECKING:
+    from backout.execute.mirror import Mirror
+    from backout.platforms.base import RunEvent
 
 GENESIS = "sha256:" + "0" * 64
 
@@ -44,10 +49,13 @@ class Journal:
 
     Args:
         actor: Who is acting: operating-system user and host; unverified.
+        mirror: Keeps runs at the target too; None: only this journal has them.
     """
 
-    def __init__(self, store: Store, clock: Clock, actor: str, redactor: Redactor) -> None:
-        self._store = store
+    def __init__(
+        self, store: Store, clock: Clock, actor: str, redactor: Redactor, mirror: Mirror | None = None
+    ) -> None:
+        self._store, self._mirror = store, mirror
         self._clock = clock
         self._redactor = redactor
         self.actor = actor
@@ -61,7 +69,7 @@ class Journal:
         generation: int = 0,
         also: Callable[[Any], None] | None = None,
     ) -> Event:
-        """Append one event durably.
+        """Append one event durably; one of a run also to the target, if that keeps runs.
 
         Args:
             kind: What happened (`step.begun`, …).
@@ -72,7 +80,8 @@ class Journal:
 
         Raises:
             StoreFull: Nothing was appended.
-            LeaseLost: A newer owner wrote to this run; nothing was appended.
+            LeaseLost: A newer owner wrote to this run; nothing was appended, or here alone.
+            TargetUnreachable: It stands here; whether at the target too is not known.
         """
         fault_point(f"journal.{kind}.before")
         clean = self._redactor.json(body)
@@ -83,20 +92,30 @@ class Journal:
             if also is not None:
                 also(sql)
         fault_point(f"journal.{kind}.after")
+        if run is not None:
+            self.send(run, kind)
         return event
 
-    def adopt(self, events: Sequence[Event]) -> int:
-        """Append runs that were journalled elsewhere, all at once or not at all, and return how many were new.
+    def send(self, run: str, kind: str | None = None) -> None:
+        """Bring to the target what it lacks of a run; `kind`: of the newest event. Idempotent."""
+        if self._mirror is not None:
+            self._mirror.send(self, run, kind)
 
-        Idempotent: a run that is here already is left alone.
+    def adopt(self, events: Sequence[RunEvent]) -> int:
+        """Append what was journalled of runs elsewhere, all at once or not at all; return how many got something new.
+
+        Idempotent: what is here already is left alone, and so is what an older owner left behind.
         """
+        brought = 0
         with self._store.writing() as sql:
-            known = {row[0] for row in sql.execute("SELECT run FROM events WHERE kind = 'run.created'")}
-            new = {e.run for e in events if e.kind == "run.created"} - known
-            for e in events:
-                if e.run in new:
+            for run in dict.fromkeys(e.run for e in events):
+                rows = sql.execute("SELECT * FROM events WHERE run = ? ORDER BY seq", (run,))
+                here = [told(_event(row)) for row in rows]
+                new = lacking(here, [e for e in events if e.run == run])
+                for e in new:
                     _insert(sql, e.at, e.run, e.actor, e.generation, e.kind, e.body)
-        return len(new)
+                brought += bool(new)
+        return brought
 
     def events(
         self, run: str | None = None, *, kinds: tuple[str, ...] = (), newest: int | None = None

@@ -13,6 +13,7 @@ from backout.clock import SystemClock
 from backout.errors import ExitCode, JournalTampered, StoreTooNew, StoreUnreadable
 from backout.execute.journal import Journal
 from backout.execute.lease import StoreLease
+from backout.execute.mirror import told
 from backout.execute.store import Store
 from backout.redact import Redactor
 from backout.testing.lease import check_lease_store, lease_of
@@ -117,8 +118,8 @@ def test_runs_journalled_elsewhere_are_adopted_once_and_whole(tmp_path: Path, jo
         elsewhere.append(kind, {}, run="run-9", generation=7)
     events = elsewhere.events()
     other.close()
-    assert journal.adopt(events) == 1
-    assert journal.adopt(events) == 0
+    assert journal.adopt([told(e) for e in events]) == 1
+    assert journal.adopt([told(e) for e in events]) == 0
     adopted = journal.events("run-9")
     assert [(e.kind, e.at, e.actor, e.generation) for e in adopted] == [
         (e.kind, e.at, "ops@laptop", 7) for e in events

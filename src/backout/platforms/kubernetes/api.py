@@ -52,6 +52,9 @@ _FIRST_WAIT_S = 0.1
 _LONGEST_WAIT_S = 2.0
 _BUSY = (429, 500, 502, 503, 504)
 _PAGE = 500
+_WHOLE = "application/json"
+_METADATA = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+"""Source: kubernetes.io, "Kubernetes API Concepts", Metadata-only fetches."""
 
 
 def plural(kind: str) -> str:
@@ -115,15 +118,19 @@ class Api:
             return None
 
     def list(
-        self, kind: str, labels: str | None = None, fields: str | None = None, *, patience_s: float = PATIENCE_S
+        self, kind: str, labels: str | None = None, fields: str | None = None, *,
+        patience_s: float = PATIENCE_S, only_metadata: bool = False,
     ) -> list[Object]:  # fmt: skip
-        """Return the objects of a kind by label and field selector, in pages."""
+        """Return the objects of a kind by label and field selector, in pages; or nothing but their metadata."""
         params = {"limit": str(_PAGE)}
         params |= {"labelSelector": labels} if labels else {}
         params |= {"fieldSelector": fields} if fields else {}
         found: list[Object] = []
         while True:
-            answer = self._json(self.request("GET", self._path(kind), params=params, patience_s=patience_s))
+            accept = _METADATA if only_metadata else _WHOLE
+            answer = self._json(
+                self.request("GET", self._path(kind), params=params, accept=accept, patience_s=patience_s)
+            )
             found += answer.get("items") or []
             more = (answer.get("metadata") or {}).get("continue")
             if not more:
@@ -153,25 +160,26 @@ class Api:
 
     # --- writing ------------------------------------------------------------------------------------
 
-    def create(self, kind: str, body: Object) -> Object | None:
+    def create(self, kind: str, body: Object, *, patience_s: float = PATIENCE_S) -> Object | None:
         """Create an object; returns None where one of that name is there already."""
         path = _PATHS[kind]
         whole = {"apiVersion": path.partition("/")[2], "kind": kind} | body
         try:
-            return self._json(self.request("POST", self._path(kind), body=whole, params=_MANAGED))
+            return self._json(
+                self.request("POST", self._path(kind), body=whole, params=_MANAGED, patience_s=patience_s)
+            )
         except Conflict:
             return None
 
-    def replace(self, kind: str, body: Object) -> Object:
+    def replace(self, kind: str, body: Object, *, patience_s: float = PATIENCE_S) -> Object:
         """Write an object that was read; its `resourceVersion` is compared by the server.
 
         Raises:
             Conflict: It was changed since.
         """
         whole = {"apiVersion": _PATHS[kind].partition("/")[2], "kind": kind} | body
-        return self._json(
-            self.request("PUT", self._path(kind, body["metadata"]["name"]), body=whole, params=_MANAGED)
-        )
+        path = self._path(kind, body["metadata"]["name"])
+        return self._json(self.request("PUT", path, body=whole, params=_MANAGED, patience_s=patience_s))
 
     def patch(self, kind: str, name: str, body: Object) -> Object:
         """Merge into an object (RFC 7386); with a `resourceVersion` in it the server compares that.
@@ -207,6 +215,7 @@ class Api:
         body: Object | None = None,
         params: Mapping[str, str] | None = None,
         content_type: str = "application/json",
+        accept: str = _WHOLE,
         patience_s: float = PATIENCE_S,
     ) -> httpx2.Response:
         """Send a request, and again while the server does not answer or is too busy.
@@ -231,7 +240,7 @@ class Api:
                     path,
                     content=None if body is None else json.dumps(body),
                     params=dict(params or {}),
-                    headers={"Content-Type": content_type, "Accept": "application/json"},
+                    headers={"Content-Type": content_type, "Accept": accept},
                     timeout=max(0.1, min(_TRY_S, patience_s)),
                 )
             except httpx2.HTTPError as error:

@@ -11,7 +11,7 @@ GENERATION, STEP = "backout/generation", "backout/step"
 """Annotations on a workload: the fencing token and the step of its last change."""
 MANAGED_BY = {"app.kubernetes.io/managed-by": "backout"}
 
-RELEASE, TEMPLATE, CONFIG = "release", "template", "config"
+RELEASE, TEMPLATE, CONFIG, RUN = "release", "template", "config", "run"
 _NOT_IN_NAMES = re.compile(r"[^a-z0-9]+")
 _LONGEST = 50
 

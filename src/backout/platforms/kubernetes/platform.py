@@ -20,6 +20,7 @@ from backout.platforms.kubernetes.kubeconfig import choose
 from backout.platforms.kubernetes.lease import ClusterLease
 from backout.platforms.kubernetes.options import KubernetesOptions
 from backout.platforms.kubernetes.records import Records
+from backout.platforms.kubernetes.runs import Runs
 from backout.platforms.kubernetes.seen import Seen, progress
 from backout.platforms.kubernetes.switch import (
     facts_of,
@@ -218,6 +219,10 @@ class KubernetesPlatform:
         from backout.platforms.kubernetes.evidence import by_hand
 
         return by_hand(self.api, self.options.names)
+
+    def run_store(self) -> Runs:
+        """Return the runs in the cluster."""
+        return Runs(self.api, self.site.service)
 
     def doctor(self) -> Iterable[Diagnosis]:
         """Try what a rollback would need, touching nothing."""
