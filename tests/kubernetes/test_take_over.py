@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from backout.testing.grounds import check_grounds_store
 from backout.testing.runs import check_run_store
 
 from .laptop import Laptop
@@ -82,5 +83,7 @@ def test_who_was_taken_over_does_nothing_more_and_learns_how_it_ended(
     first("report").ended(0)
 
 
-def test_the_store_keeps_its_promises(service: KubeService) -> None:
-    check_run_store(service.platform().run_store)
+def test_the_stores_keep_their_promises(service: KubeService) -> None:
+    platform = service.platform()
+    check_run_store(platform.run_store)
+    check_grounds_store(platform.grounds_store)

@@ -6,7 +6,6 @@ from datetime import datetime
 from functools import partial
 
 from backout.app.deadline import Question
-from backout.app.elsewhere import look_elsewhere
 from backout.app.git import tags
 from backout.app.held import hold_fact
 from backout.app.known import known_releases
@@ -45,7 +44,6 @@ def observe(
     schema = None if database is None else Question("database", lambda: database.schema(deadline_s))
     holds = [(means, Question(means.name, partial(means.observe, deadline_s))) for means in parts.holds]
     tagged = None if parts.emergency else Question("git", lambda: tags(parts.site.directory, deadline_s))
-    look_elsewhere(parts)
     records = _records(parts, versions)
 
     def left_s() -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from backout.app.back import brought_back
+from backout.app.elsewhere import look_elsewhere
 from backout.app.observe import observe
 from backout.app.parts import Parts
 from backout.app.paused import reminders
@@ -26,6 +27,7 @@ DEADLINE_S = 1.0
 
 def overview(parts: Parts) -> Overview:
     """Look at everything, wait at most a second for any of it, and say what to type next."""
+    look_elsewhere(parts)
     facts = observe(parts, DEADLINE_S)
     version, workload = current_version(facts), facts.workload.value
     previous, safe, why, duration, command = _way_back(parts, facts)

@@ -117,7 +117,10 @@ class Parts:
     @cached_property
     def book(self) -> ReleaseBook:
         """The release book."""
-        return ReleaseBook(self.store, self.journal, self.platform.record_store())
+        from backout.platforms.base import KeepsGrounds
+
+        grounds = self.platform.grounds_store() if isinstance(self.platform, KeepsGrounds) else None
+        return ReleaseBook(self.store, self.journal, self.platform.record_store(), grounds)
 
     @cached_property
     def lease_store(self) -> LeaseStore:

@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from backout.app.elsewhere import look_elsewhere
 from backout.app.named import named_release
 from backout.app.observe import observe
 from backout.app.parts import Parts
@@ -44,6 +45,7 @@ def plan(parts: Parts, request: Request) -> Plan:
     Raises:
         UnknownVersion, NothingToGoBackTo, CannotAssess, NeedsAcceptance, NotPossible: docs/reference/errors.md.
     """
+    look_elsewhere(parts)
     facts = observe(
         parts, versions=(request.to,) if request.to else (), data=_wants_data(request), tables=request.tables
     )

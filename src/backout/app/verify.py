@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from backout.app.back import note_proof
+from backout.app.elsewhere import look_elsewhere
 from backout.app.held import holding
 from backout.app.observe import observe
 from backout.app.parts import Parts
@@ -23,6 +24,7 @@ def verify(parts: Parts) -> Verification:
         CannotAssess: What runs cannot be told.
         Inconclusive: Something is held: the checks would meet the hold, and not the release.
     """
+    look_elsewhere(parts)
     facts = observe(parts)
     version = current_version(facts)
     workload = facts.workload.value

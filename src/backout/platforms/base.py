@@ -10,7 +10,7 @@ from backout.document import Document, Json, digest_of
 from backout.message import Message
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from pydantic import BaseModel
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from backout.plan.base import StepKind
     from backout.plan.model import StepSpec
     from backout.redact import Redactor
-    from backout.release import Artefact, Release
+    from backout.release import Artefact, Quarantine, Release
+    from backout.schema import Schema
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +182,39 @@ class KeepsRuns(Protocol):
     """What a platform adds that keeps runs at the target too."""
 
     def run_store(self) -> RunStore:
+        """Return where they are kept."""
+        ...
+
+
+class GroundsStore(Protocol):
+    """Keeps at the target what a judgement rests on besides the records, so that another machine judges the same."""
+
+    def read_schemas(self, fingerprints: Collection[str]) -> tuple[Schema, ...]:
+        """Return those of these schemas that are kept."""
+        ...
+
+    def write_schema(self, schema: Schema) -> None:
+        """Keep a schema under its fingerprint. Idempotent."""
+        ...
+
+    def read_quarantines(self) -> tuple[Quarantine, ...]:
+        """Return what is quarantined."""
+        ...
+
+    def write_quarantine(self, entry: Quarantine) -> None:
+        """Quarantine a version, or replace its entry. Idempotent, atomic."""
+        ...
+
+    def lift_quarantine(self, version: str) -> None:
+        """End a quarantine. Idempotent, atomic."""
+        ...
+
+
+@runtime_checkable
+class KeepsGrounds(Protocol):
+    """What a platform adds that keeps schemas and quarantines at the target too."""
+
+    def grounds_store(self) -> GroundsStore:
         """Return where they are kept."""
         ...
 

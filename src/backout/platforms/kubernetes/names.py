@@ -12,6 +12,7 @@ GENERATION, STEP = "backout/generation", "backout/step"
 MANAGED_BY = {"app.kubernetes.io/managed-by": "backout"}
 
 RELEASE, TEMPLATE, CONFIG, RUN = "release", "template", "config", "run"
+SCHEMA, QUARANTINE = "schema", "quarantine"
 _NOT_IN_NAMES = re.compile(r"[^a-z0-9]+")
 _LONGEST = 50
 

@@ -16,6 +16,7 @@ from backout.platforms.kubernetes.api import Api
 from backout.platforms.kubernetes.automation import Automation, automation_of, declared
 from backout.platforms.kubernetes.cluster import Cluster, View
 from backout.platforms.kubernetes.controllers import owners_of
+from backout.platforms.kubernetes.grounds import Grounds
 from backout.platforms.kubernetes.kubeconfig import choose
 from backout.platforms.kubernetes.lease import ClusterLease
 from backout.platforms.kubernetes.options import KubernetesOptions
@@ -223,6 +224,10 @@ class KubernetesPlatform:
     def run_store(self) -> Runs:
         """Return the runs in the cluster."""
         return Runs(self.api, self.site.service)
+
+    def grounds_store(self) -> Grounds:
+        """Return the schemas and quarantines in the cluster."""
+        return Grounds(self.api, self.site.service)
 
     def doctor(self) -> Iterable[Diagnosis]:
         """Try what a rollback would need, touching nothing."""
