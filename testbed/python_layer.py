@@ -43,7 +43,7 @@ def environment() -> list[str]:
 
 
 def python_layer(home: Home, packages: Iterable[str]) -> Layer:
-    """Return the layer with these packages, made anew only when Python or a package has changed."""
+    """Return the layer with these packages (`psycopg[binary]`), made anew only when Python or a package has changed."""
     needed = sorted(_with_needs(packages))
     versions = [f"{name}={importlib.metadata.version(name)}" for name in needed]
     key = hashlib.sha256("\n".join([_FORMAT, sys.version, interpreter(), *versions]).encode()).hexdigest()[
@@ -89,7 +89,7 @@ def _package(name: str) -> Iterator[tuple[str, Path]]:
 def _with_needs(packages: Iterable[str]) -> set[str]:
     """Return the packages and what they need, by the names in this environment."""
     found: set[str] = set()
-    waiting = [(name, "") for name in packages]
+    waiting = [(m[1], m[2] or "") for m in map(_REQUIREMENT.match, packages) if m]
     while waiting:
         name, extras = waiting.pop()
         wanted = [extra.strip() for extra in extras.split(",") if extra.strip()]
