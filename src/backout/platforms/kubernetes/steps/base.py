@@ -107,12 +107,31 @@ def look(spec: StepSpec, acting: Acting) -> tuple[Seen, Progress]:
     return seen, found
 
 
+def rolling(spec: StepSpec, acting: Acting, obj: Object) -> Probe:
+    """Return the probe's answer on a roll-out that was begun; pods are looked at only once the numbers are right.
+
+    Args:
+        spec: The step.
+        acting: What the acting half is given.
+        obj: The workload as it was just read.
+    """
+    if not _late(acting):
+        counted = progress(Seen(workload_of(spec), obj, (), ()), text(spec, "template"), {})
+        if not counted.done and not counted.failed:
+            return Probe(answer=Probed.PARTIAL, evidence=counted.evidence, in_progress=True)
+    return probe_of(*look(spec, acting), spec, acting)
+
+
+def _late(acting: Acting) -> bool:
+    return acting.clock.monotonic_s() > acting.deadline_s - _LAST_LOOK_S
+
+
 def probe_of(seen: Seen, found: Progress, spec: StepSpec, acting: Acting) -> Probe:
     """Return the probe's answer on a roll-out that was begun; near its end also why it is not done."""
     if found.done:
         return Probe(answer=Probed.DONE, evidence=found.evidence)
     evidence = found.evidence
-    if found.failed or acting.clock.monotonic_s() > acting.deadline_s - _LAST_LOOK_S:
+    if found.failed or _late(acting):
         platform = platform_of(acting)
         why = trouble_of(platform.api, seen, text(spec, "template"))
         if why is not None:

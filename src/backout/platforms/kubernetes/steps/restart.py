@@ -14,9 +14,8 @@ from backout.platforms.kubernetes.steps.base import (
     Object,
     guard_workload,
     hazards_of,
-    look,
     platform_of,
-    probe_of,
+    rolling,
     workload_of,
     write,
 )
@@ -57,7 +56,7 @@ class RestartStep:
         if annotations.get(RESTARTED) != acting.step_name:
             evidence = msg("{workload} was not restarted", workload=text(spec, "workload"))
             return Probe(answer=Probed.NOT_DONE, evidence=evidence)
-        return probe_of(*look(spec, acting), spec, acting)
+        return rolling(spec, acting, obj)
 
     def guard(self, spec: StepSpec, acting: Acting) -> None:
         """Refuse when it is not the workload, or not the template, that the plan saw."""

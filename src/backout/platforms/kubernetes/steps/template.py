@@ -20,9 +20,8 @@ from backout.platforms.kubernetes.steps.base import (
     Object,
     guard_workload,
     hazards_of,
-    look,
     platform_of,
-    probe_of,
+    rolling,
     workload_of,
     write,
 )
@@ -130,7 +129,7 @@ class TemplateStep:
         if not waits(spec):
             evidence = msg("{workload} has the template", workload=text(spec, "workload"))
             return Probe(answer=Probed.DONE, evidence=evidence)
-        return probe_of(*look(spec, acting), spec, acting)
+        return rolling(spec, acting, obj)
 
     def guard(self, spec: StepSpec, acting: Acting) -> None:
         """Refuse when it is not the workload, or not the template, that the plan saw."""
