@@ -92,6 +92,12 @@ class Workload(Document):
     detail: dict[str, Json] = {}
 
 
+STOP, DIVERT, SUSPEND = "stop", "divert", "suspend"
+"""Modes of a hold: nothing is left that could answer; requests go elsewhere; what acts without requests stands still."""
+
+KEEPS_REQUESTS_AWAY = ("queue", "maintenance", STOP)
+"""Modes in which no request reaches any version. `divert` is none: connections that are open already stay."""
+
 CLOSED = "closed"
 """Mode of a hold that nobody asked for: a swap of databases was cut short, and nobody can connect; or a switch was, and
 nobody can write."""
@@ -102,11 +108,12 @@ class HoldFact(Document):
 
     Attributes:
         name: `router`, `database`, or the name of a declared hold command.
-        modes: What it can do: `queue` (requests wait), `maintenance` (requests are answered 503),
-            `refuse_writes`, `suspend`.
+        modes: What it can do: `queue` (requests wait), `maintenance` (requests are answered 503), `stop`,
+            `divert`, `refuse_writes`, `suspend`.
         held: Whether it holds now.
         mode: The mode in force, if it holds.
         prior: The absolute state to put back when it is released.
+        within_s: Seconds that holding or letting go may take.
         left_holding: Whether the journal says that it held when backout last used it; looked up only where
             it does not answer.
     """
@@ -116,6 +123,7 @@ class HoldFact(Document):
     held: Answer
     mode: str | None = None
     prior: dict[str, Json] = {}
+    within_s: float = 30.0
     left_holding: bool = False
 
 

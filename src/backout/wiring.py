@@ -20,13 +20,14 @@ from backout.config.load import Loaded, find_config, load_config
 from backout.errors import BackoutError, ConfigError, UsageError
 from backout.holds.command import CommandHold
 from backout.message import msg
-from backout.platforms.base import Site
+from backout.platforms.base import BringsHolds, Site
 from backout.redact import Redactor
 
 if TYPE_CHECKING:
     from backout.config.model import HoldSection, RestoreSection
     from backout.databases.base import Database
     from backout.holds.base import HoldMeans
+    from backout.platforms.base import Platform
     from backout.restores.switch import OwnSwitch
     from backout.routers.base import Router
 
@@ -99,7 +100,7 @@ def _parts(loaded: Loaded, environ: Mapping[str, str]) -> Parts:
         platform=platform,
         router=router,
         database=database,
-        make_holds=partial(_holds, config.hold, site, router, database),
+        make_holds=partial(_holds, config.hold, site, platform, router, database),
         declared_checks=config.checks,
         allowed=Allowed(
             min_version=policy.min_version,
@@ -141,24 +142,31 @@ def _switch(section: RestoreSection, site: Site, database: object) -> OwnSwitch 
 
 
 def _holds(
-    section: HoldSection, site: Site, router: Router | None, database: Database | None
+    section: HoldSection, site: Site, platform: Platform, router: Router | None, database: Database | None
 ) -> tuple[HoldMeans, ...]:
-    means: list[HoldMeans] = [router] if router is not None else []
+    means: list[HoldMeans] = list(_without_more(platform, router))
     means += [CommandHold(options, site) for options in section.commands]
     if database is not None and section.database:
         means.append(database.hold_means())
     return tuple(means)
 
 
+def _without_more(platform: Platform, router: Router | None) -> tuple[HoldMeans, ...]:
+    """Return the means that need nothing but the router and the platform's API."""
+    brought = platform.hold_means() if isinstance(platform, BringsHolds) else ()
+    return ((router,) if router is not None else ()) + brought
+
+
 def _for_emergency(parts: Parts) -> Parts:
     """Journal elsewhere, and leave out what an emergency must not depend on."""
     parts.emergency = True
     names = ["database"] if parts.database is not None else []
-    names += [means.name for means in parts.holds if means is not parts.router]
+    kept = _without_more(parts.platform, parts.router)
+    names += [means.name for means in parts.holds if means.name not in {k.name for k in kept}]
     parts.left_out = tuple(dict.fromkeys(names))
     parts.database = None
     parts.backups = None
-    parts.holds = (parts.router,) if parts.router is not None else ()
+    parts.holds = kept
     journal_apart(parts, msg("An emergency does without the state file."))
     return parts
 

@@ -26,7 +26,7 @@ def command(
         parts = backout.parts
         names = ", ".join(m.name for m in parts.holds) or "nothing configured"
         question = msg(
-            "{service} in {environment} stops: requests get maintenance, writes are refused ({names})",
+            "{service} in {environment} stops: requests are kept away, writes are refused ({names})",
             service=parts.site.service,
             environment=parts.site.environment,
             names=names,

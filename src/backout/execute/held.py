@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from backout.execute.run import Run, StepProgress, StepState
 from backout.plan.model import Plan, StepSpec
 
-KEEPS_REQUESTS_AWAY = ("queue", "maintenance")
-
 
 @dataclass(frozen=True, slots=True)
 class Held:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from backout.execute.held import KEEPS_REQUESTS_AWAY, Held, held_now
+from backout.execute.held import Held, held_now
 from backout.execute.run import Run, StepState
 from backout.message import Message, msg
+from backout.observed import KEEPS_REQUESTS_AWAY
 from backout.plan.base import StepKind, World
 from backout.plan.model import PlannedStep
 

@@ -8,14 +8,14 @@ from datetime import timedelta
 from backout.assess.versions import current_version
 from backout.facts import Facts
 from backout.message import Message, msg
-from backout.observed import Answer, HoldFact
+from backout.observed import DIVERT, STOP, SUSPEND, Answer, HoldFact
 from backout.plan.assembly import Terms, estimate, numbered, total
 from backout.plan.base import StepKind
 from backout.plan.model import Phase, Plan, StepSpec
 from backout.plan.start import serving_now
 
 REFUSES_WRITES = "refuse_writes"
-SUSPENDS = "suspend"
+SUSPENDS = SUSPEND
 
 
 def plan_hold(facts: Facts, kinds: Mapping[str, StepKind], terms: Terms) -> Plan:
@@ -80,7 +80,7 @@ def release_of_hold(hold: StepSpec) -> StepSpec:
 
 
 def _mode(fact: HoldFact, strongest: bool) -> str | None:
-    wanted = ("maintenance", REFUSES_WRITES, SUSPENDS) if strongest else ("queue",)
+    wanted = ("maintenance", STOP, DIVERT, REFUSES_WRITES, SUSPENDS) if strongest else ("queue",)
     return next((m for m in wanted if m in fact.modes), None)
 
 
@@ -89,7 +89,7 @@ def _hold(fact: HoldFact, mode: str) -> StepSpec:
         kind="hold",
         target=f"hold:{fact.name}",
         params={"name": fact.name, "mode": mode, "prior": fact.prior},
-        timeout_s=30.0,
+        timeout_s=fact.within_s,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from backout.assess.versions import current_version
 from backout.facts import Facts
-from backout.observed import Answer
+from backout.observed import KEEPS_REQUESTS_AWAY, Answer
 from backout.plan.base import World
 
 
@@ -21,7 +21,7 @@ def world_now(facts: Facts) -> World:
     return World(
         serving=frozenset(serving),
         holds=frozenset(
-            h.name for h in facts.holds if h.held is Answer.YES and h.mode in ("queue", "maintenance")
+            h.name for h in facts.holds if h.held is Answer.YES and h.mode in KEEPS_REQUESTS_AWAY
         ),
         fingerprint=schema.fingerprint if schema else None,
         code=by_ref.get(wanted.ref, wanted.ref) if wanted else None,

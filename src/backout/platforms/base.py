@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from backout.clock import Clock
+    from backout.holds.base import HoldMeans
     from backout.observed import OfferedImage, SecretChange, Workload
     from backout.plan.base import StepKind
     from backout.plan.model import StepSpec
@@ -233,6 +234,15 @@ class TellsReadiness(Protocol):
 
         Changes nothing, and takes a few seconds at most.
         """
+        ...
+
+
+@runtime_checkable
+class BringsHolds(Protocol):
+    """What a platform adds that can itself keep requests away, or suspend workers and crons."""
+
+    def hold_means(self) -> tuple[HoldMeans, ...]:
+        """Return the means that its options name, the strongest against requests first; touches nothing."""
         ...
 
 

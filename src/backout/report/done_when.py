@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from backout.execute.held import KEEPS_REQUESTS_AWAY, held_before
+from backout.execute.held import held_before
 from backout.message import Message, msg
+from backout.observed import KEEPS_REQUESTS_AWAY
 from backout.plan.base import World
 from backout.plan.model import Plan, StepSpec
 from backout.report.words import Kinds
@@ -11,6 +12,8 @@ from backout.report.words import Kinds
 _HOLD = {
     "queue": "A request to {name} waits: it is neither answered nor refused.",
     "maintenance": "A request to {name} is answered 503.",
+    "stop": "No pod or process of {name} is left.",
+    "divert": "A request to {name} on a new connection gets no answer of the release.",
     "refuse_writes": "A write through {name} is refused, and a read works.",
     "suspend": "{name} runs nothing any more.",
 }

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from backout.execute.held import KEEPS_REQUESTS_AWAY, held_before, held_now, steps_of
+from backout.execute.held import held_before, held_now, steps_of
 from backout.execute.run import Run, StepState
+from backout.observed import KEEPS_REQUESTS_AWAY
 
 
 @dataclass(frozen=True, slots=True)

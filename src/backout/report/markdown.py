@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 
 from backout.checks.base import CheckResult
-from backout.execute.held import KEEPS_REQUESTS_AWAY, Held, held_now
+from backout.execute.held import Held, held_now
 from backout.execute.run import Run, RunState, StepProgress, StepState, Trouble
 from backout.message import Message, msg
+from backout.observed import KEEPS_REQUESTS_AWAY
 from backout.report.data import data_section
 from backout.report.duration import age, duration, moment
 from backout.report.evidence import evidence_section

@@ -7,6 +7,7 @@ from backout.execute.held import held_now
 from backout.execute.paused import paused_now
 from backout.execute.run import Run, RunState
 from backout.message import Message, msg
+from backout.observed import DIVERT, KEEPS_REQUESTS_AWAY
 from backout.plan.model import DataPlan
 from backout.report.holding import quarantined_now
 from backout.report.markup import plain
@@ -54,8 +55,13 @@ def _stopped_by(run: Run) -> Message:
     """Say what this hold really stopped: never more than its means can."""
     modes = {str(s.spec.params["mode"]) for s in run.plan.steps if s.spec.kind == "hold"}
     held = {h.mode for h in held_now(run)} | modes
-    if held & {"maintenance", "queue"}:
+    if held & set(KEEPS_REQUESTS_AWAY):
         return msg("Requests do not reach the service. See how to go back:")
+    if DIVERT in held:
+        return msg(
+            "New connections do not reach the release; open ones STILL DO until they are closed. "
+            "See how to go back:"
+        )
     if "refuse_writes" in held:
         return msg("Writes are refused, but requests STILL REACH the service. See how to go back:")
     return msg(

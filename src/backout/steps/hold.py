@@ -9,12 +9,11 @@ from backout.errors import LeaseLost, StepFailed
 from backout.faults import fault_point
 from backout.holds.base import HoldMeans
 from backout.message import Message, msg
-from backout.observed import Answer
+from backout.observed import DIVERT, KEEPS_REQUESTS_AWAY, STOP, Answer
 from backout.plan.base import Acting, Probe, Probed, Receipt, World
 from backout.plan.model import Hazard, StepSpec
 from backout.steps.looking import LookingStep
 
-KEEPS_REQUESTS_AWAY = ("queue", "maintenance")
 _PROBE_DEADLINE_S = 5.0
 _WHO_WRITES = (
     'psql "$DATABASE_URL" -c "SELECT pid, usename, application_name, backend_xid, query FROM pg_stat_activity'
@@ -57,6 +56,10 @@ class Hold(_HoldStep):
             ),
             "maintenance": msg(
                 "Stop traffic at {name}: requests are answered 503.", name=str(spec.params["name"])
+            ),
+            STOP: msg("Stop {name}: nothing is left to answer requests.", name=str(spec.params["name"])),
+            DIVERT: msg(
+                "Point {name} away from the release; open connections stay.", name=str(spec.params["name"])
             ),
             "refuse_writes": msg("Make {name} refuse writes.", name=str(spec.params["name"])),
         }

@@ -14,7 +14,7 @@ from backout.platforms.kubernetes.inventory import take_inventory
 from backout.platforms.kubernetes.kept import Kept
 from backout.platforms.kubernetes.names import CONFIG, TEMPLATE
 from backout.platforms.kubernetes.options import WorkloadName
-from backout.platforms.kubernetes.permissions import Permission, permissions
+from backout.platforms.kubernetes.permissions import Permission, hold_permissions, permissions
 from backout.platforms.kubernetes.seen import partition_of
 from backout.platforms.kubernetes.switch import NO_PARTITION
 
@@ -58,6 +58,7 @@ def _cluster(platform: KubernetesPlatform) -> Diagnosis:
 def _permissions(platform: KubernetesPlatform) -> Iterator[Diagnosis]:
     """Ask the server for each verb; one line if all are given, else one for each that is not."""
     needed = permissions(frozenset(w.kind for w in platform.options.names))
+    needed += hold_permissions(platform.options.hold)
     missing: list[Permission] = []
     for one in needed:
         try:

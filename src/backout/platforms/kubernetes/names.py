@@ -4,17 +4,32 @@ from __future__ import annotations
 
 import hashlib
 import re
+from typing import NamedTuple
 
 SERVICE, KIND = "backout/service", "backout/kind"
 """Labels on everything that backout keeps."""
 GENERATION, STEP = "backout/generation", "backout/step"
 """Annotations on a workload: the fencing token and the step of its last change."""
+HELD = "backout/held"
+"""Annotation on what a hold stopped: what was before, as JSON."""
 MANAGED_BY = {"app.kubernetes.io/managed-by": "backout"}
 
 RELEASE, TEMPLATE, CONFIG, RUN = "release", "template", "config", "run"
 SCHEMA, QUARANTINE = "schema", "quarantine"
 _NOT_IN_NAMES = re.compile(r"[^a-z0-9]+")
 _LONGEST = 50
+
+
+class WorkloadName(NamedTuple):
+    """A workload as the configuration names it: ``deployment/web``."""
+
+    kind: str
+    name: str
+
+    @property
+    def text(self) -> str:
+        """As kubectl takes it."""
+        return f"{self.kind.lower()}/{self.name}"
 
 
 def labels(service: str, kind: str) -> dict[str, str]:

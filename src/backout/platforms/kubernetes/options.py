@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, NamedTuple
+from typing import Annotated, Self
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from backout.fields import Declared
 from backout.platforms.kubernetes.automation import AutomationOptions
+from backout.platforms.kubernetes.holds.options import KubernetesHoldOptions
+from backout.platforms.kubernetes.names import WorkloadName as WorkloadName
 
 KINDS = {
     "deployment": "Deployment",
@@ -19,18 +21,6 @@ KINDS = {
 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 """Source: Kubernetes API conventions, DNS-1123 subdomain."""
-
-
-class WorkloadName(NamedTuple):
-    """A workload as the configuration names it: ``deployment/web``."""
-
-    kind: str
-    name: str
-
-    @property
-    def text(self) -> str:
-        """As kubectl takes it."""
-        return f"{self.kind.lower()}/{self.name}"
 
 
 def workload_name(text: str) -> WorkloadName:
@@ -78,6 +68,20 @@ class KubernetesOptions(Declared):
         le=7200,
         description="Seconds that one workload may take until every pod of the target is available.",
     )
+    hold: KubernetesHoldOptions = Field(
+        default_factory=KubernetesHoldOptions, description="What `backout hold` does in the cluster."
+    )
+
+    @model_validator(mode="after")
+    def _holds_what_it_can(self) -> Self:
+        if self.hold.serving == "scale":
+            serving = [w for w in self.names if w not in self.hold.suspended]
+            fixed = [w.text for w in serving if w.kind == "DaemonSet"]
+            if fixed:
+                raise ValueError(f"hold.serving: scale cannot scale {fixed[0]}; take service")
+            if not serving:
+                raise ValueError("hold.serving: scale, and every workload is in hold.suspend")
+        return self
 
     automation: tuple[AutomationOptions, ...] = Field(
         default=(),

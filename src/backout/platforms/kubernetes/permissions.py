@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from backout.platforms.kubernetes.holds.options import KubernetesHoldOptions, suspended_name
+
 
 class Permission(NamedTuple):
     """One verb on one kind.
@@ -16,6 +18,25 @@ class Permission(NamedTuple):
     kind: str
     subresource: str
     needed_for: str
+
+
+def hold_permissions(options: KubernetesHoldOptions) -> tuple[Permission, ...]:
+    """Return what holding needs besides."""
+    found = [
+        Permission(verb, "Service", "", "holding requests") for verb in ("get", "patch") if options.service
+    ]
+    if options.service:
+        found.append(Permission("list", "EndpointSlice", "", "proving that requests are held"))
+    things = [w.kind for w in options.suspended]
+    if options.maintenance:
+        things.append(suspended_name(options.maintenance).kind)
+    jobs = {"Job"} if {"CronJob", "Job"} & set(things) else set()
+    for kind in sorted({*things} | jobs):
+        found += [
+            Permission(verb, kind, "", "suspending crons, jobs and workers") for verb in ("get", "patch")
+        ]
+    found += [Permission("list", "Job", "", "suspending what a CronJob started")] if jobs else []
+    return tuple(found)
 
 
 def permissions(kinds: frozenset[str]) -> tuple[Permission, ...]:

@@ -35,6 +35,7 @@ from backout.release import Artefact
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from backout.holds.base import HoldMeans
     from backout.plan.base import StepKind
     from backout.plan.model import StepSpec
 
@@ -200,6 +201,12 @@ class KubernetesPlatform:
     def keep_one(self, workload: Workload, version: str) -> tuple[StepSpec, ...]:
         """Propose: one pod of what runs is taken aside before it is replaced. Pure."""
         return propose_keep_one(workload, version, kubectl=self.api.kubectl())
+
+    def hold_means(self) -> tuple[HoldMeans, ...]:
+        """Return the means of holding that the configuration names."""
+        from backout.platforms.kubernetes.holds.made import means_of
+
+        return means_of(self.options, self.api, self.site.clock)
 
     def lease_store(self) -> ClusterLease:
         """Return the lease in the cluster."""
