@@ -130,7 +130,7 @@ class Backout:
         return plan(self.parts, request or Request())
 
     def emergency_plan(self, to: str | None = None, accept: tuple[str, ...] = ()) -> Plan:
-        """Return the code plan from whatever answers within about a second."""
+        """Return the code plan from the platform and whatever else answers within a second."""
         from backout.app.emergency import emergency_plan
 
         return emergency_plan(self.parts, to, accept)

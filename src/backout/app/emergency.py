@@ -23,16 +23,17 @@ ACCEPTED = ("schema-unknown", "known-bad", "artefact-changed", "hold-unknown", "
 """Risks that an emergency takes, and any owner of which nobody can tell whether it would undo the way back; they are
 shown, confirmed by one word, and recorded with the reason."""
 
-_DEADLINE_S = 1.0
+_DEADLINE_S, _PLATFORM_S = 1.0, 8.0
+"""Nothing is waited for longer than a second, but the platform: without it nothing can be done."""
 
 
 def emergency_plan(parts: Parts, to: str | None, accept: tuple[str, ...] = ()) -> Plan:
-    """Return the code plan, made within about a second from whatever answers.
+    """Return the code plan, made from the platform and whatever else answers within a second.
 
     Raises:
         UnknownVersion, NothingToGoBackTo, CannotAssess: As for any plan.
     """
-    facts = observe(parts, _DEADLINE_S)
+    facts = observe(parts, _DEADLINE_S, platform_s=_PLATFORM_S)
     workload = facts.workload.value
     perhaps = [o for o in workload.owners if o.reverts is Answer.UNKNOWN] if workload is not None else []
     taken = dict.fromkeys((*ACCEPTED, *(f"{AUTOMATION}{o.name}" for o in perhaps), *accept))

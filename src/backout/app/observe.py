@@ -24,6 +24,7 @@ def observe(
     parts: Parts,
     deadline_s: float = DEADLINE_S,
     *,
+    platform_s: float | None = None,
     versions: tuple[str, ...] = (),
     data: bool = False,
     tables: tuple[str, ...] = (),
@@ -33,28 +34,30 @@ def observe(
     Args:
         parts: The service.
         deadline_s: Seconds that any source may take; what is slower is unknown.
+        platform_s: Seconds that the platform may take, where nothing can be done without it.
         versions: Versions whose records are wanted even if they are old.
         data: Whether to look also at the backups and at what a restore needs.
         tables: Tables that are to go back alone.
     """
     clock, platform, database = parts.clock, parts.platform, parts.database
-    end_s = clock.monotonic_s() + deadline_s
-    workload = Question("platform", lambda: platform.observe(deadline_s))
-    available = Question("platform history", lambda: platform.artefacts(deadline_s))
+    own_s = deadline_s if platform_s is None else platform_s
+    began_s = clock.monotonic_s()
+    workload = Question("platform", lambda: platform.observe(own_s))
+    available = Question("platform history", lambda: platform.artefacts(own_s))
     schema = None if database is None else Question("database", lambda: database.schema(deadline_s))
     holds = [(means, Question(means.name, partial(means.observe, deadline_s))) for means in parts.holds]
     tagged = None if parts.emergency else Question("git", lambda: tags(parts.site.directory, deadline_s))
     records = _records(parts, versions)
 
-    def left_s() -> float:
-        return end_s - clock.monotonic_s()
+    def left_s(of_s: float = deadline_s) -> float:
+        return began_s + of_s - clock.monotonic_s()
 
     now = clock.now()
-    seen = workload.answer(Workload, left_s(), now)
+    seen = workload.answer(Workload, left_s(own_s), now)
     if not platform.observable():
         nobody_can_tell = Workload(wanted=None, expected=0)
         seen = Observed[Workload](value=nobody_can_tell, source="platform", observed_at=now)
-    history = available.answer(tuple[Artefact, ...], left_s(), now)
+    history = available.answer(tuple[Artefact, ...], left_s(own_s), now)
     if schema is not None:
         schema_now = schema.answer(Schema, left_s(), now)
     else:

@@ -13,7 +13,7 @@ from backout.checks.base import CheckResult, Outcome, Subject, Verification
 from backout.checks.run import run_checks
 from backout.checks.verdict import add_up
 from backout.databases.restores import Switchable
-from backout.errors import BackoutError
+from backout.errors import BackoutError, UnknownVersion
 from backout.message import msg
 from backout.release import Artefact, Release, ReleaseState
 
@@ -46,7 +46,12 @@ class Standing:
         return database.schema(5.0).fingerprint if database else None
 
     def _content(self, ref: str) -> str | None:
-        return None if self._parts.emergency else self._parts.platform.identify(ref).digest
+        if self._parts.emergency:
+            return None
+        try:
+            return self._parts.platform.identify(ref).digest
+        except UnknownVersion:
+            return None  # It was there when the plan was made: gone is changed.
 
 
 class Checks:

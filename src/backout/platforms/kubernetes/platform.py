@@ -163,7 +163,7 @@ class KubernetesPlatform:
             raise UnknownVersion(
                 msg("Neither the history of {workload} nor a record has {ref}",
                     workload=self.options.workloads[0], ref=ref),
-                state=msg("Nothing was changed"),
+                state=msg("Nothing was changed."),
                 next_command=self.api.kubectl("rollout", "history", self.options.workloads[0]),
             )  # fmt: skip
         return found.artefact.model_copy(update={"digest": found.digest})

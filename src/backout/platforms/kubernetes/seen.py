@@ -159,6 +159,9 @@ def progress(seen: Seen, wanted: str, images: dict[str, str]) -> Progress:
     if wrong:
         text = msg("{workload}: {pod} runs another image than the target's", workload=name, pod=wrong[0])
         return Progress(False, updated == want == available, text)
+    # The workload's own count of available pods has those of other templates in it.
+    available = min(available, sum(seen.hash_of_pod(p) == wanted for p in seen.ready))
+    counts["available"] = available
     if updated == want == available == total and others:  # one that ends is not counted any more
         text = msg(
             "{workload}: {pods} of another template still end", workload=name, pods=", ".join(others[:3])

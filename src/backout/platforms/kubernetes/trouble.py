@@ -29,7 +29,9 @@ def reason_of(pod: Object) -> tuple[str, str, str] | None:
             ):
                 last = (one.get("lastState") or {}).get("terminated") or {}
                 code = f", last exit code {last['exitCode']}" if "exitCode" in last else ""
-                return str(one["name"]), f"{found['reason']}{code}", str(found.get("message") or "")
+                # Why it could not even be started stands with its last end alone.
+                message = str(last.get("message") or found.get("message") or "")
+                return str(one["name"]), f"{found['reason']}{code}", message
     for condition in status.get("conditions") or ():
         if condition["type"] == "PodScheduled" and condition["status"] == "False":
             return "", str(condition.get("reason")), str(condition.get("message") or "")

@@ -35,6 +35,11 @@ def test_done_is_when_every_pod_is_of_the_target_and_available() -> None:
             (pod("a", "0", ready=False), pod("b", "1")),
             "1 of 1 pods are of the target, 0 available",
         ),
+        (
+            {"updatedReplicas": 1, "availableReplicas": 1, "replicas": 2},
+            (pod("a", "0", ready=False), pod("b", "1")),
+            "1 of 1 pods are of the target, 0 available",
+        ),
         ({}, (pod("a", "0"), pod("b", "1")), "b of another template still end"),
     ],
 )

@@ -120,10 +120,17 @@ class TemplateStep:
         return specs.template(place, mapping(spec, "previous"), own, spec.timeout_s - specs.SETTLE_S)
 
     def probe(self, spec: StepSpec, acting: Acting) -> Probe:
-        """Look whether the workload has the template, and how far its pods are."""
+        """Look whether the workload has the template, and how far its pods are.
+
+        Raises:
+            LostRace: It has neither this one nor the one that the plan saw.
+        """
         platform = platform_of(acting)
         obj = need(platform.api, workload_of(spec), 20.0)
         if not _is_told(obj, spec):
+            guard_workload(
+                spec, obj
+            )  # also while it is waited for: nobody else's template comes to this step's end
             evidence = msg("{workload} has another template", workload=text(spec, "workload"))
             return Probe(answer=Probed.NOT_DONE, evidence=evidence)
         if not waits(spec):
