@@ -152,7 +152,7 @@ class Resume(_Step):
         return (
             Hazard(
                 what=msg("{name} does not go on.", name=str(spec.params["name"])),
-                then=msg("The run stops; {command}", command=str(spec.params["resume"])),
+                then=msg("The run stops. By hand: {command}.", command=str(spec.params["resume"])),
             ),
         )
 

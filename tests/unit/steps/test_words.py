@@ -62,6 +62,12 @@ SCRIPT: dict[str, Json] = {
     "fingerprint": "sha256:old",
     "prior_fingerprint": "sha256:new",
 }
+AUTOMATION: dict[str, Json] = {
+    "name": "flux",
+    "version": "5.4.0",
+    "pause": "flux suspend kustomization shop",
+    "resume": "flux resume kustomization shop",
+}
 PARAMS: dict[str, list[dict[str, Json]]] = {
     "guard": [{}],
     "hold": [HOLD | {"mode": m} for m in ("queue", "maintenance", "refuse_writes", "suspend", "a-new-mode")],
@@ -95,6 +101,8 @@ PARAMS: dict[str, list[dict[str, Json]]] = {
     "tables.check": [TABLES, TABLES | {"ceiling_rows": None}],
     "tables.restore": [TABLES, TABLES | {"safety": None}],
     "restore.command": [SCRIPT, SCRIPT | {"safety": None}],
+    "automation.pause": [AUTOMATION],
+    "automation.resume": [AUTOMATION],
     "evidence.save": [{"by_hand": ["kubectl logs web"], "within_s": 10.0}],
     "verify": [{"version": "5.4.0", "ref": "releases/5.4.0", "digest": None}],
 }
@@ -119,6 +127,8 @@ NAMED = {
     "tables.check": "public.reports",
     "tables.restore": "public.reports",
     "restore.command": "bin/restore-db.sh",
+    "automation.pause": "flux",
+    "automation.resume": "flux",
     "evidence.save": "10",
     "verify": "5.4.0",
 }

@@ -7,8 +7,15 @@ from pathlib import Path
 import yaml
 
 from backout.platforms.kubernetes.api import group_of, plural
-from backout.platforms.kubernetes.permissions import permissions
+from backout.platforms.kubernetes.holds.options import KubernetesHoldOptions
+from backout.platforms.kubernetes.permissions import hold_permissions, permissions
 
+HOLD = KubernetesHoldOptions(
+    serving="service",
+    service="web",
+    maintenance="deployment/maintenance",
+    suspend=("cronjob/nightly", "job/once", "deployment/worker", "statefulset/queue"),
+)
 ROLE = Path(__file__).parents[4] / "deploy" / "permissions.yaml"
 
 
@@ -23,7 +30,10 @@ def test_role_and_doctor_agree() -> None:
     }
     asked = {
         (p.verb, group_of(p.kind), plural(p.kind) + (f"/{p.subresource}" if p.subresource else ""))
-        for p in permissions(frozenset({"Deployment", "StatefulSet", "DaemonSet"}))
+        for p in (
+            *permissions(frozenset({"Deployment", "StatefulSet", "DaemonSet"})),
+            *hold_permissions(HOLD),
+        )
     }
     assert asked == given
     assert not any(resource == "secrets" for _, _, resource in given)
