@@ -160,13 +160,16 @@ class Api:
 
     # --- writing ------------------------------------------------------------------------------------
 
-    def create(self, kind: str, body: Object, *, patience_s: float = PATIENCE_S) -> Object | None:
-        """Create an object; returns None where one of that name is there already."""
+    def create(
+        self, kind: str, body: Object, *, dry_run: bool = False, patience_s: float = PATIENCE_S
+    ) -> Object | None:
+        """Create an object, or by a dry run only see whether it could be; returns None where the name is taken."""
         path = _PATHS[kind]
         whole = {"apiVersion": path.partition("/")[2], "kind": kind} | body
+        params = _MANAGED | ({"dryRun": "All"} if dry_run else {})
         try:
             return self._json(
-                self.request("POST", self._path(kind), body=whole, params=_MANAGED, patience_s=patience_s)
+                self.request("POST", self._path(kind), body=whole, params=params, patience_s=patience_s)
             )
         except Conflict:
             return None

@@ -15,6 +15,7 @@ from backout.platforms.kubernetes.names import GENERATION
 from backout.platforms.kubernetes.options import WorkloadName
 from backout.platforms.kubernetes.records import Records
 from backout.platforms.kubernetes.releases import Deployed, known, live, running
+from backout.platforms.kubernetes.secrets import Look, Secrets
 from backout.platforms.kubernetes.seen import Seen
 from backout.platforms.kubernetes.template import Template, config_maps_of, original_of, secrets_of
 
@@ -32,6 +33,7 @@ class View:
         releases: Every release that could be run, `live` first.
         running: Refs of what pods really run.
         configs: Hash of the content that each ConfigMap itself has now, by name.
+        secrets: What the listed Secrets are now.
     """
 
     seens: tuple[Seen, ...]
@@ -39,6 +41,7 @@ class View:
     releases: tuple[Deployed, ...]
     running: tuple[str, ...]
     configs: dict[str, str]
+    secrets: Look
 
     def version_of(self, ref: str) -> str | None:
         """Return what a ref's templates call the version."""
@@ -48,8 +51,8 @@ class View:
 class Cluster:
     """Looks, keeps, stamps."""
 
-    def __init__(self, api: Api, service: str, workloads: tuple[WorkloadName, ...]) -> None:
-        self._api, self._workloads = api, workloads
+    def __init__(self, api: Api, service: str, workloads: tuple[WorkloadName, ...], secrets: Secrets) -> None:
+        self._api, self._workloads, self._secrets = api, workloads, secrets
         self._looking = threading.Lock()
         self._newest: tuple[float, View] | None = None
         self._kept = Kept(api, service)
@@ -75,7 +78,8 @@ class Cluster:
         recorded = self._records.read_deployed(patience_s)
         referred = _config_maps(seens)
         configs = self._contents(referred)
-        now = live(seens, {original_of(n): configs[n] for n in referred if n in configs}, _secrets(seens))
+        contents = {original_of(n): configs[n] for n in referred if n in configs}
+        now = live(seens, contents, _originals(_secrets(seens)))
         releases = known(seens, recorded, now)
         wanted = {original_of(n) for d in releases for n in d.configs or {}}
         plain = self._contents(wanted - set(configs)) | configs
@@ -85,6 +89,7 @@ class Cluster:
             releases=releases,
             running=running(seens, releases),
             configs={name: plain[name] for name in sorted(wanted) if name in plain},
+            secrets=self._secrets.look(patience_s),
         )
 
     def template(self, seen: Seen, hash: str) -> Template | None:
@@ -100,7 +105,9 @@ class Cluster:
         contents = {original_of(n): h for n in _config_maps(seens) if (h := self._kept.keep_config(n))}
         for seen in seens:
             self._kept.keep_template(seen.object["spec"]["template"])
-        return live(seens, contents, _secrets(seens))
+        secrets = _secrets(seens)
+        prints = self._secrets.keep(secrets)
+        return live(seens, contents, _originals(secrets)).model_copy(update={"prints": prints})
 
     def stamp(self, generation: int) -> None:
         """Write a new owner's generation on every workload; a lost race is tried again.
@@ -137,6 +144,9 @@ def _config_maps(seens: tuple[Seen, ...]) -> set[str]:
     return {name for s in seens for name in config_maps_of(s.object["spec"]["template"])}
 
 
-def _secrets(seens: tuple[Seen, ...]) -> tuple[str, ...]:
-    names = {name for s in seens for name in secrets_of(s.object["spec"]["template"])}
-    return tuple(sorted(names))
+def _secrets(seens: tuple[Seen, ...]) -> set[str]:
+    return {name for s in seens for name in secrets_of(s.object["spec"]["template"])}
+
+
+def _originals(names: set[str]) -> tuple[str, ...]:
+    return tuple(sorted({original_of(name) for name in names}))

@@ -12,9 +12,14 @@ from backout.platforms.kubernetes.api import plural
 from backout.platforms.kubernetes.history import read
 from backout.platforms.kubernetes.inventory import take_inventory
 from backout.platforms.kubernetes.kept import Kept
-from backout.platforms.kubernetes.names import CONFIG, TEMPLATE
+from backout.platforms.kubernetes.names import CONFIG, KEY_NAME, TEMPLATE
 from backout.platforms.kubernetes.options import WorkloadName
-from backout.platforms.kubernetes.permissions import Permission, hold_permissions, permissions
+from backout.platforms.kubernetes.permissions import (
+    Permission,
+    hold_permissions,
+    permissions,
+    secret_permissions,
+)
 from backout.platforms.kubernetes.seen import partition_of
 from backout.platforms.kubernetes.switch import NO_PARTITION
 
@@ -33,6 +38,7 @@ def diagnose(platform: KubernetesPlatform) -> Iterator[Diagnosis]:
     yield from _permissions(platform)
     for workload in platform.options.names:
         yield from _workload(platform, workload)
+    yield from _secrets(platform)
     yield from _kept(platform)
 
 
@@ -57,12 +63,14 @@ def _cluster(platform: KubernetesPlatform) -> Diagnosis:
 
 def _permissions(platform: KubernetesPlatform) -> Iterator[Diagnosis]:
     """Ask the server for each verb; one line if all are given, else one for each that is not."""
+    secrets = platform.options.secrets
     needed = permissions(frozenset(w.kind for w in platform.options.names))
     needed += hold_permissions(platform.options.hold)
+    needed += secret_permissions(secrets.listed, keeps=bool(secrets.keep))
     missing: list[Permission] = []
     for one in needed:
         try:
-            if not platform.api.may(one.verb, one.kind, subresource=one.subresource):
+            if not platform.api.may(one.verb, one.kind, subresource=one.subresource, name=one.name):
                 missing.append(one)
         except BackoutError as error:
             yield _line("permissions", None, error.what, error.next_command)
@@ -70,13 +78,17 @@ def _permissions(platform: KubernetesPlatform) -> Iterator[Diagnosis]:
     if not missing:
         yield _line("permissions", True, msg("all {count} that are needed are given", count=len(needed)), "")
     for one in missing:
-        resource = plural(one.kind) + (f"/{one.subresource}" if one.subresource else "")
+        resource = plural(one.kind) + (
+            f"/{one.subresource or one.name}" if one.subresource or one.name else ""
+        )
         yield _line(
             f"permission {one.verb} {resource}",
             False,
             msg("not given: {what} will not work", what=one.needed_for),
             platform.api.kubectl("auth", "can-i", one.verb, resource)
-            + "   # the whole Role: docs/how-to/kubernetes-permissions.md",
+            + "   # the whole Role: docs/how-to/kubernetes-permissions.md"
+            if one.kind != "Secret"
+            else "kubectl apply -f permissions-secrets.yaml   # docs/how-to/kubernetes-secrets.md",
         )
 
 
@@ -126,3 +138,39 @@ def _kept(platform: KubernetesPlatform) -> Iterator[Diagnosis]:
         return
     evidence = found.evidence(platform.api.kubectl("delete", "configmap"))
     yield _line("kept in the cluster", True, evidence, "")
+
+
+def _secrets(platform: KubernetesPlatform) -> Iterator[Diagnosis]:
+    """Say of each listed Secret whether its change would be seen, and whether it could come back."""
+    options = platform.options.secrets
+    try:
+        look = platform.secrets.look(_PATIENCE_S)
+    except BackoutError as error:
+        yield _line("secrets", None, error.what, error.next_command)
+        return
+    if options.listed and look.prints is None:
+        kubectl = platform.api.kubectl("create", "secret", "generic", KEY_NAME)
+        yield _line(
+            "secrets",
+            None,
+            msg(
+                "there is no key for fingerprints yet, or it cannot be read: the next record makes it if it may"
+            ),
+            f'{kubectl} --from-literal=key="$(openssl rand -hex 32)"',
+        )
+        return
+    for name in options.listed:
+        assert look.prints is not None
+        owner = look.owned.get(name) if name in options.keep else None
+        if name not in look.prints.found:
+            text = msg("there is none of that name, or it may not be read")
+            yield _line(f"secret {name}", False, text, platform.api.kubectl("get", "secret", name))
+        elif owner is not None:
+            text = msg(
+                "refused: it is not kept, because {owner} writes it; its changes are told", owner=owner
+            )
+            yield _line(f"secret {name}", False, text, f"move {name} from platform.secrets.keep to watch")
+        else:
+            kept = msg("kept with every release that is recorded")
+            text = kept if name in options.keep else msg("its changes are told")
+            yield _line(f"secret {name}", True, text, "")

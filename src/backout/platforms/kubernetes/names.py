@@ -14,8 +14,10 @@ HELD = "backout/held"
 """Annotation on what a hold stopped: what was before, as JSON."""
 MANAGED_BY = {"app.kubernetes.io/managed-by": "backout"}
 
-RELEASE, TEMPLATE, CONFIG, RUN = "release", "template", "config", "run"
+RELEASE, TEMPLATE, CONFIG, SECRET, RUN = "release", "template", "config", "secret", "run"
 SCHEMA, QUARANTINE = "schema", "quarantine"
+KEY_NAME = "backout-key"
+"""The Secret with the key of fingerprints; one for a namespace."""
 _NOT_IN_NAMES = re.compile(r"[^a-z0-9]+")
 _LONGEST = 50
 

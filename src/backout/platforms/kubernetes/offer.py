@@ -21,9 +21,12 @@ from backout.platforms.kubernetes.seen import Seen
 from backout.platforms.kubernetes.template import (
     VERSION_LABEL,
     Template,
+    copy_hash,
     hash_of,
     images_of,
+    original_of,
     pinned,
+    secrets_of,
     tag_of,
     version_of,
 )
@@ -85,7 +88,12 @@ def _made(view: View, current: str, image: str, digest: str | None) -> Deployed:
         templates[name] = seen.wanted
         if containers:
             label = version if _may_label(seen, version) else None
-            made[name] = Made(base=seen.wanted, images=dict.fromkeys(containers, image), label=label)
+            made[name] = Made(
+                base=seen.wanted,
+                images=dict.fromkeys(containers, image),
+                label=label,
+                secrets={original_of(n): h for n in secrets_of(template) if (h := copy_hash(n))},
+            )
             whole = with_images(template, made[name].images, label)
             templates[name] = hash_of(whole)
             called = version_of(whole) if seen is view.seens[0] else called

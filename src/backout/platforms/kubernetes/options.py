@@ -41,6 +41,32 @@ def _workloads(value: tuple[str, ...]) -> tuple[str, ...]:
     return value
 
 
+def _object_name(value: str) -> str:
+    if not _NAME.fullmatch(value):
+        raise ValueError("the name of a Secret in the namespace of the workloads")
+    return value
+
+
+class SecretsOptions(Declared):
+    """Secrets that backout may read; the optional Role (deploy/permissions-secrets.yaml) has to name them."""
+
+    watch: tuple[Annotated[str, AfterValidator(_object_name)], ...] = Field(
+        default=(),
+        description="Secrets that are looked at with every release that is recorded: a plan says which were changed "
+        "since. They stay as they are.",
+    )
+    keep: tuple[Annotated[str, AfterValidator(_object_name)], ...] = Field(
+        default=(),
+        description="Secrets of which a copy is kept with every release that is recorded, and comes back with it. "
+        "None that holds a password which is changed at the other end too.",
+    )
+
+    @property
+    def listed(self) -> tuple[str, ...]:
+        """Every one of them, each once."""
+        return tuple(sorted({*self.watch, *self.keep}))
+
+
 class KubernetesOptions(Declared):
     """What `platform: {kind: kubernetes, …}` takes."""
 
@@ -87,6 +113,11 @@ class KubernetesOptions(Declared):
         default=(),
         description="Who else changes the workloads (Argo CD, Flux, a controller of your own), and how it is "
         "paused before a way back.",
+    )
+    secrets: SecretsOptions = Field(
+        default=SecretsOptions(),
+        description="Secrets that are looked at (watch) or come back with the code (keep), by name. Left out: only "
+        "the names that templates refer to are recorded.",
     )
 
     @property

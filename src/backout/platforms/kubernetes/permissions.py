@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from backout.platforms.kubernetes.holds.options import KubernetesHoldOptions, suspended_name
+from backout.platforms.kubernetes.names import KEY_NAME
 
 
 class Permission(NamedTuple):
@@ -12,12 +13,14 @@ class Permission(NamedTuple):
 
     Attributes:
         needed_for: What does not work without it.
+        name: Of the only object that it is for; empty: any.
     """
 
     verb: str
     kind: str
     subresource: str
     needed_for: str
+    name: str = ""
 
 
 def hold_permissions(options: KubernetesHoldOptions) -> tuple[Permission, ...]:
@@ -63,4 +66,20 @@ def permissions(kinds: frozenset[str]) -> tuple[Permission, ...]:
         Permission("get", "Pod", "log", "showing why a pod fails"),
         Permission("list", "Event", "", "showing why a pod fails"),
     ]
+    return tuple(found)
+
+
+def secret_permissions(listed: tuple[str, ...], *, keeps: bool) -> tuple[Permission, ...]:
+    """Return what the optional Role gives (deploy/permissions-secrets.yaml).
+
+    Args:
+        listed: Secrets that are looked at.
+        keeps: Whether copies are made; the key can be made by hand.
+    """
+    if not listed:
+        return ()
+    found = [Permission("get", "Secret", "", "telling whether it changed", name) for name in listed]
+    found.append(Permission("get", "Secret", "", "fingerprints of Secrets", KEY_NAME))
+    if keeps:
+        found.append(Permission("create", "Secret", "", "keeping copies of Secrets"))
     return tuple(found)

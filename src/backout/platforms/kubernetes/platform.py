@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from backout.errors import UnknownVersion
 from backout.message import Message, msg
-from backout.observed import Owner, Workload
+from backout.observed import Owner, SecretChange, Workload
 from backout.platforms.base import Capabilities, Detection, Diagnosis, Offer, Site
 from backout.platforms.kubernetes.api import Api
 from backout.platforms.kubernetes.automation import Automation, automation_of, declared
@@ -22,6 +22,7 @@ from backout.platforms.kubernetes.lease import ClusterLease
 from backout.platforms.kubernetes.options import KubernetesOptions
 from backout.platforms.kubernetes.records import Records
 from backout.platforms.kubernetes.runs import Runs
+from backout.platforms.kubernetes.secrets import Secrets
 from backout.platforms.kubernetes.seen import Seen, progress
 from backout.platforms.kubernetes.switch import (
     facts_of,
@@ -30,6 +31,7 @@ from backout.platforms.kubernetes.switch import (
     propose_pauses,
     propose_restart,
 )
+from backout.platforms.kubernetes.switch_secrets import secret_changes, secret_facts
 from backout.release import Artefact
 
 if TYPE_CHECKING:
@@ -57,7 +59,8 @@ class KubernetesPlatform:
         self.options, self.site = options, site
         file = site.directory / options.kubeconfig if options.kubeconfig else None
         self.api = Api(partial(choose, file, options.context, site.environ), options.namespace, site.clock)
-        self.cluster = Cluster(self.api, site.service, options.names)
+        self.secrets = Secrets(self.api, site.service, options.secrets, site.redactor)
+        self.cluster = Cluster(self.api, site.service, options.names, self.secrets)
 
     @classmethod
     def create(cls, options: BaseModel, site: Site) -> KubernetesPlatform:
@@ -107,6 +110,7 @@ class KubernetesPlatform:
                 "context": self.api.config.context_name,
                 "workloads": [facts_of(s) for s in view.seens],
                 "configs": dict(view.configs),
+                "secrets": secret_facts(view.secrets, self.options.secrets),
                 "releases": {d.ref: d.model_dump(mode="json") for d in view.releases},
             },
         )
@@ -173,6 +177,10 @@ class KubernetesPlatform:
         from backout.platforms.kubernetes.offer import offer
 
         return offer(self, workload, name, _PATIENCE_S)
+
+    def secret_changes(self, workload: Workload, to: Artefact) -> tuple[SecretChange, ...]:
+        """Return the listed Secrets that are others now than the release had. Pure."""
+        return secret_changes(workload, to)
 
     def switch(
         self, workload: Workload, to: Artefact, *, from_version: str | None, to_version: str

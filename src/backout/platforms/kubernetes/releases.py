@@ -18,11 +18,27 @@ class Made(Document):
         base: Hash of the template that it is made from.
         images: Image by container that takes the place of the one there.
         label: What the version label says; null: it is left as it is.
+        secrets: Fingerprint by Secret of which it has a kept copy now, and keeps it.
     """
 
     base: str
     images: dict[str, str]
     label: str | None = None
+    secrets: dict[str, str] = {}
+
+
+class Prints(Document):
+    """Fingerprints of Secrets under one key.
+
+    Attributes:
+        key: Which key: fingerprints under another one tell nothing.
+        found: By Secret.
+        kept: Those of which a copy is kept, named by the fingerprint.
+    """
+
+    key: str
+    found: dict[str, str] = {}
+    kept: tuple[str, ...] = ()
 
 
 class Deployed(Document):
@@ -35,6 +51,7 @@ class Deployed(Document):
         images: ``sha256:…`` by container by workload, as pods were seen to run them; empty where none was.
         configs: Hash of the content by ConfigMap that the templates refer to; null: it was not looked at.
         secrets: Names of the Secrets that the templates refer to.
+        prints: Fingerprints of those Secrets that are listed to be looked at; null: none could be.
         since: When the first workload got its template.
         made: By workload, how its template is made; empty: each is in the history, or kept.
     """
@@ -45,6 +62,7 @@ class Deployed(Document):
     images: dict[str, dict[str, str]] = {}
     configs: dict[str, str] | None = None
     secrets: tuple[str, ...] = ()
+    prints: Prints | None = None
     since: datetime | None = None
     made: dict[str, Made] = {}
 
@@ -150,6 +168,7 @@ def _better(live: Deployed, recorded: Deployed) -> Deployed:
         update={
             "images": {**recorded.images, **live.images},
             "since": recorded.since or live.since,
+            "prints": recorded.prints,
         }
     )
 

@@ -16,6 +16,7 @@ from backout.platforms.kubernetes.releases import Deployed
 from backout.platforms.kubernetes.seen import Seen, partition_of
 from backout.platforms.kubernetes.steps import specs
 from backout.platforms.kubernetes.steps.specs import Place, Side
+from backout.platforms.kubernetes.switch_secrets import restored
 from backout.release import Artefact
 from backout.steps.automation import pause_spec
 
@@ -159,6 +160,7 @@ def _side(workload: Workload, release: Deployed, name: str, version: str, *, pau
         template=release.templates[name],
         images=release.images.get(name, {}),
         configs=_copies(workload, release),
+        secrets=restored(workload, release),
         paused=paused,
         made=release.made[name].model_dump(mode="json") if name in release.made else {},
     ).params()

@@ -10,6 +10,7 @@ from typing import Any
 from backout.document import digest_of
 
 Template = dict[str, Any]
+_Reference = tuple[str, str, dict[str, Any], str]
 
 RESTARTED = "backout/restarted"
 """Annotation on a template: which step restarted it."""
@@ -25,9 +26,9 @@ _COPY = re.compile(r"(?P<name>.+)\.backout\.(?P<hash>[0-9a-f]{16})")
 def normal(template: Template) -> Template:
     """Return the template as its author meant it: without what controllers and restarts add.
 
-    References to kept copies of a ConfigMap are references to the ConfigMap again.
+    References to kept copies of a ConfigMap or Secret are references to itself again.
     """
-    whole = renamed(template, lambda name: original_of(name))
+    whole = renamed(template, original_of, original_of)
     whole.pop("$patch", None)  # ControllerRevisions carry it
     meta = {k: v for k, v in (whole.get("metadata") or {}).items() if k in ("labels", "annotations")}
     meta["labels"] = {k: v for k, v in (meta.get("labels") or {}).items() if k not in _NOT_CONTENT}
@@ -73,32 +74,41 @@ def images_of(template: Template) -> dict[str, str]:
 
 def config_maps_of(template: Template) -> tuple[str, ...]:
     """Return the names of the ConfigMaps that it refers to, each once."""
-    return tuple(dict.fromkeys(name for kind, name, _ in _references(template) if kind == "ConfigMap"))
+    return tuple(dict.fromkeys(name for kind, name, _, _ in _references(template) if kind == "ConfigMap"))
 
 
 def secrets_of(template: Template) -> tuple[str, ...]:
     """Return the names of the Secrets that it refers to, each once."""
-    return tuple(dict.fromkeys(name for kind, name, _ in _references(template) if kind == "Secret"))
+    return tuple(dict.fromkeys(name for kind, name, _, _ in _references(template) if kind == "Secret"))
 
 
-def renamed(template: Template, new_name: Callable[[str], str]) -> Template:
-    """Return a copy in which every ConfigMap is called what `new_name` says."""
+def renamed(
+    template: Template, config_map: Callable[[str], str], secret: Callable[[str], str] | None = None
+) -> Template:
+    """Return a copy in which every ConfigMap is called what `config_map` says, and every Secret what `secret` says."""
     whole = copy.deepcopy(template)
-    for kind, name, place in _references(whole):
-        if kind == "ConfigMap":
-            place["name"] = new_name(name)
+    for kind, name, place, key in _references(whole):
+        new_name = config_map if kind == "ConfigMap" else secret
+        if new_name is not None:
+            place[key] = new_name(name)
     return whole
 
 
 def copy_name(name: str, content_hash: str) -> str:
-    """Return the name of the immutable copy of a ConfigMap's content."""
+    """Return the name of the immutable copy of a ConfigMap's or Secret's content."""
     return f"{original_of(name)}.backout.{content_hash}"
 
 
 def original_of(name: str) -> str:
-    """Return the ConfigMap that a copy is one of; any other name is its own."""
+    """Return the ConfigMap or Secret that a copy is one of; any other name is its own."""
     found = _COPY.fullmatch(name)
     return found["name"] if found else name
+
+
+def copy_hash(name: str) -> str | None:
+    """Return which content a copy has, by its name; None: it is no copy."""
+    found = _COPY.fullmatch(name)
+    return found["hash"] if found else None
 
 
 def content_hash(config_map: dict[str, Any]) -> str:
@@ -107,8 +117,8 @@ def content_hash(config_map: dict[str, Any]) -> str:
     return digest_of(parts).partition(":")[2][:16]
 
 
-def _references(template: Template) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    """Yield kind, name, and the mapping that holds the name under `name`, of what the template refers to.
+def _references(template: Template) -> Iterator[_Reference]:
+    """Yield kind, name, and the mapping that holds the name under a key, of what the template refers to.
 
     Source: k8s.io/api/core/v1 v0.35, EnvFromSource, EnvVarSource, VolumeSource, VolumeProjection.
     """
@@ -123,13 +133,13 @@ def _references(template: Template) -> Iterator[tuple[str, str, dict[str, Any]]]
     for volume in spec.get("volumes") or ():
         yield from _named(volume, "configMap", "-")
         if volume.get("secret"):
-            yield "Secret", str(volume["secret"].get("secretName")), {}
+            yield "Secret", str(volume["secret"].get("secretName")), volume["secret"], "secretName"
         for source in (volume.get("projected") or {}).get("sources") or ():
             yield from _named(source, "configMap", "secret")
 
 
-def _named(source: dict[str, Any], config_map: str, secret: str) -> Iterator[tuple[str, str, dict[str, Any]]]:
+def _named(source: dict[str, Any], config_map: str, secret: str) -> Iterator[_Reference]:
     for key, kind in ((config_map, "ConfigMap"), (secret, "Secret")):
         place = source.get(key)
         if isinstance(place, dict) and place.get("name"):
-            yield kind, str(place["name"]), place
+            yield kind, str(place["name"]), place, "name"

@@ -21,6 +21,7 @@ class Side:
     Attributes:
         images: ``sha256:…`` by container; empty where it is not known.
         configs: Content by ConfigMap that has to be a kept copy, because the ConfigMap itself says something else.
+        secrets: Fingerprint by Secret that has to be a kept copy.
         paused: Whether its roll-out is paused.
         made: How the template is made (`releases.Made`) that nothing has yet; empty: it is there.
     """
@@ -30,6 +31,7 @@ class Side:
     template: str
     images: dict[str, str]
     configs: dict[str, str]
+    secrets: dict[str, str] = field(default_factory=dict)
     paused: bool = False
     made: dict[str, Json] = field(default_factory=dict)
 
@@ -41,6 +43,7 @@ class Side:
             "template": self.template,
             "images": dict(self.images),
             "configs": dict(self.configs),
+            "secrets": dict(self.secrets),
             "paused": self.paused,
             "made": dict(self.made),
         }

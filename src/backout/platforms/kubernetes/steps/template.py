@@ -33,9 +33,10 @@ from backout.platforms.kubernetes.template import (
     hash_of,
     original_of,
     renamed,
+    secrets_of,
 )
 
-_SIDE = ("version", "ref", "template", "images", "configs", "paused", "made")
+_SIDE = ("version", "ref", "template", "images", "configs", "secrets", "paused", "made")
 _PLACE = ("workload", "uid", "kubectl", "number", "of", "backwards", "gaps", "waits")
 
 
@@ -53,7 +54,11 @@ class TemplateStep:
                 workload=workload,
                 images=", ".join(sorted(set(mapping(spec, "made")["images"].values()))),
             )
-        if not mapping(spec, "configs"):
+        names = [
+            *sorted(mapping(spec, "configs")),
+            *(f"Secret {n}" for n in sorted(mapping(spec, "secrets"))),
+        ]
+        if not names:
             return msg(
                 "Give {workload} the pod template of {version}, and wait until every pod has it.",
                 workload=workload,
@@ -63,7 +68,7 @@ class TemplateStep:
             "Give {workload} the pod template of {version}, with {configs} as then, and wait until every pod has it.",
             workload=workload,
             version=version,
-            configs=", ".join(sorted(mapping(spec, "configs"))),
+            configs=", ".join(names),
         )
 
     def by_hand(self, spec: StepSpec) -> tuple[str, ...]:
@@ -78,8 +83,9 @@ class TemplateStep:
                 f"{kubectl} rollout status {workload}",
             )
         copies = tuple(
-            f"# its template must refer to ConfigMap {copy_name(name, str(content))} instead of {name}"
-            for name, content in sorted(mapping(spec, "configs").items())
+            f"# its template must refer to {kind} {copy_name(name, str(content))} instead of {name}"
+            for kind, key in (("ConfigMap", "configs"), ("Secret", "secrets"))
+            for name, content in sorted(mapping(spec, key).items())
         )
         return (
             f"{kubectl} rollout history {workload}   # the revision of {text(spec, 'version')}",
@@ -167,12 +173,17 @@ class TemplateStep:
 def _is_told(obj: Object, spec: StepSpec) -> bool:
     """Return whether the object says what the step wants: template, contents of ConfigMaps, not paused."""
     template = obj["spec"]["template"]
-    copies = {copy_name(name, str(content)) for name, content in mapping(spec, "configs").items()}
     return (
         hash_of(template) == spec.params["template"]
-        and copies <= set(config_maps_of(template))
+        and _copies(spec, "configs") <= set(config_maps_of(template))
+        and _copies(spec, "secrets") <= set(secrets_of(template))
         and bool(obj["spec"].get("paused")) == bool(spec.params["paused"])
     )
+
+
+def _copies(spec: StepSpec, key: str) -> set[str]:
+    """Return the names of the copies that the template must refer to."""
+    return {copy_name(name, str(content)) for name, content in mapping(spec, key).items()}
 
 
 def _target(spec: StepSpec, acting: Acting, kept: Kept) -> Template:
@@ -200,7 +211,11 @@ def _target(spec: StepSpec, acting: Acting, kept: Kept) -> Template:
         )
     contents = mapping(spec, "configs")
     copies = {name: kept.need_copy(name, str(content)) for name, content in contents.items()}
-    plain = renamed(found, original_of)
+    secrets = {
+        name: platform.secrets.need_copy(name, str(content))
+        for name, content in mapping(spec, "secrets").items()
+    }
+    plain = renamed(found, original_of, original_of)
     (plain.get("metadata") or {}).get("labels", {}).pop("pod-template-hash", None)
     plain.pop("$patch", None)
-    return renamed(plain, lambda name: copies.get(name, name))
+    return renamed(plain, lambda name: copies.get(name, name), lambda name: secrets.get(name, name))
