@@ -1,7 +1,7 @@
 """Runs at the target too: every event goes there after it is in the journal here, and from there to other machines.
 
 Which order makes every kill -9 safe, and what happens where the target cannot be written:
-docs/adr/0012-runs-at-the-target.md.
+docs/adr/0013-runs-at-the-target.md.
 """
 
 from __future__ import annotations
