@@ -4,7 +4,7 @@ The default Role reads no Secret. What is told of one anywhere is a fingerprint 
 read records and templates, but no Secrets, cannot try values against it. The key is a Secret of its own,
 `backout-key`, for whoever may read it can read the Secrets themselves. A copy is named by its fingerprint. That a
 copy is there is told by the server's refusal to make it again (a dry run), so copies are never read, and no Role
-has to name them (docs/adr/0013-secrets-by-a-keyed-fingerprint.md).
+has to name them (docs/adr/0014-secrets-by-a-keyed-fingerprint.md).
 """
 
 from __future__ import annotations
