@@ -17,6 +17,9 @@ HOLD = KubernetesHoldOptions(
     suspend=("cronjob/nightly", "job/once", "deployment/worker", "statefulset/queue"),
 )
 ROLE = Path(__file__).parents[4] / "deploy" / "permissions.yaml"
+HOLD = KubernetesHoldOptions(
+    serving="service", service="collector", suspend=("cronjob/nightly", "job/import", "deployment/worker")
+)
 
 
 def test_role_and_doctor_agree() -> None:
