@@ -18,6 +18,7 @@ from backout.testing.holds import check_hold
 from testbed.node import Node
 
 from . import work
+from .kinds import QuickService
 from .service import KubeService, until
 
 pytestmark = pytest.mark.slow
@@ -36,7 +37,7 @@ def busy(
     node: Node, database: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[KubeService]:
     """Two pods serve; a worker, a CronJob's run and a maintenance page are there, and an autoscaler."""
-    made = KubeService(node, database, tmp_path_factory.mktemp("held"), replicas=2)
+    made = QuickService(node, database, tmp_path_factory.mktemp("held"), replicas=2)
     made.apply(work.maintenance())
     work.start_work(made)
     made.kubectl("autoscale", made.name, "--min=2", "--max=3", "--cpu=80%")

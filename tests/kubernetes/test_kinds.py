@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from backout.demo.postgres import EmbeddedPostgres
+from backout.testing.platforms import PlatformContract, Stage, carry_out, propose
 from testbed.node import Node
 
 from .kinds import DaemonService, StatefulService
@@ -21,7 +22,7 @@ pytestmark = pytest.mark.slow
 def released(
     node: Node, database: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[StatefulService]:
-    made = StatefulService(node, database, tmp_path_factory.mktemp("stateful"), replicas=2)
+    made = StatefulService(node, database, tmp_path_factory.mktemp("stateful"))
     yield made
     made.close()
 
@@ -49,26 +50,36 @@ def _runs_unready(pod: dict[str, Any]) -> bool:
 BACK = ("run", "--to", "1.0.0", "--accept", "schema-unknown", "--yes")
 
 
-def test_a_statefulset_goes_back_pod_by_pod(stateful: StatefulService) -> None:
-    stateful.configure()(*BACK).ended(0)
-    assert stateful.served() == ["1.0.0", "1.0.0"]
+class TestStatefulSet(PlatformContract):
+    @pytest.fixture
+    def stage(self, released: StatefulService) -> Stage:
+        made = Stage(
+            platform=released.platform(),
+            old=released.refs["1.0.0"],
+            new=released.refs["2.0.0"],
+            served=lambda: [released.refs.get(version, version) for version in released.served()],
+            half_done={"an image that is nowhere": lambda: released.set_image("collector:nowhere")},
+            snapshot=released.snapshot,
+        )
+        carry_out(made, propose(made, to=made.new))
+        return made
 
 
 def test_a_pod_that_is_never_ready_does_not_stop_the_way_back(stateful: StatefulService) -> None:
     """The broken pod would stay for ever: the controller waits for it before it looks at the new template."""
     stateful.set_probe_path("/nowhere")
-    until(lambda: _runs_unready(stateful.get("pod", "collector-1")))
+    until(lambda: _runs_unready(stateful.get("pod", "collector-0")))
     cli = stateful.configure()
     run = cli(*BACK, "--json").ended(0).json
-    assert "Deleted: collector-1" in cli("report", run["id"]).everything
-    assert stateful.served() == ["1.0.0", "1.0.0"]
+    assert "Deleted: collector-0" in cli("report", run["id"]).everything
+    assert stateful.served() == ["1.0.0"]
 
 
-def test_pods_that_nobody_replaces_are_deleted_one_at_a_time(stateful: StatefulService) -> None:
+def test_a_pod_that_nobody_replaces_is_deleted(stateful: StatefulService) -> None:
     stateful.patch({"spec": {"updateStrategy": {"type": "OnDelete", "rollingUpdate": None}}})
     try:
         stateful.configure()(*BACK).ended(0)
-        assert stateful.served() == ["1.0.0", "1.0.0"]
+        assert stateful.served() == ["1.0.0"]
     finally:
         stateful.patch({"spec": {"updateStrategy": {"type": "RollingUpdate"}}})
 
