@@ -97,6 +97,16 @@ class KubernetesOptions(Declared):
     hold: KubernetesHoldOptions = Field(
         default_factory=KubernetesHoldOptions, description="What `backout hold` does in the cluster."
     )
+    automation: tuple[AutomationOptions, ...] = Field(
+        default=(),
+        description="Who else changes the workloads (Argo CD, Flux, a controller of your own), and how it is "
+        "paused before a way back.",
+    )
+    secrets: SecretsOptions = Field(
+        default=SecretsOptions(),
+        description="Secrets that are looked at (watch) or come back with the code (keep), by name. Left out: only "
+        "the names that templates refer to are recorded.",
+    )
 
     @model_validator(mode="after")
     def _holds_what_it_can(self) -> Self:
@@ -108,17 +118,6 @@ class KubernetesOptions(Declared):
             if not serving:
                 raise ValueError("hold.serving: scale, and every workload is in hold.suspend")
         return self
-
-    automation: tuple[AutomationOptions, ...] = Field(
-        default=(),
-        description="Who else changes the workloads (Argo CD, Flux, a controller of your own), and how it is "
-        "paused before a way back.",
-    )
-    secrets: SecretsOptions = Field(
-        default=SecretsOptions(),
-        description="Secrets that are looked at (watch) or come back with the code (keep), by name. Left out: only "
-        "the names that templates refer to are recorded.",
-    )
 
     @property
     def names(self) -> tuple[WorkloadName, ...]:
