@@ -12,7 +12,7 @@ from backout.testing.grounds import check_grounds_store
 from backout.testing.runs import check_run_store
 
 from .laptop import Laptop
-from .service import KubeService
+from .service import KubeService, until
 
 pytestmark = pytest.mark.slow
 
@@ -81,6 +81,22 @@ def test_who_was_taken_over_does_nothing_more_and_learns_how_it_ended(
     assert [[(r["id"], r["state"]) for r in rows] for rows in runs] == [[(runs[0][0]["id"], "finished")]] * 2
     first("history", "--verify").ended(0)
     first("report").ended(0)
+
+
+def test_without_room_for_its_record_no_run_begins_but_an_emergency_goes_on(fresh: KubeService) -> None:
+    cli = fresh.configure()
+    fresh.recorded(cli)
+    there = len(fresh.get("configmaps")["items"])
+    fresh.kubectl("create", "quota", "full", f"--hard=count/configmaps={there}")
+    until(lambda: fresh.get("resourcequota", "full")["status"].get("used"))
+    told = cli("run", "--yes").error
+    assert "exceeded quota" in told["what"], told
+    assert fresh.served() == ["2.0.0"]
+    done = cli("run", "--emergency", "--scenario", "code", "--reason", "everything is on fire", "--yes")
+    assert done.code in (0, 9), done.everything
+    assert fresh.served() == ["1.0.0"]
+    emergency = cli("history", "--json").ended(0).json["runs"][0]["id"]
+    assert "everything is on fire" in cli("report", emergency).out
 
 
 def test_the_stores_keep_their_promises(service: KubeService) -> None:

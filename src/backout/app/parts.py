@@ -119,8 +119,10 @@ class Parts:
         """The release book."""
         from backout.platforms.base import KeepsGrounds
 
-        grounds = self.platform.grounds_store() if isinstance(self.platform, KeepsGrounds) else None
-        return ReleaseBook(self.store, self.journal, self.platform.record_store(), grounds)
+        # An emergency must not depend on a quota for what is kept; its quarantines get there when it is merged.
+        platform, there = self.platform, not self.emergency
+        grounds = platform.grounds_store() if there and isinstance(platform, KeepsGrounds) else None
+        return ReleaseBook(self.store, self.journal, platform.record_store(), grounds)
 
     @cached_property
     def lease_store(self) -> LeaseStore:

@@ -58,7 +58,7 @@ def permissions(kinds: frozenset[str]) -> tuple[Permission, ...]:
     if kinds - {"Deployment"}:
         found += [Permission("delete", "Pod", "", "replacing pods that never become ready")]
     found += [
-        Permission(verb, "ConfigMap", "", "keeping release records and configuration")
+        Permission(verb, "ConfigMap", "", "keeping release records, runs and configuration")
         for verb in ("get", "list", "create", "update")
     ]
     found += [Permission(verb, "Lease", "", "one run at a time") for verb in ("get", "create", "update")]
