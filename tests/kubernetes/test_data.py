@@ -26,12 +26,8 @@ def own(require_service: Callable[[str], None], tmp_path: Path) -> Iterator[Kube
 
 
 def test_damaged_data_comes_back_and_what_was_written_since_is_listed(own: KubeService) -> None:
-    sections = {
-        "backups": {"kind": "directory", "path": "backups"},
-        "restore": {"free_space_path": str(own.database.home), "min_free_bytes": 1},
-    }
     (own.folder / "backups").mkdir()
-    cli = own.configure(text=yaml.safe_dump(sections))
+    cli = own.configure(text=yaml.safe_dump(sections(own)))
     own.recorded(cli)
     write(own, "a", "b")
     cli("backup", "create").ended(0)
@@ -46,6 +42,32 @@ def test_damaged_data_comes_back_and_what_was_written_since_is_listed(own: KubeS
     assert own.served() == ["2.0.0"]
     cli("data", "bring", "public.reports", "--where", "tenant = 'since'", "--yes").ended(0)
     assert tenants(own) >= {"since"}
+
+
+def test_code_and_data_come_back_together_while_nothing_serves(own: KubeService) -> None:
+    (own.folder / "backups").mkdir()
+    cli = own.configure(text=yaml.safe_dump(sections(own)), hold={"serving": "scale"})
+    own.set_version("1.0.0")
+    own.rolled_out()
+    write(own, "a", "b")
+    cli("record").ended(0)
+    cli("backup", "create").ended(0)
+    own.set_version("2.0.0")
+    own.rolled_out()
+    cli("record", "--no-checks").ended(0)
+    with psycopg.connect(own.database.url, autocommit=True) as live:
+        live.execute("UPDATE reports SET tenant = 'damaged'")
+    done = cli("run", "--scenario", "full", "--max-loss", "10000", "--yes").ended(0)
+    assert "damaged" not in tenants(own) and tenants(own) >= {"a", "b"}
+    assert own.served() == ["1.0.0"], done.everything
+    assert own.get("deployment", "collector")["spec"]["replicas"] == 1
+
+
+def sections(own: KubeService) -> dict[str, object]:
+    return {
+        "backups": {"kind": "directory", "path": "backups"},
+        "restore": {"free_space_path": str(own.database.home), "min_free_bytes": 1},
+    }
 
 
 def tenants(own: KubeService) -> set[str]:
