@@ -27,6 +27,8 @@ def test_by_tag_by_digest_and_one_that_is_nowhere(fresh: KubeService) -> None:
     assert fresh.served() == ["3.0.0"]
     template = fresh.get(NAME)["spec"]["template"]
     assert template["spec"]["containers"][0]["image"] == TAG
+    rows = cli("releases", "--json").ended(0).json["rows"]
+    assert not any(r["quarantined"] for r in rows), "what is newer backs nothing out"
     assert template["metadata"]["labels"]["app.kubernetes.io/version"] == "3.0.0"
 
     # A digest that a release is known to have is that release, with its whole template.

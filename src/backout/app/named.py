@@ -31,7 +31,9 @@ def named_release(parts: Parts, facts: Facts, to: str | None) -> tuple[Facts, Re
     taken = any(r.version == called for r in facts.releases)
     workload = facts.workload.model_copy(update={"value": offer.workload})
     facts = facts.model_copy(update={"workload": workload, "offered": offer.image})
-    return facts, found_release(parts, offer.artefact, ref if taken else called)
+    # It comes now: a fix that is newer than what runs backs nothing out.
+    artefact = offer.artefact.model_copy(update={"since": facts.observed_at})
+    return facts, found_release(parts, artefact, ref if taken else called)
 
 
 def _offer(parts: Parts, facts: Facts, to: str | None) -> Offer | None:
