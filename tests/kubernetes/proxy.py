@@ -37,7 +37,12 @@ class Fault:
 
 
 class FaultyProxy:
-    """Speaks plain HTTP on 127.0.0.1, and TLS with the server."""
+    """Speaks plain HTTP on 127.0.0.1, and TLS with the server.
+
+    Attributes:
+        down: Whether it hangs up instead of answering, as while the server is restarted.
+        hung_up: How often it did.
+    """
 
     def __init__(self, kubeconfig: Path, to: Path) -> None:
         config = json.loads(kubeconfig.read_text())
@@ -45,6 +50,7 @@ class FaultyProxy:
         self.server, self.faults = urlsplit(cluster["server"]), list[Fault]()
         self.tls = ssl.create_default_context(cafile=cluster["certificate-authority"])
         self._lock = threading.Lock()
+        self.down, self.hung_up = False, 0
         self._http = ThreadingHTTPServer(
             ("127.0.0.1", 0), type("Handler", (_Handler,), {"proxy": self} | _VERBS)
         )
@@ -71,6 +77,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def answer(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        if self.proxy.down:
+            self.proxy.hung_up += 1
+            self.close_connection = True
+            return
         fault = self.proxy.met(self.command, self.path)
         if fault is None or fault.done:
             status, answer = self._pass_on(body)

@@ -17,6 +17,7 @@ from .service import NAME, KubeService, until
 
 pytestmark = pytest.mark.slow
 
+AGAIN = ("--accept", "quarantined", "--accept", "known-bad")
 KNOWN = ("--accept", "schema-unknown", "--yes")
 
 
@@ -83,8 +84,7 @@ def test_another_image_meanwhile_is_not_overwritten(fresh: KubeService) -> None:
     assert fresh.served() == ["3.0.0"]
     cli("resume").refused(5, what="Somebody else", now="left alone", next="--take-over")
     assert fresh.served() == ["3.0.0"]
-    named = ("--accept", "quarantined", "--accept", "known-bad", "--reason", "3.0.0 is no better")
-    cli("run", "--to", "2.0.0", "--take-over", *named, *KNOWN).ended(0)
+    cli("run", "--to", "2.0.0", "--take-over", "--reason", "3.0.0 is no better", *AGAIN, *KNOWN).ended(0)
     assert fresh.served() == ["2.0.0"]
 
 
@@ -97,7 +97,7 @@ def proxied(fresh: KubeService, tmp_path: Path) -> Iterator[tuple[FaultyProxy, C
     proxy.close()
 
 
-def test_an_api_server_that_answers_409_429_and_500(
+def test_an_api_server_that_answers_409_429_and_500_or_hangs_up(
     fresh: KubeService, proxied: tuple[FaultyProxy, Cli]
 ) -> None:
     proxy, cli = proxied
@@ -113,15 +113,25 @@ def test_an_api_server_that_answers_409_429_and_500(
     assert fresh.served() == ["1.0.0"], done.everything
     assert all(f.met == f.times for f in proxy.faults), proxy.faults
 
-    proxy.faults[:] = [Fault("PUT", workload, 500, 10_000)]
-    forward = ("--accept", "quarantined", "--accept", "known-bad", "--accept", "schema-unknown", "--yes")
-    cli("run", "--to", "2.0.0", *forward).refused(
-        5, what="API server.*does not answer: 500.*made to fail", now="1.0.0", next="backout resume run-"
-    )
-    assert fresh.served() == ["1.0.0"]
     proxy.faults.clear()
-    cli("resume").ended(0)
+    running = cli.start("run", "--to", "2.0.0", *AGAIN, *KNOWN)
+    until(lambda: wanted(fresh) == "2.0.0")
+    proxy.down = True
+    until(lambda: proxy.hung_up >= 3)
+    proxy.down = False
+    cli.finish(running).ended(0)
     assert fresh.served() == ["2.0.0"]
+
+    running = cli.start("run", "--to", "1.0.0", *AGAIN, *KNOWN)
+    until(lambda: wanted(fresh) == "1.0.0")
+    proxy.down = True
+    cli.finish(running).refused(
+        5, what="API server http.* does not answer", now="1.0.0", next="backout resume run-"
+    )
+    cli("resume").refused(3, what="API server http.* does not answer", now="not known", next="get pods")
+    proxy.down = False
+    cli("resume").ended(0)
+    assert fresh.served() == ["1.0.0"]
 
 
 def test_a_credential_that_is_revoked_in_the_middle(fresh: KubeService, tmp_path: Path) -> None:

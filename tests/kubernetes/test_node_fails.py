@@ -1,0 +1,94 @@
+"""Parts of the node fail in the middle of a way back: it goes on by itself, or stops safely and can be resumed.
+
+These tests have the node to themselves: they wait until nobody else uses it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from backout.demo.children import Children
+from backout.demo.postgres import EmbeddedPostgres
+from testbed import collector
+from testbed.node import Node
+from testbed.versions import GATEWAY
+
+from .service import IMAGES, VERSIONS, KubeService, until
+
+pytestmark = pytest.mark.slow
+
+KNOWN = ("--accept", "schema-unknown", "--yes")
+AGAIN = ("--accept", "quarantined", "--accept", "known-bad")
+
+
+@pytest.fixture(scope="module")
+def node(require_service: Callable[[str], None]) -> Iterator[Node]:
+    require_service("kubernetes")
+    made = Node.up(alone=True)
+    for version in VERSIONS:
+        image = collector.image(made.home, version)
+        made.load(image)
+        IMAGES[version] = image.by_digest
+    yield made
+    made.start_apiserver()
+    made.start_kubelet()
+    made.down(unless_used=True)
+    made.release()
+
+
+@pytest.fixture(scope="module")
+def service(node: Node, tmp_path_factory: pytest.TempPathFactory) -> Iterator[KubeService]:
+    folder = tmp_path_factory.mktemp("postgres")
+    children = Children(folder / "run")
+    server = EmbeddedPostgres(folder, children, fsync=False, inside=f"{GATEWAY}/16")
+    server.start()
+    made = KubeService(node, server, tmp_path_factory.mktemp("kube"))
+    yield made
+    made.close()
+    server.close()
+    children.close()
+
+
+def told_to_run(service: KubeService) -> str:
+    return str(
+        service.get("deployment/collector")["spec"]["template"]["metadata"]["labels"][
+            "app.kubernetes.io/version"
+        ]
+    )
+
+
+def test_parts_of_the_node_fail_in_the_middle(node: Node, service: KubeService, tmp_path: Path) -> None:
+    cli = service.configure(rollout_timeout_s=60)
+
+    running = cli.start("run", "--to", "1.0.0", *KNOWN)
+    until(lambda: told_to_run(service) == "1.0.0")
+    node.stop_apiserver()
+    node.start_apiserver()
+    done = cli.finish(running).ended(0)  # it went on by itself
+    assert service.served() == ["1.0.0"], done.everything
+
+    node.stop_kubelet()
+    cli = service.configure(rollout_timeout_s=8)
+    cli("run", "--to", "2.0.0", *AGAIN, *KNOWN).refused(
+        5, what="deployment/collector: .*pod collector-", now="serve", next="backout resume run-"
+    )
+    assert service.served() == ["1.0.0"]
+    node.start_kubelet()
+    cli = service.configure(rollout_timeout_s=60)
+    cli("resume").ended(0)
+    assert service.served() == ["2.0.0"]
+
+    running = cli.start("run", "--to", "1.0.0", *AGAIN, *KNOWN)
+    until(lambda: told_to_run(service) == "1.0.0")
+    node.stop_apiserver()
+    cli.finish(running).refused(
+        5, what="API server https://.*does not answer", now="1.0.0", next="backout resume run-"
+    )
+    cli("status").ended(5)
+    cli("resume").refused(3, what="API server|does not answer", now=".", next="kubectl|backout")
+    node.start_apiserver()
+    cli("resume").ended(0)
+    assert service.served() == ["1.0.0"]
