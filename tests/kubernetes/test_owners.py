@@ -8,8 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
-from .service import NAME, KubeService, until
+from backout.platforms.kubernetes.options import KubernetesOptions
+
+from .service import NAME, ROOT, KubeService, until
 
 pytestmark = pytest.mark.slow
 
@@ -124,16 +127,73 @@ def test_undone_it_goes_on(fresh: KubeService, reverter: Reverter) -> None:
     assert fresh.served() == ["2.0.0"]
 
 
+APPLICATIONS = {
+    "apiVersion": "apiextensions.k8s.io/v1",
+    "kind": "CustomResourceDefinition",
+    "metadata": {"name": "applications.argoproj.io"},
+    "spec": {
+        "group": "argoproj.io",
+        "names": {"kind": "Application", "plural": "applications"},
+        "scope": "Namespaced",
+        "versions": [
+            {
+                "name": "v1alpha1",
+                "served": True,
+                "storage": True,
+                "schema": {
+                    "openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+                },
+            }
+        ],
+    },
+}
+
+
+def application(policy: object) -> dict[str, object]:
+    spec = {"syncPolicy": policy, "source": {"targetRevision": "main", "repoURL": "https://git.test/shop"}}
+    status = {"sync": {"revision": "b" * 40}, "history": [{"revision": "a" * 40}, {"revision": "b" * 40}]}
+    meta = {"name": "shop"}
+    return {
+        "apiVersion": "argoproj.io/v1alpha1",
+        "kind": "Application",
+        "metadata": meta,
+        "spec": spec,
+        "status": status,
+    }
+
+
 def test_argo_cd_and_helm_are_named(service: KubeService) -> None:
     cli, known = service.configure(), ("--accept", "schema-unknown")
     service.kubectl("label", NAME, "app.kubernetes.io/managed-by=Helm")
     service.kubectl("annotate", NAME, "meta.helm.sh/release-name=shop")
     assert "Helm release shop: the next helm upgrade" in cli("plan", *known).ended(0).out
-    tracking = f"shop:apps/Deployment:{service.namespace}/collector"
+    # An application in the namespace of the service itself: Argo CD then writes the namespace before its name.
+    service.apply(APPLICATIONS)
+    service.kubectl("wait", "--for=condition=Established", "crd/applications.argoproj.io", "--timeout=30s")
+    service.apply(application({"automated": {"selfHeal": True}}))
+    tracking = f"{service.namespace}_shop:apps/Deployment:{service.namespace}/collector"
     service.kubectl("annotate", NAME, f"argocd.argoproj.io/tracking-id={tracking}")
+    stop = f"argocd app set {service.namespace}/shop --sync-policy none"
     cli("run", "--yes", *known).refused(
         4,
-        what="application shop; whether it takes changes back cannot be read: The cluster refuses",
-        now="2.0.0 still runs",
-        next="argocd app set shop --sync-policy none",
+        what="shop; whether it takes changes back cannot be read: The cluster refuses",
+        now="2.0.0",
+        next=stop,
     )
+    role = (ROOT / "deploy" / "gitops-permissions.yaml").read_text()
+    service.kubectl("apply", "-f", "-", stdin=role.replace("SERVICE-NAMESPACE", service.namespace))
+    cli("run", "--yes", *known).refused(
+        8, what=f"it heals itself.*on main: git revert --no-edit {'a' * 40}", now="2.0.0", next=stop
+    )
+    assert "owner shop" in cli("doctor").out
+    service.apply(application({"automated": {}}))
+    assert "it syncs with the next commit, and not before" in cli("plan", *known).ended(0).out
+
+
+def test_what_the_page_declares_is_taken() -> None:
+    page = (ROOT / "docs" / "how-to" / "kubernetes-gitops.md").read_text()
+    block = page.split("<!-- tested: tests/kubernetes/test_owners.py -->\n```yaml\n")[1].split("```")[0]
+    told = yaml.safe_load(block)["platform"]
+    told.pop("kind")
+    flux = next(a for a in KubernetesOptions.model_validate(told).automation if a.manager == "flux")
+    assert flux.probe is not None and flux.probe[0] == "sh"

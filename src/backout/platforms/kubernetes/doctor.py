@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from backout.errors import BackoutError
 from backout.message import Message, msg
+from backout.observed import Answer
 from backout.platforms.base import Diagnosis
 from backout.platforms.kubernetes.api import plural
 from backout.platforms.kubernetes.history import read
@@ -39,6 +40,7 @@ def diagnose(platform: KubernetesPlatform) -> Iterator[Diagnosis]:
     for workload in platform.options.names:
         yield from _workload(platform, workload)
     yield from _secrets(platform)
+    yield from _owners(platform)
     yield from _kept(platform)
 
 
@@ -174,3 +176,18 @@ def _secrets(platform: KubernetesPlatform) -> Iterator[Diagnosis]:
             kept = msg("kept with every release that is recorded")
             text = kept if name in options.keep else msg("its changes are told")
             yield _line(f"secret {name}", True, text, "")
+
+
+def _owners(platform: KubernetesPlatform) -> Iterator[Diagnosis]:
+    """Yield one line for each other owner: one that would undo a way back is better found today."""
+    try:
+        owners = platform.owners(platform.cluster.seens(_PATIENCE_S), _PATIENCE_S)
+    except BackoutError:
+        return  # The workload's own line says why.
+    for owner in owners:
+        safe = {Answer.NO: True, Answer.YES: False, Answer.UNKNOWN: None}[owner.reverts]
+        evidence = owner.evidence
+        if owner.pausable and owner.reverts is not Answer.NO:
+            safe, evidence = True, msg("{evidence}; it can be paused", evidence=str(evidence))
+        stop = owner.stop or "declare it in platform.automation"
+        yield _line(f"owner {owner.name}", safe, evidence, f"{stop}   # docs/how-to/kubernetes-gitops.md")

@@ -104,7 +104,7 @@ class KubernetesPlatform:
             running=running,
             up=sum(len(s.ready) for s in view.seens),
             expected=max(1, sum(s.replicas for s in view.seens)),
-            owners=self._owners(view.seens, deadline_s),
+            owners=self.owners(view.seens, deadline_s),
             detail={
                 "namespace": self.api.namespace,
                 "context": self.api.config.context_name,
@@ -119,7 +119,8 @@ class KubernetesPlatform:
         """Return a declared automation that can be paused; raises `UsageError`."""
         return automation_of(self.options.automation, name, self.site)
 
-    def _owners(self, seens: tuple[Seen, ...], deadline_s: float) -> tuple[Owner, ...]:
+    def owners(self, seens: tuple[Seen, ...], deadline_s: float) -> tuple[Owner, ...]:
+        """Return who else owns the workloads, with what is declared of them."""
         options = self.options.automation
         paused = {o.manager: Automation(o, self.site).paused(deadline_s / 2) for o in options if o.probe}
         return declared(owners_of(self.api, seens, deadline_s), options, paused)
