@@ -8,6 +8,7 @@ its certificates and credentials; httpx2 carries the requests.
 from __future__ import annotations
 
 import json
+import threading
 import weakref
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -86,15 +87,16 @@ class Api:
         """The time as the API server's newest answer told it."""
         self._config: SingleConfig | None = None
         self._client: httpx2.Client | None = None
+        self._opening = threading.RLock()
 
     # --- where --------------------------------------------------------------------------------------
 
     @property
     def config(self) -> SingleConfig:
         """The connection that is used."""
-        if self._config is None:
-            self._config = self._connect()
-        return self._config
+        with self._opening:  # one plugin, one client, however many threads ask first
+            self._config = self._config or self._connect()
+            return self._config
 
     @property
     def namespace(self) -> str:
@@ -251,7 +253,8 @@ class Api:
             else:
                 if response.status_code == 401 and not renewed:
                     renewed = True
-                    self._forget()  # a token may have run out: the plugin or the file has a new one
+                    with self._opening:  # a token may have run out: the plugin or the file has a new one
+                        self._client = self._config = None  # other threads may be using it: it is not closed
                     continue
                 if response.status_code not in _BUSY:
                     return self._judged(method, path, response)
@@ -263,24 +266,23 @@ class Api:
             wait_s = min(2 * wait_s, _LONGEST_WAIT_S)
 
     def _open(self) -> httpx2.Client:
-        if self._client is None:
-            from lightkube.config.client_adapter import Client, ConnectionParams
+        with self._opening:
+            if self._client is None:
+                self._client = self._connected()
+                weakref.finalize(self, self._client.close)  # nobody closes a platform
+            return self._client
 
-            try:
-                self._client = Client(self.config, ConnectionParams(trust_env=True))
-            except (OSError, ValueError) as error:  # certificates: missing, or not readable as such
-                raise CredentialsRefused(
-                    msg("The kubeconfig's certificates cannot be used: {why}", why=str(error)),
-                    state=msg("No cluster was asked."),
-                    next_command="kubectl config view --minify",
-                ) from None
-            weakref.finalize(self, self._client.close)  # nobody closes a platform
-        return self._client
+    def _connected(self) -> httpx2.Client:
+        from lightkube.config.client_adapter import Client, ConnectionParams
 
-    def _forget(self) -> None:
-        if self._client is not None:
-            self._client.close()
-        self._client = self._config = None
+        try:
+            return Client(self.config, ConnectionParams(trust_env=True))
+        except (OSError, ValueError) as error:  # certificates: missing, or not readable as such
+            raise CredentialsRefused(
+                msg("The kubeconfig's certificates cannot be used: {why}", why=str(error)),
+                state=msg("No cluster was asked."),
+                next_command="kubectl config view --minify",
+            ) from None
 
     def _judged(self, method: str, path: str, response: httpx2.Response) -> httpx2.Response:
         with suppress(KeyError, ValueError, TypeError):
@@ -290,11 +292,8 @@ class Api:
             return response
         nothing = msg("Nothing was changed by this request.")
         if status == 404:
-            raise _Missing(
-                msg("The cluster has no {path}", path=path),
-                state=nothing,
-                next_command=self.kubectl("get", "all"),
-            )
+            what = msg("The cluster has no {path}", path=path)
+            raise _Missing(what, state=nothing, next_command=self.kubectl("get", "all"))
         if status == 409:
             raise Conflict(
                 msg("Somebody else changed {path} meanwhile: {why}", path=path, why=why),
