@@ -42,22 +42,29 @@ class Jobs:
 
     def __call__(self, *words: str, env: dict[str, str] | None = None) -> tuple[int, str]:
         """Return the exit code and what it wrote."""
+        job = self.create(*words, env=env)
+        until(lambda: self._phase(job) in ("Succeeded", "Failed"))
+        (pod,) = self.pods(job)
+        state = pod["status"]["containerStatuses"][0]["state"]
+        return state["terminated"]["exitCode"], self.service.kubectl("logs", pod["metadata"]["name"])
+
+    def create(self, *words: str, env: dict[str, str] | None = None) -> str:
+        """Create a Job, and return its name."""
         job = yaml.safe_load((DEPLOY / "job.yaml").read_text())
         # In a pod that shares its processes backout is not the first one, which could not end itself.
-        job["spec"]["template"]["spec"]["shareProcessNamespace"] = True
+        job["spec"]["template"]["spec"]["shareProcessNamespace"] = bool(env)
         (container,) = job["spec"]["template"]["spec"]["containers"]
         container |= {"image": self.image, "args": list(words)}
         container["env"] += [{"name": name, "value": value} for name, value in (env or {}).items()]
-        name = self.service.kubectl("create", "-o", "name", "-f", "-", stdin=json.dumps(job)).strip()
-        pods: list[dict[str, Any]] = []
+        created = self.service.kubectl("create", "-o", "name", "-f", "-", stdin=json.dumps(job))
+        return created.strip().partition("/")[2]
 
-        def ended() -> bool:
-            pods[:] = self.service.get("pods", "-l", f"job-name={name.partition('/')[2]}")["items"]
-            return bool(pods) and pods[0]["status"]["phase"] in ("Succeeded", "Failed")
+    def pods(self, job: str) -> list[Any]:
+        """Return the pods of a Job."""
+        return list(self.service.get("pods", "-l", f"job-name={job}")["items"])
 
-        until(ended)
-        state = pods[0]["status"]["containerStatuses"][0]["state"]
-        return state["terminated"]["exitCode"], self.service.kubectl("logs", pods[0]["metadata"]["name"])
+    def _phase(self, job: str) -> str | None:
+        return next((pod["status"]["phase"] for pod in self.pods(job)), None)
 
 
 @pytest.fixture
@@ -80,3 +87,15 @@ def test_a_job_takes_back_what_another_job_began(fresh: KubeService, jobs: Jobs)
     assert fresh.served() == ["1.0.0"]
     report = ended(0, "report")
     assert "orders fail" in report and "the pod was evicted" in report
+
+
+def test_a_pod_that_is_told_to_end_stops_at_a_safe_moment(fresh: KubeService, jobs: Jobs) -> None:
+    fresh.recorded(fresh.configure())
+    job = jobs.create("run", "--yes")
+    until(lambda: fresh.get("configmaps", "-l", "backout/kind=run")["items"])
+    (pod,) = jobs.pods(job)
+    fresh.kubectl("delete", "pod", pod["metadata"]["name"])
+    code, out = jobs("status")
+    assert code == 130 and "backout resume" in out, out
+    code, out = jobs("resume")
+    assert code == 0 and fresh.served() == ["1.0.0"], out

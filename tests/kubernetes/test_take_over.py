@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from backout.errors import JournalTampered
 from backout.testing.grounds import check_grounds_store
-from backout.testing.runs import check_run_store
+from backout.testing.runs import check_run_store, event_of
 
 from .laptop import Laptop
-from .service import KubeService, until
+from .service import NAME, KubeService, until
 
 pytestmark = pytest.mark.slow
 
@@ -24,12 +25,21 @@ def laptop(service: KubeService, folder: Path, host: str) -> Laptop:
     return Laptop(cli.directory, cli.environ, host)
 
 
+def step_of(service: KubeService) -> str:
+    """Return the step of the workload's last change, as it is written there."""
+    return str(service.get(NAME)["metadata"]["annotations"].get("backout/step"))
+
+
 def test_a_laptop_is_wiped_in_the_middle_and_another_ends_the_run(fresh: KubeService, tmp_path: Path) -> None:
     first, second = laptop(fresh, tmp_path / "a", "laptop-a"), laptop(fresh, tmp_path / "b", "laptop-b")
     fresh.recorded(first)
     reason = f"orders fail, {fresh.database.url} too"
-    acting = first.frozen("run", "--yes", "--reason", reason, at=STEP)
+    # The roll-out does not come to its end, so the first laptop lives as long as it takes to look.
+    fresh.patch({"spec": {"minReadySeconds": 500}})
+    acting = first.start("run", "--yes", "--reason", reason)
     try:
+        until(lambda: acting.poll() is not None or "-kubernetes-template" in step_of(fresh))
+        assert acting.poll() is None, Laptop.finish(acting).everything
         overview = second("--json").json
         run = overview["acting"]["run"]
         assert overview["acting"]["holder"].endswith("@laptop-a")
@@ -47,7 +57,11 @@ def test_a_laptop_is_wiped_in_the_middle_and_another_ends_the_run(fresh: KubeSer
         acting.kill()
         acting.communicate()
     shutil.rmtree(first.directory)
+    fresh.patch({"spec": {"minReadySeconds": 0}})
+    third = laptop(fresh, tmp_path / "c", "laptop-c")
+    follower = third.start("status", "--follow")
     done = second("resume", "--take-over", "--reason", "her laptop fell into the sea").ended(0)
+    assert "Done and proven" in third.finish(follower).ended(0).out
     assert "Done and proven" in done.everything
     assert fresh.served() == ["1.0.0"]
     report = second("report", run).ended(0).out
@@ -58,8 +72,6 @@ def test_a_laptop_is_wiped_in_the_middle_and_another_ends_the_run(fresh: KubeSer
     assert whole["verification"]["outcome"] == "pass"
     password = fresh.database.url.rpartition("@")[0].rpartition(":")[2]
     assert len(password) > 3 and password not in json.dumps(fresh.get("configmaps,leases"))
-    # A third one, later, knows all of it too.
-    third = laptop(fresh, tmp_path / "c", "laptop-c")
     assert third("report", "--format", "json").ended(0).json == whole
     third("history", "--verify").ended(0)
 
@@ -70,7 +82,8 @@ def test_who_was_taken_over_does_nothing_more_and_learns_how_it_ended(
     first, second = laptop(fresh, tmp_path / "a", "laptop-a"), laptop(fresh, tmp_path / "b", "laptop-b")
     fresh.recorded(first)
     acting = first.frozen("run", "--yes", at=STEP)
-    second("resume", "--take-over", "--reason", "he went for lunch").ended(0)
+    undone = second("abort", "--take-over", "--reason", "he went for lunch", "--yes").ended(0)
+    assert fresh.served() == ["2.0.0"], undone.everything
     before = fresh.snapshot()
     first.wake(acting)
     first.finish(acting).refused(
@@ -78,9 +91,12 @@ def test_who_was_taken_over_does_nothing_more_and_learns_how_it_ended(
     )
     assert fresh.snapshot() == before
     runs = [cli("history", "--json").ended(0).json["runs"] for cli in (first, second)]
-    assert [[(r["id"], r["state"]) for r in rows] for rows in runs] == [[(runs[0][0]["id"], "finished")]] * 2
-    first("history", "--verify").ended(0)
-    first("report").ended(0)
+    told = [[(r["id"], r["state"], r["aborted_by"], r["aborts"]) for r in rows] for rows in runs]
+    assert told[0] == told[1]
+    assert [state for _, state, _, _ in told[0]] == ["finished", "aborted"]
+    for cli in (first, second):
+        cli("history", "--verify").ended(0)
+        assert not any(r["quarantined"] for r in cli("releases", "--json").ended(0).json["rows"])
 
 
 def test_without_room_for_its_record_no_run_begins_but_an_emergency_goes_on(fresh: KubeService) -> None:
@@ -103,3 +119,13 @@ def test_the_stores_keep_their_promises(service: KubeService) -> None:
     platform = service.platform()
     check_run_store(platform.run_store)
     check_grounds_store(platform.grounds_store)
+
+
+def test_a_run_that_was_changed_in_the_cluster_is_not_believed(service: KubeService) -> None:
+    runs = service.platform().run_store()
+    assert runs.append("run-x", [event_of("run-x", n) for n in range(3)], after=None)
+    name = service.kubectl("get", "configmap", "-l", "backout/run=run-x", "-o", "name").strip()
+    service.kubectl("patch", name, "--type=json", "-p", '[{"op": "remove", "path": "/data/000002.json"}]')
+    with pytest.raises(JournalTampered, match=name.partition("/")[2]) as raised:
+        runs.read("run-x")
+    assert "delete it to do without that run" in raised.value.next_command

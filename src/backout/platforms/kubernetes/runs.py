@@ -42,7 +42,9 @@ class Runs:
         newest: dict[str, tuple[int, str]] = {}
         for one in listed:
             notes = one["metadata"].get("annotations") or {}
-            run = one["metadata"]["labels"].get(OF_RUN, "")
+            run = one["metadata"]["labels"].get(OF_RUN)
+            if run is None:
+                continue  # Nothing of ours, whatever it is called.
             found = int(notes.get(PART) or 0), str(notes.get(NEWEST))
             newest[run] = max(newest.get(run, (0, "")), found)
         return {run: head for run, (_, head) in newest.items()}
@@ -123,7 +125,8 @@ class Runs:
             msg("Run {run} in the cluster was changed (ConfigMap {name}).",
                 run=part["metadata"]["labels"].get(OF_RUN), name=name),
             state=msg("Nothing was changed. What the run did cannot be told from there."),
-            next_command=self._api.kubectl("get", "configmap", name, "-o", "yaml"),
+            next_command=self._api.kubectl("get", "configmap", name, "-o", "yaml")
+            + "   # repair it, or delete it to do without that run",
         )  # fmt: skip
 
 
