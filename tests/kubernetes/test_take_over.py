@@ -108,6 +108,12 @@ def test_without_room_for_its_record_no_run_begins_but_an_emergency_goes_on(fres
     told = cli("run", "--yes").error
     assert "exceeded quota" in told["what"], told
     assert fresh.served() == ["2.0.0"]
+    cli("hold", "--yes").ended(0)
+    fresh.kubectl("delete", "quota", "full")
+    cli("release-hold").ended(0)
+    there = len(fresh.get("configmaps")["items"])
+    fresh.kubectl("create", "quota", "full", f"--hard=count/configmaps={there}")
+    until(lambda: fresh.get("resourcequota", "full")["status"].get("used"))
     done = cli("run", "--emergency", "--scenario", "code", "--reason", "everything is on fire", "--yes")
     assert done.code in (0, 9), done.everything
     assert fresh.served() == ["1.0.0"]

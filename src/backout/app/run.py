@@ -60,7 +60,7 @@ def run(parts: Parts, plan: Plan, conduct: Conduct) -> Run:
         raise refused
     check_expiry(plan, parts)
     run_id = new_id("run", parts.clock.now())
-    with _lease(parts, run_id, conduct) as lease:
+    with _lease(parts, run_id, conduct, stops_harm=plan.purpose == "hold") as lease:
         blocking, superseded = _waiting_for(plan, conduct, open_runs(parts))
         if blocking is not None:
             raise _waiting(blocking)
@@ -78,7 +78,7 @@ def resume(parts: Parts, run_id: str | None, conduct: Conduct) -> Run:
     if not found.open:
         parts.journal.send(found.id)  # Its end may stand here alone.
         return found
-    with _lease(parts, found.id, conduct) as lease:
+    with _lease(parts, found.id, conduct, stops_harm=found.plan.purpose == "hold") as lease:
         # Looked at again now that nobody else acts: somebody may have ended or begun to undo it meanwhile.
         found = load(parts, found.id)
         if not found.open:
@@ -281,7 +281,7 @@ def _refuse_live(parts: Parts) -> None:
 
 
 @contextmanager
-def _lease(parts: Parts, run_id: str, conduct: Conduct) -> Iterator[HeldLease]:
+def _lease(parts: Parts, run_id: str, conduct: Conduct, *, stops_harm: bool = False) -> Iterator[HeldLease]:
     if conduct.take_over is None:
         _refuse_live(parts)
     lease = acquire(
@@ -293,7 +293,9 @@ def _lease(parts: Parts, run_id: str, conduct: Conduct) -> Iterator[HeldLease]:
         head=partial(_kept_head, parts) if parts.apart is not None else parts.journal.head,
     )
     try:
-        need_elsewhere(parts)
+        if stops_harm and parts.mirror is not None:
+            parts.mirror.not_needed_for(run_id)
+        (look_elsewhere if stops_harm else need_elsewhere)(parts)
         yield lease
     finally:
         lease.release()

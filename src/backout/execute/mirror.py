@@ -36,8 +36,13 @@ class Mirror:
         self._store, self._clock, self._needed = store, clock, needed
         self._there: dict[str, str] = {}
         self._known: dict[str, str] = {}
-        self._given_up = False
+        self._loose: set[str] = set()
+        self._given_up: set[str] = set()
         self._not_before_s = 0.0
+
+    def not_needed_for(self, run: str) -> None:
+        """Let this run go on where the target cannot be written: it stops harm, and must not depend on a quota."""
+        self._loose.add(run)
 
     def send(self, journal: Journal, run: str, kind: str | None = None) -> None:
         """Append to the target what it lacks of a run. Idempotent.
@@ -51,14 +56,16 @@ class Mirror:
             LeaseLost: A newer owner wrote there; nothing was appended.
             TargetUnreachable: What the target has is not known; nothing that follows may be done.
         """
-        if self._given_up:
+        if run in self._given_up:
             return
-        may_wait = kind in MAY_WAIT or not self._needed
+        needed = self._needed and run not in self._loose
+        may_wait = kind in MAY_WAIT or not needed
         try:
             self._send(journal, run, _SHORT_S if may_wait else _PATIENCE_S)
         except BackoutError:
             self._there.pop(run, None)
-            self._given_up = not self._needed
+            if not needed:
+                self._given_up.add(run)  # It is tried once: what stops harm does not wait again and again.
             if not may_wait:
                 raise
 

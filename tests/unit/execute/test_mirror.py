@@ -145,6 +145,17 @@ def test_an_emergency_goes_on_and_asks_no_more(machine: Machine) -> None:
     assert shelf.asked == 1
 
 
+def test_what_stops_harm_goes_on_too_and_other_runs_do_not(machine: Machine) -> None:
+    journal, mirror, shelf = machine("a")
+    shelf.reachable = False
+    mirror.not_needed_for(RUN)
+    for kind in ("run.created", "run.started"):
+        journal.append(kind, {}, run=RUN, generation=1)
+    assert shelf.asked == 1
+    with pytest.raises(TargetUnreachable):
+        journal.append("run.created", {}, run="run-2", generation=2)
+
+
 def test_an_end_that_did_not_get_across_is_brought_later(machine: Machine) -> None:
     journal, _, shelf = machine("a")
     journal.append("run.created", {}, run=RUN, generation=1)
