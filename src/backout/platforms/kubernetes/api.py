@@ -273,10 +273,11 @@ class Api:
             return self._client
 
     def _connected(self) -> httpx2.Client:
+        config = self.config  # first: with it asyncio is there as a whole
         from lightkube.config.client_adapter import Client, ConnectionParams
 
         try:
-            return Client(self.config, ConnectionParams(trust_env=True))
+            return Client(config, ConnectionParams(trust_env=True))
         except (OSError, ValueError) as error:  # certificates: missing, or not readable as such
             raise CredentialsRefused(
                 msg("The kubeconfig's certificates cannot be used: {why}", why=str(error)),

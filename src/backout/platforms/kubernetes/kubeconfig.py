@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import subprocess
@@ -34,6 +35,9 @@ def choose(kubeconfig: Path | None, context: str | None, environ: Mapping[str, s
         ConfigError: There is none of them, it cannot be read, or the context is not in it.
         CredentialsRefused: The plugin gave no credential.
     """
+    # Hazard: the database is asked at the same time, and psycopg imports asyncio too. While one thread is half-way in
+    # there, `import asyncio.subprocess` of lightkube goes on with that half (CPython 3.11): a NameError, now and then.
+    importlib.import_module("asyncio")
     from lightkube.core.exceptions import ConfigError as Refused
 
     with _ONE_AT_A_TIME:
