@@ -11,6 +11,7 @@ import yaml
 
 from .service import KubeService
 from .stage import service_on_the_node
+from .work import deployment
 
 pytestmark = pytest.mark.slow
 
@@ -27,7 +28,8 @@ def own(require_service: Callable[[str], None], tmp_path: Path) -> Iterator[Kube
 
 def test_damaged_data_comes_back_and_what_was_written_since_is_listed(own: KubeService) -> None:
     (own.folder / "backups").mkdir()
-    cli = own.configure(text=yaml.safe_dump(sections(own)))
+    own.apply(deployment("worker", "import time; time.sleep(3600)"))
+    cli = own.configure(text=yaml.safe_dump(sections(own)), hold={"suspend": ["deployment/worker"]})
     own.recorded(cli)
     write(own, "a", "b")
     cli("backup", "create").ended(0)
@@ -40,6 +42,9 @@ def test_damaged_data_comes_back_and_what_was_written_since_is_listed(own: KubeS
     cli("run", *words, "--yes", "--max-loss", "10").ended(0)
     assert tenants(own) == {"a", "b"}
     assert own.served() == ["2.0.0"]
+    assert own.get("deployment", "worker")["spec"]["replicas"] == 0, "a person lets it go"
+    cli("release-hold").ended(0)
+    assert own.get("deployment", "worker")["spec"]["replicas"] == 1
     cli("data", "bring", "public.reports", "--where", "tenant = 'since'", "--yes").ended(0)
     assert tenants(own) >= {"since"}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import signal
 import threading
 import time
 import urllib.parse
@@ -119,11 +120,14 @@ def test_nothing_answers_and_nothing_is_written_until_another_laptop_lets_go(
 ) -> None:
     before, old = _held_state(busy), busy.configure(hold=SCALE)
     with Clients(busy.url) as clients:
-        old("hold", "--yes", "--reason", "orders are charged twice").ended(0)
+        killed = old("hold", "--yes", env={"BACKOUT_FAULT": "kubernetes.hold.after:1"})
+        assert killed.code == -signal.SIGKILL, killed.everything
+        other = busy.configure(folder=tmp_path / "other", hold=SCALE)
+        done = other("hold", "--yes", "--reason", "orders are charged twice").ended(0)
         held_s, rows = time.monotonic(), _rows(busy)
         assert clients.answered, "they were answered before"
-        other = busy.configure(folder=tmp_path / "other", hold=SCALE)
-        assert "serving pods" in other().everything
+        assert "Requests do not reach the service" in done.everything
+        assert other("--json").ended(0).json["held"] == ["serving pods", "background work", "database"]
         assert not busy.served() and not work.running(busy, "app in (worker, nightly)")
         until(lambda: _autoscaler_rests(busy))
         assert busy.get("deployment", "collector")["spec"]["replicas"] == 0

@@ -43,7 +43,11 @@ def hold_fact(
 
 
 def _prior_in_journal(parts: Parts, name: str) -> object | None:
-    """Return what stood before the newest hold of these means: while it holds, the target no longer tells."""
+    """Return what stood before the newest hold of these means: while it holds, the target no longer tells.
+
+    A hold of what held already may not have known it: then an earlier one does.
+    """
+    unknown = None
     for created in reversed(parts.journal.events(kinds=("run.created",), newest=50)):
         try:
             run = fold([created])
@@ -51,8 +55,10 @@ def _prior_in_journal(parts: Parts, name: str) -> object | None:
             continue
         for step in run.plan.steps:
             if step.spec.kind == "hold" and step.spec.params.get("name") == name:
-                return step.spec.params["prior"]
-    return None
+                unknown = step.spec.params["prior"]
+                if unknown:
+                    return unknown
+    return unknown
 
 
 def _left_holding(parts: Parts, name: str) -> bool:

@@ -8,26 +8,27 @@ from datetime import timedelta
 from backout.assess.versions import current_version
 from backout.facts import Facts
 from backout.message import Message, msg
-from backout.observed import DIVERT, STOP, SUSPEND, Answer, HoldFact
+from backout.observed import CLOSED, DIVERT, STOP, SUSPEND, Answer, HoldFact
 from backout.plan.assembly import Terms, estimate, numbered, total
 from backout.plan.base import StepKind
-from backout.plan.model import Phase, Plan, StepSpec
+from backout.plan.model import Finding, Phase, Plan, Severity, StepSpec
 from backout.plan.start import serving_now
 
 REFUSES_WRITES = "refuse_writes"
 SUSPENDS = SUSPEND
+IN_FORCE = "hold.in-force"
 
 
 def plan_hold(facts: Facts, kinds: Mapping[str, StepKind], terms: Terms) -> Plan:
-    """Return the plan that stops the harm by every means configured that is not yet in force."""
+    """Return the plan that stops the harm by every means configured; a hold that was cut short is finished."""
     # What does not answer comes last, so that what does is stopped first; it is never passed over in silence.
-    wanted = [*hold_specs(facts, strongest=True), *_unanswered(facts, strongest=True)]
+    wanted = [*_not_yet_held(facts), *_unanswered(facts, strongest=True)]
     specs = [(Phase.HOLD, spec) for spec in wanted]
     if terms.has_database:
         specs.append((Phase.VERIFY, _no_writes()))
-    return _simple(
-        facts, specs, kinds, terms, "hold", msg("The service is stopped at once, before any plan is made.")
-    )
+    why = msg("The service is stopped at once, before any plan is made.")
+    plan = _simple(facts, specs, kinds, terms, "hold", why)
+    return plan.model_copy(update={"findings": tuple(_in_force(facts))})
 
 
 def plan_release_hold(facts: Facts, kinds: Mapping[str, StepKind], terms: Terms) -> Plan:
@@ -66,6 +67,24 @@ def suspend_specs(facts: Facts) -> list[StepSpec]:
 def held_specs(facts: Facts) -> list[StepSpec]:
     """Return the hold steps that would bring about what is held already."""
     return [_hold(f, f.mode or f.modes[0]) for f in facts.holds if f.held is Answer.YES]
+
+
+def _not_yet_held(facts: Facts) -> list[StepSpec]:
+    """Return the hold steps of what answers and does not hold by its strongest mode, or holds half."""
+    modes = [(f, _mode(f, strongest=True)) for f in facts.holds if f.held is not Answer.UNKNOWN]
+    return [_hold(f, mode) for f, mode in modes if mode is not None and f.mode not in (mode, CLOSED)]
+
+
+def _in_force(facts: Facts) -> list[Finding]:
+    return [
+        Finding(
+            rule=IN_FORCE,
+            severity=Severity.INFO,
+            evidence=msg("{name} holds already ({mode}).", name=f.name, mode=f.mode),
+        )
+        for f in facts.holds
+        if f.held is Answer.YES and f.mode is not None
+    ]
 
 
 def _unanswered(facts: Facts, *, strongest: bool) -> list[StepSpec]:

@@ -8,6 +8,7 @@ from backout.execute.paused import paused_now
 from backout.execute.run import Run, RunState
 from backout.message import Message, msg
 from backout.observed import DIVERT, KEEPS_REQUESTS_AWAY
+from backout.plan.holding import IN_FORCE
 from backout.plan.model import DataPlan
 from backout.report.holding import quarantined_now
 from backout.report.markup import plain
@@ -54,7 +55,8 @@ def _stopped(run: Run) -> tuple[Step, ...]:
 def _stopped_by(run: Run) -> Message:
     """Say what this hold really stopped: never more than its means can."""
     modes = {str(s.spec.params["mode"]) for s in run.plan.steps if s.spec.kind == "hold"}
-    held = {h.mode for h in held_now(run)} | modes
+    before = {str(f.evidence.fields.get("mode")) for f in run.plan.findings if f.rule == IN_FORCE}
+    held = {h.mode for h in held_now(run)} | modes | before
     if held & set(KEEPS_REQUESTS_AWAY):
         return msg("Requests do not reach the service. See how to go back:")
     if DIVERT in held:
