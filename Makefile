@@ -16,7 +16,8 @@ demo: ## Take a broken release back, code and clients live, on this machine (und
 test: ## Everything, on real services; installs what it needs (leave out: BACKOUT_SKIP=prometheus,...)
 	@scripts/test-setup
 	@$(MAKE) --no-print-directory check
-	@$(BIN)/pytest
+	@$(BIN)/pytest -n auto -m "not slow"
+	@$(BIN)/pytest -m slow
 
 test-fast: setup ## What needs no service and less than a second for each test
 	@$(BIN)/pytest -n auto -m "not slow"
