@@ -48,7 +48,7 @@ _PATHS = {
 FIELD_MANAGER = "backout"
 PATIENCE_S = 20.0
 """How long a request is tried again while the server does not answer, or is too busy: it may be restarting."""
-_TRY_S = 5.0
+_TRY_S, _GRACE_S = 5.0, 10.0
 _FIRST_WAIT_S = 0.1
 _LONGEST_WAIT_S = 2.0
 _BUSY = (429, 500, 502, 503, 504)
@@ -87,7 +87,7 @@ class Api:
         """The time as the API server's newest answer told it."""
         self._config: SingleConfig | None = None
         self._client: httpx2.Client | None = None
-        self._opening = threading.RLock()
+        self._opening, self._shaken_s = threading.RLock(), float("-inf")
 
     # --- where --------------------------------------------------------------------------------------
 
@@ -249,14 +249,16 @@ class Api:
                     timeout=max(0.1, min(_TRY_S, patience_s)),
                 )
             except httpx2.HTTPError as error:
-                why = f"{type(error).__name__} {error}".strip()
+                why, self._shaken_s = f"{type(error).__name__} {error}".strip(), self._clock.monotonic_s()
             else:
                 if response.status_code == 401 and not renewed:
                     renewed = True
                     with self._opening:  # a token may have run out: the plugin or the file has a new one
                         self._client = self._config = None  # other threads may be using it: it is not closed
                     continue
-                if response.status_code not in _BUSY:
+                # One that has just started does not know the roles yet: seen on 1.35.4 for a moment.
+                shaken = self._clock.monotonic_s() < self._shaken_s + _GRACE_S
+                if response.status_code not in (*_BUSY, *((401, 403) if shaken else ())):
                     return self._judged(method, path, response)
                 why = f"{response.status_code} {_reason(response)}"
                 wait_s = max(wait_s, min(float(response.headers.get("Retry-After") or 0), _LONGEST_WAIT_S))
