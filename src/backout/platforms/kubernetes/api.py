@@ -261,7 +261,7 @@ class Api:
                 if response.status_code not in (*_BUSY, *((401, 403) if shaken else ())):
                     return self._judged(method, path, response)
                 why = f"{response.status_code} {_reason(response)}"
-                wait_s = max(wait_s, min(float(response.headers.get("Retry-After") or 0), _LONGEST_WAIT_S))
+                wait_s = max(wait_s, min(_told_to_wait_s(response), _LONGEST_WAIT_S))
             if self._clock.monotonic_s() + wait_s >= ends_s:
                 raise self._unreachable(why)
             self._clock.wait(wait_s)
@@ -342,6 +342,14 @@ _MANAGED = {"fieldManager": FIELD_MANAGER}
 
 class _Missing(BackoutError):
     """There is no such object."""
+
+
+def _told_to_wait_s(response: httpx2.Response) -> float:
+    """Return the seconds of `Retry-After`; something in front of the API server may name a date: then 0."""
+    try:
+        return float(response.headers.get("Retry-After") or 0)
+    except ValueError:
+        return 0.0
 
 
 def _reason(response: httpx2.Response) -> str:
