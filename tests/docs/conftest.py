@@ -130,6 +130,9 @@ def kubernetes(directory: Path) -> Iterator[Where]:
         deploy.write_text(
             f'#!/bin/sh\n{kubectl} -n {service.namespace} patch deployment/collector -p "$(cat bin/$1)" >/dev/null\n'
             f"{kubectl} -n {service.namespace} rollout status deployment/collector >/dev/null\n"
+            # `rollout status` does not wait for pods that end; backout counts them, as they may still act.
+            f"{kubectl} -n {service.namespace} wait --for=delete pod --timeout=60s"
+            ' -l "app=collector,app.kubernetes.io/version!=$1" >/dev/null 2>&1 || true\n'
         )
         deploy.chmod(0o755)
         environ = environment({"PATH": os.environ["PATH"], "HOME": str(directory)}, directory)

@@ -46,6 +46,8 @@ class Mark(Document):
         since: When it came to this state, by the server's clock.
         comment: The comment that the live database had when this one was swapped out.
         closing: Number of the live database that a swap with this one has closed and not opened again.
+        switching: True: it is a switch of the service that closed it, for writes alone; whether the service uses this
+            one by now only the run that began can find out.
     """
 
     state: Literal["restoring", "failed", "restored", "kept"]
@@ -59,6 +61,7 @@ class Mark(Document):
     why: str | None = None
     comment: str | None = None
     closing: int | None = None
+    switching: bool | None = None
 
 
 class Found(NamedTuple):

@@ -78,9 +78,7 @@ def forget_if_open(connection: psycopg.Connection[Any], live: str, beside: str |
     Raises:
         RunInProgress: The swap still goes on.
     """
-    if not any(
-        found.mark is not None and found.mark.closing is not None for found in look(connection, live, beside)
-    ):
+    if not any(_closes(found) for found in look(connection, live, beside)):
         return
     with alone(connection, live):
         database = named(connection, live).get(live)
@@ -93,8 +91,13 @@ def forget_if_open(connection: psycopg.Connection[Any], live: str, beside: str |
 
 def _forget(connection: psycopg.Connection[Any], live: str) -> None:
     for found in look(connection, live):
-        if found.mark is not None and found.mark.closing is not None:
+        if found.mark is not None and _closes(found):
             write_mark(connection, found.name, found.mark.model_copy(update={"closing": None}))
+
+
+def _closes(found: Found) -> bool:
+    """Whether a swap with it was cut short; a switch is another matter: the live database is open meanwhile."""
+    return found.mark is not None and found.mark.closing is not None and not found.mark.switching
 
 
 def closed_by_swap(connection: psycopg.Connection[Any], live: str) -> Found | None:

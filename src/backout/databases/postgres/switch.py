@@ -222,7 +222,7 @@ def _mark_begun(connection: psycopg.Connection[Any], live: Named, beside: Named)
     fault_point("switch.begin.before")
     with connection.transaction():
         row = connection.execute(_XID).fetchone()
-        told = {"closing": live.oid, "swap_xid": row[0] if row else None}
+        told = {"closing": live.oid, "switching": True, "swap_xid": row[0] if row else None}
         write_mark(connection, beside.name, mark.model_copy(update=told))
 
 
@@ -266,7 +266,7 @@ def _undo(
         with connection.transaction():
             if mark.state == "kept":
                 _set_read_only(connection, beside.name)
-            write_mark(connection, beside.name, mark.model_copy(update={"closing": None}))
+            write_mark(connection, beside.name, mark.model_copy(update={"closing": None, "switching": None}))
     fault_point("switch.undo.after")
 
 
