@@ -11,15 +11,14 @@ from backout.demo.postgres import EmbeddedPostgres
 from testbed.node import Node
 
 from .service import KubeService
-from .stage import database_for_pods, node_with_images
+from .stage import database_for_pods, node_in_use
 
 
 @pytest.fixture(scope="session")
 def node(require_service: Callable[[str], None]) -> Iterator[Node]:
     require_service("kubernetes")
-    made = node_with_images()
-    yield made
-    made.down(unless_used=True)
+    with node_in_use() as made:
+        yield made
 
 
 @pytest.fixture(scope="session")

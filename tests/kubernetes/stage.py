@@ -14,15 +14,25 @@ from testbed.versions import GATEWAY
 
 from .service import IMAGES, VERSIONS, KubeService
 
+_uses: list[Node] = []
 
-def node_with_images() -> Node:
-    """Start the node unless it runs, with an image of each version."""
-    node = Node.up()
-    for version in VERSIONS:
-        image = collector.image(node.home, version)
-        node.load(image)
-        IMAGES[version] = image.by_digest
-    return node
+
+@contextmanager
+def node_in_use(*, alone: bool = False) -> Iterator[Node]:
+    """Have the node, with an image of each version; the last of this process that uses it stops it."""
+    node = Node.up(alone=alone)
+    _uses.append(node)
+    try:
+        for version in VERSIONS:
+            image = collector.image(node.home, version)
+            node.load(image)
+            IMAGES[version] = image.by_digest
+        yield node
+    finally:
+        _uses.pop()
+        if not _uses:
+            node.down(unless_used=True)
+            node.release()
 
 
 @contextmanager
@@ -41,8 +51,7 @@ def database_for_pods(folder: Path) -> Iterator[EmbeddedPostgres]:
 def service_on_the_node(folder: Path, *, replicas: int = 1) -> Iterator[KubeService]:
     """Run the service in a namespace of its own, with a database of its own."""
     with ExitStack() as ending:
-        node = node_with_images()
-        ending.callback(node.down, unless_used=True)
+        node = ending.enter_context(node_in_use())
         database = ending.enter_context(database_for_pods(folder))
         service = KubeService(node, database, folder, replicas=replicas)
         ending.callback(service.close)

@@ -12,11 +12,11 @@ import pytest
 
 from backout.demo.children import Children
 from backout.demo.postgres import EmbeddedPostgres
-from testbed import collector
 from testbed.node import Node
 from testbed.versions import GATEWAY
 
-from .service import IMAGES, VERSIONS, KubeService, until
+from .service import KubeService, until
+from .stage import node_in_use
 
 pytestmark = pytest.mark.slow
 
@@ -27,16 +27,10 @@ AGAIN = ("--accept", "quarantined", "--accept", "known-bad")
 @pytest.fixture(scope="module")
 def node(require_service: Callable[[str], None]) -> Iterator[Node]:
     require_service("kubernetes")
-    made = Node.up(alone=True)
-    for version in VERSIONS:
-        image = collector.image(made.home, version)
-        made.load(image)
-        IMAGES[version] = image.by_digest
-    yield made
-    made.start_apiserver()
-    made.start_kubelet()
-    made.down(unless_used=True)
-    made.release()
+    with node_in_use(alone=True) as made:
+        yield made
+        made.start_apiserver()
+        made.start_kubelet()
 
 
 @pytest.fixture(scope="module")
