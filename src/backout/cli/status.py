@@ -9,11 +9,11 @@ import typer
 
 from backout.cli.common import ConfigOption, JsonOption, guarded, leave, open_backout, out, out_json
 from backout.cli.resume import RunArgument
+from backout.errors import NotPossible
 
 if TYPE_CHECKING:
     from backout import Backout
     from backout.execute.run import Run
-    from backout.report.overview import Acting
 
 _POLL_S = 0.3
 
@@ -42,8 +42,14 @@ def _show_paused(backout: Backout, run: Run) -> None:
             out(f"  {reminder}")
 
 
-def _show_acting(run: Run, acting: Acting | None) -> None:
+def _show_acting(backout: Backout, run: Run) -> None:
+    """Print who acts on it; where the lease cannot be read, that nobody can tell."""
     if not run.open:
+        return
+    try:
+        acting = backout.acting()
+    except NotPossible as error:
+        out(f"  at step {run.current_step}; whether anybody acts on it now is not known: {error.what}")
         return
     if acting is None or acting.waits or acting.run != run.id:
         out(f"  at step {run.current_step}; nobody acts on it now")
@@ -82,7 +88,7 @@ def command(
             out_json(run)
         else:
             show_ending(run, backout.parts.kinds)
-            _show_acting(run, backout.acting())
+            _show_acting(backout, run)
             _show_paused(backout, run)
             _show_beside(backout)
     leave(run.exit_code)
