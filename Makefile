@@ -17,7 +17,7 @@ test: ## Everything, on real services; installs what it needs (leave out: BACKOU
 	@scripts/test-setup
 	@$(MAKE) --no-print-directory check
 	@$(BIN)/pytest -n auto -m "not slow"
-	@$(BIN)/pytest -m slow
+	@scripts/test-slow
 
 test-fast: setup ## What needs no service and less than a second for each test
 	@$(BIN)/pytest -n auto -m "not slow"
