@@ -74,15 +74,3 @@ def test_parts_of_the_node_fail_in_the_middle(node: Node, service: KubeService, 
     cli = service.configure(rollout_timeout_s=60)
     cli("resume").ended(0)
     assert service.served() == ["2.0.0"]
-
-    running = cli.start("run", "--to", "1.0.0", *AGAIN, *KNOWN)
-    until(lambda: told_to_run(service) == "1.0.0")
-    node.stop_apiserver()
-    cli.finish(running).refused(
-        5, what="API server https://.*does not answer", now="1.0.0", next="backout resume run-"
-    )
-    cli("status").ended(5)
-    cli("resume").refused(3, what="API server|does not answer", now=".", next="kubectl|backout")
-    node.start_apiserver()
-    cli("resume").ended(0)
-    assert service.served() == ["1.0.0"]
