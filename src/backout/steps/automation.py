@@ -158,5 +158,5 @@ class Resume(_Step):
 
 
 def _automation(spec: StepSpec, acting: Acting) -> Pausable:
-    platform = acting.target("platform", HasAutomation)  # type: ignore[type-abstract]
+    platform = acting.target("platform", HasAutomation)
     return platform.automation(str(spec.params["name"]))

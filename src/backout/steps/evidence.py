@@ -50,7 +50,7 @@ class SaveEvidence(LookingStep):
 
     def apply(self, spec: StepSpec, acting: Acting) -> Receipt:
         """Save what can be had. Changes nothing at the target; done again it saves anew."""
-        keeper = acting.target("evidence", SavesEvidence)  # type: ignore[type-abstract]
+        keeper = acting.target("evidence", SavesEvidence)
         found = keeper.save(acting.step_name, _within_s(spec))
         files = found.get("files")
         count = len(files) if isinstance(files, dict) else 0

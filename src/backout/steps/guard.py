@@ -45,7 +45,7 @@ class Guard(LookingStep):
 
     def apply(self, spec: StepSpec, acting: Acting) -> Receipt:
         """Compare; raises `LostRace` when something else stands now."""
-        now = acting.target("world", World).standing(spec.expects.keys(), str(spec.params["ref"]))  # type: ignore[type-abstract]
+        now = acting.target("world", World).standing(spec.expects.keys(), str(spec.params["ref"]))
         for name, expected in spec.expects.items():
             if now.get(name) != expected:
                 raise LostRace(

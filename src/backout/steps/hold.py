@@ -37,7 +37,7 @@ class _HoldStep:
     """What holding and letting go share."""
 
     def _means(self, spec: StepSpec, acting: Acting) -> HoldMeans:
-        return acting.target(spec.target, HoldMeans)  # type: ignore[type-abstract]
+        return acting.target(spec.target, HoldMeans)
 
     def guard(self, spec: StepSpec, acting: Acting) -> None:
         """Expect nothing: both directions are absolute."""
@@ -224,7 +224,7 @@ class NoWrites(LookingStep):
         Raises:
             StepFailed: There still were some at the end of the time allowed.
         """
-        database, window_s = acting.target("database", CountsWrites), _seconds(spec)  # type: ignore[type-abstract]
+        database, window_s = acting.target("database", CountsWrites), _seconds(spec)
         while True:
             rows, writers = _written(database, acting, window_s)
             if not rows and not writers:

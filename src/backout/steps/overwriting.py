@@ -26,7 +26,7 @@ def refuse_unheld(spec: StepSpec, acting: Acting, *, but: tuple[str, ...] = ()) 
     assert isinstance(names, list)
     loose = []
     for name in (n for n in names if n not in but):
-        means = acting.target(f"hold:{name}", HoldMeans)  # type: ignore[type-abstract]
+        means = acting.target(f"hold:{name}", HoldMeans)
         if means.observe(_LOOK_S).held is not Answer.YES:
             loose.append(str(name))
     if loose:

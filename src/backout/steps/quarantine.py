@@ -46,7 +46,7 @@ class _QuarantineStep:
         """Expect nothing."""
 
     def _book(self, acting: Acting) -> QuarantineBook:
-        return acting.target("records", QuarantineBook)  # type: ignore[type-abstract]
+        return acting.target("records", QuarantineBook)
 
     def _answer(self, done: bool, version: str) -> Probe:
         evidence = (

@@ -77,7 +77,7 @@ class Reconnect:
         key = acting.step_name.rpartition("/")[2]
         if _at_once(spec) and key not in acting.confirmed:
             return Probe(answer=Probed.NOT_DONE, evidence=msg("The service was not restarted yet."))
-        reaches = acting.target("service", Service).reaches_database(_ASK_S)  # type: ignore[type-abstract]
+        reaches = acting.target("service", Service).reaches_database(_ASK_S)
         if reaches is None:
             if key in acting.confirmed:
                 return Probe(answer=Probed.DONE, evidence=acting.confirmed[key].what)
@@ -93,7 +93,7 @@ class Reconnect:
 
     def apply(self, spec: StepSpec, acting: Acting) -> Receipt:
         """Wait for it, then restart; raises `StepFailed` where nothing can restart it."""
-        service = acting.target("service", Service)  # type: ignore[type-abstract]
+        service = acting.target("service", Service)
         restart = [StepSpec.model_validate(s) for s in _restart(spec)]
         within_s = _number(spec, "within_s")
         if not _at_once(spec):

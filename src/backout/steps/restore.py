@@ -61,7 +61,7 @@ class ReadBackup(LookingStep):
     def apply(self, spec: StepSpec, acting: Acting) -> Receipt:
         """Read it; raises `BackupUnusable`."""
         backup = _backup(spec)
-        reading = acting.target("backups", BackupReader).good(backup, acting.note)  # type: ignore[type-abstract]
+        reading = acting.target("backups", BackupReader).good(backup, acting.note)
         return Receipt(
             what=msg(
                 "{name} is whole: {tables} tables, read in {seconds:.1f} s.",
@@ -252,7 +252,7 @@ class CheckRestored(LookingStep):
         """Look; raises `BackupUnusable` for what is not whole, or another schema."""
         beside, usable = str(spec.params["beside"]), spec.params["usable"]
         assert isinstance(usable, list)
-        known = acting.target("backups", BackupReader).checked(beside)  # type: ignore[type-abstract]
+        known = acting.target("backups", BackupReader).checked(beside)
         found = known or _database(acting).check_restored(beside, str(spec.params["live"]), note=acting.note)
         problems = list(found.problems)
         if usable and found.fingerprint not in usable:
@@ -307,4 +307,4 @@ def _order(spec: StepSpec) -> RestoreOrder:
 
 
 def _database(acting: Acting) -> Restorable:
-    return acting.target("database", Restorable)  # type: ignore[type-abstract]
+    return acting.target("database", Restorable)

@@ -81,7 +81,7 @@ class CountLive(LookingStep):
 
 
 def _count(name: str, acting: Acting) -> tuple[dict[str, int], bool]:
-    database = acting.target("database", Restorable)  # type: ignore[type-abstract]
+    database = acting.target("database", Restorable)
     try:
         return database.counts(name, exact=True, deadline_s=_COUNT_S), True
     except TargetUnreachable:
@@ -105,7 +105,7 @@ def _refuse_losses(spec: StepSpec, rows: dict[str, int]) -> None:
 
 def _refuse_schema(spec: StepSpec, acting: Acting) -> None:
     usable = spec.params["usable"]
-    found = acting.target("database", HasSchema).schema(_SCHEMA_S).fingerprint  # type: ignore[type-abstract]
+    found = acting.target("database", HasSchema).schema(_SCHEMA_S).fingerprint
     if isinstance(usable, list) and usable and found not in usable:
         raise StepFailed(
             msg(

@@ -118,4 +118,4 @@ def _tables(spec: StepSpec) -> list[str]:
 
 
 def _maker(acting: Acting) -> MakesSafety:
-    return acting.target("safety", MakesSafety)  # type: ignore[type-abstract]
+    return acting.target("safety", MakesSafety)

@@ -200,7 +200,7 @@ class CompareData(LookingStep):
 
     def apply(self, spec: StepSpec, acting: Acting) -> Receipt:
         """Compare; nothing is locked."""
-        database = acting.target("database", Comparable)  # type: ignore[type-abstract]
+        database = acting.target("database", Comparable)
         found = database.differences(
             str(spec.params["kept"]), tables=(), examples=_EXAMPLES, note=acting.note
         )
@@ -224,7 +224,7 @@ def _order(spec: StepSpec) -> SwapOrder:
 
 
 def _database(acting: Acting) -> Restorable:
-    return acting.target("database", Restorable)  # type: ignore[type-abstract]
+    return acting.target("database", Restorable)
 
 
 def _quoted(name: str) -> str:

@@ -234,7 +234,7 @@ def _switch(acting: Acting) -> OwnSwitch:
 
 
 def _database(acting: Acting) -> Switchable:
-    return acting.target("database", Switchable)  # type: ignore[type-abstract]
+    return acting.target("database", Switchable)
 
 
 def _line(spec: StepSpec) -> str:

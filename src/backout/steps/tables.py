@@ -153,4 +153,4 @@ def _tables(spec: StepSpec) -> list[str]:
 
 
 def _database(acting: Acting) -> RestoresTables:
-    return acting.target("database", RestoresTables)  # type: ignore[type-abstract]
+    return acting.target("database", RestoresTables)
