@@ -10,6 +10,7 @@ from backout.assess.backups import prepared, unpacked_bytes
 from backout.assess.model import Assessment, Choice, Request
 from backout.assess.rules.backups import needed_bytes
 from backout.backup import Backup, BackupFormat, RestoreOrder, SwapOrder, TableCount, stem
+from backout.document import Json
 from backout.facts import DataFacts, Facts
 from backout.message import Message, msg
 from backout.observed import Answer
@@ -257,6 +258,19 @@ def _count(planned: DataPlan) -> StepSpec:
 def _swap(
     choice: Choice, facts: Facts, data: DataFacts, planned: DataPlan, request: Request, terms: Terms
 ) -> StepSpec:
+    return StepSpec(
+        kind="data.swap",
+        target="database",
+        params=exchange_params(choice, facts, data, planned, request, terms),
+        timeout_s=_SWAP_S,
+        locks=("the whole database, for the time of two renames",),
+    )
+
+
+def exchange_params(
+    choice: Choice, facts: Facts, data: DataFacts, planned: DataPlan, request: Request, terms: Terms
+) -> dict[str, Json]:
+    """Return the two databases, and the schema before and after; of a step that makes the restored one live."""
     assert planned.beside is not None and planned.kept is not None
     order = SwapOrder(
         live=data.database,
@@ -267,17 +281,11 @@ def _swap(
         accept_slots=data.slots if "logical-slots" in request.accept else (),
     )
     schema = facts.schema_now.value
-    return StepSpec(
-        kind="data.swap",
-        target="database",
-        params={
-            "order": order.model_dump(mode="json"),
-            "fingerprint": restored_fingerprint(choice),
-            "prior_fingerprint": schema.fingerprint if schema else None,
-        },
-        timeout_s=_SWAP_S,
-        locks=("the whole database, for the time of two renames",),
-    )
+    return {
+        "order": order.model_dump(mode="json"),
+        "fingerprint": restored_fingerprint(choice),
+        "prior_fingerprint": schema.fingerprint if schema else None,
+    }
 
 
 def restored_fingerprint(choice: Choice) -> str:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 from backout.assess.model import Assessment, Choice, Request
-from backout.backup import SwapOrder
 from backout.facts import DataFacts, Facts
 from backout.observed import Answer
 from backout.plan.assembly import Terms
 from backout.plan.holding import held_specs, hold_specs
 from backout.plan.model import DataPlan, StepSpec, Way
-from backout.plan.restoring import Restoring, chosen, data_plan, looking, restored_fingerprint
+from backout.plan.restoring import Restoring, chosen, data_plan, exchange_params, looking
 
 _DATABASE_S = 60.0
 """What the database itself may need around the command: sessions ended, sequences, marks."""
@@ -39,26 +36,15 @@ def switching(
 def _switch(
     choice: Choice, facts: Facts, data: DataFacts, planned: DataPlan, request: Request, terms: Terms
 ) -> StepSpec:
-    assert planned.beside is not None and planned.kept is not None
-    restore, schema = terms.restore, facts.schema_now.value
-    order = SwapOrder(
-        live=data.database,
-        live_oid=data.oid,
-        beside=planned.beside,
-        kept=planned.kept,
-        keep_until=terms.now + timedelta(hours=restore.keep_h),
-        accept_slots=data.slots if "logical-slots" in request.accept else (),
-    )
+    restore = terms.restore
     return StepSpec(
         kind="data.switch",
         target="database",
         params={
-            "order": order.model_dump(mode="json"),
+            **exchange_params(choice, facts, data, planned, request, terms),
             "command": list(restore.switch or ()),
             "cwd": restore.cwd,
             "held": _held_by_the_run(facts, request),
-            "fingerprint": restored_fingerprint(choice),
-            "prior_fingerprint": schema.fingerprint if schema else None,
         },
         timeout_s=restore.switch_timeout_s + _DATABASE_S,
         locks=("writes of the whole database, until the service uses the other one",),

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 import shlex
 
-from backout.backup import SwapOrder
 from backout.databases.restores import Comparable, Restorable
 from backout.document import Json
 from backout.errors import LossAboveCeiling, StepFailed
@@ -14,6 +12,7 @@ from backout.message import Message, msg
 from backout.plan.base import Acting, Probe, Probed, Receipt, World
 from backout.plan.model import Hazard, StepSpec
 from backout.plan.restoring import rows_behind
+from backout.steps.exchange import exchanged, order_of, worlds
 from backout.steps.looking import LookingStep
 
 _EXAMPLES = 5
@@ -77,7 +76,7 @@ class SwapData:
 
     def describe(self, spec: StepSpec) -> Message:
         """Say what becomes what."""
-        order = _order(spec)
+        order = order_of(spec)
         return msg(
             "Swap: {beside} becomes {live}, and what is live now is kept as {kept}.",
             beside=order.beside,
@@ -87,7 +86,7 @@ class SwapData:
 
     def by_hand(self, spec: StepSpec) -> tuple[str, ...]:
         """Return the statements, for psql in the maintenance database."""
-        order = _order(spec)
+        order = order_of(spec)
         live, beside, kept = (_quoted(n) for n in (order.live, order.beside, order.kept))
         text = order.live.replace("'", "''")
         return (
@@ -115,34 +114,16 @@ class SwapData:
 
     def effect(self, spec: StepSpec, world: World) -> tuple[World, ...]:
         """The schema is the restored one; in between nobody can connect, so that nothing is served."""
-        fingerprint = spec.params["fingerprint"]
-        return (
-            dataclasses.replace(world, serving=frozenset()),
-            dataclasses.replace(world, fingerprint=None if fingerprint is None else str(fingerprint)),
-        )
+        return worlds(spec, world)
 
     def inverse(self, spec: StepSpec) -> StepSpec | None:
         """Swapping back: names and numbers exchanged."""
-        order = _order(spec)
-        back = SwapOrder(
-            live=order.live,
-            live_oid=order.beside_oid,
-            beside=order.kept,
-            beside_oid=order.live_oid,
-            kept=order.beside,
-            keep_until=order.keep_until,
-            accept_slots=order.accept_slots,
-        )
-        params: dict[str, Json] = {
-            "order": back.model_dump(mode="json"),
-            "fingerprint": spec.params["prior_fingerprint"],
-            "prior_fingerprint": spec.params["fingerprint"],
-        }
-        return spec.model_copy(update={"params": params})
+        order = order_of(spec)
+        return exchanged(spec, live=order.live, beside=order.kept, kept=order.beside)
 
     def probe(self, spec: StepSpec, acting: Acting) -> Probe:
         """Ask which one is live."""
-        order = _order(spec)
+        order = order_of(spec)
         done = _database(acting).swap_state(order)
         if done is None:
             evidence = msg("Nobody can connect to {live}: a swap was cut short.", live=order.live)
@@ -160,7 +141,7 @@ class SwapData:
         Raises:
             StepFailed: Something would.
         """
-        order = _order(spec)
+        order = order_of(spec)
         found = _database(acting).swap_blockers(order)
         if found:
             raise StepFailed(
@@ -171,7 +152,7 @@ class SwapData:
 
     def apply(self, spec: StepSpec, acting: Acting) -> Receipt:
         """Swap."""
-        order = _order(spec)
+        order = order_of(spec)
         acting.fence.check()
         fault_point("swap.before")
         seconds = _database(acting).swap(order, note=acting.note)
@@ -217,10 +198,6 @@ class CompareData(LookingStep):
             ),
             data={"differences": data},
         )
-
-
-def _order(spec: StepSpec) -> SwapOrder:
-    return SwapOrder.model_validate(spec.params["order"])
 
 
 def _database(acting: Acting) -> Restorable:

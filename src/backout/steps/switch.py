@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import dataclasses
 import shlex
 
 from backout.backup import SwapOrder
 from backout.databases.restores import Switchable
-from backout.document import Json
 from backout.errors import LostRace, StepFailed
 from backout.faults import fault_point
 from backout.message import Message, msg
 from backout.plan.base import Acting, Probe, Probed, Receipt, World
 from backout.plan.model import Hazard, StepSpec
 from backout.restores.switch import FROM, TO, OwnSwitch
+from backout.steps.exchange import exchanged, order_of, worlds
 
 
 class SwitchData:
@@ -23,7 +22,7 @@ class SwitchData:
 
     def describe(self, spec: StepSpec) -> Message:
         """Say what the service uses instead of what."""
-        order = _order(spec)
+        order = order_of(spec)
         return msg(
             "Switch: the service uses {beside} instead of {live}, by your own command: {command}. {live} is kept, "
             "read-only.",
@@ -34,7 +33,7 @@ class SwitchData:
 
     def by_hand(self, spec: StepSpec) -> tuple[str, ...]:
         """Return the statements, and the command."""
-        order = _order(spec)
+        order = order_of(spec)
         old, text = _quoted(order.live), order.live.replace("'", "''")
         read_only = f"ALTER DATABASE {old} SET default_transaction_read_only = on"
         end = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{text}'"
@@ -65,31 +64,12 @@ class SwitchData:
 
     def effect(self, spec: StepSpec, world: World) -> tuple[World, ...]:
         """The schema is the restored one; in between nobody can write, so that nothing is served."""
-        fingerprint = spec.params["fingerprint"]
-        return (
-            dataclasses.replace(world, serving=frozenset()),
-            dataclasses.replace(world, fingerprint=None if fingerprint is None else str(fingerprint)),
-        )
+        return worlds(spec, world)
 
     def inverse(self, spec: StepSpec) -> StepSpec | None:
         """Switching back: names exchanged."""
-        order = _order(spec)
-        back = SwapOrder(
-            live=order.beside,
-            live_oid=order.beside_oid,
-            beside=order.live,
-            beside_oid=order.live_oid,
-            kept=order.beside,
-            keep_until=order.keep_until,
-            accept_slots=order.accept_slots,
-        )
-        params: dict[str, Json] = {
-            **spec.params,
-            "order": back.model_dump(mode="json"),
-            "fingerprint": spec.params["prior_fingerprint"],
-            "prior_fingerprint": spec.params["fingerprint"],
-        }
-        return spec.model_copy(update={"params": params})
+        order = order_of(spec)
+        return exchanged(spec, live=order.beside, beside=order.live, kept=order.beside)
 
     def probe(self, spec: StepSpec, acting: Acting) -> Probe:
         """Ask the declared probe which database is used, and the server whether all that belongs to it is done.
@@ -97,7 +77,7 @@ class SwitchData:
         Raises:
             LostRace: A third one is used.
         """
-        order, switch = _order(spec), _switch(acting)
+        order, switch = order_of(spec), _switch(acting)
         if switch.job.running():
             evidence = msg(
                 "The command that switches still runs, to {name}.", name=switch.job.label() or "another one"
@@ -130,7 +110,7 @@ class SwitchData:
             LostRace: The configured command is another one than when the plan was made.
             StepFailed: Something would, or nobody can tell which database is used.
         """
-        order, switch = _order(spec), _switch(acting)
+        order, switch = order_of(spec), _switch(acting)
         if spec.params["command"] != switch.shown() or spec.params["cwd"] != str(switch.cwd):
             raise LostRace(
                 msg("The configured command that switches changed since the plan was made"),
@@ -165,7 +145,7 @@ class SwitchData:
             StepFailed: The service still uses the old one, which takes writes again; or the command still runs.
             LostRace: It uses a third one.
         """
-        order, switch, database = _order(spec), _switch(acting), _database(acting)
+        order, switch, database = order_of(spec), _switch(acting), _database(acting)
         held = bool(spec.params["held"])
         acting.fence.check()
         began_s = acting.clock.monotonic_s()
@@ -223,10 +203,6 @@ def _still_runs(order: SwapOrder, switch: OwnSwitch) -> StepFailed:
         state=msg("{live} refuses writes; the command is not ended.", live=order.live),
         next_command=f"tail -f {shlex.quote(str(switch.job.log))}   # then: backout resume",
     )
-
-
-def _order(spec: StepSpec) -> SwapOrder:
-    return SwapOrder.model_validate(spec.params["order"])
 
 
 def _switch(acting: Acting) -> OwnSwitch:
