@@ -124,9 +124,8 @@ def end_switch(cluster: Cluster, order: SwapOrder, *, held: bool) -> None:
         with connection.transaction():
             _exchange(connection, order, live, beside)
         fault_point("switch.end.after")
-        end_sessions(
-            connection, [live.oid], [], _END_WITHIN_S
-        )  # what cannot be ended is told by `left_behind`
+        # what cannot be ended is told by `left_behind`
+        end_sessions(connection, [live.oid], [], _END_WITHIN_S)
 
 
 def undo_switch(cluster: Cluster, order: SwapOrder, *, held: bool) -> None:

@@ -63,16 +63,7 @@ def propose(
     _no_partition(facts, kubectl)
     for number, fact in enumerate(facts, 1):
         name = str(fact["workload"])
-        place = Place(
-            workload=name,
-            uid=str(fact["uid"]),
-            kubectl=kubectl,
-            number=number,
-            of=len(facts),
-            backwards=False,
-            gaps=bool(fact["gaps"]),
-            waits=not fact["replaces"],
-        ).params()
+        place = _place(fact, number, len(facts), kubectl, waits=not fact["replaces"])
         own = _side(workload, target, name, to_version, paused=False)
         previous = _side(workload, now, name, from_version or now.version, paused=bool(fact["paused"]))
         steps.append(specs.template(place, own, previous, timeout_s))
@@ -84,14 +75,10 @@ def propose(
 def propose_keep_one(workload: Workload, version: str, *, kubectl: str) -> tuple[StepSpec, ...]:
     """Return the step that keeps one pod of the first workload that gives its pods names of no meaning."""
     for fact in _facts(workload):
-        if not str(fact["workload"]).startswith(
-            "statefulset/"
-        ):  # another pod could not have the kept one's name
-            return (
-                specs.keep_one(
-                    str(fact["workload"]), str(fact["uid"]), kubectl, version, str(fact["template"])
-                ),
-            )
+        # In a StatefulSet no other pod could have the kept one's name.
+        if not str(fact["workload"]).startswith("statefulset/"):
+            name, uid, template = (str(fact[key]) for key in ("workload", "uid", "template"))
+            return (specs.keep_one(name, uid, kubectl, version, template),)
     return ()
 
 
@@ -123,16 +110,7 @@ def propose_restart(
     target, facts = _release(workload, to.ref), _facts(workload)
     return tuple(
         specs.restart(
-            Place(
-                workload=str(fact["workload"]),
-                uid=str(fact["uid"]),
-                kubectl=kubectl,
-                number=number,
-                of=len(facts),
-                backwards=False,
-                gaps=bool(fact["gaps"]),
-                waits=True,
-            ).params(),
+            _place(fact, number, len(facts), kubectl, waits=True),
             _side(workload, target, str(fact["workload"]), version, paused=False),
             timeout_s,
         )
@@ -151,6 +129,19 @@ def _no_partition(facts: list[Mapping[str, Any]], kubectl: str) -> None:
                 state=msg("Nothing was changed."),
                 next_command=kubectl + f" patch {name} -p '{NO_PARTITION}'   # all of its pods then follow its template",
             )  # fmt: skip
+
+
+def _place(fact: Mapping[str, Any], number: int, of: int, kubectl: str, *, waits: bool) -> dict[str, Json]:
+    return Place(
+        workload=str(fact["workload"]),
+        uid=str(fact["uid"]),
+        kubectl=kubectl,
+        number=number,
+        of=of,
+        backwards=False,
+        gaps=bool(fact["gaps"]),
+        waits=waits,
+    ).params()
 
 
 def _side(workload: Workload, release: Deployed, name: str, version: str, *, paused: bool) -> dict[str, Json]:

@@ -140,15 +140,21 @@ def probe_of(seen: Seen, found: Progress, spec: StepSpec, acting: Acting) -> Pro
     return Probe(answer=Probed.PARTIAL, evidence=evidence, in_progress=not found.failed)
 
 
-def hazards_of(spec: StepSpec) -> tuple[Hazard, ...]:
-    """Return what could go wrong with any roll-out."""
-    kubectl = text(spec, "kubectl")
-    return (
-        Hazard(
-            what=msg("Pods of {version} do not become available", version=text(spec, "version")),
-            then=msg(
-                "The run stops with the pod's reason, last event and last lines; {command}",
-                command=f"{kubectl} get pods",
+class WorkloadStep:
+    """What every step on one workload says and refuses alike."""
+
+    def hazards(self, spec: StepSpec) -> tuple[Hazard, ...]:
+        """Return what could go wrong with any roll-out."""
+        return (
+            Hazard(
+                what=msg("Pods of {version} do not become available", version=text(spec, "version")),
+                then=msg(
+                    "The run stops with the pod's reason, last event and last lines; {command}",
+                    command=f"{text(spec, 'kubectl')} get pods",
+                ),
             ),
-        ),
-    )
+        )
+
+    def guard(self, spec: StepSpec, acting: Acting) -> None:
+        """Refuse when it is not the workload, or not the template, that the plan saw."""
+        guard_workload(spec, need(platform_of(acting).api, workload_of(spec), 20.0))

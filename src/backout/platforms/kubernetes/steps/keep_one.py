@@ -15,13 +15,13 @@ from backout.platforms.kubernetes.lease import need_generation
 from backout.platforms.kubernetes.names import label_value
 from backout.platforms.kubernetes.seen import has_run, is_ready
 from backout.platforms.kubernetes.steps import specs
-from backout.platforms.kubernetes.steps.base import guard_workload, platform_of, workload_of
+from backout.platforms.kubernetes.steps.base import WorkloadStep, platform_of, workload_of
 from backout.platforms.kubernetes.steps.specs import text
 
 KEPT, _LABELS, _STEP = "backout/kept", "backout/labels", "backout/step"
 
 
-class KeepOneStep:
+class KeepOneStep(WorkloadStep):
     """A pod without labels is no one's: the Service sends it nothing, and its controller makes another in its place."""
 
     kind: ClassVar[str] = specs.KEEP_ONE
@@ -76,10 +76,6 @@ class KeepOneStep:
         if receipt is not None:
             return Probe(answer=Probed.DONE, evidence=receipt.what)
         return Probe(answer=Probed.NOT_DONE, evidence=msg("No pod is kept yet"))
-
-    def guard(self, spec: StepSpec, acting: Acting) -> None:
-        """Refuse when it is not the workload, or not the template, that the plan saw."""
-        guard_workload(spec, read(platform_of(acting).api, workload_of(spec), 20.0).object)
 
     def apply(self, spec: StepSpec, acting: Acting) -> Receipt:
         """Take the labels off one pod, one that is in trouble first. Idempotent by the step's name."""

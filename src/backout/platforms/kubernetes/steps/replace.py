@@ -8,15 +8,15 @@ from typing import ClassVar
 from backout.faults import fault_point
 from backout.message import Message, msg
 from backout.plan.base import Acting, Probe, Receipt, World
-from backout.plan.model import Hazard, StepSpec
-from backout.platforms.kubernetes.history import need, read
+from backout.plan.model import StepSpec
+from backout.platforms.kubernetes.history import read
 from backout.platforms.kubernetes.lease import need_generation
 from backout.platforms.kubernetes.seen import Progress, Seen, is_ready
 from backout.platforms.kubernetes.steps import specs
 from backout.platforms.kubernetes.steps.base import (
     Object,
+    WorkloadStep,
     guard_workload,
-    hazards_of,
     look,
     platform_of,
     probe_of,
@@ -25,7 +25,7 @@ from backout.platforms.kubernetes.steps.base import (
 from backout.platforms.kubernetes.steps.specs import ends, text
 
 
-class ReplaceStep:
+class ReplaceStep(WorkloadStep):
     """A StatefulSet whose pods start in order waits for one that never becomes ready, also with a good template.
 
     Source: kubernetes.io, "StatefulSets", forced rollback. With the strategy OnDelete nobody replaces pods at all:
@@ -50,10 +50,6 @@ class ReplaceStep:
             f"{kubectl} delete pod POD",
             f"{kubectl} rollout status {text(spec, 'workload')}",
         )
-
-    def hazards(self, spec: StepSpec) -> tuple[Hazard, ...]:
-        """Return what could go wrong."""
-        return hazards_of(spec)
 
     def effect(self, spec: StepSpec, world: World) -> tuple[World, ...]:
         """When it is done, no pod of another version is left."""
@@ -81,10 +77,6 @@ class ReplaceStep:
             probe = probe_of(seen, found, spec, acting)
             return probe.model_copy(update={"in_progress": False})
         return probe_of(seen, found, spec, acting)
-
-    def guard(self, spec: StepSpec, acting: Acting) -> None:
-        """Refuse when it is not the workload, or not the template, that the plan saw."""
-        guard_workload(spec, need(platform_of(acting).api, workload_of(spec), 20.0))
 
     def apply(self, spec: StepSpec, acting: Acting) -> Receipt:
         """Delete what is stuck now, by uid. Idempotent."""

@@ -7,13 +7,12 @@ from typing import ClassVar
 from backout.faults import fault_point
 from backout.message import Message, msg
 from backout.plan.base import Acting, Probe, Probed, Receipt, World
-from backout.plan.model import Hazard, StepSpec
+from backout.plan.model import StepSpec
 from backout.platforms.kubernetes.history import need
 from backout.platforms.kubernetes.steps import specs
 from backout.platforms.kubernetes.steps.base import (
     Object,
-    guard_workload,
-    hazards_of,
+    WorkloadStep,
     platform_of,
     rolling,
     workload_of,
@@ -23,7 +22,7 @@ from backout.platforms.kubernetes.steps.specs import text
 from backout.platforms.kubernetes.template import RESTARTED
 
 
-class RestartStep:
+class RestartStep(WorkloadStep):
     """The step's own name is the annotation: a second try finds it, and restarts nothing again."""
 
     kind: ClassVar[str] = specs.RESTART
@@ -36,10 +35,6 @@ class RestartStep:
         """Return what a person would type."""
         kubectl, workload = text(spec, "kubectl"), text(spec, "workload")
         return f"{kubectl} rollout restart {workload}", f"{kubectl} rollout status {workload}"
-
-    def hazards(self, spec: StepSpec) -> tuple[Hazard, ...]:
-        """Return what could go wrong."""
-        return hazards_of(spec)
 
     def effect(self, spec: StepSpec, world: World) -> tuple[World, ...]:
         """The same version serves before, meanwhile and afterwards."""
@@ -57,10 +52,6 @@ class RestartStep:
             evidence = msg("{workload} was not restarted", workload=text(spec, "workload"))
             return Probe(answer=Probed.NOT_DONE, evidence=evidence)
         return rolling(spec, acting, obj)
-
-    def guard(self, spec: StepSpec, acting: Acting) -> None:
-        """Refuse when it is not the workload, or not the template, that the plan saw."""
-        guard_workload(spec, need(platform_of(acting).api, workload_of(spec), 20.0))
 
     def apply(self, spec: StepSpec, acting: Acting) -> Receipt:
         """Write the annotation. Idempotent: by the step's name."""

@@ -18,8 +18,8 @@ from backout.platforms.kubernetes.releases import Made
 from backout.platforms.kubernetes.steps import specs
 from backout.platforms.kubernetes.steps.base import (
     Object,
+    WorkloadStep,
     guard_workload,
-    hazards_of,
     platform_of,
     rolling,
     workload_of,
@@ -40,7 +40,7 @@ _SIDE = ("version", "ref", "template", "images", "configs", "secrets", "paused",
 _PLACE = ("workload", "uid", "kubectl", "number", "of", "backwards", "gaps", "waits")
 
 
-class TemplateStep:
+class TemplateStep(WorkloadStep):
     """What `rollout undo` does, by content instead of by number; ConfigMaps come back with it."""
 
     kind: ClassVar[str] = specs.TEMPLATE
@@ -99,12 +99,12 @@ class TemplateStep:
     def hazards(self, spec: StepSpec) -> tuple[Hazard, ...]:
         """Return what could go wrong."""
         if not mapping(spec, "previous")["paused"]:
-            return hazards_of(spec)
+            return super().hazards(spec)
         paused = Hazard(
             what=msg("The roll-out of {workload} is paused now", workload=text(spec, "workload")),
             then=msg("It is resumed with this step; undoing the step pauses it again"),
         )
-        return (*hazards_of(spec), paused)
+        return (*super().hazards(spec), paused)
 
     def effect(self, spec: StepSpec, world: World) -> tuple[World, ...]:
         """Half done both serve, or none where the old pods go first; with the last workload the old one is gone."""
@@ -119,9 +119,8 @@ class TemplateStep:
     def inverse(self, spec: StepSpec) -> StepSpec:
         """Return the step that gives the workload back the template that it had."""
         place: dict[str, Json] = {key: spec.params[key] for key in _PLACE}
-        place["backwards"] = not spec.params[
-            "backwards"
-        ]  # the last one to change is the first to change back
+        # the last one to change is the first to change back
+        place["backwards"] = not spec.params["backwards"]
         own: dict[str, Json] = {key: spec.params[key] for key in _SIDE}
         return specs.template(place, mapping(spec, "previous"), own, spec.timeout_s - specs.SETTLE_S)
 
@@ -134,19 +133,14 @@ class TemplateStep:
         platform = platform_of(acting)
         obj = need(platform.api, workload_of(spec), 20.0)
         if not _is_told(obj, spec):
-            guard_workload(
-                spec, obj
-            )  # also while it is waited for: nobody else's template comes to this step's end
+            # also while it is waited for: nobody else's template comes to this step's end
+            guard_workload(spec, obj)
             evidence = msg("{workload} has another template", workload=text(spec, "workload"))
             return Probe(answer=Probed.NOT_DONE, evidence=evidence)
         if not waits(spec):
             evidence = msg("{workload} has the template", workload=text(spec, "workload"))
             return Probe(answer=Probed.DONE, evidence=evidence)
         return rolling(spec, acting, obj)
-
-    def guard(self, spec: StepSpec, acting: Acting) -> None:
-        """Refuse when it is not the workload, or not the template, that the plan saw."""
-        guard_workload(spec, need(platform_of(acting).api, workload_of(spec), 20.0))
 
     def apply(self, spec: StepSpec, acting: Acting) -> Receipt:
         """Keep the template that there is, then write the other one. Idempotent: by content, compare-and-set."""
