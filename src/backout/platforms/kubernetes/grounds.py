@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 import hashlib
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from pydantic import ValidationError
@@ -14,6 +14,7 @@ from backout.faults import fault_point
 from backout.message import msg
 from backout.platforms.kubernetes.api import Api, Conflict
 from backout.platforms.kubernetes.names import QUARANTINE, SCHEMA, labels, object_name, selector
+from backout.platforms.kubernetes.shared import change
 from backout.release import Quarantine
 from backout.schema import Schema
 
@@ -21,7 +22,6 @@ Object = dict[str, Any]
 
 _DOCUMENT = "schema.json.gz"
 _READ_S = 2.0
-_TRIES = 5
 
 
 class Grounds:
@@ -70,26 +70,14 @@ class Grounds:
         self._change(version, None)
 
     def _change(self, version: str, text: str | None) -> None:
-        for _ in range(_TRIES):
-            there = self._api.get("ConfigMap", self._name)
-            before = (there or {}).get("data") or {}
-            # A key may have no other signs than letters, digits, dots, dashes and underscores; a version may.
-            key = f"{hashlib.sha256(version.encode()).hexdigest()[:16]}.json"
-            data = {k: v for k, v in before.items() if k != key} | ({key: text} if text is not None else {})
-            if data == before:
-                return
-            fault_point("kubernetes.quarantine.before")
-            try:
-                if there is not None:
-                    written: Object | None = self._api.replace("ConfigMap", {**there, "data": data})
-                else:
-                    meta = {"name": self._name, "labels": labels(self._service, QUARANTINE)}
-                    written = self._api.create("ConfigMap", {"metadata": meta, "data": data})
-            except Conflict:
-                continue
-            if written is not None:
-                fault_point("kubernetes.quarantine.after")
-                return
+        # A key may have no other signs than letters, digits, dots, dashes and underscores; a version may.
+        key = f"{hashlib.sha256(version.encode()).hexdigest()[:16]}.json"
+
+        def edit(before: Mapping[str, str]) -> dict[str, str]:
+            return {k: v for k, v in before.items() if k != key} | ({key: text} if text is not None else {})
+
+        if change(self._api, self._service, QUARANTINE, self._name, edit):
+            return
         raise Conflict(
             msg("The quarantines in {name} are changed by somebody else all the time", name=self._name),
             state=msg("The cluster has the older ones; the state file has the new ones."),

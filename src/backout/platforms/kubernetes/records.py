@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from pydantic import ValidationError
 
-from backout.faults import fault_point
 from backout.message import msg
 from backout.platforms.kubernetes.api import Api, Conflict
-from backout.platforms.kubernetes.names import RELEASE, labels, object_name, selector
+from backout.platforms.kubernetes.names import RELEASE, object_name, selector
 from backout.platforms.kubernetes.releases import Deployed
+from backout.platforms.kubernetes.shared import change
 from backout.release import Release
 
 Object = dict[str, Any]
 
 _RELEASE, _DEPLOYED = "release.json", "deployed.json"
-_TRIES = 5
 
 
 class Records:
@@ -51,27 +50,17 @@ class Records:
         ref = release.artefact.ref if release.artefact is not None else None
         deployed = self._keep(ref) if ref is not None else None
         name = object_name(self._service, RELEASE, release.id)
-        for _ in range(_TRIES):
-            fault_point("kubernetes.record.before")
-            there = self._api.get("ConfigMap", name)
-            data = {**((there or {}).get("data") or {}), _RELEASE: release.model_dump_json()}
+
+        def edit(before: Mapping[str, str]) -> dict[str, str]:
+            data = {**before, _RELEASE: release.model_dump_json()}
             known = _read({"data": data}, _DEPLOYED, Deployed)
             # What was known in full when it was deployed stands: its ConfigMaps may have been edited since.
             if deployed is not None and (known is None or known.ref != deployed.ref or known.digest is None):
                 data[_DEPLOYED] = deployed.model_dump_json()
-            try:
-                if there is None:
-                    body = {
-                        "metadata": {"name": name, "labels": labels(self._service, RELEASE)},
-                        "data": data,
-                    }
-                    if self._api.create("ConfigMap", body) is not None:
-                        return
-                else:
-                    self._api.replace("ConfigMap", {**there, "data": data})
-                    return
-            except Conflict:
-                continue  # another backout writes the same record: read it again
+            return data
+
+        if change(self._api, self._service, RELEASE, name, edit):
+            return
         raise Conflict(
             msg("The record {name} is changed by somebody else all the time", name=name),
             state=msg("The record in the cluster is an older one; the state file has the new one."),
