@@ -20,7 +20,8 @@ from backout.config.load import Loaded, find_config, load_config
 from backout.errors import BackoutError, ConfigError, UsageError
 from backout.holds.command import CommandHold
 from backout.message import msg
-from backout.platforms.base import BringsHolds, Site
+from backout.platforms.abilities import BringsHolds
+from backout.platforms.base import Site
 from backout.redact import Redactor
 
 if TYPE_CHECKING:

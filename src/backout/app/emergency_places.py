@@ -13,7 +13,7 @@ from backout.document import Document
 from backout.errors import StoreUnreadable
 from backout.ids import new_id
 from backout.message import Message, msg
-from backout.platforms.base import HasPlace
+from backout.platforms.abilities import HasPlace
 
 _MIN_FREE_BYTES = 65536
 _NOTE = "origin.json"

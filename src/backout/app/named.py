@@ -7,7 +7,7 @@ from backout.app.parts import Parts
 from backout.assess.versions import choose_target
 from backout.errors import UnknownVersion
 from backout.facts import Facts
-from backout.platforms.base import Offer, RunsImages
+from backout.platforms.abilities import Offer, RunsImages
 from backout.release import Release
 
 

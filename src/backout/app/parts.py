@@ -108,7 +108,7 @@ class Parts:
     def mirror(self) -> Mirror | None:
         """What brings runs to the target and from there; None: the target keeps none."""
         from backout.execute.mirror import Mirror
-        from backout.platforms.base import KeepsRuns
+        from backout.platforms.keeping import KeepsRuns
 
         if not isinstance(self.platform, KeepsRuns):
             return None
@@ -117,7 +117,7 @@ class Parts:
     @cached_property
     def book(self) -> ReleaseBook:
         """The release book."""
-        from backout.platforms.base import KeepsGrounds
+        from backout.platforms.keeping import KeepsGrounds
 
         # An emergency must not depend on a quota for what is kept; its quarantines get there when it is merged.
         platform, there = self.platform, not self.emergency

@@ -28,7 +28,7 @@ from backout.plan.assembly import RestoreTerms, Terms
 from backout.plan.back import plan_back
 from backout.plan.model import Plan, Scenario, StepSpec
 from backout.plan.refusal import words_of
-from backout.platforms.base import ActsElsewhere, KeepsOne, KnowsSecrets, LosesEvidence, Restarts
+from backout.platforms.abilities import ActsElsewhere, KeepsOne, KnowsSecrets, LosesEvidence, Restarts
 from backout.release import Artefact, Release
 
 

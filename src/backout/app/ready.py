@@ -7,7 +7,7 @@ from collections.abc import Callable
 from backout.app.parts import Parts
 from backout.errors import BackoutError
 from backout.message import Message, msg
-from backout.platforms.base import TellsReadiness
+from backout.platforms.abilities import TellsReadiness
 
 POLL_S = 0.2
 

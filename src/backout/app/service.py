@@ -8,7 +8,7 @@ from backout.errors import StepFailed
 from backout.message import msg
 from backout.plan.base import Acting, Probed
 from backout.plan.model import StepSpec
-from backout.platforms.base import Restarts
+from backout.platforms.abilities import Restarts
 
 _POLL_S = 0.05
 

@@ -18,7 +18,7 @@ from backout.redact import Redactor
 
 if TYPE_CHECKING:
     from backout.execute.mirror import Mirror
-    from backout.platforms.base import RunEvent
+    from backout.platforms.keeping import RunEvent
 
 GENESIS = "sha256:" + "0" * 64
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from backout.errors import BackoutError, LeaseLost, LostRace
 from backout.message import msg
-from backout.platforms.base import RunEvent, RunStore
+from backout.platforms.keeping import RunEvent, RunStore
 
 if TYPE_CHECKING:
     from backout.clock import Clock

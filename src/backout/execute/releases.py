@@ -10,7 +10,8 @@ from backout.errors import BackoutError
 from backout.execute.journal import Journal
 from backout.execute.store import Store
 from backout.faults import fault_point
-from backout.platforms.base import GroundsStore, RecordStore
+from backout.platforms.base import RecordStore
+from backout.platforms.keeping import GroundsStore
 from backout.release import Quarantine, Release, ReleaseState
 from backout.schema import Schema
 

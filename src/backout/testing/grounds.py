@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from backout.platforms.base import GroundsStore
+from backout.platforms.keeping import GroundsStore
 from backout.release import Quarantine
 from backout.schema import Schema
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-from backout.platforms.base import RunEvent, RunStore
+from backout.platforms.keeping import RunEvent, RunStore
 
 _PATIENCE_S = 20.0
 _LONG = 3_000_000

@@ -14,7 +14,7 @@ from backout.execute.journal import Journal
 from backout.execute.mirror import Mirror, lacking, told
 from backout.execute.store import Store
 from backout.message import msg
-from backout.platforms.base import RunEvent
+from backout.platforms.keeping import RunEvent
 from backout.redact import Redactor
 from backout.testing.runs import check_run_store, event_of
 

@@ -30,7 +30,8 @@ from backout.plan.refusal import refusal
 from backout.plan.restoring import restored_fingerprint
 from backout.plan.simulate import simulate
 from backout.plan.start import world_now
-from backout.platforms.base import Platform, Restarts, Site
+from backout.platforms.abilities import Restarts
+from backout.platforms.base import Platform, Site
 from backout.platforms.command import CommandPlatform
 from backout.platforms.process import ProcessPlatform
 from backout.redact import Redactor

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from backout.observed import OfferedImage, Workload
-from backout.platforms.base import Offer
+from backout.platforms.abilities import Offer
 from backout.platforms.kubernetes.images import (
     containers_with,
     digest_seen,

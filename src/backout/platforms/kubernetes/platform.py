@@ -11,7 +11,8 @@ from pydantic import BaseModel
 from backout.errors import UnknownVersion
 from backout.message import Message, msg
 from backout.observed import Owner, SecretChange, Workload
-from backout.platforms.base import Capabilities, Detection, Diagnosis, Offer, Site
+from backout.platforms.abilities import Offer
+from backout.platforms.base import Capabilities, Detection, Diagnosis, Site
 from backout.platforms.kubernetes.api import Api
 from backout.platforms.kubernetes.automation import Automation, automation_of, declared
 from backout.platforms.kubernetes.cluster import Cluster, View

@@ -11,7 +11,7 @@ from typing import Any
 from backout.errors import JournalTampered
 from backout.faults import fault_point
 from backout.message import msg
-from backout.platforms.base import RunEvent
+from backout.platforms.keeping import RunEvent
 from backout.platforms.kubernetes.api import PATIENCE_S, Api, Conflict
 from backout.platforms.kubernetes.names import RUN, label_value, labels, object_name, selector
 

@@ -1,0 +1,130 @@
+"""What a platform may be able to do besides: each is asked for by `isinstance`, and nothing is pretended."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+from backout.message import Message
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from backout.holds.base import HoldMeans
+    from backout.observed import OfferedImage, SecretChange, Workload
+    from backout.plan.model import StepSpec
+    from backout.release import Artefact
+
+
+@runtime_checkable
+class TellsReadiness(Protocol):
+    """What a platform adds that can tell whether a release that was just started answers yet."""
+
+    @property
+    def ready_within_s(self) -> float:
+        """Seconds that a release may take until it is ready."""
+        ...
+
+    def not_ready(self) -> Message | None:
+        """Return why the release that the platform is told to run is not ready; None if it is, or nobody can tell.
+
+        Changes nothing, and takes a few seconds at most.
+        """
+        ...
+
+
+@runtime_checkable
+class BringsHolds(Protocol):
+    """What a platform adds that can itself keep requests away, or suspend workers and crons."""
+
+    def hold_means(self) -> tuple[HoldMeans, ...]:
+        """Return the means that its options name, the strongest against requests first; touches nothing."""
+        ...
+
+
+@runtime_checkable
+class HasPlace(Protocol):
+    """What a platform adds whose releases lie in one place of this machine."""
+
+    @property
+    def place(self) -> str:
+        """What tells this place from any other on this machine, whichever configuration names it."""
+        ...
+
+
+@runtime_checkable
+class KeepsOne(Protocol):
+    """A platform that can take one unit of the bad release aside, for the post-mortem."""
+
+    def keep_one(self, workload: Workload, version: str) -> tuple[StepSpec, ...]:
+        """Propose the steps; empty: this workload has no unit that could be spared. Pure."""
+        ...
+
+
+@runtime_checkable
+class ActsElsewhere(Protocol):
+    """A platform that acts on one of several clusters: a person has to see on which, before anything is done."""
+
+    @property
+    def where(self) -> Message:
+        """Which one, in a few words."""
+        ...
+
+
+@runtime_checkable
+class LosesEvidence(Protocol):
+    """A platform on which the way back deletes what a post-mortem asks for, and that can tell it before."""
+
+    def evidence(self, deadline_s: float) -> Iterator[tuple[str, str]]:
+        """Yield name and text of each thing as it comes, within seconds from now; what cannot be had is left out."""
+        ...
+
+    def evidence_by_hand(self) -> tuple[str, ...]:
+        """Return the commands that a person would type for it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What a platform would run for an image that was named instead of a release.
+
+    Attributes:
+        artefact: The release that the image is of, or a new one.
+        workload: What runs, with what `switch` has to know of a new one.
+        image: What is known of an image that no release is made of; None: `artefact` is one that could be run.
+    """
+
+    artefact: Artefact
+    workload: Workload
+    image: OfferedImage | None
+
+
+@runtime_checkable
+class RunsImages(Protocol):
+    """What a platform adds that can run an image which no release is made of yet."""
+
+    def offer(self, workload: Workload, name: str) -> Offer | None:
+        """Return what would run for an image of that name; None: it names no image. Changes nothing."""
+        ...
+
+
+@runtime_checkable
+class KnowsSecrets(Protocol):
+    """What a platform adds that can tell whether a secret is another one now than a release had."""
+
+    def secret_changes(self, workload: Workload, to: Artefact) -> tuple[SecretChange, ...]:
+        """Return the secrets that are others now, or of which it cannot be told. Pure."""
+        ...
+
+
+@runtime_checkable
+class Restarts(Protocol):
+    """A platform that can restart a release as it is, and ask it whether it is ready."""
+
+    def ready(self, deadline_s: float) -> bool | None:
+        """Return whether the running release says that it is ready, asked past any router; None: it was not declared how."""
+        ...
+
+    def restart(self, to: Artefact, version: str) -> tuple[StepSpec, ...]:
+        """Propose the steps that stop the running release and start it again. Pure."""
+        ...
