@@ -8,8 +8,7 @@ from dataclasses import dataclass
 
 import psutil
 from tests.command_line import Cli
-
-from .service import until
+from tests.waiting import until
 
 
 @dataclass

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import time
 import urllib.request
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -29,13 +27,6 @@ VERSIONS = ("1.0.0", "2.0.0", "3.0.0")
 NAME = "deployment/collector"
 IMAGES: dict[str, str] = {}
 """Name by digest of each version's image, filled when the node has them."""
-
-
-def until(claim: Callable[[], object], timeout_s: float = 60) -> None:
-    ends_s = time.monotonic() + timeout_s
-    while not claim():
-        assert time.monotonic() < ends_s, "did not come true in time"
-        time.sleep(0.05)
 
 
 class KubeService:

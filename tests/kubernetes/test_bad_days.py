@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 import yaml
 from tests.command_line import Cli
+from tests.waiting import until
 
 from testbed.python_layer import interpreter
 
 from .proxy import Fault, FaultyProxy
-from .service import NAME, KubeService, until
+from .service import NAME, KubeService
 
 pytestmark = pytest.mark.slow
 

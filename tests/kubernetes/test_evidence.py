@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 
 import pytest
+from tests.waiting import until
 
 from testbed.python_layer import interpreter
 
-from .service import NAME, KubeService, until
+from .service import NAME, KubeService
 
 pytestmark = pytest.mark.slow
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from tests.waiting import until
 
 from backout.demo.postgres import EmbeddedPostgres
 from backout.testing.holds import check_hold
@@ -20,7 +21,7 @@ from testbed.node import Node
 
 from . import work
 from .kinds import QuickService
-from .service import KubeService, until
+from .service import KubeService
 
 pytestmark = pytest.mark.slow
 

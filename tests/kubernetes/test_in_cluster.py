@@ -8,11 +8,12 @@ from uuid import uuid4
 
 import pytest
 import yaml
+from tests.waiting import until
 
 from testbed import backout_image
 from testbed.node import Node
 
-from .service import ROOT, KubeService, until
+from .service import ROOT, KubeService
 
 pytestmark = pytest.mark.slow
 

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.waiting import until
 
 from backout.demo.postgres import EmbeddedPostgres
 from backout.testing.platforms import PlatformContract, Stage, carry_out, propose
 from testbed.node import Node
 
 from .kinds import DaemonService, StatefulService
-from .service import until
 
 pytestmark = pytest.mark.slow
 

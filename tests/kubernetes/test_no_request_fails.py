@@ -7,13 +7,14 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from tests.waiting import until
 
 from backout.demo.children import Children
 from backout.demo.clients import Clients
 from backout.demo.postgres import EmbeddedPostgres
 from testbed.node import Node
 
-from .service import KubeService, until
+from .service import KubeService
 
 pytestmark = pytest.mark.slow
 

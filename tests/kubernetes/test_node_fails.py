@@ -9,14 +9,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from tests.waiting import until
 
-from backout.demo.children import Children
-from backout.demo.postgres import EmbeddedPostgres
 from testbed.node import Node
-from testbed.versions import GATEWAY
 
-from .service import KubeService, until
-from .stage import node_in_use
+from .service import KubeService
+from .stage import database_for_pods, node_in_use
 
 pytestmark = pytest.mark.slow
 
@@ -35,15 +33,10 @@ def node(require_service: Callable[[str], None]) -> Iterator[Node]:
 
 @pytest.fixture(scope="module")
 def service(node: Node, tmp_path_factory: pytest.TempPathFactory) -> Iterator[KubeService]:
-    folder = tmp_path_factory.mktemp("postgres")
-    children = Children(folder / "run")
-    server = EmbeddedPostgres(folder, children, fsync=False, inside=f"{GATEWAY}/16")
-    server.start()
-    made = KubeService(node, server, tmp_path_factory.mktemp("kube"))
-    yield made
-    made.close()
-    server.close()
-    children.close()
+    with database_for_pods(tmp_path_factory.mktemp("postgres")) as server:
+        made = KubeService(node, server, tmp_path_factory.mktemp("kube"))
+        yield made
+        made.close()
 
 
 def told_to_run(service: KubeService) -> str:
@@ -74,3 +67,18 @@ def test_parts_of_the_node_fail_in_the_middle(node: Node, service: KubeService, 
     cli = service.configure(rollout_timeout_s=60)
     cli("resume").ended(0)
     assert service.served() == ["2.0.0"]
+
+    running = cli.start("run", "--to", "1.0.0", *AGAIN, *KNOWN)
+    until(lambda: told_to_run(service) == "1.0.0")
+    node.stop_apiserver()
+    cli.finish(running).refused(
+        5, what="API server https://.*does not answer", now="1.0.0", next="backout resume run-"
+    )
+    cli("status").ended(5)
+    cli("resume").refused(3, what="API server|does not answer", now=".", next="kubectl|backout")
+    node.start_apiserver()
+    # Its controllers come back in their own time, a minute or more after it: until then a resume stops safely again.
+    codes: list[int] = []
+    until(lambda: codes.append(cli("resume").code) or codes[-1] == 0, 400)
+    assert set(codes) <= {0, 5}
+    assert service.served() == ["1.0.0"]

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 import yaml
+from tests.waiting import until
 
 from backout.platforms.kubernetes.options import KubernetesOptions
 
-from .service import NAME, ROOT, KubeService, until
+from .service import NAME, ROOT, KubeService
 
 pytestmark = pytest.mark.slow
 

@@ -7,13 +7,14 @@ import shutil
 from pathlib import Path
 
 import pytest
+from tests.waiting import until
 
 from backout.errors import JournalTampered
 from backout.testing.grounds import check_grounds_store
 from backout.testing.runs import check_run_store, event_of
 
 from .laptop import Laptop
-from .service import NAME, KubeService, until
+from .service import NAME, KubeService
 
 pytestmark = pytest.mark.slow
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from tests.waiting import until
+
 from testbed.python_layer import interpreter
 
-from .service import IMAGES, KubeService, until
+from .service import IMAGES, KubeService
 
 
 def pod_template(app: str, program: str, **container: Any) -> dict[str, Any]:

@@ -7,8 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,6 +14,7 @@ from typing import Any
 import psutil
 import psycopg
 from psycopg import sql
+from tests.waiting import until
 
 from backout.backup import SwapOrder
 from backout.databases.postgres.beside import Mark, comment_of
@@ -37,13 +36,6 @@ print(adapter.swap(SwapOrder.model_validate(told["order"]), note=lambda _: None)
 
 def quiet(_: object) -> None:
     """Nobody watches."""
-
-
-def until(condition: Callable[[], object], seconds: float = 60) -> None:
-    ends_s = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < ends_s, "did not come true in time"
-        time.sleep(0.02)
 
 
 class Pair:

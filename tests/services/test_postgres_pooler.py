@@ -15,8 +15,9 @@ from typing import Any
 
 import psycopg
 import pytest
+from tests.waiting import until
 
-from .pairs import Pair, ended_by_kill, quiet, until
+from .pairs import Pair, ended_by_kill, quiet
 
 pytestmark = pytest.mark.slow
 _SECRET = "pooler-s3cret"

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.waiting import until
 
 from backout.backup import BackupFormat, BesideState, RestoreOrder
 from backout.databases.postgres import PostgresDatabase, PostgresOptions
@@ -16,7 +17,7 @@ from backout.demo.children import Children
 from backout.demo.postgres import EmbeddedPostgres
 from backout.errors import Refused
 
-from .pairs import Pair, ended_by_kill, quiet, until, until_frozen
+from .pairs import Pair, ended_by_kill, quiet, until_frozen
 
 pytestmark = pytest.mark.slow
 _SOURCES = {"system": binaries.system_binaries, "wheel": binaries.wheel_binaries}

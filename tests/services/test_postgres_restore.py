@@ -15,13 +15,14 @@ import psutil
 import psycopg
 import pytest
 from psycopg import sql
+from tests.waiting import until
 
 from backout.backup import BackupFormat, BesideState, RestoreOrder
 from backout.backups.identity import identity_of
 from backout.errors import CredentialsRefused, NotPossible, Refused, UsageError
 from backout.launch import holder
 
-from .pairs import quiet, until
+from .pairs import quiet
 
 pytestmark = pytest.mark.slow
 

@@ -10,12 +10,13 @@ from typing import Any
 import psycopg
 import pytest
 from psycopg import sql
+from tests.waiting import until
 
 from backout.backup import BesideState, SwapOrder
 from backout.errors import LostRace, NotPossible, Refused, RunInProgress
 from backout.observed import Answer
 
-from .pairs import Pair, ended_by_kill, quiet, until, until_frozen
+from .pairs import Pair, ended_by_kill, quiet, until_frozen
 
 pytestmark = pytest.mark.slow
 

@@ -15,6 +15,7 @@ from uuid import uuid4
 
 import psutil
 import pytest
+from tests.waiting import until
 
 from backout.demo.children import Children
 from backout.demo.postgres import EmbeddedPostgres
@@ -62,7 +63,7 @@ def deploy(node: Node, namespace: str, database: EmbeddedPostgres) -> str:
     rolled_out(node, namespace)
     address = node.kubectl("-n", namespace, "get", "service", "collector", "-o", "jsonpath={.spec.clusterIP}")
     url = f"http://{address.stdout}"
-    until(lambda: serves(url))
+    until(lambda: serves(url), 30)
     return url
 
 
@@ -84,13 +85,6 @@ def serves(url: str) -> bool:
         return False
 
 
-def until(claim: Callable[[], bool], timeout_s: float = 30) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not claim():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
 def test_pods_are_rolled_out_and_back_behind_a_service(
     node: Node, namespace: str, database: EmbeddedPostgres
 ) -> None:
@@ -104,14 +98,14 @@ def test_pods_are_rolled_out_and_back_behind_a_service(
     by_digest = f"collector={second.by_digest}"
     node.kubectl("-n", namespace, "set", "image", "deployment/collector", by_digest)
     rolled_out(node, namespace)
-    until(lambda: {health(url)["version"] for _ in range(12)} == {"2.0.0"})
+    until(lambda: {health(url)["version"] for _ in range(12)} == {"2.0.0"}, 30)
     pods = json.loads(node.kubectl("-n", namespace, "get", "pods", "-o", "json").stdout)["items"]
     running = [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]]
     assert {pod["status"]["containerStatuses"][0]["imageID"] for pod in running} == {second.by_digest}
 
     node.kubectl("-n", namespace, "rollout", "undo", "deployment/collector")
     rolled_out(node, namespace)
-    until(lambda: {health(url)["version"] for _ in range(12)} == {"1.0.0"})
+    until(lambda: {health(url)["version"] for _ in range(12)} == {"1.0.0"}, 30)
     assert node.kubectl("-n", namespace, "logs", "deployment/collector").stdout  # API server → kubelet
 
 
@@ -124,7 +118,7 @@ def test_health_can_be_silent_about_the_version(
     node.kubectl("-n", namespace, "patch", "configmap", "collector", "--type=merge", "-p", silent)
     node.kubectl("-n", namespace, "rollout", "restart", "deployment/collector")
     rolled_out(node, namespace)
-    until(lambda: "version" not in health(url))
+    until(lambda: "version" not in health(url), 30)
 
 
 def test_api_server_and_kubelet_go_and_come_back(node: Node) -> None:
@@ -135,7 +129,7 @@ def test_api_server_and_kubelet_go_and_come_back(node: Node) -> None:
     node.stop_kubelet()
     assert node.status()["kubelet"] == []
     node.start_kubelet()
-    until(node.healthy)
+    until(node.healthy, 30)
 
 
 def test_a_service_account_has_a_kubeconfig_of_its_own(node: Node, namespace: str, tmp_path: Path) -> None:
