@@ -1,0 +1,35 @@
+"""Names of what the engine keeps in a database, and how text gets into SQL."""
+
+from __future__ import annotations
+
+SCHEMA = "backout"
+"""Journal, row logs and the functions of triggers."""
+
+HIDDEN_SCHEMA = "backout_hidden"
+"""Tables, types and sequences that were dropped, or made by a release that was taken back."""
+
+PREFIX = "_bo_"
+"""Begins the name of every hidden column, constraint, index and trigger; the number of its journal row follows."""
+
+
+def hidden(change: int) -> str:
+    """Return the hidden name of what the journal row of that number tells: unique in the database."""
+    return f"{PREFIX}{change}"
+
+
+def is_hidden(name: str) -> bool:
+    """Tell whether a column, constraint, index, trigger, table or schema of that name is the engine's own."""
+    return name == SCHEMA or name.startswith((PREFIX, f"{SCHEMA}_"))
+
+
+def ident(*names: str) -> str:
+    """Return a name, or dotted names, quoted always."""
+    return ".".join('"' + name.replace('"', '""') + '"' for name in names)
+
+
+def literal(text: str | None) -> str:
+    """Return text as an SQL literal, whatever `standard_conforming_strings` says."""
+    if text is None:
+        return "NULL"
+    quoted = text.replace("'", "''")
+    return f"E'{quoted}'".replace("\\", "\\\\") if "\\" in quoted else f"'{quoted}'"
