@@ -1,0 +1,104 @@
+"""Constraints as data: told by oid and attnum, so that they can be made again after anything was renamed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from backout.databases.postgres.reversible.catalog import Snapshot, Thing
+from backout.databases.postgres.reversible.names import ident, literal
+from backout.databases.postgres.reversible.work import Work
+
+_ACTIONS = {"a": "NO ACTION", "r": "RESTRICT", "c": "CASCADE", "n": "SET NULL", "d": "SET DEFAULT"}
+_MATCH = {"f": "MATCH FULL", "p": "MATCH PARTIAL", "s": ""}
+_KEPT = ("name", "table", "kind", "columns", "to_table", "to_columns", "on_update", "on_delete", "match",
+         "deferrable", "deferred", "valid", "no_inherit", "definition", "comment")  # fmt: skip
+
+Kept = dict[str, Any]
+
+
+def kept(thing: Thing, snapshot: Snapshot) -> Kept:
+    """Return what is needed to make a foreign key or CHECK again.
+
+    A CHECK's expression is text; the names in it are told with it, to be found again by attnum.
+    """
+    names = {str(attnum): one["name"] for attnum, one in snapshot.columns(thing["table"]).items()}
+    return {key: thing[key] for key in _KEPT} | {"names": names}
+
+
+def add(work: Work, constraint: Kept) -> int:
+    """Make a foreign key or CHECK again, NOT VALID: existing rows are looked at after the COMMIT.
+
+    Returns:
+        Its oid.
+
+    Raises:
+        Moved: A column or table that it speaks of is not there.
+    """
+    called = f"constraint {constraint['name']}"
+    table = work.table_path(constraint["table"], called=called)
+    work.run(
+        f"ALTER TABLE {table} ADD CONSTRAINT {ident(constraint['name'])} {_definition(work, constraint)} NOT VALID"
+    )
+    if constraint["comment"] is not None:
+        work.run(
+            f"COMMENT ON CONSTRAINT {ident(constraint['name'])} ON {table} IS {literal(constraint['comment'])}"
+        )
+    if constraint["valid"]:
+        work.later.append(f"ALTER TABLE {table} VALIDATE CONSTRAINT {ident(constraint['name'])}")
+    return oid_of(work, constraint)
+
+
+def add_key(work: Work, constraint: Kept) -> int:
+    """Make a UNIQUE or primary key again after the COMMIT: its index is built while the table is written.
+
+    Returns:
+        0: it has no oid yet.
+
+    Raises:
+        Moved: A column is not there.
+    """
+    called = f"constraint {constraint['name']}"
+    table = work.table_path(constraint["table"], called=called)
+    columns = _columns(work, constraint["table"], constraint["columns"], called)
+    name, word = ident(constraint["name"]), "PRIMARY KEY" if constraint["kind"] == "p" else "UNIQUE"
+    work.later += [
+        f"CREATE UNIQUE INDEX CONCURRENTLY {name} ON {table} ({columns})",
+        f"ALTER TABLE {table} ADD CONSTRAINT {name} {word} USING INDEX {name}",
+    ]
+    return 0
+
+
+def oid_of(work: Work, constraint: Kept) -> int:
+    """Return the oid of the constraint of that name on that table; 0: there is none."""
+    found = [
+        k.oid
+        for k, c in work.now.of_table("constraint", constraint["table"]).items()
+        if c["name"] == constraint["name"]
+    ]
+    return found[0] if found else 0
+
+
+def _definition(work: Work, constraint: Kept) -> str:
+    if constraint["kind"] == "c":
+        return _check(work, constraint)
+    called = f"constraint {constraint['name']}"
+    target = work.table_path(constraint["to_table"], called=called)
+    here = _columns(work, constraint["table"], constraint["columns"], called)
+    there = _columns(work, constraint["to_table"], constraint["to_columns"], called)
+    words = [
+        f"FOREIGN KEY ({here}) REFERENCES {target} ({there})",
+        _MATCH[constraint["match"]],
+        f"ON UPDATE {_ACTIONS[constraint['on_update']]} ON DELETE {_ACTIONS[constraint['on_delete']]}",
+        "DEFERRABLE" if constraint["deferrable"] else "",
+        "INITIALLY DEFERRED" if constraint["deferred"] else "",
+    ]
+    return " ".join(word for word in words if word)
+
+
+def _columns(work: Work, table: int, attnums: list[int], called: str) -> str:
+    return ", ".join(ident(work.thing("column", table, attnum, called=called)["name"]) for attnum in attnums)
+
+
+def _check(work: Work, constraint: Kept) -> str:
+    """Return a CHECK's text. Its columns have their old names again: they were shown before it is made."""
+    return str(constraint["definition"]).removesuffix(" NOT VALID")

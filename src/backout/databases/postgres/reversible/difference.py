@@ -1,0 +1,99 @@
+"""What a transaction did to the catalog, and what of it has been explained. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from backout.databases.postgres.reversible.catalog import Key, Snapshot, Thing
+from backout.databases.postgres.reversible.names import is_hidden
+
+_TEXTS = {"type_text", "default_text", "definition"}
+"""Made of names for people: they change when something else is renamed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One thing that is not as it was.
+
+    Attributes:
+        before: None: it was not there.
+        after: None: it is gone.
+        values: What of it has changed, where it was and is there.
+    """
+
+    key: Key
+    before: Thing | None
+    after: Thing | None
+    values: frozenset[str] = frozenset()
+
+    @property
+    def thing(self) -> Thing:
+        """The thing as it is, else as it was."""
+        return self.after or self.before or {}
+
+
+@dataclass(slots=True)
+class Difference:
+    """All that is not as it was; each effect takes what it can take back, and what is left explains itself to nobody.
+
+    Attributes:
+        before: The catalog when the transaction began.
+        after: The catalog before its COMMIT.
+        left: What nobody has taken, by identity.
+    """
+
+    before: Snapshot
+    after: Snapshot
+    left: dict[Key, Change] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.left = {change.key: change for change in _changes(self.before, self.after)}
+
+    def added(self, kind: str) -> Iterator[Change]:
+        """Yield what was made of a kind and is not taken."""
+        yield from [c for c in self.left.values() if c.key.kind == kind and c.before is None]
+
+    def gone(self, kind: str) -> Iterator[Change]:
+        """Yield what is gone of a kind and is not taken."""
+        yield from [c for c in self.left.values() if c.key.kind == kind and c.after is None]
+
+    def changed(self, kind: str, *values: str) -> Iterator[Change]:
+        """Yield what of a kind has another value than before, in one of those at least, and is not taken."""
+        wanted = set(values)
+        yield from [c for c in self.left.values() if c.key.kind == kind and c.values & wanted]
+
+    def take(self, key: Key, *values: str) -> None:
+        """Take a change, or those values of it; what is not there is taken already. Idempotent."""
+        change = self.left.get(key)
+        if change is None:
+            return
+        rest = change.values - set(values) if values else frozenset()
+        if rest:
+            self.left[key] = Change(key, change.before, change.after, frozenset(rest))
+        elif not values or (change.before is not None and change.after is not None):
+            del self.left[key]
+
+    def made(self, key: Key) -> bool:
+        """Tell whether a thing is there that was not there before."""
+        return key in self.after.things and key not in self.before.things
+
+
+def _changes(before: Snapshot, after: Snapshot) -> Iterator[Change]:
+    for key in before.things.keys() | after.things.keys():
+        was, is_ = before.things.get(key), after.things.get(key)
+        if was == is_ or _engines_own(was, is_):
+            continue
+        if was is None or is_ is None:
+            yield Change(key, was, is_)
+            continue
+        values = {name for name in was.keys() | is_.keys() if was.get(name) != is_.get(name)} - _TEXTS
+        if values:
+            yield Change(key, was, is_, frozenset(values))
+
+
+def _engines_own(was: Thing | None, is_: Thing | None) -> bool:
+    """Tell whether something came or went that only the engine has: it was never seen under another name."""
+    return (was is None and is_hidden(str((is_ or {})["name"]))) or (
+        is_ is None and is_hidden(str((was or {})["name"]))
+    )

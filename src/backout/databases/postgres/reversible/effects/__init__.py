@@ -1,0 +1,43 @@
+"""The kinds of changes that can be taken back: `ls` is the list, this is their order of finding."""
+
+from __future__ import annotations
+
+from backout.databases.postgres.reversible.effects.base import Effect
+from backout.databases.postgres.reversible.effects.column_added import ColumnAdded
+from backout.databases.postgres.reversible.effects.column_default import ColumnDefault
+from backout.databases.postgres.reversible.effects.column_hidden import ColumnHidden
+from backout.databases.postgres.reversible.effects.column_not_null import ColumnNotNull
+from backout.databases.postgres.reversible.effects.commented import Commented
+from backout.databases.postgres.reversible.effects.constraint import ConstraintAdded, ForeignKeyDropped
+from backout.databases.postgres.reversible.effects.index import IndexAdded, IndexHidden
+from backout.databases.postgres.reversible.effects.label_added import LabelAdded
+from backout.databases.postgres.reversible.effects.renamed import Renamed
+from backout.databases.postgres.reversible.effects.schema_added import SchemaAdded
+from backout.databases.postgres.reversible.effects.table_added import TableAdded
+from backout.databases.postgres.reversible.effects.table_hidden import TableHidden
+from backout.databases.postgres.reversible.effects.type_added import TypeAdded, TypeHidden
+
+EFFECTS: tuple[Effect, ...] = (
+    SchemaAdded(),
+    TypeAdded(),
+    TypeHidden(),
+    TableAdded(),
+    TableHidden(),
+    ConstraintAdded(),
+    ForeignKeyDropped(),
+    IndexAdded(),
+    IndexHidden(),
+    ColumnAdded(),
+    ColumnHidden(),
+    ColumnNotNull(),
+    ColumnDefault(),
+    LabelAdded(),
+    Renamed(),
+    Commented(),
+)
+"""Whole things come before their parts: a new table takes its columns with it."""
+
+
+def effect(kind: str) -> Effect:
+    """Return the effect of that name in the journal."""
+    return next(one for one in EFFECTS if one.kind == kind)

@@ -1,0 +1,45 @@
+"""What an effect is: one kind of change of a schema, that it recognises, takes back and makes again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, ClassVar, Protocol
+
+from backout.databases.postgres.reversible.difference import Difference
+from backout.databases.postgres.reversible.work import Work
+
+Operation = dict[str, Any]
+
+
+class Effect(Protocol):
+    """One kind of change. One file and one line in `effects/__init__.py` add one.
+
+    Attributes:
+        kind: Its name in the journal.
+        down_at: Its turn on the way back of one transaction, ascending.
+        redo_at: Its turn on the way forward again.
+    """
+
+    kind: ClassVar[str]
+    down_at: ClassVar[int]
+    redo_at: ClassVar[int]
+
+    def find(self, difference: Difference) -> Iterator[Operation]:
+        """Take from a difference what this effect can take back, as one operation for each.
+
+        What was softened by the engine itself is journalled already, and taken before.
+        """
+        ...
+
+    def down(self, work: Work, change: int, operation: Operation) -> Operation:
+        """Take a change back; return the operation as it is to be remembered for the way forward again.
+
+        Raises:
+            Moved: Something is not as the migration left it.
+            NotHidden: It cannot be hidden.
+        """
+        ...
+
+    def redo(self, work: Work, change: int, operation: Operation) -> Operation:
+        """Make the change again; return the operation as it is to be remembered for the next way back."""
+        ...

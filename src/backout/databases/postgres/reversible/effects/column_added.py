@@ -1,0 +1,46 @@
+"""ADD COLUMN: on the way back the column is hidden with what was written into it, not dropped."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import ClassVar
+
+from backout.databases.postgres.reversible.catalog import Key
+from backout.databases.postgres.reversible.difference import Difference
+from backout.databases.postgres.reversible.effects.base import Operation
+from backout.databases.postgres.reversible.fill import fill
+from backout.databases.postgres.reversible.hide import hide_column, require_column, show_column
+from backout.databases.postgres.reversible.work import Work
+
+
+class ColumnAdded:
+    """A column that was not there."""
+
+    kind: ClassVar[str] = "column.added"
+    down_at: ClassVar[int] = 40
+    redo_at: ClassVar[int] = 40
+
+    def find(self, difference: Difference) -> Iterator[Operation]:
+        """Take every new column of a table that was there before."""
+        for change in difference.added("column"):
+            if change.thing["local"] and not change.thing["inherited"]:
+                difference.take(change.key)
+                called = difference.after.name(change.key)
+                yield {"table": change.key.oid, "attnum": change.key.sub, "called": called}
+
+    def down(self, work: Work, change: int, operation: Operation) -> Operation:
+        """Hide it."""
+        return operation | {"hidden": hide_column(work, operation["table"], operation["attnum"], change)}
+
+    def redo(self, work: Work, change: int, operation: Operation) -> Operation:
+        """Show it again."""
+        record = operation["hidden"]
+        show_column(work, record)
+        fill(work, record, record["default"] if record["not_null"] else None)
+        require_column(work, record)
+        return {key: operation[key] for key in ("table", "attnum", "called")}
+
+
+def is_new(difference: Difference, table: int, attnum: int) -> bool:
+    """Tell whether a column was not there before."""
+    return difference.made(Key("column", table, attnum))

@@ -1,0 +1,40 @@
+"""DROP COLUMN, as the engine does it: hidden. On the way back it is shown, and filled where rows were written since."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import ClassVar
+
+from backout.databases.postgres.reversible.difference import Difference
+from backout.databases.postgres.reversible.effects.base import Operation
+from backout.databases.postgres.reversible.fill import fill
+from backout.databases.postgres.reversible.hide import hide_column, require_column, show_column
+from backout.databases.postgres.reversible.work import Work
+
+
+class ColumnHidden:
+    """A column that the migration dropped."""
+
+    kind: ClassVar[str] = "column.hidden"
+    down_at: ClassVar[int] = 60
+    redo_at: ClassVar[int] = 30
+
+    def find(self, difference: Difference) -> Iterator[Operation]:
+        """Find none: a dropped column was softened, or is lost, which nobody may explain."""
+        yield from ()
+
+    def down(self, work: Work, change: int, operation: Operation) -> Operation:
+        """Show it, with a value in every row written since."""
+        record = operation["hidden"]
+        show_column(work, record)
+        fill(work, record, operation.get("fill") or record["default"])
+        require_column(work, record)
+        return {key: operation[key] for key in operation if key != "hidden"} | {
+            "table": record["table"],
+            "attnum": record["attnum"],
+            "called": record["called"],
+        }
+
+    def redo(self, work: Work, change: int, operation: Operation) -> Operation:
+        """Hide it again."""
+        return operation | {"hidden": hide_column(work, operation["table"], operation["attnum"], change)}

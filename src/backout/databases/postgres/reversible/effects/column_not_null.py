@@ -1,0 +1,62 @@
+"""SET NOT NULL and DROP NOT NULL."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import ClassVar
+
+from backout.databases.postgres.reversible.difference import Difference
+from backout.databases.postgres.reversible.effects.base import Operation
+from backout.databases.postgres.reversible.hide import require_value
+from backout.databases.postgres.reversible.names import hidden, ident
+from backout.databases.postgres.reversible.quiet import quietly
+from backout.databases.postgres.reversible.work import Work
+
+
+class ColumnNotNull:
+    """A column that may hold NULL now and could not before, or the reverse."""
+
+    kind: ClassVar[str] = "column.not_null"
+    down_at: ClassVar[int] = 70
+    redo_at: ClassVar[int] = 70
+
+    def find(self, difference: Difference) -> Iterator[Operation]:
+        """Take it. One that became NOT NULL because of a primary key goes with that."""
+        for change in difference.changed("column", "not_null"):
+            difference.take(change.key, "not_null")
+            yield {
+                "table": change.key.oid,
+                "attnum": change.key.sub,
+                "called": difference.after.name(change.key),
+                "not_null": (change.after or {})["not_null"],
+                "default": (change.before or {})["default_text"],
+            }
+
+    def down(self, work: Work, change: int, operation: Operation) -> Operation:
+        """Give it back its earlier strictness."""
+        _set(work, change, operation, not_null=not operation["not_null"])
+        return operation
+
+    def redo(self, work: Work, change: int, operation: Operation) -> Operation:
+        """Give it its later strictness again."""
+        _set(work, change, operation, not_null=operation["not_null"])
+        return operation
+
+
+def needs_answer(operation: Operation) -> bool:
+    """Tell whether nobody can compute what a NULL that was written since has to become."""
+    return not operation["not_null"] and operation["default"] is None
+
+
+def _set(work: Work, change: int, operation: Operation, *, not_null: bool) -> None:
+    called = operation["called"]
+    path = work.table_path(operation["table"], called=called)
+    column = ident(work.thing("column", operation["table"], operation["attnum"], called=called)["name"])
+    if not not_null:
+        work.run(f"ALTER TABLE {path} ALTER COLUMN {column} DROP NOT NULL")
+        return
+    value = operation.get("fill") or operation["default"]
+    if value is not None:
+        with quietly(work, operation["table"], called=called):
+            work.run(f"UPDATE {path} SET {column} = {value} WHERE {column} IS NULL")
+    require_value(work, operation["table"], operation["attnum"], called, hidden(change))

@@ -1,0 +1,59 @@
+"""COMMENT ON a schema, table, column, constraint, index, type or sequence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import ClassVar
+
+from backout.databases.postgres.reversible.difference import Difference
+from backout.databases.postgres.reversible.effects.base import Operation
+from backout.databases.postgres.reversible.names import ident, literal
+from backout.databases.postgres.reversible.work import Work
+
+
+class Commented:
+    """A thing with another comment."""
+
+    kind: ClassVar[str] = "commented"
+    down_at: ClassVar[int] = 72
+    redo_at: ClassVar[int] = 72
+
+    def find(self, difference: Difference) -> Iterator[Operation]:
+        """Take it."""
+        for kind in ("schema", "table", "column", "constraint", "index", "type", "sequence"):
+            for change in difference.changed(kind, "comment"):
+                if change.thing.get("of_domain"):
+                    continue
+                difference.take(change.key, "comment")
+                yield {
+                    "of": kind,
+                    "oid": change.key.oid,
+                    "sub": change.key.sub,
+                    "called": difference.after.name(change.key),
+                    "from": (change.before or {})["comment"],
+                    "to": (change.after or {})["comment"],
+                }
+
+    def down(self, work: Work, change: int, operation: Operation) -> Operation:
+        """Give the earlier comment back."""
+        _say(work, operation, operation["from"])
+        return operation
+
+    def redo(self, work: Work, change: int, operation: Operation) -> Operation:
+        """Give the later comment again."""
+        _say(work, operation, operation["to"])
+        return operation
+
+
+def _say(work: Work, operation: Operation, text: str | None) -> None:
+    kind, oid, called = operation["of"], operation["oid"], operation["called"]
+    thing = work.thing(kind, oid, operation["sub"], called=called)
+    if kind == "schema":
+        subject = f"SCHEMA {ident(thing['name'])}"
+    elif kind == "column":
+        subject = f"COLUMN {work.table_path(thing['table'], called=called)}.{ident(thing['name'])}"
+    elif kind == "constraint":
+        subject = f"CONSTRAINT {ident(thing['name'])} ON {work.table_path(thing['table'], called=called)}"
+    else:
+        subject = f"{kind.upper()} {work.path(kind, oid, called=called)}"
+    work.run(f"COMMENT ON {subject} IS {literal(text)}")

@@ -1,0 +1,96 @@
+"""ADD CONSTRAINT, and DROP CONSTRAINT of a foreign key."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import ClassVar
+
+from backout.databases.postgres.reversible import constraints
+from backout.databases.postgres.reversible.catalog import Key
+from backout.databases.postgres.reversible.difference import Difference
+from backout.databases.postgres.reversible.effects.base import Operation
+from backout.databases.postgres.reversible.names import ident
+from backout.databases.postgres.reversible.work import Work
+
+
+class ConstraintAdded:
+    """A foreign key, CHECK, UNIQUE or primary key that was not there. On the way back it is dropped, its definition kept."""
+
+    kind: ClassVar[str] = "constraint.added"
+    down_at: ClassVar[int] = 10
+    redo_at: ClassVar[int] = 90
+
+    def find(self, difference: Difference) -> Iterator[Operation]:
+        """Take every new one on a table that was there; one over new columns alone is hidden with them."""
+        for change in difference.added("constraint"):
+            one = change.thing
+            if one["of_domain"] or one["parent"] or one["kind"] == "x":
+                continue
+            difference.take(change.key)
+            if one["index"] and one["kind"] in "pu":
+                difference.take(Key("index", one["index"]))
+                new = [
+                    attnum
+                    for attnum in one["columns"]
+                    if difference.made(Key("column", one["table"], attnum))
+                ]
+                if new:
+                    continue  # its index is renamed with a hidden column
+                for attnum in one["columns"] if one["kind"] == "p" else ():
+                    difference.take(Key("column", one["table"], attnum), "not_null")
+            elif one["kind"] in "pu":
+                continue
+            yield {
+                "oid": change.key.oid,
+                "called": difference.after.name(change.key),
+                "made": constraints.kept(one, difference.after),
+            }
+
+    def down(self, work: Work, change: int, operation: Operation) -> Operation:
+        """Drop it."""
+        made = operation["made"]
+        thing = work.thing("constraint", operation["oid"], called=operation["called"])
+        table = work.table_path(made["table"], called=operation["called"])
+        work.run(f"ALTER TABLE {table} DROP CONSTRAINT {ident(thing['name'])}")
+        return operation
+
+    def redo(self, work: Work, change: int, operation: Operation) -> Operation:
+        """Make it again; what is there already is looked at after the COMMIT."""
+        made = operation["made"]
+        oid = constraints.add(work, made) if made["kind"] in "fc" else constraints.add_key(work, made)
+        return operation | {"oid": oid}
+
+
+class ForeignKeyDropped:
+    """A foreign key that the migration dropped. On the way back it is made again for every row written from then on."""
+
+    kind: ClassVar[str] = "foreign_key.dropped"
+    down_at: ClassVar[int] = 80
+    redo_at: ClassVar[int] = 10
+
+    def find(self, difference: Difference) -> Iterator[Operation]:
+        """Take every foreign key that is gone, on tables that are there."""
+        for change in difference.gone("constraint"):
+            one = change.thing
+            if (
+                one["kind"] == "f"
+                and not one["parent"]
+                and Key("table", one["table"]) in difference.after.things
+            ):
+                difference.take(change.key)
+                yield {
+                    "called": difference.before.name(change.key),
+                    "dropped": constraints.kept(one, difference.before),
+                }
+
+    def down(self, work: Work, change: int, operation: Operation) -> Operation:
+        """Make it again, when everything else is there again."""
+        work.at_end.append(lambda: constraints.add(work, operation["dropped"]))
+        return operation
+
+    def redo(self, work: Work, change: int, operation: Operation) -> Operation:
+        """Drop it again."""
+        dropped = operation["dropped"]
+        table = work.table_path(dropped["table"], called=operation["called"])
+        work.run(f"ALTER TABLE {table} DROP CONSTRAINT {ident(dropped['name'])}")
+        return operation

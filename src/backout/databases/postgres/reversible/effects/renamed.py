@@ -1,0 +1,114 @@
+"""RENAME of a column, table, constraint, index, type, sequence or schema, and SET SCHEMA."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import ClassVar
+
+from backout.databases.postgres.reversible.catalog import Key
+from backout.databases.postgres.reversible.difference import Difference
+from backout.databases.postgres.reversible.effects.base import Operation
+from backout.databases.postgres.reversible.names import hidden, ident
+from backout.databases.postgres.reversible.work import Moved, Work
+
+_WORDS = {"table": "TABLE", "index": "INDEX", "sequence": "SEQUENCE", "type": "TYPE"}
+
+
+class Renamed:
+    """A thing with another name, or in another schema."""
+
+    kind: ClassVar[str] = "renamed"
+    down_at: ClassVar[int] = 50
+    redo_at: ClassVar[int] = 50
+
+    def find(self, difference: Difference) -> Iterator[Operation]:
+        """Take every new name, and every other schema."""
+        for kind in ("column", "table", "constraint", "index", "type", "sequence", "schema"):
+            for change in difference.changed(kind, "name", "schema"):
+                before, after = change.before or {}, change.after or {}
+                difference.take(change.key, "name", "schema")
+                if _follows(difference, kind, change.key, before, after):
+                    continue
+                yield {
+                    "of": kind,
+                    "oid": change.key.oid,
+                    "sub": change.key.sub,
+                    "called": difference.after.name(change.key),
+                    "from": [before["name"], before.get("schema")],
+                    "to": [after["name"], after.get("schema")],
+                }
+
+    def down(self, work: Work, change: int, operation: Operation) -> Operation:
+        """Give the earlier name back."""
+        _name(work, change, operation, operation["to"], operation["from"])
+        return operation
+
+    def redo(self, work: Work, change: int, operation: Operation) -> Operation:
+        """Give the later name again."""
+        _name(work, change, operation, operation["from"], operation["to"])
+        return operation
+
+
+def _follows(difference: Difference, kind: str, key: Key, before: Operation, after: Operation) -> bool:
+    """Tell whether something has its new name or schema from another: an index from its constraint, or from its table."""
+    if kind == "index":
+        owners = [
+            k
+            for k, c in difference.after.things.items()
+            if k.kind == "constraint" and c["index"] == key.oid and c["kind"] in "pux"
+        ]
+        if owners and before["name"] != after["name"]:
+            return True
+        moved = (
+            difference.before.things.get(Key("table", before["table"]), {}).get("schema") != after["schema"]
+        )
+        return bool(before["name"] == after["name"] and moved)
+    return bool(kind == "sequence" and before["name"] == after["name"] and before["owned_by"])
+
+
+def _name(work: Work, change: int, operation: Operation, now: list, to: list) -> None:  # type: ignore[type-arg]
+    kind, called = operation["of"], operation["called"]
+    thing = work.thing(kind, operation["oid"], operation["sub"], called=called)
+    if thing["name"] != now[0]:
+        raise Moved(called, f"is called {thing['name']} now")
+    if now[1] != to[1]:
+        if thing["schema"] != now[1]:
+            raise Moved(called, f"is in the schema {work.schema_name(thing['schema'])} now")
+        work.run(
+            f"ALTER {_WORDS[kind]} {work.path(kind, operation['oid'], called=called)} SET SCHEMA {ident(work.schema_name(to[1]))}"
+        )
+    if now[0] == to[0]:
+        return
+    if _taken(work, operation, thing, to[0]):
+        # Two that change names: this one steps aside until the other has gone.
+        _rename(work, operation, hidden(change))
+        work.at_end.append(lambda: _rename(work, operation, to[0]))
+        return
+    _rename(work, operation, to[0])
+
+
+def _taken(work: Work, operation: Operation, thing: Operation, name: str) -> bool:
+    where = "table" if operation["of"] in ("column", "constraint") else "schema"
+    kinds = (
+        ("table", "index", "sequence")
+        if operation["of"] in ("table", "index", "sequence")
+        else (operation["of"],)
+    )
+    return any(
+        key.kind in kinds and one["name"] == name and one.get(where) == thing.get(where)
+        for key, one in work.now.things.items()
+    )
+
+
+def _rename(work: Work, operation: Operation, name: str) -> None:
+    kind, called = operation["of"], operation["called"]
+    thing = work.thing(kind, operation["oid"], operation["sub"], called=called)
+    if kind == "schema":
+        work.run(f"ALTER SCHEMA {ident(thing['name'])} RENAME TO {ident(name)}")
+    elif kind in ("column", "constraint"):
+        table = work.table_path(thing["table"], called=called)
+        work.run(f"ALTER TABLE {table} RENAME {kind.upper()} {ident(thing['name'])} TO {ident(name)}")
+    else:
+        work.run(
+            f"ALTER {_WORDS[kind]} {work.path(kind, operation['oid'], called=called)} RENAME TO {ident(name)}"
+        )

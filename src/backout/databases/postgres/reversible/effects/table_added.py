@@ -1,0 +1,45 @@
+"""CREATE TABLE: on the way back the table is hidden with its rows, not dropped."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import ClassVar
+
+from backout.databases.postgres.reversible.difference import Difference
+from backout.databases.postgres.reversible.effects.base import Operation
+from backout.databases.postgres.reversible.tables import hide_table, require_table, show_table
+from backout.databases.postgres.reversible.work import Work
+
+
+class TableAdded:
+    """A table that was not there, with all that hangs on it."""
+
+    kind: ClassVar[str] = "table.added"
+    down_at: ClassVar[int] = 45
+    redo_at: ClassVar[int] = 20
+
+    def find(self, difference: Difference) -> Iterator[Operation]:
+        """Take every new plain table."""
+        for change in difference.added("table"):
+            if change.thing["kind"] != "r" or change.thing["parents"] or change.thing["bound"]:
+                continue
+            table = change.key.oid
+            difference.take(change.key)
+            for kind in ("column", "constraint", "index", "trigger", "policy", "rule"):
+                for part in difference.added(kind):
+                    if part.thing.get("table") == table:
+                        difference.take(part.key)
+            for part in difference.added("sequence"):
+                if (part.thing["owned_by"] or [None])[0] == table:
+                    difference.take(part.key)
+            yield {"table": table, "called": difference.after.name(change.key)}
+
+    def down(self, work: Work, change: int, operation: Operation) -> Operation:
+        """Hide it."""
+        return operation | {"hidden": hide_table(work, operation["table"], change)}
+
+    def redo(self, work: Work, change: int, operation: Operation) -> Operation:
+        """Show it again."""
+        show_table(work, operation["hidden"])
+        work.at_end.append(lambda: require_table(work, operation["hidden"]))
+        return {key: operation[key] for key in ("table", "called")}

@@ -1,0 +1,34 @@
+"""DROP TABLE, as the engine does it: hidden. On the way back it is there again, as it was dropped."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import ClassVar
+
+from backout.databases.postgres.reversible.difference import Difference
+from backout.databases.postgres.reversible.effects.base import Operation
+from backout.databases.postgres.reversible.tables import hide_table, require_table, show_table
+from backout.databases.postgres.reversible.work import Work
+
+
+class TableHidden:
+    """A table that the migration dropped."""
+
+    kind: ClassVar[str] = "table.hidden"
+    down_at: ClassVar[int] = 55
+    redo_at: ClassVar[int] = 60
+
+    def find(self, difference: Difference) -> Iterator[Operation]:
+        """Find none: a dropped table was softened, or is lost, which nobody may explain."""
+        yield from ()
+
+    def down(self, work: Work, change: int, operation: Operation) -> Operation:
+        """Show it; its foreign keys come when everything else is there again."""
+        record = operation["hidden"]
+        show_table(work, record)
+        work.at_end.append(lambda: require_table(work, record))
+        return {"table": record["table"], "called": record["called"]}
+
+    def redo(self, work: Work, change: int, operation: Operation) -> Operation:
+        """Hide it again."""
+        return operation | {"hidden": hide_table(work, operation["table"], change)}

@@ -1,0 +1,38 @@
+"""Guards of hidden columns: whenever a table gets a column behind one, that one must refuse to be reached by position."""
+
+from __future__ import annotations
+
+from backout.databases.postgres.reversible.difference import Difference
+from backout.databases.postgres.reversible.hide import guard
+from backout.databases.postgres.reversible.link import objects
+from backout.databases.postgres.reversible.names import SCHEMA, is_hidden
+from backout.databases.postgres.reversible.work import Work
+
+
+def guard_hidden(work: Work, difference: Difference) -> None:
+    """Guard every hidden column of the tables that a transaction gave a column."""
+    tables = {
+        key.oid
+        for key, one in difference.after.things.items()
+        if key.kind == "column" and key not in difference.before.things and not is_hidden(one["name"])
+    }
+    guarded = [
+        (table, attnum, str(one["name"]))
+        for table in tables
+        for attnum, one in difference.after.columns(table).items()
+        if is_hidden(one["name"])
+    ]
+    if not guarded:
+        return
+    records = {
+        one["hidden"]: one
+        for one in objects(
+            work.link,
+            f"SELECT operation -> 'hidden' ->> 'hidden' AS hidden, operation -> 'hidden' ->> 'mark' AS mark, "
+            f"operation -> 'hidden' ->> 'called' AS called, (operation -> 'hidden' ->> 'numbers')::bool AS numbers "
+            f"FROM {SCHEMA}.change WHERE operation -> 'hidden' ->> 'hidden' IS NOT NULL",
+        )
+    }
+    for table, attnum, name in guarded:
+        if name in records:
+            guard(work, table, attnum, records[name])

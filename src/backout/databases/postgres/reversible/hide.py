@@ -1,0 +1,264 @@
+"""Hiding a column: the one list of what has to be relaxed, for what a release drops and for what a way back takes away.
+
+A hidden column is still there, with every value, under a name made of its journal row's number. Nothing of it may act on
+those who do not know it: not its NOT NULL, foreign keys, CHECKs, or names.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from backout.databases.postgres.reversible import constraints
+from backout.databases.postgres.reversible.catalog import Key, Snapshot, Thing
+from backout.databases.postgres.reversible.marks import mark_of
+from backout.databases.postgres.reversible.names import SCHEMA, hidden, ident, is_hidden, literal
+from backout.databases.postgres.reversible.work import Work
+
+Record = dict[str, Any]
+
+
+class NotHidden(Exception):
+    """A column cannot be hidden; the message says why."""
+
+
+def hide_column(work: Work, table: int, attnum: int, change: int) -> Record:
+    """Hide a column.
+
+    Args:
+        work: The transaction.
+        table: Oid.
+        attnum: Its number in the table.
+        change: Number of the journal row.
+
+    Returns:
+        What `show_column` needs, and who explains the differences it makes (`explains`).
+
+    Raises:
+        NotHidden: It has something that there is no way to relax.
+    """
+    now = work.now
+    column = work.thing("column", table, attnum, called=f"column {attnum}")
+    path = work.table_path(table, called=now.name(Key("table", table)))
+    name = hidden(change)
+    _refuse(now, table, attnum, column)
+    record: Record = {
+        "table": table,
+        "attnum": attnum,
+        "called": now.name(Key("column", table, attnum)),
+        "name": column["name"],
+        "hidden": name,
+        "not_null": column["not_null"],
+        "default": column["default_text"],
+        "comment": column["comment"],
+        "constraints": _drop_constraints(work, now, table, attnum),
+        "renamed": _rename_indexes(work, now, table, attnum, name)
+        + _rename_sequence(work, now, table, attnum, name),
+        "explains": [],
+    }
+    work.run(f"ALTER TABLE {path} RENAME COLUMN {ident(column['name'])} TO {ident(name)}")
+    record |= _relax(
+        work,
+        path,
+        column,
+        name,
+        unique=_in_unique(now, table, attnum),
+        kept=_numbers_itself(now, table, attnum, column),
+    )
+    second = {key: record[key] for key in ("called", "name", "not_null", "default", "comment")}
+    work.run(f"COMMENT ON COLUMN {path}.{ident(name)} IS {literal('backout: ' + json.dumps(second))}")
+    guard(work, table, attnum, record)
+    record["explains"] = _explained(record, table, attnum)
+    return record
+
+
+def _relax(work: Work, path: str, column: Thing, name: str, *, unique: bool, kept: bool) -> Record:
+    """Let rows be written without a value; tell those rows by a mark, as far as the type has one to spare.
+
+    Returns:
+        `mark`: what they have (SQL; None: NULL); `relaxed`: NOT NULL was taken away; `numbers`: it goes on getting values
+        by itself, and nothing was changed.
+    """
+    if kept:
+        return {"mark": None, "relaxed": False, "numbers": True}
+    found = None if unique else mark_of(column["type_text"], column["modifier"])
+    change = f"ALTER TABLE {path} ALTER COLUMN {ident(name)}"
+    if found is not None:
+        work.run(f"{change} SET DEFAULT {found}")
+    elif column["default"] is not None:
+        work.run(f"{change} DROP DEFAULT")
+    relaxed = bool(column["not_null"]) and found is None
+    if relaxed:
+        work.run(f"{change} DROP NOT NULL")
+    return {"mark": found, "relaxed": relaxed, "numbers": False}
+
+
+def guard(work: Work, table: int, attnum: int, record: Record) -> None:
+    """Make a positional INSERT or COPY into a hidden column an error, where one could reach it.
+
+    It can where a visible column comes after it. Where the hidden one gets its values by itself nothing is guarded; where
+    the type has no value to spare, a NULL in its place is not caught.
+    """
+    last = max(
+        (other for other, one in work.now.columns(table).items() if not is_hidden(one["name"])), default=0
+    )
+    if last < attnum or record["numbers"]:
+        return
+    path = work.table_path(table, called=record["called"])
+    if any(one["name"] == record["hidden"] for one in work.now.of_table("trigger", table).values()):
+        return
+    name = ident(record["hidden"])
+    words = f"column {record['called']} is hidden by backout: name the columns in INSERT or COPY, as their order is not what it was"
+    work.run(
+        f"CREATE TRIGGER {name} BEFORE INSERT ON {path} FOR EACH ROW WHEN (NEW.{name} IS DISTINCT FROM {record['mark'] or 'NULL'}) "
+        f"EXECUTE FUNCTION {SCHEMA}.refuse({literal(words)})"
+    )
+
+
+def show_column(work: Work, record: Record) -> None:
+    """Undo `hide_column`; what rows written since have in it is filled in by the caller, before `require_column`.
+
+    Raises:
+        Moved: Something is not as it was left.
+    """
+    table, attnum, called = record["table"], record["attnum"], record["called"]
+    path = work.table_path(table, called=called)
+    hidden_name = ident(work.thing("column", table, attnum, called=called)["name"])
+    if any(one["name"] == record["hidden"] for one in work.now.of_table("trigger", table).values()):
+        work.run(f"DROP TRIGGER {ident(record['hidden'])} ON {path}")
+    work.run(f"ALTER TABLE {path} RENAME COLUMN {hidden_name} TO {ident(record['name'])}")
+    column = f"{path}.{ident(record['name'])}"
+    work.run(f"COMMENT ON COLUMN {column} IS {literal(record['comment'])}")
+    if not record["numbers"] and (record["mark"] is not None or record["default"] is not None):
+        to = f"SET DEFAULT {record['default']}" if record["default"] is not None else "DROP DEFAULT"
+        work.run(f"ALTER TABLE {path} ALTER COLUMN {ident(record['name'])} {to}")
+    for one in record["renamed"]:
+        rename(work, one["kind"], one["oid"], one["from"], called=one["from"])
+
+
+def require_column(work: Work, record: Record) -> None:
+    """Put back what was relaxed, without looking at the rows: that is left for after the COMMIT."""
+    if record["relaxed"]:
+        require_value(work, record["table"], record["attnum"], record["called"], record["hidden"])
+    for one in record["constraints"]:
+        constraints.add(work, one)
+
+
+def require_value(work: Work, table: int, attnum: int, called: str, mark: str) -> None:
+    """Make a column NOT NULL: at once for what is written from now on, and after the COMMIT for what is there."""
+    path = work.table_path(table, called=called)
+    name = ident(work.thing("column", table, attnum, called=called)["name"])
+    check = ident(f"{mark}_nn")
+    work.run(f"ALTER TABLE {path} ADD CONSTRAINT {check} CHECK ({name} IS NOT NULL) NOT VALID")
+    work.later += [
+        f"ALTER TABLE {path} VALIDATE CONSTRAINT {check}",
+        f"ALTER TABLE {path} ALTER COLUMN {name} SET NOT NULL",
+        f"ALTER TABLE {path} DROP CONSTRAINT {check}",
+    ]
+
+
+def rename(work: Work, kind: str, oid: int, to: str, *, called: str) -> None:
+    """Give an index, constraint or sequence a name."""
+    thing = work.thing(kind, oid, called=called)
+    if thing["name"] == to:
+        return
+    if kind == "constraint":
+        table = work.table_path(thing["table"], called=called)
+        work.run(f"ALTER TABLE {table} RENAME CONSTRAINT {ident(thing['name'])} TO {ident(to)}")
+        return
+    word = {"index": "INDEX", "sequence": "SEQUENCE"}[kind]
+    work.run(f"ALTER {word} {work.path(kind, oid, called=called)} RENAME TO {ident(to)}")
+
+
+def _refuse(now: Snapshot, table: int, attnum: int, column: Thing) -> None:
+    called = now.name(Key("column", table, attnum))
+    kinds = now.things[Key("table", table)]
+    if kinds["kind"] != "r" or kinds["parents"]:
+        raise NotHidden(f"{called} is of a table that is partitioned, a partition or inherits")
+    if any(one["parents"] and table in one["parents"] for one in now.things.values() if "parents" in one):
+        raise NotHidden(f"{called} is of a table that others inherit from")
+    for one in now.of_table("constraint", table).values():
+        if attnum in (one["columns"] or ()):
+            if one["kind"] == "p" and not _numbers_itself(now, table, attnum, column):
+                raise NotHidden(f"{called} is in the primary key {one['name']}")
+            if one["kind"] == "x":
+                raise NotHidden(f"{called} is in the exclusion constraint {one['name']}")
+    for one in now.of_table("index", table).values():
+        if attnum in one["columns"] and one["nulls_not_distinct"]:
+            raise NotHidden(f"{called} is in the index {one['name']}, for which NULLs are not distinct")
+        if attnum in one["columns"] and one["replica_identity"]:
+            raise NotHidden(f"{called} is in the index {one['name']}, which is the replica identity")
+
+
+def _numbers_itself(now: Snapshot, table: int, attnum: int, column: Thing) -> bool:
+    """Tell whether a column gets a value by itself that is another one each time: it goes on being kept."""
+    owned = any(
+        key.kind == "sequence" and (one["owned_by"] or [])[:2] == [table, attnum]
+        for key, one in now.things.items()
+    )
+    return bool(column["identity"]) or bool(column["generated"]) or owned
+
+
+def _in_unique(now: Snapshot, table: int, attnum: int) -> bool:
+    return any(attnum in one["columns"] and one["unique"] for one in now.of_table("index", table).values())
+
+
+def _drop_constraints(work: Work, now: Snapshot, table: int, attnum: int) -> list[Record]:
+    """Take away the foreign keys from and to a column and the CHECKs on it; return them."""
+    found = []
+    for key, one in now.things.items():
+        if key.kind != "constraint" or one["kind"] not in ("f", "c") or one["parent"]:
+            continue
+        here = one["table"] == table and attnum in (one["columns"] or ())
+        there = one["to_table"] == table and attnum in (one["to_columns"] or ())
+        if here or there:
+            path = work.table_path(one["table"], called=one["name"])
+            work.run(f"ALTER TABLE {path} DROP CONSTRAINT {ident(one['name'])}")
+            found.append(constraints.kept(one, now) | {"oid": key.oid})
+    return found
+
+
+def _rename_indexes(work: Work, now: Snapshot, table: int, attnum: int, name: str) -> list[Record]:
+    found: list[Record] = []
+    for key, one in now.of_table("index", table).items():
+        if not _speaks_of(one, attnum):
+            continue
+        owner = next(
+            (
+                k
+                for k, c in now.things.items()
+                if k.kind == "constraint" and c["index"] == key.oid and c["kind"] in "pux"
+            ),
+            None,
+        )
+        kind, oid = ("constraint", owner.oid) if owner is not None else ("index", key.oid)
+        to = f"{name}_i{len(found)}"
+        rename(work, kind, oid, to, called=one["name"])
+        found.append({"kind": kind, "oid": oid, "from": one["name"], "index": key.oid})
+    return found
+
+
+def _speaks_of(index: Thing, attnum: int) -> bool:
+    """Tell whether an index has to do with a column: as a key, or within an expression or its condition."""
+    text = f"{index['expressions'] or ''} {index['predicate'] or ''}"
+    return attnum in index["columns"] or f":varattno {attnum} " in text
+
+
+def _rename_sequence(work: Work, now: Snapshot, table: int, attnum: int, name: str) -> list[Record]:
+    found = []
+    for key, one in now.things.items():
+        if key.kind == "sequence" and (one["owned_by"] or [])[:2] == [table, attnum]:
+            rename(work, "sequence", key.oid, f"{name}_s", called=one["name"])
+            found.append({"kind": "sequence", "oid": key.oid, "from": one["name"]})
+    return found
+
+
+def _explained(record: Record, table: int, attnum: int) -> list[list[Any]]:
+    """Return kind, oid, sub and values of every difference that hiding makes."""
+    found: list[list[Any]] = [["column", table, attnum, ["name", "not_null", "default", "comment"]]]
+    found += [["constraint", one["oid"], 0, []] for one in record["constraints"]]
+    for one in record["renamed"]:
+        found.append([one["kind"], one["oid"], 0, ["name"]])
+        if "index" in one:
+            found.append(["index", one["index"], 0, ["name"]])
+    return found

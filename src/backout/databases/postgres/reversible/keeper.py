@@ -1,0 +1,158 @@
+"""Keeps one session of a migration reversible: softens what would destroy, and explains every COMMIT or refuses it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from backout.databases.postgres.reversible import answers, catalog, journal, manners
+from backout.databases.postgres.reversible.catalog import Key, Snapshot
+from backout.databases.postgres.reversible.difference import Difference
+from backout.databases.postgres.reversible.effects import EFFECTS
+from backout.databases.postgres.reversible.effects.base import Operation
+from backout.databases.postgres.reversible.guards import guard_hidden
+from backout.databases.postgres.reversible.journal import Entry
+from backout.databases.postgres.reversible.link import Link, scalar
+from backout.databases.postgres.reversible.names import SCHEMA, literal
+from backout.databases.postgres.reversible.parse import Statement
+from backout.databases.postgres.reversible.proxy.keeper import Done, Manner, Pass, Veto
+from backout.databases.postgres.reversible.soften import Softer, drops_column, is_softened_drop
+from backout.databases.postgres.reversible.work import Work
+
+
+@dataclass(slots=True)
+class ReversibleKeeper:
+    """Keeps one session. The migration's number and answers are shared by all of its sessions.
+
+    Args:
+        migration: Number in the journal.
+        given: What nobody can compute: answers by ``fill TABLE.COLUMN``.
+    """
+
+    migration: int
+    given: dict[str, str] = field(default_factory=dict)
+    _before: Snapshot | None = None
+    _part: int = 0
+    _ran: list[str] = field(default_factory=list)
+
+    def manner(self, statement: Statement) -> Manner:
+        """Tell how to run a statement."""
+        return manners.manner_of(statement)
+
+    def begins(self, link: Link) -> None:
+        """Read the catalog as it is before the transaction changes it."""
+        self._before, self._part, self._ran = catalog.read(link), 0, []
+
+    def statement(self, link: Link, statement: Statement) -> Pass | Done:
+        """Soften a statement that would destroy something; let all others run."""
+        refused = manners.why_refused(statement)
+        if refused:
+            raise Veto(f"backout cannot undo this statement: {_short(statement)}", detail=refused)
+        self.given |= answers.found_in(statement.text)
+        if drops_column(statement) or is_softened_drop(statement):
+            with as_login(link):
+                softer = Softer(Work(link), lambda kind, make: self._write(link, kind, make))
+                softer.alter_table(statement) if drops_column(statement) else softer.drop(statement)
+            self._ran.append(_short(statement))
+            return Done(manners.tag_of(statement))
+        return Pass()
+
+    def ran(self, link: Link, statement: Statement) -> None:
+        """Remember it, to be named."""
+        self._ran.append(_short(statement))
+
+    def before_alone(self, link: Link, statement: Statement) -> None:
+        """Refuse what is not understood outside a transaction."""
+        refused = manners.why_refused(statement)
+        if refused:
+            raise Veto(f"backout cannot undo this statement: {_short(statement)}", detail=refused)
+        self._before = catalog.read(link)
+        self._part = 0
+
+    def ended_alone(self, link: Link, statement: Statement, *, failed: bool) -> None:
+        """Journal what it did: the catalog tells, also when it failed and left something behind."""
+        self._explain(link, [_short(statement)])
+
+    def before_commit(self, link: Link) -> None:
+        """Explain every difference, or refuse."""
+        with as_login(link):
+            self._explain(link, self._ran)
+
+    def ended(self, *, committed: bool) -> None:
+        """Forget the transaction."""
+        self._before, self._part, self._ran = None, 0, []
+
+    def _write(self, link: Link, kind: str, make: Callable[[int], Operation]) -> None:
+        """Journal an operation under a number that is taken before it is made, as names are made of it."""
+        change = journal.next_id(link)
+        operation = make(change)
+        if kind == "column.hidden":
+            operation |= answers.for_column(operation["hidden"], self.given)
+        self._part = self._part or change
+        journal.write(link, Entry(change, self.migration, self._part, kind, operation, "pending"))
+
+    def _explain(self, link: Link, statements: list[str]) -> None:
+        if self._before is None or scalar(link, "SELECT pg_catalog.pg_current_xact_id_if_assigned()") is None:
+            return  # it wrote nothing
+        difference = Difference(self._before, catalog.read(link))
+        for entry in journal.entries(link, (self.migration,), "pending"):
+            for kind, oid, sub, values in entry.operation.get("explains") or entry.operation.get(
+                "hidden", {}
+            ).get("explains", []):
+                difference.take(Key(kind, oid, sub), *values)
+        found: list[tuple[str, Operation]] = [(e.kind, op) for e in EFFECTS for op in e.find(difference)]
+        _rewritten_indexes(difference)
+        if difference.left:
+            raise _unexplained(difference, statements)
+        for kind, operation in found:
+            answers.check(kind, operation, self.given)
+            self._write(link, kind, lambda _change, operation=operation: operation)  # type: ignore[misc]
+        guard_hidden(Work(link), difference)
+        link.rows(
+            f"UPDATE {SCHEMA}.change SET state = 'applied' WHERE migration = {self.migration} AND state = 'pending'"
+        )
+
+
+@contextmanager
+def as_login(link: Link) -> Iterator[None]:
+    """Act as the role that logged in, whatever role the migration has set; put that back."""
+    role = scalar(link, "SELECT pg_catalog.current_setting('role')") or "none"
+    if role == "none":
+        yield
+        return
+    link.rows("SELECT pg_catalog.set_config('role', 'none', true)")
+    yield
+    link.rows(f"SELECT pg_catalog.set_config('role', {literal(role)}, true)")
+
+
+def _rewritten_indexes(difference: Difference) -> None:
+    """Take what PostgreSQL does by itself: an index of a rewritten table is rewritten with it."""
+    rewritten = {c.key.oid for c in difference.changed("table", "filenode")}
+    for change in list(difference.changed("index", "filenode")):
+        if change.thing["table"] in rewritten:
+            difference.take(change.key, "filenode")
+
+
+def _unexplained(difference: Difference, statements: list[str]) -> Veto:
+    left = []
+    for change in list(difference.left.values())[:10]:
+        what = (
+            "gone"
+            if change.after is None
+            else "new"
+            if change.before is None
+            else f"another {', '.join(sorted(change.values))}"
+        )
+        where = difference.before if change.after is None else difference.after
+        left.append(f"{change.key.kind} {where.name(change.key)}: {what}")
+    last = f"; the last of {len(statements)} was: {statements[-1]}" if statements else ""
+    return Veto(
+        f"backout cannot undo what this transaction did to {left[0]}{last}",
+        detail=f"Not understood: {'; '.join(left)}. Nothing of the transaction was committed.",
+        hint="Leave it out, or run it with the plain tool and without a way back.",
+    )
+
+
+def _short(statement: Statement) -> str:
+    return " ".join(statement.text.split())[:200]

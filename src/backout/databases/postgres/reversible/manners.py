@@ -1,0 +1,72 @@
+"""What a statement's text alone tells: how it is to be run, its command tag, and whether it is refused at once."""
+
+from __future__ import annotations
+
+from backout.databases.postgres.reversible.parse import Statement
+from backout.databases.postgres.reversible.proxy.keeper import Manner
+
+_FREE = {
+    "variable_set_stmt", "variable_show_stmt", "listen_stmt", "unlisten_stmt", "notify_stmt", "discard_stmt",
+    "deallocate_stmt", "check_point_stmt", "constraints_set_stmt", "close_portal_stmt", "fetch_stmt",
+}  # fmt: skip
+
+_REFUSED = {
+    "createdb_stmt": "It makes another database.",
+    "dropdb_stmt": "It drops another database.",
+    "alter_database_stmt": "It is about the database as a whole.",
+    "alter_database_set_stmt": "It is about the database as a whole.",
+    "create_role_stmt": "Roles belong to the whole server.",
+    "alter_role_stmt": "Roles belong to the whole server.",
+    "alter_role_set_stmt": "Roles belong to the whole server.",
+    "drop_role_stmt": "Roles belong to the whole server.",
+    "grant_role_stmt": "Roles belong to the whole server.",
+    "alter_system_stmt": "It is about the whole server.",
+    "create_table_space_stmt": "It is about the whole server.",
+    "drop_table_space_stmt": "It is about the whole server.",
+    "drop_owned_stmt": "What it would drop is not told by it.",
+    "reassign_owned_stmt": "What it would change is not told by it.",
+    "load_stmt": "It loads a program into the server.",
+    "create_subscription_stmt": "A subscription has a part on another server.",
+    "alter_subscription_stmt": "A subscription has a part on another server.",
+    "drop_subscription_stmt": "A subscription has a part on another server.",
+    "truncate_stmt": "No way back is built yet for TRUNCATE.",
+    "cluster_stmt": "It rewrites a table.",
+}
+
+_TAGS = {"alter_table_stmt": "ALTER TABLE"}
+_DROPS = {
+    "OBJECT_TABLE": "DROP TABLE",
+    "OBJECT_INDEX": "DROP INDEX",
+    "OBJECT_TYPE": "DROP TYPE",
+    "OBJECT_DOMAIN": "DROP DOMAIN",
+}
+
+
+def manner_of(statement: Statement) -> Manner:
+    """Tell how to run a statement."""
+    node = statement.node
+    if statement.kind in ("index_stmt",) and node.concurrent:
+        return Manner.ALONE
+    if statement.kind == "drop_stmt" and node.concurrent:
+        return Manner.ALONE
+    if statement.kind in ("vacuum_stmt", "reindex_stmt"):
+        return Manner.ALONE
+    if statement.kind in _FREE or statement.kind == "":
+        return Manner.FREE
+    return Manner.WRAPPED
+
+
+def why_refused(statement: Statement) -> str | None:
+    """Tell why a statement cannot be undone, whatever it does; None: it may run, and what it did is looked at."""
+    if statement.kind == "drop_stmt" and statement.node.concurrent:
+        return "DROP INDEX CONCURRENTLY is not built yet; a plain DROP INDEX takes no time, since the index is only hidden."
+    return _REFUSED.get(statement.kind)
+
+
+def tag_of(statement: Statement) -> str:
+    """Return the command tag with which the plain server answers a statement that is softened."""
+    if statement.kind == "drop_stmt":
+        node = statement.node
+        kind = node.DESCRIPTOR.fields_by_name["remove_type"].enum_type.values_by_number[node.remove_type].name
+        return _DROPS[kind]
+    return _TAGS[statement.kind]

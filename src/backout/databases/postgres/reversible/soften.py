@@ -1,0 +1,244 @@
+"""What runs instead of a statement that would destroy something.
+
+First PostgreSQL itself is asked, in a savepoint that is rolled back, whether it would do it and what would go; then the
+same things are hidden.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from backout.databases.postgres.reversible.catalog import Key, Snapshot
+from backout.databases.postgres.reversible.difference import Difference
+from backout.databases.postgres.reversible.effects.base import Operation
+from backout.databases.postgres.reversible.hide import NotHidden, hide_column, rename
+from backout.databases.postgres.reversible.names import hidden, ident, is_hidden
+from backout.databases.postgres.reversible.parse import Statement, deparse
+from backout.databases.postgres.reversible.proxy.keeper import Veto
+from backout.databases.postgres.reversible.tables import hide_table
+from backout.databases.postgres.reversible.work import Work
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_HIDES = {"OBJECT_TABLE": "table", "OBJECT_INDEX": "index", "OBJECT_TYPE": "type", "OBJECT_DOMAIN": "type"}
+
+
+@dataclass(frozen=True, slots=True)
+class Softer:
+    """Does what a statement asks, so that it can be taken back.
+
+    Attributes:
+        work: The client's transaction.
+        journal: Adds an entry of a kind: it is given the entry's number, and returns the operation.
+    """
+
+    work: Work
+    journal: Callable[[str, Callable[[int], Operation]], None]
+
+    def alter_table(self, statement: Statement) -> None:
+        """Hide the columns that an ALTER TABLE drops, and do the rest of it.
+
+        Raises:
+            LinkError: PostgreSQL refuses it.
+            Veto: It would take away what cannot be hidden.
+        """
+        drops = [c for c in statement.node.cmds if _subtype(c) == "AT_DropColumn"]
+        only = _copy(statement.node, drops)
+        before = self.work.now
+        gone = self._tried(deparse("alter_table_stmt", only))
+        columns = [c.key for c in gone.gone("column")]
+        for key in columns:
+            gone.take(key)
+            _take_parts(gone, key)
+        _refuse_left(gone, statement)
+        self._rest(statement, drops)
+        for key in columns:
+            column = before.things[key]
+            if not is_hidden(column["name"]):
+                self.journal("column.hidden", lambda change, key=key: self._hide_column(key, change))  # type: ignore[misc]
+
+    def drop(self, statement: Statement) -> None:
+        """Hide the tables, indexes or types that a DROP names.
+
+        Raises:
+            LinkError: PostgreSQL refuses it.
+            Veto: It would take away what cannot be hidden.
+        """
+        kind = _HIDES[_object_of(statement)]
+        gone = self._tried(statement.text)
+        things = [c.key for c in gone.gone(kind) if not is_hidden(c.thing["name"])]
+        for key in things:
+            gone.take(key)
+            if kind == "table":
+                _take_table(gone, key.oid)
+            if kind == "type":
+                for part in list(gone.gone("label")):
+                    gone.take(part.key)
+        _refuse_left(gone, statement)
+        for key in things:
+            hide = {"table": self._hide_table, "index": self._hide_index, "type": self._hide_type}[kind]
+            self.journal(f"{kind}.hidden", lambda change, key=key, hide=hide: hide(key, change))  # type: ignore[misc]
+
+    def _tried(self, text: str) -> Difference:
+        """Return what a statement would take away; nothing of it stays.
+
+        What is hidden already is dropped in there first: the plain database would not have it any more.
+        """
+        before = self.work.now
+        with self._undone():
+            for key, one in before.things.items():
+                if key.kind == "column" and is_hidden(one["name"]):
+                    self.work.link.rows(
+                        f"ALTER TABLE {self.work.table_path(key.oid, called=one['name'])} DROP COLUMN {ident(one['name'])}"
+                    )
+            cleared = _fresh(self.work)
+            self.work.link.rows(text)
+            after = _fresh(self.work)
+        return Difference(cleared, after)
+
+    @contextmanager
+    def _undone(self) -> Iterator[None]:
+        self.work.link.rows("SAVEPOINT backout")
+        yield
+        self.work.link.rows("ROLLBACK TO SAVEPOINT backout")
+        self.work.link.rows("RELEASE SAVEPOINT backout")
+
+    def _rest(self, statement: Statement, drops: list[Any]) -> None:
+        """Run the commands of an ALTER TABLE that are no drops; the drops come first, as in PostgreSQL."""
+        rest = [c for c in statement.node.cmds if c.alter_table_cmd not in [d.alter_table_cmd for d in drops]]
+        if rest:
+            raise Veto(
+                "backout cannot yet undo an ALTER TABLE that drops a column and does something else",
+                hint="Make two statements of it: first what it drops, then the rest.",
+            )
+
+    def _hide_column(self, key: Key, change: int) -> Operation:
+        return {"hidden": _or_veto(lambda: hide_column(self.work, key.oid, key.sub, change))}
+
+    def _hide_table(self, key: Key, change: int) -> Operation:
+        return {"hidden": _or_veto(lambda: hide_table(self.work, key.oid, change))}
+
+    def _hide_index(self, key: Key, change: int) -> Operation:
+        one = self.work.now.things[key]
+        called = self.work.now.name(key)
+        if one["unique"]:
+            raise Veto(
+                f"backout cannot yet undo dropping the unique index {called}",
+                detail="The way back would have to build it anew, and rows written since may be twice in it.",
+            )
+        rename(self.work, "index", key.oid, hidden(change), called=called)
+        return {
+            "oid": key.oid,
+            "called": called,
+            "name": one["name"],
+            "explains": [["index", key.oid, 0, ["name"]]],
+        }
+
+    def _hide_type(self, key: Key, change: int) -> Operation:
+        from backout.databases.postgres.reversible.effects.type_added import hide_type
+
+        one, called = self.work.now.things[key], self.work.now.name(key)
+        hide_type(self.work, key.oid, change, called)
+        explains = [["type", key.oid, 0, ["name", "schema"]]]
+        return {
+            "oid": key.oid,
+            "called": called,
+            "name": one["name"],
+            "schema": one["schema"],
+            "explains": explains,
+        }
+
+
+def drops_column(statement: Statement) -> bool:
+    """Tell whether an ALTER TABLE drops a column of a table."""
+    return statement.kind == "alter_table_stmt" and any(
+        _subtype(c) == "AT_DropColumn" for c in statement.node.cmds
+    )
+
+
+def is_softened_drop(statement: Statement) -> bool:
+    """Tell whether a DROP names what can be hidden."""
+    return statement.kind == "drop_stmt" and _object_of(statement) in _HIDES
+
+
+def _object_of(statement: Statement) -> str:
+    node = statement.node
+    field = node.DESCRIPTOR.fields_by_name["remove_type"]
+    return str(field.enum_type.values_by_number[node.remove_type].name)
+
+
+def _subtype(command: Any) -> str:
+    one = command.alter_table_cmd
+    return str(one.DESCRIPTOR.fields_by_name["subtype"].enum_type.values_by_number[one.subtype].name)
+
+
+def _copy(node: Any, commands: list[Any]) -> Any:
+    made = type(node)()
+    made.CopyFrom(node)
+    del made.cmds[:]
+    made.cmds.extend(commands)
+    return made
+
+
+def _fresh(work: Work) -> Snapshot:
+    from backout.databases.postgres.reversible.catalog import read
+
+    return read(work.link)
+
+
+def _take_parts(gone: Difference, column: Key) -> None:
+    """Take what goes with a column by itself: its indexes, constraints and owned sequence."""
+    for kind in ("constraint", "index"):
+        for change in list(gone.gone(kind)):
+            one = change.thing
+            if one.get("table") == column.oid and column.sub in (one["columns"] or ()):
+                gone.take(change.key)
+            if (
+                kind == "constraint"
+                and one["to_table"] == column.oid
+                and column.sub in (one["to_columns"] or ())
+            ):
+                gone.take(change.key)
+            if (
+                kind == "index"
+                and f":varattno {column.sub} " in f"{one['expressions'] or ''}{one['predicate'] or ''}"
+            ):
+                gone.take(change.key)
+    for change in list(gone.gone("sequence")):
+        if (change.thing["owned_by"] or [])[:2] == [column.oid, column.sub]:
+            gone.take(change.key)
+
+
+def _take_table(gone: Difference, table: int) -> None:
+    """Take what goes with a table by itself, and the foreign keys to it."""
+    for change in list(gone.left.values()):
+        one = change.thing
+        if change.after is not None:
+            continue
+        if one.get("table") == table or (change.key.kind == "constraint" and one["to_table"] == table):
+            gone.take(change.key)
+        if change.key.kind == "sequence" and (one["owned_by"] or [None])[0] == table:
+            gone.take(change.key)
+
+
+def _refuse_left(gone: Difference, statement: Statement) -> None:
+    """Veto a statement that takes away more than can be hidden."""
+    left = [f"{c.key.kind} {gone.before.name(c.key)}" for c in gone.left.values() if c.before is not None]
+    if left:
+        raise Veto(
+            f"backout cannot yet undo this statement: {' '.join(statement.text.split())[:200]}",
+            detail=f"It would also take away or change: {', '.join(sorted(left)[:10])}.",
+        )
+
+
+def _or_veto(hide: Callable[[], Operation]) -> Operation:
+    try:
+        return hide()
+    except NotHidden as error:
+        raise Veto(
+            f"backout cannot hide this: {error}", detail="So dropping it could not be undone."
+        ) from None

@@ -1,0 +1,92 @@
+"""Changing a schema inside one transaction: things are named by identity, and looked up when they are needed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from backout.databases.postgres.reversible.catalog import Key, Snapshot, Thing, read
+from backout.databases.postgres.reversible.link import Link
+from backout.databases.postgres.reversible.names import ident
+
+
+class Moved(Exception):
+    """Something is not what the journal says it is: somebody has changed the schema behind it.
+
+    Attributes:
+        thing: What it was, for people.
+        why: What is the matter with it.
+    """
+
+    def __init__(self, thing: str, why: str) -> None:
+        super().__init__(f"{thing} {why}")
+        self.thing, self.why = thing, why
+
+
+@dataclass(slots=True)
+class Work:
+    """One transaction at work.
+
+    Attributes:
+        link: The session, in its transaction.
+        done: What was run, in order.
+        later: What is to be run after the COMMIT, each by itself: it takes long, and blocks nobody.
+        at_end: What has to wait, within the transaction, until all else is in its place.
+    """
+
+    link: Link
+    done: list[str] = field(default_factory=list)
+    later: list[str] = field(default_factory=list)
+    at_end: list[Callable[[], object]] = field(default_factory=list)
+    _seen: Snapshot | None = None
+
+    def run(self, statement: str) -> None:
+        """Run a statement that changes something."""
+        self.done.append(statement)
+        self.link.rows(statement)
+        self._seen = None
+
+    @property
+    def now(self) -> Snapshot:
+        """The catalog after what was run so far."""
+        if self._seen is None:
+            self._seen = read(self.link)
+        return self._seen
+
+    def thing(self, kind: str, oid: int, sub: int = 0, *, called: str) -> Thing:
+        """Return a thing as it is now.
+
+        Args:
+            kind: Its class.
+            oid: Its identity, as the journal has it.
+            sub: Of a column: attnum.
+            called: What people call it.
+
+        Raises:
+            Moved: It is not there.
+        """
+        found = self.now.things.get(Key(kind, oid, sub))
+        if found is None:
+            raise Moved(called, "is not there")
+        return found
+
+    def path(self, kind: str, oid: int, *, called: str) -> str:
+        """Return the quoted name with its schema of a table, index, sequence or type.
+
+        Raises:
+            Moved: It is not there.
+        """
+        thing = self.thing(kind, oid, called=called)
+        return ident(self.schema_name(thing["schema"]), thing["name"])
+
+    def schema_name(self, oid: int) -> str:
+        """Return a schema's name, unquoted."""
+        return str(self.thing("schema", oid, called=f"schema {oid}")["name"])
+
+    def table_path(self, table: int, *, called: str) -> str:
+        """Return the quoted name with its schema of a table.
+
+        Raises:
+            Moved: It is not there.
+        """
+        return self.path("table", table, called=called)
