@@ -94,8 +94,9 @@ def _work(
     dry_run: bool,
 ) -> Outcome:
     entries = journal.entries(link, chosen, *from_states)
-    locked(link, sorted(_tables(entries)), patience_s=patience_s)
-    work = Work(link)
+    tables = sorted(_tables(entries))
+    locked(link, tables, patience_s=patience_s)
+    work = Work(link, tables)
     outcome = Outcome(chosen, work.done, work.later)
     try:
         for migration in chosen:

@@ -9,6 +9,7 @@ Source: PostgreSQL 15 and 18 documentation, chapter "System Catalogs".
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -74,7 +75,8 @@ class Snapshot:
 _LOOKED = f"""
 looked AS (SELECT oid FROM pg_namespace
   WHERE nspname !~ '^pg_' AND nspname NOT IN ('information_schema', '{SCHEMA}')),
-rels AS (SELECT c.* FROM pg_class c JOIN looked l ON l.oid = c.relnamespace WHERE c.relpersistence <> 't')"""
+rels AS (SELECT c.* FROM pg_class c JOIN looked l ON l.oid = c.relnamespace WHERE c.relpersistence <> 't'),
+chosen AS (SELECT * FROM rels WHERE {{0}})"""
 
 _COMMENT = "(SELECT description FROM pg_description d WHERE d.classoid = '{0}'::regclass AND d.objoid = {1}.oid AND d.objsubid = 0)"  # fmt: skip
 
@@ -84,70 +86,71 @@ def _comment(catalog: str, alias: str) -> str:
 
 
 _PARTS = {
-    "schema": f"""SELECT n.oid, 0 AS sub, json_build_object('name', n.nspname, 'owner', n.nspowner, 'acl', n.nspacl::text,
+    "schema": f"""SELECT n.oid, 0 AS sub, json_build_object('name', n.nspname, 'owner', n.nspowner::int8, 'acl', n.nspacl::text,
         'comment', {_comment("pg_namespace", "n")}) AS thing
       FROM pg_namespace n JOIN looked USING (oid)""",
-    "table": f"""SELECT c.oid, 0, json_build_object('name', c.relname, 'schema', c.relnamespace, 'kind', c.relkind,
-        'owner', c.relowner, 'acl', c.relacl::text, 'persistence', c.relpersistence, 'filenode', c.relfilenode,
+    "table": f"""SELECT c.oid, 0, json_build_object('name', c.relname, 'schema', c.relnamespace::int8, 'kind', c.relkind,
+        'owner', c.relowner::int8, 'acl', c.relacl::text, 'persistence', c.relpersistence, 'filenode', c.relfilenode::int8,
         'options', c.reloptions, 'row_security', c.relrowsecurity, 'force_row_security', c.relforcerowsecurity,
-        'replica_identity', c.relreplident, 'method', c.relam, 'tablespace', c.reltablespace,
-        'bound', c.relpartbound::text, 'of_type', c.reloftype,
-        'parents', (SELECT json_agg(inhparent ORDER BY inhseqno) FROM pg_inherits WHERE inhrelid = c.oid),
+        'replica_identity', c.relreplident, 'method', c.relam::int8, 'tablespace', c.reltablespace::int8,
+        'bound', c.relpartbound::text, 'of_type', c.reloftype::int8,
+        'parents', (SELECT json_agg(inhparent::int8 ORDER BY inhseqno) FROM pg_inherits WHERE inhrelid = c.oid),
         'query', (SELECT md5(ev_action::text) FROM pg_rewrite w WHERE w.ev_class = c.oid AND w.rulename = '_RETURN'),
         'comment', {_comment("pg_class", "c")}) FROM rels c WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')""",
-    "column": """SELECT a.attrelid, a.attnum, json_build_object('name', a.attname, 'table', a.attrelid,
-        'type', a.atttypid, 'modifier', a.atttypmod, 'type_text', format_type(a.atttypid, a.atttypmod),
+    "column": """SELECT a.attrelid, a.attnum, json_build_object('name', a.attname, 'table', a.attrelid::int8,
+        'type', a.atttypid::int8, 'modifier', a.atttypmod, 'type_text', format_type(a.atttypid, a.atttypmod),
         'not_null', a.attnotnull, 'default', d.adbin::text, 'default_text', pg_get_expr(d.adbin, d.adrelid),
-        'identity', a.attidentity, 'generated', a.attgenerated, 'collation', a.attcollation, 'acl', a.attacl::text,
+        'identity', a.attidentity, 'generated', a.attgenerated, 'collation', a.attcollation::int8, 'acl', a.attacl::text,
         'storage', a.attstorage, 'compression', a.attcompression, 'target', nullif(a.attstattarget, -1),
         'local', a.attislocal, 'inherited', a.attinhcount,
         'comment', (SELECT description FROM pg_description s WHERE s.classoid = 'pg_class'::regclass
                     AND s.objoid = a.attrelid AND s.objsubid = a.attnum))
-      FROM rels c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+      FROM chosen c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
       LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')""",
-    "constraint": f"""SELECT k.oid, 0, json_build_object('name', k.conname, 'table', k.conrelid, 'of_domain', k.contypid,
-        'kind', k.contype, 'columns', k.conkey, 'to_table', k.confrelid, 'to_columns', k.confkey,
+    "constraint": f"""SELECT k.oid, 0, json_build_object('name', k.conname, 'table', k.conrelid::int8, 'of_domain', k.contypid::int8,
+        'kind', k.contype, 'columns', k.conkey, 'to_table', k.confrelid::int8, 'to_columns', k.confkey,
         'on_update', k.confupdtype, 'on_delete', k.confdeltype, 'match', k.confmatchtype,
-        'deferrable', k.condeferrable, 'deferred', k.condeferred, 'valid', k.convalidated, 'index', k.conindid,
-        'expression', k.conbin::text, 'definition', pg_get_constraintdef(k.oid), 'parent', k.conparentid,
+        'deferrable', k.condeferrable, 'deferred', k.condeferred, 'valid', k.convalidated, 'index', k.conindid::int8,
+        'expression', k.conbin::text, 'definition', pg_get_constraintdef(k.oid), 'parent', k.conparentid::int8,
         'local', k.conislocal, 'no_inherit', k.connoinherit, 'comment', {_comment("pg_constraint", "k")})
-      FROM pg_constraint k JOIN looked l ON l.oid = k.connamespace WHERE k.contype NOT IN ('n', 't')""",
-    "index": f"""SELECT c.oid, 0, json_build_object('name', c.relname, 'schema', c.relnamespace, 'table', x.indrelid,
+      FROM pg_constraint k JOIN looked l ON l.oid = k.connamespace WHERE k.contype NOT IN ('n', 't')
+        AND (k.conrelid = 0 OR k.conrelid IN (SELECT oid FROM chosen) OR k.confrelid IN (SELECT oid FROM chosen))""",
+    "index": f"""SELECT c.oid, 0, json_build_object('name', c.relname, 'schema', c.relnamespace::int8, 'table', x.indrelid::int8,
         'definition', pg_get_indexdef(c.oid), 'columns', x.indkey::int2[], 'expressions', x.indexprs::text,
         'predicate', x.indpred::text, 'unique', x.indisunique, 'primary', x.indisprimary, 'valid', x.indisvalid,
         'exclusion', x.indisexclusion, 'nulls_not_distinct', coalesce((to_jsonb(x) ->> 'indnullsnotdistinct')::bool, false),
-        'replica_identity', x.indisreplident, 'clustered', x.indisclustered, 'filenode', c.relfilenode,
-        'options', c.reloptions, 'tablespace', c.reltablespace, 'comment', {_comment("pg_class", "c")})
-      FROM rels c JOIN pg_index x ON x.indexrelid = c.oid""",
-    "trigger": f"""SELECT t.oid, 0, json_build_object('name', t.tgname, 'table', t.tgrelid, 'enabled', t.tgenabled,
+        'replica_identity', x.indisreplident, 'clustered', x.indisclustered, 'filenode', c.relfilenode::int8,
+        'options', c.reloptions, 'tablespace', c.reltablespace::int8, 'comment', {_comment("pg_class", "c")})
+      FROM rels c JOIN pg_index x ON x.indexrelid = c.oid JOIN chosen t ON t.oid = x.indrelid""",
+    "trigger": f"""SELECT t.oid, 0, json_build_object('name', t.tgname, 'table', t.tgrelid::int8, 'enabled', t.tgenabled,
         'definition', pg_get_triggerdef(t.oid), 'columns', t.tgattr::int2[],
         'body', md5(concat_ws('|', t.tgfoid, t.tgtype, t.tgargs, t.tgqual, t.tgdeferrable, t.tginitdeferred, t.tgoldtable, t.tgnewtable)),
-        'parent', t.tgparentid, 'comment', {_comment("pg_trigger", "t")})
-      FROM rels c JOIN pg_trigger t ON t.tgrelid = c.oid AND NOT t.tgisinternal""",
-    "rule": """SELECT w.oid, 0, json_build_object('name', w.rulename, 'table', w.ev_class, 'enabled', w.ev_enabled,
-        'definition', pg_get_ruledef(w.oid), 'body', md5(concat_ws('|', w.ev_type, w.ev_qual, w.ev_action))) FROM rels c JOIN pg_rewrite w ON w.ev_class = c.oid AND w.rulename <> '_RETURN'""",
-    "policy": """SELECT p.oid, 0, json_build_object('name', p.polname, 'table', p.polrelid, 'command', p.polcmd,
+        'parent', t.tgparentid::int8, 'comment', {_comment("pg_trigger", "t")})
+      FROM chosen c JOIN pg_trigger t ON t.tgrelid = c.oid AND NOT t.tgisinternal""",
+    "rule": """SELECT w.oid, 0, json_build_object('name', w.rulename, 'table', w.ev_class::int8, 'enabled', w.ev_enabled,
+        'definition', pg_get_ruledef(w.oid), 'body', md5(concat_ws('|', w.ev_type, w.ev_qual, w.ev_action))) FROM chosen c JOIN pg_rewrite w ON w.ev_class = c.oid AND w.rulename <> '_RETURN'""",
+    "policy": """SELECT p.oid, 0, json_build_object('name', p.polname, 'table', p.polrelid::int8, 'command', p.polcmd,
         'permissive', p.polpermissive, 'roles', p.polroles::int8[], 'using', p.polqual::text, 'check', p.polwithcheck::text)
-      FROM rels c JOIN pg_policy p ON p.polrelid = c.oid""",
-    "type": f"""SELECT t.oid, 0, json_build_object('name', t.typname, 'schema', t.typnamespace, 'kind', t.typtype,
-        'owner', t.typowner, 'acl', t.typacl::text, 'base', t.typbasetype, 'modifier', t.typtypmod,
+      FROM chosen c JOIN pg_policy p ON p.polrelid = c.oid""",
+    "type": f"""SELECT t.oid, 0, json_build_object('name', t.typname, 'schema', t.typnamespace::int8, 'kind', t.typtype,
+        'owner', t.typowner::int8, 'acl', t.typacl::text, 'base', t.typbasetype::int8, 'modifier', t.typtypmod,
         'not_null', t.typnotnull, 'default', t.typdefault, 'comment', {_comment("pg_type", "t")},
-        'attributes', (SELECT json_agg(json_build_array(a.attname, a.atttypid, a.atttypmod) ORDER BY a.attnum)
+        'attributes', (SELECT json_agg(json_build_array(a.attname, a.atttypid::int8, a.atttypmod) ORDER BY a.attnum)
           FROM pg_attribute a WHERE a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped AND c.relkind = 'c'))
       FROM pg_type t JOIN looked l ON l.oid = t.typnamespace LEFT JOIN pg_class c ON c.oid = t.typrelid
       WHERE t.typtype IN ('e', 'd', 'r') OR c.relkind = 'c'""",
-    "label": """SELECT e.oid, 0, json_build_object('name', e.enumlabel, 'type', e.enumtypid, 'order', e.enumsortorder)
+    "label": """SELECT e.oid, 0, json_build_object('name', e.enumlabel, 'type', e.enumtypid::int8, 'order', e.enumsortorder)
       FROM pg_enum e JOIN pg_type t ON t.oid = e.enumtypid JOIN looked l ON l.oid = t.typnamespace""",
-    "function": f"""SELECT p.oid, 0, json_build_object('name', p.proname, 'schema', p.pronamespace, 'owner', p.proowner,
+    "function": f"""SELECT p.oid, 0, json_build_object('name', p.proname, 'schema', p.pronamespace::int8, 'owner', p.proowner::int8,
         'acl', p.proacl::text, 'arguments', p.proargtypes::text, 'comment', {_comment("pg_proc", "p")}, 'body',
         md5(concat_ws('|', p.prosrc, p.probin, to_jsonb(p) ->> 'prosqlbody', p.prorettype, p.proargnames, p.proargdefaults,
           p.prokind, p.provolatile, p.prosecdef, p.proleakproof, p.proisstrict, p.proretset, p.proparallel, p.proconfig,
           p.procost, p.prorows, p.prolang, p.proallargtypes, p.proargmodes)))
       FROM pg_proc p JOIN looked l ON l.oid = p.pronamespace""",
-    "sequence": f"""SELECT c.oid, 0, json_build_object('name', c.relname, 'schema', c.relnamespace, 'owner', c.relowner,
-        'acl', c.relacl::text, 'persistence', c.relpersistence, 'type', s.seqtypid, 'start', s.seqstart, 'increment', s.seqincrement,
+    "sequence": f"""SELECT c.oid, 0, json_build_object('name', c.relname, 'schema', c.relnamespace::int8, 'owner', c.relowner::int8,
+        'acl', c.relacl::text, 'persistence', c.relpersistence, 'type', s.seqtypid::int8, 'start', s.seqstart, 'increment', s.seqincrement,
         'minimum', s.seqmin, 'maximum', s.seqmax, 'cache', s.seqcache, 'cycle', s.seqcycle,
-        'owned_by', (SELECT json_build_array(d.refobjid, d.refobjsubid, d.deptype) FROM pg_depend d
+        'owned_by', (SELECT json_build_array(d.refobjid::int8, d.refobjsubid, d.deptype) FROM pg_depend d
           WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.refclassid = 'pg_class'::regclass
             AND d.deptype IN ('a', 'i')), 'comment', {_comment("pg_class", "c")})
       FROM rels c JOIN pg_sequence s ON s.seqrelid = c.oid""",
@@ -183,6 +186,7 @@ def _others() -> str:
     parts = []
     for kind, catalog in _OTHERS.items():
         oid = "rngtypid" if catalog == "pg_range" else "oid"
+        # What initdb made has a smaller oid. Source: PostgreSQL 15, src/include/access/transam.h, FirstNormalObjectId.
         recent = f"WHERE {oid}::oid::int8 >= 16384"
         parts.append(
             f"SELECT '{kind}', {oid}::int8, 0, json_build_object('name', {oid}::text, 'row', md5(x::text)) FROM {catalog} x {recent}"
@@ -190,26 +194,30 @@ def _others() -> str:
     return " UNION ALL ".join(parts)
 
 
-def _query() -> str:
+def _query(tables: Collection[int] | None) -> str:
+    kinds = _PARTS if tables is None else {k: q for k, q in _PARTS.items() if k not in ("function", "label")}
     parts = [
-        f"SELECT '{kind}' AS kind, q.* FROM ({query}) q(oid, sub, thing)" for kind, query in _PARTS.items()
+        f"SELECT '{kind}' AS kind, q.* FROM ({query}) q(oid, sub, thing)" for kind, query in kinds.items()
     ]
-    joined = " UNION ALL ".join([*parts, _others()])
-    return f"WITH {_LOOKED} SELECT kind, oid::int8::text AS oid, sub::text AS sub, thing::text AS thing FROM ({joined}) u"
+    joined = " UNION ALL ".join(parts if tables is not None else [*parts, _others()])
+    some = "true" if tables is None else f"oid IN ({', '.join(map(str, sorted(tables))) or 'NULL'})"
+    looked = _LOOKED.format(some)
+    return f"WITH {looked} SELECT kind, oid::int8::text AS oid, sub::text AS sub, thing::text AS thing FROM ({joined}) u"
 
 
-QUERY = _query()
-"""Hazard: `oid` of a user's object is at least 16384 (FirstNormalObjectId); what initdb made is not looked at in `_OTHERS`."""
-
-
-def read(link: Link) -> Snapshot:
+def read(link: Link, tables: Collection[int] | None = None) -> Snapshot:
     """Read the catalog as the session's transaction sees it; texts name every schema.
 
     The `search_path` is another one for the time of the query, in the transaction alone.
+
+    Args:
+        link: The session, in a transaction.
+        tables: Oids of tables; of others nothing is read but the table itself, and functions, labels and the rest are
+            left out.
     """
     path = scalar(link, "SELECT current_setting('search_path')") or ""
     set_path(link, "pg_catalog")
-    rows = link.rows(QUERY)
+    rows = link.rows(_query(tables))
     set_path(link, path)
     return Snapshot(
         {

@@ -22,11 +22,16 @@ def fill(work: Work, record: dict[str, Any], value: str | None) -> None:
         record: Of the hidden column, which is shown again.
         value: An SQL expression over the row; None: NULL.
     """
-    if record["numbers"] or (record["mark"] is None and value is None):
-        return
-    if record["mark"] is None and not record["not_null"]:
-        return  # a NULL may be what somebody wrote
     called = record["called"]
+    if record["mark"] is not None or (record["not_null"] and not record["numbers"]):
+        _replace(work, record, value, called)
+    if record["written"] is not None:
+        for key, one in work.now.of_table("index", record["table"]).items():
+            if one["name"] == record["written"]:
+                work.run(f"DROP INDEX {work.path('index', key.oid, called=called)}")
+
+
+def _replace(work: Work, record: dict[str, Any], value: str | None, called: str) -> None:
     column = ident(work.thing("column", record["table"], record["attnum"], called=called)["name"])
     written = f"{column} = {record['mark']}" if record["mark"] is not None else f"{column} IS NULL"
     path = work.table_path(record["table"], called=called)

@@ -68,6 +68,7 @@ def hide_column(work: Work, table: int, attnum: int, change: int) -> Record:
     second = {key: record[key] for key in ("called", "name", "not_null", "default", "comment")}
     work.run(f"COMMENT ON COLUMN {path}.{ident(name)} IS {literal('backout: ' + json.dumps(second))}")
     guard(work, table, attnum, record)
+    record["written"] = written_index(work, path, record)
     record["explains"] = _explained(record, table, attnum)
     return record
 
@@ -91,6 +92,21 @@ def _relax(work: Work, path: str, column: Thing, name: str, *, unique: bool, kep
     if relaxed:
         work.run(f"{change} DROP NOT NULL")
     return {"mark": found, "relaxed": relaxed, "numbers": False}
+
+
+def written_index(work: Work, path: str, record: Record) -> str | None:
+    """Have an index built after the COMMIT by which the rows written since are found; return its name, or None.
+
+    None where they have no mark: then nothing has to be found.
+    """
+    if record["mark"] is None and not record["relaxed"]:
+        return None
+    name = f"{record['hidden']}_w"
+    is_written = f"= {record['mark']}" if record["mark"] is not None else "IS NULL"
+    column = ident(record["hidden"])
+    # A constant as the key: the values may be longer than an index can hold.
+    work.later.append(f"CREATE INDEX CONCURRENTLY {ident(name)} ON {path} ((1)) WHERE {column} {is_written}")
+    return name
 
 
 def guard(work: Work, table: int, attnum: int, record: Record) -> None:

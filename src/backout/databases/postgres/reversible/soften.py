@@ -7,23 +7,21 @@ same things are hidden.
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from backout.databases.postgres.reversible.catalog import Key, Snapshot
+from backout.databases.postgres.reversible.catalog import Key, Snapshot, read
 from backout.databases.postgres.reversible.difference import Difference
 from backout.databases.postgres.reversible.effects.base import Operation
 from backout.databases.postgres.reversible.hide import NotHidden, hide_column, rename
+from backout.databases.postgres.reversible.link import LinkError
 from backout.databases.postgres.reversible.names import hidden, ident, is_hidden
 from backout.databases.postgres.reversible.parse import Statement, deparse
 from backout.databases.postgres.reversible.proxy.keeper import Veto
 from backout.databases.postgres.reversible.tables import hide_table
 from backout.databases.postgres.reversible.work import Work
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
+_STILL_NEEDED = "2BP01"
 _HIDES = {"OBJECT_TABLE": "table", "OBJECT_INDEX": "index", "OBJECT_TYPE": "type", "OBJECT_DOMAIN": "type"}
 
 
@@ -86,26 +84,27 @@ class Softer:
     def _tried(self, text: str) -> Difference:
         """Return what a statement would take away; nothing of it stays.
 
-        What is hidden already is dropped in there first: the plain database would not have it any more.
+        Where PostgreSQL refuses it because of something that depends on it, what is hidden already is dropped first: the
+        plain database would not have that any more.
         """
-        before = self.work.now
-        with self._undone():
-            for key, one in before.things.items():
-                if key.kind == "column" and is_hidden(one["name"]):
-                    self.work.link.rows(
-                        f"ALTER TABLE {self.work.table_path(key.oid, called=one['name'])} DROP COLUMN {ident(one['name'])}"
-                    )
-            cleared = _fresh(self.work)
-            self.work.link.rows(text)
-            after = _fresh(self.work)
-        return Difference(cleared, after)
-
-    @contextmanager
-    def _undone(self) -> Iterator[None]:
-        self.work.link.rows("SAVEPOINT backout")
-        yield
+        try:
+            return self._once(text, self.work.now)
+        except LinkError as error:
+            if error.sqlstate != _STILL_NEEDED:
+                raise
         self.work.link.rows("ROLLBACK TO SAVEPOINT backout")
-        self.work.link.rows("RELEASE SAVEPOINT backout")
+        for key, one in self.work.now.things.items():
+            if key.kind == "column" and is_hidden(one["name"]):
+                path = self.work.table_path(key.oid, called=one["name"])
+                self.work.link.rows(f"ALTER TABLE {path} DROP COLUMN {ident(one['name'])} CASCADE")
+        return self._once(text, read(self.work.link))
+
+    def _once(self, text: str, before: Snapshot) -> Difference:
+        self.work.link.rows("SAVEPOINT backout")
+        self.work.link.rows(text)
+        after = read(self.work.link)
+        self.work.link.rows("ROLLBACK TO SAVEPOINT backout")
+        return Difference(before, after)
 
     def _rest(self, statement: Statement, drops: list[Any]) -> None:
         """Run the commands of an ALTER TABLE that are no drops; the drops come first, as in PostgreSQL."""
@@ -182,12 +181,6 @@ def _copy(node: Any, commands: list[Any]) -> Any:
     del made.cmds[:]
     made.cmds.extend(commands)
     return made
-
-
-def _fresh(work: Work) -> Snapshot:
-    from backout.databases.postgres.reversible.catalog import read
-
-    return read(work.link)
 
 
 def _take_parts(gone: Difference, column: Key) -> None:

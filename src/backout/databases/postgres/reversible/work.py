@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
 from backout.databases.postgres.reversible.catalog import Key, Snapshot, Thing, read
@@ -29,12 +29,14 @@ class Work:
 
     Attributes:
         link: The session, in its transaction.
+        tables: Oids of those that are worked on; None: any.
         done: What was run, in order.
         later: What is to be run after the COMMIT, each by itself: it takes long, and blocks nobody.
         at_end: What has to wait, within the transaction, until all else is in its place.
     """
 
     link: Link
+    tables: Collection[int] | None = None
     done: list[str] = field(default_factory=list)
     later: list[str] = field(default_factory=list)
     at_end: list[Callable[[], object]] = field(default_factory=list)
@@ -50,7 +52,7 @@ class Work:
     def now(self) -> Snapshot:
         """The catalog after what was run so far."""
         if self._seen is None:
-            self._seen = read(self.link)
+            self._seen = read(self.link, self.tables)
         return self._seen
 
     def thing(self, kind: str, oid: int, sub: int = 0, *, called: str) -> Thing:

@@ -1,0 +1,70 @@
+"""Runs a migration through the engine without a proxy between: the session is the test's own, the keeper the real one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from backout.databases.postgres.reversible import back, journal
+from backout.databases.postgres.reversible.keeper import ReversibleKeeper
+from backout.databases.postgres.reversible.link import DirectLink, LinkError
+from backout.databases.postgres.reversible.parse import statements
+from backout.databases.postgres.reversible.proxy.keeper import Manner, Pass, Veto
+
+
+def migrate(link: DirectLink, *scripts: str, release: str = "2.0.0") -> int:
+    """Run each script as one transaction, as the proxy would; return the migration's number."""
+    journal.install(link)
+    number = journal.begin(link, release, "test")
+    keeper = ReversibleKeeper(number)
+    state = "failed"
+    try:
+        for script in scripts:
+            _transaction(link, keeper, script)
+        state = "applied"
+    finally:
+        journal.end(link, number, state)
+    return number
+
+
+def _transaction(link: DirectLink, keeper: ReversibleKeeper, script: str) -> None:
+    found = statements(script)
+    if len(found) == 1 and keeper.manner(found[0]) is Manner.ALONE:
+        keeper.before_alone(link, found[0])
+        link.rows(found[0].text)
+        keeper.ended_alone(link, found[0], failed=False)
+        return
+    link.rows("BEGIN")
+    try:
+        keeper.begins(link)
+        for one in found:
+            if isinstance(keeper.statement(link, one), Pass):
+                link.rows(one.text)
+                keeper.ran(link, one)
+        keeper.before_commit(link)
+    except (Veto, LinkError):
+        link.rows("ROLLBACK")
+        keeper.ended(committed=False)
+        raise
+    link.rows("COMMIT")
+    keeper.ended(committed=True)
+
+
+def undo(link: DirectLink, *numbers: int) -> back.Outcome:
+    chosen = [m for m in journal.migrations(link) if m.id in numbers]
+    outcome = back.undo(link, chosen, patience_s=5)
+    back.finish(link, outcome)
+    assert not outcome.unfinished, outcome.unfinished
+    return outcome
+
+
+def redo(link: DirectLink, *numbers: int) -> back.Outcome:
+    chosen = [m for m in journal.migrations(link) if m.id in numbers]
+    outcome = back.redo(link, chosen, patience_s=5)
+    back.finish(link, outcome)
+    assert not outcome.unfinished, outcome.unfinished
+    return outcome
+
+
+def run(link: DirectLink, script: str | Iterable[str]) -> None:
+    for one in [s.text for s in statements(script)] if isinstance(script, str) else script:
+        link.rows(one)
