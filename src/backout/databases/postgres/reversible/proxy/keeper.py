@@ -62,7 +62,13 @@ class Keeper(Protocol):
     """
 
     def begins(self, link: Link) -> None:
-        """A transaction begins (called after its BEGIN was answered, before its first statement)."""
+        """A transaction begins in which something may change.
+
+        Called before its first wrapped statement or its first SAVEPOINT, never right after BEGIN: what is asked over
+        the link would come before a SET TRANSACTION, which must be the first. No ROLLBACK TO undoes what is done here.
+        Without one of the two, the keeper hears of the transaction neither here nor in `before_commit` and `ended`.
+        The transaction may be READ ONLY or SERIALIZABLE.
+        """
         ...
 
     def manner(self, statement: Statement) -> Manner:
@@ -79,6 +85,8 @@ class Keeper(Protocol):
 
     def ran(self, link: Link, statement: Statement) -> None:
         """A wrapped statement that passed has ended well (its rows, if any, are already with the client).
+
+        For a portal that the client runs in portions, after the last one, at the latest before COMMIT.
 
         Raises:
             Veto: What it did must not be.
@@ -105,6 +113,14 @@ class Keeper(Protocol):
         """
         ...
 
+    def rolled_back_to_savepoint(self) -> None:
+        """The client went back to a savepoint: what statements after it did, journal included, is undone."""
+        ...
+
     def ended(self, *, committed: bool) -> None:
-        """The transaction is over."""
+        """The transaction is over.
+
+        Args:
+            committed: False also when nobody knows: the server was gone during COMMIT.
+        """
         ...

@@ -1,0 +1,25 @@
+"""The client's own session as the keeper uses it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from backout.databases.postgres.reversible.link import Row
+    from backout.databases.postgres.reversible.proxy.session import Session
+
+
+class SessionLink:
+    """Asks over a session what its client shall not notice."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def rows(self, query: str) -> list[Row]:
+        """Run one statement and return its rows by column name, every value as PostgreSQL prints it.
+
+        Raises:
+            LinkError: The server refused it.
+        """
+        answer = self._session.ask(query, quiet=True)
+        return [dict(zip(answer.columns, row, strict=True)) for row in answer.rows]
