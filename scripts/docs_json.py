@@ -13,6 +13,7 @@ VERBS = {
     "backout backup create": "backup", "backout backup list": "backups", "backout backup verify": "reading",
     "backout backup restore": "restored", "backout backup drop": "beside",
     "backout data diff": "differences", "backout data bring": "brought",
+    "backout migrate": "migrated", "backout db history": "migrations", "backout db rollback": "way", "backout db redo": "way",
 }  # fmt: skip
 
 
@@ -53,13 +54,15 @@ def json_schemas() -> dict[str, dict[str, Any]]:
     from backout.backup import Backup, BesideDatabase, Brought, Reading
     from backout.checks.base import Verification
     from backout.execute.run import Run
+    from backout.migration import Migrated, MigrationHistory, WayTaken
     from backout.report.backups import Backups
     from backout.report.overview import Overview
 
     models = {"overview": Overview, "doctor": Diagnoses, "record": Recorded, "releases": Releases,
               "plan": PlanFile, "run": Run, "verify": Verification, "history": History,
               "backup": Backup, "backups": Backups, "reading": Reading, "restored": Restored, "beside": BesideDatabase,
-              "differences": DataDifferences, "brought": Brought}  # fmt: skip
+              "differences": DataDifferences, "brought": Brought,
+              "migrated": Migrated, "migrations": MigrationHistory, "way": WayTaken}  # fmt: skip
     made = {name: model.model_json_schema(mode="serialization") for name, model in models.items()}
     return {name: {"$schema": DIALECT, **schema} for name, schema in (made | by_hand()).items()}
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 
-WITHOUT_CONFIG = ("init", "demo")
+WITHOUT_CONFIG = ("init", "demo", "migrate", "db")
 """Verbs that read no configuration."""
 
 

@@ -28,6 +28,8 @@ VERBS = (
     "release-hold",
     "backup",
     "data",
+    "migrate",
+    "db",
     "demo",
 )
 """In the order of a first day with the tool; each is the file of that name."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from backout.databases.postgres.reversible import back, journal
-from backout.databases.postgres.reversible.keeper import ReversibleKeeper
+from backout.databases.postgres.reversible.after import run_later
+from backout.databases.postgres.reversible.keeper import Kept, ReversibleKeeper
 from backout.databases.postgres.reversible.link import DirectLink, LinkError
 from backout.databases.postgres.reversible.parse import statements
 from backout.databases.postgres.reversible.proxy.keeper import Manner, Pass, Veto
@@ -15,7 +16,8 @@ def migrate(link: DirectLink, *scripts: str, release: str = "2.0.0") -> int:
     """Run each script as one transaction, as the proxy would; return the migration's number."""
     journal.install(link)
     number = journal.begin(link, release, "test")
-    keeper = ReversibleKeeper(number)
+    kept = Kept(number)
+    keeper = ReversibleKeeper(kept)
     state = "failed"
     try:
         for script in scripts:
@@ -23,6 +25,7 @@ def migrate(link: DirectLink, *scripts: str, release: str = "2.0.0") -> int:
         state = "applied"
     finally:
         journal.end(link, number, state)
+    assert run_later(link, kept.later) == []
     return number
 
 

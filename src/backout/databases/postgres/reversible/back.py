@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 
 from backout.databases.postgres.reversible import journal
+from backout.databases.postgres.reversible.after import run_later
 from backout.databases.postgres.reversible.effects import effect
 from backout.databases.postgres.reversible.hide import NotHidden
 from backout.databases.postgres.reversible.journal import Entry, Migration
@@ -14,23 +16,14 @@ from backout.databases.postgres.reversible.link import Link, LinkError
 from backout.databases.postgres.reversible.locks import locked
 from backout.databases.postgres.reversible.names import SCHEMA
 from backout.databases.postgres.reversible.work import Moved, Work
+from backout.migration import Unfinished
+
+_NOT_AVAILABLE = "55P03"
+_LOCK_MS = 100
 
 
 class NotReversible(Exception):
     """The migrations cannot be taken back, or made again; nothing was changed. The message says why."""
-
-
-@dataclass(frozen=True, slots=True)
-class Unfinished:
-    """Something that had to be done after the COMMIT and did not succeed.
-
-    Attributes:
-        statement: What it was.
-        why: What PostgreSQL said.
-    """
-
-    statement: str
-    why: str
 
 
 @dataclass(slots=True)
@@ -40,6 +33,7 @@ class Outcome:
     Attributes:
         migrations: Whose, in the order in which they were worked on.
         statements: What was run in the transaction.
+        seconds: How long its locks were held.
         later: What is to be run, or was, after it.
         unfinished: What of that failed.
         residues: What stays visible, for it cannot be taken away.
@@ -48,6 +42,7 @@ class Outcome:
     migrations: tuple[int, ...]
     statements: list[str]
     later: list[str]
+    seconds: float = 0
     unfinished: list[Unfinished] = field(default_factory=list)
     residues: list[str] = field(default_factory=list)
 
@@ -76,40 +71,42 @@ def redo(link: Link, migrations: Sequence[Migration], *, patience_s: float, dry_
 
 
 def finish(link: Link, outcome: Outcome) -> None:
-    """Run what was left for after the COMMIT: constraints are proven, indexes built. Each may be run again."""
-    for statement in outcome.later:
-        try:
-            link.rows(statement)
-        except LinkError as error:
-            outcome.unfinished.append(Unfinished(statement, str(error)))
+    """Do what was left for after the COMMIT: constraints are proven, indexes built."""
+    outcome.unfinished = run_later(link, outcome.later)
 
 
 def _work(
-    link: Link,
-    chosen: tuple[int, ...],
-    from_states: tuple[str, ...],
-    to: str,
-    *,
-    patience_s: float,
-    dry_run: bool,
+    link: Link, chosen: tuple[int, ...], states: tuple[str, ...], to: str, *, patience_s: float, dry_run: bool
 ) -> Outcome:
-    entries = journal.entries(link, chosen, *from_states)
+    entries = journal.entries(link, chosen, *states)
     tables = sorted(_tables(entries))
-    locked(link, tables, patience_s=patience_s)
-    work = Work(link, tables)
-    outcome = Outcome(chosen, work.done, work.later)
-    try:
-        for migration in chosen:
-            _one(work, [e for e in entries if e.migration == migration], to)
-            link.rows(f"UPDATE {SCHEMA}.migration SET state = '{to}' WHERE id = {migration}")
-    except (Moved, NotHidden, LinkError) as error:
-        link.rows("ROLLBACK")
-        raise NotReversible(str(error)) from error
-    link.rows("ROLLBACK" if dry_run else "COMMIT")
-    outcome.residues = [
-        f"{e.operation['called']}: {e.operation['label']}" for e in entries if e.operation.get("residue")
-    ]
-    return outcome
+    ends_s = time.monotonic() + patience_s
+    while True:
+        locked(link, tables, patience_s=max(0, ends_s - time.monotonic()))
+        begun_s = time.monotonic()
+        work = Work(link, tables)
+        try:
+            _all(work, chosen, entries, to)
+        except LinkError as error:
+            link.rows("ROLLBACK")
+            if error.sqlstate == _NOT_AVAILABLE and time.monotonic() < ends_s:
+                continue  # something that the journal does not name is in use
+            raise NotReversible(str(error)) from error
+        except (Moved, NotHidden) as error:
+            link.rows("ROLLBACK")
+            raise NotReversible(str(error)) from error
+        link.rows("ROLLBACK" if dry_run else "COMMIT")
+        residues = [
+            f"{e.operation['called']}: {e.operation['label']}" for e in entries if e.operation.get("residue")
+        ]
+        return Outcome(chosen, work.done, work.later, time.monotonic() - begun_s, residues=residues)
+
+
+def _all(work: Work, chosen: tuple[int, ...], entries: list[Entry], to: str) -> None:
+    work.link.rows(f"SET LOCAL lock_timeout = '{_LOCK_MS}ms'")
+    for migration in chosen:
+        _one(work, [e for e in entries if e.migration == migration], to)
+        work.link.rows(f"UPDATE {SCHEMA}.migration SET state = '{to}' WHERE id = {migration}")
 
 
 def _one(work: Work, entries: list[Entry], to: str) -> None:

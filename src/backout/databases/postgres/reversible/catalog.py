@@ -229,6 +229,14 @@ def read(link: Link, tables: Collection[int] | None = None) -> Snapshot:
     )
 
 
+def read_alone(link: Link) -> Snapshot:
+    """Read the catalog in a transaction of its own."""
+    link.rows("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+    found = read(link)
+    link.rows("COMMIT")
+    return found
+
+
 def set_path(link: Link, path: str) -> None:
     """Set the `search_path` of the rest of the transaction."""
     link.rows(f"SELECT set_config('search_path', {literal(path)}, true)")

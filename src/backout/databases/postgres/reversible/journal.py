@@ -109,8 +109,13 @@ def begin(link: Link, release: str | None, command: str) -> int:
     return int(made or 0)
 
 
+def forget(link: Link, migration: int) -> None:
+    """Take away a migration that changed nothing."""
+    link.rows(f"DELETE FROM {SCHEMA}.migration WHERE id = {migration}")
+
+
 def end(link: Link, migration: int, state: str) -> None:
-    """Note how a command ended; a migration that changed nothing leaves no trace."""
+    """Note how a command ended."""
     number = str(migration)
     link.rows(
         f"UPDATE {SCHEMA}.migration SET state = {literal(state)}, ended_at = pg_catalog.clock_timestamp() WHERE id = {number}"

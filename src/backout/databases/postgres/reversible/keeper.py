@@ -22,19 +22,33 @@ from backout.databases.postgres.reversible.work import Work
 
 
 @dataclass(slots=True)
-class ReversibleKeeper:
-    """Keeps one session. The migration's number and answers are shared by all of its sessions.
+class Kept:
+    """What all sessions of one migration share.
 
-    Args:
+    Attributes:
         migration: Number in the journal.
-        given: What nobody can compute: answers by ``fill TABLE.COLUMN``.
+        answers: What nobody can compute, by ``table.column``.
+        later: What is to be run when the command has ended.
     """
 
     migration: int
-    given: dict[str, str] = field(default_factory=dict)
+    answers: dict[str, str] = field(default_factory=dict)
+    later: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class ReversibleKeeper:
+    """Keeps one session.
+
+    Args:
+        kept: What it shares with the migration's other sessions.
+    """
+
+    kept: Kept
     _before: Snapshot | None = None
     _part: int = 0
     _ran: list[str] = field(default_factory=list)
+    _later: list[str] = field(default_factory=list)
 
     def manner(self, statement: Statement) -> Manner:
         """Tell how to run a statement."""
@@ -49,10 +63,11 @@ class ReversibleKeeper:
         refused = manners.why_refused(statement)
         if refused:
             raise Veto(f"backout cannot undo this statement: {_short(statement)}", detail=refused)
-        self.given |= answers.found_in(statement.text)
+        self.kept.answers |= answers.found_in(statement.text)
         if drops_column(statement) or is_softened_drop(statement):
             with as_login(link):
-                softer = Softer(Work(link), lambda kind, make: self._write(link, kind, make))
+                work = Work(link, later=self._later)
+                softer = Softer(work, lambda kind, make: self._write(link, kind, make))
                 softer.alter_table(statement) if drops_column(statement) else softer.drop(statement)
             self._ran.append(_short(statement))
             return Done(manners.tag_of(statement))
@@ -79,24 +94,29 @@ class ReversibleKeeper:
         with as_login(link):
             self._explain(link, self._ran)
 
+    def rolled_back_to_savepoint(self) -> None:
+        """Do nothing: what was journalled after the savepoint went with it, and the catalog is read again."""
+
     def ended(self, *, committed: bool) -> None:
-        """Forget the transaction."""
-        self._before, self._part, self._ran = None, 0, []
+        """Forget the transaction; what it left for later is remembered if it was committed."""
+        if committed:
+            self.kept.later += self._later
+        self._before, self._part, self._ran, self._later = None, 0, [], []
 
     def _write(self, link: Link, kind: str, make: Callable[[int], Operation]) -> None:
         """Journal an operation under a number that is taken before it is made, as names are made of it."""
         change = journal.next_id(link)
         operation = make(change)
         if kind == "column.hidden":
-            operation |= answers.for_column(operation["hidden"], self.given)
+            operation |= answers.for_column(operation["hidden"], self.kept.answers)
         self._part = self._part or change
-        journal.write(link, Entry(change, self.migration, self._part, kind, operation, "pending"))
+        journal.write(link, Entry(change, self.kept.migration, self._part, kind, operation, "pending"))
 
     def _explain(self, link: Link, statements: list[str]) -> None:
         if self._before is None or scalar(link, "SELECT pg_catalog.pg_current_xact_id_if_assigned()") is None:
             return  # it wrote nothing
         difference = Difference(self._before, catalog.read(link))
-        for entry in journal.entries(link, (self.migration,), "pending"):
+        for entry in journal.entries(link, (self.kept.migration,), "pending"):
             for kind, oid, sub, values in entry.operation.get("explains") or entry.operation.get(
                 "hidden", {}
             ).get("explains", []):
@@ -106,11 +126,11 @@ class ReversibleKeeper:
         if difference.left:
             raise _unexplained(difference, statements)
         for kind, operation in found:
-            answers.check(kind, operation, self.given)
+            answers.check(kind, operation, self.kept.answers)
             self._write(link, kind, lambda _change, operation=operation: operation)  # type: ignore[misc]
         guard_hidden(Work(link), difference)
         link.rows(
-            f"UPDATE {SCHEMA}.change SET state = 'applied' WHERE migration = {self.migration} AND state = 'pending'"
+            f"UPDATE {SCHEMA}.change SET state = 'applied' WHERE migration = {self.kept.migration} AND state = 'pending'"
         )
 
 

@@ -1,0 +1,73 @@
+"""Migrations that can be taken back: needs a database, and no configuration."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from backout.redact import Redactor
+
+if TYPE_CHECKING:
+    from backout.databases.postgres.reversible.database import ReversibleDatabase
+    from backout.migration import Migrated, MigrationHistory, WayTaken
+
+_PATIENCE_S = 10.0
+
+
+class Migrations:
+    """The migrations of one database.
+
+    Every method raises a `BackoutError` that says what failed, the state now, and the next command.
+
+    Args:
+        database: URL or key=value text; None: DATABASE_URL, else the PG* variables.
+        environ: The environment; None: the process's.
+    """
+
+    def __init__(self, database: str | None = None, environ: Mapping[str, str] | None = None) -> None:
+        told = os.environ if environ is None else environ
+        self._conninfo = database if database is not None else told.get("DATABASE_URL", "")
+        self._environ = told
+
+    def migrate(
+        self,
+        argv: Sequence[str],
+        *,
+        release: str | None = None,
+        answers: Mapping[str, str] | None = None,
+        variables: Sequence[str] = (),
+    ) -> Migrated:
+        """Run a migration command, unchanged, so that what it does can be taken back.
+
+        Args:
+            argv: The command; it inherits the terminal, and finds the database by the usual variables.
+            release: Version that it belongs to.
+            answers: What nobody can compute, by ``table.column``: an SQL expression for rows without a value.
+            variables: Further environment variables by which the command finds the database.
+        """
+        return self._database().migrate(argv, release=release, answers=answers or {}, variables=variables)
+
+    def history(self) -> MigrationHistory:
+        """Return the journal."""
+        return self._database().history()
+
+    def rollback(
+        self,
+        *,
+        to: str | None = None,
+        steps: int | None = None,
+        dry_run: bool = False,
+        patience_s: float = _PATIENCE_S,
+    ) -> WayTaken:
+        """Take the newest migration back, or so many, or all after those of a release; no row and no value is lost."""
+        return self._database().back(to=to, steps=steps, dry_run=dry_run, patience_s=patience_s)
+
+    def redo(self, *, steps: int = 1, dry_run: bool = False, patience_s: float = _PATIENCE_S) -> WayTaken:
+        """Make again what was taken back, the oldest first."""
+        return self._database().forward(steps=steps, dry_run=dry_run, patience_s=patience_s)
+
+    def _database(self) -> ReversibleDatabase:
+        from backout.databases.postgres.reversible.database import ReversibleDatabase
+
+        return ReversibleDatabase(self._conninfo, self._environ, Redactor())

@@ -1,0 +1,174 @@
+"""`backout db …`: the migrations of a database, taken back and made again."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from backout.cli.common import JsonOption, YesOption, err, guarded, leave, out, out_json, verb_group
+from backout.cli.confirm import confirm
+from backout.errors import ExitCode
+from backout.message import msg
+
+if TYPE_CHECKING:
+    from backout.migration import WayTaken
+
+app = verb_group("db", "The migrations of a database: what they changed, the way back, and forward again.")
+
+DatabaseOption = Annotated[
+    str | None,
+    typer.Option(
+        "--database",
+        metavar="URL",
+        help="The database; else DATABASE_URL, else the PG* variables. A password is better kept out of it.",
+    ),
+]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Do it, print it, and undo it.")]
+WaitOption = Annotated[
+    float,
+    typer.Option(
+        "--wait", metavar="SECONDS", min=0, help="How long to go on asking for tables that are in use."
+    ),
+]
+_PASSWORD = re.compile(r"^[a-z]+://[^/@:]*:[^@]+@|\bpassword\s*=", re.IGNORECASE)
+
+
+def database_of(url: str | None) -> str | None:
+    """Return the database that was named; warn where a password stands in the arguments."""
+    if url is not None and _PASSWORD.search(url):
+        err(
+            "warning  The password in --database is shown to every user of this machine: use PGPASSWORD or ~/.pgpass."
+        )
+    return url
+
+
+@app.command("history")
+@guarded
+def history(database: DatabaseOption = None, as_json: JsonOption = False) -> None:
+    """List the migrations that were run through backout, and what each changed.
+
+    Example: backout db history
+    """
+    from backout.app.migrations import Migrations
+    from backout.cli.screen import columns
+
+    found = Migrations(database_of(database)).history()
+    if as_json:
+        out_json(found)
+        return
+    if not found.migrations:
+        out(f"No migration was run through backout in {found.database}.")
+        return
+    rows: list[tuple[str, ...]] = [("ID", "RELEASE", "STATE", "BEGAN", "CHANGES", "COMMAND")]
+    for one in found.migrations:
+        began = f"{one.started_at:%Y-%m-%d %H:%M:%S}"
+        rows.append((str(one.id), one.release or "", one.state, began, str(len(one.changes)), one.command))
+    columns(rows)
+    for change in found.migrations[-1].changes:
+        out(f"  {change}")
+
+
+@app.command("rollback")
+@guarded
+def rollback(
+    to: Annotated[
+        str | None,
+        typer.Option(
+            "--to", metavar="RELEASE", help="Take back every migration after those of this release."
+        ),
+    ] = None,
+    steps: Annotated[
+        int | None,
+        typer.Option("--steps", min=1, help="Take back so many migrations, the newest first; else one."),
+    ] = None,
+    dry_run: DryRunOption = False,
+    wait: WaitOption = 10.0,
+    yes: YesOption = False,
+    database: DatabaseOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Take migrations back in one short transaction: no row and no value is lost, also not those written since.
+
+    What the migrations added is hidden, not dropped: `backout db redo` goes forward again.
+
+    Example: backout db rollback --steps 1 --dry-run
+    """
+    from backout.app.migrations import Migrations
+
+    if to is not None and steps is not None:
+        raise typer.BadParameter("--to and --steps cannot be given both", param_hint="--steps")
+    which = f"all migrations after {to}" if to is not None else f"the newest {steps or 1} migration(s)"
+    if not dry_run:
+        confirm(
+            msg("Take {which} back?", which=which),
+            word=None,
+            yes=yes,
+            command=_typed("rollback", to=to, steps=steps),
+        )
+    done = Migrations(database_of(database)).rollback(to=to, steps=steps, dry_run=dry_run, patience_s=wait)
+    _show(done, as_json=as_json)
+
+
+@app.command("redo")
+@guarded
+def redo(
+    steps: Annotated[int, typer.Option("--steps", min=1, help="So many migrations, the oldest first.")] = 1,
+    dry_run: DryRunOption = False,
+    wait: WaitOption = 10.0,
+    yes: YesOption = False,
+    database: DatabaseOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Make migrations again that were taken back, with what was written into them before.
+
+    Example: backout db redo
+    """
+    from backout.app.migrations import Migrations
+
+    if not dry_run:
+        confirm(
+            msg("Make {steps} migration(s) again?", steps=steps),
+            word=None,
+            yes=yes,
+            command=_typed("redo", steps=steps),
+        )
+    done = Migrations(database_of(database)).redo(steps=steps, dry_run=dry_run, patience_s=wait)
+    _show(done, as_json=as_json)
+
+
+def _typed(verb: str, *, to: str | None = None, steps: int | None = None) -> str:
+    words = [f"backout db {verb}"]
+    words += ["--to", to] if to is not None else []
+    words += ["--steps", str(steps)] if steps is not None else []
+    return " ".join(words)
+
+
+def _show(done: WayTaken, *, as_json: bool) -> None:
+    if as_json:
+        out_json(done)
+    else:
+        _tell(done)
+    if done.unfinished:
+        leave(ExitCode.PROOF_FAILED)
+
+
+def _tell(done: WayTaken) -> None:
+    numbers = ", ".join(map(str, done.migrations))
+    if done.dry_run:
+        for statement in (*done.statements, *(f"{later}   -- afterwards" for later in done.later)):
+            out(f"{statement};")
+        err(f"Tried and undone: migration {numbers}. The locks were held for {done.seconds * 1000:.0f} ms.")
+        return
+    word = "taken back" if done.direction == "back" else "made again"
+    out(f"Migration {numbers} was {word}; tables were locked for {done.seconds * 1000:.0f} ms.")
+    for residue in done.residues:
+        out(f"  stays, as PostgreSQL cannot take it away: {residue}")
+    for one in done.unfinished:
+        err(f"not done  {one.statement}: {one.why}")
+    err(
+        "next   backout db redo   # goes forward again"
+        if done.direction == "back"
+        else "next   backout db history"
+    )

@@ -1,0 +1,106 @@
+"""`backout migrate -- COMMAND`: run a migration so that it can be taken back."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from backout.cli.common import JsonOption, err, guarded, out_json
+from backout.cli.db import DatabaseOption, database_of
+from backout.errors import ExitCode
+from backout.migration import Migrated
+
+_SHOWN = 20
+
+
+@guarded
+def command(
+    argv: Annotated[
+        list[str],
+        typer.Argument(metavar="-- COMMAND…", help="The migration command, as it is typed without backout."),
+    ],
+    release: Annotated[
+        str | None,
+        typer.Option("--release", metavar="VERSION", help="The release that the migration belongs to."),
+    ] = None,
+    variable: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--variable",
+            metavar="NAME",
+            help="Another variable by which the command finds the database; may be given several times.",
+        ),
+    ] = None,
+    fill: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--fill",
+            metavar="TABLE.COLUMN=EXPR",
+            help="What rows without a value get on the way back; else a line `-- backout: fill …` beside the statement.",
+        ),
+    ] = None,
+    database: DatabaseOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Run a migration command, unchanged, through a proxy on this machine, so that what it does can be taken back.
+
+    The command finds the database by DATABASE_URL or the PG* variables, which lead to the proxy. Its output and exit
+    status come through. A statement that could not be taken back is refused before anything of it is committed.
+
+    Exit code 7: it changed the database past the proxy, so that nothing of it can be taken back.
+
+    Example: backout migrate --release 2.4.0 -- npx drizzle-kit migrate
+    """
+    from backout.app.migrations import Migrations
+
+    answers = dict(_answer(one) for one in fill or ())
+    done = Migrations(database_of(database)).migrate(
+        argv, release=release, answers=answers, variables=tuple(variable or ())
+    )
+    if as_json:
+        out_json(done)
+    else:
+        _show(done)
+    raise typer.Exit(_exit_code(done))
+
+
+def _answer(text: str) -> tuple[str, str]:
+    place, sign, expression = text.partition("=")
+    if not sign or not expression.strip():
+        raise typer.BadParameter(f"{text}: expected TABLE.COLUMN=EXPR", param_hint="--fill")
+    return place.strip(), expression.strip()
+
+
+def _exit_code(done: Migrated) -> int:
+    if done.exit_status == 0 and (done.unseen or done.failures or done.connections == 0):
+        return int(ExitCode.OUTCOME_UNKNOWN)
+    return done.exit_status
+
+
+def _show(done: Migrated) -> None:
+    for failure in done.failures:
+        err(f"error  The proxy failed: {failure}")
+    for one in done.unfinished:
+        err(f"not done  {one.statement}: {one.why}")
+    if done.connections == 0 and done.exit_status == 0:
+        err("error  No connection came through backout: the command finds its database in another way.")
+        err("now    What it did was done without backout, and cannot be taken back by it.")
+        err(
+            "next   backout migrate --variable NAME -- …   # the variable that it reads; a literal URL has to go"
+        )
+    elif done.unseen:
+        err("error  The schema changed, but not through backout.")
+        err("now    What changed it cannot be taken back by backout.")
+        err("next   backout db history")
+    elif done.migration is None:
+        err("Nothing was changed that would have to be taken back.")
+    else:
+        err(f"Migration {done.migration}: {len(done.changes)} changes can be taken back.")
+        for change in done.changes[:_SHOWN]:
+            err(f"  {change}")
+        if len(done.changes) > _SHOWN:
+            err(f"  and {len(done.changes) - _SHOWN} more: backout db history")
+        if done.exit_status:
+            err(f"The command failed ({done.exit_status}); what it had committed before is there.")
+        err("next   backout db rollback --steps 1   # takes it back")

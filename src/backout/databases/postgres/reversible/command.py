@@ -1,0 +1,165 @@
+"""Runs a user's migration command behind the proxy, and ends the migration in the journal however the command ended."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from backout.databases.postgres.reversible import catalog, journal
+from backout.databases.postgres.reversible.after import run_later
+from backout.databases.postgres.reversible.difference import Difference
+from backout.databases.postgres.reversible.journal import Entry
+from backout.databases.postgres.reversible.keeper import Kept, ReversibleKeeper
+from backout.databases.postgres.reversible.link import Link, scalar
+from backout.databases.postgres.reversible.proxy.server import MISLEADING, Proxy
+from backout.databases.postgres.reversible.proxy.upstream import Upstream
+from backout.migration import Unfinished
+
+_LOCK = 0x6261636B6F7574  # "backout": one migration at a time in a database
+
+
+class Busy(Exception):
+    """Another migration runs in this database.
+
+    Attributes:
+        pid: The server process of whoever runs it; None: it has just ended.
+    """
+
+    def __init__(self, pid: int | None) -> None:
+        super().__init__("another migration runs")
+        self.pid = pid
+
+
+@dataclass(slots=True)
+class Ran:
+    """How a command ended.
+
+    Attributes:
+        migration: Number in the journal; None: nothing was journalled.
+        exit_status: The command's; of one that a signal ended 128 and the signal's number, as a shell says it.
+        connections: How many sessions came through.
+        entries: What was journalled.
+        unseen: The schema is another one, and nothing was journalled.
+        failures: What went wrong in the proxy.
+        unfinished: What was to be built afterwards, and failed.
+    """
+
+    migration: int | None
+    exit_status: int
+    connections: int
+    entries: list[Entry]
+    unseen: bool
+    failures: list[str] = field(default_factory=list)
+    unfinished: list[Unfinished] = field(default_factory=list)
+
+
+def run_command(
+    link: Link,
+    upstream: Upstream,
+    argv: Sequence[str],
+    *,
+    told: str,
+    release: str | None,
+    answers: Mapping[str, str],
+    variables: Sequence[str] = (),
+) -> Ran:
+    """Run a command whose connections go through the proxy.
+
+    Args:
+        link: A session of our own, in autocommit.
+        upstream: The database, as the command would have reached it.
+        argv: The command.
+        told: The command for the journal, without secrets.
+        release: Version that it belongs to.
+        answers: What nobody can compute, by ``table.column``.
+        variables: Further environment variables that get the proxy's URL.
+
+    Raises:
+        Busy: Another migration runs in this database.
+        OSError: The command cannot be started.
+    """
+    _alone(link)
+    _in_transaction(link, journal.install)
+    before = catalog.read_alone(link)
+    kept = Kept(journal.begin(link, release, told), dict(answers))
+    state = "failed"
+    try:
+        with Proxy(upstream, lambda: ReversibleKeeper(kept)) as proxy:
+            status = _child(argv, _environment(proxy, variables))
+        state = "applied" if status == 0 else "failed"
+    finally:
+        entries = _ended(link, kept.migration, state)
+    unfinished = run_later(link, kept.later)
+    unseen = not entries and bool(Difference(before, catalog.read_alone(link)).left)
+    found = [f"{type(bug).__name__}: {bug}" for bug in proxy.failures]
+    return Ran(
+        kept.migration if entries else None, status, proxy.connections, entries, unseen, found, unfinished
+    )
+
+
+def _alone(link: Link) -> None:
+    """Take the database's migration lock, for as long as the session lasts."""
+    if scalar(link, f"SELECT pg_catalog.pg_try_advisory_lock({_LOCK})") != "t":
+        pid = scalar(
+            link,
+            "SELECT pid FROM pg_catalog.pg_locks WHERE locktype = 'advisory' AND granted AND objsubid = 1 "
+            f"AND (classid::int8 << 32 | objid::int8) = {_LOCK} "
+            "AND database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())",
+        )
+        raise Busy(int(pid) if pid else None)
+
+
+def _in_transaction(link: Link, work: object) -> None:
+    link.rows("BEGIN")
+    try:
+        assert callable(work)
+        work(link)
+    except BaseException:
+        link.rows("ROLLBACK")
+        raise
+    link.rows("COMMIT")
+
+
+def _ended(link: Link, migration: int, state: str) -> list[Entry]:
+    """Journal the end; a command that changed nothing leaves no trace."""
+    entries = journal.entries(link, (migration,), "applied")
+    if entries:
+        journal.end(link, migration, state)
+    else:
+        journal.forget(link, migration)
+    return entries
+
+
+def _environment(proxy: Proxy, variables: Sequence[str]) -> dict[str, str]:
+    leading = proxy.environment()
+    kept = {name: value for name, value in os.environ.items() if name not in MISLEADING}
+    return kept | leading | dict.fromkeys(variables, leading["DATABASE_URL"])
+
+
+def _child(argv: Sequence[str], environment: Mapping[str, str]) -> int:
+    """Run the command on our own terminal, and return its exit status."""
+    with subprocess.Popen(list(argv), env=dict(environment)) as child, _signals_to(child):
+        status = child.wait()
+    return status if status >= 0 else 128 - status
+
+
+@contextmanager
+def _signals_to(child: subprocess.Popen[bytes]) -> Iterator[None]:
+    """Leave Ctrl-C to the child, which the terminal tells as well; hand on a request to end."""
+
+    def hand_on(number: int, _frame: object) -> None:
+        child.send_signal(number)
+
+    before = {
+        signal.SIGINT: signal.signal(signal.SIGINT, lambda _number, _frame: None),
+        signal.SIGTERM: signal.signal(signal.SIGTERM, hand_on),
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

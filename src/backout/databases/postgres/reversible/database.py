@@ -1,0 +1,242 @@
+"""One database as the `migrate` and `db` verbs use it: our errors instead of the engine's, documents instead of rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+from backout.databases.postgres.connect import Connector, secrets_of
+from backout.databases.postgres.reversible import back, journal
+from backout.databases.postgres.reversible.back import NotReversible, Outcome
+from backout.databases.postgres.reversible.command import Busy, run_command
+from backout.databases.postgres.reversible.journal import Migration
+from backout.databases.postgres.reversible.link import DirectLink, LinkError
+from backout.databases.postgres.reversible.locks import Locked
+from backout.databases.postgres.reversible.proxy.upstream import Upstream
+from backout.databases.postgres.reversible.words import sentence
+from backout.errors import NotPossible, Refused, RunInProgress, UsageError
+from backout.message import msg
+from backout.migration import Migrated, MigrationHistory, MigrationRecord, WayTaken
+from backout.redact import Redactor
+
+_CONNECT_S = 10.0
+_DAY_S = 86_400.0
+"""For statements that take as long as they take: an index of a large table, rows that have to be filled in."""
+
+_STATES_BACK = ("applied", "failed")
+
+
+class ReversibleDatabase:
+    """One PostgreSQL database, and the journal in it.
+
+    Args:
+        conninfo: URL or key=value text; empty: the PG* variables.
+        environ: Where the PG* variables and secrets are.
+        redactor: Gets to know the secrets.
+    """
+
+    def __init__(self, conninfo: str, environ: Mapping[str, str], redactor: Redactor) -> None:
+        redactor.add(*secrets_of(conninfo, environ))
+        self._redactor, self._conninfo = redactor, conninfo
+        self._connector = Connector(conninfo, redactor, _CONNECT_S, _DAY_S, _CONNECT_S)
+
+    def migrate(
+        self,
+        argv: Sequence[str],
+        *,
+        release: str | None,
+        answers: Mapping[str, str],
+        variables: Sequence[str],
+    ) -> Migrated:
+        """Run a migration command through the proxy.
+
+        Raises:
+            RunInProgress: Another migration runs in this database.
+            UsageError: The command cannot be started.
+            TargetUnreachable: The database does not answer.
+            NotPossible: The role may not make the journal's schema.
+        """
+        told = self._redactor.text(" ".join(argv))
+        with self._link() as link:
+            try:
+                ran = run_command(
+                    link,
+                    Upstream.of(self._conninfo),
+                    argv,
+                    told=told,
+                    release=release,
+                    answers=answers,
+                    variables=variables,
+                )
+            except Busy as error:
+                raise _busy(error) from None
+            except OSError as error:
+                raise UsageError(
+                    msg(
+                        "The command {command} cannot be started: {error}",
+                        command=argv[0],
+                        error=error.strerror or "",
+                    ),
+                    state=msg("Nothing was changed in the database."),
+                    next_command=f"command -v {argv[0]}",
+                ) from None
+        changes = tuple(sentence(entry) for entry in ran.entries)
+        return Migrated(
+            migration=ran.migration,
+            exit_status=ran.exit_status,
+            connections=ran.connections,
+            changes=changes,
+            unseen=ran.unseen,
+            failures=tuple(self._redactor.text(one) for one in ran.failures),
+            unfinished=tuple(ran.unfinished),
+        )
+
+    def history(self) -> MigrationHistory:
+        """Return every migration of the journal."""
+        with self._link() as link:
+            if not journal.installed(link):
+                return MigrationHistory(database=self._connector.database, migrations=())
+            records = tuple(_record(link, one) for one in journal.migrations(link))
+        return MigrationHistory(database=self._connector.database, migrations=records)
+
+    def back(self, *, to: str | None, steps: int | None, dry_run: bool, patience_s: float) -> WayTaken:
+        """Take the newest migrations back: so many, or all after those of a release.
+
+        Raises:
+            UsageError: There is nothing to take back, or no such release.
+            NotPossible: The tables are in use, and stay so.
+            Refused: Something was changed behind the journal's back.
+        """
+        with self._link() as link:
+            found = journal.migrations(link) if journal.installed(link) else []
+            applied = [one for one in found if one.state in _STATES_BACK]
+            chosen = _after(applied, to) if to is not None else applied[-(steps or 1) :]
+            if not chosen:
+                raise _nothing("There is no migration to take back")
+            with _told():
+                outcome = back.undo(link, chosen, patience_s=patience_s, dry_run=dry_run)
+            if not dry_run:
+                back.finish(link, outcome)
+        return _taken("back", outcome, dry_run=dry_run)
+
+    def forward(self, *, steps: int, dry_run: bool, patience_s: float) -> WayTaken:
+        """Make the oldest migrations again that were taken back.
+
+        Raises:
+            UsageError: None was taken back.
+            NotPossible: The tables are in use, and stay so.
+            Refused: Something was changed behind the journal's back.
+        """
+        with self._link() as link:
+            found = journal.migrations(link) if journal.installed(link) else []
+            chosen = [one for one in found if one.state == "undone"][:steps]
+            if not chosen:
+                raise _nothing("No migration was taken back")
+            with _told():
+                outcome = back.redo(link, chosen, patience_s=patience_s, dry_run=dry_run)
+            if not dry_run:
+                back.finish(link, outcome)
+        return _taken("forward", outcome, dry_run=dry_run)
+
+    @contextmanager
+    def _link(self) -> Iterator[DirectLink]:
+        with self._connector.session(_DAY_S, autocommit=True) as connection:
+            try:
+                yield DirectLink(connection)
+            except LinkError as error:
+                raise NotPossible(
+                    msg("The database refused: {error}", error=self._redactor.text(str(error))),
+                    state=msg("What was open was rolled back."),
+                    next_command="backout db history",
+                ) from None
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Turn the engine's refusals into ours."""
+    unchanged = msg("Nothing was changed.")
+    try:
+        yield
+    except Locked as error:
+        names = "; ".join(
+            f"{h.table} by process {h.pid} ({h.who}) since {h.since}: {h.query}" for h in error.holders
+        )
+        raise NotPossible(
+            msg("The tables are in use: {holders}", holders=names or "nobody is known"),
+            state=unchanged,
+            next_command="backout db rollback --wait 60",
+        ) from None
+    except NotReversible as error:
+        raise Refused(
+            msg("The way is not open: {why}.", why=str(error).rstrip(".")),
+            state=unchanged,
+            next_command="backout db history",
+        ) from None
+
+
+def _busy(error: Busy) -> RunInProgress:
+    return RunInProgress(
+        msg(
+            "Another migration runs in this database, in server process {pid}.",
+            pid=error.pid or "that has just ended",
+        ),
+        state=msg("Nothing was changed."),
+        next_command="backout db history",
+    )
+
+
+def _nothing(what: str) -> UsageError:
+    return UsageError(
+        msg("{what} in this database.", what=what),
+        state=msg("Nothing was changed."),
+        next_command="backout db history",
+    )
+
+
+def _after(applied: list[Migration], release: str) -> list[Migration]:
+    """Return the migrations after the last one of a release.
+
+    Raises:
+        UsageError: No migration of that release is applied.
+    """
+    places = [place for place, one in enumerate(applied) if one.release == release]
+    if not places:
+        known = ", ".join(sorted({one.release for one in applied if one.release})) or "none"
+        raise UsageError(
+            msg(
+                "No applied migration belongs to the release {release}; known are: {known}.",
+                release=release,
+                known=known,
+            ),
+            state=msg("Nothing was changed."),
+            next_command="backout db history",
+        )
+    return applied[places[-1] + 1 :]
+
+
+def _record(link: DirectLink, one: Migration) -> MigrationRecord:
+    entries = journal.entries(link, (one.id,), "applied", "undone", "finalized")
+    return MigrationRecord.model_validate(
+        {
+            "id": one.id,
+            "release": one.release,
+            "command": one.command,
+            "state": one.state,
+            "started_at": one.started_at,
+            "ended_at": one.ended_at,
+            "changes": tuple(sentence(entry) for entry in entries),
+        }
+    )
+
+
+def _taken(direction: str, outcome: Outcome, *, dry_run: bool) -> WayTaken:
+    return WayTaken(
+        direction=direction,
+        migrations=outcome.migrations,
+        dry_run=dry_run,
+        seconds=round(outcome.seconds, 4),
+        statements=tuple(outcome.statements),
+        later=tuple(outcome.later),
+        unfinished=tuple(outcome.unfinished),
+        residues=tuple(outcome.residues),
+    )

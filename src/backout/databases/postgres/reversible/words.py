@@ -1,0 +1,33 @@
+"""What an entry of the journal says, for people."""
+
+from __future__ import annotations
+
+from backout.databases.postgres.reversible.journal import Entry
+
+_WORDS = {
+    "schema.added": "schema {called} made",
+    "type.added": "type {called} made",
+    "type.hidden": "type {called} dropped (hidden)",
+    "table.added": "table {called} made",
+    "table.hidden": "table {called} dropped (hidden)",
+    "column.added": "column {called} made",
+    "column.hidden": "column {called} dropped (hidden)",
+    "constraint.added": "constraint {called} made",
+    "foreign_key.dropped": "foreign key {called} dropped",
+    "index.added": "index {called} made",
+    "index.hidden": "index {called} dropped (hidden)",
+    "column.default": "default of {called} changed",
+    "label.added": "label {label} added to type {called}",
+    "commented": "comment on {called} changed",
+}
+
+
+def sentence(entry: Entry) -> str:
+    """Return what was done, by the names of then."""
+    told = entry.operation
+    called = told.get("called") or told.get("hidden", {}).get("called", "")
+    if entry.kind == "renamed":
+        return f"{told['of']} {told['from'][0]} is now {called}"
+    if entry.kind == "column.not_null":
+        return f"column {called} {'must' if told['not_null'] else 'need not'} have a value"
+    return _WORDS[entry.kind].format(called=called, label=told.get("label", ""))
