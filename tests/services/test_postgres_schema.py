@@ -148,6 +148,10 @@ def test_a_change_that_an_application_notices_changes_the_fingerprint(
         "COMMENT ON TABLE child IS 'words'",
         "CREATE SCHEMA backout CREATE TABLE journal (id int)",
         "CLUSTER app.parent USING parent_pkey",
+        "ALTER TABLE child ADD _bo_7 int CONSTRAINT _bo_7_c CHECK (_bo_7 > 0)",
+        "CREATE INDEX _bo_8 ON child (at)",
+        "CREATE TRIGGER _bo_9 BEFORE INSERT ON child FOR EACH ROW EXECUTE FUNCTION app.touch()",
+        "CREATE SCHEMA backout_hidden CREATE TABLE old (id serial)",
     ],
 )
 def test_what_no_application_notices_leaves_it(database: Any, tmp_path: Path, change: str) -> None:

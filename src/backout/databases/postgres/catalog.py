@@ -2,7 +2,8 @@
 
 Not looked at, since an application cannot notice it or it is not of the schema: the order of columns,
 dropped columns, statistics and storage options, comments, owners and privileges, values of sequences,
-objects that belong to an extension, temporary and TOAST objects.
+objects that belong to an extension, temporary and TOAST objects, and what backout has hidden (schemas `backout_*`, names
+that begin with `_bo_`).
 
 Source: PostgreSQL 15 and 18 documentation, chapter "System Catalogs"; "System Information Functions" for
 `pg_get_*`. The text that these print may change between major versions of the server, and the
@@ -28,7 +29,7 @@ LOOKED = """
   looked AS (
     SELECT oid, nspname FROM pg_namespace
     WHERE CASE WHEN %(schemas)s::text[] IS NULL
-               THEN nspname !~ '^pg_' AND nspname NOT IN ('information_schema', %(own)s)
+               THEN nspname !~ '^(pg|backout)_' AND nspname NOT IN ('information_schema', %(own)s)
                ELSE nspname = ANY(%(schemas)s::text[]) END)
 """
 _NOT_OWNED = """NOT EXISTS (SELECT 1 FROM pg_depend d
@@ -63,7 +64,7 @@ SELECT r.name, a.attname, format_type(a.atttypid, a.atttypmod), NOT a.attnotnull
        CASE WHEN a.attcollation <> t.typcollation AND a.attcollation <> 0
             THEN a.attcollation::regcollation::text END
 FROM rels r
-JOIN pg_attribute a ON a.attrelid = r.oid AND a.attnum > 0 AND NOT a.attisdropped
+JOIN pg_attribute a ON a.attrelid = r.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attname !~ '^_bo_'
 JOIN pg_type t ON t.oid = a.atttypid
 LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum"""
 
@@ -71,19 +72,20 @@ LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum"""
 # are listed as triggers.
 _CONSTRAINTS = """
 SELECT r.name, c.conname, pg_get_constraintdef(c.oid)
-FROM rels r JOIN pg_constraint c ON c.conrelid = r.oid AND c.contype NOT IN ('n', 't')"""
+FROM rels r JOIN pg_constraint c ON c.conrelid = r.oid AND c.contype NOT IN ('n', 't')
+  AND c.conname !~ '^_bo_'"""
 
 _INDEXES = """
 SELECT r.name, i.relname, pg_get_indexdef(x.indexrelid) || CASE WHEN x.indisvalid THEN '' ELSE ' INVALID' END
 FROM rels r JOIN pg_index x ON x.indrelid = r.oid JOIN pg_class i ON i.oid = x.indexrelid
-WHERE NOT EXISTS (SELECT 1 FROM pg_constraint c
+WHERE i.relname !~ '^_bo_' AND NOT EXISTS (SELECT 1 FROM pg_constraint c
                   WHERE c.conindid = x.indexrelid AND c.contype IN ('p', 'u', 'x'))"""
 
 _TRIGGERS = """
 SELECT r.name, t.tgname, pg_get_triggerdef(t.oid)
        || CASE t.tgenabled WHEN 'O' THEN '' WHEN 'D' THEN ' DISABLED'
                              WHEN 'R' THEN ' ON REPLICA' ELSE ' ALWAYS' END
-FROM rels r JOIN pg_trigger t ON t.tgrelid = r.oid AND NOT t.tgisinternal
+FROM rels r JOIN pg_trigger t ON t.tgrelid = r.oid AND NOT t.tgisinternal AND t.tgname !~ '^_bo_'
 UNION ALL
 SELECT r.name, 'rule ' || w.rulename, pg_get_ruledef(w.oid)
        || CASE w.ev_enabled WHEN 'O' THEN '' WHEN 'D' THEN ' DISABLED'
@@ -139,7 +141,7 @@ SELECT format('sequence %%s.%%s', n.nspname, c.relname),
        concat_ws(' ', format_type(s.seqtypid, NULL), 'START', s.seqstart, 'INCREMENT', s.seqincrement,
                  'MIN', s.seqmin, 'MAX', s.seqmax,
                  'CACHE', s.seqcache, CASE WHEN s.seqcycle THEN 'CYCLE' END)
-FROM pg_sequence s JOIN pg_class c ON c.oid = s.seqrelid AND c.relpersistence <> 't'
+FROM pg_sequence s JOIN pg_class c ON c.oid = s.seqrelid AND c.relpersistence <> 't' AND c.relname !~ '^_bo_'
   JOIN looked n ON n.oid = c.relnamespace
 WHERE {_NOT_OWNED.format(catalog="pg_class", oid="c.oid")}"""
 

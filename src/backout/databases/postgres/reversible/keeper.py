@@ -17,8 +17,10 @@ from backout.databases.postgres.reversible.link import Link, scalar
 from backout.databases.postgres.reversible.names import SCHEMA, literal
 from backout.databases.postgres.reversible.parse import Statement
 from backout.databases.postgres.reversible.proxy.keeper import Done, Manner, Pass, Veto
+from backout.databases.postgres.reversible.rewriting import check_rows
 from backout.databases.postgres.reversible.soften import Softer, drops_column, is_softened_drop
 from backout.databases.postgres.reversible.work import Work
+from backout.databases.postgres.reversible.written import Counts, changed_rows, since
 
 
 @dataclass(slots=True)
@@ -46,9 +48,11 @@ class ReversibleKeeper:
 
     kept: Kept
     _before: Snapshot | None = None
+    _rows: dict[int, Counts] = field(default_factory=dict)
     _part: int = 0
     _ran: list[str] = field(default_factory=list)
     _later: list[str] = field(default_factory=list)
+    _opaque: bool = False
 
     def manner(self, statement: Statement) -> Manner:
         """Tell how to run a statement."""
@@ -57,6 +61,7 @@ class ReversibleKeeper:
     def begins(self, link: Link) -> None:
         """Read the catalog as it is before the transaction changes it."""
         self._before, self._part, self._ran = catalog.read(link), 0, []
+        self._rows = changed_rows(link)
 
     def statement(self, link: Link, statement: Statement) -> Pass | Done:
         """Soften a statement that would destroy something; let all others run."""
@@ -76,14 +81,15 @@ class ReversibleKeeper:
     def ran(self, link: Link, statement: Statement) -> None:
         """Remember it, to be named."""
         self._ran.append(_short(statement))
+        self._opaque = self._opaque or manners.is_opaque(statement)
 
     def before_alone(self, link: Link, statement: Statement) -> None:
         """Refuse what is not understood outside a transaction."""
         refused = manners.why_refused(statement)
         if refused:
             raise Veto(f"backout cannot undo this statement: {_short(statement)}", detail=refused)
-        self._before = catalog.read(link)
-        self._part = 0
+        self._before = catalog.read_alone(link)
+        self._part, self._rows = 0, changed_rows(link)
 
     def ended_alone(self, link: Link, statement: Statement, *, failed: bool) -> None:
         """Journal what it did: the catalog tells, also when it failed and left something behind."""
@@ -101,7 +107,7 @@ class ReversibleKeeper:
         """Forget the transaction; what it left for later is remembered if it was committed."""
         if committed:
             self.kept.later += self._later
-        self._before, self._part, self._ran, self._later = None, 0, [], []
+        self._before, self._part, self._ran, self._later, self._opaque = None, 0, [], [], False
 
     def _write(self, link: Link, kind: str, make: Callable[[int], Operation]) -> None:
         """Journal an operation under a number that is taken before it is made, as names are made of it."""
@@ -116,13 +122,17 @@ class ReversibleKeeper:
         if self._before is None or scalar(link, "SELECT pg_catalog.pg_current_xact_id_if_assigned()") is None:
             return  # it wrote nothing
         difference = Difference(self._before, catalog.read(link))
+        rows = since(self._rows, changed_rows(link))
         for entry in journal.entries(link, (self.kept.migration,), "pending"):
             for kind, oid, sub, values in entry.operation.get("explains") or entry.operation.get(
                 "hidden", {}
             ).get("explains", []):
                 difference.take(Key(kind, oid, sub), *values)
         found: list[tuple[str, Operation]] = [(e.kind, op) for e in EFFECTS for op in e.find(difference)]
-        _rewritten_indexes(difference)
+        check_rows(
+            difference, rows, journal.entries(link, (self.kept.migration,), "pending", "applied"), found
+        )
+        _rewritten(difference, opaque=self._opaque)
         if difference.left:
             raise _unexplained(difference, statements)
         for kind, operation in found:
@@ -146,11 +156,21 @@ def as_login(link: Link) -> Iterator[None]:
     link.rows(f"SELECT pg_catalog.set_config('role', {literal(role)}, true)")
 
 
-def _rewritten_indexes(difference: Difference) -> None:
-    """Take what PostgreSQL does by itself: an index of a rewritten table is rewritten with it."""
-    rewritten = {c.key.oid for c in difference.changed("table", "filenode")}
+def _rewritten(difference: Difference, *, opaque: bool) -> None:
+    """Take what PostgreSQL does by itself: a table is rewritten for a new column whose default is another for each row.
+
+    Not when something ran that nobody can read (a function, a DO block): it may have emptied the table besides.
+    """
+    for change in list(difference.changed("table", "filenode")):
+        columns = difference.after.columns(change.key.oid)
+        new = [
+            one for attnum, one in columns.items() if difference.made(Key("column", change.key.oid, attnum))
+        ]
+        if not opaque and any(one["default"] is not None or one["identity"] for one in new):
+            difference.take(change.key, "filenode")
+    left = {c.key.oid for c in difference.changed("table", "filenode")}
     for change in list(difference.changed("index", "filenode")):
-        if change.thing["table"] in rewritten:
+        if change.thing["table"] not in left:
             difference.take(change.key, "filenode")
 
 

@@ -63,6 +63,11 @@ def why_refused(statement: Statement) -> str | None:
     return _REFUSED.get(statement.kind)
 
 
+def is_opaque(statement: Statement) -> bool:
+    """Tell whether a statement can do more than its text says: it runs code that is somewhere else, or made on the way."""
+    return statement.kind in ("do_stmt", "call_stmt", "execute_stmt", "select_stmt")
+
+
 def tag_of(statement: Statement) -> str:
     """Return the command tag with which the plain server answers a statement that is softened."""
     if statement.kind == "drop_stmt":
