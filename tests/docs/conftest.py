@@ -131,8 +131,8 @@ def kubernetes(directory: Path) -> Iterator[Where]:
             f'#!/bin/sh\n{kubectl} -n {service.namespace} patch deployment/collector -p "$(cat bin/$1)" >/dev/null\n'
             f"{kubectl} -n {service.namespace} rollout status deployment/collector >/dev/null\n"
             # `rollout status` does not wait for pods that end; backout counts them, as they may still act.
-            f"{kubectl} -n {service.namespace} wait --for=delete pod --timeout=60s"
-            ' -l "app=collector,app.kubernetes.io/version!=$1" >/dev/null 2>&1 || true\n'
+            f"while {kubectl} -n {service.namespace} get pod -o name"
+            ' -l "app=collector,app.kubernetes.io/version!=$1" | grep -q .; do sleep 0.2; done\n'
         )
         deploy.chmod(0o755)
         environ = environment({"PATH": os.environ["PATH"], "HOME": str(directory)}, directory)

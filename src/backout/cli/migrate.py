@@ -96,7 +96,7 @@ def _show(done: Migrated) -> None:
     elif done.migration is None:
         err("Nothing was changed that would have to be taken back.")
     else:
-        err(f"Migration {done.migration}: {len(done.changes)} changes can be taken back.")
+        err(f"Migration {done.migration} can be taken back:")
         for change in done.changes[:_SHOWN]:
             err(f"  {change}")
         if len(done.changes) > _SHOWN:

@@ -1,4 +1,4 @@
-"""Answers: what nobody can compute, told beside the statement as ``-- backout: fill TABLE.COLUMN = EXPR``."""
+"""Answers: what nobody can compute, told in the statement as ``-- backout: fill TABLE.COLUMN = EXPR``."""
 
 from __future__ import annotations
 
@@ -60,5 +60,5 @@ def _missing(called: str, why: str) -> Veto:
     return Veto(
         f"backout needs an answer for {called}",
         detail=f"{why}, and the column needs one on the way back.",
-        hint=f"Write this line above the statement, with the value that such rows get on the way back: -- backout: fill {place} = EXPR",
+        hint=f"Write this line into the statement, with the value that such rows get on the way back: -- backout: fill {place} = EXPR; or run backout migrate --fill {place}=EXPR",
     )
