@@ -62,7 +62,7 @@ class WayTaken(Document):
         dry_run: All was rolled back.
         seconds: How long the locks were held.
         statements: What was run in the one transaction.
-        later: What was run after it, or would be: it takes longer and blocks nobody.
+        later: Of a dry run, what would be run after it: it takes longer and blocks nobody.
         unfinished: What of that failed.
         residues: What stays visible, since PostgreSQL cannot take it away.
     """

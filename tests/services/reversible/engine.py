@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from backout.databases.postgres.reversible import back, journal
-from backout.databases.postgres.reversible.after import run_later
+from backout.databases.postgres.reversible.after import due, finish
 from backout.databases.postgres.reversible.keeper import Kept, ReversibleKeeper
 from backout.databases.postgres.reversible.link import DirectLink, LinkError
 from backout.databases.postgres.reversible.parse import statements
@@ -25,7 +25,7 @@ def migrate(link: DirectLink, *scripts: str, release: str = "2.0.0") -> int:
         state = "applied"
     finally:
         journal.end(link, number, state)
-    assert run_later(link, kept.later) == []
+    assert finish(link) == []
     return number
 
 
@@ -55,16 +55,16 @@ def _transaction(link: DirectLink, keeper: ReversibleKeeper, script: str) -> Non
 def undo(link: DirectLink, *numbers: int) -> back.Outcome:
     chosen = [m for m in journal.migrations(link) if m.id in numbers]
     outcome = back.undo(link, chosen, patience_s=5)
-    back.finish(link, outcome)
-    assert not outcome.unfinished, outcome.unfinished
+    assert finish(link) == []
+    assert due(link) == []
     return outcome
 
 
 def redo(link: DirectLink, *numbers: int) -> back.Outcome:
     chosen = [m for m in journal.migrations(link) if m.id in numbers]
     outcome = back.redo(link, chosen, patience_s=5)
-    back.finish(link, outcome)
-    assert not outcome.unfinished, outcome.unfinished
+    assert finish(link) == []
+    assert due(link) == []
     return outcome
 
 

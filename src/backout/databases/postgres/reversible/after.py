@@ -1,21 +1,122 @@
-"""What is done after a COMMIT, statement by statement: it takes long, or waits, and must never block anybody."""
+"""What is done after a COMMIT, statement by statement: it takes long, or waits, and must never block anybody.
+
+What is due is read from the catalog and the journal and stored nowhere: whoever comes after a kill finds the same.
+"""
 
 from __future__ import annotations
 
 import random
+import re
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
 
+from backout.databases.postgres.reversible import journal
+from backout.databases.postgres.reversible.catalog import Key, Snapshot, read
+from backout.databases.postgres.reversible.journal import Entry, is_hiding
 from backout.databases.postgres.reversible.link import Link, LinkError
+from backout.databases.postgres.reversible.names import ident
 from backout.migration import Unfinished
 
 _NOT_AVAILABLE = "55P03"
 _PATIENCE_S = 30.0
 _LOCK_MS = 50
-_SLOW = ("CREATE INDEX CONCURRENTLY", "CREATE UNIQUE INDEX CONCURRENTLY")
+_BY_CHECK = re.compile(r"_bo_\d+_nn")
+_SLOW = ("CREATE INDEX CONCURRENTLY", "CREATE UNIQUE INDEX CONCURRENTLY", "DROP INDEX CONCURRENTLY")
 
 
-def run_later(link: Link, statements: Sequence[str]) -> list[Unfinished]:
+def finish(link: Link) -> list[Unfinished]:
+    """Do what is due; return what failed. Idempotent."""
+    return _run_all(link, due(link))
+
+
+def due(link: Link) -> list[str]:
+    """Return the statements that are still to be run: constraints to be proven, indexes and keys to be built.
+
+    Args:
+        link: In a transaction or not.
+    """
+    now, entries = read(link), journal.every_entry(link)
+    return [*_indexes(now, entries), *_keys(now, entries), *_proofs(now, entries), *_values(now)]
+
+
+def _indexes(now: Snapshot, entries: list[Entry]) -> Iterator[str]:
+    """Yield what builds the indexes that find rows written while a column is hidden."""
+    for entry in entries:
+        record = entry.operation.get("hidden", {})
+        name, hidden = record.get("written"), is_hiding(entry)
+        if name is None or not hidden or Key("column", record["table"], record["attnum"]) not in now.things:
+            continue
+        found = [one for one in now.of_table("index", record["table"]).values() if one["name"] == name]
+        table = _path(now, record["table"])
+        if found and not found[0]["valid"]:
+            yield f"DROP INDEX CONCURRENTLY {ident(_schema(now, record['table']), name)}"
+        if not found or not found[0]["valid"]:
+            # A constant as the key: the values may be longer than an index can hold.
+            told = f"= {record['mark']}" if record["mark"] is not None else "IS NULL"
+            yield f"CREATE INDEX CONCURRENTLY {ident(name)} ON {table} ((1)) WHERE {ident(record['hidden'])} {told}"
+
+
+def _keys(now: Snapshot, entries: list[Entry]) -> Iterator[str]:
+    """Yield what builds the keys and unique indexes that a migration made, when it was made again."""
+    for entry in entries:
+        if entry.state != "applied" or not entry.operation.get("rebuild"):
+            continue
+        made = entry.operation["rebuild"]
+        table = made["table"]
+        if Key("table", table) not in now.things:
+            continue
+        path, name = _path(now, table), ident(made["name"])
+        index = [one for one in now.of_table("index", table).values() if one["name"] == made["name"]]
+        if index and not index[0]["valid"]:
+            yield f"DROP INDEX CONCURRENTLY {ident(_schema(now, table), made['name'])}"
+        if not index or not index[0]["valid"]:
+            yield str(made["definition"])
+        if made["word"] and not any(
+            one["name"] == made["name"] for one in now.of_table("constraint", table).values()
+        ):
+            yield f"ALTER TABLE {path} ADD CONSTRAINT {name} {made['word']} USING INDEX {name}"
+
+
+def _proofs(now: Snapshot, entries: list[Entry]) -> Iterator[str]:
+    """Yield what proves the constraints that were valid before, and were put back for new rows only."""
+    for constraint in _constraints_in([entry.operation for entry in entries]):
+        for one in now.of_table("constraint", constraint["table"]).values():
+            if one["name"] == constraint["name"] and constraint["valid"] and not one["valid"]:
+                yield f"ALTER TABLE {_path(now, one['table'])} VALIDATE CONSTRAINT {ident(one['name'])}"
+
+
+def _values(now: Snapshot) -> Iterator[str]:
+    """Yield what makes columns NOT NULL that are so by a constraint for the time being."""
+    for key, one in now.things.items():
+        if key.kind == "constraint" and _BY_CHECK.fullmatch(str(one["name"])):
+            path = _path(now, one["table"])
+            column = ident(now.columns(one["table"])[one["columns"][0]]["name"])
+            yield f"ALTER TABLE {path} VALIDATE CONSTRAINT {ident(one['name'])}"
+            yield f"ALTER TABLE {path} ALTER COLUMN {column} SET NOT NULL"
+            yield f"ALTER TABLE {path} DROP CONSTRAINT {ident(one['name'])}"
+
+
+def _constraints_in(value: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(value, dict):
+        if {"definition", "valid", "table", "kind"} <= value.keys():
+            yield value
+        for inner in value.values():
+            yield from _constraints_in(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _constraints_in(inner)
+
+
+def _schema(now: Snapshot, table: int) -> str:
+    return str(now.things[Key("schema", now.things[Key("table", table)]["schema"])]["name"])
+
+
+def _path(now: Snapshot, table: int) -> str:
+    return ident(_schema(now, table), now.things[Key("table", table)]["name"])
+
+
+def _run_all(link: Link, statements: Sequence[str]) -> list[Unfinished]:
     """Run statements, each by itself; return those that failed. Each may be run again.
 
     Args:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 
 from backout.databases.postgres.reversible import journal
-from backout.databases.postgres.reversible.after import run_later
+from backout.databases.postgres.reversible.after import due
 from backout.databases.postgres.reversible.effects import effect
 from backout.databases.postgres.reversible.hide import NotHidden
 from backout.databases.postgres.reversible.journal import Entry, Migration
@@ -16,7 +16,6 @@ from backout.databases.postgres.reversible.link import Link, LinkError
 from backout.databases.postgres.reversible.locks import locked
 from backout.databases.postgres.reversible.names import SCHEMA
 from backout.databases.postgres.reversible.work import Moved, Work
-from backout.migration import Unfinished
 
 _NOT_AVAILABLE = "55P03"
 _LOCK_MS = 100
@@ -34,8 +33,7 @@ class Outcome:
         migrations: Whose, in the order in which they were worked on.
         statements: What was run in the transaction.
         seconds: How long its locks were held.
-        later: What is to be run, or was, after it.
-        unfinished: What of that failed.
+        later: What would be run after it, where all is only tried.
         residues: What stays visible, for it cannot be taken away.
     """
 
@@ -43,7 +41,6 @@ class Outcome:
     statements: list[str]
     later: list[str]
     seconds: float = 0
-    unfinished: list[Unfinished] = field(default_factory=list)
     residues: list[str] = field(default_factory=list)
 
 
@@ -70,11 +67,6 @@ def redo(link: Link, migrations: Sequence[Migration], *, patience_s: float, dry_
     return _work(link, chosen, ("undone",), "applied", patience_s=patience_s, dry_run=dry_run)
 
 
-def finish(link: Link, outcome: Outcome) -> None:
-    """Do what was left for after the COMMIT: constraints are proven, indexes built."""
-    outcome.unfinished = run_later(link, outcome.later)
-
-
 def _work(
     link: Link, chosen: tuple[int, ...], states: tuple[str, ...], to: str, *, patience_s: float, dry_run: bool
 ) -> Outcome:
@@ -95,11 +87,13 @@ def _work(
         except (Moved, NotHidden) as error:
             link.rows("ROLLBACK")
             raise NotReversible(str(error)) from error
+        held_s = time.monotonic() - begun_s
+        later = due(link) if dry_run else []
         link.rows("ROLLBACK" if dry_run else "COMMIT")
         residues = [
             f"{e.operation['called']}: {e.operation['label']}" for e in entries if e.operation.get("residue")
         ]
-        return Outcome(chosen, work.done, work.later, time.monotonic() - begun_s, residues=residues)
+        return Outcome(chosen, work.done, later, held_s, residues)
 
 
 def _all(work: Work, chosen: tuple[int, ...], entries: list[Entry], to: str) -> None:

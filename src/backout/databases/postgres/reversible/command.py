@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from backout.databases.postgres.reversible import catalog, journal
-from backout.databases.postgres.reversible.after import run_later
+from backout.databases.postgres.reversible.after import finish
 from backout.databases.postgres.reversible.difference import Difference
 from backout.databases.postgres.reversible.journal import Entry
 from backout.databases.postgres.reversible.keeper import Kept, ReversibleKeeper
@@ -93,7 +93,7 @@ def run_command(
         state = "applied" if status == 0 else "failed"
     finally:
         entries = _ended(link, kept.migration, state)
-    unfinished = run_later(link, kept.later)
+    unfinished = finish(link)
     unseen = not entries and bool(Difference(before, catalog.read_alone(link)).left)
     found = [f"{type(bug).__name__}: {bug}" for bug in proxy.failures]
     return Ran(

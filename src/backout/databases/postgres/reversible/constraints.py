@@ -43,16 +43,11 @@ def add(work: Work, constraint: Kept) -> int:
         work.run(
             f"COMMENT ON CONSTRAINT {ident(constraint['name'])} ON {table} IS {literal(constraint['comment'])}"
         )
-    if constraint["valid"]:
-        work.later.append(f"ALTER TABLE {table} VALIDATE CONSTRAINT {ident(constraint['name'])}")
     return oid_of(work, constraint)
 
 
-def add_key(work: Work, constraint: Kept) -> int:
-    """Make a UNIQUE or primary key again after the COMMIT: its index is built while the table is written.
-
-    Returns:
-        0: it has no oid yet.
+def rebuilt_key(work: Work, constraint: Kept) -> dict[str, Any]:
+    """Return what `after.py` needs to build a UNIQUE or primary key again while the table is written.
 
     Raises:
         Moved: A column is not there.
@@ -60,12 +55,12 @@ def add_key(work: Work, constraint: Kept) -> int:
     called = f"constraint {constraint['name']}"
     table = work.table_path(constraint["table"], called=called)
     columns = _columns(work, constraint["table"], constraint["columns"], called)
-    name, word = ident(constraint["name"]), "PRIMARY KEY" if constraint["kind"] == "p" else "UNIQUE"
-    work.later += [
-        f"CREATE UNIQUE INDEX CONCURRENTLY {name} ON {table} ({columns})",
-        f"ALTER TABLE {table} ADD CONSTRAINT {name} {word} USING INDEX {name}",
-    ]
-    return 0
+    return {
+        "table": constraint["table"],
+        "name": constraint["name"],
+        "definition": f"CREATE UNIQUE INDEX CONCURRENTLY {ident(constraint['name'])} ON {table} ({columns})",
+        "word": "PRIMARY KEY" if constraint["kind"] == "p" else "UNIQUE",
+    }
 
 
 def oid_of(work: Work, constraint: Kept) -> int:

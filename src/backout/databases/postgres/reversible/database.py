@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 from backout.databases.postgres.connect import Connector, secrets_of
 from backout.databases.postgres.reversible import back, journal
+from backout.databases.postgres.reversible.after import finish
 from backout.databases.postgres.reversible.back import NotReversible, Outcome
 from backout.databases.postgres.reversible.command import Busy, run_command
 from backout.databases.postgres.reversible.journal import Migration
@@ -16,7 +17,7 @@ from backout.databases.postgres.reversible.proxy.upstream import Upstream
 from backout.databases.postgres.reversible.words import sentence
 from backout.errors import NotPossible, Refused, RunInProgress, UsageError
 from backout.message import msg
-from backout.migration import Migrated, MigrationHistory, MigrationRecord, WayTaken
+from backout.migration import Migrated, MigrationHistory, MigrationRecord, Unfinished, WayTaken
 from backout.redact import Redactor
 
 _CONNECT_S = 10.0
@@ -115,9 +116,8 @@ class ReversibleDatabase:
                 raise _nothing("There is no migration to take back")
             with _told():
                 outcome = back.undo(link, chosen, patience_s=patience_s, dry_run=dry_run)
-            if not dry_run:
-                back.finish(link, outcome)
-        return _taken("back", outcome, dry_run=dry_run)
+            unfinished = [] if dry_run else finish(link)
+        return _taken("back", outcome, unfinished, dry_run=dry_run)
 
     def forward(self, *, steps: int, dry_run: bool, patience_s: float) -> WayTaken:
         """Make the oldest migrations again that were taken back.
@@ -134,9 +134,8 @@ class ReversibleDatabase:
                 raise _nothing("No migration was taken back")
             with _told():
                 outcome = back.redo(link, chosen, patience_s=patience_s, dry_run=dry_run)
-            if not dry_run:
-                back.finish(link, outcome)
-        return _taken("forward", outcome, dry_run=dry_run)
+            unfinished = [] if dry_run else finish(link)
+        return _taken("forward", outcome, unfinished, dry_run=dry_run)
 
     @contextmanager
     def _link(self) -> Iterator[DirectLink]:
@@ -229,7 +228,7 @@ def _record(link: DirectLink, one: Migration) -> MigrationRecord:
     )
 
 
-def _taken(direction: str, outcome: Outcome, *, dry_run: bool) -> WayTaken:
+def _taken(direction: str, outcome: Outcome, unfinished: list[Unfinished], *, dry_run: bool) -> WayTaken:
     return WayTaken(
         direction=direction,
         migrations=outcome.migrations,
@@ -237,6 +236,6 @@ def _taken(direction: str, outcome: Outcome, *, dry_run: bool) -> WayTaken:
         seconds=round(outcome.seconds, 4),
         statements=tuple(outcome.statements),
         later=tuple(outcome.later),
-        unfinished=tuple(outcome.unfinished),
+        unfinished=tuple(unfinished),
         residues=tuple(outcome.residues),
     )

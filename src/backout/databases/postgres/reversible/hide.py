@@ -68,7 +68,8 @@ def hide_column(work: Work, table: int, attnum: int, change: int) -> Record:
     second = {key: record[key] for key in ("called", "name", "not_null", "default", "comment")}
     work.run(f"COMMENT ON COLUMN {path}.{ident(name)} IS {literal('backout: ' + json.dumps(second))}")
     guard(work, table, attnum, record)
-    record["written"] = written_index(work, path, record)
+    # By this index, which is built after the COMMIT, rows written since are found; without a mark there is nothing to find.
+    record["written"] = f"{name}_w" if record["mark"] is not None or record["relaxed"] else None
     record["explains"] = _explained(record, table, attnum)
     return record
 
@@ -92,21 +93,6 @@ def _relax(work: Work, path: str, column: Thing, name: str, *, unique: bool, kep
     if relaxed:
         work.run(f"{change} DROP NOT NULL")
     return {"mark": found, "relaxed": relaxed, "numbers": False}
-
-
-def written_index(work: Work, path: str, record: Record) -> str | None:
-    """Have an index built after the COMMIT by which the rows written since are found; return its name, or None.
-
-    None where they have no mark: then nothing has to be found.
-    """
-    if record["mark"] is None and not record["relaxed"]:
-        return None
-    name = f"{record['hidden']}_w"
-    is_written = f"= {record['mark']}" if record["mark"] is not None else "IS NULL"
-    column = ident(record["hidden"])
-    # A constant as the key: the values may be longer than an index can hold.
-    work.later.append(f"CREATE INDEX CONCURRENTLY {ident(name)} ON {path} ((1)) WHERE {column} {is_written}")
-    return name
 
 
 def guard(work: Work, table: int, attnum: int, record: Record) -> None:
@@ -161,16 +147,10 @@ def require_column(work: Work, record: Record) -> None:
 
 
 def require_value(work: Work, table: int, attnum: int, called: str, mark: str) -> None:
-    """Make a column NOT NULL: at once for what is written from now on, and after the COMMIT for what is there."""
+    """Make a column NOT NULL for what is written from now on; `after.py` makes it so for what is there."""
     path = work.table_path(table, called=called)
     name = ident(work.thing("column", table, attnum, called=called)["name"])
-    check = ident(f"{mark}_nn")
-    work.run(f"ALTER TABLE {path} ADD CONSTRAINT {check} CHECK ({name} IS NOT NULL) NOT VALID")
-    work.later += [
-        f"ALTER TABLE {path} VALIDATE CONSTRAINT {check}",
-        f"ALTER TABLE {path} ALTER COLUMN {name} SET NOT NULL",
-        f"ALTER TABLE {path} DROP CONSTRAINT {check}",
-    ]
+    work.run(f"ALTER TABLE {path} ADD CONSTRAINT {ident(f'{mark}_nn')} CHECK ({name} IS NOT NULL) NOT VALID")
 
 
 def rename(work: Work, kind: str, oid: int, to: str, *, called: str) -> None:

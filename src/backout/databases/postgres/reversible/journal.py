@@ -147,6 +147,18 @@ def entries(link: Link, migrations: tuple[int, ...], *states: str) -> list[Entry
     return [Entry(**one) for one in found]
 
 
+def every_entry(link: Link) -> list[Entry]:
+    """Return all changes that were committed and are not finalized, oldest first; none where there is no journal."""
+    if not installed(link):
+        return []
+    return entries(link, tuple(one.id for one in migrations(link)), "applied", "undone")
+
+
+def is_hiding(entry: Entry) -> bool:
+    """Tell whether what an entry is about is hidden now."""
+    return entry.state == ("applied" if entry.kind.endswith(".hidden") else "undone")
+
+
 def migrations(link: Link) -> list[Migration]:
     """Return every migration, oldest first."""
     utc = "to_char({0} AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"') AS {0}"

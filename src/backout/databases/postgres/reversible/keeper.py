@@ -30,12 +30,10 @@ class Kept:
     Attributes:
         migration: Number in the journal.
         answers: What nobody can compute, by ``table.column``.
-        later: What is to be run when the command has ended.
     """
 
     migration: int
     answers: dict[str, str] = field(default_factory=dict)
-    later: list[str] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -51,7 +49,6 @@ class ReversibleKeeper:
     _rows: dict[int, Counts] = field(default_factory=dict)
     _part: int = 0
     _ran: list[str] = field(default_factory=list)
-    _later: list[str] = field(default_factory=list)
     _opaque: bool = False
 
     def manner(self, statement: Statement) -> Manner:
@@ -71,7 +68,7 @@ class ReversibleKeeper:
         self.kept.answers |= answers.found_in(statement.text)
         if drops_column(statement) or is_softened_drop(statement):
             with as_login(link):
-                work = Work(link, later=self._later)
+                work = Work(link)
                 softer = Softer(work, lambda kind, make: self._write(link, kind, make))
                 softer.alter_table(statement) if drops_column(statement) else softer.drop(statement)
             self._ran.append(_short(statement))
@@ -104,10 +101,8 @@ class ReversibleKeeper:
         """Do nothing: what was journalled after the savepoint went with it, and the catalog is read again."""
 
     def ended(self, *, committed: bool) -> None:
-        """Forget the transaction; what it left for later is remembered if it was committed."""
-        if committed:
-            self.kept.later += self._later
-        self._before, self._part, self._ran, self._later, self._opaque = None, 0, [], [], False
+        """Forget the transaction."""
+        self._before, self._part, self._ran, self._opaque = None, 0, [], False
 
     def _write(self, link: Link, kind: str, make: Callable[[int], Operation]) -> None:
         """Journal an operation under a number that is taken before it is made, as names are made of it."""

@@ -31,14 +31,12 @@ class Work:
         link: The session, in its transaction.
         tables: Oids of those that are worked on; None: any.
         done: What was run, in order.
-        later: What is to be run after the COMMIT, each by itself: it takes long, and blocks nobody.
         at_end: What has to wait, within the transaction, until all else is in its place.
     """
 
     link: Link
     tables: Collection[int] | None = None
     done: list[str] = field(default_factory=list)
-    later: list[str] = field(default_factory=list)
     at_end: list[Callable[[], object]] = field(default_factory=list)
     _seen: Snapshot | None = None
 

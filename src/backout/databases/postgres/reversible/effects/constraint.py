@@ -49,16 +49,18 @@ class ConstraintAdded:
     def down(self, work: Work, change: int, operation: Operation) -> Operation:
         """Drop it."""
         made = operation["made"]
-        thing = work.thing("constraint", operation["oid"], called=operation["called"])
+        oid = operation["oid"] or constraints.oid_of(work, made)
+        thing = work.thing("constraint", oid, called=operation["called"])
         table = work.table_path(made["table"], called=operation["called"])
         work.run(f"ALTER TABLE {table} DROP CONSTRAINT {ident(thing['name'])}")
-        return operation
+        return {key: value for key, value in operation.items() if key != "rebuild"}
 
     def redo(self, work: Work, change: int, operation: Operation) -> Operation:
-        """Make it again; what is there already is looked at after the COMMIT."""
+        """Make it again; what is there already is looked at after the COMMIT, and a key is built then."""
         made = operation["made"]
-        oid = constraints.add(work, made) if made["kind"] in "fc" else constraints.add_key(work, made)
-        return operation | {"oid": oid}
+        if made["kind"] in "fc":
+            return operation | {"oid": constraints.add(work, made)}
+        return operation | {"oid": 0, "rebuild": constraints.rebuilt_key(work, made)}
 
 
 class ForeignKeyDropped:

@@ -37,25 +37,39 @@ class IndexAdded:
                 "oid": change.key.oid,
                 "called": difference.after.name(change.key),
                 "name": one["name"],
+                "table": one["table"],
                 "unique": one["unique"],
                 "definition": one["definition"],
             }
 
     def down(self, work: Work, change: int, operation: Operation) -> Operation:
         """Hide it; drop one that is unique."""
-        if operation["unique"]:
-            work.run(f"DROP INDEX {work.path('index', operation['oid'], called=operation['called'])}")
-        else:
+        if not operation["unique"]:
             rename(work, "index", operation["oid"], hidden(change), called=operation["called"])
-        return operation
+            return operation
+        oid = operation["oid"] or _named(work, operation)
+        work.run(f"DROP INDEX {work.path('index', oid, called=operation['called'])}")
+        return {key: value for key, value in operation.items() if key != "rebuild"}
 
     def redo(self, work: Work, change: int, operation: Operation) -> Operation:
-        """Show it again; a unique one is built anew after the COMMIT, while the database is written."""
-        if operation["unique"]:
-            work.later.append(str(operation["definition"]).replace(" INDEX ", " INDEX CONCURRENTLY ", 1))
-        else:
+        """Show it again; a unique one is built anew after the COMMIT, while the table is written."""
+        if not operation["unique"]:
             rename(work, "index", operation["oid"], operation["name"], called=operation["called"])
-        return operation
+            return operation
+        definition = str(operation["definition"]).replace(" INDEX ", " INDEX CONCURRENTLY ", 1)
+        rebuild = {
+            "table": operation["table"],
+            "name": operation["name"],
+            "definition": definition,
+            "word": None,
+        }
+        return operation | {"oid": 0, "rebuild": rebuild}
+
+
+def _named(work: Work, operation: Operation) -> int:
+    """Return the oid of an index that was built anew."""
+    found = work.now.of_table("index", operation["table"]).items()
+    return next((key.oid for key, one in found if one["name"] == operation["name"]), 0)
 
 
 class IndexHidden:
