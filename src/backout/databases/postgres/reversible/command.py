@@ -11,27 +11,14 @@ from dataclasses import dataclass, field
 
 from backout.databases.postgres.reversible import catalog, journal
 from backout.databases.postgres.reversible.after import finish
+from backout.databases.postgres.reversible.alone import alone
 from backout.databases.postgres.reversible.difference import Difference
 from backout.databases.postgres.reversible.journal import Entry
 from backout.databases.postgres.reversible.keeper import Kept, ReversibleKeeper
-from backout.databases.postgres.reversible.link import Link, scalar
+from backout.databases.postgres.reversible.link import Link
 from backout.databases.postgres.reversible.proxy.server import MISLEADING, Proxy
 from backout.databases.postgres.reversible.proxy.upstream import Upstream
 from backout.migration import Unfinished
-
-_LOCK = 0x6261636B6F7574  # "backout": one migration at a time in a database
-
-
-class Busy(Exception):
-    """Another migration runs in this database.
-
-    Attributes:
-        pid: The server process of whoever runs it; None: it has just ended.
-    """
-
-    def __init__(self, pid: int | None) -> None:
-        super().__init__("another migration runs")
-        self.pid = pid
 
 
 @dataclass(slots=True)
@@ -82,7 +69,7 @@ def run_command(
         Busy: Another migration runs in this database.
         OSError: The command cannot be started.
     """
-    _alone(link)
+    alone(link)
     _in_transaction(link, journal.install)
     before = catalog.read_alone(link)
     kept = Kept(journal.begin(link, release, told), dict(answers))
@@ -99,18 +86,6 @@ def run_command(
     return Ran(
         kept.migration if entries else None, status, proxy.connections, entries, unseen, found, unfinished
     )
-
-
-def _alone(link: Link) -> None:
-    """Take the database's migration lock, for as long as the session lasts."""
-    if scalar(link, f"SELECT pg_catalog.pg_try_advisory_lock({_LOCK})") != "t":
-        pid = scalar(
-            link,
-            "SELECT pid FROM pg_catalog.pg_locks WHERE locktype = 'advisory' AND granted AND objsubid = 1 "
-            f"AND (classid::int8 << 32 | objid::int8) = {_LOCK} "
-            "AND database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())",
-        )
-        raise Busy(int(pid) if pid else None)
 
 
 def _in_transaction(link: Link, work: object) -> None:

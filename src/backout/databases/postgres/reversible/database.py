@@ -8,8 +8,9 @@ from contextlib import contextmanager
 from backout.databases.postgres.connect import Connector, secrets_of
 from backout.databases.postgres.reversible import back, journal
 from backout.databases.postgres.reversible.after import finish
+from backout.databases.postgres.reversible.alone import Busy, alone
 from backout.databases.postgres.reversible.back import NotReversible, Outcome
-from backout.databases.postgres.reversible.command import Busy, run_command
+from backout.databases.postgres.reversible.command import run_command
 from backout.databases.postgres.reversible.journal import Migration
 from backout.databases.postgres.reversible.link import DirectLink, LinkError
 from backout.databases.postgres.reversible.locks import Locked
@@ -109,7 +110,7 @@ class ReversibleDatabase:
             Refused: Something was changed behind the journal's back.
         """
         with self._link() as link:
-            found = journal.migrations(link) if journal.installed(link) else []
+            found = self._known(link)
             applied = [one for one in found if one.state in _STATES_BACK]
             chosen = _after(applied, to) if to is not None else applied[-(steps or 1) :]
             if not chosen:
@@ -128,7 +129,7 @@ class ReversibleDatabase:
             Refused: Something was changed behind the journal's back.
         """
         with self._link() as link:
-            found = journal.migrations(link) if journal.installed(link) else []
+            found = self._known(link)
             chosen = [one for one in found if one.state == "undone"][:steps]
             if not chosen:
                 raise _nothing("No migration was taken back")
@@ -136,6 +137,18 @@ class ReversibleDatabase:
                 outcome = back.redo(link, chosen, patience_s=patience_s, dry_run=dry_run)
             unfinished = [] if dry_run else finish(link)
         return _taken("forward", outcome, unfinished, dry_run=dry_run)
+
+    def _known(self, link: DirectLink) -> list[Migration]:
+        """Return the journal's migrations, none of which runs while the session lasts.
+
+        Raises:
+            RunInProgress: One runs.
+        """
+        try:
+            alone(link)
+        except Busy as error:
+            raise _busy(error) from None
+        return journal.migrations(link) if journal.installed(link) else []
 
     @contextmanager
     def _link(self) -> Iterator[DirectLink]:

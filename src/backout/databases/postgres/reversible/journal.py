@@ -109,6 +109,16 @@ def begin(link: Link, release: str | None, command: str) -> int:
     return int(made or 0)
 
 
+def bury(link: Link) -> None:
+    """Note the end of migrations whose process is dead: what they committed stays, what changed nothing leaves no trace.
+
+    The caller knows that none runs.
+    """
+    mine = f"FROM {SCHEMA}.change c WHERE c.migration = m.id"
+    link.rows(f"DELETE FROM {SCHEMA}.migration m WHERE state = 'running' AND NOT EXISTS (SELECT 1 {mine})")
+    link.rows(f"UPDATE {SCHEMA}.migration SET state = 'failed' WHERE state = 'running'")
+
+
 def forget(link: Link, migration: int) -> None:
     """Take away a migration that changed nothing."""
     link.rows(f"DELETE FROM {SCHEMA}.migration WHERE id = {migration}")
