@@ -108,6 +108,9 @@ class Extended:
         elif one.kind == b"G":
             if early := session.copy_in(one):
                 self.relay(early)
+            else:
+                # While it copied, the server ignored the Flush that went before.
+                session.server.put(wire.FLUSH)
         elif self._expected and one.kind in self._expected[0].ends:
             ended = self._expected.popleft()
             ended.well()

@@ -44,6 +44,7 @@ class Session:
         tag: Of the last CommandComplete that came from the server.
         parameters: What the server has reported: `client_encoding` and such.
         muted: SQLSTATE of a notice that the client would not have got from the plain server.
+        completes_last: Whether notices belong before the CommandComplete that is held: those of a simple query's COMMIT.
         fatal: Whether the client was told that the session is over.
         asked: How many statements the keeper has run.
         heard_last: Kind of the last message that ended a statement: `C`, `s` (suspended), `I` (empty).
@@ -55,6 +56,7 @@ class Session:
         self.parameters: dict[str, str] = {}
         self._told: dict[str, str] = {}
         self.muted = ""
+        self.completes_last = False
         self.fatal = False
         self.asked = 0
         self.heard_last = b""
@@ -94,7 +96,7 @@ class Session:
 
     def refuse(self, refusal: Refusal) -> None:
         """Tell the client of an error instead of the CommandComplete that is held."""
-        del self._held[:1]
+        self._held = [raw for raw in self._held if raw[:1] != b"C"]
         self.release()
         self.tell_error(refusal.raw)
 
@@ -117,7 +119,8 @@ class Session:
         self.release()
         for name, value in self.parameters.items():
             if self._told.get(name) != value:
-                self._tell_parameter(name, value)
+                self._told[name] = value
+                self.client.put(wire.parameter_status(name, value))
         self.client.put(wire.ready(self.status))
         self.client.flush()
 
@@ -129,15 +132,17 @@ class Session:
             quiet: What is being run is the keeper's: the client hears of notifications alone, which are its own.
         """
         if one.kind == b"S":
+            # Told with the next ReadyForQuery, as by the server (since 14): what the proxy asks has more of those.
             reader = wire.Reader(one.body)
             name, value = reader.text().decode(), reader.text().decode()
+            self.parameters.pop(name, None)
             self.parameters[name] = value
-            if not quiet:
-                self._tell_parameter(name, value)
         elif one.kind == b"E":
             self.tell_error(one.raw)
         elif one.kind == b"N" and (quiet or self._is_muted(one)):
             return
+        elif one.kind == b"N" and self.completes_last:
+            self._held.insert(max(0, len(self._held) - 1), one.raw)
         else:
             self.tell(one.raw)
 
@@ -263,10 +268,6 @@ class Session:
 
     def _is_muted(self, one: Message) -> bool:
         return bool(self.muted) and wire.fields_of(one.body).get("C") == self.muted
-
-    def _tell_parameter(self, name: str, value: str) -> None:
-        self._told[name] = value
-        self.tell(wire.parameter_status(name, value))
 
 
 def await_client(session: Session, meanwhile: Callable[[Message], None]) -> Message:

@@ -24,6 +24,7 @@ class Simple:
         session, transaction = self._session, self._transaction
         try:
             well = self._run(body)
+            session.completes_last = True
             if transaction.ours:
                 transaction.close(failed=not well)
         except Refusal as refusal:
@@ -31,6 +32,7 @@ class Simple:
             transaction.spoil()
             if transaction.ours:
                 transaction.roll_back()
+        session.completes_last = False
         session.ready()
 
     def _run(self, body: bytes) -> bool:
