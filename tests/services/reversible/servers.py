@@ -1,0 +1,57 @@
+"""A PostgreSQL of each version that is served, with a plain owner role and roles to give things to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from backout.demo.binaries import account, system_binaries, wheel_binaries
+from backout.demo.children import Children
+from backout.demo.postgres import EmbeddedPostgres
+
+VERSIONS = (15, 18)
+_SOURCES = {15: system_binaries, 18: wheel_binaries}
+
+# `collector` owns the database and may give things to `other`.
+_ROLES = """
+CREATE ROLE reader NOLOGIN; CREATE ROLE other NOLOGIN; GRANT other TO collector;
+GRANT CREATE ON DATABASE collector TO other"""
+
+
+@dataclass(frozen=True)
+class Server:
+    version: int
+    postgres: EmbeddedPostgres
+
+    @contextmanager
+    def connected(self, *, superuser: bool = False) -> Iterator[psycopg.Connection[Any]]:
+        """Give a session in the service's database, in autocommit."""
+        url = self.postgres.superuser_url if superuser else self.postgres.url
+        with psycopg.connect(url, dbname="collector", autocommit=True) as connection:
+            yield connection
+
+
+@contextmanager
+def server(version: int, directory: Path) -> Iterator[Server]:
+    binaries = _SOURCES[version](account())
+    assert binaries is not None, f"no PostgreSQL {version}"
+    children = Children(directory / "run")
+    postgres = EmbeddedPostgres(directory, children, binaries=binaries, fsync=False)
+    try:
+        postgres.start()
+        made = Server(version, postgres)
+        with made.connected(superuser=True) as connection:
+            assert connection.info.server_version // 10000 == version
+            connection.execute(_ROLES)
+            connection.execute("SET allow_in_place_tablespaces = on")
+            connection.execute("CREATE TABLESPACE elsewhere LOCATION ''")
+            connection.execute("GRANT CREATE ON TABLESPACE elsewhere TO collector")
+        yield made
+    finally:
+        postgres.close()
+        children.close()
