@@ -126,7 +126,7 @@ def read_print(link: Link, *, strict_order: bool = False) -> Print:
     """
     columns = tables.COLUMNS.format(position=tables.POSITION if strict_order else "NULL")
     things: dict[str, str] = {}
-    with _settings(link):
+    with printed_alike(link):
         for query in (*_QUERIES, columns):
             for row in link.rows(query):
                 things[row["name"] or ""] = row["definition"] or ""
@@ -141,7 +141,14 @@ def differences(before: Print, after: Print) -> list[Difference]:
 
 
 @contextmanager
-def _settings(link: Link) -> Iterator[None]:
+def printed_alike(link: Link) -> Iterator[None]:
+    """Have names and values printed in one way, whatever the session set, within the transaction that is open.
+
+    Ends by rolling back to where it began: for reading only.
+
+    Raises:
+        LinkError: 25P01 if no transaction is open.
+    """
     link.rows(f"SAVEPOINT {_SAVEPOINT}")
     try:
         link.rows(
