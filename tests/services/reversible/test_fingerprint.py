@@ -9,21 +9,14 @@ from typing import Any
 
 import psycopg
 import pytest
-from tests.services.reversible import servers
 from tests.services.reversible.more_things import CASES
-from tests.services.reversible.servers import VERSIONS, Server
+from tests.services.reversible.servers import Server
 from tests.services.reversible.things import BASE, Case
 
 from backout.databases.postgres.reversible.fingerprint import Difference, Print, differences, read_print
 from backout.databases.postgres.reversible.link import DirectLink, LinkError
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module", params=VERSIONS)
-def server(request: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with servers.server(request.param, tmp_path_factory.mktemp("server")) as made:
-        yield made
 
 
 @contextmanager
