@@ -14,6 +14,7 @@ VERBS = {
     "backout backup restore": "restored", "backout backup drop": "beside",
     "backout data diff": "differences", "backout data bring": "brought",
     "backout migrate": "migrated", "backout db history": "migrations", "backout db rollback": "way", "backout db redo": "way",
+    "backout db finish": "finished",
 }  # fmt: skip
 
 
@@ -54,7 +55,7 @@ def json_schemas() -> dict[str, dict[str, Any]]:
     from backout.backup import Backup, BesideDatabase, Brought, Reading
     from backout.checks.base import Verification
     from backout.execute.run import Run
-    from backout.migration import Migrated, MigrationHistory, WayTaken
+    from backout.migration import Finished, Migrated, MigrationHistory, WayTaken
     from backout.report.backups import Backups
     from backout.report.overview import Overview
 
@@ -62,7 +63,8 @@ def json_schemas() -> dict[str, dict[str, Any]]:
               "plan": PlanFile, "run": Run, "verify": Verification, "history": History,
               "backup": Backup, "backups": Backups, "reading": Reading, "restored": Restored, "beside": BesideDatabase,
               "differences": DataDifferences, "brought": Brought,
-              "migrated": Migrated, "migrations": MigrationHistory, "way": WayTaken}  # fmt: skip
+              "migrated": Migrated, "migrations": MigrationHistory, "way": WayTaken,
+              "finished": Finished}  # fmt: skip
     made = {name: model.model_json_schema(mode="serialization") for name, model in models.items()}
     return {name: {"$schema": DIALECT, **schema} for name, schema in (made | by_hand()).items()}
 

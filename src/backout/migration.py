@@ -77,6 +77,18 @@ class WayTaken(Document):
     residues: tuple[str, ...] = ()
 
 
+class Finished(Document):
+    """What was still to be done after a migration or a way back.
+
+    Attributes:
+        done: Statements that were run.
+        unfinished: Those that failed.
+    """
+
+    done: tuple[str, ...]
+    unfinished: tuple[Unfinished, ...] = ()
+
+
 class Migrated(Document):
     """A command that ran through `backout migrate`.
 

@@ -10,7 +10,7 @@ from backout.redact import Redactor
 
 if TYPE_CHECKING:
     from backout.databases.postgres.reversible.database import ReversibleDatabase
-    from backout.migration import Migrated, MigrationHistory, WayTaken
+    from backout.migration import Finished, Migrated, MigrationHistory, WayTaken
 
 _PATIENCE_S = 10.0
 
@@ -66,6 +66,10 @@ class Migrations:
     def redo(self, *, steps: int = 1, dry_run: bool = False, patience_s: float = _PATIENCE_S) -> WayTaken:
         """Make again what was taken back, the oldest first."""
         return self._database().forward(steps=steps, dry_run=dry_run, patience_s=patience_s)
+
+    def finish(self) -> Finished:
+        """Prove constraints and build indexes that a kill or a lock has left undone. Idempotent."""
+        return self._database().finish()
 
     def _database(self) -> ReversibleDatabase:
         from backout.databases.postgres.reversible.database import ReversibleDatabase

@@ -138,6 +138,31 @@ def redo(
     _show(done, as_json=as_json)
 
 
+@app.command("finish")
+@guarded
+def finish(database: DatabaseOption = None, as_json: JsonOption = False) -> None:
+    """Do what is due after a migration or a way back that was cut short: prove constraints, build indexes.
+
+    Exit code 6: something of it failed; it is named, and may be tried again.
+
+    Example: backout db finish
+    """
+    from backout.app.migrations import Migrations
+
+    done = Migrations(database_of(database)).finish()
+    if as_json:
+        out_json(done)
+    else:
+        for statement in done.done:
+            out(f"done  {statement}")
+        for one in done.unfinished:
+            err(f"not done  {one.statement}: {one.why}")
+        if not done.done and not done.unfinished:
+            out("Nothing is due.")
+    if done.unfinished:
+        leave(ExitCode.PROOF_FAILED)
+
+
 def _typed(verb: str, *, to: str | None = None, steps: int | None = None) -> str:
     words = [f"backout db {verb}"]
     words += ["--to", to] if to is not None else []
@@ -167,6 +192,9 @@ def _tell(done: WayTaken) -> None:
         out(f"  stays, as PostgreSQL cannot take it away: {residue}")
     for one in done.unfinished:
         err(f"not done  {one.statement}: {one.why}")
+    if done.unfinished:
+        err("next   backout db finish")
+        return
     err(
         "next   backout db redo   # goes forward again"
         if done.direction == "back"

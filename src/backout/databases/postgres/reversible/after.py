@@ -16,6 +16,7 @@ from backout.databases.postgres.reversible.catalog import Key, Snapshot, read
 from backout.databases.postgres.reversible.journal import Entry, is_hiding
 from backout.databases.postgres.reversible.link import Link, LinkError
 from backout.databases.postgres.reversible.names import ident
+from backout.faults import fault_point
 from backout.migration import Unfinished
 
 _NOT_AVAILABLE = "55P03"
@@ -126,7 +127,9 @@ def _run_all(link: Link, statements: Sequence[str]) -> list[Unfinished]:
     failed = []
     for statement in statements:
         try:
+            fault_point("db.due.before")
             _run(link, statement)
+            fault_point("db.due.after")
         except LinkError as error:
             failed.append(Unfinished(statement=statement, why=str(error)))
     return failed

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from backout.databases.postgres.reversible import journal
+from backout.databases.postgres.reversible.intent import recognise
 from backout.databases.postgres.reversible.link import Link, scalar
 
 _LOCK = 0x6261636B6F7574  # "backout"
@@ -35,4 +36,5 @@ def alone(link: Link) -> None:
         )
         raise Busy(int(pid) if pid else None)
     if journal.installed(link):
+        recognise(link)
         journal.bury(link)

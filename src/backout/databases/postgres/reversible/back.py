@@ -16,6 +16,7 @@ from backout.databases.postgres.reversible.link import Link, LinkError
 from backout.databases.postgres.reversible.locks import locked
 from backout.databases.postgres.reversible.names import SCHEMA
 from backout.databases.postgres.reversible.work import Moved, Work
+from backout.faults import fault_point
 
 _NOT_AVAILABLE = "55P03"
 _LOCK_MS = 100
@@ -75,6 +76,7 @@ def _work(
     ends_s = time.monotonic() + patience_s
     while True:
         locked(link, tables, patience_s=max(0, ends_s - time.monotonic()))
+        fault_point("db.locked")
         begun_s = time.monotonic()
         work = Work(link, tables)
         try:
@@ -89,7 +91,9 @@ def _work(
             raise NotReversible(str(error)) from error
         held_s = time.monotonic() - begun_s
         later = due(link) if dry_run else []
+        fault_point("db.commit.before")
         link.rows("ROLLBACK" if dry_run else "COMMIT")
+        fault_point("db.commit.after")
         residues = [
             f"{e.operation['called']}: {e.operation['label']}" for e in entries if e.operation.get("residue")
         ]

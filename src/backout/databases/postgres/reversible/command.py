@@ -18,6 +18,7 @@ from backout.databases.postgres.reversible.keeper import Kept, ReversibleKeeper
 from backout.databases.postgres.reversible.link import Link
 from backout.databases.postgres.reversible.proxy.server import MISLEADING, Proxy
 from backout.databases.postgres.reversible.proxy.upstream import Upstream
+from backout.faults import fault_point
 from backout.migration import Unfinished
 
 
@@ -73,13 +74,16 @@ def run_command(
     _in_transaction(link, journal.install)
     before = catalog.read_alone(link)
     kept = Kept(journal.begin(link, release, told), dict(answers))
+    fault_point("migrate.begun")
     state = "failed"
     try:
         with Proxy(upstream, lambda: ReversibleKeeper(kept)) as proxy:
             status = _child(argv, _environment(proxy, variables))
+        fault_point("migrate.ran")
         state = "applied" if status == 0 else "failed"
     finally:
         entries = _ended(link, kept.migration, state)
+    fault_point("migrate.ended")
     unfinished = finish(link)
     unseen = not entries and bool(Difference(before, catalog.read_alone(link)).left)
     found = [f"{type(bug).__name__}: {bug}" for bug in proxy.failures]

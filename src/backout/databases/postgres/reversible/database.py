@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from backout.databases.postgres.connect import Connector, secrets_of
 from backout.databases.postgres.reversible import back, journal
-from backout.databases.postgres.reversible.after import finish
+from backout.databases.postgres.reversible.after import due, finish
 from backout.databases.postgres.reversible.alone import Busy, alone
 from backout.databases.postgres.reversible.back import NotReversible, Outcome
 from backout.databases.postgres.reversible.command import run_command
@@ -18,7 +18,7 @@ from backout.databases.postgres.reversible.proxy.upstream import Upstream
 from backout.databases.postgres.reversible.words import sentence
 from backout.errors import NotPossible, Refused, RunInProgress, UsageError
 from backout.message import msg
-from backout.migration import Migrated, MigrationHistory, MigrationRecord, Unfinished, WayTaken
+from backout.migration import Finished, Migrated, MigrationHistory, MigrationRecord, Unfinished, WayTaken
 from backout.redact import Redactor
 
 _CONNECT_S = 10.0
@@ -137,6 +137,19 @@ class ReversibleDatabase:
                 outcome = back.redo(link, chosen, patience_s=patience_s, dry_run=dry_run)
             unfinished = [] if dry_run else finish(link)
         return _taken("forward", outcome, unfinished, dry_run=dry_run)
+
+    def finish(self) -> Finished:
+        """Do what is due after a COMMIT, where a kill or a lock has left it. Idempotent.
+
+        Raises:
+            RunInProgress: A migration runs.
+        """
+        with self._link() as link:
+            self._known(link)
+            wanted = due(link)
+            failed = finish(link)
+        missed = {one.statement for one in failed}
+        return Finished(done=tuple(one for one in wanted if one not in missed), unfinished=tuple(failed))
 
     def _known(self, link: DirectLink) -> list[Migration]:
         """Return the journal's migrations, none of which runs while the session lasts.

@@ -157,6 +157,20 @@ def entries(link: Link, migrations: tuple[int, ...], *states: str) -> list[Entry
     return [Entry(**one) for one in found]
 
 
+def of_kind(link: Link, kind: str) -> list[Entry]:
+    """Return all changes of a kind, oldest first."""
+    found = objects(
+        link,
+        f"SELECT id, migration, part, kind, operation, state FROM {SCHEMA}.change WHERE kind = {literal(kind)} ORDER BY id",
+    )
+    return [Entry(**one) for one in found]
+
+
+def drop(link: Link, change: int) -> None:
+    """Take a change out of the journal: it did not come to be."""
+    link.rows(f"DELETE FROM {SCHEMA}.change WHERE id = {change}")
+
+
 def every_entry(link: Link) -> list[Entry]:
     """Return all changes that were committed and are not finalized, oldest first; none where there is no journal."""
     if not installed(link):

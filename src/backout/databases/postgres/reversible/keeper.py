@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from backout.databases.postgres.reversible import answers, catalog, journal, manners
+from backout.databases.postgres.reversible import answers, catalog, intent, journal, manners
 from backout.databases.postgres.reversible.catalog import Key, Snapshot
 from backout.databases.postgres.reversible.difference import Difference
 from backout.databases.postgres.reversible.effects import EFFECTS
@@ -21,6 +21,7 @@ from backout.databases.postgres.reversible.rewriting import check_rows
 from backout.databases.postgres.reversible.soften import Softer, drops_column, is_softened_drop
 from backout.databases.postgres.reversible.work import Work
 from backout.databases.postgres.reversible.written import Counts, changed_rows, since
+from backout.faults import fault_point
 
 
 @dataclass(slots=True)
@@ -72,6 +73,7 @@ class ReversibleKeeper:
                 softer = Softer(work, lambda kind, make: self._write(link, kind, make))
                 softer.alter_table(statement) if drops_column(statement) else softer.drop(statement)
             self._ran.append(_short(statement))
+            fault_point("migrate.softened")
             return Done(manners.tag_of(statement))
         return Pass()
 
@@ -85,23 +87,26 @@ class ReversibleKeeper:
         refused = manners.why_refused(statement)
         if refused:
             raise Veto(f"backout cannot undo this statement: {_short(statement)}", detail=refused)
-        self._before = catalog.read_alone(link)
-        self._part, self._rows = 0, changed_rows(link)
+        if statement.kind == "index_stmt":
+            intent.intend(link, self.kept.migration, statement)
 
     def ended_alone(self, link: Link, statement: Statement, *, failed: bool) -> None:
-        """Journal what it did: the catalog tells, also when it failed and left something behind."""
-        self._explain(link, [_short(statement)])
+        """Journal what it did: the catalog tells, also when it failed and left an index that is not valid."""
+        if statement.kind == "index_stmt":
+            intent.recognise(link)
 
     def before_commit(self, link: Link) -> None:
         """Explain every difference, or refuse."""
         with as_login(link):
             self._explain(link, self._ran)
+        fault_point("migrate.commit.before")
 
     def rolled_back_to_savepoint(self) -> None:
         """Do nothing: what was journalled after the savepoint went with it, and the catalog is read again."""
 
     def ended(self, *, committed: bool) -> None:
         """Forget the transaction."""
+        fault_point("migrate.commit.after")
         self._before, self._part, self._ran, self._opaque = None, 0, [], False
 
     def _write(self, link: Link, kind: str, make: Callable[[int], Operation]) -> None:

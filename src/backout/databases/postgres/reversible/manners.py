@@ -31,6 +31,7 @@ _REFUSED = {
     "drop_subscription_stmt": "A subscription has a part on another server.",
     "truncate_stmt": "No way back is built yet for TRUNCATE.",
     "cluster_stmt": "It rewrites a table.",
+    "reindex_stmt": "It makes other indexes of those that the journal knows.",
 }
 
 _TAGS = {"alter_table_stmt": "ALTER TABLE"}
@@ -49,7 +50,7 @@ def manner_of(statement: Statement) -> Manner:
         return Manner.ALONE
     if statement.kind == "drop_stmt" and node.concurrent:
         return Manner.ALONE
-    if statement.kind in ("vacuum_stmt", "reindex_stmt"):
+    if statement.kind == "vacuum_stmt" and node.is_vacuumcmd:
         return Manner.ALONE
     if statement.kind in _FREE or statement.kind == "":
         return Manner.FREE
@@ -60,6 +61,10 @@ def why_refused(statement: Statement) -> str | None:
     """Tell why a statement cannot be undone, whatever it does; None: it may run, and what it did is looked at."""
     if statement.kind == "drop_stmt" and statement.node.concurrent:
         return "DROP INDEX CONCURRENTLY is not built yet; a plain DROP INDEX takes no time, since the index is only hidden."
+    if statement.kind == "vacuum_stmt" and any(
+        one.def_elem.defname == "full" for one in statement.node.options
+    ):
+        return "VACUUM FULL rewrites a table."
     return _REFUSED.get(statement.kind)
 
 

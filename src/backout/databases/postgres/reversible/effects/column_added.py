@@ -38,7 +38,9 @@ class ColumnAdded:
         show_column(work, record)
         fill(work, record, record["default"] if record["not_null"] else None)
         require_column(work, record)
-        return {key: operation[key] for key in ("table", "attnum", "called")}
+        return {key: operation[key] for key in ("table", "attnum", "called")} | {
+            "constraints": record["constraints"]
+        }
 
 
 def is_new(difference: Difference, table: int, attnum: int) -> bool:

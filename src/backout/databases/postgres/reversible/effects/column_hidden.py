@@ -33,6 +33,7 @@ class ColumnHidden:
             "table": record["table"],
             "attnum": record["attnum"],
             "called": record["called"],
+            "constraints": record["constraints"],
         }
 
     def redo(self, work: Work, change: int, operation: Operation) -> Operation:

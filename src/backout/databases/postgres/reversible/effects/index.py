@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
-from backout.databases.postgres.reversible.catalog import Key
+from backout.databases.postgres.reversible.catalog import Key, Snapshot
 from backout.databases.postgres.reversible.difference import Difference
 from backout.databases.postgres.reversible.effects.base import Operation
 from backout.databases.postgres.reversible.hide import rename
@@ -33,14 +33,7 @@ class IndexAdded:
                 if attnum > 0
             ):
                 continue
-            yield {
-                "oid": change.key.oid,
-                "called": difference.after.name(change.key),
-                "name": one["name"],
-                "table": one["table"],
-                "unique": one["unique"],
-                "definition": one["definition"],
-            }
+            yield added(difference.after, change.key.oid)
 
     def down(self, work: Work, change: int, operation: Operation) -> Operation:
         """Hide it; drop one that is unique."""
@@ -70,6 +63,14 @@ def _named(work: Work, operation: Operation) -> int:
     """Return the oid of an index that was built anew."""
     found = work.now.of_table("index", operation["table"]).items()
     return next((key.oid for key, one in found if one["name"] == operation["name"]), 0)
+
+
+def added(now: Snapshot, oid: int) -> Operation:
+    """Return the operation that tells of a new index."""
+    key = Key("index", oid)
+    one = now.things[key]
+    kept = {name: one[name] for name in ("name", "table", "unique", "definition")}
+    return {"oid": oid, "called": now.name(key), **kept}
 
 
 class IndexHidden:

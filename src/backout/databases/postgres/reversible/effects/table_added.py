@@ -42,4 +42,5 @@ class TableAdded:
         """Show it again."""
         show_table(work, operation["hidden"])
         work.at_end.append(lambda: require_table(work, operation["hidden"]))
-        return {key: operation[key] for key in ("table", "called")}
+        kept = operation["hidden"]["constraints"]
+        return {"table": operation["table"], "called": operation["called"], "constraints": kept}

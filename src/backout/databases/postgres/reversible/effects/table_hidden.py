@@ -27,7 +27,7 @@ class TableHidden:
         record = operation["hidden"]
         show_table(work, record)
         work.at_end.append(lambda: require_table(work, record))
-        return {"table": record["table"], "called": record["called"]}
+        return {"table": record["table"], "called": record["called"], "constraints": record["constraints"]}
 
     def redo(self, work: Work, change: int, operation: Operation) -> Operation:
         """Hide it again."""
