@@ -40,7 +40,6 @@ class _Portal:
     Attributes:
         prepared: None: made by SQL (PREPARE, DECLARE), not over the protocol.
         bound: The Bind message.
-        asked_before: How many statements of the keeper's had run when it was bound.
         begun: Whether the keeper was asked already, and it has begun to run.
         ended: Whether it has ended well.
         done: Whether the keeper has run something instead.
@@ -49,7 +48,6 @@ class _Portal:
     prepared: _Prepared | None
     statement_name: bytes
     bound: bytes
-    asked_before: int
     begun: bool = False
     ended: bool = False
     done: bool = False
@@ -149,7 +147,7 @@ class Extended:
         portal, name = reader.text(), reader.text()
 
         def bound() -> None:
-            made = _Portal(self._prepared.get(name), name, one.raw, self._session.asked)
+            made = _Portal(self._prepared.get(name), name, one.raw)
             self._portals[portal] = made
             self._transaction.unfinished.pop(portal, None)
 
@@ -172,6 +170,7 @@ class Extended:
         session, transaction = self._session, self._transaction
         try:
             if transaction.ours and self.settle():
+                self._unbind(*self._portals)  # They end with the transaction, and may hold tables open.
                 transaction.close(failed=False)
         except Refusal as refusal:
             session.refuse(refusal)
@@ -228,27 +227,33 @@ class Extended:
 
     def _wrapped(self, one: Message, name: bytes, portal: _Portal, statement: Statement) -> None:
         session, transaction = self._session, self._transaction
+        if portal.ended and statement.kind == "select_stmt":
+            session.hold(wire.command_complete("SELECT 0"))  # It was closed, and had no more rows.
+            return
         if not portal.begun:
             transaction.open()
+            bind_again = self._set_aside(name, portal)
             answer = transaction.decide(statement)
             if isinstance(answer, Done):
                 portal.done = True
                 session.hold(wire.command_complete(answer.tag))
                 return
-            self._bind_again(name, portal)
+            bind_again()
             portal.begun = True
             transaction.unfinished[name] = statement
         well = self._settled(one)
         # A portal that is suspended goes on with the next Execute.
         if well and session.heard_last != b"s":
             transaction.unfinished.pop(name, None)
-            if not portal.ended:
-                portal.ended = True
-                transaction.ran(statement)
+            portal.ended = True
+            if statement.kind == "select_stmt":
+                self._unbind(name)
+            transaction.ran(statement)
 
     def _alone(self, one: Message, name: bytes, portal: _Portal, statement: Statement) -> None:
+        bind_again = self._set_aside(name, portal)
         self._transaction.before_alone(statement)
-        self._bind_again(name, portal)
+        bind_again()
         well = self._settled(one)
         self._session.sync()
         self._transaction.ended_alone(statement, failed=not well)
@@ -269,20 +274,21 @@ class Extended:
         self._forward(one)
         return self.settle()
 
-    def _bind_again(self, name: bytes, portal: _Portal) -> None:
-        """Bind anew what was bound before the keeper changed something.
+    def _set_aside(self, name: bytes, portal: _Portal) -> Callable[[], None]:
+        """Close a portal that has not run yet; return what binds it again when the keeper has done its part.
 
-        Hazard: a portal keeps the plan that was made when it was bound, and an open cursor on what the plan reads.
+        Hazard: it keeps the plan that was made when it was bound, and a query's tables open, which no ALTER TABLE of
+        the keeper's gets past.
         """
-        session = self._session
-        if (
-            portal.asked_before == session.asked
-            or self._prepared.get(portal.statement_name) is not portal.prepared
-        ):
-            return
-        self._send(wire.close(b"P", name), _Expected(b"3", ours=True))
-        self._send(portal.bound, _Expected(b"2", ours=True))
-        portal.asked_before = session.asked
+        if self._prepared.get(portal.statement_name) is not portal.prepared:
+            return lambda: None  # Its statement is not there any more.
+        self._unbind(name)
+        return lambda: self._send(portal.bound, _Expected(b"2", ours=True))
+
+    def _unbind(self, *names: bytes) -> None:
+        for name in names:
+            self._send(wire.close(b"P", name), _Expected(b"3", ours=True))
+        self.settle()
 
 
 def _forget(kept: dict[bytes, _Prepared] | dict[bytes, _Portal], name: bytes) -> None:

@@ -46,7 +46,6 @@ class Session:
         muted: SQLSTATE of a notice that the client would not have got from the plain server.
         completes_last: Whether notices belong before the CommandComplete that is held: those of a simple query's COMMIT.
         fatal: Whether the client was told that the session is over.
-        asked: How many statements the keeper has run.
         heard_last: Kind of the last message that ended a statement: `C`, `s` (suspended), `I` (empty).
     """
 
@@ -58,7 +57,6 @@ class Session:
         self.muted = ""
         self.completes_last = False
         self.fatal = False
-        self.asked = 0
         self.heard_last = b""
         self._held: list[bytes] = []
 
@@ -215,7 +213,6 @@ class Session:
             LinkError: The server refused it.
         """
         # What a failed one left behind is closed first.
-        self.asked += quiet
         clean = wire.close(b"P", _OURS) + wire.close(b"S", _OURS)
         run = wire.bind(_OURS, _OURS) + wire.describe_portal(_OURS) + wire.execute(_OURS)
         self.server.put(clean + wire.parse(_OURS, sql) + run + clean + wire.SYNC)
