@@ -178,6 +178,13 @@ EXTENDED = {
         once("ROLLBACK"), once("BEGIN") + once("INSERT INTO t VALUES (8)") + once("COMMIT") + once("INSERT INTO t VALUES (9)"),
         once("BEGIN") + once("INSERT INTO t VALUES (10)") + once("ROLLBACK AND CHAIN") + once("INSERT INTO t VALUES (11)"), once("COMMIT"),
     ),
+    "taken over in a batch": batches(
+        once("INSERT INTO t VALUES (6)") + once("COMMIT") + once("INSERT INTO t VALUES (7)"),
+        once("INSERT INTO t VALUES (8)") + once("ROLLBACK") + once("INSERT INTO t VALUES (9)"),
+        once("INSERT INTO t VALUES (10)") + once("BEGIN") + once("INSERT INTO t VALUES (11)"), once("COMMIT"),
+        once("INSERT INTO t VALUES (12)") + once("SAVEPOINT a"), once("INSERT INTO t VALUES (13)") + once("COMMIT AND CHAIN"),
+        once("SELECT 1") + once("BEGIN") + once("INSERT INTO t VALUES (14)"), once("ROLLBACK"),
+    ),
     "commit fails": batches(
         once("BEGIN") + once("INSERT INTO later VALUES (99)") + once("COMMIT"), once("SELECT 1"),
     ),

@@ -82,6 +82,7 @@ class Conversation:
         session = self._session
         simple, extended = Simple(session, transaction), Extended(session, transaction)
         while (one := await_client(session, extended.relay)).kind != b"X":
+            check_encoding(session)
             if one.kind in _EXTENDED:
                 if not extended.skipping or one.kind == b"S":
                     extended.answer(one)
@@ -94,7 +95,6 @@ class Conversation:
             else:
                 words = f"backout does not know the message {one.kind!r} of the client"
                 raise Refusal(wire.error("08P01", words, severity="FATAL"))
-            check_encoding(session)
 
     def _refuse_call(self, transaction: Transaction) -> None:
         words = (

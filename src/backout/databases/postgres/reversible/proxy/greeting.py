@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from backout.databases.postgres.reversible.proxy import wire
 from backout.databases.postgres.reversible.proxy.scram import Exchange, Unproven, Verifier, offered
+from backout.databases.postgres.reversible.proxy.stream import close
 from backout.databases.postgres.reversible.proxy.tls import OwnCertificate
 from backout.databases.postgres.reversible.proxy.upstream import received
 
@@ -36,6 +37,7 @@ class Door:
 class Cancel:
     """The client wants what another session does to be cancelled."""
 
+    sock: socket.socket
     key: bytes
 
 
@@ -60,35 +62,46 @@ def greet(sock: socket.socket, door: Door) -> Guest | Cancel:
         OSError: It went away, or said nothing for a minute.
     """
     sock.settimeout(_GREETING_S)
+    code, body, sock = _start(sock, door)
+    if code == wire.CANCEL_REQUEST:
+        return Cancel(sock, body)
     try:
-        code, body, sock = _start(sock, door)
-        if code == wire.CANCEL_REQUEST:
-            return Cancel(body)
         parameters = wire.pairs_of(body)
         _agree_on_protocol(sock, code, parameters)
         _log_in(sock, door, parameters.get("user", ""))
         return Guest(sock, _admitted(sock, door, parameters))
     except (ValueError, struct.error) as error:
         raise _refused(sock, "08P01", f"backout cannot read what the client says: {error}") from None
+    except BaseException:
+        sock.close()
+        raise
 
 
 def _start(sock: socket.socket, door: Door) -> tuple[int, bytes, socket.socket]:
     """Return the first message's code and the rest of it, over TLS if the client asked."""
-    while True:
-        size = int.from_bytes(received(sock, 4))
-        if not 8 <= size <= _LARGEST_START_BYTES:
-            raise _refused(
-                sock, "08P01", "backout does not know this protocol; it speaks PostgreSQL's, version 3"
-            )
-        (code,) = struct.unpack("!i", received(sock, 4))
-        body = received(sock, size - 8)
-        if code == wire.SSL_REQUEST and not isinstance(sock, ssl.SSLSocket):
-            sock.sendall(b"S")
-            sock = door.certificate.context.wrap_socket(sock, server_side=True)
-        elif code in (wire.GSSENC_REQUEST, wire.SSL_REQUEST):
-            sock.sendall(b"N")
-        else:
-            return code, body, sock
+    try:
+        while True:
+            code, body = _first(sock)
+            if code == wire.SSL_REQUEST and not isinstance(sock, ssl.SSLSocket):
+                sock.sendall(b"S")
+                sock = door.certificate.context.wrap_socket(sock, server_side=True)
+            elif code in (wire.GSSENC_REQUEST, wire.SSL_REQUEST):
+                sock.sendall(b"N")
+            else:
+                return code, body, sock
+    except BaseException:
+        sock.close()
+        raise
+
+
+def _first(sock: socket.socket) -> tuple[int, bytes]:
+    size = int.from_bytes(received(sock, 4))
+    if not 8 <= size <= _LARGEST_START_BYTES:
+        raise _refused(
+            sock, "08P01", "backout does not know this protocol; it speaks PostgreSQL's, version 3"
+        )
+    (code,) = struct.unpack("!i", received(sock, 4))
+    return code, received(sock, size - 8)
 
 
 def _agree_on_protocol(sock: socket.socket, code: int, parameters: dict[str, str]) -> None:
@@ -159,5 +172,5 @@ def _refused(sock: socket.socket, sqlstate: str, words: str) -> Refused:
     try:
         sock.sendall(wire.error(sqlstate, words, severity="FATAL"))
     finally:
-        sock.close()
+        close(sock)
     return Refused(words)

@@ -15,6 +15,7 @@ from backout.databases.postgres.reversible.proxy.conversation import Conversatio
 from backout.databases.postgres.reversible.proxy.greeting import Cancel, Door, Guest, Refused, greet
 from backout.databases.postgres.reversible.proxy.keeper import Keeper
 from backout.databases.postgres.reversible.proxy.scram import Verifier
+from backout.databases.postgres.reversible.proxy.stream import close
 from backout.databases.postgres.reversible.proxy.tls import own_certificate
 from backout.databases.postgres.reversible.proxy.upstream import NotOpened, Upstream
 
@@ -127,7 +128,7 @@ class Proxy:
         try:
             guest = greet(sock, self._door)
             if isinstance(guest, Cancel):
-                self._cancel(guest.key)
+                self._cancel(guest)
             else:
                 self._converse(guest)
         except (Refused, OSError):
@@ -140,18 +141,22 @@ class Proxy:
                 self._threads.discard(threading.current_thread())
             sock.close()
 
-    def _cancel(self, key: bytes) -> None:
+    def _cancel(self, wish: Cancel) -> None:
         with self._lock:
-            known = any(conversation.key == key for conversation in self._open)
-        if known:
-            self._upstream.cancel(key)
+            known = any(conversation.key == wish.key for conversation in self._open)
+        try:
+            if known:
+                self._upstream.cancel(wish.key)
+        finally:
+            close(wish.sock)  # The client waits for this: the cancel has been passed on.
 
     def _converse(self, guest: Guest) -> None:
         try:
             opened = self._upstream.open(guest.parameters)
         except NotOpened as error:
-            guest.sock.sendall(error.raw)
-            guest.sock.close()
+            with contextlib.suppress(OSError):
+                guest.sock.sendall(error.raw)
+            close(guest.sock)
             return
         conversation = Conversation(guest, opened, self._upstream)
         with self._lock:

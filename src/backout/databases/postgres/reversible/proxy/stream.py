@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import select
 import socket
 import ssl
@@ -118,7 +119,7 @@ class Stream:
 
     def close(self) -> None:
         """End the conversation; idempotent."""
-        self._socket.close()
+        close(self._socket)
 
     def _size(self, at: int) -> int:
         """Return a message's size, 0 when it is not here in full."""
@@ -139,6 +140,15 @@ class Stream:
                 self.fill()
             except Closed:
                 self._ended = True
+
+
+def close(sock: socket.socket) -> None:
+    """Close a socket; over TLS, say first that this is the end, which clients miss otherwise. Idempotent."""
+    if isinstance(sock, ssl.SSLSocket) and sock.fileno() >= 0:
+        with contextlib.suppress(OSError, ValueError):
+            sock.setblocking(False)
+            sock.unwrap()  # Sends it, and does not wait for the other end's.
+    sock.close()
 
 
 def wait(*streams: Stream) -> list[Stream]:
