@@ -1,0 +1,80 @@
+"""Compares folded rows with the rows that are there now, before anything is written: what may be set back, and what stays."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from backout.databases.postgres.reversible.link import Link
+from backout.databases.postgres.reversible.rows.store import TURN
+from backout.databases.postgres.reversible.rows.targets import Target
+
+
+def compare(link: Link, target: Target, migrations: Sequence[int], *, back: bool) -> None:
+    """Make the table `now` of a target from its `fold`.
+
+    Its rows have those of `fold`, and: n (order of writing), at (ctid, for tables without a key), cur (the row as it is),
+    act (`update`, `delete`, `insert`; `nothing`; or what forbids it: `kept`, `gone`, `taken`, `changed`), set_ (columns to set), lost
+    (columns that stay), touched (somebody else has written the row since), blocked.
+    """
+    numbers = ", ".join(map(str, migrations))
+    # A row that was last written by a way forward or back has not the transaction of the log any more.
+    turned = f"EXISTS (SELECT FROM {TURN} u WHERE u.migration IN ({numbers}) AND u.back = {str(not back).lower()} AND u.written_by = j.now_xmin)"
+    joined = _by_key(target) if target.key else _by_value(target)
+    writable = _positions(target, [not c.generated and not c.left for c in target.columns])
+    told = _positions(target, [not c.generated for c in target.columns])
+    link.rows(
+        f"""CREATE TABLE {target.part("now")} AS
+        WITH j AS (SELECT * FROM {joined}),
+        d AS (SELECT j.*, NOT sure OR now_xmin IS DISTINCT FROM xmin_ AND NOT {turned} AS touched,
+          CASE WHEN old IS NOT NULL AND new IS NOT NULL AND cur IS NOT NULL THEN ARRAY(SELECT i FROM unnest({writable}) i
+            WHERE i = ANY (oknown) AND i = ANY (nknown) AND old[i] IS DISTINCT FROM new[i]) END AS differ,
+          old IS NULL AND cur IS NOT NULL AND EXISTS (SELECT FROM unnest({told}) i
+            WHERE i = ANY (nknown) AND cur[i] IS DISTINCT FROM new[i]) AS changed FROM j)
+        SELECT row_number() OVER (ORDER BY last DESC) AS n, d.*, false AS blocked, CASE
+            WHEN old IS NULL THEN CASE WHEN cur IS NULL THEN 'nothing' WHEN changed THEN 'changed' ELSE 'delete' END
+            WHEN new IS NULL THEN CASE WHEN cur IS NULL THEN 'insert' ELSE 'taken' END
+            WHEN cur IS NULL THEN CASE WHEN old = new THEN 'nothing' ELSE 'gone' END
+            ELSE 'update' END AS act,
+          ARRAY(SELECT i FROM unnest(differ) i WHERE cur[i] IS NOT DISTINCT FROM new[i]) AS set_,
+          ARRAY(SELECT i FROM unnest(differ) i WHERE cur[i] IS DISTINCT FROM new[i] AND cur[i] IS DISTINCT FROM old[i]) AS lost
+        FROM d"""
+    )
+    link.rows(
+        f"UPDATE {target.part('now')} SET act = CASE WHEN cardinality(lost) = 0 THEN 'nothing' ELSE 'kept' END "
+        "WHERE act = 'update' AND cardinality(set_) = 0"
+    )
+    link.rows(f"ANALYZE {target.part('now')}")
+
+
+def array_of(target: Target, record: str) -> str:
+    """SQL: the texts of a record, as an array."""
+    return f"ARRAY[{', '.join(f'({record}).c{n}' for n in range(1, target.width + 1))}]::text[]"
+
+
+def _by_key(target: Target) -> str:
+    return (
+        f"(SELECT q.*, CASE WHEN q.at IS NOT NULL THEN {array_of(target, 'q.r')} END AS cur FROM (SELECT f.*, t.ctid AS at, "
+        f"t.xmin::text AS now_xmin, {target.image('t')} AS r FROM {target.part('fold')} f LEFT JOIN {target.rows_of} t "
+        f"ON {target.same_key('t', 'coalesce(f.nkey, f.okey)')} OFFSET 0) q) j"
+    )
+
+
+def _by_value(target: Target) -> str:
+    """Rows without a key: equal ones are counted, and any of them is as good as another."""
+    folded = target.part("fold")
+    common = f"(SELECT array_agg(i) FROM generate_series(1, {target.width}) i WHERE NOT EXISTS (SELECT FROM {folded} x WHERE x.new IS NOT NULL AND NOT i = ANY (x.nknown)))"
+
+    def masked(image: str) -> str:
+        return f"ARRAY(SELECT CASE WHEN i = ANY (common.c) THEN {image}[i] END FROM generate_series(1, {target.width}) i ORDER BY i)"
+
+    return (
+        f"(SELECT f.*, t.at, t.now_xmin, t.cur FROM (SELECT f.*, CASE WHEN f.new IS NOT NULL THEN {masked('f.new')} END AS told, row_number() OVER (PARTITION BY {masked('f.new')} "
+        f"ORDER BY f.last) AS place FROM {folded} f, (SELECT {common} AS c) common) f LEFT JOIN (SELECT q.at, q.now_xmin, q.cur, q.told, "
+        f"row_number() OVER (PARTITION BY q.told ORDER BY q.at) AS place FROM (SELECT p.at, p.now_xmin, p.cur, {masked('p.cur')} AS told "
+        f"FROM (SELECT o.at, o.now_xmin, {array_of(target, 'o.r')} AS cur FROM (SELECT t.ctid AS at, t.xmin::text AS now_xmin, "
+        f"{target.image('t')} AS r FROM {target.rows_of} t OFFSET 0) o) p, (SELECT {common} AS c) common) q) t ON t.told = f.told AND t.place = f.place) j"
+    )
+
+
+def _positions(target: Target, chosen: list[bool]) -> str:
+    return f"'{{{','.join(str(n) for n, wanted in enumerate(chosen, 1) if wanted)}}}'::int[]"

@@ -1,0 +1,134 @@
+"""Logged rows taken apart: one text per column, in the order of the table's columns as they are now."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from backout.databases.postgres.reversible.link import Link, objects
+from backout.databases.postgres.reversible.rows.store import LOG, SHAPE
+from backout.databases.postgres.reversible.rows.targets import Target, texts
+
+_PLAIN = "regexp_replace(coalesce(new, old), '\"(\"\"|\\\\\\\\|[^\"\\\\])*\"', '', 'g')"
+_COUNT = f"(length({_PLAIN}) - length(replace({_PLAIN}, ',', '')) + 1)"
+
+
+class Unreadable(Exception):
+    """Logged rows cannot be told apart by column: columns were dropped while they were logged."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """Logged rows of one form."""
+
+    relation: int
+    migration: int
+    since: int | None
+    until: int | None
+    fields: int
+    counted: bool
+    attnums: list[int | None]
+
+
+def take_apart(link: Link, target: Target, migrations: Sequence[int], *, back: bool) -> None:
+    """Make the table `entries` of a target.
+
+    Its rows: seq, old and new (texts by column; NULL: there was no row), known (positions, from 1 on, of the columns that
+    the images have), okey and nkey, old_xmin and new_xmin. For the way forward, old and new are turned, and so is the order.
+
+    Raises:
+        Unreadable: Columns were dropped while the rows were logged.
+    """
+    pieces = list(_pieces(link, target, migrations))
+    for width in {piece.fields for piece in pieces} | {target.width}:
+        make_texts(link, width)
+    selects = " UNION ALL ".join(_select(target, piece) for piece in pieces)
+    key = ", ".join(f"{{0}}[{i + 1}]" for i in target.key)
+    names = (
+        ("old", "new", "old_xmin", "new_xmin", "seq")
+        if back
+        else ("new", "old", "NULL::text", "NULL::text", "-seq")
+    )
+    okey, nkey = (f"ARRAY[{key.format(name)}]" if target.key else name for name in names[:2])
+    link.rows(
+        f"CREATE TABLE {target.part('entries')} AS SELECT {names[4]} AS seq, {names[0]} AS old, {names[1]} AS new, known, "
+        f"{names[2]} AS old_xmin, {names[3]} AS new_xmin, CASE WHEN {names[0]} IS NOT NULL THEN {okey} END AS okey, "
+        f"CASE WHEN {names[1]} IS NOT NULL THEN {nkey} END AS nkey FROM ({selects}) e"
+    )
+
+
+def make_texts(link: Link, width: int) -> None:
+    """Make the type that a record of so many columns is read as; it is dropped with the work."""
+    if link.rows(f"SELECT to_regtype('{texts(width)}') AS t")[0]["t"] is None:
+        columns = ", ".join(f"c{n} text" for n in range(1, width + 1))
+        link.rows(f"CREATE TYPE {texts(width)} AS ({columns})")
+
+
+def _pieces(link: Link, target: Target, migrations: Sequence[int]) -> Iterator[_Piece]:
+    numbers, logged = ", ".join(map(str, migrations)), ", ".join(map(str, target.positions))
+    shapes = objects(
+        link,
+        f"""SELECT s.relation::int8 AS relation, s.migration, s.since, s.attnums, s.last, c.relnatts AS last_now,
+          lead(s.since) OVER w AS until, row_number() OVER w AS number,
+          ARRAY(SELECT attnum FROM pg_catalog.pg_attribute WHERE attrelid = s.relation AND attnum > 0 AND attisdropped) AS dropped
+        FROM {SHAPE} s JOIN pg_catalog.pg_class c ON c.oid = s.relation
+        WHERE s.migration IN ({numbers}) AND s.relation IN ({logged})
+        WINDOW w AS (PARTITION BY s.migration, s.relation ORDER BY s.since)""",
+    )
+    for shape in shapes:
+        since = None if shape["number"] == 1 else shape["since"]
+        place = shape["relation"], shape["migration"], since, shape["until"]
+        attnums: list[int | None] = list(shape["attnums"])
+        if shape["last"] == shape["last_now"] and not set(attnums) & set(shape["dropped"]):
+            yield _Piece(*place, len(attnums), False, attnums)
+            continue
+        for fields in _counted(link, *place):
+            yield _Piece(*place, fields, True, _grown(attnums, fields, shape))
+
+
+def _grown(attnums: list[int | None], fields: int, shape: dict[str, int | list[int]]) -> list[int | None]:
+    """Return the columns of images that have more than the table had when its log began; None: it cannot be told which."""
+    more = fields - len(attnums)
+    if more < 0:
+        raise Unreadable("columns were dropped while the rows were logged")
+    last = shape["last"]
+    assert isinstance(last, int) and isinstance(shape["dropped"], list)
+    sure = not any(attnum > last for attnum in shape["dropped"])
+    return attnums + [last + n if sure else None for n in range(1, more + 1)]
+
+
+def _counted(link: Link, relation: int, migration: int, since: int | None, until: int | None) -> list[int]:
+    where = _where(relation, migration, since, until)
+    found = objects(link, f"SELECT DISTINCT {_COUNT} AS fields FROM {LOG} WHERE {where}")
+    return [int(one["fields"]) for one in found]
+
+
+def _where(relation: int, migration: int, since: int | None, until: int | None) -> str:
+    words = [f"migration = {migration}", f"relation = {relation}"]
+    words += [f"seq >= {since}"] if since is not None else []
+    words += [f"seq < {until}"] if until is not None else []
+    return " AND ".join(words)
+
+
+def _select(target: Target, piece: _Piece) -> str:
+    positions = target.positions[piece.relation]
+    field = {
+        positions[attnum]: n
+        for n, attnum in enumerate(piece.attnums, 1)
+        if attnum is not None and attnum in positions
+    }
+    where = _where(piece.relation, piece.migration, piece.since, piece.until)
+    if piece.counted:
+        where += f" AND {_COUNT} = {piece.fields}"
+    known = ",".join(str(i + 1) for i in sorted(field))
+    old, new = (
+        ", ".join(f"(s.{part}).c{field[i]}" if i in field else "NULL" for i in range(target.width))
+        for part in ("o", "n")
+    )
+    kind = texts(piece.fields)
+    # OFFSET 0: else PostgreSQL would read the record anew for each of its columns.
+    return (
+        f"SELECT seq, CASE WHEN was THEN ARRAY[{old}]::text[] END AS old, CASE WHEN is_ THEN ARRAY[{new}]::text[] END AS new, "
+        f"'{{{known}}}'::int2[] AS known, old_xmin, new_xmin FROM (SELECT seq, old IS NOT NULL AS was, new IS NOT NULL AS is_, "
+        f"old::{kind} AS o, new::{kind} AS n, old_xmin, new_xmin FROM {LOG} WHERE {where} OFFSET 0) s"
+    )

@@ -1,0 +1,186 @@
+"""Notes what stays as it is, and why: in a table, and the first of it for people."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from backout.databases.postgres.reversible.link import Link, objects, scalar
+from backout.databases.postgres.reversible.names import literal
+from backout.databases.postgres.reversible.rows.report import KEPT_AT_MOST, Kept, RowsReport, Why
+from backout.databases.postgres.reversible.rows.store import KEPT, LOG, SHAPE
+from backout.databases.postgres.reversible.rows.targets import Target
+from backout.databases.postgres.reversible.rows.write import Writer
+
+REMOVED = "removed"
+"""A whole row that was deleted, with columns that the log does not know: the way forward needs them."""
+
+_ACTS = {"gone": Why.GONE, "taken": Why.TAKEN, "changed": Why.ROW_CHANGED}
+
+
+def start(link: Link) -> int:
+    """Return a number: what is noted from here on has higher ones."""
+    return int(scalar(link, f"SELECT nextval('{KEPT}_id_seq')") or 0)
+
+
+def keep_removed(link: Link, target: Target, migrations: Sequence[int], *, back: bool) -> None:
+    """Note the whole of rows that are to be deleted, where they have columns that the log does not know."""
+    now = target.part("now")
+    attnums = f"'{{{','.join(str(c.attnum) for c in target.columns)}}}'"
+    _insert(
+        link,
+        target,
+        migrations,
+        back,
+        f"SELECT coalesce(nkey, okey), NULL::int2, NULL, NULL, NULL, '{REMOVED}', {attnums}::int2[], cur FROM {now} "
+        f"WHERE act = 'delete' AND cardinality(nknown) < {target.width}",
+    )
+
+
+def keep(link: Link, writer: Writer, migrations: Sequence[int], *, back: bool) -> None:
+    """Note what stays of a table."""
+    target, now = writer.target, writer.target.part("now")
+    attnums = f"'{{{','.join(str(c.attnum) for c in target.columns)}}}'::int2[]"
+    names = ", ".join(f"({n}, {c.attnum}::int2, {literal(c.name)})" for n, c in enumerate(target.columns, 1))
+    columns = f"(VALUES {names}) c(n, attnum, name)"
+    key = "coalesce(r.nkey, r.okey)"
+    _insert(
+        link,
+        target,
+        migrations,
+        back,
+        f"SELECT {key}, c.attnum, c.name, r.cur[c.n], r.old[c.n], {literal(Why.CHANGED.value)}, NULL::int2[], NULL::text[] "
+        f"FROM {now} r, {columns} WHERE r.act IN ('update', 'kept') AND c.n = ANY (r.lost)",
+    )
+    _insert(
+        link,
+        target,
+        migrations,
+        back,
+        f"SELECT {key}, c.attnum, c.name, b ->> 1, b ->> 2, {literal(Why.CHANGED.value)}, NULL::int2[], NULL::text[] "
+        f"FROM {now} r, json_array_elements(r.between) b, {columns} WHERE c.n = (b ->> 0)::int + 1",
+    )
+    for act, why in _ACTS.items():
+        image = "r.cur" if act == "changed" else "r.old"
+        _insert(
+            link,
+            target,
+            migrations,
+            back,
+            f"SELECT {key}, NULL::int2, NULL, r.cur::text, r.old::text, {literal(why.value)}, {attnums}, {image} "
+            f"FROM {now} r WHERE r.act = '{act}'",
+        )
+    _keep_pending(link, writer, migrations, attnums, back=back)
+
+
+def _keep_pending(link: Link, writer: Writer, migrations: Sequence[int], attnums: str, *, back: bool) -> None:
+    """Note the rows that were not written, but for those that are already as they are to be."""
+    target, now = writer.target, writer.target.part("now")
+    rows = [
+        (n, writer.said.get(n, "")) for act in ("insert", "update", "delete") for n in writer.pending[act]
+    ]
+    if not rows:
+        return
+    done = _already(link, target, [n for n, _ in rows]) if target.key else set()
+    values = ", ".join(f"({n}, {literal(said)})" for n, said in rows if n not in done)
+    if not values:
+        return
+    _insert(
+        link,
+        target,
+        migrations,
+        back,
+        f"SELECT coalesce(r.nkey, r.okey), NULL::int2, NULL, r.cur::text, r.old::text, CASE WHEN r.blocked THEN {literal(Why.REFERENCED.value)} "
+        f"ELSE {literal(Why.REFUSED.value + ': ')} || v.said END, {attnums}, coalesce(r.old, r.cur) "
+        f"FROM {now} r JOIN (VALUES {values}) v(n, said) ON v.n = r.n",
+    )
+
+
+def _already(link: Link, target: Target, rows: list[int]) -> set[int]:
+    """Return those that a foreign key's cascade has set meanwhile."""
+    numbers = ",".join(map(str, rows))
+    current = ", ".join(f"(q.i).c{n}" for n in range(1, target.width + 1))
+    found = objects(
+        link,
+        f"SELECT q.n FROM (SELECT r.n, r.set_, r.old, {target.image('t')} AS i FROM {target.part('now')} r JOIN {target.rows_of} t "
+        f"ON {target.same_key('t', 'r.okey')} WHERE r.n = ANY ('{{{numbers}}}') AND r.act = 'update' OFFSET 0) q "
+        f"WHERE NOT EXISTS (SELECT FROM unnest(q.set_) s WHERE (ARRAY[{current}])[s] IS DISTINCT FROM q.old[s])",
+    )
+    return {int(one["n"]) for one in found}
+
+
+def keep_missing(link: Link, migrations: Sequence[int], found: Sequence[Target], *, back: bool) -> None:
+    """Note tables, and columns, of the log that are not there any more."""
+    numbers = ", ".join(map(str, migrations)) or "NULL"
+    shapes = objects(
+        link,
+        f"SELECT DISTINCT relation::int8 AS oid, called, attnums FROM {SHAPE} WHERE migration IN ({numbers}) AND EXISTS "
+        f"(SELECT FROM {LOG} l WHERE l.migration = {SHAPE}.migration AND l.relation = {SHAPE}.relation)",
+    )
+    places = {relation: place for target in found for relation, place in target.positions.items()}
+    gone = {
+        (s["oid"], s["called"], a if s["oid"] in places else None)
+        for s in shapes
+        for a in (s["attnums"] if s["oid"] in places else [None])
+        if s["oid"] not in places or a not in places[s["oid"]]
+    }
+    for oid, called, attnum in sorted(gone, key=str):
+        why = Why.NO_TABLE if attnum is None else Why.NO_COLUMN
+        column = "NULL, NULL" if attnum is None else f"{attnum}, 'column {attnum}'"
+        link.rows(
+            f"INSERT INTO {KEPT} (migrations, back, relation, called, attnum, column_name, why) VALUES "
+            f"('{{{numbers}}}', {str(back).lower()}, {oid}, {literal(called)}, {column}, {literal(why.value)})"
+        )
+
+
+def report(link: Link, writers: Sequence[Writer], since: int) -> RowsReport:
+    """Return what was done and what stays."""
+    touched = 0
+    for writer in writers:
+        left = ",".join(str(n) for rows in writer.pending.values() for n in rows)
+        touched += int(
+            scalar(
+                link,
+                f"SELECT count(*) FROM {writer.target.part('now')} WHERE act IN ('update', 'delete') AND touched "
+                f"AND n <> ALL ('{{{left}}}')",
+            )
+            or 0
+        )
+    of = f"FROM {KEPT} WHERE id > {since} AND why <> '{REMOVED}'"
+    found = objects(
+        link, f"SELECT called, key, column_name, kept, wanted, why {of} ORDER BY id LIMIT {KEPT_AT_MOST}"
+    )
+    done = {act: sum(w.written[act] for w in writers) for act in ("update", "delete", "insert")}
+    return RowsReport(
+        done["update"],
+        done["delete"],
+        done["insert"],
+        touched,
+        tuple(_kept(one) for one in found),
+        int(scalar(link, f"SELECT count(*) {of}") or 0),
+    )
+
+
+def _kept(one: dict[str, object]) -> Kept:
+    why, _, said = str(one["why"]).partition(": ")
+    key = one["key"]
+    return Kept(
+        table=str(one["called"]),
+        key=tuple(key) if isinstance(key, list) else (),
+        column=_text(one["column_name"]),
+        kept=_text(one["kept"]),
+        wanted=_text(one["wanted"]),
+        why=Why(why),
+        said=said,
+    )
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)
+
+
+def _insert(link: Link, target: Target, migrations: Sequence[int], back: bool, select: str) -> None:
+    numbers = ",".join(map(str, migrations))
+    link.rows(
+        f"INSERT INTO {KEPT} (migrations, back, relation, called, key, attnum, column_name, kept, wanted, why, row_attnums, row_image) "
+        f"SELECT '{{{numbers}}}'::bigint[], {str(back).lower()}, {target.oid}, {literal(target.called)}, q.* FROM ({select}) q"
+    )

@@ -1,0 +1,131 @@
+"""Takes back what migrations did to rows, and does it again: in the caller's transaction, each row written once."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+
+from backout.databases.postgres.reversible.link import Link, objects
+from backout.databases.postgres.reversible.names import SCHEMA
+from backout.databases.postgres.reversible.rows import kept
+from backout.databases.postgres.reversible.rows.compare import compare
+from backout.databases.postgres.reversible.rows.entries import take_apart
+from backout.databases.postgres.reversible.rows.fold import fold_entries
+from backout.databases.postgres.reversible.rows.quiet import quietly
+from backout.databases.postgres.reversible.rows.refer import block, referring
+from backout.databases.postgres.reversible.rows.replay import replay
+from backout.databases.postgres.reversible.rows.report import RowsReport
+from backout.databases.postgres.reversible.rows.store import TURN
+from backout.databases.postgres.reversible.rows.targets import Target, relations, targets
+from backout.databases.postgres.reversible.rows.write import Writer
+
+_PARTS = ("entries", "groups", "odd", "fold", "now")
+
+
+def undo(
+    link: Link, migrations: Sequence[int], *, leave: Mapping[int, Collection[int]] | None = None
+) -> RowsReport:
+    """Set the rows back that migrations have changed, put back what they deleted and delete what they made.
+
+    What somebody has written since stays, and is reported and noted in `backout.row_kept`.
+
+    The caller has begun a transaction, has the exclusive locks of `targets.to_lock`, and has given columns and tables their
+    old names, types and places. Constraints are immediate afterwards, to the end of the transaction; no DDL of the caller
+    fails for pending events. Statements that rows then violate are the caller's: NOT VALID constraints look at what is written.
+
+    Args:
+        link: Session, acting as the owner of the tables.
+        migrations: Numbers.
+        leave: By table (oid), columns (attnum) that are not written: those that the migrations added and the caller hides.
+
+    Returns:
+        What was done, and what stays.
+
+    Raises:
+        LinkError: PostgreSQL refused something else than a row; the transaction has to be rolled back.
+        Unreadable: Columns were dropped while rows were logged; nothing was changed.
+    """
+    return _turn(link, migrations, leave or {}, back=True)
+
+
+def redo(
+    link: Link, migrations: Sequence[int], *, leave: Mapping[int, Collection[int]] | None = None
+) -> RowsReport:
+    """Do again to rows what migrations did that were taken back; arguments, result and errors as of `undo`."""
+    return _turn(link, migrations, leave or {}, back=False)
+
+
+def _turn(
+    link: Link, migrations: Sequence[int], leave: Mapping[int, Collection[int]], *, back: bool
+) -> RowsReport:
+    logged = relations(link, migrations)
+    chosen = targets(link, logged, migrations, leave)
+    written = sorted({t.oid for t in chosen} | set(logged))
+    with quietly(link, written, referring(link, written)):
+        for target in chosen:
+            take_apart(link, target, migrations, back=back)
+            fold_entries(link, target)
+            compare(link, target, migrations, back=back)
+        writers = [Writer(link, target) for target in chosen]
+        for writer in writers:
+            writer.look()
+        since = kept.start(link)
+        kept.keep_missing(link, migrations, chosen, back=back)
+        for target in chosen:
+            kept.keep_removed(link, target, migrations, back=back)
+        _write(link, writers)
+        for writer in writers:
+            kept.keep(link, writer, migrations, back=back)
+        report = kept.report(link, writers, since)
+        _note(link, writers, migrations, back=back)
+        _clean(link, chosen)
+    return report
+
+
+def _write(link: Link, writers: list[Writer]) -> None:
+    """Write in rounds until nothing more can be written: what is in the way of a row may be gone after the next one."""
+    again = True
+    while again:
+        again = False
+        for writer in writers:
+            again |= writer.put("insert")
+        for writer in writers:
+            again |= writer.put("update")
+        for writer in reversed(writers):
+            again |= _delete(link, writer)
+        if not any(any(w.pending.values()) for w in writers):
+            return
+        if not again:
+            again = any([replay(link, writer) for writer in writers])
+
+
+def _delete(link: Link, writer: Writer) -> bool:
+    pending = writer.pending["delete"]
+    free = block(link, writer.target, pending)
+    held = sorted(set(pending) - set(free))
+    writer.pending["delete"] = free
+    wrote = writer.put("delete")
+    writer.pending["delete"] = sorted({*writer.pending["delete"], *held})
+    return wrote
+
+
+def _note(link: Link, writers: list[Writer], migrations: Sequence[int], *, back: bool) -> None:
+    """Note which transactions wrote: the next turn knows by them that nobody has written a row since."""
+    direction, numbers = str(back).lower(), ", ".join(map(str, migrations)) or "NULL"
+    link.rows(f"DELETE FROM {TURN} WHERE migration IN ({numbers}) AND back = {direction}")
+    by = sorted(set().union(*(writer.written_by for writer in writers)))
+    if by:
+        values = ", ".join(f"({m}, {direction}, '{x}')" for m in migrations for x in by)
+        link.rows(f"INSERT INTO {TURN} VALUES {values}")
+
+
+def _clean(link: Link, chosen: list[Target]) -> None:
+    for target in chosen:
+        for part in _PARTS:
+            link.rows(f"DROP TABLE IF EXISTS {target.part(part)}")
+    types = objects(
+        link,
+        f"SELECT t.typname AS name FROM pg_catalog.pg_type t WHERE t.typnamespace = '{SCHEMA}'::regnamespace "
+        "AND t.typname ~ '^_bo_text_[0-9]+$'",
+    )
+    for one in types:
+        link.rows(f'DROP TYPE {SCHEMA}."{one["name"]}"')
