@@ -4,19 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import psycopg
+
 from backout.databases.postgres.reversible import back, journal
 from backout.databases.postgres.reversible.after import due, finish
 from backout.databases.postgres.reversible.keeper import Kept, ReversibleKeeper
 from backout.databases.postgres.reversible.link import DirectLink, LinkError
 from backout.databases.postgres.reversible.parse import statements
 from backout.databases.postgres.reversible.proxy.keeper import Manner, Pass, Veto
+from backout.databases.postgres.reversible.rows.capture import Capture
 
 
 def migrate(link: DirectLink, *scripts: str, release: str = "2.0.0") -> int:
     """Run each script as one transaction, as the proxy would; return the migration's number."""
     journal.install(link)
     number = journal.begin(link, release, "test")
-    kept = Kept(number)
+    with psycopg.connect(
+        link.connection.info.dsn, password=link.connection.info.password, autocommit=True
+    ) as own:
+        _migrate(link, Kept(number, lambda: DirectLink(own)), scripts)
+        assert Capture(DirectLink(own), number).remove() == []
+    assert finish(link) == []
+    return number
+
+
+def _migrate(link: DirectLink, kept: Kept, scripts: tuple[str, ...]) -> None:
     keeper = ReversibleKeeper(kept)
     state = "failed"
     try:
@@ -24,9 +36,7 @@ def migrate(link: DirectLink, *scripts: str, release: str = "2.0.0") -> int:
             _transaction(link, keeper, script)
         state = "applied"
     finally:
-        journal.end(link, number, state)
-    assert finish(link) == []
-    return number
+        journal.end(link, kept.migration, state)
 
 
 def _transaction(link: DirectLink, keeper: ReversibleKeeper, script: str) -> None:

@@ -14,7 +14,11 @@ from backout.databases.postgres.reversible.hide import NotHidden
 from backout.databases.postgres.reversible.journal import Entry, Migration
 from backout.databases.postgres.reversible.link import Link, LinkError
 from backout.databases.postgres.reversible.locks import locked
-from backout.databases.postgres.reversible.names import SCHEMA
+from backout.databases.postgres.reversible.names import SCHEMA, is_hidden
+from backout.databases.postgres.reversible.rows import undo as rows_undo
+from backout.databases.postgres.reversible.rows.entries import Unreadable
+from backout.databases.postgres.reversible.rows.report import RowsReport
+from backout.databases.postgres.reversible.rows.targets import to_lock
 from backout.databases.postgres.reversible.work import Moved, Work
 from backout.faults import fault_point
 
@@ -36,6 +40,7 @@ class Outcome:
         seconds: How long its locks were held.
         later: What would be run after it, where all is only tried.
         residues: What stays visible, for it cannot be taken away.
+        rows: What was done to rows that the migrations had changed; None: they had changed none.
     """
 
     migrations: tuple[int, ...]
@@ -43,6 +48,7 @@ class Outcome:
     later: list[str]
     seconds: float = 0
     residues: list[str] = field(default_factory=list)
+    rows: RowsReport | None = None
 
 
 def undo(link: Link, migrations: Sequence[Migration], *, patience_s: float, dry_run: bool = False) -> Outcome:
@@ -72,7 +78,7 @@ def _work(
     link: Link, chosen: tuple[int, ...], states: tuple[str, ...], to: str, *, patience_s: float, dry_run: bool
 ) -> Outcome:
     entries = journal.entries(link, chosen, *states)
-    tables = sorted(_tables(entries))
+    tables = sorted(_tables(entries) | set(to_lock(link, chosen)))
     ends_s = time.monotonic() + patience_s
     while True:
         locked(link, tables, patience_s=max(0, ends_s - time.monotonic()))
@@ -80,13 +86,13 @@ def _work(
         begun_s = time.monotonic()
         work = Work(link, tables)
         try:
-            _all(work, chosen, entries, to)
+            rows = _all(work, chosen, entries, to)
         except LinkError as error:
             link.rows("ROLLBACK")
             if error.sqlstate == _NOT_AVAILABLE and time.monotonic() < ends_s:
                 continue  # something that the journal does not name is in use
             raise NotReversible(str(error)) from error
-        except (Moved, NotHidden) as error:
+        except (Moved, NotHidden, Unreadable) as error:
             link.rows("ROLLBACK")
             raise NotReversible(str(error)) from error
         held_s = time.monotonic() - begun_s
@@ -97,14 +103,22 @@ def _work(
         residues = [
             f"{e.operation['called']}: {e.operation['label']}" for e in entries if e.operation.get("residue")
         ]
-        return Outcome(chosen, work.done, later, held_s, residues)
+        return Outcome(chosen, work.done, later, held_s, residues, rows)
 
 
-def _all(work: Work, chosen: tuple[int, ...], entries: list[Entry], to: str) -> None:
+def _all(work: Work, chosen: tuple[int, ...], entries: list[Entry], to: str) -> RowsReport | None:
     work.link.rows(f"SET LOCAL lock_timeout = '{_LOCK_MS}ms'")
     for migration in chosen:
         _one(work, [e for e in entries if e.migration == migration], to)
         work.link.rows(f"UPDATE {SCHEMA}.migration SET state = '{to}' WHERE id = {migration}")
+    if not any(entry.kind == "rows" for entry in entries):
+        return None
+    leave: dict[int, list[int]] = {}
+    for key, one in work.now.things.items():
+        if key.kind == "column" and is_hidden(str(one["name"])):
+            leave.setdefault(key.oid, []).append(key.sub)
+    turn = rows_undo.undo if to == "undone" else rows_undo.redo
+    return turn(work.link, chosen, leave=leave)
 
 
 def _one(work: Work, entries: list[Entry], to: str) -> None:

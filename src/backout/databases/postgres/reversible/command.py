@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -18,6 +18,7 @@ from backout.databases.postgres.reversible.keeper import Kept, ReversibleKeeper
 from backout.databases.postgres.reversible.link import Link
 from backout.databases.postgres.reversible.proxy.server import MISLEADING, Proxy
 from backout.databases.postgres.reversible.proxy.upstream import Upstream
+from backout.databases.postgres.reversible.rows.capture import Capture
 from backout.faults import fault_point
 from backout.migration import Unfinished
 
@@ -53,6 +54,7 @@ def run_command(
     told: str,
     release: str | None,
     answers: Mapping[str, str],
+    connect: Callable[[], Link],
     variables: Sequence[str] = (),
 ) -> Ran:
     """Run a command whose connections go through the proxy.
@@ -64,6 +66,7 @@ def run_command(
         told: The command for the journal, without secrets.
         release: Version that it belongs to.
         answers: What nobody can compute, by ``table.column``.
+        connect: Opens another session of our own.
         variables: Further environment variables that get the proxy's URL.
 
     Raises:
@@ -73,7 +76,7 @@ def run_command(
     alone(link)
     _in_transaction(link, journal.install)
     before = catalog.read_alone(link)
-    kept = Kept(journal.begin(link, release, told), dict(answers))
+    kept = Kept(journal.begin(link, release, told), connect, dict(answers))
     fault_point("migrate.begun")
     state = "failed"
     try:
@@ -84,6 +87,7 @@ def run_command(
     finally:
         entries = _ended(link, kept.migration, state)
     fault_point("migrate.ended")
+    Capture(link, kept.migration).remove()
     unfinished = finish(link)
     unseen = not entries and bool(Difference(before, catalog.read_alone(link)).left)
     found = [f"{type(bug).__name__}: {bug}" for bug in proxy.failures]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 from backout.databases.postgres.connect import Connector, secrets_of
 from backout.databases.postgres.reversible import back, journal
@@ -59,7 +59,7 @@ class ReversibleDatabase:
             NotPossible: The role may not make the journal's schema.
         """
         told = self._redactor.text(" ".join(argv))
-        with self._link() as link:
+        with self._link() as link, ExitStack() as opened:
             try:
                 ran = run_command(
                     link,
@@ -68,6 +68,7 @@ class ReversibleDatabase:
                     told=told,
                     release=release,
                     answers=answers,
+                    connect=lambda: opened.enter_context(self._link()),
                     variables=variables,
                 )
             except Busy as error:

@@ -12,6 +12,7 @@ from typing import Any
 
 from backout.databases.postgres.reversible.link import Link, objects, scalar
 from backout.databases.postgres.reversible.names import HIDDEN_SCHEMA, SCHEMA, ident, literal
+from backout.databases.postgres.reversible.rows import store
 
 Operation = dict[str, Any]
 
@@ -92,6 +93,7 @@ def install(link: Link) -> None:
     if not installed(link):
         for statement in _TABLES:
             link.rows(statement)
+    store.install(link)
 
 
 def installed(link: Link) -> bool:

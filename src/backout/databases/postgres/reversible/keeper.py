@@ -17,10 +17,9 @@ from backout.databases.postgres.reversible.link import Link, scalar
 from backout.databases.postgres.reversible.names import SCHEMA, literal
 from backout.databases.postgres.reversible.parse import Statement
 from backout.databases.postgres.reversible.proxy.keeper import Done, Manner, Pass, Veto
-from backout.databases.postgres.reversible.rewriting import check_rows
+from backout.databases.postgres.reversible.session_rows import SessionRows
 from backout.databases.postgres.reversible.soften import Softer, drops_column, is_softened_drop
 from backout.databases.postgres.reversible.work import Work
-from backout.databases.postgres.reversible.written import Counts, changed_rows, since
 from backout.faults import fault_point
 
 
@@ -30,10 +29,12 @@ class Kept:
 
     Attributes:
         migration: Number in the journal.
+        connect: Opens another session as the same role, for the logs of rows.
         answers: What nobody can compute, by ``table.column``.
     """
 
     migration: int
+    connect: Callable[[], Link]
     answers: dict[str, str] = field(default_factory=dict)
 
 
@@ -47,10 +48,13 @@ class ReversibleKeeper:
 
     kept: Kept
     _before: Snapshot | None = None
-    _rows: dict[int, Counts] = field(default_factory=dict)
+    _rows: SessionRows = field(init=False)
     _part: int = 0
     _ran: list[str] = field(default_factory=list)
     _opaque: bool = False
+
+    def __post_init__(self) -> None:
+        self._rows = SessionRows(self.kept.migration, self.kept.connect)
 
     def manner(self, statement: Statement) -> Manner:
         """Tell how to run a statement."""
@@ -59,7 +63,8 @@ class ReversibleKeeper:
     def begins(self, link: Link) -> None:
         """Read the catalog as it is before the transaction changes it."""
         self._before, self._part, self._ran = catalog.read(link), 0, []
-        self._rows = changed_rows(link)
+        with as_login(link):
+            self._rows.begins(link)
 
     def statement(self, link: Link, statement: Statement) -> Pass | Done:
         """Soften a statement that would destroy something; let all others run."""
@@ -75,6 +80,8 @@ class ReversibleKeeper:
             self._ran.append(_short(statement))
             fault_point("migrate.softened")
             return Done(manners.tag_of(statement))
+        with as_login(link):
+            self._rows.statement(link, statement)
         return Pass()
 
     def ran(self, link: Link, statement: Statement) -> None:
@@ -122,16 +129,17 @@ class ReversibleKeeper:
         if self._before is None or scalar(link, "SELECT pg_catalog.pg_current_xact_id_if_assigned()") is None:
             return  # it wrote nothing
         difference = Difference(self._before, catalog.read(link))
-        rows = since(self._rows, changed_rows(link))
         for entry in journal.entries(link, (self.kept.migration,), "pending"):
             for kind, oid, sub, values in entry.operation.get("explains") or entry.operation.get(
                 "hidden", {}
             ).get("explains", []):
                 difference.take(Key(kind, oid, sub), *values)
         found: list[tuple[str, Operation]] = [(e.kind, op) for e in EFFECTS for op in e.find(difference)]
-        check_rows(
-            difference, rows, journal.entries(link, (self.kept.migration,), "pending", "applied"), found
-        )
+        known = journal.entries(link, (self.kept.migration,), "pending", "applied")
+        rows = self._rows.check(link, difference, [(e.kind, e.operation) for e in known] + found)
+        if rows:
+            names = ", ".join(difference.after.name(Key("table", table)) for table in rows)
+            found.append(("rows", {"tables": rows, "called": names}))
         _rewritten(difference, opaque=self._opaque)
         if difference.left:
             raise _unexplained(difference, statements)

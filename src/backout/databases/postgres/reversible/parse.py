@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from backout.databases.postgres.reversible.names import ident
+
 
 @dataclass(frozen=True, slots=True)
 class Statement:
@@ -57,6 +59,24 @@ def statements(text: str) -> list[Statement]:
         node = getattr(one.stmt, kind) if kind else None
         made.append(Statement(raw[start:end].decode(), kind or "", node, len(raw[:start].decode())))
     return made
+
+
+_WRITERS = ("InsertStmt", "UpdateStmt", "DeleteStmt", "MergeStmt")
+
+
+def written_relations(statement: Statement) -> list[str]:
+    """Return the names, quoted, of the relations that a statement inserts into, updates, deletes from or copies into.
+
+    Also where it does so in a WITH clause. What functions, triggers and rules write is not told by a text.
+    """
+    from postgast import walk
+
+    found = []
+    for _field, node in walk(statement.node):
+        kind = type(node).__name__
+        if kind in _WRITERS or (kind == "CopyStmt" and node.is_from and node.relation.relname):
+            found.append(ident(*(name for name in (node.relation.schemaname, node.relation.relname) if name)))
+    return found
 
 
 def deparse(kind: str, node: Any) -> str:

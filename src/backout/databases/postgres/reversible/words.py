@@ -18,6 +18,7 @@ _WORDS = {
     "index.hidden": "index {called} dropped (hidden)",
     "column.default": "default of {called} changed",
     "label.added": "label {label} added to type {called}",
+    "rows": "rows of {called} changed",
     "commented": "comment on {called} changed",
 }
 

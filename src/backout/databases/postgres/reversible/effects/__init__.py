@@ -12,6 +12,7 @@ from backout.databases.postgres.reversible.effects.constraint import ConstraintA
 from backout.databases.postgres.reversible.effects.index import IndexAdded, IndexHidden
 from backout.databases.postgres.reversible.effects.label_added import LabelAdded
 from backout.databases.postgres.reversible.effects.renamed import Renamed
+from backout.databases.postgres.reversible.effects.rows_changed import RowsChanged
 from backout.databases.postgres.reversible.effects.schema_added import SchemaAdded
 from backout.databases.postgres.reversible.effects.table_added import TableAdded
 from backout.databases.postgres.reversible.effects.table_hidden import TableHidden
@@ -32,6 +33,7 @@ EFFECTS: tuple[Effect, ...] = (
     ColumnNotNull(),
     ColumnDefault(),
     LabelAdded(),
+    RowsChanged(),
     Renamed(),
     Commented(),
 )

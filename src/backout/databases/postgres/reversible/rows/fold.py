@@ -110,6 +110,7 @@ def _values(chain: Chain) -> str:
 
 
 def array(image: tuple[str | None, ...] | None) -> str:
+    """Return an image as an SQL array of text."""
     return "NULL" if image is None else f"ARRAY[{', '.join(map(literal, image))}]::text[]"
 
 

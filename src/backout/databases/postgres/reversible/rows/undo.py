@@ -95,7 +95,10 @@ def _write(link: Link, writers: list[Writer]) -> None:
         if not any(any(w.pending.values()) for w in writers):
             return
         if not again:
-            again = any([replay(link, writer) for writer in writers])
+            replayed = [
+                replay(link, writer) for writer in writers
+            ]  # each of them, whatever the first one says
+            again = any(replayed)
 
 
 def _delete(link: Link, writer: Writer) -> bool:

@@ -142,10 +142,11 @@ class Writer:
         return statements
 
     def _delete(self, chosen: str) -> list[str]:
-        return [
+        statement = (
             f"DELETE FROM {self.target.rows_of} AS t USING {self.target.part('now')} r WHERE {chosen} AND NOT r.blocked "
             f"AND {self._same()} RETURNING NULL::text AS x"
-        ]
+        )
+        return [statement]
 
     def _same(self) -> str:
         return self.target.same_key("t", "r.nkey") if self.target.key else "t.ctid = r.at"

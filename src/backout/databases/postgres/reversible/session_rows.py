@@ -1,0 +1,137 @@
+"""Rows within one session of a migration: logged before a statement changes them, and counted before a COMMIT."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from backout.databases.postgres.reversible.catalog import Key
+from backout.databases.postgres.reversible.difference import Difference
+from backout.databases.postgres.reversible.effects.base import Operation
+from backout.databases.postgres.reversible.link import Link, objects
+from backout.databases.postgres.reversible.names import literal
+from backout.databases.postgres.reversible.parse import Statement, written_relations
+from backout.databases.postgres.reversible.proxy.keeper import Veto
+from backout.databases.postgres.reversible.rows.capture import Capture, NotCaptured
+from backout.databases.postgres.reversible.rows.closure import mentioned
+from backout.databases.postgres.reversible.rows.counts import Counts, changed, logged, uncaptured
+
+_WRITES = re.compile(r"\b(insert|update|delete|merge|copy|perform|call|execute)\b", re.IGNORECASE)
+
+
+@dataclass(slots=True)
+class SessionRows:
+    """What one session does to rows.
+
+    Args:
+        migration: Whose session it is.
+        connect: Opens a second session as the same role; called once, when rows are to be changed for the first time.
+    """
+
+    migration: int
+    connect: Callable[[], Link]
+    _capture: Capture | None = None
+    _before: Counts = field(default_factory=dict)
+    _logged: dict[int, int] = field(default_factory=dict)
+
+    def begins(self, link: Link) -> None:
+        """A transaction begins."""
+        self._before, self._logged = changed(link), logged(link, self.migration)
+        if self._capture is not None:
+            self._capture.begin(link)
+
+    def statement(self, link: Link, statement: Statement) -> None:
+        """Have the rows logged that a statement may change.
+
+        Raises:
+            Veto: They cannot be.
+        """
+        tables = _tables(link, statement)
+        if not tables:
+            return
+        if self._capture is None:
+            self._capture = Capture(self.connect(), self.migration)
+            self._capture.begin(link)
+        try:
+            self._capture.ensure(link, tables)
+        except NotCaptured as error:
+            raise Veto(
+                f"backout cannot undo what this statement does to rows of {error.table}",
+                detail=f"They cannot be logged: {error.why}.",
+            ) from None
+
+    def check(self, link: Link, difference: Difference, operations: list[tuple[str, Operation]]) -> list[int]:
+        """Return the tables whose rows the transaction has changed, all of it logged.
+
+        Args:
+            link: The session, before its COMMIT.
+            difference: What the transaction did to the catalog.
+            operations: Kind and operation of all that the migration has changed so far, this transaction included.
+
+        Raises:
+            Veto: Something was changed that is not logged, or that the way back would not know.
+        """
+        now = changed(link)
+        counts = {t: c for t, c in now.items() if c != self._before.get(t, (0, 0, 0))}
+        if not counts:
+            return []
+        _refuse_rebuilt(difference, counts, operations)
+        known = [t for t in counts if Key("table", t) in difference.before.things]
+        if not known:
+            return []
+        missed = uncaptured(link, self._own(), self.migration, self._before, self._logged)
+        if missed:
+            raise Veto(
+                f"backout cannot undo what this transaction did to rows of {', '.join(missed)}",
+                detail="They were changed in a way that its statements do not tell (a function, a rule), and were not logged.",
+            )
+        return known
+
+    def _own(self) -> Link:
+        if self._capture is None:
+            self._capture = Capture(self.connect(), self.migration)
+        return self._capture.own
+
+
+def _tables(link: Link, statement: Statement) -> list[int]:
+    """Return oids of the tables that a statement may write to, as far as its text tells."""
+    if statement.kind in ("do_stmt", "call_stmt", "execute_stmt"):
+        return mentioned(link, statement.text) if _WRITES.search(statement.text) else []
+    names = written_relations(statement)
+    if not names:
+        return []
+    values = ", ".join(f"({literal(name)})" for name in names)
+    found = objects(
+        link,
+        f"SELECT DISTINCT pg_catalog.to_regclass(n)::oid::int8 AS oid FROM (VALUES {values}) v(n) "
+        "WHERE pg_catalog.to_regclass(n) IS NOT NULL",
+    )
+    return [int(one["oid"]) for one in found]
+
+
+def _refuse_rebuilt(difference: Difference, counts: Counts, operations: list[tuple[str, Operation]]) -> None:
+    """Refuse what is made anew of what the migration drops: on the way back the old one would not know of later writes.
+
+    Raises:
+        Veto: A table, or a column of a table whose rows were updated.
+    """
+    dropped_tables = [op["hidden"]["called"] for kind, op in operations if kind == "table.hidden"]
+    dropped = {
+        op["hidden"]["table"]: op["hidden"]["called"] for kind, op in operations if kind == "column.hidden"
+    }
+    made = {op["table"] for kind, op in operations if kind == "column.added"}
+    for table, (inserted, updated, _deleted) in counts.items():
+        key = Key("table", table)
+        if difference.made(key) and inserted and dropped_tables:
+            raise Veto(
+                f"backout cannot yet undo a table that is made anew of another: {difference.after.name(key)}",
+                detail=f"The same migration drops {', '.join(dropped_tables)}, which would come back as it was dropped, "
+                "without what was written since.",
+            )
+        if updated and table in dropped and table in made:
+            raise Veto(
+                f"backout cannot yet undo a column that is made anew of {dropped[table]}",
+                detail="The same migration fills another column of its table; the dropped one would come back as it was "
+                "dropped, without what was written since.",
+            )

@@ -1,0 +1,90 @@
+"""Rows that a migration itself changes, beside changes of the schema: the history table of a tool, a backfill, a clean-up."""
+
+from __future__ import annotations
+
+import pytest
+
+from backout.databases.postgres.reversible.proxy.keeper import Veto
+
+from .conftest import Database
+from .engine import migrate, redo, run, undo
+
+pytestmark = pytest.mark.slow
+
+BEFORE = """
+CREATE SCHEMA tool;
+CREATE TABLE tool.history (id serial PRIMARY KEY, name text NOT NULL);
+CREATE TABLE users (id int PRIMARY KEY, email text NOT NULL, active boolean NOT NULL DEFAULT true);
+CREATE TABLE posts (id int PRIMARY KEY, author int NOT NULL REFERENCES users ON DELETE CASCADE, body text);
+INSERT INTO tool.history (name) VALUES ('0001');
+INSERT INTO users VALUES (1, 'A@x', true), (2, 'b@x', false), (3, 'C@x', true);
+INSERT INTO posts VALUES (10, 1, 'one'), (20, 2, 'two');
+"""
+UP = """
+ALTER TABLE users ADD COLUMN name text;
+UPDATE users SET email = lower(email);
+DELETE FROM users WHERE NOT active;
+INSERT INTO users (id, email) VALUES (9, 'system@x');
+INSERT INTO tool.history (name) VALUES ('0002');
+"""
+
+
+def test_rows_come_back_and_what_was_written_since_stays(database: Database) -> None:
+    link = database.link()
+    run(link, BEFORE)
+    number = migrate(link, UP)
+    assert link.rows("SELECT id FROM posts") == [{"id": "10"}]
+    run(link, "UPDATE users SET email = 'new@x', name = 'Ann' WHERE id = 3; INSERT INTO users VALUES (4, 'd@x', true, 'Dan')")
+
+    undo(link, number)
+    assert link.rows("SELECT id, email, active FROM users ORDER BY id") == [
+        {"id": "1", "email": "A@x", "active": "t"},
+        {"id": "2", "email": "b@x", "active": "f"},
+        {"id": "3", "email": "new@x", "active": "t"},
+        {"id": "4", "email": "d@x", "active": "t"},
+    ]
+    assert link.rows("SELECT id, author, body FROM posts ORDER BY id") == [
+        {"id": "10", "author": "1", "body": "one"},
+        {"id": "20", "author": "2", "body": "two"},
+    ]
+    assert link.rows("SELECT name FROM tool.history") == [{"name": "0001"}]
+
+    redo(link, number)
+    assert link.rows("SELECT id, email, name FROM users ORDER BY id") == [
+        {"id": "1", "email": "a@x", "name": None},
+        {"id": "3", "email": "new@x", "name": "Ann"},
+        {"id": "4", "email": "d@x", "name": "Dan"},
+        {"id": "9", "email": "system@x", "name": None},
+    ]
+    assert link.rows("SELECT name FROM tool.history ORDER BY id") == [{"name": "0001"}, {"name": "0002"}]
+
+
+def test_a_column_that_is_filled_and_required_in_one_migration(database: Database) -> None:
+    link = database.link()
+    run(link, BEFORE)
+    number = migrate(
+        link, "ALTER TABLE users ADD COLUMN name text; UPDATE users SET name = email; ALTER TABLE users ALTER COLUMN name SET NOT NULL"
+    )
+    undo(link, number)
+    assert link.rows("SELECT id, email, active FROM users ORDER BY id")[0] == {"id": "1", "email": "A@x", "active": "t"}
+    redo(link, number)
+    assert link.rows("SELECT id, name FROM users ORDER BY id")[0] == {"id": "1", "name": "A@x"}
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "ALTER TABLE users ADD COLUMN e2 text; UPDATE users SET e2 = upper(email); "
+        "ALTER TABLE users DROP COLUMN active; ALTER TABLE users RENAME COLUMN e2 TO mail",
+        "CREATE TABLE u2 (id int PRIMARY KEY, email text); INSERT INTO u2 SELECT id, email FROM users; "
+        "DROP TABLE posts; ALTER TABLE u2 RENAME TO people",
+    ],
+    ids=["a1 a rewritten column", "a2 a rebuilt table"],
+)
+def test_what_is_made_anew_of_what_is_dropped_is_refused(database: Database, script: str) -> None:
+    link = database.link()
+    run(link, BEFORE)
+    with pytest.raises(Veto):
+        migrate(link, script)
+    assert link.rows("SELECT count(*) AS n FROM users") == [{"n": "3"}]
+    assert "e2" not in link.rows("SELECT * FROM users LIMIT 1")[0]
