@@ -96,7 +96,7 @@ _PARTS = {
         'bound', c.relpartbound::text, 'of_type', c.reloftype::int8,
         'parents', (SELECT json_agg(inhparent::int8 ORDER BY inhseqno) FROM pg_inherits WHERE inhrelid = c.oid),
         'query', (SELECT md5(ev_action::text) FROM pg_rewrite w WHERE w.ev_class = c.oid AND w.rulename = '_RETURN'),
-        'comment', {_comment("pg_class", "c")}) FROM rels c WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')""",
+        'comment', {_comment("pg_class", "c")}) FROM chosen c WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')""",
     "column": """SELECT a.attrelid, a.attnum, json_build_object('name', a.attname, 'table', a.attrelid::int8,
         'type', a.atttypid::int8, 'modifier', a.atttypmod, 'type_text', format_type(a.atttypid, a.atttypmod),
         'not_null', a.attnotnull, 'default', d.adbin::text, 'default_text', pg_get_expr(d.adbin, d.adrelid),
@@ -194,12 +194,19 @@ def _others() -> str:
     return " UNION ALL ".join(parts)
 
 
+# Of tables that are not worked on: what tells whose name is taken, and who inherits from whom.
+_NAMES = """SELECT c.oid, 0, json_build_object('name', c.relname, 'schema', c.relnamespace::int8, 'kind', c.relkind,
+      'parents', (SELECT json_agg(inhparent::int8 ORDER BY inhseqno) FROM pg_inherits WHERE inhrelid = c.oid))
+    FROM rels c WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND c.oid NOT IN (SELECT oid FROM chosen)"""
+
+
 def _query(tables: Collection[int] | None) -> str:
     kinds = _PARTS if tables is None else {k: q for k, q in _PARTS.items() if k not in ("function", "label")}
     parts = [
         f"SELECT '{kind}' AS kind, q.* FROM ({query}) q(oid, sub, thing)" for kind, query in kinds.items()
     ]
-    joined = " UNION ALL ".join(parts if tables is not None else [*parts, _others()])
+    rest = _others() if tables is None else f"SELECT 'table', q.* FROM ({_NAMES}) q(oid, sub, thing)"
+    joined = " UNION ALL ".join([*parts, rest])
     some = "true" if tables is None else f"oid IN ({', '.join(map(str, sorted(tables))) or 'NULL'})"
     looked = _LOOKED.format(some)
     return f"WITH {looked} SELECT kind, oid::int8::text AS oid, sub::text AS sub, thing::text AS thing FROM ({joined}) u"
@@ -212,8 +219,7 @@ def read(link: Link, tables: Collection[int] | None = None) -> Snapshot:
 
     Args:
         link: The session, in a transaction.
-        tables: Oids of tables; of others nothing is read but the table itself, and functions, labels and the rest are
-            left out.
+        tables: Oids of tables; of others only the name is read, and functions, labels and the rest are left out.
     """
     path = scalar(link, "SELECT current_setting('search_path')") or ""
     set_path(link, "pg_catalog")

@@ -10,6 +10,10 @@ from backout.databases.postgres.reversible.link import Link
 from backout.databases.postgres.reversible.names import ident
 
 
+_KEEPS = ("COMMENT ", "UPDATE ", "SET ")
+"""Statements after which the catalog says what it said, as far as anybody asks: reading it takes longer than they do."""
+
+
 class Moved(Exception):
     """Something is not what the journal says it is: somebody has changed the schema behind it.
 
@@ -44,7 +48,8 @@ class Work:
         """Run a statement that changes something."""
         self.done.append(statement)
         self.link.rows(statement)
-        self._seen = None
+        if not statement.startswith(_KEEPS):
+            self._seen = None
 
     @property
     def now(self) -> Snapshot:
