@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from backout.databases.postgres.reversible.names import ident
-from backout.databases.postgres.reversible.quiet import quietly
+from backout.databases.postgres.reversible.rows.quiet import quietly
 from backout.databases.postgres.reversible.work import Work
 
 
@@ -35,5 +35,5 @@ def _replace(work: Work, record: dict[str, Any], value: str | None, called: str)
     column = ident(work.thing("column", record["table"], record["attnum"], called=called)["name"])
     written = f"{column} = {record['mark']}" if record["mark"] is not None else f"{column} IS NULL"
     path = work.table_path(record["table"], called=called)
-    with quietly(work, record["table"], called=called):
+    with quietly(work.link, [record["table"]], []):
         work.run(f"UPDATE {path} SET {column} = {value or 'NULL'} WHERE {written}")

@@ -9,7 +9,6 @@ from backout.databases.postgres.reversible.catalog import Key, Snapshot, Thing, 
 from backout.databases.postgres.reversible.link import Link
 from backout.databases.postgres.reversible.names import ident
 
-
 _KEEPS = ("COMMENT ", "UPDATE ", "SET ")
 """Statements after which the catalog says what it said, as far as anybody asks: reading it takes longer than they do."""
 

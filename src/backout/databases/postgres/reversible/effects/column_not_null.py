@@ -9,7 +9,7 @@ from backout.databases.postgres.reversible.difference import Difference
 from backout.databases.postgres.reversible.effects.base import Operation
 from backout.databases.postgres.reversible.hide import require_value
 from backout.databases.postgres.reversible.names import hidden, ident
-from backout.databases.postgres.reversible.quiet import quietly
+from backout.databases.postgres.reversible.rows.quiet import quietly
 from backout.databases.postgres.reversible.work import Work
 
 
@@ -57,6 +57,6 @@ def _set(work: Work, change: int, operation: Operation, *, not_null: bool) -> No
         return
     value = operation.get("fill") or operation["default"]
     if value is not None:
-        with quietly(work, operation["table"], called=called):
+        with quietly(work.link, [operation["table"]], []):
             work.run(f"UPDATE {path} SET {column} = {value} WHERE {column} IS NULL")
     require_value(work, operation["table"], operation["attnum"], called, hidden(change))
