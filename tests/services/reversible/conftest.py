@@ -61,8 +61,8 @@ class Database:
         self._opened.close()
 
 
-@pytest.fixture
-def database(postgres: EmbeddedPostgres) -> Iterator[Database]:
+@contextmanager
+def made_in(postgres: EmbeddedPostgres) -> Iterator[Database]:
     name = f"app{next(_numbers)}"
     with closing(psycopg.connect(postgres.superuser_url, autocommit=True)) as admin:
         admin.execute(sql.SQL("CREATE DATABASE {} OWNER collector").format(sql.Identifier(name)))
@@ -70,6 +70,19 @@ def database(postgres: EmbeddedPostgres) -> Iterator[Database]:
         yield made
         made.close()
         admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@pytest.fixture
+def database(postgres: EmbeddedPostgres) -> Iterator[Database]:
+    with made_in(postgres) as made:
+        yield made
+
+
+@pytest.fixture
+def second(postgres: EmbeddedPostgres) -> Iterator[Database]:
+    """Another one, for comparison."""
+    with made_in(postgres) as made:
+        yield made
 
 
 @pytest.fixture

@@ -34,7 +34,10 @@ def test_rows_come_back_and_what_was_written_since_stays(database: Database) -> 
     run(link, BEFORE)
     number = migrate(link, UP)
     assert link.rows("SELECT id FROM posts") == [{"id": "10"}]
-    run(link, "UPDATE users SET email = 'new@x', name = 'Ann' WHERE id = 3; INSERT INTO users VALUES (4, 'd@x', true, 'Dan')")
+    run(
+        link,
+        "UPDATE users SET email = 'new@x', name = 'Ann' WHERE id = 3; INSERT INTO users VALUES (4, 'd@x', true, 'Dan')",
+    )
 
     undo(link, number)
     assert link.rows("SELECT id, email, active FROM users ORDER BY id") == [
@@ -63,10 +66,15 @@ def test_a_column_that_is_filled_and_required_in_one_migration(database: Databas
     link = database.link()
     run(link, BEFORE)
     number = migrate(
-        link, "ALTER TABLE users ADD COLUMN name text; UPDATE users SET name = email; ALTER TABLE users ALTER COLUMN name SET NOT NULL"
+        link,
+        "ALTER TABLE users ADD COLUMN name text; UPDATE users SET name = email; ALTER TABLE users ALTER COLUMN name SET NOT NULL",
     )
     undo(link, number)
-    assert link.rows("SELECT id, email, active FROM users ORDER BY id")[0] == {"id": "1", "email": "A@x", "active": "t"}
+    assert link.rows("SELECT id, email, active FROM users ORDER BY id")[0] == {
+        "id": "1",
+        "email": "A@x",
+        "active": "t",
+    }
     redo(link, number)
     assert link.rows("SELECT id, name FROM users ORDER BY id")[0] == {"id": "1", "name": "A@x"}
 

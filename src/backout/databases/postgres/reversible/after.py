@@ -13,16 +13,17 @@ from typing import Any
 
 from backout.databases.postgres.reversible import journal
 from backout.databases.postgres.reversible.catalog import Key, Snapshot, read
+from backout.databases.postgres.reversible.fill import is_written
 from backout.databases.postgres.reversible.journal import Entry, is_hiding
 from backout.databases.postgres.reversible.link import Link, LinkError
-from backout.databases.postgres.reversible.names import ident
+from backout.databases.postgres.reversible.names import ident, literal
 from backout.faults import fault_point
 from backout.migration import Unfinished
 
 _NOT_AVAILABLE = "55P03"
 _PATIENCE_S = 30.0
 _LOCK_MS = 50
-_BY_CHECK = re.compile(r"_bo_\d+_nn")
+_BY_CHECK = re.compile(r"_bo_\d+(_\d+)?_nn")
 _SLOW = ("CREATE INDEX CONCURRENTLY", "CREATE UNIQUE INDEX CONCURRENTLY", "DROP INDEX CONCURRENTLY")
 
 
@@ -54,8 +55,7 @@ def _indexes(now: Snapshot, entries: list[Entry]) -> Iterator[str]:
             yield f"DROP INDEX CONCURRENTLY {ident(_schema(now, record['table']), name)}"
         if not found or not found[0]["valid"]:
             # A constant as the key: the values may be longer than an index can hold.
-            told = f"= {record['mark']}" if record["mark"] is not None else "IS NULL"
-            yield f"CREATE INDEX CONCURRENTLY {ident(name)} ON {table} ((1)) WHERE {ident(record['hidden'])} {told}"
+            yield f"CREATE INDEX CONCURRENTLY {ident(name)} ON {table} ((1)) WHERE {is_written(record, record['hidden'])}"
 
 
 def _keys(now: Snapshot, entries: list[Entry]) -> Iterator[str]:
@@ -76,7 +76,9 @@ def _keys(now: Snapshot, entries: list[Entry]) -> Iterator[str]:
         if made["word"] and not any(
             one["name"] == made["name"] for one in now.of_table("constraint", table).values()
         ):
-            yield f"ALTER TABLE {path} ADD CONSTRAINT {name} {made['word']} USING INDEX {name}"
+            yield f"ALTER TABLE {path} ADD CONSTRAINT {name} {made['word']} USING INDEX {name} {made['deferred']}".rstrip()
+            if made["comment"] is not None:
+                yield f"COMMENT ON CONSTRAINT {name} ON {path} IS {literal(made['comment'])}"
 
 
 def _proofs(now: Snapshot, entries: list[Entry]) -> Iterator[str]:

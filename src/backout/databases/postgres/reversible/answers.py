@@ -23,7 +23,7 @@ def for_column(record: dict[str, Any], given: dict[str, str]) -> dict[str, str]:
     Raises:
         Veto: It needs one, and there is none.
     """
-    answer = _of(record["called"], given)
+    answer = of(record["called"], given)
     if answer is not None:
         return {"fill": answer}
     if needs_answer(record):
@@ -41,7 +41,7 @@ def check(kind: str, operation: dict[str, Any], given: dict[str, str]) -> None:
     """
     if kind != "column.not_null":
         return
-    answer = _of(operation["called"], given)
+    answer = of(operation["called"], given)
     if answer is not None:
         operation["fill"] = answer
     elif null_needs_answer(operation):
@@ -50,7 +50,7 @@ def check(kind: str, operation: dict[str, Any], given: dict[str, str]) -> None:
         )
 
 
-def _of(called: str, given: dict[str, str]) -> str | None:
+def of(called: str, given: dict[str, str]) -> str | None:
     """Return the answer for ``schema.table.column``; the schema need not be told."""
     return given.get(called) or given.get(called.split(".", 1)[-1])
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from backout.databases.postgres.reversible.catalog import Snapshot, Thing
+from backout.databases.postgres.reversible.catalog import Key, Snapshot, Thing
 from backout.databases.postgres.reversible.names import ident, literal
+from backout.databases.postgres.reversible.parse import with_columns
 from backout.databases.postgres.reversible.work import Work
 
 _ACTIONS = {"a": "NO ACTION", "r": "RESTRICT", "c": "CASCADE", "n": "SET NULL", "d": "SET DEFAULT"}
@@ -17,12 +18,16 @@ Kept = dict[str, Any]
 
 
 def kept(thing: Thing, snapshot: Snapshot) -> Kept:
-    """Return what is needed to make a foreign key or CHECK again.
+    """Return what is needed to make a constraint again.
 
     A CHECK's expression is text; the names in it are told with it, to be found again by attnum.
     """
     names = {str(attnum): one["name"] for attnum, one in snapshot.columns(thing["table"]).items()}
-    return {key: thing[key] for key in _KEPT} | {"names": names}
+    made = {key: thing[key] for key in _KEPT} | {"names": names}
+    if thing["kind"] in "pu":
+        index = snapshot.things[Key("index", thing["index"])]
+        made["key"] = {name: index[name] for name in ("columns", "nulls_not_distinct", "options")}
+    return made
 
 
 def add(work: Work, constraint: Kept) -> int:
@@ -54,13 +59,34 @@ def rebuilt_key(work: Work, constraint: Kept) -> dict[str, Any]:
     """
     called = f"constraint {constraint['name']}"
     table = work.table_path(constraint["table"], called=called)
-    columns = _columns(work, constraint["table"], constraint["columns"], called)
+    keys, key = constraint["columns"], constraint["key"]
+    included = key["columns"][len(keys) :]
+    words = [
+        f"CREATE UNIQUE INDEX CONCURRENTLY {ident(constraint['name'])} ON {table}",
+        f"({_columns(work, constraint['table'], keys, called)})",
+        f"INCLUDE ({_columns(work, constraint['table'], included, called)})" if included else "",
+        "NULLS NOT DISTINCT" if key["nulls_not_distinct"] else "",
+        f"WITH ({', '.join(key['options'])})" if key["options"] else "",
+    ]
     return {
         "table": constraint["table"],
         "name": constraint["name"],
-        "definition": f"CREATE UNIQUE INDEX CONCURRENTLY {ident(constraint['name'])} ON {table} ({columns})",
+        "definition": " ".join(word for word in words if word),
         "word": "PRIMARY KEY" if constraint["kind"] == "p" else "UNIQUE",
+        "deferred": _deferred(constraint),
+        "comment": constraint["comment"],
     }
+
+
+def drop_unfinished(work: Work, operation: dict[str, Any]) -> bool:
+    """Take away what there is of a key that was never built to its end; tell whether it is such a one."""
+    made = operation.get("rebuild")
+    if made is None:
+        return False
+    for key, one in work.now.of_table("index", made["table"]).items():
+        if one["name"] == made["name"]:
+            work.run(f"DROP INDEX {work.path('index', key.oid, called=made['name'])}")
+    return True
 
 
 def oid_of(work: Work, constraint: Kept) -> int:
@@ -84,10 +110,15 @@ def _definition(work: Work, constraint: Kept) -> str:
         f"FOREIGN KEY ({here}) REFERENCES {target} ({there})",
         _MATCH[constraint["match"]],
         f"ON UPDATE {_ACTIONS[constraint['on_update']]} ON DELETE {_ACTIONS[constraint['on_delete']]}",
-        "DEFERRABLE" if constraint["deferrable"] else "",
-        "INITIALLY DEFERRED" if constraint["deferred"] else "",
+        _deferred(constraint),
     ]
     return " ".join(word for word in words if word)
+
+
+def _deferred(constraint: Kept) -> str:
+    if not constraint["deferrable"]:
+        return ""
+    return "DEFERRABLE INITIALLY DEFERRED" if constraint["deferred"] else "DEFERRABLE"
 
 
 def _columns(work: Work, table: int, attnums: list[int], called: str) -> str:
@@ -95,5 +126,11 @@ def _columns(work: Work, table: int, attnums: list[int], called: str) -> str:
 
 
 def _check(work: Work, constraint: Kept) -> str:
-    """Return a CHECK's text. Its columns have their old names again: they were shown before it is made."""
-    return str(constraint["definition"]).removesuffix(" NOT VALID")
+    """Return a CHECK's text, with the names that its columns have now."""
+    now = work.now.columns(constraint["table"])
+    names = {
+        name: str(now[int(attnum)]["name"])
+        for attnum, name in constraint["names"].items()
+        if int(attnum) in now
+    }
+    return with_columns(str(constraint["definition"]).removesuffix(" NOT VALID"), names)

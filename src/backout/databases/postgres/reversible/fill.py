@@ -10,8 +10,24 @@ from backout.databases.postgres.reversible.work import Work
 
 
 def needs_answer(record: dict[str, Any]) -> bool:
-    """Tell whether nobody can compute what a hidden column has to hold in rows written since."""
-    return bool(record["not_null"]) and not record["numbers"] and record["default"] is None
+    """Tell whether nobody can compute what a hidden column has to hold in rows written since.
+
+    A default is no answer where it would be twice in a unique index.
+    """
+    none = record["default"] is None or (record["alone_unique"] and not record["default_calls"])
+    return bool(record["not_null"]) and not record["numbers"] and none
+
+
+def is_written(record: dict[str, Any], column: str) -> str:
+    """Return the condition of rows that were written while a column was hidden.
+
+    Args:
+        record: Of the hidden column.
+        column: What it is called now.
+    """
+    if record["marker"] is not None:
+        return ident(record["marker"])
+    return f"{ident(column)} = {record['mark']}" if record["mark"] is not None else f"{ident(column)} IS NULL"
 
 
 def fill(work: Work, record: dict[str, Any], value: str | None) -> None:
@@ -23,17 +39,20 @@ def fill(work: Work, record: dict[str, Any], value: str | None) -> None:
         value: An SQL expression over the row; None: NULL.
     """
     called = record["called"]
-    if record["mark"] is not None or (record["not_null"] and not record["numbers"]):
+    marked = record["mark"] is not None or record["marker"] is not None
+    if marked or (record["not_null"] and not record["numbers"]):
         _replace(work, record, value, called)
     if record["written"] is not None:
         for key, one in work.now.of_table("index", record["table"]).items():
             if one["name"] == record["written"]:
                 work.run(f"DROP INDEX {work.path('index', key.oid, called=called)}")
+    if record["marker"] is not None:
+        path = work.table_path(record["table"], called=called)
+        work.run(f"ALTER TABLE {path} DROP COLUMN {ident(record['marker'])}")
 
 
 def _replace(work: Work, record: dict[str, Any], value: str | None, called: str) -> None:
-    column = ident(work.thing("column", record["table"], record["attnum"], called=called)["name"])
-    written = f"{column} = {record['mark']}" if record["mark"] is not None else f"{column} IS NULL"
+    column = work.thing("column", record["table"], record["attnum"], called=called)["name"]
     path = work.table_path(record["table"], called=called)
     with quietly(work.link, [record["table"]], []):
-        work.run(f"UPDATE {path} SET {column} = {value or 'NULL'} WHERE {written}")
+        work.run(f"UPDATE {path} SET {ident(column)} = {value or 'NULL'} WHERE {is_written(record, column)}")

@@ -29,7 +29,7 @@ def guard_hidden(work: Work, difference: Difference) -> None:
         for one in objects(
             work.link,
             f"SELECT operation -> 'hidden' ->> 'hidden' AS hidden, operation -> 'hidden' ->> 'mark' AS mark, "
-            f"operation -> 'hidden' ->> 'called' AS called, (operation -> 'hidden' ->> 'numbers')::bool AS numbers "
+            f"operation -> 'hidden' ->> 'marker' AS marker, operation -> 'hidden' ->> 'called' AS called, (operation -> 'hidden' ->> 'numbers')::bool AS numbers "
             f"FROM {SCHEMA}.change WHERE operation -> 'hidden' ->> 'hidden' IS NOT NULL",
         )
     }

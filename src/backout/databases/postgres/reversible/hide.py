@@ -22,7 +22,7 @@ class NotHidden(Exception):
     """A column cannot be hidden; the message says why."""
 
 
-def hide_column(work: Work, table: int, attnum: int, change: int) -> Record:
+def hide_column(work: Work, table: int, attnum: int, change: int, *, marked: bool = False) -> Record:
     """Hide a column.
 
     Args:
@@ -30,6 +30,7 @@ def hide_column(work: Work, table: int, attnum: int, change: int) -> Record:
         table: Oid.
         attnum: Its number in the table.
         change: Number of the journal row.
+        marked: Rows written since have to be told, for there is an answer for them.
 
     Returns:
         What `show_column` needs, and who explains the differences it makes (`explains`).
@@ -41,7 +42,7 @@ def hide_column(work: Work, table: int, attnum: int, change: int) -> Record:
     column = work.thing("column", table, attnum, called=f"column {attnum}")
     path = work.table_path(table, called=now.name(Key("table", table)))
     name = hidden(change)
-    _refuse(now, table, attnum, column)
+    may_hide(now, table, attnum)
     record: Record = {
         "table": table,
         "attnum": attnum,
@@ -50,6 +51,8 @@ def hide_column(work: Work, table: int, attnum: int, change: int) -> Record:
         "hidden": name,
         "not_null": column["not_null"],
         "default": column["default_text"],
+        "default_calls": "FUNCEXPR" in str(column["default"]),
+        "alone_unique": _in_unique(now, table, attnum, alone=True),
         "comment": column["comment"],
         "constraints": _drop_constraints(work, now, table, attnum),
         "renamed": _rename_indexes(work, now, table, attnum, name)
@@ -64,25 +67,29 @@ def hide_column(work: Work, table: int, attnum: int, change: int) -> Record:
         name,
         unique=_in_unique(now, table, attnum),
         kept=_numbers_itself(now, table, attnum, column),
+        marked=marked,
     )
     second = {key: record[key] for key in ("called", "name", "not_null", "default", "comment")}
     work.run(f"COMMENT ON COLUMN {path}.{ident(name)} IS {literal('backout: ' + json.dumps(second))}")
     guard(work, table, attnum, record)
     # By this index, which is built after the COMMIT, rows written since are found; without a mark there is nothing to find.
-    record["written"] = f"{name}_w" if record["mark"] is not None or record["relaxed"] else None
+    told = record["mark"] is not None or record["marker"] is not None or record["relaxed"]
+    record["written"] = f"{name}_w" if told else None
     record["explains"] = _explained(record, table, attnum)
     return record
 
 
-def _relax(work: Work, path: str, column: Thing, name: str, *, unique: bool, kept: bool) -> Record:
+def _relax(
+    work: Work, path: str, column: Thing, name: str, *, unique: bool, kept: bool, marked: bool
+) -> Record:
     """Let rows be written without a value; tell those rows by a mark, as far as the type has one to spare.
 
     Returns:
-        `mark`: what they have (SQL; None: NULL); `relaxed`: NOT NULL was taken away; `numbers`: it goes on getting values
-        by itself, and nothing was changed.
+        `mark`: what they have (SQL; None: NULL); `marker`: the column that tells them, where neither a mark nor NULL can;
+        `relaxed`: NOT NULL was taken away; `numbers`: it goes on getting values by itself, and nothing was changed.
     """
     if kept:
-        return {"mark": None, "relaxed": False, "numbers": True}
+        return {"mark": None, "marker": None, "relaxed": False, "numbers": True}
     found = None if unique else mark_of(column["type_text"], column["modifier"])
     change = f"ALTER TABLE {path} ALTER COLUMN {ident(name)}"
     if found is not None:
@@ -92,7 +99,17 @@ def _relax(work: Work, path: str, column: Thing, name: str, *, unique: bool, kep
     relaxed = bool(column["not_null"]) and found is None
     if relaxed:
         work.run(f"{change} DROP NOT NULL")
-    return {"mark": found, "relaxed": relaxed, "numbers": False}
+    marker = None
+    if (
+        found is None
+        and not column["not_null"]
+        and (marked or (column["default"] is not None and not unique))
+    ):
+        marker = f"{name}_m"
+        # In two steps: rows that are there already stay without.
+        work.run(f"ALTER TABLE {path} ADD COLUMN {ident(marker)} boolean")
+        work.run(f"ALTER TABLE {path} ALTER COLUMN {ident(marker)} SET DEFAULT true")
+    return {"mark": found, "marker": marker, "relaxed": relaxed, "numbers": False}
 
 
 def guard(work: Work, table: int, attnum: int, record: Record) -> None:
@@ -111,8 +128,11 @@ def guard(work: Work, table: int, attnum: int, record: Record) -> None:
         return
     name = ident(record["hidden"])
     words = f"column {record['called']} is hidden by backout: name the columns in INSERT or COPY, as their order is not what it was"
+    reached = f"NEW.{name} IS DISTINCT FROM {record['mark'] or 'NULL'}"
+    if record["marker"] is not None:
+        reached += f" OR NEW.{ident(record['marker'])} IS NOT TRUE"
     work.run(
-        f"CREATE TRIGGER {name} BEFORE INSERT ON {path} FOR EACH ROW WHEN (NEW.{name} IS DISTINCT FROM {record['mark'] or 'NULL'}) "
+        f"CREATE TRIGGER {name} BEFORE INSERT ON {path} FOR EACH ROW WHEN ({reached}) "
         f"EXECUTE FUNCTION {SCHEMA}.refuse({literal(words)})"
     )
 
@@ -166,8 +186,13 @@ def rename(work: Work, kind: str, oid: int, to: str, *, called: str) -> None:
     work.run(f"ALTER {word} {work.path(kind, oid, called=called)} RENAME TO {ident(to)}")
 
 
-def _refuse(now: Snapshot, table: int, attnum: int, column: Thing) -> None:
-    called = now.name(Key("column", table, attnum))
+def may_hide(now: Snapshot, table: int, attnum: int) -> None:
+    """Do nothing, if a column can be hidden.
+
+    Raises:
+        NotHidden: It has something that there is no way to relax.
+    """
+    column, called = now.things[Key("column", table, attnum)], now.name(Key("column", table, attnum))
     kinds = now.things[Key("table", table)]
     if kinds["kind"] != "r" or kinds["parents"]:
         raise NotHidden(f"{called} is of a table that is partitioned, a partition or inherits")
@@ -195,8 +220,11 @@ def _numbers_itself(now: Snapshot, table: int, attnum: int, column: Thing) -> bo
     return bool(column["identity"]) or bool(column["generated"]) or owned
 
 
-def _in_unique(now: Snapshot, table: int, attnum: int) -> bool:
-    return any(attnum in one["columns"] and one["unique"] for one in now.of_table("index", table).values())
+def _in_unique(now: Snapshot, table: int, attnum: int, *, alone: bool = False) -> bool:
+    return any(
+        one["unique"] and (one["columns"] == [attnum] if alone else attnum in one["columns"])
+        for one in now.of_table("index", table).values()
+    )
 
 
 def _drop_constraints(work: Work, now: Snapshot, table: int, attnum: int) -> list[Record]:

@@ -12,6 +12,7 @@ from backout.databases.postgres.reversible.difference import Difference
 from backout.databases.postgres.reversible.effects import EFFECTS
 from backout.databases.postgres.reversible.effects.base import Operation
 from backout.databases.postgres.reversible.guards import guard_hidden
+from backout.databases.postgres.reversible.hide import NotHidden
 from backout.databases.postgres.reversible.journal import Entry
 from backout.databases.postgres.reversible.link import Link, scalar
 from backout.databases.postgres.reversible.names import SCHEMA, literal
@@ -75,7 +76,7 @@ class ReversibleKeeper:
         if drops_column(statement) or is_softened_drop(statement):
             with as_login(link):
                 work = Work(link)
-                softer = Softer(work, lambda kind, make: self._write(link, kind, make))
+                softer = Softer(work, lambda kind, make: self._write(link, kind, make), self._answered)
                 softer.alter_table(statement) if drops_column(statement) else softer.drop(statement)
             self._ran.append(_short(statement))
             fault_point("migrate.softened")
@@ -104,6 +105,8 @@ class ReversibleKeeper:
 
     def before_commit(self, link: Link) -> None:
         """Explain every difference, or refuse."""
+        if scalar(link, "SELECT pg_catalog.pg_current_xact_id_if_assigned()") is None:
+            return  # it wrote nothing
         with as_login(link):
             self._explain(link, self._ran)
         fault_point("migrate.commit.before")
@@ -116,6 +119,9 @@ class ReversibleKeeper:
         fault_point("migrate.commit.after")
         self._before, self._part, self._ran, self._opaque = None, 0, [], False
 
+    def _answered(self, column: str) -> bool:
+        return answers.of(column, self.kept.answers) is not None
+
     def _write(self, link: Link, kind: str, make: Callable[[int], Operation]) -> None:
         """Journal an operation under a number that is taken before it is made, as names are made of it."""
         change = journal.next_id(link)
@@ -126,15 +132,15 @@ class ReversibleKeeper:
         journal.write(link, Entry(change, self.kept.migration, self._part, kind, operation, "pending"))
 
     def _explain(self, link: Link, statements: list[str]) -> None:
-        if self._before is None or scalar(link, "SELECT pg_catalog.pg_current_xact_id_if_assigned()") is None:
-            return  # it wrote nothing
+        if self._before is None:
+            return
         difference = Difference(self._before, catalog.read(link))
         for entry in journal.entries(link, (self.kept.migration,), "pending"):
             for kind, oid, sub, values in entry.operation.get("explains") or entry.operation.get(
                 "hidden", {}
             ).get("explains", []):
                 difference.take(Key(kind, oid, sub), *values)
-        found: list[tuple[str, Operation]] = [(e.kind, op) for e in EFFECTS for op in e.find(difference)]
+        found = _found(difference)
         known = journal.entries(link, (self.kept.migration,), "pending", "applied")
         rows = self._rows.check(link, difference, [(e.kind, e.operation) for e in known] + found)
         if rows:
@@ -162,6 +168,13 @@ def as_login(link: Link) -> Iterator[None]:
     link.rows("SELECT pg_catalog.set_config('role', 'none', true)")
     yield
     link.rows(f"SELECT pg_catalog.set_config('role', {literal(role)}, true)")
+
+
+def _found(difference: Difference) -> list[tuple[str, Operation]]:
+    try:
+        return [(one.kind, operation) for one in EFFECTS for operation in one.find(difference)]
+    except NotHidden as error:
+        raise Veto(f"backout cannot hide this: {error}", detail="So making it could not be undone.") from None
 
 
 def _rewritten(difference: Difference, *, opaque: bool) -> None:

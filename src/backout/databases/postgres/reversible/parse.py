@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -87,3 +88,31 @@ def deparse(kind: str, node: Any) -> str:
     tree = ParseResult()
     getattr(tree.stmts.add().stmt, kind).CopyFrom(node)
     return str(text_of(tree))
+
+
+def with_columns(check: str, names: dict[str, str]) -> str:
+    """Return a constraint's text (``CHECK (…)``), its columns with other names.
+
+    Args:
+        check: As `pg_get_constraintdef` prints it: columns without their table.
+        names: New ones by old ones; others stay.
+    """
+    if all(old == new for old, new in names.items()):
+        return check
+    head = "ALTER TABLE t ADD "
+    (statement,) = statements(f"{head}{check}")
+    for one in _column_refs(statement.node):
+        if len(one.fields) == 1 and one.fields[0].WhichOneof("node") == "string":
+            one.fields[0].string.sval = names.get(one.fields[0].string.sval, one.fields[0].string.sval)
+    return deparse(statement.kind, statement.node).removeprefix(head)
+
+
+def _column_refs(message: Any) -> Iterator[Any]:
+    """Yield every reference to a column within a tree."""
+    if message.DESCRIPTOR.name == "ColumnRef":
+        yield message
+        return
+    for field, value in message.ListFields():
+        if field.type == field.TYPE_MESSAGE:
+            for one in value if field.label == field.LABEL_REPEATED else (value,):
+                yield from _column_refs(one)

@@ -22,6 +22,7 @@ from backout.databases.postgres.reversible.tables import hide_table
 from backout.databases.postgres.reversible.work import Work
 
 _STILL_NEEDED = "2BP01"
+_TRY = "_bo_try"
 _HIDES = {"OBJECT_TABLE": "table", "OBJECT_INDEX": "index", "OBJECT_TYPE": "type", "OBJECT_DOMAIN": "type"}
 
 
@@ -32,10 +33,12 @@ class Softer:
     Attributes:
         work: The client's transaction.
         journal: Adds an entry of a kind: it is given the entry's number, and returns the operation.
+        answered: Tells whether there is an answer for a column, by its name with table and schema.
     """
 
     work: Work
     journal: Callable[[str, Callable[[int], Operation]], None]
+    answered: Callable[[str], bool]
 
     def alter_table(self, statement: Statement) -> None:
         """Hide the columns that an ALTER TABLE drops, and do the rest of it.
@@ -53,11 +56,11 @@ class Softer:
             gone.take(key)
             _take_parts(gone, key)
         _refuse_left(gone, statement)
-        self._rest(statement, drops)
         for key in columns:
             column = before.things[key]
             if not is_hidden(column["name"]):
                 self.journal("column.hidden", lambda change, key=key: self._hide_column(key, change))  # type: ignore[misc]
+        self._rest(statement)
 
     def drop(self, statement: Statement) -> None:
         """Hide the tables, indexes or types that a DROP names.
@@ -74,8 +77,7 @@ class Softer:
             if kind == "table":
                 _take_table(gone, key.oid)
             if kind == "type":
-                for part in list(gone.gone("label")):
-                    gone.take(part.key)
+                _take_type(gone, key.oid)
         _refuse_left(gone, statement)
         for key in things:
             hide = {"table": self._hide_table, "index": self._hide_index, "type": self._hide_type}[kind]
@@ -87,36 +89,40 @@ class Softer:
         Where PostgreSQL refuses it because of something that depends on it, what is hidden already is dropped first: the
         plain database would not have that any more.
         """
+        before, link = self.work.now, self.work.link
+        link.rows(f"SAVEPOINT {_TRY}")
         try:
-            return self._once(text, self.work.now)
+            return Difference(before, self._once(text))
         except LinkError as error:
             if error.sqlstate != _STILL_NEEDED:
                 raise
-        self.work.link.rows("ROLLBACK TO SAVEPOINT backout")
+            link.rows(f"ROLLBACK TO SAVEPOINT {_TRY}")
+            self._drop_hidden()
+            before = read(link)
+            return Difference(before, self._once(text))
+        finally:
+            link.rows(f"ROLLBACK TO SAVEPOINT {_TRY}")
+            link.rows(f"RELEASE SAVEPOINT {_TRY}")
+
+    def _once(self, text: str) -> Snapshot:
+        self.work.link.rows(text)
+        return read(self.work.link)
+
+    def _drop_hidden(self) -> None:
         for key, one in self.work.now.things.items():
             if key.kind == "column" and is_hidden(one["name"]):
                 path = self.work.table_path(key.oid, called=one["name"])
                 self.work.link.rows(f"ALTER TABLE {path} DROP COLUMN {ident(one['name'])} CASCADE")
-        return self._once(text, read(self.work.link))
 
-    def _once(self, text: str, before: Snapshot) -> Difference:
-        self.work.link.rows("SAVEPOINT backout")
-        self.work.link.rows(text)
-        after = read(self.work.link)
-        self.work.link.rows("ROLLBACK TO SAVEPOINT backout")
-        return Difference(before, after)
-
-    def _rest(self, statement: Statement, drops: list[Any]) -> None:
-        """Run the commands of an ALTER TABLE that are no drops; the drops come first, as in PostgreSQL."""
-        rest = [c for c in statement.node.cmds if c.alter_table_cmd not in [d.alter_table_cmd for d in drops]]
+    def _rest(self, statement: Statement) -> None:
+        """Run the commands of an ALTER TABLE that are no drops, when the drops are done: PostgreSQL does them first."""
+        rest = [c for c in statement.node.cmds if _subtype(c) != "AT_DropColumn"]
         if rest:
-            raise Veto(
-                "backout cannot yet undo an ALTER TABLE that drops a column and does something else",
-                hint="Make two statements of it: first what it drops, then the rest.",
-            )
+            self.work.run(deparse("alter_table_stmt", _copy(statement.node, rest)))
 
     def _hide_column(self, key: Key, change: int) -> Operation:
-        return {"hidden": _or_veto(lambda: hide_column(self.work, key.oid, key.sub, change))}
+        marked = self.answered(self.work.now.name(key))
+        return {"hidden": _or_veto(lambda: hide_column(self.work, key.oid, key.sub, change, marked=marked))}
 
     def _hide_table(self, key: Key, change: int) -> Operation:
         return {"hidden": _or_veto(lambda: hide_table(self.work, key.oid, change))}
@@ -134,6 +140,7 @@ class Softer:
             "oid": key.oid,
             "called": called,
             "name": one["name"],
+            "table": one["table"],
             "explains": [["index", key.oid, 0, ["name"]]],
         }
 
@@ -215,6 +222,13 @@ def _take_table(gone: Difference, table: int) -> None:
         if one.get("table") == table or (change.key.kind == "constraint" and one["to_table"] == table):
             gone.take(change.key)
         if change.key.kind == "sequence" and (one["owned_by"] or [None])[0] == table:
+            gone.take(change.key)
+
+
+def _take_type(gone: Difference, oid: int) -> None:
+    """Take what goes with a type by itself: the labels of an enum, the constraints of a domain."""
+    for change in [*gone.gone("label"), *gone.gone("constraint")]:
+        if oid in (change.thing.get("type"), change.thing.get("of_domain")):
             gone.take(change.key)
 
 

@@ -9,7 +9,7 @@ from backout.databases.postgres.reversible.catalog import Key
 from backout.databases.postgres.reversible.difference import Difference
 from backout.databases.postgres.reversible.effects.base import Operation
 from backout.databases.postgres.reversible.fill import fill
-from backout.databases.postgres.reversible.hide import hide_column, require_column, show_column
+from backout.databases.postgres.reversible.hide import hide_column, may_hide, require_column, show_column
 from backout.databases.postgres.reversible.work import Work
 
 
@@ -18,13 +18,19 @@ class ColumnAdded:
 
     kind: ClassVar[str] = "column.added"
     down_at: ClassVar[int] = 40
-    redo_at: ClassVar[int] = 40
+    redo_at: ClassVar[int] = 60
 
     def find(self, difference: Difference) -> Iterator[Operation]:
-        """Take every new column of a table that was there before."""
+        """Take every new column of a table that was there before.
+
+        Raises:
+            NotHidden: The way back could not hide it.
+        """
         for change in difference.added("column"):
             if change.thing["local"] and not change.thing["inherited"]:
                 difference.take(change.key)
+                _take_sequence(difference, change.key)
+                may_hide(difference.after, change.key.oid, change.key.sub)
                 called = difference.after.name(change.key)
                 yield {"table": change.key.oid, "attnum": change.key.sub, "called": called}
 
@@ -36,11 +42,18 @@ class ColumnAdded:
         """Show it again."""
         record = operation["hidden"]
         show_column(work, record)
-        fill(work, record, record["default"] if record["not_null"] else None)
+        fill(work, record, record["default"])
         require_column(work, record)
         return {key: operation[key] for key in ("table", "attnum", "called")} | {
             "constraints": record["constraints"]
         }
+
+
+def _take_sequence(difference: Difference, column: Key) -> None:
+    """Take the sequence that a serial or identity column has made."""
+    for part in difference.added("sequence"):
+        if (part.thing["owned_by"] or [])[:2] == [column.oid, column.sub]:
+            difference.take(part.key)
 
 
 def is_new(difference: Difference, table: int, attnum: int) -> bool:

@@ -15,7 +15,7 @@ class ColumnDefault:
     """A column with another default."""
 
     kind: ClassVar[str] = "column.default"
-    down_at: ClassVar[int] = 20
+    down_at: ClassVar[int] = 71
     redo_at: ClassVar[int] = 80
 
     def find(self, difference: Difference) -> Iterator[Operation]:

@@ -17,7 +17,7 @@ class ColumnHidden:
 
     kind: ClassVar[str] = "column.hidden"
     down_at: ClassVar[int] = 60
-    redo_at: ClassVar[int] = 30
+    redo_at: ClassVar[int] = 40
 
     def find(self, difference: Difference) -> Iterator[Operation]:
         """Find none: a dropped column was softened, or is lost, which nobody may explain."""
@@ -38,4 +38,6 @@ class ColumnHidden:
 
     def redo(self, work: Work, change: int, operation: Operation) -> Operation:
         """Hide it again."""
-        return operation | {"hidden": hide_column(work, operation["table"], operation["attnum"], change)}
+        marked = "fill" in operation
+        hidden = hide_column(work, operation["table"], operation["attnum"], change, marked=marked)
+        return operation | {"hidden": hidden}

@@ -29,6 +29,7 @@ class Commented:
                     "of": kind,
                     "oid": change.key.oid,
                     "sub": change.key.sub,
+                    "table": change.thing.get("table"),
                     "called": difference.after.name(change.key),
                     "from": (change.before or {})["comment"],
                     "to": (change.after or {})["comment"],

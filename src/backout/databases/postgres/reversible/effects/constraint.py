@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from backout.databases.postgres.reversible import constraints
-from backout.databases.postgres.reversible.catalog import Key
+from backout.databases.postgres.reversible.catalog import Key, Thing
 from backout.databases.postgres.reversible.difference import Difference
 from backout.databases.postgres.reversible.effects.base import Operation
-from backout.databases.postgres.reversible.names import ident
+from backout.databases.postgres.reversible.hide import require_value
+from backout.databases.postgres.reversible.names import hidden, ident
 from backout.databases.postgres.reversible.work import Work
 
 
@@ -36,23 +37,26 @@ class ConstraintAdded:
                 ]
                 if new:
                     continue  # its index is renamed with a hidden column
-                for attnum in one["columns"] if one["kind"] == "p" else ():
-                    difference.take(Key("column", one["table"], attnum), "not_null")
             elif one["kind"] in "pu":
                 continue
             yield {
                 "oid": change.key.oid,
                 "called": difference.after.name(change.key),
                 "made": constraints.kept(one, difference.after),
+                "tightened": list(_tightened(difference, one)),
             }
 
     def down(self, work: Work, change: int, operation: Operation) -> Operation:
         """Drop it."""
-        made = operation["made"]
+        made, called = operation["made"], operation["called"]
+        table = work.table_path(made["table"], called=called)
         oid = operation["oid"] or constraints.oid_of(work, made)
-        thing = work.thing("constraint", oid, called=operation["called"])
-        table = work.table_path(made["table"], called=operation["called"])
-        work.run(f"ALTER TABLE {table} DROP CONSTRAINT {ident(thing['name'])}")
+        if oid or not constraints.drop_unfinished(work, operation):
+            thing = work.thing("constraint", oid, called=called)
+            work.run(f"ALTER TABLE {table} DROP CONSTRAINT {ident(thing['name'])}")
+        for attnum in operation["tightened"]:
+            column = work.thing("column", made["table"], attnum, called=called)
+            work.run(f"ALTER TABLE {table} ALTER COLUMN {ident(column['name'])} DROP NOT NULL")
         return {key: value for key, value in operation.items() if key != "rebuild"}
 
     def redo(self, work: Work, change: int, operation: Operation) -> Operation:
@@ -60,7 +64,19 @@ class ConstraintAdded:
         made = operation["made"]
         if made["kind"] in "fc":
             return operation | {"oid": constraints.add(work, made)}
+        for attnum in operation["tightened"]:
+            require_value(work, made["table"], attnum, operation["called"], f"{hidden(change)}_{attnum}")
         return operation | {"oid": 0, "rebuild": constraints.rebuilt_key(work, made)}
+
+
+def _tightened(difference: Difference, key: Thing) -> Iterator[int]:
+    """Take, and yield, the columns that a primary key has made NOT NULL."""
+    for attnum in key["columns"] if key["kind"] == "p" else ():
+        column = Key("column", key["table"], attnum)
+        change = difference.left.get(column)
+        if change is not None and "not_null" in change.values:
+            difference.take(column, "not_null")
+            yield attnum
 
 
 class ForeignKeyDropped:

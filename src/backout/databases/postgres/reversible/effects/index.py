@@ -41,7 +41,8 @@ class IndexAdded:
             rename(work, "index", operation["oid"], hidden(change), called=operation["called"])
             return operation
         oid = operation["oid"] or _named(work, operation)
-        work.run(f"DROP INDEX {work.path('index', oid, called=operation['called'])}")
+        if oid or not operation.get("rebuild"):  # else it was never built
+            work.run(f"DROP INDEX {work.path('index', oid, called=operation['called'])}")
         return {key: value for key, value in operation.items() if key != "rebuild"}
 
     def redo(self, work: Work, change: int, operation: Operation) -> Operation:
@@ -55,6 +56,8 @@ class IndexAdded:
             "name": operation["name"],
             "definition": definition,
             "word": None,
+            "deferred": "",
+            "comment": None,
         }
         return operation | {"oid": 0, "rebuild": rebuild}
 

@@ -33,6 +33,7 @@ class Renamed:
                     "of": kind,
                     "oid": change.key.oid,
                     "sub": change.key.sub,
+                    "table": after.get("table"),
                     "called": difference.after.name(change.key),
                     "from": [before["name"], before.get("schema")],
                     "to": [after["name"], after.get("schema")],

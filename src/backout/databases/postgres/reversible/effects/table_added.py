@@ -16,7 +16,7 @@ class TableAdded:
 
     kind: ClassVar[str] = "table.added"
     down_at: ClassVar[int] = 45
-    redo_at: ClassVar[int] = 20
+    redo_at: ClassVar[int] = 55
 
     def find(self, difference: Difference) -> Iterator[Operation]:
         """Take every new plain table."""

@@ -16,7 +16,7 @@ class TableHidden:
 
     kind: ClassVar[str] = "table.hidden"
     down_at: ClassVar[int] = 55
-    redo_at: ClassVar[int] = 60
+    redo_at: ClassVar[int] = 45
 
     def find(self, difference: Difference) -> Iterator[Operation]:
         """Find none: a dropped table was softened, or is lost, which nobody may explain."""

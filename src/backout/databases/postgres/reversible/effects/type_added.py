@@ -16,7 +16,7 @@ class TypeAdded:
 
     kind: ClassVar[str] = "type.added"
     down_at: ClassVar[int] = 48
-    redo_at: ClassVar[int] = 15
+    redo_at: ClassVar[int] = 52
 
     def find(self, difference: Difference) -> Iterator[Operation]:
         """Take it with its labels or constraints."""
@@ -55,7 +55,7 @@ class TypeHidden:
 
     kind: ClassVar[str] = "type.hidden"
     down_at: ClassVar[int] = 52
-    redo_at: ClassVar[int] = 65
+    redo_at: ClassVar[int] = 48
 
     def find(self, difference: Difference) -> Iterator[Operation]:
         """Find none: it was softened, or is lost, which nobody may explain."""

@@ -1,0 +1,276 @@
+"""Every kind of change that can be taken back, as a table: what was there, the migration, and what is written when."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind, and the rows that it has to come to.
+
+    Attributes:
+        name: Of the test.
+        before: Schema and rows of the old release.
+        up: The migration.
+        new: What the new release writes.
+        look: A query of the old release.
+        back: What it finds after the way back.
+        old: What the old release writes then.
+        ahead: A query of the new release.
+        forth: What it finds after the way forward again.
+        residue: The schema is another one after the way back, and says so.
+    """
+
+    name: str
+    before: str
+    up: str
+    new: str
+    look: str
+    back: str
+    old: str
+    ahead: str
+    forth: str
+    residue: bool = False
+
+
+T = "CREATE TABLE t (id int PRIMARY KEY, a text); INSERT INTO t VALUES (1, 'a1'), (2, 'a2'), (3, 'a3');"
+WRITE = (
+    "INSERT INTO t (id, a) VALUES (4, 'a4'); UPDATE t SET a = 'A1' WHERE id = 1; DELETE FROM t WHERE id = 2;"
+)
+WROTE = "1 A1 | 3 a3 | 4 a4"
+OLD = (
+    "INSERT INTO t (id, a) VALUES (5, 'a5'); UPDATE t SET a = 'A3' WHERE id = 3; DELETE FROM t WHERE id = 1;"
+)
+IA = "SELECT id, a FROM t ORDER BY id"
+REST = "3 A3 | 4 a4 | 5 a5"
+
+
+def plain(name: str, up: str, before: str = "", ahead: str = IA, forth: str = REST) -> Kind:
+    """Return a kind that leaves the columns `id` and `a` of `t` to both releases."""
+    return Kind(name, T + before, up, WRITE, IA, WROTE, OLD, ahead, forth)
+
+
+def added(name: str, column: str, new: str, forth: str, before: str = "") -> Kind:
+    """Return a kind that adds a column `n` to `t`, which the new release writes."""
+    up = f"ALTER TABLE t ADD COLUMN n {column}"
+    return Kind(
+        name, before + T, up, WRITE + new, IA, WROTE, OLD, "SELECT id, a, n FROM t ORDER BY id", forth
+    )
+
+
+def dropped(
+    name: str, column: str, values: str, back: str, old: str, *, new: str = "", ahead: str = IA, forth: str = REST,
+    before: str = "", after: str = "", last: str = "b text",
+) -> Kind:  # fmt: skip
+    """Return a kind that drops a column `n` of `t`, which has a column behind it."""
+    return Kind(
+        name,
+        f"{before} CREATE TABLE t (id int PRIMARY KEY, n {column}, a text, {last}); "
+        f"INSERT INTO t (id, n, a) VALUES {values}; {after}",
+        "ALTER TABLE t DROP COLUMN n",
+        WRITE + new,
+        "SELECT id, a, n FROM t ORDER BY id",
+        back,
+        OLD + old,
+        ahead,
+        forth,
+    )
+
+
+COLUMNS_ADDED = (
+    added("column_added", "text", "UPDATE t SET n = 'n3' WHERE id = 3", "3 A3 n3 | 4 a4 - | 5 a5 -"),
+    added("column_added_with_default", "int NOT NULL DEFAULT 7", "UPDATE t SET n = 8 WHERE id = 3", "3 A3 8 | 4 a4 7 | 5 a5 7"),
+    added("column_added_with_text_default", "text NOT NULL DEFAULT 'it''s \\d'", "", "3 A3 it's \\d | 4 a4 it's \\d | 5 a5 it's \\d"),
+    added("column_added_boolean", "boolean NOT NULL DEFAULT false", "UPDATE t SET n = true WHERE id = 3", "3 A3 t | 4 a4 f | 5 a5 f"),
+    added("column_added_generated", "text GENERATED ALWAYS AS (a || '!') STORED", "", "3 A3 A3! | 4 a4 a4! | 5 a5 a5!"),
+    added("column_added_serial", "serial", "", "3 A3 3 | 4 a4 4 | 5 a5 5"),
+    added("column_added_identity", "int GENERATED ALWAYS AS IDENTITY", "", "3 A3 3 | 4 a4 4 | 5 a5 5"),
+    added("column_added_check", "int DEFAULT 1 CHECK (n > 0)", "UPDATE t SET n = 2 WHERE id = 3", "3 A3 2 | 4 a4 1 | 5 a5 1"),
+    added("column_added_unique", "int UNIQUE", "UPDATE t SET n = id", "3 A3 3 | 4 a4 4 | 5 a5 -"),
+    added("column_added_foreign_key", "int REFERENCES p ON DELETE CASCADE", "UPDATE t SET n = 1", "3 A3 1 | 4 a4 1 | 5 a5 -",
+          "CREATE TABLE p (id int PRIMARY KEY); INSERT INTO p VALUES (1);"),
+    added("column_added_enum", "mood NOT NULL DEFAULT 'ok'", "UPDATE t SET n = 'bad' WHERE id = 3", "3 A3 bad | 4 a4 ok | 5 a5 ok",
+          "CREATE TYPE mood AS ENUM ('ok', 'bad');"),
+    plain("column_added_volatile", "ALTER TABLE t ADD n uuid NOT NULL DEFAULT gen_random_uuid()",
+          ahead="SELECT id, a, n IS NULL AS n FROM t ORDER BY id", forth="3 A3 f | 4 a4 f | 5 a5 f"),
+    plain("column_added_now", "ALTER TABLE t ADD n timestamptz NOT NULL DEFAULT now()",
+          ahead="SELECT id, a, n > '2000-01-01' AS n FROM t ORDER BY id", forth="3 A3 t | 4 a4 t | 5 a5 t"),
+)  # fmt: skip
+
+COLUMNS_DROPPED = (
+    dropped("column_dropped", "text", "(1,'n1','a1'),(2,'n2','a2'),(3,'n3','a3')", "1 A1 n1 | 3 a3 n3 | 4 a4 -",
+            "UPDATE t SET n = 'N3' WHERE id = 3"),
+    dropped("column_dropped_last", "text", "(1,'n1','a1'),(2,'n2','a2'),(3,'n3','a3')", "1 A1 n1 | 3 a3 n3 | 4 a4 -", "",
+            last="CHECK (true)"),
+    dropped("column_dropped_with_default", "text NOT NULL DEFAULT 'd'", "(1,'n1','a1'),(2,'n2','a2'),(3,'n3','a3')",
+            "1 A1 n1 | 3 a3 n3 | 4 a4 d", ""),
+    Kind("column_dropped_not_null",
+        "CREATE TABLE t (id int PRIMARY KEY, n text NOT NULL, a text); INSERT INTO t VALUES (1,'n1','a1'),(2,'n2','a2'),(3,'n3','a3');",
+        "ALTER TABLE t\n-- backout: fill t.n = a || '?'\nDROP COLUMN n", WRITE, "SELECT id, a, n FROM t ORDER BY id",
+        "1 A1 n1 | 3 a3 n3 | 4 a4 a4?",
+        "INSERT INTO t (id, a, n) VALUES (5, 'a5', 'n5'); UPDATE t SET a = 'A3' WHERE id = 3; DELETE FROM t WHERE id = 1;", IA, REST),
+    dropped("column_dropped_int_default", "int NOT NULL DEFAULT 5", "(1,1,'a1'),(2,2,'a2'),(3,3,'a3')", "1 A1 1 | 3 a3 3 | 4 a4 5", ""),
+    dropped("column_dropped_int", "int", "(1,1,'a1'),(2,2,'a2'),(3,NULL,'a3')", "1 A1 1 | 3 a3 - | 4 a4 -", ""),
+    Kind("column_dropped_int_with_answer", "CREATE TABLE t (id int PRIMARY KEY, n int, a text, b int); INSERT INTO t VALUES (1, 1, 'a1'), (2, 2, 'a2'), (3, NULL, 'a3');",
+         "ALTER TABLE t\n-- backout: fill t.n = id * 10\nDROP COLUMN n", WRITE, "SELECT id, a, n FROM t ORDER BY id", "1 A1 1 | 3 a3 - | 4 a4 40", OLD, IA, REST),
+    dropped("column_dropped_bigint_default", "bigint DEFAULT 5", "(1,1,'a1'),(2,2,'a2'),(3,NULL,'a3')", "1 A1 1 | 3 a3 - | 4 a4 5", ""),
+    dropped("column_dropped_int_nullable_default", "int DEFAULT 5", "(1,1,'a1'),(2,2,'a2'),(3,3,'a3')", "1 A1 1 | 3 a3 3 | 4 a4 5", ""),
+    dropped("column_dropped_boolean", "boolean NOT NULL DEFAULT true", "(1,false,'a1'),(2,false,'a2'),(3,true,'a3')",
+            "1 A1 f | 3 a3 t | 4 a4 t", ""),
+    dropped("column_dropped_varchar", "varchar(5) NOT NULL DEFAULT 'd'", "(1,'n1','a1'),(2,'n2','a2'),(3,'n3','a3')",
+            "1 A1 n1 | 3 a3 n3 | 4 a4 d", ""),
+    dropped("column_dropped_numeric", "numeric(6,2) NOT NULL DEFAULT 1", "(1,1.5,'a1'),(2,2,'a2'),(3,3,'a3')",
+            "1 A1 1.50 | 3 a3 3.00 | 4 a4 1.00", ""),
+    dropped("column_dropped_jsonb", "jsonb NOT NULL DEFAULT '{}'", "(1,'[1]','a1'),(2,'2','a2'),(3,'3','a3')",
+            "1 A1 [1] | 3 a3 3 | 4 a4 {}", ""),
+    dropped("column_dropped_json", "json NOT NULL DEFAULT '{}'", "(1,'{\"a\":1,\"a\":2}','a1'),(2,'2','a2'),(3,'3','a3')",
+            "1 A1 {\"a\":1,\"a\":2} | 3 a3 3 | 4 a4 {}", ""),
+    dropped("column_dropped_uuid", "uuid NOT NULL DEFAULT '00000000-0000-0000-0000-00000000000f'",
+            "(1,'00000000-0000-0000-0000-000000000001','a1'),(3,'00000000-0000-0000-0000-000000000003','a3')",
+            "1 A1 00000000-0000-0000-0000-000000000001 | 3 a3 00000000-0000-0000-0000-000000000003 | "
+            "4 a4 00000000-0000-0000-0000-00000000000f", ""),
+    dropped("column_dropped_bytea", "bytea NOT NULL DEFAULT '\\x00'", "(1,'\\x01','a1'),(3,'\\x03','a3')",
+            "1 A1 \\x01 | 3 a3 \\x03 | 4 a4 \\x00", ""),
+    dropped("column_dropped_timestamp", "timestamp NOT NULL DEFAULT '2020-01-01'", "(1,'2021-01-01','a1'),(3,'infinity','a3')",
+            "1 A1 2021-01-01 00:00:00 | 3 a3 infinity | 4 a4 2020-01-01 00:00:00", ""),
+    dropped("column_dropped_array", "int[] NOT NULL DEFAULT '{}'", "(1,'{1}','a1'),(3,'{3}','a3')", "1 A1 {1} | 3 a3 {3} | 4 a4 {}", ""),
+    dropped("column_dropped_enum", "mood NOT NULL DEFAULT 'ok'", "(1,'bad','a1'),(3,'ok','a3')", "1 A1 bad | 3 a3 ok | 4 a4 ok", "",
+            before="CREATE TYPE mood AS ENUM ('ok', 'bad');"),
+    dropped("column_dropped_domain", "percent NOT NULL DEFAULT 5", "(1,1,'a1'),(3,3,'a3')", "1 A1 1 | 3 a3 3 | 4 a4 5", "",
+            before="CREATE DOMAIN percent AS int CHECK (VALUE BETWEEN 0 AND 100);"),
+    dropped("column_dropped_collated", 'text COLLATE "C" NOT NULL DEFAULT \'d\'', "(1,'n1','a1'),(3,'n3','a3')",
+            "1 A1 n1 | 3 a3 n3 | 4 a4 d", ""),
+    dropped("column_dropped_commented", "text", "(1,'n1','a1'),(3,'n3','a3')", "1 A1 n1 | 3 a3 n3 | 4 a4 -", "",
+            after="COMMENT ON COLUMN t.n IS 'it''s \\ \"n\"';"),
+    dropped("column_dropped_indexed", "text", "(1,'n1','a1'),(3,'n3','a3')", "1 A1 n1 | 3 a3 n3 | 4 a4 -", "",
+            after="CREATE INDEX ON t (n); CREATE INDEX ON t (a, n); CREATE INDEX low ON t (lower(n)); CREATE INDEX part ON t (id) WHERE n IS NOT NULL;"),
+    dropped("column_dropped_included", "text", "(1,'n1','a1'),(3,'n3','a3')", "1 A1 n1 | 3 a3 n3 | 4 a4 -", "",
+            after="CREATE INDEX inc ON t (a) INCLUDE (n);"),
+    dropped("column_dropped_unique", "text UNIQUE", "(1,'n1','a1'),(3,'n3','a3')", "1 A1 n1 | 3 a3 n3 | 4 a4 -",
+            "UPDATE t SET n = 'n4' WHERE id = 4"),
+    dropped("column_dropped_unique_together", "text NOT NULL DEFAULT 'd'", "(1,'n1','a1'),(3,'n3','a3')", "1 A1 n1 | 3 a3 n3 | 4 a4 d", "",
+            after="ALTER TABLE t ADD UNIQUE (a, n);"),
+    dropped("column_dropped_foreign_key", "int REFERENCES p ON DELETE CASCADE", "(1,1,'a1'),(3,2,'a3')", "1 A1 1 | 3 a3 2 | 4 a4 -", "",
+            before="CREATE TABLE p (id int PRIMARY KEY); INSERT INTO p VALUES (1), (2);"),
+    dropped("column_dropped_check", "int NOT NULL DEFAULT 1 CHECK (n > 0)", "(1,1,'a1'),(3,2,'a3')", "1 A1 1 | 3 a3 2 | 4 a4 1", "",
+            after="ALTER TABLE t ADD CONSTRAINT both_ CHECK (n < 100 OR a IS NULL);"),
+    dropped("column_dropped_serial", "serial", "(1,1,'a1'),(3,2,'a3')", "1 A1 1 | 3 a3 2 | 4 a4 3", "", after="SELECT setval('t_n_seq', 2);"),
+    dropped("column_dropped_identity", "int GENERATED BY DEFAULT AS IDENTITY", "(1,1,'a1'),(3,2,'a3')", "1 A1 1 | 3 a3 2 | 4 a4 3", "",
+            after="SELECT setval('t_n_seq', 2);"),
+    Kind("column_dropped_serial_key", "CREATE TABLE t (id serial PRIMARY KEY, a text); INSERT INTO t (a) VALUES ('a1'), ('a2'), ('a3');",
+         "ALTER TABLE t DROP COLUMN id", "INSERT INTO t (a) VALUES ('a4'); UPDATE t SET a = 'A1' WHERE a = 'a1'; DELETE FROM t WHERE a = 'a2'",
+         IA, WROTE, "INSERT INTO t (a) VALUES ('a5'); DELETE FROM t WHERE id = 1", "SELECT a FROM t ORDER BY a", "a3 | a4 | a5"),
+    Kind("column_dropped_generated",
+         "CREATE TABLE t (id int PRIMARY KEY, a text, n text GENERATED ALWAYS AS (a || '!') STORED); INSERT INTO t VALUES (1, 'a1'), (2, 'a2'), (3, 'a3');",
+         "ALTER TABLE t DROP COLUMN n", WRITE, "SELECT id, a, n FROM t ORDER BY id", "1 A1 A1! | 3 a3 a3! | 4 a4 a4!", OLD, IA, REST),
+    dropped("column_dropped_function_default", "text NOT NULL DEFAULT made()", "(1,'n1','a1'),(3,'n3','a3')", "1 A1 n1 | 3 a3 n3 | 4 a4 made", "",
+            before="CREATE FUNCTION made() RETURNS text LANGUAGE sql AS $$SELECT 'made'::text$$;"),
+    Kind("two_columns_dropped",
+         "CREATE TABLE t (id int PRIMARY KEY, a text, m text DEFAULT 'm', n text, UNIQUE (m, n)); INSERT INTO t VALUES (1, 'a1', 'm1', 'n1'), (2, 'a2', 'm', NULL), (3, 'a3', 'm', NULL);",
+         "ALTER TABLE t DROP COLUMN m, DROP COLUMN n", WRITE, "SELECT id, a, m, n FROM t ORDER BY id", "1 A1 m1 n1 | 3 a3 m - | 4 a4 - -", OLD, IA, REST),
+)  # fmt: skip
+
+COLUMNS_CHANGED = (
+    Kind("column_renamed", T, "ALTER TABLE t RENAME a TO b", WRITE.replace("a)", "b)").replace("SET a", "SET b"), IA, WROTE, OLD,
+         "SELECT id, b FROM t ORDER BY id", REST),
+    Kind("names_swapped", "CREATE TABLE t (id int PRIMARY KEY, a text, b text); INSERT INTO t VALUES (1, 'a1', 'b1');",
+         "ALTER TABLE t RENAME a TO c; ALTER TABLE t RENAME b TO a; ALTER TABLE t RENAME c TO b",
+         "INSERT INTO t (id, a, b) VALUES (2, 'b2', 'a2')", "SELECT id, a, b FROM t ORDER BY id", "1 a1 b1 | 2 a2 b2",
+         "INSERT INTO t (id, a, b) VALUES (3, 'a3', 'b3')", "SELECT id, a, b FROM t ORDER BY id", "1 b1 a1 | 2 b2 a2 | 3 b3 a3"),
+    plain("not_null_set", "ALTER TABLE t ALTER a SET NOT NULL"),
+    Kind("not_null_dropped", "CREATE TABLE t (id int PRIMARY KEY, a text NOT NULL DEFAULT 'd'); INSERT INTO t VALUES (1, 'a1'), (2, 'a2'), (3, 'a3')",
+         "ALTER TABLE t ALTER a DROP NOT NULL", WRITE + "INSERT INTO t VALUES (6, NULL)", IA, WROTE + " | 6 d", OLD, IA, REST + " | 6 d"),
+    Kind("not_null_dropped_with_answer", "CREATE TABLE t (id int PRIMARY KEY, a text NOT NULL); INSERT INTO t VALUES (1, 'a1'), (2, 'a2'), (3, 'a3')",
+         "ALTER TABLE t\n-- backout: fill t.a = id::text\nALTER a DROP NOT NULL", WRITE + "INSERT INTO t VALUES (6, NULL)", IA, WROTE + " | 6 6", OLD,
+         IA, REST + " | 6 6"),
+    plain("default_set", "ALTER TABLE t ALTER a SET DEFAULT 'd'"),
+    Kind("default_dropped", "CREATE TABLE t (id int PRIMARY KEY, a text DEFAULT 'd'); INSERT INTO t VALUES (1, 'a1'), (2, 'a2'), (3, 'a3')",
+         "ALTER TABLE t ALTER a DROP DEFAULT", WRITE, IA, WROTE, OLD + "INSERT INTO t (id) VALUES (6)", IA, REST + " | 6 d"),
+    plain("default_changed", "ALTER TABLE t ALTER id SET DEFAULT nextval('other')", "CREATE SEQUENCE other; ALTER TABLE t ALTER id SET DEFAULT 9;"),
+    plain("column_commented", "COMMENT ON COLUMN t.a IS 'new \\ it''s'", "COMMENT ON COLUMN t.a IS 'old';"),
+    plain("column_replaced", "ALTER TABLE t DROP COLUMN b; ALTER TABLE t ADD COLUMN b int", "ALTER TABLE t ADD b text DEFAULT 'b';",
+          ahead="SELECT id, a, b FROM t ORDER BY id", forth="3 A3 - | 4 a4 - | 5 a5 -"),
+    plain("column_replaced_at_once", "ALTER TABLE t DROP COLUMN b, ADD COLUMN b int, ADD COLUMN c int DEFAULT 1, ALTER a SET DEFAULT 'x'",
+          "ALTER TABLE t ADD b text DEFAULT 'b';", ahead="SELECT id, a, b, c FROM t ORDER BY id", forth="3 A3 - 1 | 4 a4 - 1 | 5 a5 - 1"),
+)  # fmt: skip
+
+TABLES = (
+    Kind("table_added", T, "CREATE TABLE n (id serial PRIMARY KEY, t int REFERENCES t ON DELETE CASCADE, x text CHECK (x <> '') UNIQUE); CREATE INDEX ON n (t)",
+         WRITE + "INSERT INTO n (t, x) VALUES (3, 'x3')", IA, WROTE, OLD,
+         "SELECT id, t, x FROM n ORDER BY id", "1 3 x3"),
+    Kind("table_added_as", T, "CREATE TABLE n AS SELECT 1 AS x", WRITE + "INSERT INTO n VALUES (2)", IA, WROTE, OLD, "SELECT x FROM n ORDER BY x", "1 | 2"),
+    Kind("tables_added_in_a_ring", T, "CREATE TABLE m (id int PRIMARY KEY, n int); CREATE TABLE n (id int PRIMARY KEY, m int REFERENCES m); "
+         "ALTER TABLE m ADD FOREIGN KEY (n) REFERENCES n", WRITE + "INSERT INTO m VALUES (1); INSERT INTO n VALUES (1, 1); UPDATE m SET n = 1",
+         IA, WROTE, OLD, "SELECT m.id, n.id AS n FROM m JOIN n ON m.n = n.id AND n.m = m.id", "1 1"),
+    Kind("table_dropped", T + "CREATE TABLE o (id serial PRIMARY KEY, t int REFERENCES t ON DELETE CASCADE, x text CHECK (x <> '') UNIQUE); "
+         "CREATE INDEX ON o (t); INSERT INTO o (t, x) VALUES (1, 'x1'), (3, 'x3'); COMMENT ON TABLE o IS 'o';",
+         "DROP TABLE o", WRITE, "SELECT id, t, x FROM o ORDER BY id", "1 1 x1 | 2 3 x3",
+         OLD + "INSERT INTO o (t, x) VALUES (4, 'x4'); DELETE FROM o WHERE id = 1", IA, REST),
+    Kind("table_dropped_with_children", T + "CREATE TABLE o (id int PRIMARY KEY); INSERT INTO o VALUES (1); ALTER TABLE t ADD o int REFERENCES o;"
+         "UPDATE t SET o = 1 WHERE id = 1;", "DROP TABLE o CASCADE", WRITE, "SELECT id, a, o FROM t ORDER BY id", "1 A1 1 | 3 a3 - | 4 a4 -", OLD, IA, REST),
+    Kind("tables_dropped", T + "CREATE TABLE o (id int PRIMARY KEY, o int REFERENCES o); CREATE TABLE p (id int PRIMARY KEY, o int REFERENCES o);"
+         "INSERT INTO o VALUES (1, 1); INSERT INTO p VALUES (1, 1);", "DROP TABLE o, p", WRITE, "SELECT o.id, p.id AS p FROM o JOIN p ON p.o = o.id", "1 1",
+         OLD, IA, REST),
+    Kind("table_renamed", T, "ALTER TABLE t RENAME TO u", WRITE.replace("INTO t", "INTO u").replace("UPDATE t", "UPDATE u").replace("FROM t", "FROM u"),
+         IA, WROTE, OLD, "SELECT id, a FROM u ORDER BY id", REST),
+    Kind("table_moved", "CREATE SCHEMA s;" + T + "ALTER TABLE t ADD z serial; CREATE INDEX ON t (a);", "ALTER TABLE t SET SCHEMA s",
+         WRITE.replace("INTO t", "INTO s.t").replace("UPDATE t", "UPDATE s.t").replace("FROM t", "FROM s.t"), IA, WROTE, OLD,
+         "SELECT id, a FROM s.t ORDER BY id", REST),
+    plain("table_commented", "COMMENT ON TABLE t IS 'new'"),
+    Kind("table_replaced", T + "CREATE TABLE o (x int); INSERT INTO o VALUES (1);", "DROP TABLE o; CREATE TABLE o (y text)",
+         WRITE + "INSERT INTO o VALUES ('y')", "SELECT x FROM o", "1", OLD, "SELECT y FROM o", "y"),
+    Kind("table_set_aside", T + "CREATE TABLE o (x int PRIMARY KEY); INSERT INTO o VALUES (1);", "ALTER TABLE o RENAME TO o_old; CREATE TABLE o (y text)",
+         WRITE + "INSERT INTO o VALUES ('y')", "SELECT x FROM o", "1", OLD, "SELECT y FROM o", "y"),
+)  # fmt: skip
+
+CONSTRAINTS = (
+    plain("check_added", "ALTER TABLE t ADD CONSTRAINT filled CHECK (a <> ''); COMMENT ON CONSTRAINT filled ON t IS 'c'"),
+    plain("check_added_not_valid", "ALTER TABLE t ADD CONSTRAINT filled CHECK (a <> '') NOT VALID"),
+    plain("foreign_key_added", "ALTER TABLE t ADD CONSTRAINT fk FOREIGN KEY (z) REFERENCES p ON UPDATE CASCADE ON DELETE SET NULL DEFERRABLE INITIALLY DEFERRED",
+          "CREATE TABLE p (id int PRIMARY KEY); ALTER TABLE t ADD z int;"),
+    plain("foreign_key_dropped", "ALTER TABLE t DROP CONSTRAINT fk",
+          "CREATE TABLE p (id int PRIMARY KEY); ALTER TABLE t ADD z int; ALTER TABLE t ADD CONSTRAINT fk FOREIGN KEY (z) REFERENCES p ON DELETE SET NULL;"
+          "COMMENT ON CONSTRAINT fk ON t IS 'fk';"),
+    plain("foreign_key_changed", "ALTER TABLE t DROP CONSTRAINT fk; ALTER TABLE t ADD CONSTRAINT fk FOREIGN KEY (z) REFERENCES p ON DELETE CASCADE",
+          "CREATE TABLE p (id int PRIMARY KEY); ALTER TABLE t ADD z int; ALTER TABLE t ADD CONSTRAINT fk FOREIGN KEY (z) REFERENCES p;"),
+    plain("unique_added", "ALTER TABLE t ADD CONSTRAINT uq UNIQUE (a)"),
+    plain("unique_added_deferrable", "ALTER TABLE t ADD CONSTRAINT uq UNIQUE (a) DEFERRABLE INITIALLY DEFERRED"),
+    plain("unique_added_including", "ALTER TABLE t ADD CONSTRAINT uq UNIQUE (a) INCLUDE (id)"),
+    plain("unique_added_with_index", "CREATE UNIQUE INDEX uq ON t (a); ALTER TABLE t ADD CONSTRAINT uq UNIQUE USING INDEX uq"),
+    Kind("primary_key_added", "CREATE TABLE t (id int, a text); INSERT INTO t VALUES (1, 'a1'), (2, 'a2'), (3, 'a3');", "ALTER TABLE t ADD PRIMARY KEY (id)",
+         WRITE, IA, WROTE, OLD, IA, REST),
+    plain("constraint_renamed", "ALTER TABLE t RENAME CONSTRAINT t_pkey TO key_of_t"),
+    plain("constraint_commented", "COMMENT ON CONSTRAINT t_pkey ON t IS 'key'"),
+)  # fmt: skip
+
+INDEXES = (
+    plain("index_added", "CREATE INDEX i ON t (lower(a)) WHERE id > 1"),
+    plain("index_added_concurrently", "CREATE INDEX CONCURRENTLY i ON t (a)"),
+    plain("unique_index_added", "CREATE UNIQUE INDEX i ON t (lower(a))"),
+    plain("unique_index_added_with_its_name_in_it", 'CREATE UNIQUE INDEX "an INDEX ON t" ON t (lower(a))'),
+    plain("index_dropped", "DROP INDEX i", "CREATE INDEX i ON t (a);"),
+    plain("index_replaced", "DROP INDEX i; CREATE INDEX i ON t (a, id)", "CREATE INDEX i ON t (a);"),
+    plain("index_renamed", "ALTER INDEX i RENAME TO j", "CREATE INDEX i ON t (a);"),
+    plain("index_commented", "COMMENT ON INDEX i IS 'i'", "CREATE INDEX i ON t (a);"),
+)  # fmt: skip
+
+OTHERS = (
+    plain("enum_added", "CREATE TYPE mood AS ENUM ('ok', 'bad')"),
+    plain("domain_added", "CREATE DOMAIN percent AS int DEFAULT 1 NOT NULL CHECK (VALUE BETWEEN 0 AND 100)"),
+    plain("composite_added", "CREATE TYPE pair AS (x int, y text)"),
+    plain("enum_dropped", "DROP TYPE mood", "CREATE TYPE mood AS ENUM ('ok', 'bad');"),
+    plain("domain_dropped", "DROP DOMAIN percent", "CREATE DOMAIN percent AS int CHECK (VALUE BETWEEN 0 AND 100);"),
+    plain("composite_dropped", "DROP TYPE pair", "CREATE TYPE pair AS (x int, y text);"),
+    plain("type_renamed", "ALTER TYPE mood RENAME TO humour", "CREATE TYPE mood AS ENUM ('ok', 'bad');"),
+    plain("type_commented", "COMMENT ON TYPE mood IS 'm'", "CREATE TYPE mood AS ENUM ('ok', 'bad');"),
+    plain("schema_added", "CREATE SCHEMA s; CREATE TABLE s.n (x int)", ahead="SELECT count(*) FROM s.n", forth="0"),
+    plain("schema_renamed", "ALTER SCHEMA s RENAME TO r", "CREATE SCHEMA s;"),
+    plain("schema_commented", "COMMENT ON SCHEMA s IS 's'", "CREATE SCHEMA s;"),
+    plain("enum_with_column", "CREATE TYPE mood AS ENUM ('ok', 'bad'); ALTER TABLE t ADD m mood NOT NULL DEFAULT 'ok'",
+          ahead="SELECT id, a, m FROM t ORDER BY id", forth="3 A3 ok | 4 a4 ok | 5 a5 ok"),
+    plain("enum_dropped_with_column", "ALTER TABLE t DROP m; DROP TYPE mood", "CREATE TYPE mood AS ENUM ('ok', 'bad'); ALTER TABLE t ADD m mood NOT NULL DEFAULT 'ok';"),
+    Kind("label_added", "CREATE TYPE mood AS ENUM ('ok', 'bad');" + T, "ALTER TYPE mood ADD VALUE 'so' BEFORE 'bad'", WRITE, IA, WROTE, OLD, IA, REST, residue=True),
+)  # fmt: skip
+
+KINDS = COLUMNS_ADDED + COLUMNS_DROPPED + COLUMNS_CHANGED + TABLES + CONSTRAINTS + INDEXES + OTHERS
