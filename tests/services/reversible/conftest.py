@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ import psycopg
 import pytest
 from psycopg import sql
 from tests.services.reversible import servers
+from tests.services.reversible.raw import Raw
 from tests.services.reversible.recording import Recorded
 from tests.services.reversible.servers import VERSIONS, Server
 
@@ -103,6 +105,21 @@ def proxy(url: str, told: Recorded) -> Iterator[Proxy]:
     assert made.failures == []
 
 
+@pytest.fixture
+def t(url: str) -> str:
+    """A table, seen directly."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t VALUES (1)")
+    return url
+
+
+@pytest.fixture
+def raw(proxy: Proxy) -> Any:
+    made = Raw(proxy.environment()["DATABASE_URL"])
+    yield made
+    made.close()
+
+
 @contextmanager
 def proxied(url: str, told: Recorded) -> Iterator[Proxy]:
     with Proxy(Upstream.of(url), told.keeper) as made:
@@ -136,3 +153,21 @@ def run_psql(environment: dict[str, str], script: str, *arguments: str) -> subpr
     return subprocess.run(
         argv, input=script, env=env, capture_output=True, text=True, timeout=60, check=False
     )
+
+
+@contextmanager
+def in_background(call: Callable[[], object]) -> Iterator[list[BaseException]]:
+    """Run something beside, and give the error that it ends with."""
+    raised: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            call()
+        except Exception as error:
+            raised.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    yield raised
+    thread.join(30)
+    assert not thread.is_alive()

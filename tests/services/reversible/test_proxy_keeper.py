@@ -10,38 +10,11 @@ import pytest
 from psycopg import errors
 from tests.services.reversible.raw import FLUSH, SYNC, Q, Raw, bind, execute, once, parse
 from tests.services.reversible.recording import Recorded
-
-from backout.databases.postgres.reversible.link import LinkError
-from backout.databases.postgres.reversible.proxy.server import Proxy
+from tests.services.reversible.seen import ids, kinds
 
 pytestmark = pytest.mark.slow
 
 Connect = Callable[..., psycopg.Connection[Any]]
-
-
-@pytest.fixture
-def t(url: str) -> str:
-    """A table, seen directly."""
-    with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute("CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t VALUES (1)")
-    return url
-
-
-@pytest.fixture
-def raw(proxy: Proxy) -> Any:
-    made = Raw(proxy.environment()["DATABASE_URL"])
-    yield made
-    made.close()
-
-
-def ids(url: str) -> list[int]:
-    with psycopg.connect(url) as connection:
-        return [row[0] for row in connection.execute("SELECT id FROM t ORDER BY id").fetchall()]
-
-
-def kinds(raw: Raw, said: bytes, until: bytes = b"Z") -> str:
-    raw.say(said)
-    return b"".join(one.kind for one in raw.hear(until)).decode()
 
 
 def whole(*statements: str) -> list[str]:
@@ -288,61 +261,6 @@ def test_nothing_of_the_keepers_is_left_in_the_session(t: str, connect: Connect)
     assert connection.execute(left, prepare=False).fetchone() == (0, 0)
 
 
-def test_two_phase_commit_is_refused(t: str, connect: Connect, told: Recorded) -> None:
-    connection = connect()
-    connection.execute("BEGIN; INSERT INTO t VALUES (2)")
-    with pytest.raises(errors.FeatureNotSupported, match="cannot keep PREPARE reversible"):
-        connection.execute("PREPARE TRANSACTION 'x'")
-    assert connection.execute("COMMIT").statusmessage == "ROLLBACK"
-    with pytest.raises(errors.FeatureNotSupported, match="cannot keep COMMIT PREPARED reversible"):
-        connection.execute("COMMIT PREPARED 'x'")
-    assert ids(t) == [1]
-
-
-def test_what_the_parser_does_not_know_never_runs(
-    t: str, server: Any, connect: Connect, told: Recorded
-) -> None:
-    """A word that is reserved since PostgreSQL 16: 15 would run this, the parser cannot read it."""
-    new = "CREATE TABLE system_user ()"
-    old = server.binaries.source == "system"
-    expected = errors.FeatureNotSupported if old else errors.SyntaxError
-    connection = connect()
-    for arguments in ({}, {"prepare": True}):
-        with pytest.raises(expected) as caught:
-            connection.execute(new, **arguments)
-        if old:
-            assert "backout's parser does not understand this statement" in str(caught.value)
-    with pytest.raises(expected):
-        connection.execute(f"INSERT INTO t VALUES (2); {new}")
-    assert ids(t) == [1] and told.calls == []
-
-
-def test_text_that_the_server_would_read_otherwise_never_runs(
-    t: str, connect: Connect, told: Recorded
-) -> None:
-    connection = connect()
-    connection.execute("SET standard_conforming_strings = off")
-    with pytest.raises(errors.FeatureNotSupported, match="standard_conforming_strings"):
-        connection.execute(r"SELECT 'a\'; INSERT INTO t VALUES (2); --'")
-    connection.execute("SET standard_conforming_strings = on")
-    connection.execute("SELECT 1")
-    assert ids(t) == [1]
-
-
-def test_a_statement_made_by_prepare_cannot_be_run_unseen(t: str, raw: Raw) -> None:
-    kinds(raw, Q("PREPARE p AS INSERT INTO t VALUES (2)"))
-    assert kinds(raw, bind(name="p") + execute() + SYNC) == "2EZ"
-    assert ids(t) == [1]
-
-
-def test_function_calls_of_the_protocol_are_refused(t: str, raw: Raw) -> None:
-    from backout.databases.postgres.reversible.proxy import wire
-
-    call = wire.message(b"F", (1).to_bytes(4) + b"\0\0" + b"\0\0" + b"\0\0")
-    assert kinds(raw, call) == "EZ"
-    assert kinds(raw, Q("SELECT 1")) == "TDCZ"
-
-
 def test_a_bug_of_the_keeper_ends_the_session_and_is_remembered(url: str, told: Recorded) -> None:
     from tests.services.reversible.conftest import proxied
 
@@ -360,8 +278,3 @@ def test_a_bug_of_the_keeper_ends_the_session_and_is_remembered(url: str, told: 
     assert [type(error) for error in proxy.failures] == [KeyError]
     with psycopg.connect(url) as direct:
         assert direct.execute("SELECT to_regclass('made')").fetchone() == (None,)
-
-
-def test_link_errors_carry_what_the_server_said() -> None:
-    error = LinkError({"C": "22012", "M": "division by zero"})
-    assert (error.sqlstate, str(error)) == ("22012", "division by zero")

@@ -5,18 +5,17 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 from psycopg import errors
-from tests.services.reversible.conftest import SOURCES, proxied
+from tests.services.reversible.conftest import SOURCES, in_background, proxied
 from tests.services.reversible.raw import COPY_DONE, Q, Raw, rows
 from tests.services.reversible.recording import Recorded
 from tests.waiting import until
@@ -38,24 +37,6 @@ def sessions(url: str, where: str = "true") -> int:
         row = connection.execute(count).fetchone()
         assert row
         return int(row[0])
-
-
-@contextmanager
-def in_background(call: Callable[[], object]) -> Iterator[list[BaseException]]:
-    """Run something beside, and give the error that it ends with."""
-    raised: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            call()
-        except Exception as error:
-            raised.append(error)
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    yield raised
-    thread.join(30)
-    assert not thread.is_alive()
 
 
 @pytest.mark.parametrize("settings", [{}, {"sslmode": "require"}])

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from backout.databases.postgres.reversible.link import LinkError
 from backout.databases.postgres.reversible.proxy import wire
-from backout.databases.postgres.reversible.proxy.stream import Closed, Stream, wait
+from backout.databases.postgres.reversible.proxy.stream import Stream, wait
 from backout.databases.postgres.reversible.proxy.wire import Message
 
 _OURS = b"_bo_link"
@@ -293,6 +293,3 @@ def check_encoding(session: Session) -> None:
     if encoding not in _ENCODINGS:
         words = f"backout reads statements in UTF8 only; this session's client_encoding is {encoding}"
         raise Refusal(wire.error("0A000", words, severity="FATAL"))
-
-
-__all__ = ["Answer", "Closed", "Refusal", "Session", "await_client", "check_encoding"]

@@ -6,7 +6,7 @@ Source: PostgreSQL 18 documentation, 54.7 "Message Formats" and 54.8 "Error and 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import NamedTuple
 
 FLUSH = b"H\x00\x00\x00\x04"
@@ -181,8 +181,3 @@ def pairs_of(body: bytes) -> dict[str, str]:
     while name := reader.text():
         found[name.decode()] = reader.text().decode()
     return found
-
-
-def joined(parts: Iterable[bytes]) -> bytes:
-    """Return messages as one piece."""
-    return b"".join(parts)
