@@ -102,7 +102,7 @@ def mentioned(link: Link, text: str) -> list[int]:
     By words alone: more than it changes, and not what it puts together as it runs.
     """
     query = f"""WITH RECURSIVE {_EDGES.split("edges AS")[0].strip().rstrip(",")},
-    said(text) AS (SELECT lower({literal(text)}) UNION SELECT lower(p.prosrc) FROM said s JOIN pg_catalog.pg_proc p
+    said(text) AS (SELECT lower({literal(text)}::text) COLLATE "C" UNION SELECT lower(p.prosrc) COLLATE "C" FROM said s JOIN pg_catalog.pg_proc p
       ON s.text ~ ('\\m' || regexp_replace(lower(p.proname), '([^[:alnum:]_])', '\\\\\\1', 'g') || '\\M')
       JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
       WHERE n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', '{SCHEMA}'))

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from backout.databases.postgres.reversible.link import Link, objects
-from backout.databases.postgres.reversible.rows.store import LOG, SHAPE
+from backout.databases.postgres.reversible.names import HIDDEN_SCHEMA, ident
+from backout.databases.postgres.reversible.rows.store import LOG, SHAPE, TRUNCATED
 from backout.databases.postgres.reversible.rows.targets import Target, texts
 
 _PLAIN = "regexp_replace(coalesce(new, old), '\"(\"\"|\\\\\\\\|[^\"\\\\])*\"', '', 'g')"
@@ -42,7 +44,16 @@ def take_apart(link: Link, target: Target, migrations: Sequence[int], *, back: b
     pieces = list(_pieces(link, target, migrations))
     for width in {piece.fields for piece in pieces} | {target.width}:
         make_texts(link, width)
-    selects = " UNION ALL ".join(_select(target, piece) for piece in pieces)
+    copies = objects(
+        link,
+        f"SELECT relation::int8 AS relation, copy, attnums, at FROM {TRUNCATED} WHERE migration IN ({', '.join(map(str, migrations))}) "
+        f"AND relation IN ({', '.join(map(str, target.positions))})",
+    )
+    for copy in copies:
+        make_texts(link, len(copy["attnums"]))
+    selects = " UNION ALL ".join(
+        [_select(target, piece) for piece in pieces] + [_truncated(target, copy) for copy in copies]
+    )
     key = ", ".join(f"{{0}}[{i + 1}]" for i in target.key)
     names = (
         ("old", "new", "old_xmin", "new_xmin", "seq")
@@ -111,24 +122,42 @@ def _where(relation: int, migration: int, since: int | None, until: int | None) 
 
 
 def _select(target: Target, piece: _Piece) -> str:
-    positions = target.positions[piece.relation]
-    field = {
-        positions[attnum]: n
-        for n, attnum in enumerate(piece.attnums, 1)
-        if attnum is not None and attnum in positions
-    }
+    known, old, new = _fields(target, piece.relation, piece.attnums)
     where = _where(piece.relation, piece.migration, piece.since, piece.until)
     if piece.counted:
         where += f" AND {_COUNT} = {piece.fields}"
-    known = ",".join(str(i + 1) for i in sorted(field))
-    old, new = (
-        ", ".join(f"(s.{part}).c{field[i]}" if i in field else "NULL" for i in range(target.width))
-        for part in ("o", "n")
-    )
     kind = texts(piece.fields)
     # OFFSET 0: else PostgreSQL would read the record anew for each of its columns.
     return (
-        f"SELECT seq, CASE WHEN was THEN ARRAY[{old}]::text[] END AS old, CASE WHEN is_ THEN ARRAY[{new}]::text[] END AS new, "
-        f"'{{{known}}}'::int2[] AS known, old_xmin, new_xmin FROM (SELECT seq, old IS NOT NULL AS was, new IS NOT NULL AS is_, "
+        f"SELECT seq, CASE WHEN was THEN {old} END AS old, CASE WHEN is_ THEN {new} END AS new, "
+        f"{known} AS known, old_xmin, new_xmin FROM (SELECT seq, old IS NOT NULL AS was, new IS NOT NULL AS is_, "
         f"old::{kind} AS o, new::{kind} AS n, old_xmin, new_xmin FROM {LOG} WHERE {where} OFFSET 0) s"
     )
+
+
+def _truncated(target: Target, copy: dict[str, Any]) -> str:
+    """Rows that a TRUNCATE dropped are like deleted ones."""
+    known, old, _ = _fields(target, copy["relation"], copy["attnums"])
+    kind, path = texts(len(copy["attnums"])), ident(HIDDEN_SCHEMA, copy["copy"])
+    return (
+        f"SELECT {copy['at']}::bigint, {old}, NULL::text[], {known}, s.written_by, NULL::text "
+        f"FROM (SELECT image::{kind} AS o, written_by FROM {path} OFFSET 0) s"
+    )
+
+
+def _fields(target: Target, relation: int, attnums: Sequence[int | None]) -> tuple[str, str, str]:
+    """SQL: the positions of the columns that images have; the old image and the new one, in the target's order."""
+    positions = target.positions[relation]
+    place = {
+        positions[attnum]: n
+        for n, attnum in enumerate(attnums, 1)
+        if attnum is not None and attnum in positions
+    }
+    known = f"'{{{','.join(str(i + 1) for i in sorted(place))}}}'::int2[]"
+    old, new = (
+        "ARRAY["
+        + ", ".join(f"(s.{part}).c{place[i]}" if i in place else "NULL" for i in range(target.width))
+        + "]::text[]"
+        for part in ("o", "n")
+    )
+    return known, old, new

@@ -53,7 +53,7 @@ def _by_set(link: Link, target: Target) -> None:
     link.rows(f"ANALYZE {odd}")
     link.rows(
         f"""INSERT INTO {target.part("fold")} SELECT a.old, z.new, a.known, z.known, a.okey, z.nkey, z.new_xmin, g.sure, g.z, g.steps
-        FROM {groups} g JOIN {entries} a ON a.seq = g.a JOIN {entries} z ON z.seq = g.z
+        FROM {groups} g JOIN {entries} a ON a.seq = g.a AND coalesce(a.okey, a.nkey) = g.k JOIN {entries} z ON z.seq = g.z AND coalesce(z.okey, z.nkey) = g.k
         WHERE g.k NOT IN (SELECT k FROM {odd}) AND (a.old IS NOT NULL OR z.new IS NOT NULL)"""
     )
 
@@ -109,8 +109,8 @@ def _values(chain: Chain) -> str:
     return f"({', '.join(parts)})"
 
 
-def array(image: tuple[str | None, ...] | None) -> str:
-    """Return an image as an SQL array of text."""
+def array(image: Sequence[str | None] | None) -> str:
+    """Return texts as an SQL array; NULL for no row."""
     return "NULL" if image is None else f"ARRAY[{', '.join(map(literal, image))}]::text[]"
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from backout.databases.postgres.reversible.link import Link, objects, scalar
 from backout.databases.postgres.reversible.names import literal
 from backout.databases.postgres.reversible.rows.report import KEPT_AT_MOST, Kept, RowsReport, Why
-from backout.databases.postgres.reversible.rows.store import KEPT, LOG, SHAPE
+from backout.databases.postgres.reversible.rows.store import KEPT, LOG, SHAPE, TRUNCATED
 from backout.databases.postgres.reversible.rows.targets import Target
 from backout.databases.postgres.reversible.rows.write import Writer
 
@@ -34,6 +34,23 @@ def keep_removed(link: Link, target: Target, migrations: Sequence[int], *, back:
         f"SELECT coalesce(nkey, okey), NULL::int2, NULL, NULL, NULL, '{REMOVED}', {attnums}::int2[], cur FROM {now} "
         f"WHERE act = 'delete' AND cardinality(nknown) < {target.width}",
     )
+
+
+def bring_removed(link: Link, target: Target, migrations: Sequence[int]) -> None:
+    """Let rows that are to be made again have all the columns that they had when the way back deleted them."""
+    numbers = ", ".join(map(str, migrations))
+    of = f"FROM {KEPT} WHERE back AND why = '{REMOVED}' AND relation = {target.oid} AND migrations && ARRAY[{numbers}]::bigint[]"
+    for form in objects(link, f"SELECT DISTINCT row_attnums AS attnums {of}"):
+        places = {attnum: n for n, attnum in enumerate(form["attnums"], 1)}
+        image = ", ".join(
+            f"k.row_image[{places[c.attnum]}]" if c.attnum in places else "NULL" for c in target.columns
+        )
+        known = ",".join(str(n) for n, c in enumerate(target.columns, 1) if c.attnum in places)
+        link.rows(
+            f"UPDATE {target.part('now')} r SET old = ARRAY[{image}]::text[], oknown = '{{{known}}}' FROM (SELECT DISTINCT ON (key) * "
+            f"{of} AND row_attnums = '{{{','.join(map(str, form['attnums']))}}}' ORDER BY key, id DESC) k "
+            "WHERE r.act = 'insert' AND k.key = r.okey"
+        )
 
 
 def keep(link: Link, writer: Writer, migrations: Sequence[int], *, back: bool) -> None:
@@ -113,8 +130,9 @@ def keep_missing(link: Link, migrations: Sequence[int], found: Sequence[Target],
     numbers = ", ".join(map(str, migrations)) or "NULL"
     shapes = objects(
         link,
-        f"SELECT DISTINCT relation::int8 AS oid, called, attnums FROM {SHAPE} WHERE migration IN ({numbers}) AND EXISTS "
-        f"(SELECT FROM {LOG} l WHERE l.migration = {SHAPE}.migration AND l.relation = {SHAPE}.relation)",
+        f"SELECT DISTINCT relation::int8 AS oid, called, attnums FROM {SHAPE} WHERE migration IN ({numbers}) AND (EXISTS "
+        f"(SELECT FROM {LOG} l WHERE l.migration = {SHAPE}.migration AND l.relation = {SHAPE}.relation) OR EXISTS "
+        f"(SELECT FROM {TRUNCATED} l WHERE l.migration = {SHAPE}.migration AND l.relation = {SHAPE}.relation))",
     )
     places = {relation: place for target in found for relation, place in target.positions.items()}
     gone = {

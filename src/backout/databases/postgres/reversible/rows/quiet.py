@@ -7,10 +7,10 @@ from contextlib import contextmanager
 
 from backout.databases.postgres.reversible.link import Link, objects, scalar
 from backout.databases.postgres.reversible.names import ident, literal
-from backout.databases.postgres.reversible.rows.store import FORMATS
+from backout.databases.postgres.reversible.rows.store import FORMATS, PATH
 
 _ENABLE = {"O": "ENABLE", "R": "ENABLE REPLICA", "A": "ENABLE ALWAYS"}
-_SETTINGS = {**FORMATS, "search_path": "pg_catalog, pg_temp", "row_security": "off"}
+_SETTINGS = {**FORMATS, "search_path": PATH, "row_security": "off"}
 
 
 @contextmanager

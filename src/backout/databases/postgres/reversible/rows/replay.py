@@ -51,6 +51,7 @@ def _steps(link: Link, target: Target, rows: list[int]) -> set[str] | None:
         WHERE r.n = ANY ('{{{numbers}}}') AND e.old IS NOT NULL AND e.new IS NOT NULL ORDER BY e.seq DESC""",
     )
     by: set[str] = set()
+    by_whom = "NULL::text" if target.partitioned else "t.xmin::text"
     for step in steps:
         if not step["columns"]:
             continue
@@ -60,9 +61,9 @@ def _steps(link: Link, target: Target, rows: list[int]) -> set[str] | None:
             for c in [target.columns[n - 1]]
         )
         done = link.rows(
-            f"UPDATE {target.rows_of} AS t SET {sets} WHERE {target.same_key('t', array(step['nkey']))} RETURNING t.xmin::text AS x"
+            f"UPDATE {target.rows_of} AS t SET {sets} WHERE {target.same_key('t', array(step['nkey']))} RETURNING {by_whom} AS x"
         )
         if len(done) != 1:
             return None
-        by.add(done[0]["x"] or "")
+        by |= {done[0]["x"]} if done[0]["x"] else set()
     return by

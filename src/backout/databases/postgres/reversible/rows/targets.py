@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from backout.databases.postgres.reversible.link import Link, objects
 from backout.databases.postgres.reversible.names import SCHEMA, ident, literal
 from backout.databases.postgres.reversible.rows.closure import KEY
-from backout.databases.postgres.reversible.rows.store import LOG, SHAPE
+from backout.databases.postgres.reversible.rows.store import LOG, SHAPE, TRUNCATED
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,9 @@ def relations(link: Link, migrations: Sequence[int]) -> list[int]:
     """Return oids of the tables whose rows these migrations have changed, whether they are there or not."""
     numbers = ", ".join(map(str, migrations)) or "NULL"
     found = objects(
-        link, f"SELECT DISTINCT relation::int8 AS oid FROM {LOG} WHERE migration IN ({numbers}) ORDER BY 1"
+        link,
+        f"SELECT relation::int8 AS oid FROM {LOG} WHERE migration IN ({numbers}) "
+        f"UNION SELECT relation::int8 FROM {TRUNCATED} WHERE migration IN ({numbers}) ORDER BY 1",
     )
     return [int(one["oid"]) for one in found]
 

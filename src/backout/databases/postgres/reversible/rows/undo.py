@@ -16,6 +16,7 @@ from backout.databases.postgres.reversible.rows.replay import replay
 from backout.databases.postgres.reversible.rows.report import RowsReport
 from backout.databases.postgres.reversible.rows.store import TURN
 from backout.databases.postgres.reversible.rows.targets import Target, relations, targets
+from backout.databases.postgres.reversible.rows.truncate import restore_sequences
 from backout.databases.postgres.reversible.rows.write import Writer
 
 _PARTS = ("entries", "groups", "odd", "fold", "now")
@@ -72,12 +73,16 @@ def _turn(
         kept.keep_missing(link, migrations, chosen, back=back)
         for target in chosen:
             kept.keep_removed(link, target, migrations, back=back)
+            if not back:
+                kept.bring_removed(link, target, migrations)
         _write(link, writers)
         for writer in writers:
             kept.keep(link, writer, migrations, back=back)
         report = kept.report(link, writers, since)
         _note(link, writers, migrations, back=back)
         _clean(link, chosen)
+        if back:
+            restore_sequences(link, migrations)
     return report
 
 
@@ -95,10 +100,7 @@ def _write(link: Link, writers: list[Writer]) -> None:
         if not any(any(w.pending.values()) for w in writers):
             return
         if not again:
-            replayed = [
-                replay(link, writer) for writer in writers
-            ]  # each of them, whatever the first one says
-            again = any(replayed)
+            again = any(replay(link, writer) for writer in writers)
 
 
 def _delete(link: Link, writer: Writer) -> bool:

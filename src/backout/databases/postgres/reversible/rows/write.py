@@ -98,6 +98,7 @@ class Writer:
             return "the row is not there as it was"
         self.link.rows(f"RELEASE SAVEPOINT {_SAVEPOINT}")
         self.written[act] += count
+        by |= self._by_partitions(chosen)
         self.written_by |= by
         return None
 
@@ -119,7 +120,7 @@ class Writer:
                 f"({names}) OVERRIDING SYSTEM VALUE SELECT {values} FROM {target.part('now')} r "
                 f"WHERE {chosen} AND r.oknown = {known} ORDER BY r.n"
             )
-            statements.append(f"INSERT INTO {target.path} AS t {given} RETURNING t.xmin::text AS x")
+            statements.append(f"INSERT INTO {target.path} AS t {given} RETURNING {self._by()} AS x")
         return statements
 
     def _update(self, chosen: str) -> list[str]:
@@ -137,16 +138,30 @@ class Writer:
             which = f"'{{{','.join(map(str, form['set_']))}}}'::int[]"
             statements.append(
                 f"UPDATE {target.rows_of} AS t SET {sets} FROM {target.part('now')} r WHERE {chosen} "
-                f"AND r.set_ = {which} AND {self._same()} RETURNING t.xmin::text AS x"
+                f"AND r.set_ = {which} AND {self._same()} RETURNING {self._by()} AS x"
             )
         return statements
 
     def _delete(self, chosen: str) -> list[str]:
-        statement = (
-            f"DELETE FROM {self.target.rows_of} AS t USING {self.target.part('now')} r WHERE {chosen} AND NOT r.blocked "
-            f"AND {self._same()} RETURNING NULL::text AS x"
+        target = self.target
+        rows = (
+            f"DELETE FROM {target.rows_of} AS t USING {target.part('now')} r WHERE {chosen} AND NOT r.blocked"
         )
-        return [statement]
+        return [f"{rows} AND {self._same()} RETURNING NULL::text AS x"]
+
+    def _by(self) -> str:
+        """SQL: the transaction that wrote; PostgreSQL does not tell it where rows are sent to partitions."""
+        return "NULL::text" if self.target.partitioned else "t.xmin::text"
+
+    def _by_partitions(self, chosen: str) -> set[str]:
+        target = self.target
+        if not target.partitioned or not target.key:
+            return set()
+        found = self.link.rows(
+            f"SELECT DISTINCT t.xmin::text AS x FROM {target.part('now')} r JOIN {target.path} t "
+            f"ON {target.same_key('t', 'r.okey')} WHERE {chosen}"
+        )
+        return {one["x"] or "" for one in found}
 
     def _same(self) -> str:
         return self.target.same_key("t", "r.nkey") if self.target.key else "t.ctid = r.at"
