@@ -38,15 +38,11 @@ class Bed:
             link.rows(statement)
 
     def oid(self, table: str) -> int:
-        return int(
-            objects(self.app, f"SELECT CAST($${table}$$ AS regclass)::oid::int8 AS oid")[0]["oid"]
-        )
+        return int(objects(self.app, f"SELECT CAST($${table}$$ AS regclass)::oid::int8 AS oid")[0]["oid"])
 
     def rows(self, table: str) -> list[str]:
         """The rows of a table as PostgreSQL prints them, in order."""
-        return sorted(
-            str(one["r"]) for one in self.app.rows(f"SELECT ROW(_x.*)::text AS r FROM {table} _x")
-        )
+        return sorted(str(one["r"]) for one in self.app.rows(f"SELECT ROW(_x.*)::text AS r FROM {table} _x"))
 
     def migrate(
         self, number: int, statements: Sequence[str], tables: Sequence[str], *, logged: bool = True
@@ -89,7 +85,9 @@ class Bed:
         before = link.rows(settings)
         link.rows("BEGIN")
         for oid in to_lock(link, migrations):
-            link.rows(f"DO $$BEGIN EXECUTE 'LOCK TABLE ' || {oid}::regclass || ' IN ACCESS EXCLUSIVE MODE'; END$$")
+            link.rows(
+                f"DO $$BEGIN EXECUTE 'LOCK TABLE ' || {oid}::regclass || ' IN ACCESS EXCLUSIVE MODE'; END$$"
+            )
         report = turn(link, migrations, leave=leave)
         after = link.rows(settings)
         moved = [one for one in after if one not in before]

@@ -8,11 +8,11 @@ from typing import Any
 
 import psycopg
 import pytest
+from tests.services.reversible.rows.bed import Bed
 
 from backout.demo import binaries
 from backout.demo.children import Children
 from backout.demo.postgres import EmbeddedPostgres
-from tests.services.reversible.rows.bed import Bed
 
 _SOURCES = {"15": binaries.system_binaries, "18": binaries.wheel_binaries}
 _numbers = count(1)
@@ -25,10 +25,12 @@ def rows_server(
     directory = tmp_path_factory.mktemp(f"rows-{request.param}")
     found = _SOURCES[request.param](binaries.account())
     assert found is not None
-    server = EmbeddedPostgres(directory, Children(directory), binaries=found, fsync=False)
+    children = Children(directory)
+    server = EmbeddedPostgres(directory, children, binaries=found, fsync=False)
     server.start()
     yield server
     server.close()
+    children.close()
 
 
 @pytest.fixture

@@ -5,19 +5,21 @@ from __future__ import annotations
 import threading
 
 import pytest
+from tests.services.reversible.rows.bed import Bed
+from tests.waiting import until
 
 from backout.databases.postgres.reversible.link import DirectLink, LinkError
 from backout.databases.postgres.reversible.rows import counts, store
 from backout.databases.postgres.reversible.rows.capture import Capture, NotCaptured
 from backout.databases.postgres.reversible.rows.closure import mentioned
-from tests.services.reversible.rows.bed import Bed
-from tests.waiting import until
 
 pytestmark = pytest.mark.slow
 
 
 def _log(bed: Bed, columns: str = "relation::regclass AS t, old, new") -> list[tuple[str | None, ...]]:
-    return [tuple(one.values()) for one in bed.app.rows(f"SELECT {columns} FROM backout.row_log ORDER BY seq")]
+    return [
+        tuple(one.values()) for one in bed.app.rows(f"SELECT {columns} FROM backout.row_log ORDER BY seq")
+    ]
 
 
 def test_every_kind_of_statement_is_logged(bed: Bed) -> None:
@@ -32,8 +34,7 @@ def test_every_kind_of_statement_is_logged(bed: Bed) -> None:
             "DELETE FROM t WHERE id IN (2, 4)",
             "INSERT INTO t VALUES (5, 'n')",
             "INSERT INTO t VALUES (5, 'm') ON CONFLICT (id) DO UPDATE SET v = EXCLUDED.v",
-            "MERGE INTO t USING (VALUES (3, 'q'), (6, 'r')) s(id, v) ON t.id = s.id WHEN MATCHED THEN DELETE "
-            "WHEN NOT MATCHED THEN INSERT VALUES (s.id, s.v)",
+            "MERGE INTO t USING (VALUES (3, 'q'), (6, 'r')) s(id, v) ON t.id = s.id WHEN MATCHED THEN DELETE WHEN NOT MATCHED THEN INSERT VALUES (s.id, s.v)",
             "WITH w AS (DELETE FROM t WHERE id = 6 RETURNING *) INSERT INTO t SELECT 60, v FROM w",
             "DO $$BEGIN EXECUTE format('UPDATE %I SET v = NULL WHERE id = 60', 't'); END$$",
         ],
@@ -266,9 +267,11 @@ def test_d27_g2_nobody_else_reads_or_writes_the_log(bed: Bed) -> None:
         f"UNION SELECT 'function' WHERE has_function_privilege('{role}', 'backout.log_row()', 'EXECUTE')"
     )
     assert granted == []
-    path = bed.app.rows("SELECT proconfig::text AS c, prosecdef AS d FROM pg_proc WHERE proname = 'log_row'")[0]
-    assert path["d"] == "t" and 'search_path=pg_catalog, pg_temp' in str(path["c"])
-    bed.sql(f"DROP OWNED BY {role}") if False else bed.admin(f"DROP OWNED BY {role}", f"DROP ROLE {role}")
+    path = bed.app.rows("SELECT proconfig::text AS c, prosecdef AS d FROM pg_proc WHERE proname = 'log_row'")[
+        0
+    ]
+    assert path["d"] == "t" and "search_path=pg_catalog, pg_temp" in str(path["c"])
+    bed.admin(f"DROP OWNED BY {role}", f"DROP ROLE {role}")
 
 
 def test_h2_a_temporary_table_of_the_same_name_catches_nothing(bed: Bed) -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from tests.services.reversible.rows.bed import Bed
 
 from backout.databases.postgres.reversible.link import LinkError
 from backout.databases.postgres.reversible.rows.report import Kept, Why
 from backout.databases.postgres.reversible.rows.undo import undo
-from tests.services.reversible.rows.bed import Bed
 
 pytestmark = pytest.mark.slow
 
@@ -30,8 +30,8 @@ _VALUES = [
     ("timestamp(3)", ["'2026-01-02 03:04:05.678'"]),
     ("timetz", ["'03:04:05+02'"]),
     ("interval", ["'1 year -2 days 03:04:05.6'", "'-1 year'"]),
-    ("json", ['\'{"a":1,  "a":2}\'', "'null'", '\'"\\u00e9"\'']),
-    ("jsonb", ['\'{"b":[1.10,null]}\'']),
+    ("json", ['\'{"a":1,  "a":2}\'', "'null'", "'\"\\u00e9\"'"]),
+    ("jsonb", ["'{\"b\":[1.10,null]}'"]),
     ("xml", ["'<a>x &amp; y</a>'"]),
     ("uuid", ["'00000000-0000-0000-0000-000000000001'"]),
     ("inet", ["'10.0.0.1'", "'10.0.0.0/8'"]),
@@ -56,6 +56,15 @@ _VALUES = [
 ]
 
 
+def _has_xml(bed: Bed) -> bool:
+    """PostgreSQL can be built without XML; the wheel is."""
+    try:
+        bed.sql("SELECT xml '<a/>'")
+    except LinkError:
+        return False
+    return True
+
+
 def test_every_type_comes_back_to_the_byte(bed: Bed) -> None:
     bed.sql(
         "CREATE TYPE mood AS ENUM ('sad', 'so so')",
@@ -63,16 +72,17 @@ def test_every_type_comes_back_to_the_byte(bed: Bed) -> None:
         "CREATE DOMAIN positive AS int CHECK (VALUE > 0)",
         "CREATE TABLE types (id int PRIMARY KEY)",
     )
-    for n, (kind, values) in enumerate(_VALUES):
+    kinds = [(kind, values) for kind, values in _VALUES if kind != "xml" or _has_xml(bed)]
+    for n, (kind, values) in enumerate(kinds):
         bed.sql(f"CREATE TABLE v{n} (id int PRIMARY KEY, v {kind})")
         for row, value in enumerate(values):
             bed.sql(f"INSERT INTO v{n} VALUES ({row}, {value})")
         bed.sql(f"INSERT INTO v{n} SELECT id + 100, v FROM v{n}")
-    tables = [f"v{n}" for n in range(len(_VALUES))]
+    tables = [f"v{n}" for n in range(len(kinds))]
     before = {t: bed.rows(t) for t in tables}
     changes = [f"UPDATE {t} SET v = NULL WHERE id < 100" for t in tables]
     changes += [f"DELETE FROM {t} WHERE id >= 100" for t in tables]
-    changes += [f"INSERT INTO v{n} VALUES (999, {values[0]})" for n, (_, values) in enumerate(_VALUES)]
+    changes += [f"INSERT INTO v{n} VALUES (999, {values[0]})" for n, (_, values) in enumerate(kinds)]
     bed.migrate(7, changes, tables)
     after = {t: bed.rows(t) for t in tables}
     assert bed.undo(7).kept == ()
@@ -89,15 +99,18 @@ def test_every_type_comes_back_to_the_byte(bed: Bed) -> None:
 def test_hostile_names(bed: Bed, name: str) -> None:
     quoted = '"' + name.replace('"', '""') + '"'
     bed.sql(
-        f"CREATE SCHEMA s{quoted[1:-1][:0]}",
-        f"CREATE TABLE s.{quoted} ({quoted} int PRIMARY KEY, t text, n int, at int, cur int, act text)",
+        "CREATE SCHEMA s",
+        f"CREATE TABLE s.{quoted} ({quoted} int PRIMARY KEY, w text, n int, at int, cur int, act text)",
         f"INSERT INTO s.{quoted} VALUES (1, 'a', 1, 1, 1, 'x'), (2, 'b', 2, 2, 2, 'y')",
     )
     table = f"s.{quoted}"
     before = bed.rows(table)
     bed.migrate(
         7,
-        [f"UPDATE {table} SET t = 'z', n = 9, act = 'q' WHERE {quoted} = 1", f"DELETE FROM {table} WHERE {quoted} = 2"],
+        [
+            f"UPDATE {table} SET w = 'z', n = 9, act = 'q' WHERE {quoted} = 1",
+            f"DELETE FROM {table} WHERE {quoted} = 2",
+        ],
         [table],
     )
     after = bed.rows(table)
@@ -137,7 +150,9 @@ def test_columns_changed_since_stay_and_are_reported(bed: Bed) -> None:
 def test_a9_aba_the_same_value_written_since_is_set_back_and_counted(bed: Bed) -> None:
     bed.sql("CREATE TABLE aba (id int PRIMARY KEY, st text)", "INSERT INTO aba VALUES (1, 'a'), (2, 'a')")
     # The row's transaction is a subtransaction here, never the top one (D3).
-    bed.migrate(7, ["DO $$BEGIN BEGIN UPDATE aba SET st = 'b'; EXCEPTION WHEN others THEN NULL; END; END$$"], ["aba"])
+    bed.migrate(
+        7, ["DO $$BEGIN BEGIN UPDATE aba SET st = 'b'; EXCEPTION WHEN others THEN NULL; END; END$$"], ["aba"]
+    )
     bed.sql("UPDATE aba SET st = 'c' WHERE id = 1", "UPDATE aba SET st = 'b' WHERE id = 1")
     report = bed.undo(7)
     assert (report.updated, report.touched, report.kept) == (2, 1, ())
@@ -155,9 +170,16 @@ def test_a9_a_freeze_is_not_somebody_who_writes(bed: Bed) -> None:
 
 
 def test_m7_a_chain_of_releases_is_folded_and_written_once(bed: Bed) -> None:
-    bed.sql("CREATE TABLE mc (id int PRIMARY KEY, v text, w text)", "INSERT INTO mc VALUES (1, 'r0', 'x'), (2, 'r0', 'y')")
+    bed.sql(
+        "CREATE TABLE mc (id int PRIMARY KEY, v text, w text)",
+        "INSERT INTO mc VALUES (1, 'r0', 'x'), (2, 'r0', 'y')",
+    )
     bed.migrate(1, ["UPDATE mc SET v = 'r1'", "INSERT INTO mc VALUES (3, 'new', NULL)"], ["mc"])
-    bed.migrate(2, ["UPDATE mc SET v = 'r2'", "DELETE FROM mc WHERE id = 2", "UPDATE mc SET w = 'n' WHERE id = 3"], ["mc"])
+    bed.migrate(
+        2,
+        ["UPDATE mc SET v = 'r2'", "DELETE FROM mc WHERE id = 2", "UPDATE mc SET w = 'n' WHERE id = 3"],
+        ["mc"],
+    )
     after = bed.rows("mc")
     report = bed.undo(2, 1)
     assert (report.updated, report.inserted, report.deleted, report.touched) == (1, 1, 1, 0)
@@ -169,14 +191,17 @@ def test_m7_a_chain_of_releases_is_folded_and_written_once(bed: Bed) -> None:
 
 
 def test_what_others_wrote_between_two_releases_is_what_a_row_goes_back_to(bed: Bed) -> None:
-    bed.sql("CREATE TABLE t (id int PRIMARY KEY, v text, w text)", "INSERT INTO t VALUES (1, 'a', 'p'), (2, 'a', 'p')")
+    bed.sql(
+        "CREATE TABLE t (id int PRIMARY KEY, v text, w text)",
+        "INSERT INTO t VALUES (1, 'a', 'p'), (2, 'a', 'p')",
+    )
     bed.migrate(1, ["UPDATE t SET v = 'b', w = 'q'", "INSERT INTO t VALUES (3, 'm', 'm')"], ["t"])
     bed.sql("UPDATE t SET v = 'users' WHERE id IN (1, 3)")
     bed.migrate(2, ["UPDATE t SET v = 'd'"], ["t"])
     report = bed.undo(1, 2)
     assert bed.rows("t") == ["(1,users,p)", "(2,a,p)", "(3,users,m)"]
     assert report.kept == (Kept("public.t", ("1",), "v", "users", "a", Why.CHANGED),)
-    assert report.touched == 1
+    assert report.touched == 2
 
 
 def test_c24_b4_undo_of_an_insert_never_cascades(bed: Bed) -> None:
@@ -272,15 +297,26 @@ def test_g4_keys_and_unique_values_that_were_swapped(bed: Bed) -> None:
 
 
 def test_unique_values_that_were_shifted(bed: Bed) -> None:
-    bed.sql("CREATE TABLE t (id int PRIMARY KEY, place int UNIQUE)", "INSERT INTO t SELECT i, i FROM generate_series(1, 40) i")
+    bed.sql(
+        "CREATE TABLE t (id int PRIMARY KEY, place int UNIQUE)",
+        "INSERT INTO t SELECT i, i FROM generate_series(1, 40) i",
+    )
     before = bed.rows("t")
-    bed.migrate(7, ["DO $$BEGIN FOR i IN REVERSE 40..1 LOOP UPDATE t SET place = place + 1 WHERE id = i; END LOOP; END$$"], ["t"])
+    bed.migrate(
+        7,
+        [
+            "DO $$BEGIN FOR i IN REVERSE 40..1 LOOP UPDATE t SET place = place + 1 WHERE id = i; END LOOP; END$$"
+        ],
+        ["t"],
+    )
     assert bed.undo(7).kept == ()
     assert bed.rows("t") == before
 
 
 def test_deleted_and_made_again(bed: Bed) -> None:
-    bed.sql("CREATE TABLE t (id int PRIMARY KEY, mail text UNIQUE)", "INSERT INTO t VALUES (1, 'a'), (2, 'b')")
+    bed.sql(
+        "CREATE TABLE t (id int PRIMARY KEY, mail text UNIQUE)", "INSERT INTO t VALUES (1, 'a'), (2, 'b')"
+    )
     bed.migrate(
         7,
         [
@@ -300,11 +336,19 @@ def test_deleted_and_made_again(bed: Bed) -> None:
 
 
 def test_a_table_without_a_key(bed: Bed) -> None:
-    bed.sql("CREATE TABLE npk (a text, n int)", "INSERT INTO npk VALUES ('d', 1), ('d', 1), ('e', 1), (NULL, 2), (NULL, NULL)")
+    bed.sql(
+        "CREATE TABLE npk (a text, n int)",
+        "INSERT INTO npk VALUES ('d', 1), ('d', 1), ('e', 1), (NULL, 2), (NULL, NULL)",
+    )
     before = bed.rows("npk")
     bed.migrate(
         7,
-        ["UPDATE npk SET a = 'M' WHERE n = 1", "UPDATE npk SET n = 5 WHERE a = 'M'", "DELETE FROM npk WHERE n = 2", "INSERT INTO npk VALUES ('new', 3), ('new', 3)"],
+        [
+            "UPDATE npk SET a = 'M' WHERE n = 1",
+            "UPDATE npk SET n = 5 WHERE a = 'M'",
+            "DELETE FROM npk WHERE n = 2",
+            "INSERT INTO npk VALUES ('new', 3), ('new', 3)",
+        ],
         ["npk"],
     )
     after = bed.rows("npk")
@@ -340,7 +384,9 @@ def test_g1b_force_rls_hides_nothing_and_is_put_back(bed: Bed) -> None:
         "INSERT INTO rls VALUES (1, 't1', 'x'), (2, 't2', 'y')",
         "CREATE TABLE refers (id int REFERENCES rls)",
     )
-    bed.migrate(7, ["UPDATE rls SET a = 'z'", "INSERT INTO rls VALUES (3, 't3', 'new'), (4, 't4', 'new')"], ["rls"])
+    bed.migrate(
+        7, ["UPDATE rls SET a = 'z'", "INSERT INTO rls VALUES (3, 't3', 'new'), (4, 't4', 'new')"], ["rls"]
+    )
     bed.sql("INSERT INTO refers VALUES (3)")
     for table in ("rls", "refers"):
         bed.sql(
@@ -372,7 +418,10 @@ def test_k10_c3_triggers_and_rules_stay_quiet_and_are_put_back_exactly(bed: Bed)
             f"CREATE TRIGGER {name} BEFORE INSERT OR UPDATE ON kn FOR EACH ROW EXECUTE FUNCTION shout()",
             f"ALTER TABLE kn {state} TRIGGER {name}",
         )
-    bed.sql("CREATE RULE r AS ON UPDATE TO kn DO ALSO INSERT INTO noise VALUES ('rule')", "ALTER TABLE kn ENABLE ALWAYS RULE r")
+    bed.sql(
+        "CREATE RULE r AS ON UPDATE TO kn DO ALSO INSERT INTO noise VALUES ('rule')",
+        "ALTER TABLE kn ENABLE ALWAYS RULE r",
+    )
     states = (
         "SELECT tgname AS n, tgenabled AS e FROM pg_trigger WHERE tgrelid = 'kn'::regclass "
         "UNION SELECT rulename, ev_enabled FROM pg_rewrite WHERE ev_class = 'kn'::regclass ORDER BY 1"
@@ -390,7 +439,11 @@ def test_p6_identity_and_generated_columns(bed: Bed) -> None:
         "INSERT INTO ri (a) VALUES (1), (2)",
     )
     before = bed.rows("ri")
-    bed.migrate(7, ["DELETE FROM ri WHERE id = 1", "UPDATE ri SET a = 20 WHERE id = 2", "INSERT INTO ri (a) VALUES (3)"], ["ri"])
+    bed.migrate(
+        7,
+        ["DELETE FROM ri WHERE id = 1", "UPDATE ri SET a = 20 WHERE id = 2", "INSERT INTO ri (a) VALUES (3)"],
+        ["ri"],
+    )
     after = bed.rows("ri")
     assert bed.undo(7).kept == ()
     assert bed.rows("ri") == before
@@ -405,7 +458,11 @@ def test_c2_deferred_foreign_keys_do_not_block_the_callers_ddl(bed: Bed) -> None
         "INSERT INTO dp VALUES (1), (2)",
         "INSERT INTO dc VALUES (1, 1), (2, 2)",
     )
-    bed.migrate(7, ["UPDATE dc SET pid = 2 WHERE id = 1", "DELETE FROM dc WHERE id = 2", "DELETE FROM dp WHERE id = 1"], ["dc", "dp"])
+    bed.migrate(
+        7,
+        ["UPDATE dc SET pid = 2 WHERE id = 1", "DELETE FROM dc WHERE id = 2", "DELETE FROM dp WHERE id = 1"],
+        ["dc", "dp"],
+    )
     link = bed.link()
     link.rows("BEGIN")
     link.rows("INSERT INTO dc VALUES (7, 2)")  # deferred events of the caller's own

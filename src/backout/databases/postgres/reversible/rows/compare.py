@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from backout.databases.postgres.reversible.link import Link
+from backout.databases.postgres.reversible.link import Link, objects
 from backout.databases.postgres.reversible.rows.store import TURN
 from backout.databases.postgres.reversible.rows.targets import Target
 
@@ -44,6 +44,22 @@ def compare(link: Link, target: Target, migrations: Sequence[int], *, back: bool
         "WHERE act = 'update' AND cardinality(set_) = 0"
     )
     link.rows(f"ANALYZE {target.part('now')}")
+
+
+def unwritten(link: Link, target: Target) -> list[int]:
+    """Return the numbers of rows whose columns do not hold at this moment what was, or is, to be set.
+
+    Of tables whose rows are told by a key; other tables cannot be looked at again.
+    """
+    if not target.key:
+        return []
+    found = objects(
+        link,
+        f"SELECT q.n FROM (SELECT r.n, r.set_, r.old, t.ctid AS at, {target.image('t')} AS i FROM {target.part('now')} r "
+        f"LEFT JOIN {target.rows_of} t ON {target.same_key('t', 'r.okey')} WHERE r.act = 'update' OFFSET 0) q "
+        f"WHERE q.at IS NULL OR EXISTS (SELECT FROM unnest(q.set_) s WHERE ({array_of(target, 'q.i')})[s] IS DISTINCT FROM q.old[s]) ORDER BY 1",
+    )
+    return [int(one["n"]) for one in found]
 
 
 def array_of(target: Target, record: str) -> str:

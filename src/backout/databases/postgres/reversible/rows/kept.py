@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from backout.databases.postgres.reversible.link import Link, objects, scalar
 from backout.databases.postgres.reversible.names import literal
+from backout.databases.postgres.reversible.rows.compare import unwritten
 from backout.databases.postgres.reversible.rows.report import KEPT_AT_MOST, Kept, RowsReport, Why
 from backout.databases.postgres.reversible.rows.store import KEPT, LOG, SHAPE, TRUNCATED
 from backout.databases.postgres.reversible.rows.targets import Target
@@ -97,7 +98,8 @@ def _keep_pending(link: Link, writer: Writer, migrations: Sequence[int], attnums
     ]
     if not rows:
         return
-    done = _already(link, target, [n for n, _ in rows]) if target.key else set()
+    # A foreign key's cascade may have set some of them meanwhile.
+    done = set(writer.pending["update"]) - set(unwritten(link, writer.target))
     values = ", ".join(f"({n}, {literal(said)})" for n, said in rows if n not in done)
     if not values:
         return
@@ -110,19 +112,6 @@ def _keep_pending(link: Link, writer: Writer, migrations: Sequence[int], attnums
         f"ELSE {literal(Why.REFUSED.value + ': ')} || v.said END, {attnums}, coalesce(r.old, r.cur) "
         f"FROM {now} r JOIN (VALUES {values}) v(n, said) ON v.n = r.n",
     )
-
-
-def _already(link: Link, target: Target, rows: list[int]) -> set[int]:
-    """Return those that a foreign key's cascade has set meanwhile."""
-    numbers = ",".join(map(str, rows))
-    current = ", ".join(f"(q.i).c{n}" for n in range(1, target.width + 1))
-    found = objects(
-        link,
-        f"SELECT q.n FROM (SELECT r.n, r.set_, r.old, {target.image('t')} AS i FROM {target.part('now')} r JOIN {target.rows_of} t "
-        f"ON {target.same_key('t', 'r.okey')} WHERE r.n = ANY ('{{{numbers}}}') AND r.act = 'update' OFFSET 0) q "
-        f"WHERE NOT EXISTS (SELECT FROM unnest(q.set_) s WHERE (ARRAY[{current}])[s] IS DISTINCT FROM q.old[s])",
-    )
-    return {int(one["n"]) for one in found}
 
 
 def keep_missing(link: Link, migrations: Sequence[int], found: Sequence[Target], *, back: bool) -> None:

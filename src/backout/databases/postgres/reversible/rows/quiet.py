@@ -14,6 +14,20 @@ _SETTINGS = {**FORMATS, "search_path": PATH, "row_security": "off"}
 
 
 @contextmanager
+def exactly(link: Link) -> Iterator[None]:
+    """Print values in the one way of the log, name types with their schemas, and refuse to read where rows would be hidden.
+
+    After an error nothing is put back: the transaction has to be rolled back.
+    """
+    before = {name: scalar(link, f"SELECT current_setting('{name}')") for name in _SETTINGS}
+    for name, value in _SETTINGS.items():
+        _set(link, name, value)
+    yield
+    for name, old in before.items():
+        _set(link, name, old or "")
+
+
+@contextmanager
 def quietly(link: Link, written: Sequence[int], read: Sequence[int]) -> Iterator[None]:
     """Switch off, by name, what fires on rows of tables; put each back exactly as it was.
 
@@ -25,9 +39,6 @@ def quietly(link: Link, written: Sequence[int], read: Sequence[int]) -> Iterator
         written: Oids of tables, partitions among them, whose rows are written.
         read: Oids of tables whose rows are looked at.
     """
-    before = {name: scalar(link, f"SELECT current_setting('{name}')") for name in _SETTINGS}
-    for name, value in _SETTINGS.items():
-        _set(link, name, value)
     # Hazard: deferred events of this transaction would forbid the ALTERs below.
     link.rows("SET CONSTRAINTS ALL IMMEDIATE")
     switched, forced = _fires(link, written), _forced(link, sorted({*written, *read}))
@@ -40,8 +51,6 @@ def quietly(link: Link, written: Sequence[int], read: Sequence[int]) -> Iterator
         link.rows(f"ALTER TABLE {one['path']} {_ENABLE[one['state']]} {one['word']} {ident(one['name'])}")
     for path in forced:
         link.rows(f"ALTER TABLE {path} FORCE ROW LEVEL SECURITY")
-    for name, old in before.items():
-        _set(link, name, old or "")
 
 
 def _set(link: Link, name: str, value: str) -> None:

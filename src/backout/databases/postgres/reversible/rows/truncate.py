@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +11,8 @@ from backout.databases.postgres.reversible.link import Link, LinkError, objects,
 from backout.databases.postgres.reversible.names import HIDDEN_SCHEMA, hidden, ident, literal
 from backout.databases.postgres.reversible.rows.capture import NotCaptured
 from backout.databases.postgres.reversible.rows.closure import KEY
-from backout.databases.postgres.reversible.rows.store import FORMATS, LOG, PATH, SHAPE, TRUNCATED
+from backout.databases.postgres.reversible.rows.quiet import exactly
+from backout.databases.postgres.reversible.rows.store import LOG, SHAPE, TRUNCATED
 
 _BYTES_PER_ROW = 40
 """Of a table that was never analyzed: few, so that its rows are estimated to be many."""
@@ -77,7 +77,7 @@ def keep_rows(
         raise NotCaptured(
             biggest["called"], f"TRUNCATE would drop about {rows} rows, and at most {max_rows} are copied"
         )
-    with _printed_exactly(session):
+    with exactly(session):
         return [_copy(session, migration, one, next_id()) for one in older if one["kind"] == "r"]
 
 
@@ -169,15 +169,3 @@ def _sequences(session: Link, table: int) -> list[dict[str, int]]:
         for one in found
     ]
     return [{"oid": oid, "value": int(value)} for oid, value in values if value is not None]
-
-
-@contextmanager
-def _printed_exactly(session: Link) -> Iterator[None]:
-    """Print values as the log does, and refuse to read where rows would be hidden."""
-    wanted = {**FORMATS, "search_path": PATH, "row_security": "off"}
-    before = {name: scalar(session, f"SELECT current_setting('{name}')") for name in wanted}
-    for name, value in wanted.items():
-        session.rows(f"SELECT pg_catalog.set_config('{name}', {literal(value)}, true)")
-    yield
-    for name, old in before.items():
-        session.rows(f"SELECT pg_catalog.set_config('{name}', {literal(old)}, true)")

@@ -7,10 +7,10 @@ from collections.abc import Collection, Mapping, Sequence
 from backout.databases.postgres.reversible.link import Link, objects
 from backout.databases.postgres.reversible.names import SCHEMA
 from backout.databases.postgres.reversible.rows import kept
-from backout.databases.postgres.reversible.rows.compare import compare
+from backout.databases.postgres.reversible.rows.compare import compare, unwritten
 from backout.databases.postgres.reversible.rows.entries import take_apart
 from backout.databases.postgres.reversible.rows.fold import fold_entries
-from backout.databases.postgres.reversible.rows.quiet import quietly
+from backout.databases.postgres.reversible.rows.quiet import exactly, quietly
 from backout.databases.postgres.reversible.rows.refer import block, referring
 from backout.databases.postgres.reversible.rows.replay import replay
 from backout.databases.postgres.reversible.rows.report import RowsReport
@@ -58,36 +58,51 @@ def redo(
 def _turn(
     link: Link, migrations: Sequence[int], leave: Mapping[int, Collection[int]], *, back: bool
 ) -> RowsReport:
-    logged = relations(link, migrations)
-    chosen = targets(link, logged, migrations, leave)
-    written = sorted({t.oid for t in chosen} | set(logged))
-    with quietly(link, written, referring(link, written)):
-        for target in chosen:
-            take_apart(link, target, migrations, back=back)
-            fold_entries(link, target)
-            compare(link, target, migrations, back=back)
-        writers = [Writer(link, target) for target in chosen]
-        for writer in writers:
-            writer.look()
-        since = kept.start(link)
-        kept.keep_missing(link, migrations, chosen, back=back)
-        for target in chosen:
-            kept.keep_removed(link, target, migrations, back=back)
-            if not back:
-                kept.bring_removed(link, target, migrations)
-        _write(link, writers)
-        for writer in writers:
-            kept.keep(link, writer, migrations, back=back)
-        report = kept.report(link, writers, since)
-        _note(link, writers, migrations, back=back)
-        _clean(link, chosen)
+    with exactly(link):
+        logged = relations(link, migrations)
+        chosen = targets(link, logged, migrations, leave)
+        written = sorted({t.oid for t in chosen} | set(logged))
+        with quietly(link, written, referring(link, written)):
+            report = _turn_quietly(link, chosen, migrations, back=back)
         if back:
             restore_sequences(link, migrations)
     return report
 
 
+def _turn_quietly(link: Link, chosen: list[Target], migrations: Sequence[int], *, back: bool) -> RowsReport:
+    for target in chosen:
+        take_apart(link, target, migrations, back=back)
+        fold_entries(link, target)
+        compare(link, target, migrations, back=back)
+    writers = [Writer(link, target) for target in chosen]
+    since = kept.start(link)
+    kept.keep_missing(link, migrations, chosen, back=back)
+    for writer in writers:
+        writer.look()
+        kept.keep_removed(link, writer.target, migrations, back=back)
+        if not back:
+            kept.bring_removed(link, writer.target, migrations)
+    _write(link, writers)
+    for writer in writers:
+        kept.keep(link, writer, migrations, back=back)
+    report = kept.report(link, writers, since)
+    _note(link, writers, migrations, back=back)
+    _clean(link, chosen)
+    return report
+
+
 def _write(link: Link, writers: list[Writer]) -> None:
     """Write in rounds until nothing more can be written: what is in the way of a row may be gone after the next one."""
+    _rounds(link, writers)
+    # A key that was set back has taken others with it, by ON UPDATE CASCADE, that had been written before.
+    cascaded = [set(unwritten(link, writer.target)) - set(writer.pending["update"]) for writer in writers]
+    if any(cascaded):
+        for writer, rows in zip(writers, cascaded, strict=True):
+            writer.pending["update"] = sorted({*writer.pending["update"], *rows})
+        _rounds(link, writers)
+
+
+def _rounds(link: Link, writers: list[Writer]) -> None:
     again = True
     while again:
         again = False
@@ -95,12 +110,12 @@ def _write(link: Link, writers: list[Writer]) -> None:
             again |= writer.put("insert")
         for writer in writers:
             again |= writer.put("update")
+            # Before the rows that refer to it: its keys take them with it.
+            again |= replay(link, writer)
         for writer in reversed(writers):
             again |= _delete(link, writer)
         if not any(any(w.pending.values()) for w in writers):
             return
-        if not again:
-            again = any(replay(link, writer) for writer in writers)
 
 
 def _delete(link: Link, writer: Writer) -> bool:
