@@ -13,6 +13,7 @@ from backout.databases.postgres.reversible.link import DirectLink, LinkError
 from backout.databases.postgres.reversible.parse import statements
 from backout.databases.postgres.reversible.proxy.keeper import Manner, Pass, Veto
 from backout.databases.postgres.reversible.rows.capture import Capture
+from backout.migration import Unfinished
 
 
 def migrate(link: DirectLink, *scripts: str, release: str = "2.0.0") -> int:
@@ -60,6 +61,12 @@ def _transaction(link: DirectLink, keeper: ReversibleKeeper, script: str) -> Non
         raise
     link.rows("COMMIT")
     keeper.ended(committed=True)
+
+
+def undo_leaving(link: DirectLink, *numbers: int) -> list[Unfinished]:
+    """Take migrations back; return what could not be finished."""
+    back.undo(link, [m for m in journal.migrations(link) if m.id in numbers], patience_s=5)
+    return finish(link)
 
 
 def undo(link: DirectLink, *numbers: int) -> back.Outcome:

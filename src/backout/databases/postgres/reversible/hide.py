@@ -74,7 +74,7 @@ def hide_column(work: Work, table: int, attnum: int, change: int, *, marked: boo
     guard(work, table, attnum, record)
     # By this index, which is built after the COMMIT, rows written since are found; without a mark there is nothing to find.
     told = record["mark"] is not None or record["marker"] is not None or record["relaxed"]
-    record["written"] = f"{name}_w" if told else None
+    record["written"] = f"{name}_w" if told and not record["numbers"] else None
     record["explains"] = _explained(record, table, attnum)
     return record
 
@@ -89,7 +89,11 @@ def _relax(
         `relaxed`: NOT NULL was taken away; `numbers`: it goes on getting values by itself, and nothing was changed.
     """
     if kept:
-        return {"mark": None, "marker": None, "relaxed": False, "numbers": True}
+        # What a generated column is made of may be hidden, too, and NULL.
+        relaxed = bool(column["generated"] and column["not_null"])
+        if relaxed:
+            work.run(f"ALTER TABLE {path} ALTER COLUMN {ident(name)} DROP NOT NULL")
+        return {"mark": None, "marker": None, "relaxed": relaxed, "numbers": True}
     found = None if unique else mark_of(column["type_text"], column["modifier"])
     change = f"ALTER TABLE {path} ALTER COLUMN {ident(name)}"
     if found is not None:
@@ -198,6 +202,8 @@ def may_hide(now: Snapshot, table: int, attnum: int) -> None:
         raise NotHidden(f"{called} is of a table that is partitioned, a partition or inherits")
     if any(one["parents"] and table in one["parents"] for one in now.things.values() if "parents" in one):
         raise NotHidden(f"{called} is of a table that others inherit from")
+    if _refuses_null(now, column["type"]):
+        raise NotHidden(f"{called} is of a domain that takes no NULL")
     for one in now.of_table("constraint", table).values():
         if attnum in (one["columns"] or ()):
             if one["kind"] == "p" and not _numbers_itself(now, table, attnum, column):
@@ -209,6 +215,16 @@ def may_hide(now: Snapshot, table: int, attnum: int) -> None:
             raise NotHidden(f"{called} is in the index {one['name']}, for which NULLs are not distinct")
         if attnum in one["columns"] and one["replica_identity"]:
             raise NotHidden(f"{called} is in the index {one['name']}, which is the replica identity")
+
+
+def _refuses_null(now: Snapshot, oid: int) -> bool:
+    """Tell whether a type is a domain that may take no NULL: whose CHECK looks for it, or which is one of such a one."""
+    one = now.things.get(Key("type", oid))
+    if one is None or one["kind"] != "d":
+        return False
+    checks = [c for c in now.things.values() if c.get("of_domain") == oid]
+    looks = any(word in str(c["expression"]) for c in checks for word in ("NULLTEST", "COALESCE"))
+    return bool(one["not_null"]) or looks or _refuses_null(now, one["base"])
 
 
 def _numbers_itself(now: Snapshot, table: int, attnum: int, column: Thing) -> bool:

@@ -42,6 +42,14 @@ _TABLES = (
 )
 
 
+_GRANTED = f"""SELECT DISTINCT thing, a.grantee::regrole::text AS grantee FROM (
+  SELECT 'SCHEMA ' || quote_ident(nspname) AS thing, nspowner AS owner, nspacl AS acl FROM pg_catalog.pg_namespace
+    WHERE nspname IN ('{SCHEMA}', '{HIDDEN_SCHEMA}')
+  UNION ALL SELECT CASE relkind WHEN 'S' THEN 'SEQUENCE ' ELSE 'TABLE ' END || c.oid::regclass, relowner, relacl
+    FROM pg_catalog.pg_class c WHERE relnamespace = to_regnamespace('{SCHEMA}') AND relkind IN ('r', 'S')) x,
+  LATERAL pg_catalog.aclexplode(acl) a WHERE a.grantee NOT IN (0, owner)"""
+
+
 @dataclass(frozen=True, slots=True)
 class Migration:
     """One command that was run through the proxy.
@@ -94,6 +102,9 @@ def install(link: Link) -> None:
         for statement in _TABLES:
             link.rows(statement)
     store.install(link)
+    # Hazard: default privileges may have given it all to an application.
+    for one in objects(link, _GRANTED):
+        link.rows(f"REVOKE ALL ON {one['thing']} FROM {one['grantee']}")
 
 
 def installed(link: Link) -> bool:

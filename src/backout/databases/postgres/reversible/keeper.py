@@ -76,7 +76,8 @@ class ReversibleKeeper:
         if drops_column(statement) or is_softened_drop(statement):
             with as_login(link):
                 work = Work(link)
-                softer = Softer(work, lambda kind, make: self._write(link, kind, make), self._answered)
+                begun = self._before or work.now
+                softer = Softer(work, lambda kind, make: self._write(link, kind, make), self._answered, begun)
                 softer.alter_table(statement) if drops_column(statement) else softer.drop(statement)
             self._ran.append(_short(statement))
             fault_point("migrate.softened")

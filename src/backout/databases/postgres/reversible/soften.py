@@ -34,11 +34,13 @@ class Softer:
         work: The client's transaction.
         journal: Adds an entry of a kind: it is given the entry's number, and returns the operation.
         answered: Tells whether there is an answer for a column, by its name with table and schema.
+        begun: The catalog when the transaction began: what came since is dropped, for nobody has written into it.
     """
 
     work: Work
     journal: Callable[[str, Callable[[int], Operation]], None]
     answered: Callable[[str], bool]
+    begun: Snapshot
 
     def alter_table(self, statement: Statement) -> None:
         """Hide the columns that an ALTER TABLE drops, and do the rest of it.
@@ -55,10 +57,11 @@ class Softer:
         for key in columns:
             gone.take(key)
             _take_parts(gone, key)
-        _refuse_left(gone, statement)
+        self._refuse_left(gone, statement)
         for key in columns:
-            column = before.things[key]
-            if not is_hidden(column["name"]):
+            if key not in self.begun.things:
+                self._drop_new(key)
+            elif not is_hidden(before.things[key]["name"]):
                 self.journal("column.hidden", lambda change, key=key: self._hide_column(key, change))  # type: ignore[misc]
         self._rest(statement)
 
@@ -78,8 +81,11 @@ class Softer:
                 _take_table(gone, key.oid)
             if kind == "type":
                 _take_type(gone, key.oid)
-        _refuse_left(gone, statement)
+        self._refuse_left(gone, statement)
         for key in things:
+            if key not in self.begun.things:
+                self._drop_new(key)
+                continue
             hide = {"table": self._hide_table, "index": self._hide_index, "type": self._hide_type}[kind]
             self.journal(f"{kind}.hidden", lambda change, key=key, hide=hide: hide(key, change))  # type: ignore[misc]
 
@@ -119,6 +125,32 @@ class Softer:
         rest = [c for c in statement.node.cmds if _subtype(c) != "AT_DropColumn"]
         if rest:
             self.work.run(deparse("alter_table_stmt", _copy(statement.node, rest)))
+
+    def _refuse_left(self, gone: Difference, statement: Statement) -> None:
+        """Veto a statement that takes away more than can be hidden."""
+        left = [
+            f"{change.key.kind} {gone.before.name(change.key)}"
+            for change in gone.left.values()
+            if change.before is not None and change.key in self.begun.things
+        ]
+        if left:
+            raise Veto(
+                f"backout cannot yet undo this statement: {' '.join(statement.text.split())[:200]}",
+                detail=f"It would also take away or change: {', '.join(sorted(left)[:10])}.",
+            )
+
+    def _drop_new(self, key: Key) -> None:
+        """Drop what the transaction has made itself, unless it went with another."""
+        now = self.work.now
+        if key not in now.things:
+            return
+        called = now.name(key)
+        if key.kind == "column":
+            path, name = self.work.table_path(key.oid, called=called), ident(now.things[key]["name"])
+            self.work.run(f"ALTER TABLE {path} DROP COLUMN {name} CASCADE")
+        else:
+            path = self.work.path(key.kind, key.oid, called=called)
+            self.work.run(f"DROP {key.kind.upper()} {path} CASCADE")
 
     def _hide_column(self, key: Key, change: int) -> Operation:
         marked = self.answered(self.work.now.name(key))
@@ -230,16 +262,6 @@ def _take_type(gone: Difference, oid: int) -> None:
     for change in [*gone.gone("label"), *gone.gone("constraint")]:
         if oid in (change.thing.get("type"), change.thing.get("of_domain")):
             gone.take(change.key)
-
-
-def _refuse_left(gone: Difference, statement: Statement) -> None:
-    """Veto a statement that takes away more than can be hidden."""
-    left = [f"{c.key.kind} {gone.before.name(c.key)}" for c in gone.left.values() if c.before is not None]
-    if left:
-        raise Veto(
-            f"backout cannot yet undo this statement: {' '.join(statement.text.split())[:200]}",
-            detail=f"It would also take away or change: {', '.join(sorted(left)[:10])}.",
-        )
 
 
 def _or_veto(hide: Callable[[], Operation]) -> Operation:

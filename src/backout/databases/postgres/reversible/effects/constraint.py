@@ -25,7 +25,7 @@ class ConstraintAdded:
         """Take every new one on a table that was there; one over new columns alone is hidden with them."""
         for change in difference.added("constraint"):
             one = change.thing
-            if one["of_domain"] or one["parent"] or one["kind"] == "x":
+            if one["of_domain"] or one["parent"] or not one["local"] or one["kind"] == "x":
                 continue
             difference.take(change.key)
             if one["index"] and one["kind"] in "pu":

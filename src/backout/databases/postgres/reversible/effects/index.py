@@ -24,7 +24,8 @@ class IndexAdded:
         """Take every new one on a table that was there; one over new columns is hidden with them."""
         for change in difference.added("index"):
             one = change.thing
-            if one["exclusion"]:
+            table = difference.after.things[Key("table", one["table"])]
+            if one["exclusion"] or table["kind"] == "p" or table["bound"]:
                 continue
             difference.take(change.key)
             if any(

@@ -1,0 +1,415 @@
+"""What goes wrong when a dropped thing is only hidden: each trap that is known, by its number, sprung and passed.
+
+Those of `a` and `b` lose or corrupt data without an error where nothing is done about them.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from backout.databases.postgres.reversible.back import NotReversible
+from backout.databases.postgres.reversible.link import DirectLink, LinkError
+from backout.databases.postgres.reversible.proxy.keeper import Veto
+
+from .conftest import Database
+from .engine import migrate, redo, run, undo, undo_leaving
+from .states import rows_of, schema_of, seen
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def link(database: Database) -> DirectLink:
+    return database.link()
+
+
+def test_1_insert_by_position_into_a_hidden_column_is_an_error(link: DirectLink) -> None:
+    run(link, "CREATE TABLE t (id int, a text, b text); INSERT INTO t VALUES (1, 'a1', 'b1')")
+    migrate(link, "ALTER TABLE t DROP COLUMN a")
+
+    with pytest.raises(LinkError, match=r"column public\.t\.a is hidden by backout"):
+        run(link, "INSERT INTO t VALUES (2, 'NEWB')")
+    run(link, "INSERT INTO t (id, b) VALUES (2, 'b2')")
+    assert seen(link, "SELECT id, b FROM t ORDER BY id") == "1 b1 | 2 b2"
+
+
+@pytest.mark.parametrize(
+    "column", ["int DEFAULT 5", "int NOT NULL DEFAULT 5", "boolean", "varchar(3) NOT NULL DEFAULT ''", "int"]
+)
+def test_1_also_where_the_type_has_no_value_to_spare(link: DirectLink, column: str) -> None:
+    run(link, f"CREATE TABLE t (id int, a {column}, b int); INSERT INTO t VALUES (1, '1', 7)")
+    migrate(link, "ALTER TABLE t DROP COLUMN a")
+
+    with pytest.raises(LinkError, match="hidden by backout"):
+        run(link, "INSERT INTO t VALUES (2, '1')")
+    run(link, "INSERT INTO t (id, b) VALUES (2, 8)")
+    assert seen(link, "SELECT id, b FROM t ORDER BY id") == "1 7 | 2 8"
+
+
+def test_1_also_where_a_column_comes_behind_it_later(link: DirectLink) -> None:
+    run(link, "CREATE TABLE t (id int, a int DEFAULT 5); INSERT INTO t VALUES (1, 1)")
+    migrate(link, "ALTER TABLE t DROP COLUMN a", "ALTER TABLE t ADD COLUMN c int")
+
+    with pytest.raises(LinkError, match="hidden by backout"):
+        run(link, "INSERT INTO t VALUES (2, 3)")
+    with pytest.raises(LinkError, match="hidden by backout"):
+        run(link, "INSERT INTO t VALUES (2, NULL, false, 3)")
+    run(link, "INSERT INTO t (id, c) VALUES (2, 3)")
+    assert seen(link, "SELECT id, c FROM t ORDER BY id") == "1 - | 2 3"
+
+
+def test_3_and_a3_hidden_child_table_keeps_its_rows_when_the_parent_goes(link: DirectLink) -> None:
+    run(link, "CREATE TABLE p (id int PRIMARY KEY); CREATE TABLE c (id int, p int REFERENCES p ON DELETE CASCADE);"
+        "INSERT INTO p VALUES (1), (2); INSERT INTO c VALUES (10, 1), (20, 2)")  # fmt: skip
+    number = migrate(link, "DROP TABLE c")
+    run(link, "INSERT INTO p VALUES (3)")
+
+    undo(link, number)
+    assert seen(link, "SELECT id, p FROM c ORDER BY id") == "10 1 | 20 2"
+    redo(link, number)
+    run(link, "DELETE FROM p WHERE id = 1")  # the kept row has lost its parent: that is told, and it is kept
+    assert ["c_p_fkey" in one.statement for one in undo_leaving(link, number)] == [True]
+    assert seen(link, "SELECT id, p FROM c ORDER BY id") == "10 1 | 20 2"
+    with pytest.raises(LinkError, match="c_p_fkey"):
+        run(link, "INSERT INTO c VALUES (30, 99)")
+
+
+def test_a3_hidden_new_column_keeps_no_foreign_key(link: DirectLink) -> None:
+    run(
+        link,
+        "CREATE TABLE p (id int PRIMARY KEY); CREATE TABLE t (id int PRIMARY KEY); INSERT INTO p VALUES (1); INSERT INTO t VALUES (1)",
+    )
+    number = migrate(link, "ALTER TABLE t ADD COLUMN p int REFERENCES p ON DELETE CASCADE")
+    run(link, "UPDATE t SET p = 1")
+    undo(link, number)
+
+    run(link, "DELETE FROM p")
+    assert seen(link, "SELECT id FROM t") == "1"
+
+
+def test_a3_hidden_new_table_keeps_no_foreign_key(link: DirectLink) -> None:
+    run(link, "CREATE TABLE p (id int PRIMARY KEY); INSERT INTO p VALUES (1)")
+    number = migrate(link, "CREATE TABLE c (id int, p int REFERENCES p ON DELETE RESTRICT)")
+    run(link, "INSERT INTO c VALUES (1, 1)")
+    undo(link, number)
+
+    run(link, "DELETE FROM p")
+    assert seen(link, "SELECT count(*) FROM p") == "0"
+
+
+def test_a3_hidden_new_column_keeps_no_check(link: DirectLink) -> None:
+    run(link, "CREATE TABLE t (id int); INSERT INTO t VALUES (1)")
+    number = migrate(
+        link, "ALTER TABLE t ADD COLUMN n int; ALTER TABLE t ADD CHECK (n IS NOT NULL OR id < 5)"
+    )
+    undo(link, number)
+
+    run(link, "INSERT INTO t VALUES (9)")
+    assert seen(link, "SELECT id FROM t ORDER BY id") == "1 | 9"
+
+
+def test_4_and_5_a_hidden_unique_column_refuses_no_row(link: DirectLink) -> None:
+    run(
+        link,
+        "CREATE TABLE t (id int, u text NOT NULL DEFAULT gen_random_uuid()::text UNIQUE, v int UNIQUE, w int, UNIQUE (w, v))",
+    )
+    number = migrate(link, "ALTER TABLE t DROP u; ALTER TABLE t DROP v")
+    run(link, "INSERT INTO t (id, w) VALUES (1, 1), (2, 1)")
+
+    undo(link, number)
+    assert seen(link, "SELECT count(DISTINCT u) AS u, count(v) AS v FROM t") == "2 0"
+
+
+def test_4_a_default_that_would_be_twice_in_a_unique_index_is_no_answer(link: DirectLink) -> None:
+    run(link, "CREATE TABLE t (id int, u text NOT NULL DEFAULT 'x' UNIQUE); INSERT INTO t VALUES (1)")
+    with pytest.raises(Veto, match=r"needs an answer for public\.t\.u"):
+        migrate(link, "ALTER TABLE t DROP COLUMN u")
+
+
+def test_6_a_function_that_reads_the_column_breaks_as_with_the_plain_drop_and_works_again(
+    link: DirectLink,
+) -> None:
+    run(link, "CREATE TABLE t (id int, a text); CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN NEW.a := upper(NEW.a); RETURN NEW; END$$;"
+        "CREATE TRIGGER tr BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION f()")  # fmt: skip
+    number = migrate(link, "ALTER TABLE t DROP COLUMN a")
+    with pytest.raises(LinkError, match='no field "a"'):
+        run(link, "INSERT INTO t (id) VALUES (1)")
+    undo(link, number)
+
+    run(link, "INSERT INTO t VALUES (2, 'x')")
+    assert seen(link, "SELECT id, a FROM t") == "2 X"
+
+
+def test_10_and_a12_dropped_added_and_dropped_again_under_one_name(
+    link: DirectLink, database: Database
+) -> None:
+    run(link, "CREATE TABLE t (id int, a text DEFAULT 'd'); INSERT INTO t VALUES (1, 'first')")
+    before = schema_of(database.url)
+    up = "ALTER TABLE t DROP a; ALTER TABLE t ADD a int; ALTER TABLE t DROP a; ALTER TABLE t ADD a boolean"
+    number = migrate(link, up)
+    run(link, "INSERT INTO t (id, a) VALUES (2, true)")
+
+    for _ in range(3):
+        undo(link, number)
+        assert schema_of(database.url) == before
+        assert seen(link, "SELECT id, a FROM t ORDER BY id") == "1 first | 2 d"
+        redo(link, number)
+        assert seen(link, "SELECT id, a FROM t ORDER BY id") == "1 - | 2 t"
+
+
+def test_16_a_column_dropped_and_added_by_two_migrations(link: DirectLink, database: Database) -> None:
+    run(link, "CREATE TABLE t (id int, a text NOT NULL DEFAULT 'd'); INSERT INTO t VALUES (1, 'first')")
+    before = schema_of(database.url)
+    first = migrate(link, "ALTER TABLE t DROP a")
+    second = migrate(link, "ALTER TABLE t ADD a int NOT NULL DEFAULT 3; CREATE INDEX i ON t (a)")
+    run(link, "INSERT INTO t (id, a) VALUES (2, 22)")
+
+    for _ in range(3):
+        undo(link, first, second)
+        assert schema_of(database.url) == before
+        assert seen(link, "SELECT id, a FROM t ORDER BY id") == "1 first | 2 d"
+        redo(link, first, second)
+        assert seen(link, "SELECT id, a FROM t ORDER BY id") == "1 3 | 2 22"
+
+
+@pytest.mark.parametrize("number", [8, 17])
+def test_8_and_17_star_of_a_row_type_survives(link: DirectLink, number: int) -> None:
+    """A function of row type and a table of the dropped name: nothing breaks that the plain drop would leave whole."""
+    run(
+        link,
+        f"CREATE TABLE t (id int, a int); INSERT INTO t VALUES ({number}, 1); CREATE VIEW v AS SELECT id FROM t",
+    )
+    one = migrate(link, "ALTER TABLE t DROP COLUMN a")
+    assert seen(link, "SELECT * FROM v") == str(number)
+    undo(link, one)
+    assert seen(link, "SELECT * FROM t") == f"{number} 1"
+
+
+def test_13_a_prepared_statement_goes_on_with_named_columns(link: DirectLink, database: Database) -> None:
+    run(link, "CREATE TABLE t (id int, a int); INSERT INTO t VALUES (1, 1)")
+    app = database.link()
+    app.rows("PREPARE q AS SELECT id FROM t")
+    number = migrate(link, "ALTER TABLE t DROP COLUMN a")
+    assert app.rows("EXECUTE q") == [{"id": "1"}]
+    undo(link, number)
+    assert app.rows("EXECUTE q") == [{"id": "1"}]
+
+
+def test_21_a_migration_that_sets_a_role_is_journalled_and_taken_back(
+    link: DirectLink, database: Database
+) -> None:
+    run(
+        link,
+        "CREATE SCHEMA o AUTHORIZATION other; SET ROLE other; CREATE TABLE o.t (id int, a text); INSERT INTO o.t VALUES (1, 'a1'); RESET ROLE",
+    )
+    before = schema_of(database.url)
+    number = migrate(
+        link,
+        "SET LOCAL ROLE other; ALTER TABLE o.t DROP COLUMN a; ALTER TABLE o.t ADD b int; CREATE TABLE o.n (x int); DROP TABLE o.n",
+    )
+    undo(link, number)
+    assert schema_of(database.url) == before
+    assert seen(link, "SELECT id, a FROM o.t") == "1 a1"
+
+
+def test_a5_forced_row_security_hides_no_row_from_the_way_back(link: DirectLink, database: Database) -> None:
+    run(link, "CREATE TABLE t (id int, a text NOT NULL DEFAULT 'd'); INSERT INTO t VALUES (1, 'a1'); ALTER TABLE t ENABLE ROW LEVEL SECURITY;"
+        "ALTER TABLE t FORCE ROW LEVEL SECURITY; CREATE POLICY p ON t USING (id < 0) WITH CHECK (true)")  # fmt: skip
+    before = schema_of(database.url)
+    number = migrate(link, "ALTER TABLE t DROP COLUMN a")
+    run(link, "INSERT INTO t (id) VALUES (2)")
+    undo(link, number)
+
+    assert schema_of(database.url) == before
+    run(link, "ALTER TABLE t DISABLE ROW LEVEL SECURITY")
+    assert seen(link, "SELECT id, a FROM t ORDER BY id") == "1 a1 | 2 d"
+
+
+def test_a7_one_release_alone_is_not_taken_back_when_a_later_one_uses_its_name(link: DirectLink) -> None:
+    run(link, "CREATE TABLE o (x int); INSERT INTO o VALUES (1)")
+    first = migrate(link, "ALTER TABLE o RENAME TO o1")
+    second = migrate(link, "CREATE TABLE o (y int)")
+    rows = rows_of(link)
+
+    with pytest.raises(NotReversible, match="o"):
+        undo(link, first)
+    assert rows_of(link) == rows
+    undo(link, first, second)
+    assert seen(link, "SELECT x FROM o") == "1"
+
+
+def test_a8_nothing_hidden_stands_in_the_way_of_a_name(
+    link: DirectLink, database: Database, second: Database
+) -> None:
+    before = (
+        "CREATE TABLE p (id int PRIMARY KEY); CREATE TABLE t (id int, n int REFERENCES p, s serial, u int CONSTRAINT uq UNIQUE);"
+        "CREATE INDEX note ON t (n);"
+    )
+    up = (
+        "ALTER TABLE t DROP n, DROP s, DROP u; ALTER TABLE t ADD n int; ALTER TABLE t ADD s serial; ALTER TABLE t ADD u int;"
+        "CREATE INDEX IF NOT EXISTS note ON t (n); ALTER TABLE t ADD CONSTRAINT uq UNIQUE (u);"
+    )
+    again = "DO $$BEGIN ALTER TABLE t ADD CONSTRAINT t_n_fkey FOREIGN KEY (n) REFERENCES p; EXCEPTION WHEN duplicate_object THEN NULL; END$$"
+    run(link, before)
+    was = schema_of(database.url)
+    run(second.link(), before + up + again)
+    number = migrate(link, up, again)
+    assert schema_of(database.url) == schema_of(second.url)
+    undo(link, number)
+    assert schema_of(database.url) == was
+    redo(link, number)
+    assert schema_of(database.url) == schema_of(second.url)
+
+
+def test_a11_a_soft_delete_trigger_of_the_app_swallows_nothing(link: DirectLink, database: Database) -> None:
+    run(link, "CREATE TABLE t (id int, a text NOT NULL DEFAULT 'd'); INSERT INTO t VALUES (1, 'a1');"
+        "CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';"
+        "CREATE TRIGGER always BEFORE UPDATE ON t FOR EACH ROW EXECUTE FUNCTION no(); ALTER TABLE t ENABLE ALWAYS TRIGGER always;"
+        "CREATE TRIGGER off BEFORE UPDATE ON t FOR EACH ROW EXECUTE FUNCTION no(); ALTER TABLE t DISABLE TRIGGER off;"
+        "CREATE RULE never AS ON UPDATE TO t WHERE OLD.id = 2 DO INSTEAD NOTHING")  # fmt: skip
+    before = schema_of(database.url)
+    number = migrate(link, "ALTER TABLE t DROP COLUMN a")
+    run(link, "INSERT INTO t (id) VALUES (2)")
+    undo(link, number)
+    assert schema_of(database.url) == before
+    assert seen(link, "SELECT id, a FROM t ORDER BY id") == "1 a1 | 2 d"
+
+
+def test_a12_a_natural_join_joins_no_hidden_columns(link: DirectLink) -> None:
+    run(
+        link,
+        "CREATE TABLE t (id int, a text); CREATE TABLE u (id int, a text); INSERT INTO t VALUES (1, 'x'); INSERT INTO u VALUES (1, 'y')",
+    )
+    migrate(link, "ALTER TABLE t DROP COLUMN a; ALTER TABLE u DROP COLUMN a")
+    assert seen(link, "SELECT id FROM t NATURAL JOIN u") == "1"
+
+
+def test_b13_a_hidden_column_pins_no_type(link: DirectLink, database: Database) -> None:
+    run(
+        link,
+        "CREATE TYPE role AS ENUM ('a', 'b'); CREATE TABLE t (id int, r role NOT NULL DEFAULT 'a'); INSERT INTO t VALUES (1, 'b')",
+    )
+    before = schema_of(database.url)
+    number = migrate(
+        link,
+        "ALTER TABLE t DROP COLUMN r; DROP TYPE role; CREATE TYPE role AS ENUM ('c'); ALTER TABLE t ADD r role DEFAULT 'c'",
+    )
+    run(link, "INSERT INTO t (id) VALUES (2)")
+
+    for _ in range(2):
+        undo(link, number)
+        assert schema_of(database.url) == before
+        assert seen(link, "SELECT id, r FROM t ORDER BY id") == "1 b | 2 a"
+        redo(link, number)
+        assert seen(link, "SELECT id, r FROM t ORDER BY id") == "1 c | 2 c"
+
+
+def test_b13_a_hidden_column_pins_no_function(link: DirectLink) -> None:
+    """No way back is built for a dropped function: it is refused, as the function's own doing, not for what is hidden."""
+    run(
+        link,
+        "CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'; CREATE TABLE t (id int, a int NOT NULL DEFAULT f())",
+    )
+    migrate(link, "ALTER TABLE t DROP COLUMN a")
+    with pytest.raises(Veto, match=r"function public\.f: gone"):
+        migrate(link, "DROP FUNCTION f()")
+
+
+def test_b15_what_hangs_on_a_column_comes_back_with_it(link: DirectLink, database: Database) -> None:
+    run(link, "CREATE TABLE p (id int PRIMARY KEY); CREATE TABLE t (id int, a int UNIQUE REFERENCES p ON DELETE SET NULL DEFERRABLE INITIALLY DEFERRED, b text);"
+        "CREATE TABLE c (t int CONSTRAINT to_t REFERENCES t (a) ON UPDATE CASCADE); GRANT SELECT (a) ON t TO PUBLIC;"
+        "COMMENT ON COLUMN t.a IS 'a'; ALTER TABLE t ALTER a SET STATISTICS 7; CREATE INDEX e ON t ((a + 1)); COMMENT ON CONSTRAINT to_t ON c IS 'x';"
+        "INSERT INTO p VALUES (1); INSERT INTO t VALUES (1, 1, 'b'); INSERT INTO c VALUES (1)")  # fmt: skip
+    before = schema_of(database.url)
+    number = migrate(link, "ALTER TABLE t DROP COLUMN a CASCADE")
+    undo(link, number)
+    assert schema_of(database.url) == before
+    assert seen(link, "SELECT a FROM t") == "1"
+
+
+def test_b17_a_check_comes_back_over_what_was_written_since_only_if_it_holds(link: DirectLink) -> None:
+    run(
+        link, "CREATE TABLE t (id int, n int DEFAULT 5, m int, CHECK (n < m)); INSERT INTO t VALUES (1, 1, 2)"
+    )
+    number = migrate(link, "ALTER TABLE t DROP COLUMN n")
+    run(link, "INSERT INTO t (id, m) VALUES (2, 3)")
+    assert ["t_check" in one.statement for one in undo_leaving(link, number)] == [True]
+    assert seen(link, "SELECT id, n, m FROM t ORDER BY id") == "1 1 2 | 2 5 3"
+
+
+def test_b18_an_identity_column_goes_on_counting_while_it_is_hidden(link: DirectLink) -> None:
+    run(
+        link,
+        "CREATE TABLE t (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, a text); INSERT INTO t (a) VALUES ('a1')",
+    )
+    number = migrate(link, "ALTER TABLE t DROP COLUMN id")
+    run(link, "INSERT INTO t (a) VALUES ('a2'), ('a3')")
+    undo(link, number)
+    assert seen(link, "SELECT id, a FROM t ORDER BY id") == "1 a1 | 2 a2 | 3 a3"
+
+
+def test_b18_a_column_of_a_domain_that_is_not_null_is_refused(link: DirectLink) -> None:
+    run(
+        link,
+        "CREATE DOMAIN filled AS text NOT NULL; CREATE TABLE t (id int, a filled DEFAULT 'd', b int); INSERT INTO t VALUES (1, 'a1')",
+    )
+    with pytest.raises(Veto, match=r"public\.t\.a is of a domain that takes no NULL"):
+        migrate(link, "ALTER TABLE t DROP COLUMN a")
+    with pytest.raises(Veto, match=r"public\.t\.c is of a domain that takes no NULL"):
+        migrate(link, "ALTER TABLE t ADD COLUMN c filled DEFAULT 'c'")
+    assert seen(link, "SELECT id, a FROM t") == "1 a1"
+
+
+def test_b18_a_generated_column_that_is_not_null_refuses_no_row(link: DirectLink, database: Database) -> None:
+    run(
+        link,
+        "CREATE TABLE t (id int, n int, g int GENERATED ALWAYS AS (n + 1) STORED NOT NULL, b int); INSERT INTO t (id, n) VALUES (1, 1)",
+    )
+    number = migrate(link, "ALTER TABLE t\n-- backout: fill t.n = 5\nDROP COLUMN n CASCADE")
+    run(link, "INSERT INTO t (id) VALUES (2)")
+    undo(link, number)
+    assert seen(link, "SELECT id, n, g FROM t ORDER BY id") == "1 1 2 | 2 5 6"
+
+
+def test_b18_a_longer_value_than_an_index_holds_in_a_hidden_indexed_column(link: DirectLink) -> None:
+    run(link, "CREATE TABLE t (id int, a text); CREATE INDEX i ON t (a)")
+    number = migrate(link, "ALTER TABLE t DROP COLUMN a; ALTER TABLE t ADD COLUMN a text")
+    run(
+        link,
+        "INSERT INTO t (id, a) SELECT 1, string_agg(gen_random_uuid()::text, '') FROM generate_series(1, 1000)",
+    )
+    undo(link, number)
+    assert seen(link, "SELECT id, a FROM t") == "1 -"
+
+
+def test_b19_a_deferred_foreign_key_on_the_table_that_is_filled(link: DirectLink, database: Database) -> None:
+    run(link, "CREATE TABLE p (id int PRIMARY KEY); INSERT INTO p VALUES (1);"
+        "CREATE TABLE t (id int, a text NOT NULL DEFAULT 'd', p int NOT NULL DEFAULT 1 REFERENCES p DEFERRABLE INITIALLY DEFERRED)")  # fmt: skip
+    before = schema_of(database.url)
+    number = migrate(
+        link,
+        "INSERT INTO t (id) SELECT 1 WHERE false; ALTER TABLE t DROP COLUMN a; ALTER TABLE t DROP COLUMN p",
+    )
+    run(link, "INSERT INTO t (id) VALUES (1)")
+    undo(link, number)
+    assert schema_of(database.url) == before
+    assert seen(link, "SELECT id, a, p FROM t") == "1 d 1"
+
+
+def test_d27_the_journal_is_not_for_others_and_its_function_looks_nothing_up(link: DirectLink) -> None:
+    run(link, "ALTER DEFAULT PRIVILEGES GRANT ALL ON TABLES TO reader; ALTER DEFAULT PRIVILEGES GRANT ALL ON SCHEMAS TO reader;"
+        "CREATE TABLE t (id int)")  # fmt: skip
+    migrate(link, "ALTER TABLE t ADD a int")
+    told = "has_schema_privilege('reader', 'backout', 'USAGE') AS s, has_table_privilege('reader', 'backout.change', 'INSERT,UPDATE,DELETE') AS c"
+    assert seen(link, f"SELECT {told}") == "f f"
+    assert (
+        seen(link, "SELECT proconfig FROM pg_proc WHERE proname = 'refuse'")
+        == '{"search_path=pg_catalog, pg_temp"}'
+    )
+
+
+def test_d28_a_hidden_column_says_itself_what_it_was(link: DirectLink) -> None:
+    run(link, """CREATE TABLE t (id int, "it's \\ A" text NOT NULL DEFAULT 'd')""")
+    migrate(link, """ALTER TABLE t DROP COLUMN "it's \\ A" """)
+    told = seen(link, "SELECT col_description('t'::regclass, 2)")
+    assert told.startswith("backout: {") and "it's" in told and '"not_null": true' in told
