@@ -109,3 +109,48 @@ class Migrated(Document):
     unseen: bool = False
     failures: tuple[str, ...] = ()
     unfinished: tuple[Unfinished, ...] = ()
+
+
+class HiddenThing(Document):
+    """Something that backout keeps hidden in the database.
+
+    Attributes:
+        migration: Number of the migration that dropped it, or whose way back took it away.
+        kind: `column`, `table`, `type`, `index` or `schema`.
+        called: What it was called.
+        name: What it is called now.
+        size_bytes: Of its files: of a table, of an index, of the indexes that go with a column.
+        estimated_bytes: Of a column's values, by the statistics of the last ANALYZE; None: the table never had one.
+    """
+
+    migration: int
+    kind: str
+    called: str
+    name: str
+    size_bytes: int
+    estimated_bytes: int | None
+
+
+class Finalized(Document):
+    """Hidden things that were really dropped.
+
+    Attributes:
+        database: Its name.
+        migrations: Their numbers, oldest first; empty: there was nothing to do.
+        dry_run: All was rolled back.
+        seconds: How long the locks were held.
+        dropped: What was hidden.
+        rows: How many images of rows that the migrations had changed were deleted from the journal.
+        freed_bytes: What the file system has back. The values of columns are not in it: PostgreSQL keeps them in the
+            table's pages until their rows are written anew.
+        statements: What was run in the one transaction.
+    """
+
+    database: str
+    migrations: tuple[int, ...]
+    dry_run: bool
+    seconds: float
+    dropped: tuple[HiddenThing, ...]
+    rows: int
+    freed_bytes: int
+    statements: tuple[str, ...]

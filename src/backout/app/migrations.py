@@ -10,9 +10,11 @@ from backout.redact import Redactor
 
 if TYPE_CHECKING:
     from backout.databases.postgres.reversible.database import ReversibleDatabase
-    from backout.migration import Finished, Migrated, MigrationHistory, WayTaken
+    from backout.migration import Finalized, Finished, Migrated, MigrationHistory, WayTaken
 
 _PATIENCE_S = 10.0
+WINDOW_S = 72 * 3600.0
+"""How long a migration is kept so that it can be taken back, unless somebody says otherwise."""
 
 
 class Migrations:
@@ -70,6 +72,38 @@ class Migrations:
     def finish(self) -> Finished:
         """Prove constraints and build indexes that a kill or a lock has left undone. Idempotent."""
         return self._database().finish()
+
+    def finalize(
+        self,
+        *,
+        to: str | None = None,
+        steps: int | None = None,
+        undone: bool = False,
+        window_s: float = WINDOW_S,
+        now: bool = False,
+        dry_run: bool = False,
+        patience_s: float = _PATIENCE_S,
+    ) -> Finalized:
+        """Really drop what migrations have hidden, the oldest first; they can no longer be taken back.
+
+        Args:
+            to: All up to those of this release; else those whose window is over.
+            steps: So many.
+            undone: Those that were taken back, too: they cannot be made again.
+            window_s: How long a migration is kept, from its end on.
+            now: Also those in their window.
+            dry_run: Do it and roll it back.
+            patience_s: Seconds to go on asking for tables that are in use.
+        """
+        return self._database().finalize(
+            to=to,
+            steps=steps,
+            undone=undone,
+            window_s=window_s,
+            now=now,
+            dry_run=dry_run,
+            patience_s=patience_s,
+        )
 
     def _database(self) -> ReversibleDatabase:
         from backout.databases.postgres.reversible.database import ReversibleDatabase

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from backout.cli import db_finalize
 from backout.cli.common import JsonOption, YesOption, err, guarded, leave, out, out_json, verb_group
 from backout.cli.confirm import confirm
+from backout.cli.db_options import DatabaseOption, DryRunOption, WaitOption, database_of
 from backout.errors import ExitCode
 from backout.message import msg
 
@@ -16,32 +17,7 @@ if TYPE_CHECKING:
     from backout.migration import WayTaken
 
 app = verb_group("db", "The migrations of a database: what they changed, the way back, and forward again.")
-
-DatabaseOption = Annotated[
-    str | None,
-    typer.Option(
-        "--database",
-        metavar="URL",
-        help="The database; else DATABASE_URL, else the PG* variables. A password is better kept out of it.",
-    ),
-]
-DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Do it, print it, and undo it.")]
-WaitOption = Annotated[
-    float,
-    typer.Option(
-        "--wait", metavar="SECONDS", min=0, help="How long to go on asking for tables that are in use."
-    ),
-]
-_PASSWORD = re.compile(r"^[a-z]+://[^/@:]*:[^@]+@|\bpassword\s*=", re.IGNORECASE)
-
-
-def database_of(url: str | None) -> str | None:
-    """Return the database that was named; warn where a password stands in the arguments."""
-    if url is not None and _PASSWORD.search(url):
-        err(
-            "warning  The password in --database is shown to every user of this machine: use PGPASSWORD or ~/.pgpass."
-        )
-    return url
+app.command("finalize")(db_finalize.command)
 
 
 @app.command("history")

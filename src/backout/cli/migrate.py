@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from backout.cli.common import JsonOption, err, guarded, out_json
-from backout.cli.db import DatabaseOption, database_of
+from backout.cli.db_options import DatabaseOption, database_of
 from backout.errors import ExitCode
 from backout.migration import Migrated
 

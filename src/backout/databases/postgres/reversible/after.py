@@ -29,7 +29,7 @@ _SLOW = ("CREATE INDEX CONCURRENTLY", "CREATE UNIQUE INDEX CONCURRENTLY", "DROP 
 
 def finish(link: Link) -> list[Unfinished]:
     """Do what is due; return what failed. Idempotent."""
-    return _run_all(link, due(link))
+    return run_all(link, due(link))
 
 
 def due(link: Link) -> list[str]:
@@ -39,7 +39,12 @@ def due(link: Link) -> list[str]:
         link: In a transaction or not.
     """
     now, entries = read(link), journal.every_entry(link)
-    return [*_indexes(now, entries), *_keys(now, entries), *_proofs(now, entries), *_values(now)]
+    return [*_indexes(now, entries), *owed(now, entries)]
+
+
+def owed(now: Snapshot, entries: list[Entry]) -> list[str]:
+    """Return what of it the schema lacks; without it a constraint would be missing, or not NOT NULL."""
+    return [*_keys(now, entries), *_proofs(now, entries), *_values(now)]
 
 
 def _indexes(now: Snapshot, entries: list[Entry]) -> Iterator[str]:
@@ -119,7 +124,7 @@ def _path(now: Snapshot, table: int) -> str:
     return ident(_schema(now, table), now.things[Key("table", table)]["name"])
 
 
-def _run_all(link: Link, statements: Sequence[str]) -> list[Unfinished]:
+def run_all(link: Link, statements: Sequence[str]) -> list[Unfinished]:
     """Run statements, each by itself; return those that failed. Each may be run again.
 
     Args:

@@ -14,7 +14,7 @@ from backout.databases.postgres.reversible.hide import NotHidden
 from backout.databases.postgres.reversible.journal import Entry, Migration
 from backout.databases.postgres.reversible.link import Link, LinkError
 from backout.databases.postgres.reversible.locks import locked
-from backout.databases.postgres.reversible.names import SCHEMA, is_hidden
+from backout.databases.postgres.reversible.names import is_hidden
 from backout.databases.postgres.reversible.rows import undo as rows_undo
 from backout.databases.postgres.reversible.rows.entries import Unreadable
 from backout.databases.postgres.reversible.rows.report import RowsReport
@@ -110,7 +110,7 @@ def _all(work: Work, chosen: tuple[int, ...], entries: list[Entry], to: str) -> 
     work.link.rows(f"SET LOCAL lock_timeout = '{_LOCK_MS}ms'")
     for migration in chosen:
         _one(work, [e for e in entries if e.migration == migration], to)
-        work.link.rows(f"UPDATE {SCHEMA}.migration SET state = '{to}' WHERE id = {migration}")
+        journal.set_state(work.link, f"id = {migration}", to)
     if not any(entry.kind == "rows" for entry in entries):
         return None
     leave: dict[int, list[int]] = {}

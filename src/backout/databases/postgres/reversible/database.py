@@ -7,10 +7,12 @@ from contextlib import ExitStack, contextmanager
 
 from backout.databases.postgres.connect import Connector, secrets_of
 from backout.databases.postgres.reversible import back, journal
-from backout.databases.postgres.reversible.after import due, finish
+from backout.databases.postgres.reversible.after import due, finish, run_all
 from backout.databases.postgres.reversible.alone import Busy, alone
 from backout.databases.postgres.reversible.back import NotReversible, Outcome
+from backout.databases.postgres.reversible.choosing import newest, nothing, oldest
 from backout.databases.postgres.reversible.command import run_command
+from backout.databases.postgres.reversible.finalize import Dropped, finalize, still_owed
 from backout.databases.postgres.reversible.journal import Migration
 from backout.databases.postgres.reversible.link import DirectLink, LinkError
 from backout.databases.postgres.reversible.locks import Locked
@@ -18,14 +20,20 @@ from backout.databases.postgres.reversible.proxy.upstream import Upstream
 from backout.databases.postgres.reversible.words import sentence
 from backout.errors import NotPossible, Refused, RunInProgress, UsageError
 from backout.message import msg
-from backout.migration import Finished, Migrated, MigrationHistory, MigrationRecord, Unfinished, WayTaken
+from backout.migration import (
+    Finalized,
+    Finished,
+    Migrated,
+    MigrationHistory,
+    MigrationRecord,
+    Unfinished,
+    WayTaken,
+)
 from backout.redact import Redactor
 
 _CONNECT_S = 10.0
 _DAY_S = 86_400.0
 """For statements that take as long as they take: an index of a large table, rows that have to be filled in."""
-
-_STATES_BACK = ("applied", "failed")
 
 
 class ReversibleDatabase:
@@ -108,15 +116,11 @@ class ReversibleDatabase:
         Raises:
             UsageError: There is nothing to take back, or no such release.
             NotPossible: The tables are in use, and stay so.
-            Refused: Something was changed behind the journal's back.
+            Refused: Something was changed behind the journal's back, or one of them was finalized.
         """
         with self._link() as link:
-            found = self._known(link)
-            applied = [one for one in found if one.state in _STATES_BACK]
-            chosen = _after(applied, to) if to is not None else applied[-(steps or 1) :]
-            if not chosen:
-                raise _nothing("There is no migration to take back")
-            with _told():
+            chosen = newest(self._known(link), to=to, steps=steps)
+            with _told("rollback"):
                 outcome = back.undo(link, chosen, patience_s=patience_s, dry_run=dry_run)
             unfinished = [] if dry_run else finish(link)
         return _taken("back", outcome, unfinished, dry_run=dry_run)
@@ -133,8 +137,8 @@ class ReversibleDatabase:
             found = self._known(link)
             chosen = [one for one in found if one.state == "undone"][:steps]
             if not chosen:
-                raise _nothing("No migration was taken back")
-            with _told():
+                raise nothing("No migration was taken back")
+            with _told("redo"):
                 outcome = back.redo(link, chosen, patience_s=patience_s, dry_run=dry_run)
             unfinished = [] if dry_run else finish(link)
         return _taken("forward", outcome, unfinished, dry_run=dry_run)
@@ -151,6 +155,57 @@ class ReversibleDatabase:
             failed = finish(link)
         missed = {one.statement for one in failed}
         return Finished(done=tuple(one for one in wanted if one not in missed), unfinished=tuple(failed))
+
+    def finalize(
+        self,
+        *,
+        to: str | None,
+        steps: int | None,
+        undone: bool,
+        window_s: float,
+        now: bool,
+        dry_run: bool,
+        patience_s: float,
+    ) -> Finalized:
+        """Drop what the oldest migrations have hidden: those whose window is over, so many, or all up to a release.
+
+        Raises:
+            UsageError: There is no such release.
+            NotPossible: The tables are in use, and stay so; or something is still due after an earlier way.
+            Refused: A migration is in its window, or something needs what is hidden.
+        """
+        with self._link() as link:
+            found = self._known(link)
+            chosen = oldest(found, to=to, steps=steps, undone=undone, window_s=window_s, now=now)
+            done = Dropped([], 0, 0, [], 0)
+            if chosen:
+                self._nothing_owed(link)
+                with _told("finalize"):
+                    done = finalize(link, chosen, patience_s=patience_s, dry_run=dry_run)
+        return Finalized(
+            database=self._connector.database,
+            migrations=tuple(one.id for one in chosen),
+            dry_run=dry_run,
+            seconds=round(done.seconds, 4),
+            dropped=tuple(done.things),
+            rows=done.rows,
+            freed_bytes=done.freed_bytes,
+            statements=tuple(done.statements),
+        )
+
+    def _nothing_owed(self, link: DirectLink) -> None:
+        """Finish what earlier ways left to be done for the schema: afterwards the journal cannot tell it any more.
+
+        Raises:
+            NotPossible: It fails.
+        """
+        failed = run_all(link, still_owed(link))
+        if failed:
+            raise NotPossible(
+                msg("This is still due, and failed: {statement}: {why}.", statement=failed[0].statement, why=failed[0].why),
+                state=msg("Nothing was dropped."),
+                next_command="backout db status",
+            )  # fmt: skip
 
     def _known(self, link: DirectLink) -> list[Migration]:
         """Return the journal's migrations, none of which runs while the session lasts.
@@ -178,8 +233,8 @@ class ReversibleDatabase:
 
 
 @contextmanager
-def _told() -> Iterator[None]:
-    """Turn the engine's refusals into ours."""
+def _told(verb: str) -> Iterator[None]:
+    """Turn the engine's refusals into ours; the verb is what was typed."""
     unchanged = msg("Nothing was changed.")
     try:
         yield
@@ -190,7 +245,7 @@ def _told() -> Iterator[None]:
         raise NotPossible(
             msg("The tables are in use: {holders}", holders=names or "nobody is known"),
             state=unchanged,
-            next_command="backout db rollback --wait 60",
+            next_command=f"backout db {verb} --wait 60",
         ) from None
     except NotReversible as error:
         raise Refused(
@@ -209,35 +264,6 @@ def _busy(error: Busy) -> RunInProgress:
         state=msg("Nothing was changed."),
         next_command="backout db history",
     )
-
-
-def _nothing(what: str) -> UsageError:
-    return UsageError(
-        msg("{what} in this database.", what=what),
-        state=msg("Nothing was changed."),
-        next_command="backout db history",
-    )
-
-
-def _after(applied: list[Migration], release: str) -> list[Migration]:
-    """Return the migrations after the last one of a release.
-
-    Raises:
-        UsageError: No migration of that release is applied.
-    """
-    places = [place for place, one in enumerate(applied) if one.release == release]
-    if not places:
-        known = ", ".join(sorted({one.release for one in applied if one.release})) or "none"
-        raise UsageError(
-            msg(
-                "No applied migration belongs to the release {release}; known are: {known}.",
-                release=release,
-                known=known,
-            ),
-            state=msg("Nothing was changed."),
-            next_command="backout db history",
-        )
-    return applied[places[-1] + 1 :]
 
 
 def _record(link: DirectLink, one: Migration) -> MigrationRecord:

@@ -12,7 +12,7 @@ from typing import Any
 from backout.databases.postgres.reversible import constraints
 from backout.databases.postgres.reversible.catalog import Key, Snapshot, Thing
 from backout.databases.postgres.reversible.marks import mark_of
-from backout.databases.postgres.reversible.names import SCHEMA, hidden, ident, is_hidden, literal
+from backout.databases.postgres.reversible.names import COMMENT, SCHEMA, hidden, ident, is_hidden, literal
 from backout.databases.postgres.reversible.work import Work
 
 Record = dict[str, Any]
@@ -70,7 +70,7 @@ def hide_column(work: Work, table: int, attnum: int, change: int, *, marked: boo
         marked=marked,
     )
     second = {key: record[key] for key in ("called", "name", "not_null", "default", "comment")}
-    work.run(f"COMMENT ON COLUMN {path}.{ident(name)} IS {literal('backout: ' + json.dumps(second))}")
+    work.run(f"COMMENT ON COLUMN {path}.{ident(name)} IS {literal(COMMENT + json.dumps(second))}")
     guard(work, table, attnum, record)
     # By this index, which is built after the COMMIT, rows written since are found; without a mark there is nothing to find.
     told = record["mark"] is not None or record["marker"] is not None or record["relaxed"]

@@ -11,6 +11,9 @@ HIDDEN_SCHEMA = "backout_hidden"
 PREFIX = "_bo_"
 """Begins the name of every hidden column, constraint, index and trigger; the number of its journal row follows."""
 
+COMMENT = "backout: "
+"""Begins the comment of every hidden column; how it was follows."""
+
 
 def hidden(change: int) -> str:
     """Return the hidden name of what the journal row of that number tells: unique in the database."""

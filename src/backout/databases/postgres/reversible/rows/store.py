@@ -139,11 +139,22 @@ def _revoke(link: Link) -> None:
         link.rows(f"REVOKE ALL ON {one['what']} FROM {one['who']}")
 
 
-def forget(link: Link, migrations: Sequence[int]) -> None:
-    """Drop what was logged of migrations that nobody will take back any more. Idempotent."""
+def forget(link: Link, migrations: Sequence[int]) -> int:
+    """Delete what was logged of migrations, and what is kept of their ways; return how many rows' images that were.
+
+    Where nobody else's is left the log's space is given back at once.
+
+    Args:
+        link: In a transaction, under the migration lock.
+        migrations: Their numbers.
+    """
     numbers = ", ".join(map(str, migrations)) or "NULL"
-    copies = objects(link, f"SELECT copy FROM {TRUNCATED} WHERE migration IN ({numbers})")
-    for one in copies:
+    for one in objects(link, f"SELECT copy FROM {TRUNCATED} WHERE migration IN ({numbers})"):
         link.rows(f"DROP TABLE IF EXISTS {ident(HIDDEN_SCHEMA, one['copy'])}")
-    for table in (LOG, SHAPE, TURN, TRUNCATED):
+    count = int(scalar(link, f"SELECT count(*) FROM {LOG} WHERE migration IN ({numbers})") or 0)
+    others = scalar(link, f"SELECT EXISTS (SELECT FROM {LOG} WHERE migration NOT IN ({numbers}))") == "t"
+    link.rows(f"DELETE FROM {LOG} WHERE migration IN ({numbers})" if others else f"TRUNCATE {LOG}")
+    for table in (SHAPE, TURN, TRUNCATED):
         link.rows(f"DELETE FROM {table} WHERE migration IN ({numbers})")
+    link.rows(f"DELETE FROM {KEPT} WHERE migrations && ARRAY[{numbers}]::bigint[]")
+    return count

@@ -1,0 +1,132 @@
+"""`backout db finalize`: what migrations have hidden is really dropped."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from backout.cli.common import JsonOption, YesOption, err, guarded, out, out_json
+from backout.cli.confirm import confirm
+from backout.cli.db_options import DatabaseOption, DryRunOption, WaitOption, database_of
+from backout.message import msg
+from backout.report.backups import size_text
+
+if TYPE_CHECKING:
+    from backout.migration import Finalized
+
+_HOUR_S = 3600.0
+
+
+@guarded
+def command(
+    to: Annotated[
+        str | None,
+        typer.Option(
+            "--to",
+            metavar="RELEASE",
+            help="All up to those of this release; else those whose window is over.",
+        ),
+    ] = None,
+    steps: Annotated[int | None, typer.Option("--steps", min=1, help="So many, the oldest first.")] = None,
+    window: Annotated[
+        float,
+        typer.Option(
+            "--window", metavar="HOURS", min=0, help="How long a migration is kept, from its end on."
+        ),
+    ] = 72.0,
+    now: Annotated[bool, typer.Option("--now", help="Also those that are in their window.")] = False,
+    undone: Annotated[
+        bool,
+        typer.Option(
+            "--undone", help="Also what was taken back: it cannot be made again by `backout db redo`."
+        ),
+    ] = False,
+    dry_run: DryRunOption = False,
+    wait: WaitOption = 10.0,
+    yes: YesOption = False,
+    database: DatabaseOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Really drop what migrations have hidden, the oldest first. They cannot be taken back afterwards.
+
+    Exit code 8: one of them is in its window, or something else needs what is hidden.
+
+    Example: backout db finalize --to 5.2.0 --dry-run
+    """
+    from backout.app.migrations import Migrations
+
+    if to is not None and steps is not None:
+        raise typer.BadParameter("--to and --steps cannot be given both", param_hint="--steps")
+    migrations = Migrations(database_of(database))
+    if not dry_run:
+        confirm(
+            msg("Drop what {which} have hidden, for good?", which=_which(to, steps, now=now)),
+            word=None,
+            yes=yes,
+            command=_typed(to, steps, window, now=now, undone=undone),
+        )
+    done = migrations.finalize(
+        to=to,
+        steps=steps,
+        undone=undone,
+        window_s=window * _HOUR_S,
+        now=now,
+        dry_run=dry_run,
+        patience_s=wait,
+    )
+    if as_json:
+        out_json(done)
+    else:
+        _tell(done)
+
+
+def _which(to: str | None, steps: int | None, *, now: bool) -> str:
+    if to is not None:
+        return f"all migrations up to {to}"
+    if steps is not None:
+        return f"the oldest {steps} migration(s)"
+    return "all migrations" if now else "all migrations whose window is over"
+
+
+def _typed(to: str | None, steps: int | None, window: float, *, now: bool, undone: bool) -> str:
+    words = ["backout db finalize"]
+    words += ["--to", to] if to is not None else []
+    words += ["--steps", str(steps)] if steps is not None else []
+    words += ["--window", f"{window:g}"] if window != 72.0 else []
+    words += ["--now"] if now else []
+    words += ["--undone"] if undone else []
+    return " ".join(words)
+
+
+def _tell(done: Finalized) -> None:
+    if not done.migrations:
+        out(f"Nothing is to be finalized in {done.database}.")
+        return
+    numbers = ", ".join(map(str, done.migrations))
+    for statement in done.statements if done.dry_run else ():
+        out(f"{statement};")
+    for one in () if done.dry_run else done.dropped:
+        out(f"  dropped  {one.kind} {one.called}  {sizes(one.size_bytes, one.estimated_bytes)}")
+    if done.rows:
+        out(f"  deleted  {done.rows} logged row(s) from the journal")
+    inside = sum(one.estimated_bytes or 0 for one in done.dropped)
+    freed = f"{size_text(done.freed_bytes)} given back"
+    if any(one.kind == "column" for one in done.dropped):
+        freed += (
+            f"; values of columns (about {size_text(inside)}) stay in the tables' files until VACUUM FULL"
+        )
+    if done.dry_run:
+        err(
+            f"Tried and undone: migration {numbers}. The locks were held for {done.seconds * 1000:.0f} ms; {freed}."
+        )
+        return
+    out(f"Migration {numbers} is final; tables were locked for {done.seconds * 1000:.0f} ms; {freed}.")
+    err("next   backout db status")
+
+
+def sizes(exact: int, estimate: int | None) -> str:
+    """Return the space that something takes, for people; what is estimated says so."""
+    if estimate is None:
+        return f"{size_text(exact)} and values of unknown size"
+    return size_text(exact) + (f" and about {size_text(estimate)} of values" if estimate else "")

@@ -1,0 +1,146 @@
+"""The end of the way back: what migrations have hidden is really dropped, and they can no longer be taken back."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from backout.databases.postgres.reversible import journal
+from backout.databases.postgres.reversible.after import owed
+from backout.databases.postgres.reversible.back import NotReversible
+from backout.databases.postgres.reversible.catalog import Key, Snapshot, read
+from backout.databases.postgres.reversible.held import KINDS, Held, documents, held, path
+from backout.databases.postgres.reversible.journal import Entry, Migration
+from backout.databases.postgres.reversible.link import Link, LinkError, scalar
+from backout.databases.postgres.reversible.locks import locked
+from backout.databases.postgres.reversible.names import SCHEMA, ident
+from backout.databases.postgres.reversible.rows import store
+from backout.databases.postgres.reversible.work import Work
+from backout.migration import HiddenThing
+
+_NOT_AVAILABLE = "55P03"
+_LOCK_MS = 100
+_STILL_NEEDED = "2BP01"
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """What was dropped.
+
+    Attributes:
+        things: With their sizes, as they were before.
+        rows: How many images of rows that the migrations had changed.
+        freed_bytes: What the file system has back.
+        statements: What was run.
+        seconds: How long the locks were held.
+    """
+
+    things: list[HiddenThing]
+    rows: int
+    freed_bytes: int
+    statements: list[str]
+    seconds: float
+
+
+def still_owed(link: Link) -> list[str]:
+    """Return what earlier ways still owe to the schema: the journal is needed to finish it."""
+    return owed(read(link), journal.every_entry(link))
+
+
+def finalize(link: Link, migrations: Sequence[Migration], *, patience_s: float, dry_run: bool) -> Dropped:
+    """Drop what migrations have hidden, in one transaction.
+
+    Args:
+        link: A session in autocommit that holds the migration lock.
+        migrations: Applied or failed ones, none of which comes after one that is left out; and undone ones.
+        patience_s: Seconds to go on asking for the locks.
+        dry_run: Do it and roll it back.
+
+    Raises:
+        Locked: The tables are in use.
+        NotReversible: Something needs what is hidden; nothing was changed.
+    """
+    numbers = tuple(one.id for one in migrations)
+    entries = journal.entries(link, numbers, "applied", "undone")
+    tables = sorted(_tables(read(link), entries))
+    ends_s = time.monotonic() + patience_s
+    while True:
+        locked(link, tables, patience_s=max(0, ends_s - time.monotonic()))
+        begun_s = time.monotonic()
+        try:
+            link.rows(f"SET LOCAL lock_timeout = '{_LOCK_MS}ms'")
+            dropped = _drop(link, migrations, entries)
+        except LinkError as error:
+            link.rows("ROLLBACK")
+            if error.sqlstate == _NOT_AVAILABLE and time.monotonic() < ends_s:
+                continue  # something that the journal does not name is in use
+            if error.sqlstate == _STILL_NEEDED:
+                raise NotReversible(f"{error}: {error.fields.get('D', '')}") from error
+            raise
+        link.rows("ROLLBACK" if dry_run else "COMMIT")
+        return replace(dropped, seconds=time.monotonic() - begun_s)
+
+
+def _tables(now: Snapshot, entries: list[Entry]) -> set[int]:
+    """Return the oids of the tables that are dropped, or lose a column or an index."""
+    own = {one.key: now.things[one.key] for one in held(now, entries)}
+    return {
+        int(thing["table"]) if key.kind == "index" else key.oid
+        for key, thing in own.items()
+        if key.kind in ("table", "column", "index")
+    }
+
+
+def _drop(link: Link, migrations: Sequence[Migration], entries: list[Entry]) -> Dropped:
+    work = Work(link)
+    before = work.now
+    things = held(before, entries)
+    told = documents(link, before, things)
+    # Of all the indexes first, and so on: a type can be hidden by one migration, and the last column of it by a later one.
+    for one in sorted(things, key=lambda one: KINDS.index(one.key.kind)):
+        _drop_one(work, one)
+    _forget(link, before, work.now)
+    log_bytes = _log_bytes(link)
+    rows = store.forget(link, [one.id for one in migrations])
+    numbers = ", ".join(str(one.id) for one in migrations)
+    link.rows(
+        f"UPDATE {SCHEMA}.change SET state = 'finalized' WHERE migration IN ({numbers}) AND state IN ('applied', 'undone')"
+    )
+    journal.set_state(link, f"id IN ({numbers}) AND state = 'undone'", "discarded")
+    journal.set_state(link, f"id IN ({numbers}) AND state IN ('applied', 'failed')", "finalized")
+    freed_bytes = sum(one.size_bytes for one in told) + log_bytes - _log_bytes(link)
+    return Dropped(told, rows, freed_bytes, work.done, 0)
+
+
+def _log_bytes(link: Link) -> int:
+    return int(scalar(link, f"SELECT pg_catalog.pg_total_relation_size('{store.LOG}')") or 0)
+
+
+def _drop_one(work: Work, one: Held) -> None:
+    """Drop a hidden thing; never what depends on it besides, which nobody was asked about."""
+    if one.key not in work.now.things:
+        return  # it went with its table, or with a column that it is an index of
+    if one.key.kind == "schema":
+        work.run(f"DROP SCHEMA {ident(one.name)}")
+        return
+    if one.key.kind != "column":
+        work.run(f"DROP {one.key.kind.upper()} {path(work.now, one.key)}")
+        return
+    table = work.table_path(one.key.oid, called=one.called)
+    if any(t["name"] == one.name for t in work.now.of_table("trigger", one.key.oid).values()):
+        work.run(f"DROP TRIGGER {ident(one.name)} ON {table}")
+    work.run(f"ALTER TABLE {table} DROP COLUMN {ident(one.name)}")
+
+
+def _forget(link: Link, before: Snapshot, after: Snapshot) -> None:
+    """Take out of the other entries what went with what was dropped: an index that two of its columns' entries renamed."""
+    gone = before.things.keys() - after.things.keys()
+    for entry in journal.every_entry(link):
+        record = entry.operation.get("hidden") or {}
+        kept = [one for one in record.get("renamed", ()) if Key(one["kind"], one["oid"]) not in gone]
+        if len(kept) != len(record.get("renamed", ())):
+            operation = entry.operation | {"hidden": record | {"renamed": kept}}
+            journal.write(
+                link, Entry(entry.id, entry.migration, entry.part, entry.kind, operation, entry.state)
+            )
