@@ -53,6 +53,44 @@ class Unfinished(Document):
     why: str
 
 
+class KeptValue(Document):
+    """Something in a row that stays as it is, as somebody has written it since; also in the table `backout.row_kept`.
+
+    Attributes:
+        table: Schema and name.
+        key: The row: values of its key, or all of its values where the table has none.
+        column: None: the whole row.
+        kept: What stands there.
+        wanted: What would stand there.
+        why: The reason.
+    """
+
+    table: str
+    key: tuple[str | None, ...]
+    column: str | None
+    kept: str | None
+    wanted: str | None
+    why: str
+
+
+class RowsTaken(Document):
+    """What was done to rows that the migrations themselves had changed.
+
+    Attributes:
+        updated: Rows whose columns were set.
+        deleted: Rows taken away.
+        inserted: Rows put back.
+        kept_count: How much stays as somebody has written it since.
+        kept: The first of that.
+    """
+
+    updated: int
+    deleted: int
+    inserted: int
+    kept_count: int
+    kept: tuple[KeptValue, ...] = ()
+
+
 class WayTaken(Document):
     """A way back, or forward again.
 
@@ -65,6 +103,7 @@ class WayTaken(Document):
         later: Of a dry run, what would be run after it: it takes longer and blocks nobody.
         unfinished: What of that failed.
         residues: What stays visible, since PostgreSQL cannot take it away.
+        rows: What was done to rows that the migrations had changed; None: they had changed none.
     """
 
     direction: str
@@ -75,6 +114,7 @@ class WayTaken(Document):
     later: tuple[str, ...]
     unfinished: tuple[Unfinished, ...] = ()
     residues: tuple[str, ...] = ()
+    rows: RowsTaken | None = None
 
 
 class Finished(Document):

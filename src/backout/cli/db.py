@@ -16,6 +16,7 @@ from backout.message import msg
 if TYPE_CHECKING:
     from backout.migration import WayTaken
 
+_SHOWN = 10
 app = verb_group("db", "The migrations of a database: what they changed, the way back, and forward again.")
 app.command("finalize")(db_finalize.command)
 
@@ -164,6 +165,16 @@ def _tell(done: WayTaken) -> None:
         return
     word = "taken back" if done.direction == "back" else "made again"
     out(f"Migration {numbers} was {word}; tables were locked for {done.seconds * 1000:.0f} ms.")
+    if done.rows is not None:
+        out(
+            f"  rows that it had changed: {done.rows.updated} set, {done.rows.inserted} put back, {done.rows.deleted} taken away"
+        )
+        if done.rows.kept_count:
+            out(f"  {done.rows.kept_count} stay as somebody has written them since (table backout.row_kept):")
+        for kept in done.rows.kept[:_SHOWN]:
+            out(
+                f"    {kept.table} {', '.join(value or 'NULL' for value in kept.key)} {kept.column or ''}: {kept.why}"
+            )
     for residue in done.residues:
         out(f"  stays, as PostgreSQL cannot take it away: {residue}")
     for one in done.unfinished:

@@ -17,15 +17,18 @@ from backout.databases.postgres.reversible.journal import Migration
 from backout.databases.postgres.reversible.link import DirectLink, LinkError
 from backout.databases.postgres.reversible.locks import Locked
 from backout.databases.postgres.reversible.proxy.upstream import Upstream
+from backout.databases.postgres.reversible.rows.report import RowsReport
 from backout.databases.postgres.reversible.words import sentence
 from backout.errors import NotPossible, Refused, RunInProgress, UsageError
 from backout.message import msg
 from backout.migration import (
     Finalized,
     Finished,
+    KeptValue,
     Migrated,
     MigrationHistory,
     MigrationRecord,
+    RowsTaken,
     Unfinished,
     WayTaken,
 )
@@ -291,4 +294,19 @@ def _taken(direction: str, outcome: Outcome, unfinished: list[Unfinished], *, dr
         later=tuple(outcome.later),
         unfinished=tuple(unfinished),
         residues=tuple(outcome.residues),
+        rows=_rows(outcome.rows) if outcome.rows is not None else None,
+    )
+
+
+def _rows(report: RowsReport) -> RowsTaken:
+    kept = tuple(
+        KeptValue(table=k.table, key=k.key, column=k.column, kept=k.kept, wanted=k.wanted, why=k.why.value)
+        for k in report.kept
+    )
+    return RowsTaken(
+        updated=report.updated,
+        deleted=report.deleted,
+        inserted=report.inserted,
+        kept_count=report.kept_count,
+        kept=kept,
     )
