@@ -23,8 +23,10 @@ def migrate(link: DirectLink, *scripts: str, release: str = "2.0.0") -> int:
     with psycopg.connect(
         link.connection.info.dsn, password=link.connection.info.password, autocommit=True
     ) as own:
-        _migrate(link, Kept(number, lambda: DirectLink(own)), scripts)
-        assert Capture(DirectLink(own), number).remove() == []
+        try:
+            _migrate(link, Kept(number, lambda: DirectLink(own)), scripts)
+        finally:
+            assert Capture(DirectLink(own), number).remove() == []
     assert finish(link) == []
     return number
 
@@ -63,6 +65,13 @@ def _transaction(link: DirectLink, keeper: ReversibleKeeper, script: str) -> Non
     keeper.ended(committed=True)
 
 
+def _due(link: DirectLink) -> list[str]:
+    link.rows("BEGIN")
+    found = due(link)
+    link.rows("COMMIT")
+    return found
+
+
 def undo_leaving(link: DirectLink, *numbers: int) -> list[Unfinished]:
     """Take migrations back; return what could not be finished."""
     back.undo(link, [m for m in journal.migrations(link) if m.id in numbers], patience_s=5)
@@ -73,7 +82,7 @@ def undo(link: DirectLink, *numbers: int) -> back.Outcome:
     chosen = [m for m in journal.migrations(link) if m.id in numbers]
     outcome = back.undo(link, chosen, patience_s=5)
     assert finish(link) == []
-    assert due(link) == []
+    assert _due(link) == []
     return outcome
 
 
@@ -81,7 +90,7 @@ def redo(link: DirectLink, *numbers: int) -> back.Outcome:
     chosen = [m for m in journal.migrations(link) if m.id in numbers]
     outcome = back.redo(link, chosen, patience_s=5)
     assert finish(link) == []
-    assert due(link) == []
+    assert _due(link) == []
     return outcome
 
 

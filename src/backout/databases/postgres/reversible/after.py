@@ -17,6 +17,7 @@ from backout.databases.postgres.reversible.fill import is_written
 from backout.databases.postgres.reversible.journal import Entry, is_hiding
 from backout.databases.postgres.reversible.link import Link, LinkError
 from backout.databases.postgres.reversible.names import ident, literal
+from backout.databases.postgres.reversible.parse import index_of
 from backout.faults import fault_point
 from backout.migration import Unfinished
 
@@ -29,14 +30,18 @@ _SLOW = ("CREATE INDEX CONCURRENTLY", "CREATE UNIQUE INDEX CONCURRENTLY", "DROP 
 
 def finish(link: Link) -> list[Unfinished]:
     """Do what is due; return what failed. Idempotent."""
-    return run_all(link, due(link))
+    # In a transaction, as the reading's `search_path` holds in one only.
+    link.rows("BEGIN")
+    statements = due(link)
+    link.rows("COMMIT")
+    return run_all(link, statements)
 
 
 def due(link: Link) -> list[str]:
     """Return the statements that are still to be run: constraints to be proven, indexes and keys to be built.
 
     Args:
-        link: In a transaction or not.
+        link: In a transaction, as the `search_path` of the reading holds in one only.
     """
     now, entries = read(link), journal.every_entry(link)
     return [*_indexes(now, entries), *owed(now, entries)]
@@ -77,13 +82,25 @@ def _keys(now: Snapshot, entries: list[Entry]) -> Iterator[str]:
         if index and not index[0]["valid"]:
             yield f"DROP INDEX CONCURRENTLY {ident(_schema(now, table), made['name'])}"
         if not index or not index[0]["valid"]:
-            yield str(made["definition"])
+            yield _renamed(now, made)
         if made["word"] and not any(
             one["name"] == made["name"] for one in now.of_table("constraint", table).values()
         ):
             yield f"ALTER TABLE {path} ADD CONSTRAINT {name} {made['word']} USING INDEX {name} {made['deferred']}".rstrip()
             if made["comment"] is not None:
                 yield f"COMMENT ON CONSTRAINT {name} ON {path} IS {literal(made['comment'])}"
+
+
+def _renamed(now: Snapshot, made: dict[str, Any]) -> str:
+    """Return what builds an index, its table and columns called as they are now."""
+    columns = now.columns(made["table"])
+    names = {
+        old: str(columns[int(attnum)]["name"])
+        for attnum, old in made["names"].items()
+        if int(attnum) in columns
+    }
+    schema, table = _schema(now, made["table"]), str(now.things[Key("table", made["table"])]["name"])
+    return index_of(str(made["definition"]), schema, table, names)
 
 
 def _proofs(now: Snapshot, entries: list[Entry]) -> Iterator[str]:

@@ -221,7 +221,7 @@ def read(link: Link, tables: Collection[int] | None = None) -> Snapshot:
         link: The session, in a transaction.
         tables: Oids of tables; of others only the name is read, and functions, labels and the rest are left out.
     """
-    path = scalar(link, "SELECT current_setting('search_path')") or ""
+    path = scalar(link, "SELECT pg_catalog.current_setting('search_path')") or ""
     set_path(link, "pg_catalog")
     rows = link.rows(_query(tables))
     set_path(link, path)
@@ -245,4 +245,4 @@ def read_alone(link: Link) -> Snapshot:
 
 def set_path(link: Link, path: str) -> None:
     """Set the `search_path` of the rest of the transaction."""
-    link.rows(f"SELECT set_config('search_path', {literal(path)}, true)")
+    link.rows(f"SELECT pg_catalog.set_config('search_path', {literal(path)}, true)")

@@ -73,9 +73,15 @@ def rebuilt_key(work: Work, constraint: Kept) -> dict[str, Any]:
         "name": constraint["name"],
         "definition": " ".join(word for word in words if word),
         "word": "PRIMARY KEY" if constraint["kind"] == "p" else "UNIQUE",
+        "names": names_now(work, constraint["table"]),
         "deferred": _deferred(constraint),
         "comment": constraint["comment"],
     }
+
+
+def names_now(work: Work, table: int) -> dict[str, str]:
+    """Return the names of a table's columns by attnum, for what is told by name and used later."""
+    return {str(attnum): str(one["name"]) for attnum, one in work.now.columns(table).items()}
 
 
 def drop_unfinished(work: Work, operation: dict[str, Any]) -> bool:

@@ -39,7 +39,9 @@ class Link(Protocol):
 
 def objects(link: Link, query: str) -> list[dict[str, Any]]:
     """Return a query's rows with the types JSON has (numbers, booleans, lists)."""
-    found = link.rows(f"SELECT coalesce(json_agg(q), '[]')::text AS found FROM ({query}) q")
+    found = link.rows(
+        f"SELECT coalesce(pg_catalog.json_agg(q), '[]')::pg_catalog.text AS found FROM ({query}) q"
+    )
     return list(json.loads(found[0]["found"] or "[]"))
 
 

@@ -101,10 +101,36 @@ def with_columns(check: str, names: dict[str, str]) -> str:
         return check
     head = "ALTER TABLE t ADD "
     (statement,) = statements(f"{head}{check}")
-    for one in _column_refs(statement.node):
+    _rename_columns(statement.node, names)
+    return deparse(statement.kind, statement.node).removeprefix(head)
+
+
+def index_of(definition: str, schema: str, table: str, names: dict[str, str]) -> str:
+    """Return a CREATE INDEX for a table of another name, its columns with other names.
+
+    Args:
+        definition: As it was.
+        schema: Of the table.
+        table: Its name.
+        names: New names of columns by old ones; others stay.
+    """
+    (statement,) = statements(definition)
+    node = statement.node
+    same = all(old == new for old, new in names.items())
+    if same and (node.relation.schemaname, node.relation.relname) == (schema, table):
+        return definition
+    node.relation.schemaname, node.relation.relname = schema, table
+    for one in (*node.index_params, *node.index_including_params):
+        if one.index_elem.name:
+            one.index_elem.name = names.get(one.index_elem.name, one.index_elem.name)
+    _rename_columns(node, names)
+    return deparse(statement.kind, node)
+
+
+def _rename_columns(node: Any, names: dict[str, str]) -> None:
+    for one in _column_refs(node):
         if len(one.fields) == 1 and one.fields[0].WhichOneof("node") == "string":
             one.fields[0].string.sval = names.get(one.fields[0].string.sval, one.fields[0].string.sval)
-    return deparse(statement.kind, statement.node).removeprefix(head)
 
 
 def _column_refs(message: Any) -> Iterator[Any]:
@@ -114,5 +140,5 @@ def _column_refs(message: Any) -> Iterator[Any]:
         return
     for field, value in message.ListFields():
         if field.type == field.TYPE_MESSAGE:
-            for one in value if field.label == field.LABEL_REPEATED else (value,):
+            for one in (value,) if hasattr(value, "ListFields") else value:
                 yield from _column_refs(one)

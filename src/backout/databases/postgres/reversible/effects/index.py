@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from backout.databases.postgres.reversible.catalog import Key, Snapshot
+from backout.databases.postgres.reversible.constraints import names_now
 from backout.databases.postgres.reversible.difference import Difference
 from backout.databases.postgres.reversible.effects.base import Operation
 from backout.databases.postgres.reversible.hide import rename
@@ -39,9 +40,10 @@ class IndexAdded:
     def down(self, work: Work, change: int, operation: Operation) -> Operation:
         """Hide it; drop one that is unique."""
         if not operation["unique"]:
-            rename(work, "index", operation["oid"], hidden(change), called=operation["called"])
+            oid = _found(work, operation, operation["name"])
+            rename(work, "index", oid, hidden(change), called=operation["called"])
             return operation
-        oid = operation["oid"] or _named(work, operation)
+        oid = _found(work, operation, operation["name"])
         if oid or not operation.get("rebuild"):  # else it was never built
             work.run(f"DROP INDEX {work.path('index', oid, called=operation['called'])}")
         return {key: value for key, value in operation.items() if key != "rebuild"}
@@ -49,7 +51,8 @@ class IndexAdded:
     def redo(self, work: Work, change: int, operation: Operation) -> Operation:
         """Show it again; a unique one is built anew after the COMMIT, while the table is written."""
         if not operation["unique"]:
-            rename(work, "index", operation["oid"], operation["name"], called=operation["called"])
+            oid = _found(work, operation, hidden(change))
+            rename(work, "index", oid, operation["name"], called=operation["called"])
             return operation
         definition = str(operation["definition"]).replace(" INDEX ", " INDEX CONCURRENTLY ", 1)
         rebuild = {
@@ -57,16 +60,19 @@ class IndexAdded:
             "name": operation["name"],
             "definition": definition,
             "word": None,
+            "names": names_now(work, operation["table"]),
             "deferred": "",
             "comment": None,
         }
         return operation | {"oid": 0, "rebuild": rebuild}
 
 
-def _named(work: Work, operation: Operation) -> int:
-    """Return the oid of an index that was built anew."""
+def _found(work: Work, operation: Operation, name: str) -> int:
+    """Return an index's oid; by its name where it was built anew (REINDEX CONCURRENTLY, or the way forward); else 0."""
+    if Key("index", operation["oid"]) in work.now.things:
+        return int(operation["oid"])
     found = work.now.of_table("index", operation["table"]).items()
-    return next((key.oid for key, one in found if one["name"] == operation["name"]), 0)
+    return next((key.oid for key, one in found if one["name"] == name), 0)
 
 
 def added(now: Snapshot, oid: int) -> Operation:
@@ -90,10 +96,12 @@ class IndexHidden:
 
     def down(self, work: Work, change: int, operation: Operation) -> Operation:
         """Show it."""
-        rename(work, "index", operation["oid"], operation["name"], called=operation["called"])
+        oid = _found(work, operation, hidden(change))
+        rename(work, "index", oid, operation["name"], called=operation["called"])
         return operation
 
     def redo(self, work: Work, change: int, operation: Operation) -> Operation:
         """Hide it again."""
-        rename(work, "index", operation["oid"], hidden(change), called=operation["called"])
+        oid = _found(work, operation, operation["name"])
+        rename(work, "index", oid, hidden(change), called=operation["called"])
         return operation

@@ -19,7 +19,7 @@ def exactly(link: Link) -> Iterator[None]:
 
     After an error nothing is put back: the transaction has to be rolled back.
     """
-    before = {name: scalar(link, f"SELECT current_setting('{name}')") for name in _SETTINGS}
+    before = {name: scalar(link, f"SELECT pg_catalog.current_setting('{name}')") for name in _SETTINGS}
     for name, value in _SETTINGS.items():
         _set(link, name, value)
     yield
