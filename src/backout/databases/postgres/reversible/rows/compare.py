@@ -20,6 +20,8 @@ def compare(link: Link, target: Target, migrations: Sequence[int], *, back: bool
     # A row that was last written by a way forward or back has not the transaction of the log any more.
     turned = f"EXISTS (SELECT FROM {TURN} u WHERE u.migration IN ({numbers}) AND u.back = {str(not back).lower()} AND u.written_by = j.now_xmin)"
     joined = _by_key(target) if target.key else _by_value(target)
+    # The row that has the key now may be one that goes to another key, or away.
+    ours = f"okey IN (SELECT nkey FROM {target.part('fold')} WHERE nkey IS NOT NULL)"
     writable = _positions(target, [not c.generated and not c.left for c in target.columns])
     told = _positions(target, [not c.generated for c in target.columns])
     link.rows(
@@ -32,7 +34,7 @@ def compare(link: Link, target: Target, migrations: Sequence[int], *, back: bool
             WHERE i = ANY (nknown) AND cur[i] IS DISTINCT FROM new[i]) AS changed FROM j)
         SELECT row_number() OVER (ORDER BY last DESC) AS n, d.*, false AS blocked, CASE
             WHEN old IS NULL THEN CASE WHEN cur IS NULL THEN 'nothing' WHEN changed THEN 'changed' ELSE 'delete' END
-            WHEN new IS NULL THEN CASE WHEN cur IS NULL THEN 'insert' ELSE 'taken' END
+            WHEN new IS NULL THEN CASE WHEN cur IS NULL OR {ours} THEN 'insert' ELSE 'taken' END
             WHEN cur IS NULL THEN CASE WHEN old = new THEN 'nothing' ELSE 'gone' END
             ELSE 'update' END AS act,
           ARRAY(SELECT i FROM unnest(differ) i WHERE cur[i] IS NOT DISTINCT FROM new[i]) AS set_,
