@@ -194,3 +194,17 @@ class Finalized(Document):
     rows: int
     freed_bytes: int
     statements: tuple[str, ...]
+
+
+class Uninstalled(Document):
+    """A database that backout has left.
+
+    Attributes:
+        database: Its name.
+        migrations: How many the journal told of.
+        statements: What was run; empty: nothing of backout was there.
+    """
+
+    database: str
+    migrations: int
+    statements: tuple[str, ...]

@@ -10,7 +10,7 @@ from backout.redact import Redactor
 
 if TYPE_CHECKING:
     from backout.databases.postgres.reversible.database import ReversibleDatabase
-    from backout.migration import Finalized, Finished, Migrated, MigrationHistory, WayTaken
+    from backout.migration import Finalized, Finished, Migrated, MigrationHistory, Uninstalled, WayTaken
 
 _PATIENCE_S = 10.0
 WINDOW_S = 72 * 3600.0
@@ -104,6 +104,10 @@ class Migrations:
             dry_run=dry_run,
             patience_s=patience_s,
         )
+
+    def uninstall(self, *, patience_s: float = _PATIENCE_S) -> Uninstalled:
+        """Take everything of backout out of the database; refuse while anything is hidden. Idempotent."""
+        return self._database().uninstall(patience_s=patience_s)
 
     def _database(self) -> ReversibleDatabase:
         from backout.databases.postgres.reversible.database import ReversibleDatabase

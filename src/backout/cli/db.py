@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from backout.cli import db_finalize
+from backout.cli import db_finalize, db_uninstall
 from backout.cli.common import JsonOption, YesOption, err, guarded, leave, out, out_json, verb_group
 from backout.cli.confirm import confirm
 from backout.cli.db_options import DatabaseOption, DryRunOption, WaitOption, database_of
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _SHOWN = 10
 app = verb_group("db", "The migrations of a database: what they changed, the way back, and forward again.")
 app.command("finalize")(db_finalize.command)
+app.command("uninstall")(db_uninstall.command)
 
 
 @app.command("history")

@@ -10,16 +10,18 @@ from backout.databases.postgres.reversible import back, journal
 from backout.databases.postgres.reversible.after import due, finish, run_all
 from backout.databases.postgres.reversible.alone import Busy, alone
 from backout.databases.postgres.reversible.back import NotReversible, Outcome
+from backout.databases.postgres.reversible.catalog import read
 from backout.databases.postgres.reversible.choosing import newest, nothing, oldest
 from backout.databases.postgres.reversible.command import run_command
 from backout.databases.postgres.reversible.finalize import Dropped, finalize, still_owed
 from backout.databases.postgres.reversible.journal import Migration
-from backout.databases.postgres.reversible.link import DirectLink, LinkError
+from backout.databases.postgres.reversible.link import DirectLink, LinkError, scalar
 from backout.databases.postgres.reversible.locks import Locked
 from backout.databases.postgres.reversible.proxy.upstream import Upstream
 from backout.databases.postgres.reversible.rows.report import RowsReport
+from backout.databases.postgres.reversible.uninstall import still_hidden, uninstall
 from backout.databases.postgres.reversible.words import sentence
-from backout.errors import NotPossible, Refused, RunInProgress, UsageError
+from backout.errors import CredentialsRefused, NotPossible, Refused, RunInProgress, UsageError
 from backout.message import msg
 from backout.migration import (
     Finalized,
@@ -30,11 +32,13 @@ from backout.migration import (
     MigrationRecord,
     RowsTaken,
     Unfinished,
+    Uninstalled,
     WayTaken,
 )
 from backout.redact import Redactor
 
 _CONNECT_S = 10.0
+_NO_RIGHT = "42501"
 _DAY_S = 86_400.0
 """For statements that take as long as they take: an index of a large table, rows that have to be filled in."""
 
@@ -196,6 +200,29 @@ class ReversibleDatabase:
             statements=tuple(done.statements),
         )
 
+    def uninstall(self, *, patience_s: float) -> Uninstalled:
+        """Take everything of the engine out of the database. Idempotent.
+
+        Raises:
+            NotPossible: The tables are in use, and stay so; or something is still due after an earlier way.
+            Refused: Something is hidden, or something else hangs on the engine's schemas.
+        """
+        with self._link() as link:
+            found = self._known(link)
+            hidden = still_hidden(read(link))
+            if hidden:
+                raise Refused(
+                    msg("These are hidden, and are not dropped by this: {things}.", things=", ".join(hidden[:10])),
+                    state=msg("Nothing was changed."),
+                    next_command="backout db finalize --now --undone   # or first: backout db rollback",
+                )  # fmt: skip
+            self._nothing_owed(link)
+            with _told("uninstall"):
+                statements = uninstall(link, patience_s=patience_s)
+        return Uninstalled(
+            database=self._connector.database, migrations=len(found), statements=tuple(statements)
+        )
+
     def _nothing_owed(self, link: DirectLink) -> None:
         """Finish what earlier ways left to be done for the schema: afterwards the journal cannot tell it any more.
 
@@ -216,6 +243,12 @@ class ReversibleDatabase:
         Raises:
             RunInProgress: One runs.
         """
+        if scalar(link, "SELECT pg_catalog.pg_is_in_recovery()") == "t":
+            raise NotPossible(
+                msg("This server is a standby: nothing can be changed here."),
+                state=msg("Nothing was changed."),
+                next_command="backout db status   # with --database of the primary server",
+            )
         try:
             alone(link)
         except Busy as error:
@@ -228,6 +261,12 @@ class ReversibleDatabase:
             try:
                 yield DirectLink(connection)
             except LinkError as error:
+                if error.sqlstate == _NO_RIGHT:
+                    raise CredentialsRefused(
+                        msg("The database refused: {error}", error=self._redactor.text(str(error))),
+                        state=msg("What was open was rolled back."),
+                        next_command="backout db history --database URL   # as the role that owns the tables",
+                    ) from None
                 raise NotPossible(
                     msg("The database refused: {error}", error=self._redactor.text(str(error))),
                     state=msg("What was open was rolled back."),
