@@ -15,6 +15,7 @@ VERBS = {
     "backout data diff": "differences", "backout data bring": "brought",
     "backout migrate": "migrated", "backout db history": "migrations", "backout db rollback": "way", "backout db redo": "way",
     "backout db finish": "finished",
+    "backout db finalize": "finalized", "backout db uninstall": "uninstalled",
 }  # fmt: skip
 
 
@@ -55,7 +56,7 @@ def json_schemas() -> dict[str, dict[str, Any]]:
     from backout.backup import Backup, BesideDatabase, Brought, Reading
     from backout.checks.base import Verification
     from backout.execute.run import Run
-    from backout.migration import Finished, Migrated, MigrationHistory, WayTaken
+    from backout.migration import Finalized, Finished, Migrated, MigrationHistory, Uninstalled, WayTaken
     from backout.report.backups import Backups
     from backout.report.overview import Overview
 
@@ -64,7 +65,7 @@ def json_schemas() -> dict[str, dict[str, Any]]:
               "backup": Backup, "backups": Backups, "reading": Reading, "restored": Restored, "beside": BesideDatabase,
               "differences": DataDifferences, "brought": Brought,
               "migrated": Migrated, "migrations": MigrationHistory, "way": WayTaken,
-              "finished": Finished}  # fmt: skip
+              "finished": Finished, "finalized": Finalized, "uninstalled": Uninstalled}  # fmt: skip
     made = {name: model.model_json_schema(mode="serialization") for name, model in models.items()}
     return {name: {"$schema": DIALECT, **schema} for name, schema in (made | by_hand()).items()}
 
