@@ -21,6 +21,7 @@ if os.environ.get("CI"):
 SERVICES = ("postgres", "pgbouncer", "prometheus", "go", "node", "tmpfs", "kubernetes")
 KEPT = ("BACKOUT_CRASH_RANDOM", "BACKOUT_CRASH_SEED", "BACKOUT_TESTBED_HOME")
 """Settings of the tests themselves."""
+NODE_TOOLS = Path(__file__).parent / "services/reversible/node"
 LONGEST_FIRST = (
     "crash/test_run.py",
     "crash",
@@ -95,6 +96,8 @@ def _find(service: str) -> bool:
         return bool(shutil.which("pgbouncer") or Path("/usr/sbin/pgbouncer").exists())
     if service == "go":
         return bool(shutil.which("go") or Path("/usr/local/go/bin/go").exists())
+    if service == "node":
+        return bool(shutil.which("node")) and (NODE_TOOLS / "node_modules/.set-up").exists()
     if service == "tmpfs":
         return _may_mount()
     if service == "kubernetes":
