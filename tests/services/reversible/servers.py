@@ -15,7 +15,7 @@ from backout.demo.children import Children
 from backout.demo.postgres import EmbeddedPostgres
 
 VERSIONS = (15, 18)
-_SOURCES = {15: system_binaries, 18: wheel_binaries}
+SOURCES = {15: system_binaries, 18: wheel_binaries}
 
 # `collector` owns the database and may give things to `other`.
 _ROLES = """
@@ -38,7 +38,7 @@ class Server:
 
 @contextmanager
 def server(version: int, directory: Path) -> Iterator[Server]:
-    binaries = _SOURCES[version](account())
+    binaries = SOURCES[version](account())
     assert binaries is not None, f"no PostgreSQL {version}"
     children = Children(directory / "run")
     postgres = EmbeddedPostgres(directory, children, binaries=binaries, fsync=False)

@@ -15,9 +15,10 @@ from typing import Any
 import psycopg
 import pytest
 from psycopg import errors
-from tests.services.reversible.conftest import SOURCES, in_background, proxied
+from tests.services.reversible.conftest import in_background, proxied
 from tests.services.reversible.raw import COPY_DONE, Q, Raw, rows
 from tests.services.reversible.recording import Recorded
+from tests.services.reversible.servers import SOURCES
 from tests.waiting import until
 
 from backout.databases.postgres.reversible.proxy.server import Proxy
