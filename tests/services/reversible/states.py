@@ -53,3 +53,10 @@ def seen(link: DirectLink, query: str) -> str:
     """Return a query's rows as one line: ``1 a | 2 -``."""
     found = link.rows(query)
     return " | ".join(" ".join("-" if v is None else v for v in row.values()) for row in found)
+
+
+def changed(one: tuple[Schema, dict[str, str]], other: tuple[Schema, dict[str, str]]) -> list[str]:
+    """Return what differs, by name; empty exactly if the two are equal."""
+    names = sorted(one[1].keys() | other[1].keys())
+    found = [f"{n}: {one[1].get(n)} / {other[1].get(n)}" for n in names if one[1].get(n) != other[1].get(n)]
+    return found or ([] if one[0] == other[0] else ["the schema"])

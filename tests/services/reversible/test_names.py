@@ -9,7 +9,7 @@ from backout.databases.postgres.reversible.names import ident
 
 from .conftest import Database
 from .engine import migrate, redo, run, undo
-from .states import schema_of, seen
+from .states import changed, schema_of, seen
 
 pytestmark = pytest.mark.slow
 
@@ -171,10 +171,10 @@ def test_many_migrations_together_and_again_and_again(database: Database) -> Non
         states.append(schema_of(database.url))
     for count in (4, 1, 3, 2, 4, 4):
         undo(link, *numbers[-count:])
-        assert schema_of(database.url) == states[-1 - count]
+        assert changed(schema_of(database.url), states[-1 - count]) == []
         for number in numbers[-count:]:  # each to its end: a key is built after the COMMIT
             redo(link, number)
-        assert schema_of(database.url) == states[-1]
+        assert changed(schema_of(database.url), states[-1]) == []
     undo(link, *numbers)
     assert seen(link, "SELECT id, a, b FROM t") == "1 a1 1"
 

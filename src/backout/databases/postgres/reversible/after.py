@@ -9,6 +9,7 @@ import random
 import re
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from backout.databases.postgres.reversible import journal
@@ -34,7 +35,25 @@ def finish(link: Link) -> list[Unfinished]:
     link.rows("BEGIN")
     statements = due(link)
     link.rows("COMMIT")
-    return run_all(link, statements)
+    failed = run_all(link, statements)
+    _settle(link)
+    return failed
+
+
+def _settle(link: Link) -> None:
+    """Note the oid of every key that is built now: later migrations may rename it, and it must not be built again."""
+    link.rows("BEGIN")
+    now = read(link)
+    for entry in journal.every_entry(link):
+        made = entry.operation.get("rebuild")
+        if made is None or entry.state != "applied":
+            continue
+        kind = "constraint" if made["word"] else "index"
+        for key, one in now.of_table(kind, made["table"]).items():
+            if one["name"] == made["name"] and one["valid"]:
+                rest = {name: value for name, value in entry.operation.items() if name != "rebuild"}
+                journal.write(link, replace(entry, operation=rest | {"oid": key.oid}))
+    link.rows("COMMIT")
 
 
 def due(link: Link) -> list[str]:

@@ -61,13 +61,13 @@ def _fires(link: Link, tables: Sequence[int]) -> list[dict[str, str]]:
     """Return triggers and rules that are switched on, partitions first: a parent's switch turns those of its partitions too."""
     numbers = ", ".join(map(str, tables)) or "NULL"
     path = "format('%I.%I', n.nspname, c.relname) AS path"
-    of = "JOIN pg_class c ON c.oid = {0} JOIN pg_namespace n ON n.oid = c.relnamespace"
+    of = "JOIN pg_catalog.pg_class c ON c.oid = {0} JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
     return objects(
         link,
         f"""SELECT * FROM (SELECT {path}, 'TRIGGER' AS word, t.tgname AS name, t.tgenabled AS state, c.relkind = 'p' AS parent, t.oid AS place
-          FROM pg_trigger t {of.format("t.tgrelid")} WHERE t.tgrelid IN ({numbers}) AND NOT t.tgisinternal AND t.tgenabled <> 'D'
+          FROM pg_catalog.pg_trigger t {of.format("t.tgrelid")} WHERE t.tgrelid IN ({numbers}) AND NOT t.tgisinternal AND t.tgenabled <> 'D'
         UNION ALL SELECT {path}, 'RULE', w.rulename, w.ev_enabled, false, w.oid
-          FROM pg_rewrite w {of.format("w.ev_class")} WHERE w.ev_class IN ({numbers}) AND w.ev_enabled <> 'D') s
+          FROM pg_catalog.pg_rewrite w {of.format("w.ev_class")} WHERE w.ev_class IN ({numbers}) AND w.ev_enabled <> 'D') s
         ORDER BY parent DESC, place""",
     )
 
@@ -76,7 +76,7 @@ def _forced(link: Link, tables: Sequence[int]) -> list[str]:
     numbers = ", ".join(map(str, tables)) or "NULL"
     found = objects(
         link,
-        "SELECT format('%I.%I', n.nspname, c.relname) AS path FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
+        "SELECT format('%I.%I', n.nspname, c.relname) AS path FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
         f"WHERE c.oid IN ({numbers}) AND c.relforcerowsecurity ORDER BY c.oid",
     )
     return [str(one["path"]) for one in found]
