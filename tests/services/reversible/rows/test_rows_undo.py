@@ -559,3 +559,33 @@ def test_nothing_is_left_half_done_after_an_error(bed: Bed) -> None:
     with pytest.raises(LinkError):
         bed.undo(7)
     assert bed.rows("t") == ["(2026-01-01,2026-01-01)"]
+
+
+def test_the_way_back_reads_the_rows_of_the_migration_and_not_the_table(bed: Bed) -> None:
+    bed.sql(
+        "CREATE TABLE big (id bigint PRIMARY KEY, v text)",
+        "INSERT INTO big SELECT i, md5(i::text) FROM generate_series(1, 100000) i",
+        "VACUUM ANALYZE big",
+    )
+    bed.migrate(7, ["UPDATE big SET v = 'm' WHERE id % 1000 = 0"], ["big"])
+    link = bed.link()
+    link.rows("BEGIN")
+    assert undo(link, [7]).updated == 100
+    scans = link.rows("SELECT seq_scan::text AS s FROM pg_stat_xact_user_tables WHERE relname = 'big'")
+    assert scans == [{"s": "0"}]
+    link.rows("COMMIT")
+
+
+def test_a_large_update_goes_back_in_one_statement(bed: Bed) -> None:
+    bed.sql(
+        "CREATE TABLE lg (id int PRIMARY KEY, a int, b text)",
+        "INSERT INTO lg SELECT i, i, 'x' || i FROM generate_series(1, 20000) i",
+    )
+    digest = "SELECT md5(string_agg(lg::text, ',' ORDER BY id)) AS d FROM lg"
+    before = bed.app.rows(digest)
+    bed.migrate(7, ["UPDATE lg SET a = a + 1", "UPDATE lg SET b = b || 'y' WHERE id % 2 = 0"], ["lg"])
+    after = bed.app.rows(digest)
+    report = bed.undo(7)
+    assert (report.updated, report.touched, report.kept) == (20000, 0, ())
+    assert bed.app.rows(digest) == before
+    assert (bed.redo(7).touched, bed.app.rows(digest)) == (0, after)

@@ -22,23 +22,28 @@ def compare(link: Link, target: Target, migrations: Sequence[int], *, back: bool
     joined = _by_key(target) if target.key else _by_value(target)
     # The row that has the key now may be one that goes to another key, or away.
     ours = f"okey IN (SELECT nkey FROM {target.part('fold')} WHERE nkey IS NOT NULL)"
-    writable = _positions(target, [not c.generated and not c.left for c in target.columns])
-    told = _positions(target, [not c.generated for c in target.columns])
+    writable = [n for n, c in enumerate(target.columns, 1) if not c.generated and not c.left]
+    told = [n for n, c in enumerate(target.columns, 1) if not c.generated]
+    differ = _where(
+        writable, "{0} = ANY (oknown) AND {0} = ANY (nknown) AND old[{0}] IS DISTINCT FROM new[{0}]"
+    )
+    set_ = _where(writable, "{0} = ANY (differ) AND cur[{0}] IS NOT DISTINCT FROM new[{0}]")
+    lost = _where(
+        writable,
+        "{0} = ANY (differ) AND cur[{0}] IS DISTINCT FROM new[{0}] AND cur[{0}] IS DISTINCT FROM old[{0}]",
+    )
+    changed = _where(told, "{0} = ANY (nknown) AND cur[{0}] IS DISTINCT FROM new[{0}]")
     link.rows(
         f"""CREATE TABLE {target.part("now")} AS
         WITH j AS (SELECT * FROM {joined}),
         d AS (SELECT j.*, NOT sure OR now_xmin IS DISTINCT FROM xmin_ AND NOT {turned} AS touched,
-          CASE WHEN old IS NOT NULL AND new IS NOT NULL AND cur IS NOT NULL THEN ARRAY(SELECT i FROM unnest({writable}) i
-            WHERE i = ANY (oknown) AND i = ANY (nknown) AND old[i] IS DISTINCT FROM new[i]) END AS differ,
-          old IS NULL AND cur IS NOT NULL AND EXISTS (SELECT FROM unnest({told}) i
-            WHERE i = ANY (nknown) AND cur[i] IS DISTINCT FROM new[i]) AS changed FROM j)
+          CASE WHEN old IS NOT NULL AND new IS NOT NULL AND cur IS NOT NULL THEN {differ} END AS differ,
+          old IS NULL AND cur IS NOT NULL AND cardinality({changed}) > 0 AS changed FROM j OFFSET 0)
         SELECT row_number() OVER (ORDER BY last DESC) AS n, d.*, false AS blocked, CASE
             WHEN old IS NULL THEN CASE WHEN cur IS NULL THEN 'nothing' WHEN changed THEN 'changed' ELSE 'delete' END
             WHEN new IS NULL THEN CASE WHEN cur IS NULL OR {ours} THEN 'insert' ELSE 'taken' END
             WHEN cur IS NULL THEN CASE WHEN old = new THEN 'nothing' ELSE 'gone' END
-            ELSE 'update' END AS act,
-          ARRAY(SELECT i FROM unnest(differ) i WHERE cur[i] IS NOT DISTINCT FROM new[i]) AS set_,
-          ARRAY(SELECT i FROM unnest(differ) i WHERE cur[i] IS DISTINCT FROM new[i] AND cur[i] IS DISTINCT FROM old[i]) AS lost
+            ELSE 'update' END AS act, {set_} AS set_, {lost} AS lost
         FROM d"""
     )
     link.rows(
@@ -94,5 +99,7 @@ def _by_value(target: Target) -> str:
     )
 
 
-def _positions(target: Target, chosen: list[bool]) -> str:
-    return f"'{{{','.join(str(n) for n, wanted in enumerate(chosen, 1) if wanted)}}}'::int[]"
+def _where(positions: list[int], condition: str) -> str:
+    """SQL: those of the positions for which a condition is true, as an array."""
+    each = ", ".join(f"CASE WHEN {condition.format(n)} THEN {n} END" for n in positions)
+    return f"array_remove(ARRAY[{each}]::int[], NULL)"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from backout.databases.postgres.reversible.link import Link, LinkError, objects
+from backout.databases.postgres.reversible.link import Link, LinkError, objects, scalar
 from backout.databases.postgres.reversible.names import ident
 from backout.databases.postgres.reversible.rows.targets import Target
 
@@ -44,6 +44,11 @@ class Writer:
             "WHERE act IN ('insert', 'delete', 'update') GROUP BY act",
         )
         self.pending = {"insert": [], "update": [], "delete": []} | {str(o["act"]): o["rows"] for o in found}
+
+    def moves_keys(self) -> bool:
+        """Tell whether rows get other keys."""
+        moved = f"SELECT FROM {self.target.part('now')} WHERE act = 'update' AND okey <> nkey"
+        return bool(self.target.key) and scalar(self.link, f"SELECT EXISTS ({moved})") == "t"
 
     def put(self, act: str) -> bool:
         """Write what is pending of an act; tell whether any row was written."""
