@@ -88,5 +88,7 @@ def test_steady_writers_see_no_error_and_wait_less_than_a_second(database: Datab
     assert [one.errors for one in writers] == [[], [], []]
     assert max(one.slowest_s for one in writers) < 1
     written = sum(one.written for one in writers)
-    assert seen(link, "SELECT count(*) AS n, count(b) AS b, count(d) AS d FROM t") == " ".join([str(20000 + written)] * 3)
+    assert seen(link, "SELECT count(*) AS n, count(b) AS b, count(d) AS d FROM t") == " ".join(
+        [str(20000 + written)] * 3
+    )
     assert seen(link, "SELECT DISTINCT b, d, a FROM t WHERE id > 20000") == "d 1 changed"

@@ -93,3 +93,18 @@ def test_what_is_made_anew_of_what_is_dropped_is_refused(database: Database, scr
         migrate(link, script)
     assert link.rows("SELECT count(*) AS n FROM users") == [{"n": "3"}]
     assert "e2" not in link.rows("SELECT * FROM users LIMIT 1")[0]
+
+
+def test_truncate_keeps_the_rows_and_those_written_since(database: Database) -> None:
+    link = database.link()
+    run(link, BEFORE)
+    number = migrate(link, "TRUNCATE users RESTART IDENTITY CASCADE; INSERT INTO users VALUES (7, 'seed@x')")
+    assert link.rows("SELECT id FROM users") == [{"id": "7"}]
+    assert link.rows("SELECT id FROM posts") == []
+    run(link, "INSERT INTO users VALUES (8, 'new@x'); INSERT INTO posts VALUES (80, 8, 'new')")
+    undo(link, number)
+    assert [one["id"] for one in link.rows("SELECT id FROM users ORDER BY id")] == ["1", "2", "3", "8"]
+    assert [one["id"] for one in link.rows("SELECT id FROM posts ORDER BY id")] == ["10", "20", "80"]
+    redo(link, number)
+    assert [one["id"] for one in link.rows("SELECT id FROM users ORDER BY id")] == ["7", "8"]
+    assert [one["id"] for one in link.rows("SELECT id FROM posts ORDER BY id")] == ["80"]

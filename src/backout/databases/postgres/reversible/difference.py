@@ -82,7 +82,7 @@ class Difference:
 def _changes(before: Snapshot, after: Snapshot) -> Iterator[Change]:
     for key in before.things.keys() | after.things.keys():
         was, is_ = before.things.get(key), after.things.get(key)
-        if was == is_ or _engines_own(was, is_):
+        if was == is_ or _engines_own(was, is_) or _of_hidden_table(after, is_):
             continue
         if was is None or is_ is None:
             yield Change(key, was, is_)
@@ -97,3 +97,9 @@ def _engines_own(was: Thing | None, is_: Thing | None) -> bool:
     return (was is None and is_hidden(str((is_ or {})["name"]))) or (
         is_ is None and is_hidden(str((was or {})["name"]))
     )
+
+
+def _of_hidden_table(after: Snapshot, thing: Thing | None) -> bool:
+    """Tell whether something is a part of a table that is hidden: also that nobody but the engine has."""
+    table = after.things.get(Key("table", (thing or {}).get("table") or 0))
+    return table is not None and is_hidden(str(table["name"]))

@@ -83,7 +83,10 @@ class ReversibleKeeper:
             fault_point("migrate.softened")
             return Done(manners.tag_of(statement))
         with as_login(link):
-            self._rows.statement(link, statement)
+            if statement.kind == "truncate_stmt":
+                self._truncate(link, statement)
+            else:
+                self._rows.statement(link, statement)
         return Pass()
 
     def ran(self, link: Link, statement: Statement) -> None:
@@ -119,6 +122,15 @@ class ReversibleKeeper:
         """Forget the transaction."""
         fault_point("migrate.commit.after")
         self._before, self._part, self._ran, self._opaque = None, 0, [], False
+
+    def _truncate(self, link: Link, statement: Statement) -> None:
+        kept = self._rows.truncate(link, statement, lambda: journal.next_id(link))
+        if not kept:
+            return
+        called = ", ".join(one.called for one in kept)
+        explains = [["table", one.table, 0, ["filenode"]] for one in kept]
+        tables = [one.table for one in kept]
+        self._write(link, "rows", lambda _change: {"tables": tables, "called": called, "explains": explains})
 
     def _answered(self, column: str) -> bool:
         return answers.of(column, self.kept.answers) is not None

@@ -29,7 +29,6 @@ _REFUSED = {
     "create_subscription_stmt": "A subscription has a part on another server.",
     "alter_subscription_stmt": "A subscription has a part on another server.",
     "drop_subscription_stmt": "A subscription has a part on another server.",
-    "truncate_stmt": "No way back is built yet for TRUNCATE.",
     "cluster_stmt": "It rewrites a table.",
     "reindex_stmt": "It makes other indexes of those that the journal knows.",
 }

@@ -80,6 +80,13 @@ def written_relations(statement: Statement) -> list[str]:
     return found
 
 
+def cascades(statement: Statement) -> bool:
+    """Tell whether a statement says CASCADE."""
+    node = statement.node
+    field = node.DESCRIPTOR.fields_by_name["behavior"]
+    return bool(field.enum_type.values_by_number[node.behavior].name == "DROP_CASCADE")
+
+
 def deparse(kind: str, node: Any) -> str:
     """Return the text of a tree, for what is run instead of what the user wrote."""
     from postgast import ParseResult

@@ -10,14 +10,18 @@ from backout.databases.postgres.reversible.catalog import Key
 from backout.databases.postgres.reversible.difference import Difference
 from backout.databases.postgres.reversible.effects.base import Operation
 from backout.databases.postgres.reversible.link import Link, objects
-from backout.databases.postgres.reversible.names import literal
-from backout.databases.postgres.reversible.parse import Statement, written_relations
+from backout.databases.postgres.reversible.names import ident, literal
+from backout.databases.postgres.reversible.parse import Statement, cascades, written_relations
 from backout.databases.postgres.reversible.proxy.keeper import Veto
 from backout.databases.postgres.reversible.rows.capture import Capture, NotCaptured
 from backout.databases.postgres.reversible.rows.closure import mentioned
 from backout.databases.postgres.reversible.rows.counts import Counts, changed, logged, uncaptured
+from backout.databases.postgres.reversible.rows.truncate import Truncated, keep_rows
 
 _WRITES = re.compile(r"\b(insert|update|delete|merge|copy|perform|call|execute)\b", re.IGNORECASE)
+
+MOST_ROWS = 1_000_000
+"""That a TRUNCATE may drop: they are copied, which takes seconds for so many, and the table is locked meanwhile."""
 
 
 @dataclass(slots=True)
@@ -50,15 +54,41 @@ class SessionRows:
         tables = _tables(link, statement)
         if not tables:
             return
-        if self._capture is None:
-            self._capture = Capture(self.connect(), self.migration)
-            self._capture.begin(link)
+        self._own(link)
+        assert self._capture is not None
         try:
             self._capture.ensure(link, tables)
         except NotCaptured as error:
             raise Veto(
                 f"backout cannot undo what this statement does to rows of {error.table}",
                 detail=f"They cannot be logged: {error.why}.",
+            ) from None
+
+    def truncate(self, link: Link, statement: Statement, next_id: Callable[[], int]) -> list[Truncated]:
+        """Keep the rows that a TRUNCATE is about to drop; return of which tables.
+
+        Raises:
+            Veto: They cannot be kept.
+        """
+        names = [
+            ident(*(name for name in (one.range_var.schemaname, one.range_var.relname) if name))
+            for one in statement.node.relations
+        ]
+        own = self._own(link)
+        try:
+            return keep_rows(
+                link,
+                own,
+                self.migration,
+                _oids(link, names),
+                cascade=cascades(statement),
+                next_id=next_id,
+                max_rows=MOST_ROWS,
+            )
+        except NotCaptured as error:
+            raise Veto(
+                f"backout cannot undo this TRUNCATE of {error.table}",
+                detail=f"Its rows cannot be kept: {error.why}.",
             ) from None
 
     def check(self, link: Link, difference: Difference, operations: list[tuple[str, Operation]]) -> list[int]:
@@ -80,7 +110,7 @@ class SessionRows:
         known = [t for t in counts if Key("table", t) in difference.before.things]
         if not known:
             return []
-        missed = uncaptured(link, self._own(), self.migration, self._before, self._logged)
+        missed = uncaptured(link, self._own(link), self.migration, self._before, self._logged)
         if missed:
             raise Veto(
                 f"backout cannot undo what this transaction did to rows of {', '.join(missed)}",
@@ -88,9 +118,11 @@ class SessionRows:
             )
         return known
 
-    def _own(self) -> Link:
+    def _own(self, link: Link) -> Link:
+        """Return the second session; it is opened when it is needed for the first time."""
         if self._capture is None:
             self._capture = Capture(self.connect(), self.migration)
+            self._capture.begin(link)
         return self._capture.own
 
 
@@ -98,7 +130,11 @@ def _tables(link: Link, statement: Statement) -> list[int]:
     """Return oids of the tables that a statement may write to, as far as its text tells."""
     if statement.kind in ("do_stmt", "call_stmt", "execute_stmt"):
         return mentioned(link, statement.text) if _WRITES.search(statement.text) else []
-    names = written_relations(statement)
+    return _oids(link, written_relations(statement))
+
+
+def _oids(link: Link, names: list[str]) -> list[int]:
+    """Return the oids of relations; those that are not there are left out, the server will say so."""
     if not names:
         return []
     values = ", ".join(f"({literal(name)})" for name in names)
