@@ -17,7 +17,7 @@ from backout.databases.postgres.reversible.locks import locked
 from backout.databases.postgres.reversible.names import is_hidden
 from backout.databases.postgres.reversible.rows import undo as rows_undo
 from backout.databases.postgres.reversible.rows.entries import Unreadable
-from backout.databases.postgres.reversible.rows.report import RowsReport
+from backout.databases.postgres.reversible.rows.report import RowsReport, sum_of
 from backout.databases.postgres.reversible.rows.targets import to_lock
 from backout.databases.postgres.reversible.work import Moved, Work
 from backout.faults import fault_point
@@ -49,6 +49,19 @@ class Outcome:
     seconds: float = 0
     residues: list[str] = field(default_factory=list)
     rows: RowsReport | None = None
+
+
+def joined(outcomes: Sequence[Outcome]) -> Outcome:
+    """Return several ways as one; its locks were held as long as the longest one's."""
+    reports = [one.rows for one in outcomes if one.rows is not None]
+    return Outcome(
+        tuple(number for one in outcomes for number in one.migrations),
+        [statement for one in outcomes for statement in one.statements],
+        [statement for one in outcomes for statement in one.later],
+        max(one.seconds for one in outcomes),
+        [residue for one in outcomes for residue in one.residues],
+        sum_of(reports) if reports else None,
+    )
 
 
 def undo(link: Link, migrations: Sequence[Migration], *, patience_s: float, dry_run: bool = False) -> Outcome:

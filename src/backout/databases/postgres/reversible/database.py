@@ -11,7 +11,7 @@ from backout.databases.postgres.reversible.after import due, finish, run_all
 from backout.databases.postgres.reversible.alone import Busy, alone
 from backout.databases.postgres.reversible.back import NotReversible, Outcome
 from backout.databases.postgres.reversible.catalog import read
-from backout.databases.postgres.reversible.choosing import newest, nothing, oldest
+from backout.databases.postgres.reversible.choosing import STATES_BACK, newest, nothing, oldest
 from backout.databases.postgres.reversible.command import run_command
 from backout.databases.postgres.reversible.finalize import Dropped, finalize, still_owed
 from backout.databases.postgres.reversible.journal import Migration
@@ -145,10 +145,17 @@ class ReversibleDatabase:
             chosen = [one for one in found if one.state == "undone"][:steps]
             if not chosen:
                 raise nothing("No migration was taken back")
-            with _told("redo"):
-                outcome = back.redo(link, chosen, patience_s=patience_s, dry_run=dry_run)
-            unfinished = [] if dry_run else finish(link)
-        return _taken("forward", outcome, unfinished, dry_run=dry_run)
+            later = [one.id for one in found if one.state in STATES_BACK and one.id > chosen[0].id]
+            if later:
+                raise _out_of_order(chosen[0].id, later)
+            # One by one: what a migration builds after its COMMIT may be renamed by the next one.
+            turns = [chosen] if dry_run else [[one] for one in chosen]
+            outcomes, unfinished = [], []
+            for turn in turns:
+                with _told("redo"):
+                    outcomes.append(back.redo(link, turn, patience_s=patience_s, dry_run=dry_run))
+                unfinished += [] if dry_run else finish(link)
+        return _taken("forward", back.joined(outcomes), unfinished, dry_run=dry_run)
 
     def finish(self) -> Finished:
         """Do what is due after a COMMIT, where a kill or a lock has left it. Idempotent.
@@ -320,6 +327,18 @@ def _record(link: DirectLink, one: Migration) -> MigrationRecord:
             "ended_at": one.ended_at,
             "changes": tuple(sentence(entry) for entry in entries),
         }
+    )
+
+
+def _out_of_order(undone: int, later: list[int]) -> Refused:
+    return Refused(
+        msg(
+            "Migration {undone} was taken back, and {later} came after it: made again now, they would be in another order.",
+            undone=undone,
+            later=", ".join(map(str, later)),
+        ),
+        state=msg("Nothing was changed."),
+        next_command="backout db rollback   # the later ones first",
     )
 
 

@@ -74,6 +74,23 @@ class Work:
             raise Moved(called, "is not there")
         return found
 
+    def again(self, kind: str, oid: int, table: int | None, name: str) -> int:
+        """Return a thing's oid; of a constraint or index that was made again meanwhile, that of the new one.
+
+        Args:
+            kind: Its class.
+            oid: Its identity, as the journal has it.
+            table: Whose it is.
+            name: What it is called now, where it was made again: it has got another oid then, on the same table.
+
+        Returns:
+            0: it is not there.
+        """
+        if Key(kind, oid) in self.now.things or kind not in ("constraint", "index") or table is None:
+            return oid
+        found = self.now.of_table(kind, table).items()
+        return next((key.oid for key, one in found if one["name"] == name), 0)
+
     def path(self, kind: str, oid: int, *, called: str) -> str:
         """Return the quoted name with its schema of a table, index, sequence or type.
 

@@ -30,6 +30,7 @@ class Commented:
                     "oid": change.key.oid,
                     "sub": change.key.sub,
                     "table": change.thing.get("table"),
+                    "name": change.thing["name"],
                     "called": difference.after.name(change.key),
                     "from": (change.before or {})["comment"],
                     "to": (change.after or {})["comment"],
@@ -37,17 +38,16 @@ class Commented:
 
     def down(self, work: Work, change: int, operation: Operation) -> Operation:
         """Give the earlier comment back."""
-        _say(work, operation, operation["from"])
-        return operation
+        return _say(work, operation, operation["from"])
 
     def redo(self, work: Work, change: int, operation: Operation) -> Operation:
         """Give the later comment again."""
-        _say(work, operation, operation["to"])
-        return operation
+        return _say(work, operation, operation["to"])
 
 
-def _say(work: Work, operation: Operation, text: str | None) -> None:
-    kind, oid, called = operation["of"], operation["oid"], operation["called"]
+def _say(work: Work, operation: Operation, text: str | None) -> Operation:
+    kind, called = operation["of"], operation["called"]
+    oid = work.again(kind, operation["oid"], operation["table"], operation["name"])
     thing = work.thing(kind, oid, operation["sub"], called=called)
     if kind == "schema":
         subject = f"SCHEMA {ident(thing['name'])}"
@@ -58,3 +58,4 @@ def _say(work: Work, operation: Operation, text: str | None) -> None:
     else:
         subject = f"{kind.upper()} {work.path(kind, oid, called=called)}"
     work.run(f"COMMENT ON {subject} IS {literal(text)}")
+    return operation | {"oid": oid}

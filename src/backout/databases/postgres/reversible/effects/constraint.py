@@ -50,7 +50,7 @@ class ConstraintAdded:
         """Drop it."""
         made, called = operation["made"], operation["called"]
         table = work.table_path(made["table"], called=called)
-        oid = operation["oid"] or constraints.oid_of(work, made)
+        oid = work.again("constraint", operation["oid"], made["table"], made["name"])
         if oid or not constraints.drop_unfinished(work, operation):
             thing = work.thing("constraint", oid, called=called)
             work.run(f"ALTER TABLE {table} DROP CONSTRAINT {ident(thing['name'])}")

@@ -69,10 +69,7 @@ class IndexAdded:
 
 def _found(work: Work, operation: Operation, name: str) -> int:
     """Return an index's oid; by its name where it was built anew (REINDEX CONCURRENTLY, or the way forward); else 0."""
-    if Key("index", operation["oid"]) in work.now.things:
-        return int(operation["oid"])
-    found = work.now.of_table("index", operation["table"]).items()
-    return next((key.oid for key, one in found if one["name"] == name), 0)
+    return work.again("index", operation["oid"], operation["table"], name)
 
 
 def added(now: Snapshot, oid: int) -> Operation:

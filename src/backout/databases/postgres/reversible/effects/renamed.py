@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from backout.databases.postgres.reversible.catalog import Key
 from backout.databases.postgres.reversible.difference import Difference
@@ -41,13 +41,11 @@ class Renamed:
 
     def down(self, work: Work, change: int, operation: Operation) -> Operation:
         """Give the earlier name back."""
-        _name(work, change, operation, operation["to"], operation["from"])
-        return operation
+        return _name(work, change, operation, operation["to"], operation["from"])
 
     def redo(self, work: Work, change: int, operation: Operation) -> Operation:
         """Give the later name again."""
-        _name(work, change, operation, operation["from"], operation["to"])
-        return operation
+        return _name(work, change, operation, operation["from"], operation["to"])
 
 
 def _follows(difference: Difference, kind: str, key: Key, before: Operation, after: Operation) -> bool:
@@ -67,8 +65,10 @@ def _follows(difference: Difference, kind: str, key: Key, before: Operation, aft
     return bool(kind == "sequence" and before["name"] == after["name"] and before["owned_by"])
 
 
-def _name(work: Work, change: int, operation: Operation, now: list, to: list) -> None:  # type: ignore[type-arg]
-    kind, called = operation["of"], operation["called"]
+def _name(work: Work, change: int, told: Operation, now: list[Any], to: list[Any]) -> Operation:
+    """Rename what is called so now; return the operation with the identity that it was found by."""
+    kind, called = told["of"], told["called"]
+    operation = told | {"oid": work.again(kind, told["oid"], told["table"], now[0])}
     thing = work.thing(kind, operation["oid"], operation["sub"], called=called)
     if thing["name"] != now[0]:
         raise Moved(called, f"is called {thing['name']} now")
@@ -79,13 +79,14 @@ def _name(work: Work, change: int, operation: Operation, now: list, to: list) ->
             f"ALTER {_WORDS[kind]} {work.path(kind, operation['oid'], called=called)} SET SCHEMA {ident(work.schema_name(to[1]))}"
         )
     if now[0] == to[0]:
-        return
+        return operation
     if _taken(work, operation, thing, to[0]):
         # Two that change names: this one steps aside until the other has gone.
         _rename(work, operation, hidden(change))
         work.at_end.append(lambda: _rename(work, operation, to[0]))
-        return
-    _rename(work, operation, to[0])
+    else:
+        _rename(work, operation, to[0])
+    return operation
 
 
 def _taken(work: Work, operation: Operation, thing: Operation, name: str) -> bool:

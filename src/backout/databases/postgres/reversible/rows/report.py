@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -72,3 +73,15 @@ class RowsReport:
 
 
 KEPT_AT_MOST = 200
+
+
+def sum_of(reports: Sequence[RowsReport]) -> RowsReport:
+    """Return several reports as one."""
+    return RowsReport(
+        updated=sum(one.updated for one in reports),
+        deleted=sum(one.deleted for one in reports),
+        inserted=sum(one.inserted for one in reports),
+        touched=sum(one.touched for one in reports),
+        kept=tuple(kept for one in reports for kept in one.kept)[:KEPT_AT_MOST],
+        kept_count=sum(one.kept_count for one in reports),
+    )
