@@ -10,6 +10,7 @@ import psycopg
 
 from backout.demo import stage_databases
 from backout.demo.releases import BAD, GOOD
+from backout.execute.run import RunState
 
 from .suite import Crash, Ended, Rounds, until
 
@@ -142,6 +143,18 @@ def went_back(
     troubles += [f"{failed} requests failed"] if failed and not may_fail else []
     troubles += crash.differences(wanted) + crash.journal_troubles()
     return troubles + row_troubles(crash, story, story.content)
+
+
+def gone_on(crash: Crash, story: Story) -> Ended:
+    """Go on as a person would who looks first: a way back that has come to its end is not begun once more.
+
+    Begun once more it would be another restore, with another database kept.
+    """
+    with crash.library() as backout:
+        newest = backout.history(limit=1).runs
+    if newest and newest[0].state is RunState.FINISHED:
+        return crash.command("status")
+    return crash.go_on(story.words)
 
 
 def aborted(crash: Crash, story: Story, before: dict[str, Any], rounds: Rounds, since: str) -> list[str]:

@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from .data import Story, Whole, rows_since, went_back
+from .data import Story, Whole, gone_on, rows_since, went_back
 from .suite import Crash, Rounds, Sample
 
 pytestmark = [pytest.mark.slow, pytest.mark.crash]
@@ -35,7 +35,7 @@ def test_restart_of_a_service_that_does_not_reconnect(
             since = crash.mark()
             died = crash.command(*story.words, fault=point)
             troubles = [] if died.killed else [f"was not killed: {died}"]
-            back = crash.go_on(story.words)
+            back = gone_on(crash, story)
             troubles += went_back(crash, story, back, wanted, rounds, since, may_fail=True)
         rounds.tell(point, troubles)
     rounds.close()

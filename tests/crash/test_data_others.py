@@ -9,7 +9,7 @@ from collections.abc import Callable
 import psutil
 import pytest
 
-from .data import Story, Whole, went_back
+from .data import Story, Whole, gone_on, went_back
 from .suite import Crash, Rounds, Sample, ended, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.crash]
@@ -45,7 +45,7 @@ def test_server_restarted(
         left = ended(process)
         troubles = [] if left.code in (0, 5) else [f"left as {left}"]
         troubles += [] if left.code == 0 or "backout" in left.err else [f"says no next command: {left}"]
-        back = left if left.code == 0 else crash.go_on(story.words)
+        back = left if left.code == 0 else gone_on(crash, story)
         troubles += went_back(crash, story, back, wanted, rounds, since, may_fail=True)
         rounds.tell(f"{point} (exit {left.code})", troubles)
     rounds.close()
@@ -65,7 +65,7 @@ def test_worker_killed(
             os.kill(pid, signal.SIGKILL)
         left = ended(process)
         troubles = [] if left.code in (0, 5) else [f"left as {left}"]
-        back = left if left.code == 0 else crash.go_on(story.words)
+        back = left if left.code == 0 else gone_on(crash, story)
         rounds.tell(f"exit {left.code}", troubles + went_back(crash, story, back, wanted, rounds, since))
     rounds.close()
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from .data import IN_THE_WORKER, Story, Whole, went_back
+from .data import IN_THE_WORKER, Story, Whole, gone_on, went_back
 from .suite import Crash, Ended, Rounds, how, killed
 
 pytestmark = [pytest.mark.slow, pytest.mark.crash]
@@ -47,7 +47,7 @@ def test_every_point(
         since = crash.mark()
         died = crash.command(*story.words, fault=point)
         troubles = _ended_there(point, died)
-        back = died if died.code == 0 else crash.go_on(story.words)
+        back = died if died.code == 0 else gone_on(crash, story)
         rounds.tell(point, troubles + went_back(crash, story, back, wanted, rounds, since))
     rounds.close()
 
@@ -69,7 +69,7 @@ def test_random_instants(
         after_s = randomly.uniform(0.2 * seconds, seconds), randomly.uniform(0.1 * seconds, 0.5 * seconds)
         died = killed(crash, after_s[0], *story.words)
         again = killed(crash, after_s[1], "resume") if crash.open_runs() else died
-        back = again if again.code == 0 else crash.go_on(story.words)
+        back = again if again.code == 0 else gone_on(crash, story)
         name = f"{story.name} {after_s[0]:.3f} s ({how(died)}), {after_s[1]:.3f} s ({how(again)})"
         rounds.tell(name, went_back(crash, story, back, wanted, rounds, since))
     rounds.close()
@@ -95,7 +95,7 @@ def test_ctrl_c_at_random_instants(
         troubles += (
             [f"says no next command: {left}"] if crash.open_runs() and "backout" not in left.err else []
         )
-        back = left if left.code == 0 else crash.go_on(story.words)
+        back = left if left.code == 0 else gone_on(crash, story)
         troubles += went_back(crash, story, back, wanted, rounds, since)
         rounds.tell(f"{story.name} {after_s:.3f} s ({how(left)})", troubles)
     rounds.close()
