@@ -14,6 +14,7 @@ VERBS = {
     "backout backup restore": "restored", "backout backup drop": "beside",
     "backout data diff": "differences", "backout data bring": "brought",
     "backout migrate": "migrated", "backout db history": "migrations", "backout db rollback": "way", "backout db redo": "way",
+    "backout db status": "standing", "backout db blockers": "blockers",
     "backout db finish": "finished",
     "backout db finalize": "finalized", "backout db uninstall": "uninstalled",
 }  # fmt: skip
@@ -56,7 +57,9 @@ def json_schemas() -> dict[str, dict[str, Any]]:
     from backout.backup import Backup, BesideDatabase, Brought, Reading
     from backout.checks.base import Verification
     from backout.execute.run import Run
-    from backout.migration import Finalized, Finished, Migrated, MigrationHistory, Uninstalled, WayTaken
+    from backout.migration import (
+        Blockers, Finalized, Finished, Migrated, MigrationHistory, MigrationStatus, Uninstalled, WayTaken,
+    )  # fmt: skip
     from backout.report.backups import Backups
     from backout.report.overview import Overview
 
@@ -65,7 +68,8 @@ def json_schemas() -> dict[str, dict[str, Any]]:
               "backup": Backup, "backups": Backups, "reading": Reading, "restored": Restored, "beside": BesideDatabase,
               "differences": DataDifferences, "brought": Brought,
               "migrated": Migrated, "migrations": MigrationHistory, "way": WayTaken,
-              "finished": Finished, "finalized": Finalized, "uninstalled": Uninstalled}  # fmt: skip
+              "standing": MigrationStatus, "blockers": Blockers, "finalized": Finalized, "uninstalled": Uninstalled,
+              "finished": Finished}  # fmt: skip
     made = {name: model.model_json_schema(mode="serialization") for name, model in models.items()}
     return {name: {"$schema": DIALECT, **schema} for name, schema in (made | by_hand()).items()}
 

@@ -10,7 +10,16 @@ from backout.redact import Redactor
 
 if TYPE_CHECKING:
     from backout.databases.postgres.reversible.database import ReversibleDatabase
-    from backout.migration import Finalized, Finished, Migrated, MigrationHistory, Uninstalled, WayTaken
+    from backout.migration import (
+        Blockers,
+        Finalized,
+        Finished,
+        Migrated,
+        MigrationHistory,
+        MigrationStatus,
+        Uninstalled,
+        WayTaken,
+    )
 
 _PATIENCE_S = 10.0
 WINDOW_S = 72 * 3600.0
@@ -72,6 +81,18 @@ class Migrations:
     def finish(self) -> Finished:
         """Prove constraints and build indexes that a kill or a lock has left undone. Idempotent."""
         return self._database().finish()
+
+    def status(self, *, steps: int = 1) -> MigrationStatus:
+        """Return whether the newest migrations could be taken back now, and what is kept. Changes nothing, and never waits."""
+        return self._database().status(steps=steps)
+
+    def blockers(self) -> Blockers:
+        """Return the sessions that wait for locks, and who blocks them."""
+        return self._database().blockers()
+
+    def end_blockers(self, found: Blockers) -> Blockers:
+        """End the roots that were found, and return with them what the journal says of migrations that ran meanwhile."""
+        return self._database().end_blockers(found)
 
     def finalize(
         self,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from backout.cli import db_finalize, db_uninstall
+from backout.cli import db_blockers, db_finalize, db_status, db_uninstall
 from backout.cli.common import JsonOption, YesOption, err, guarded, leave, out, out_json, verb_group
 from backout.cli.confirm import confirm
 from backout.cli.db_options import DatabaseOption, DryRunOption, WaitOption, database_of
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 _SHOWN = 10
 app = verb_group("db", "The migrations of a database: what they changed, the way back, and forward again.")
+app.command("status")(db_status.command)
+app.command("blockers")(db_blockers.command)
 app.command("finalize")(db_finalize.command)
 app.command("uninstall")(db_uninstall.command)
 

@@ -9,6 +9,7 @@ import typer
 from backout.cli.common import JsonOption, YesOption, err, guarded, out, out_json
 from backout.cli.confirm import confirm
 from backout.cli.db_options import DatabaseOption, DryRunOption, WaitOption, database_of
+from backout.cli.db_status import sizes
 from backout.message import msg
 from backout.report.backups import size_text
 
@@ -107,7 +108,7 @@ def _tell(done: Finalized) -> None:
     for statement in done.statements if done.dry_run else ():
         out(f"{statement};")
     for one in () if done.dry_run else done.dropped:
-        out(f"  dropped  {one.kind} {one.called}  {sizes(one.size_bytes, one.estimated_bytes)}")
+        out(f"  dropped  {one.kind} {one.called}  {sizes(one)}")
     if done.rows:
         out(f"  deleted  {done.rows} logged row(s) from the journal")
     inside = sum(one.estimated_bytes or 0 for one in done.dropped)
@@ -123,10 +124,3 @@ def _tell(done: Finalized) -> None:
         return
     out(f"Migration {numbers} is final; tables were locked for {done.seconds * 1000:.0f} ms; {freed}.")
     err("next   backout db status")
-
-
-def sizes(exact: int, estimate: int | None) -> str:
-    """Return the space that something takes, for people; what is estimated says so."""
-    if estimate is None:
-        return f"{size_text(exact)} and values of unknown size"
-    return size_text(exact) + (f" and about {size_text(estimate)} of values" if estimate else "")

@@ -62,7 +62,11 @@ def due(link: Link) -> list[str]:
     Args:
         link: In a transaction, as the `search_path` of the reading holds in one only.
     """
-    now, entries = read(link), journal.every_entry(link)
+    return due_in(read(link), journal.every_entry(link))
+
+
+def due_in(now: Snapshot, entries: list[Entry]) -> list[str]:
+    """Return the same for a catalog and journal that were read."""
     return [*_indexes(now, entries), *owed(now, entries)]
 
 

@@ -28,13 +28,18 @@ def alone(link: Link) -> None:
         Busy: Another process has it.
     """
     if scalar(link, f"SELECT pg_catalog.pg_try_advisory_lock({_LOCK})") != "t":
-        pid = scalar(
-            link,
-            "SELECT pid FROM pg_catalog.pg_locks WHERE locktype = 'advisory' AND granted AND objsubid = 1 "
-            f"AND (classid::int8 << 32 | objid::int8) = {_LOCK} "
-            "AND database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())",
-        )
-        raise Busy(int(pid) if pid else None)
+        raise Busy(runs(link))
     if journal.installed(link):
         recognise(link)
         journal.bury(link)
+
+
+def runs(link: Link) -> int | None:
+    """Return the server process that holds the migration lock; None: none runs."""
+    pid = scalar(
+        link,
+        "SELECT pid FROM pg_catalog.pg_locks WHERE locktype = 'advisory' AND granted AND objsubid = 1 "
+        f"AND (classid::int8 << 32 | objid::int8) = {_LOCK} "
+        "AND database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())",
+    )
+    return int(pid) if pid else None

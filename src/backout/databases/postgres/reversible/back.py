@@ -91,7 +91,7 @@ def _work(
     link: Link, chosen: tuple[int, ...], states: tuple[str, ...], to: str, *, patience_s: float, dry_run: bool
 ) -> Outcome:
     entries = journal.entries(link, chosen, *states)
-    tables = sorted(_tables(entries) | set(to_lock(link, chosen)))
+    tables = sorted(tables_of(link, chosen, entries))
     ends_s = time.monotonic() + patience_s
     while True:
         locked(link, tables, patience_s=max(0, ends_s - time.monotonic()))
@@ -148,9 +148,9 @@ def _one(work: Work, entries: list[Entry], to: str) -> None:
             work.at_end.pop(0)()
 
 
-def _tables(entries: list[Entry]) -> set[int]:
-    """Return the oids of the tables that the work touches."""
-    found: set[int] = set()
+def tables_of(link: Link, migrations: tuple[int, ...], entries: list[Entry]) -> set[int]:
+    """Return the oids of the tables that the way of migrations touches."""
+    found: set[int] = set(to_lock(link, migrations))
     for entry in entries:
         found |= _tables_in(entry.operation)
         if entry.operation.get("of") == "table":

@@ -19,17 +19,21 @@ from backout.databases.postgres.reversible.link import DirectLink, LinkError, sc
 from backout.databases.postgres.reversible.locks import Locked
 from backout.databases.postgres.reversible.proxy.upstream import Upstream
 from backout.databases.postgres.reversible.rows.report import RowsReport
+from backout.databases.postgres.reversible.status import read_status
 from backout.databases.postgres.reversible.uninstall import still_hidden, uninstall
+from backout.databases.postgres.reversible.waiting import end, waiting
 from backout.databases.postgres.reversible.words import sentence
 from backout.errors import CredentialsRefused, NotPossible, Refused, RunInProgress, UsageError
 from backout.message import msg
 from backout.migration import (
+    Blockers,
     Finalized,
     Finished,
     KeptValue,
     Migrated,
     MigrationHistory,
     MigrationRecord,
+    MigrationStatus,
     RowsTaken,
     Unfinished,
     Uninstalled,
@@ -169,6 +173,37 @@ class ReversibleDatabase:
             failed = finish(link)
         missed = {one.statement for one in failed}
         return Finished(done=tuple(one for one in wanted if one not in missed), unfinished=tuple(failed))
+
+    def status(self, *, steps: int) -> MigrationStatus:
+        """Return how the newest migrations stand, and what is kept; changes nothing."""
+        with self._link() as link:
+            found = read_status(link, self._connector.database, steps)
+        using = tuple(
+            one.model_copy(update={"query": self._redactor.text(one.query)}) for one in found.holders
+        )
+        return found.model_copy(update={"holders": using})
+
+    def blockers(self) -> Blockers:
+        """Return the sessions that wait for locks, and who blocks them; changes nothing."""
+        with self._link() as link:
+            found = waiting(link, self._redactor.text)
+        return Blockers(database=self._connector.database, sessions=tuple(found))
+
+    def end_blockers(self, found: Blockers) -> Blockers:
+        """End the roots that were found; say what migrations have committed meanwhile."""
+        roots = [one for one in found.sessions if one.depth == 0]
+        with self._link() as link:
+            ended, kept = end(link, roots)
+            told: tuple[MigrationRecord, ...] = ()
+            if journal.installed(link):
+                oldest_s = max((one.seconds for one in roots), default=0)
+                recent = [
+                    one
+                    for one in journal.migrations(link)
+                    if one.state == "running" or one.state_age_s <= oldest_s + _CONNECT_S
+                ]
+                told = tuple(_record(link, one) for one in recent)
+        return found.model_copy(update={"ended": tuple(ended), "kept": kept, "migrations": told})
 
     def finalize(
         self,

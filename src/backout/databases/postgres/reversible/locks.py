@@ -28,6 +28,7 @@ class Holder:
         since: How long its transaction is open, as PostgreSQL prints it.
         query: What it runs, or ran last.
         table: What it holds.
+        seconds: The same as `since`, in seconds.
     """
 
     pid: int
@@ -35,6 +36,7 @@ class Holder:
     since: str
     query: str
     table: str
+    seconds: float = 0
 
 
 class Locked(Exception):
@@ -92,7 +94,8 @@ def holders(link: Link, tables: Sequence[int]) -> list[Holder]:
         f"""SELECT DISTINCT ON (a.xact_start, a.pid) a.pid,
           concat_ws(', ', a.usename, nullif(a.application_name, ''), host(a.client_addr)) AS who,
           date_trunc('second', clock_timestamp() - a.xact_start)::text AS since,
-          left(regexp_replace(a.query, '\\s+', ' ', 'g'), 200) AS query, l.relation::regclass::text AS "table"
+          left(regexp_replace(a.query, '\\s+', ' ', 'g'), 200) AS query, l.relation::regclass::text AS "table",
+          coalesce(extract(epoch FROM clock_timestamp() - a.xact_start), 0)::float8 AS seconds
         FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_stat_activity a USING (pid)
         WHERE l.relation IN ({numbers}) AND l.granted AND a.pid <> pg_backend_pid()
           AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())

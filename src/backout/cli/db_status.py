@@ -1,0 +1,103 @@
+"""`backout db status`: would the way back work now, and what is kept for it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from backout.cli.common import JsonOption, err, guarded, out, out_json
+from backout.cli.db_options import DatabaseOption, database_of
+
+if TYPE_CHECKING:
+    from backout.migration import HiddenThing, MigrationStatus, RowsSince
+
+_SHOWN = 20
+_HOUR_S = 3600.0
+_ROWS = {
+    "filled": "{rows} row(s) written since get a value in {what}: {value}",
+    "null": "{rows} row(s) would have NULL in {what}, where that must not be",
+    "unique": "{rows} row(s) may be equal to others in {what}",
+    "orphans": "{rows} row(s) have no partner for {what}, which would stay unproven",
+}
+
+
+@guarded
+def command(
+    steps: Annotated[
+        int, typer.Option("--steps", min=1, help="Ask for so many migrations, the newest first.")
+    ] = 1,
+    database: DatabaseOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say whether the newest migrations could be taken back now, and what backout keeps in the database.
+
+    It changes nothing, waits for nobody, and ends within about two seconds: what it cannot find out by then is unknown.
+
+    Example: backout db status --steps 2
+    """
+    from backout.app.migrations import Migrations
+
+    found = Migrations(database_of(database)).status(steps=steps)
+    if as_json:
+        out_json(found)
+        return
+    _tell(found)
+
+
+def _tell(found: MigrationStatus) -> None:
+    names = ", ".join(f"{one.id} ({one.release})" if one.release else str(one.id) for one in found.migrations)
+    out(f"{found.database}: the way back of migration {names or '-'} is possible now: {found.possible}")
+    for reason in found.why:
+        out(f"  {reason}")
+    for one in found.migrations:
+        out(f"  migration {one.id} is {one.state} for {one.age_s / _HOUR_S:.1f} h")
+    for row in found.rows:
+        out(f"  {_row(row)}")
+    for holder in found.holders:
+        out(
+            f"  {holder.table} is used by process {holder.pid} ({holder.who}) for {holder.seconds:.0f} s: {holder.query}"
+        )
+    if found.running is not None:
+        what = found.running.command or "a verb of backout db"
+        since = f" since {found.running.started_at:%Y-%m-%d %H:%M:%S} UTC" if found.running.started_at else ""
+        out(f"  runs now: {what}{since}, in server process {found.running.pid}")
+    for statement in found.due:
+        out(f"  still due: {statement}")
+    _tell_hidden(found)
+    if found.due:
+        err("next   backout db finish")
+    elif found.possible == "yes":
+        err("next   backout db rollback --dry-run")
+
+
+def _row(row: RowsSince) -> str:
+    rows = "an unknown number of" if row.rows is None else str(row.rows)
+    told = _ROWS[row.kind].format(rows=rows, what=row.what, value=row.value or "NULL")
+    return f"{told} ({row.why})" if row.why else told
+
+
+def _tell_hidden(found: MigrationStatus) -> None:
+    from backout.report.backups import size_text
+
+    if found.hidden:
+        out(
+            f"  hidden: {len(found.hidden)} thing(s), {size_text(found.hidden_bytes)}; values of columns are estimated"
+        )
+    for one in found.hidden[:_SHOWN]:
+        out(f"    {one.kind} {one.called} of migration {one.migration}: {sizes(one)}")
+    if len(found.hidden) > _SHOWN:
+        out(f"    and {len(found.hidden) - _SHOWN} more: backout db status --json")
+    if found.log_bytes:
+        out(f"  log of changed rows: {size_text(found.log_bytes)}")
+
+
+def sizes(one: HiddenThing) -> str:
+    """Return the space that a hidden thing takes, for people; what is estimated says so."""
+    from backout.report.backups import size_text
+
+    if one.estimated_bytes is None:
+        return f"{size_text(one.size_bytes)} and values of unknown size"
+    return size_text(one.size_bytes) + (
+        f" and about {size_text(one.estimated_bytes)} of values" if one.estimated_bytes else ""
+    )

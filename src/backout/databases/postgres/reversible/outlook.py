@@ -1,0 +1,93 @@
+"""Whether a way back would work, as far as the journal and the catalog tell. Pure.
+
+What they cannot tell (a lock that is not to be had, a value that a constraint refuses) only trying tells.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from backout.databases.postgres.reversible.catalog import Key, Snapshot
+from backout.databases.postgres.reversible.held import held
+from backout.databases.postgres.reversible.journal import Entry, is_hiding
+
+_HIDDEN = ("column.hidden", "table.hidden", "type.hidden", "index.hidden")
+
+
+def obstacles(now: Snapshot, entries: Sequence[Entry]) -> list[str]:
+    """Return what is not as the journal says it is, so that the way back would be refused.
+
+    Args:
+        now: The catalog.
+        entries: Of all migrations that would be taken back.
+    """
+    found: list[str] = []
+    there = {one.change for one in held(now, entries)}
+    later = _renamed_later(entries)
+    for entry in entries:
+        if entry.kind in _HIDDEN and is_hiding(entry) and entry.id not in there:
+            found.append(f"{_called(entry)} is not hidden any more")
+        elif entry.kind == "table.hidden":
+            found += _name_taken(now, entry, entries)
+        elif entry.kind in ("column.added", "table.added", "type.added"):
+            found += _is_gone(now, entry)
+        elif entry.kind == "renamed" and entry.id not in later:
+            found += _renamed(now, entry)
+    return found
+
+
+def _called(entry: Entry) -> str:
+    told = entry.operation
+    return str(told.get("called") or told.get("hidden", {}).get("called"))
+
+
+def _is_gone(now: Snapshot, entry: Entry) -> Iterator[str]:
+    told, kind = entry.operation, entry.kind.partition(".")[0]
+    oid = told["oid"] if kind == "type" else told["table"]
+    if Key(kind, oid, told.get("attnum", 0)) not in now.things:
+        yield f"{_called(entry)} is not there any more"
+
+
+def _renamed(now: Snapshot, entry: Entry) -> Iterator[str]:
+    told = entry.operation
+    thing = now.things.get(Key(told["of"], told["oid"], told["sub"]))
+    if thing is None:
+        yield f"{_called(entry)} is not there any more"
+    elif thing["name"] != told["to"][0]:
+        yield f"{_called(entry)} is called {thing['name']} now"
+
+
+def _renamed_later(entries: Sequence[Entry]) -> set[int]:
+    """Return the entries whose name a later one of the same ways has changed again, or hidden."""
+    last: dict[tuple[object, ...], int] = {}
+    over = set()
+    for entry in entries:
+        told = entry.operation.get("hidden") or entry.operation
+        if entry.kind == "renamed":
+            key = (told["of"], told["oid"], told["sub"])
+        elif entry.kind == "column.hidden":
+            key = ("column", told["table"], told["attnum"])
+        elif entry.kind == "table.hidden":
+            key = ("table", told["table"], 0)
+        elif entry.kind in ("index.hidden", "type.hidden"):
+            key = (entry.kind.partition(".")[0], told["oid"], 0)
+        else:
+            continue
+        if key in last:
+            over.add(last[key])
+        last[key] = entry.id
+    return over
+
+
+def _name_taken(now: Snapshot, entry: Entry, entries: Sequence[Entry]) -> Iterator[str]:
+    """Yield it if a table that stays has the name of one that would come back."""
+    record = entry.operation["hidden"]
+    leaving = {
+        one.operation.get("table") or one.operation.get("oid")
+        for one in entries
+        if one.kind == "table.added" or (one.kind == "renamed" and one.operation["of"] == "table")
+    }
+    for key, thing in now.things.items():
+        same = (thing["name"], thing.get("schema")) == (record["name"], record["schema"])
+        if key.kind == "table" and same and key.oid not in leaving:
+            yield f"{_called(entry)} cannot come back: another table has its name"

@@ -1,0 +1,126 @@
+"""Rows written since a migration, as far as the way back has something to do about them: counted where that is cheap."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from backout.databases.postgres.reversible.asking import Asking, Unanswered
+from backout.databases.postgres.reversible.catalog import Key, Snapshot
+from backout.databases.postgres.reversible.held import path
+from backout.databases.postgres.reversible.journal import Entry, is_hiding
+from backout.databases.postgres.reversible.names import ident
+from backout.migration import RowsSince
+
+
+def rows_since(asking: Asking, now: Snapshot, entries: Sequence[Entry]) -> list[RowsSince]:
+    """Return what of it there is, one for each column or constraint."""
+    found: list[RowsSince] = []
+    for entry in entries:
+        if entry.kind == "column.hidden" and is_hiding(entry):
+            found += _of_column(asking, now, entry)
+        elif entry.kind == "column.not_null" and entry.state == "applied" and not entry.operation["not_null"]:
+            found += _of_nulls(asking, now, entry)
+        elif entry.kind == "foreign_key.dropped" and entry.state == "applied":
+            found += _orphans(asking, now, entry.operation["dropped"])
+    return found
+
+
+def _of_column(asking: Asking, now: Snapshot, entry: Entry) -> Iterator[RowsSince]:
+    record = entry.operation["hidden"]
+    table, column = Key("table", record["table"]), Key("column", record["table"], record["attnum"])
+    if table not in now.things or column not in now.things or record["numbers"]:
+        return
+    name = ident(str(now.things[column]["name"]))
+    value = entry.operation.get("fill") or record["default"]
+    marked = record["mark"] is not None
+    if marked or record["not_null"]:
+        told = f"{name} = {record['mark']}" if marked else f"{name} IS NULL"
+        must = bool(record["not_null"])
+        rows = list(_filled(asking, path(now, table), record["called"], told, value, must=must, stops=marked))
+        yield from rows
+        if value is not None and (not rows or rows[0].rows != 0):
+            yield from _collisions(now, record)
+    for one in record["constraints"]:
+        if one["kind"] == "f" and one["table"] == record["table"]:
+            yield from _orphans(asking, now, one)
+
+
+def _collisions(now: Snapshot, record: dict[str, Any]) -> Iterator[RowsSince]:
+    """Yield the unique indexes in which rows that get a value could be equal to others: only trying tells."""
+    for one in now.of_table("index", record["table"]).values():
+        if one["unique"] and record["attnum"] in one["columns"]:
+            why = f"it is in a unique index (now {one['name']}), and rows that get the same value may be equal there"
+            yield RowsSince(kind="unique", what=record["called"], rows=None, why=why, stops=True)
+
+
+def _of_nulls(asking: Asking, now: Snapshot, entry: Entry) -> Iterator[RowsSince]:
+    told = entry.operation
+    table, column = Key("table", told["table"]), Key("column", told["table"], told["attnum"])
+    if table in now.things and column in now.things:
+        name = ident(str(now.things[column]["name"]))
+        value = told.get("fill") or told["default"]
+        yield from _filled(
+            asking, path(now, table), told["called"], f"{name} IS NULL", value, must=True, stops=False
+        )
+
+
+def _filled(
+    asking: Asking, table: str, called: str, told: str, value: str | None, *, must: bool, stops: bool
+) -> Iterator[RowsSince]:
+    """Yield how many rows get a value, and of how many it would be NULL where that must not be."""
+    try:
+        rows = asking.count(f"SELECT count(*) FROM {table} WHERE {told}")
+    except Unanswered as error:
+        yield RowsSince(kind="filled", what=called, rows=None, value=value, why=str(error), stops=False)
+        return
+    yield RowsSince(kind="filled", what=called, rows=rows, value=value, stops=False)
+    if not must or not rows:
+        return
+    try:
+        bad = asking.count(f"SELECT count(*) FROM {table} WHERE {told} AND ({value or 'NULL'}) IS NULL")
+    except Unanswered as error:
+        # The expression may speak of columns by names that they have only after the way back.
+        yield RowsSince(kind="null", what=called, rows=None, value=value, why=str(error), stops=stops)
+        return
+    if bad:
+        yield RowsSince(kind="null", what=called, rows=bad, value=value, stops=stops)
+
+
+def _orphans(asking: Asking, now: Snapshot, key: dict[str, Any]) -> Iterator[RowsSince]:
+    """Yield how many rows have no partner for a foreign key that would come back; asked only where an index helps."""
+    child, parent = Key("table", key["table"]), Key("table", key["to_table"])
+    pairs = list(zip(key["columns"], key["to_columns"], strict=True))
+    known = [
+        Key("column", child.oid, a) in now.things and Key("column", parent.oid, b) in now.things
+        for a, b in pairs
+    ]
+    if child not in now.things or parent not in now.things or not all(known):
+        return
+    width = len(pairs)
+    columns = set(key["columns"])
+    helps = any(
+        set(one["columns"][:width]) == columns and one["valid"]
+        for one in now.of_table("index", child.oid).values()
+    )
+    if not helps:
+        yield RowsSince(
+            kind="orphans", what=key["name"], rows=None, why="no index makes it cheap to count", stops=False
+        )
+        return
+    here, there = now.columns(child.oid), now.columns(parent.oid)
+    same = " AND ".join(
+        f"p.{ident(str(there[b]['name']))} = c.{ident(str(here[a]['name']))}" for a, b in pairs
+    )
+    given = " AND ".join(f"c.{ident(str(here[a]['name']))} IS NOT NULL" for a, _ in pairs)
+    query = (
+        f"SELECT count(*) FROM {path(now, child)} c WHERE {given} "
+        f"AND NOT EXISTS (SELECT FROM {path(now, parent)} p WHERE {same})"
+    )
+    try:
+        rows = asking.count(query)
+    except Unanswered as error:
+        yield RowsSince(kind="orphans", what=key["name"], rows=None, why=str(error), stops=False)
+        return
+    if rows:
+        yield RowsSince(kind="orphans", what=key["name"], rows=rows, stops=False)

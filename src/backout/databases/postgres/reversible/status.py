@@ -1,0 +1,180 @@
+"""How migrations stand now, and whether a way back would work: only looked at, and never waited for."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from backout.databases.postgres.reversible import journal
+from backout.databases.postgres.reversible.after import due_in
+from backout.databases.postgres.reversible.alone import runs
+from backout.databases.postgres.reversible.asking import Asking, Unanswered
+from backout.databases.postgres.reversible.back import tables_of
+from backout.databases.postgres.reversible.catalog import Snapshot, read
+from backout.databases.postgres.reversible.choosing import STATES_BACK
+from backout.databases.postgres.reversible.held import documents, held
+from backout.databases.postgres.reversible.journal import Entry, Migration
+from backout.databases.postgres.reversible.link import Link, objects, scalar
+from backout.databases.postgres.reversible.locks import holders
+from backout.databases.postgres.reversible.outlook import obstacles
+from backout.databases.postgres.reversible.rows.store import LOG
+from backout.databases.postgres.reversible.since import rows_since
+from backout.migration import HiddenThing, LockHolder, MigrationStatus, Outlook, RowsSince, RunningMigration
+
+_THERE = (*STATES_BACK, "finalized")
+_PATIENCE_S = 10.0
+"""For how long `rollback` asks for a table, unless somebody says otherwise."""
+_OWNED = """SELECT c.oid::regclass::text AS name FROM pg_catalog.pg_class c
+  WHERE c.oid IN ({tables}) AND NOT pg_catalog.pg_has_role(c.relowner, 'USAGE')"""
+
+
+def read_status(link: Link, database: str, steps: int) -> MigrationStatus:
+    """Return it. Ends within about two seconds, and takes no lock that keeps anybody from anything.
+
+    Args:
+        link: A session in autocommit.
+        database: The database's name.
+        steps: How many of the newest migrations would be taken back.
+    """
+    begun_s = time.monotonic()
+    asking = Asking(link)
+    standby = scalar(link, "SELECT pg_catalog.pg_is_in_recovery()") == "t"
+    if not journal.installed(link):
+        return MigrationStatus(
+            database=database, standby=standby, possible="no", why=("No migration was run through backout.",)
+        )
+    migrations, entries = journal.migrations(link), journal.every_entry(link)
+    chosen = [one for one in migrations if one.state in _THERE][-steps:]
+    wanted = [one for one in entries if one.migration in {m.id for m in chosen}]
+    running = _running(link, migrations)
+    tables = sorted(tables_of(link, tuple(one.id for one in chosen), wanted))
+    using = _holders(link, tables)
+    looked = _Looked(asking, entries, wanted)
+    no = [*_before(standby, running, chosen), *_not_owned(link, tables), *looked.no]
+    unknown = [*looked.unknown, *(_waits(one) for one in using if one.seconds >= _PATIENCE_S)]
+    return MigrationStatus(
+        database=database,
+        standby=standby,
+        possible="no" if no else "unknown" if unknown else "yes",
+        why=(*no, *unknown),
+        migrations=tuple(_outlook(one) for one in chosen),
+        rows=tuple(looked.rows),
+        holders=tuple(using),
+        running=running,
+        hidden=tuple(looked.hidden),
+        hidden_bytes=looked.hidden_bytes,
+        log_bytes=looked.log_bytes,
+        due=tuple(looked.due),
+        seconds=round(time.monotonic() - begun_s, 3),
+    )
+
+
+class _Looked:
+    """What the catalog and the tables tell; what was not to be had in time is unknown.
+
+    Args:
+        asking: Asks.
+        entries: Of every migration.
+        wanted: Of those that would be taken back.
+    """
+
+    def __init__(self, asking: Asking, entries: Sequence[Entry], wanted: Sequence[Entry]) -> None:
+        self.no: list[str] = []
+        self.unknown: list[str] = []
+        self.rows: list[RowsSince] = []
+        self.due: list[str] = []
+        self.hidden: list[HiddenThing] = []
+        self.hidden_bytes: int | None = None
+        self.log_bytes: int | None = None
+        now = self._catalog(asking)
+        if now is None:
+            return
+        self.no += [f"{one}." for one in obstacles(now, wanted)]
+        self.due = due_in(now, list(entries))
+        self.rows = rows_since(asking, now, wanted)
+        self.no += [
+            f"{one.rows} row(s) would have NULL in {one.what}." for one in self.rows if one.stops and one.rows
+        ]
+        self.unknown += [
+            f"Whether {one.what} can have its value in every row is unknown: {one.why}."
+            for one in self.rows
+            if one.stops and one.rows is None
+        ]
+        self._sizes(asking, now, entries)
+
+    def _catalog(self, asking: Asking) -> Snapshot | None:
+        try:
+            with asking.question() as link:
+                return read(link)
+        except Unanswered as error:
+            self.unknown.append(f"The catalog could not be read: {error}.")
+            return None
+
+    def _sizes(self, asking: Asking, now: Snapshot, entries: Sequence[Entry]) -> None:
+        try:
+            with asking.question() as link:
+                self.hidden = documents(link, now, held(now, entries))
+                self.log_bytes = int(scalar(link, f"SELECT pg_catalog.pg_total_relation_size('{LOG}')") or 0)
+        except Unanswered:
+            return  # a table is locked, or there are too many: its size stays unknown
+        self.hidden_bytes = sum(one.size_bytes + (one.estimated_bytes or 0) for one in self.hidden)
+
+
+def _before(standby: bool, running: RunningMigration | None, chosen: Sequence[Migration]) -> list[str]:
+    found = ["This server is a standby: nothing can be changed here."] if standby else []
+    if running is not None:
+        found.append(f"A migration runs now, in server process {running.pid}.")
+    if not chosen:
+        found.append("There is no migration to take back.")
+    found += [
+        f"Migration {one.id} was finalized: what it had hidden is dropped."
+        for one in chosen
+        if one.state == "finalized"
+    ]
+    return found
+
+
+def _not_owned(link: Link, tables: Sequence[int]) -> list[str]:
+    if not tables:
+        return []
+    names = [one["name"] for one in objects(link, _OWNED.format(tables=", ".join(map(str, tables))))]
+    return [f"This role does not own {', '.join(names)}."] if names else []
+
+
+def _running(link: Link, migrations: Sequence[Migration]) -> RunningMigration | None:
+    """Return the migration whose process lives; one that was killed only looks as if it ran."""
+    pid = runs(link)
+    if pid is None:
+        return None
+    journalled = next((one for one in reversed(migrations) if one.state == "running"), None)
+    return RunningMigration.model_validate(
+        {
+            "pid": pid,
+            "migration": journalled.id if journalled else None,
+            "command": journalled.command if journalled else None,
+            "started_at": journalled.started_at if journalled else None,
+        }
+    )
+
+
+def _holders(link: Link, tables: Sequence[int]) -> list[LockHolder]:
+    return [
+        LockHolder(pid=one.pid, who=one.who, seconds=one.seconds, query=one.query, table=one.table)
+        for one in holders(link, tables)
+    ]
+
+
+def _waits(one: LockHolder) -> str:
+    return f"Process {one.pid} ({one.who}) uses {one.table} for {one.seconds:.0f} s: a rollback would wait for it, or give up."
+
+
+def _outlook(one: Migration) -> Outlook:
+    return Outlook.model_validate(
+        {
+            "id": one.id,
+            "release": one.release,
+            "state": one.state,
+            "since": one.state_at,
+            "age_s": round(one.state_age_s, 1),
+        }
+    )
