@@ -58,7 +58,14 @@ def json_schemas() -> dict[str, dict[str, Any]]:
     from backout.checks.base import Verification
     from backout.execute.run import Run
     from backout.migration import (
-        Blockers, Finalized, Finished, Migrated, MigrationHistory, MigrationStatus, Uninstalled, WayTaken,
+        Blockers,
+        Finalized,
+        Finished,
+        Migrated,
+        MigrationHistory,
+        MigrationStatus,
+        Uninstalled,
+        WayTaken,
     )  # fmt: skip
     from backout.report.backups import Backups
     from backout.report.overview import Overview

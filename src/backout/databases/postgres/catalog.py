@@ -85,7 +85,7 @@ _TRIGGERS = """
 SELECT r.name, t.tgname, pg_get_triggerdef(t.oid)
        || CASE t.tgenabled WHEN 'O' THEN '' WHEN 'D' THEN ' DISABLED'
                              WHEN 'R' THEN ' ON REPLICA' ELSE ' ALWAYS' END
-FROM rels r JOIN pg_trigger t ON t.tgrelid = r.oid AND NOT t.tgisinternal AND t.tgname !~ '^_bo_'
+FROM rels r JOIN pg_trigger t ON t.tgrelid = r.oid AND NOT t.tgisinternal AND t.tgname !~ '^~?_bo_'
 UNION ALL
 SELECT r.name, 'rule ' || w.rulename, pg_get_ruledef(w.oid)
        || CASE w.ev_enabled WHEN 'O' THEN '' WHEN 'D' THEN ' DISABLED'

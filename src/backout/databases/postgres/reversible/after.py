@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from backout.databases.postgres.reversible import journal
+from backout.databases.postgres.reversible import journal, primary
 from backout.databases.postgres.reversible.catalog import Key, Snapshot, read
 from backout.databases.postgres.reversible.fill import is_written
 from backout.databases.postgres.reversible.journal import Entry, is_hiding
@@ -25,7 +25,7 @@ from backout.migration import Unfinished
 _NOT_AVAILABLE = "55P03"
 _PATIENCE_S = 30.0
 _LOCK_MS = 50
-_BY_CHECK = re.compile(r"_bo_\d+(_\d+)?_nn")
+_BY_CHECK = re.compile(r"_bo_\d+(_\d+|_n)?_nn")
 _SLOW = ("CREATE INDEX CONCURRENTLY", "CREATE UNIQUE INDEX CONCURRENTLY", "DROP INDEX CONCURRENTLY")
 
 
@@ -67,12 +67,17 @@ def due(link: Link) -> list[str]:
 
 def due_in(now: Snapshot, entries: list[Entry]) -> list[str]:
     """Return the same for a catalog and journal that were read."""
-    return [*_indexes(now, entries), *owed(now, entries)]
+    return [*_indexes(now, entries), *_wanted(now, entries), *owed(now, entries)]
 
 
 def owed(now: Snapshot, entries: list[Entry]) -> list[str]:
     """Return what of it the schema lacks; without it a constraint would be missing, or not NOT NULL."""
-    return [*_keys(now, entries), *_proofs(now, entries), *_values(now)]
+    return [
+        *_keys(now, entries),
+        *_proofs(now, entries),
+        *_values(now),
+        *_promotions(now, entries),
+    ]
 
 
 def _indexes(now: Snapshot, entries: list[Entry]) -> Iterator[str]:
@@ -89,6 +94,31 @@ def _indexes(now: Snapshot, entries: list[Entry]) -> Iterator[str]:
         if not found or not found[0]["valid"]:
             # A constant as the key: the values may be longer than an index can hold.
             yield f"CREATE INDEX CONCURRENTLY {ident(name)} ON {table} ((1)) WHERE {is_written(record, record['hidden'])}"
+
+
+def _wanted(now: Snapshot, entries: list[Entry]) -> Iterator[str]:
+    """Yield what builds the indexes that a change of type needs for the way there or back."""
+    for one in [one for entry in entries for one in entry.operation.get("wanted", ())]:
+        columns = now.columns(one["table"])
+        if not {*one["columns"], one["where"] or min(columns, default=0)} <= columns.keys():
+            continue
+        found = [
+            index for index in now.of_table("index", one["table"]).values() if index["name"] == one["name"]
+        ]
+        if found and not found[0]["valid"]:
+            yield f"DROP INDEX CONCURRENTLY {ident(_schema(now, one['table']), one['name'])}"
+        if not found or not found[0]["valid"]:
+            listed = ", ".join(ident(columns[attnum]["name"]) for attnum in one["columns"]) or "(1)"
+            where = f" WHERE {ident(columns[one['where']]['name'])}" if one["where"] else ""
+            unique = "UNIQUE " if one["unique"] else ""
+            yield f"CREATE {unique}INDEX CONCURRENTLY {ident(one['name'])} ON {_path(now, one['table'])} ({listed}){where}"
+
+
+def _promotions(now: Snapshot, entries: list[Entry]) -> Iterator[str]:
+    for entry in entries:
+        record = entry.operation.get("key")
+        if record is not None and Key("table", record["table"]) in now.things:
+            yield from primary.promotions(now, record, _path(now, record["table"]))
 
 
 def _keys(now: Snapshot, entries: list[Entry]) -> Iterator[str]:

@@ -1,20 +1,27 @@
-"""Answers: what nobody can compute, told in the statement as ``-- backout: fill TABLE.COLUMN = EXPR``."""
+"""Answers: what nobody can compute, told in the statement as ``-- backout: fill TABLE.COLUMN = EXPR``, or ``back``.
+
+`fill` tells the value of rows that have none; `back` tells the value that a column had, over what it has now.
+"""
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import Any
 
 from backout.databases.postgres.reversible.effects.column_not_null import needs_answer as null_needs_answer
 from backout.databases.postgres.reversible.fill import needs_answer
 from backout.databases.postgres.reversible.proxy.keeper import Veto
 
-_LINE = re.compile(r"^\s*--\s*backout:\s*fill\s+(\S+)\s*=\s*(.+?)\s*$", re.MULTILINE | re.IGNORECASE)
+_LINE = re.compile(r"^\s*--\s*backout:\s*(fill|back)\s+(\S+)\s*=\s*(.+?)\s*$", re.MULTILINE | re.IGNORECASE)
 
 
 def found_in(text: str) -> dict[str, str]:
-    """Return the answers that stand in a statement's comments, by table and column."""
-    return {place: expression.rstrip(";") for place, expression in _LINE.findall(text)}
+    """Return the answers that stand in a statement's comments, by table and column; `back` has that word before them."""
+    return {
+        place if word.lower() == "fill" else f"back {place}": expression.rstrip(";")
+        for word, place, expression in _LINE.findall(text)
+    }
 
 
 def for_column(record: dict[str, Any], given: dict[str, str]) -> dict[str, str]:
@@ -31,6 +38,44 @@ def for_column(record: dict[str, Any], given: dict[str, str]) -> dict[str, str]:
             record["called"], "Rows that are written after the column was dropped have no value for it"
         )
     return {}
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What the user has told about a column whose type changes.
+
+    Attributes:
+        back: Expression over the new column for the value of the old one.
+        fill: Value of rows for which there is none.
+    """
+
+    back: str | None
+    fill: str | None
+
+
+def for_retyped(called: str, given: dict[str, str]) -> Given:
+    """Return the answers for a column whose type changes."""
+    schema_less = called.split(".", 1)[-1]
+    back = given.get(f"back {called}") or given.get(f"back {schema_less}")
+    return Given(back, of(called, given))
+
+
+def no_way_back(called: str, old_type: str, new_type: str) -> Veto:
+    """Return the refusal of a change of type that PostgreSQL has no cast back for."""
+    return Veto(
+        f"backout needs an answer for {called}",
+        detail=f"Rows that are written after its type was changed have a {new_type}, of which PostgreSQL makes no {old_type} by itself.",
+        hint=f"Write this line into the statement, with the earlier value told by the later one: -- backout: back {_place(called)} = EXPR",
+    )
+
+
+def nothing_to_put(called: str, old_type: str) -> Veto:
+    """Return the refusal of a change of type after which some values may have no earlier one."""
+    return Veto(
+        f"backout needs an answer for {called}",
+        detail=f"What is written after its type was changed may be no {old_type}, and the column needs a value on the way back.",
+        hint=f"Write this line into the statement, with the value that such rows get on the way back: -- backout: fill {_place(called)} = EXPR",
+    )
 
 
 def check(kind: str, operation: dict[str, Any], given: dict[str, str]) -> None:
@@ -55,8 +100,12 @@ def of(called: str, given: dict[str, str]) -> str | None:
     return given.get(called) or given.get(called.split(".", 1)[-1])
 
 
+def _place(called: str) -> str:
+    return called.split(".", 1)[-1] if called.startswith("public.") else called
+
+
 def _missing(called: str, why: str) -> Veto:
-    place = called.split(".", 1)[-1] if called.startswith("public.") else called
+    place = _place(called)
     return Veto(
         f"backout needs an answer for {called}",
         detail=f"{why}, and the column needs one on the way back.",

@@ -24,6 +24,7 @@ from backout.faults import fault_point
 
 _NOT_AVAILABLE = "55P03"
 _LOCK_MS = 100
+_LAST_TURN = 100
 
 
 class NotReversible(Exception):
@@ -116,7 +117,7 @@ def _work(
         residues = [
             f"{e.operation['called']}: {e.operation['label']}" for e in entries if e.operation.get("residue")
         ]
-        return Outcome(chosen, work.done, later, held_s, residues, rows)
+        return Outcome(chosen, work.done, later, held_s, residues + work.residues, rows)
 
 
 def _all(work: Work, chosen: tuple[int, ...], entries: list[Entry], to: str) -> RowsReport | None:
@@ -140,12 +141,18 @@ def _one(work: Work, entries: list[Entry], to: str) -> None:
     parts = groupby(sorted(entries, key=lambda e: (e.part, e.id), reverse=back), key=lambda e: e.part)
     for _part, group in parts:
         ordered = sorted(group, key=lambda e: effect(e.kind).down_at if back else effect(e.kind).redo_at)
+        work.begun, done = work.now, []
         for entry in ordered:
             does = effect(entry.kind)
+            work.until(does.down_at if back else does.redo_at)
             operation = (does.down if back else does.redo)(work, entry.id, dict(entry.operation))
-            journal.write(work.link, Entry(entry.id, entry.migration, entry.part, entry.kind, operation, to))
+            done.append(Entry(entry.id, entry.migration, entry.part, entry.kind, operation, to))
+        work.until(_LAST_TURN)
         while work.at_end:
             work.at_end.pop(0)()
+        # Later steps may have added to their operation.
+        for entry in done:
+            journal.write(work.link, entry)
 
 
 def tables_of(link: Link, migrations: tuple[int, ...], entries: list[Entry]) -> set[int]:

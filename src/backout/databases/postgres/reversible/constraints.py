@@ -63,8 +63,8 @@ def rebuilt_key(work: Work, constraint: Kept) -> dict[str, Any]:
     included = key["columns"][len(keys) :]
     words = [
         f"CREATE UNIQUE INDEX CONCURRENTLY {ident(constraint['name'])} ON {table}",
-        f"({_columns(work, constraint['table'], keys, called)})",
-        f"INCLUDE ({_columns(work, constraint['table'], included, called)})" if included else "",
+        f"({columns(work, constraint['table'], keys, called)})",
+        f"INCLUDE ({columns(work, constraint['table'], included, called)})" if included else "",
         "NULLS NOT DISTINCT" if key["nulls_not_distinct"] else "",
         f"WITH ({', '.join(key['options'])})" if key["options"] else "",
     ]
@@ -110,8 +110,8 @@ def _definition(work: Work, constraint: Kept) -> str:
         return _check(work, constraint)
     called = f"constraint {constraint['name']}"
     target = work.table_path(constraint["to_table"], called=called)
-    here = _columns(work, constraint["table"], constraint["columns"], called)
-    there = _columns(work, constraint["to_table"], constraint["to_columns"], called)
+    here = columns(work, constraint["table"], constraint["columns"], called)
+    there = columns(work, constraint["to_table"], constraint["to_columns"], called)
     words = [
         f"FOREIGN KEY ({here}) REFERENCES {target} ({there})",
         _MATCH[constraint["match"]],
@@ -127,7 +127,12 @@ def _deferred(constraint: Kept) -> str:
     return "DEFERRABLE INITIALLY DEFERRED" if constraint["deferred"] else "DEFERRABLE"
 
 
-def _columns(work: Work, table: int, attnums: list[int], called: str) -> str:
+def columns(work: Work, table: int, attnums: list[int], called: str) -> str:
+    """Return the quoted names of columns, as a list in brackets has them.
+
+    Raises:
+        Moved: One is not there.
+    """
     return ", ".join(ident(work.thing("column", table, attnum, called=called)["name"]) for attnum in attnums)
 
 

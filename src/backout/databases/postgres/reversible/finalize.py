@@ -10,6 +10,7 @@ from backout.databases.postgres.reversible import journal
 from backout.databases.postgres.reversible.after import owed
 from backout.databases.postgres.reversible.back import NotReversible
 from backout.databases.postgres.reversible.catalog import Key, Snapshot, read
+from backout.databases.postgres.reversible.conversion import forget
 from backout.databases.postgres.reversible.held import KINDS, Held, documents, held, path
 from backout.databases.postgres.reversible.journal import Entry, Migration
 from backout.databases.postgres.reversible.link import Link, LinkError, scalar
@@ -97,6 +98,9 @@ def _drop(link: Link, migrations: Sequence[Migration], entries: list[Entry]) -> 
     before = work.now
     things = held(before, entries)
     told = documents(link, before, things)
+    for entry in entries:
+        if entry.kind == "column.retyped":
+            forget(work, entry.id, entry.operation)
     # Of all the indexes first, and so on: a type can be hidden by one migration, and the last column of it by a later one.
     for one in sorted(things, key=lambda one: KINDS.index(one.key.kind)):
         _drop_one(work, one)

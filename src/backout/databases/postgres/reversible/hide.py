@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from backout.databases.postgres.reversible import constraints
+from backout.databases.postgres.reversible import constraints, primary
 from backout.databases.postgres.reversible.catalog import Key, Snapshot, Thing
 from backout.databases.postgres.reversible.marks import mark_of
 from backout.databases.postgres.reversible.names import COMMENT, SCHEMA, hidden, ident, is_hidden, literal
@@ -22,7 +22,9 @@ class NotHidden(Exception):
     """A column cannot be hidden; the message says why."""
 
 
-def hide_column(work: Work, table: int, attnum: int, change: int, *, marked: bool = False) -> Record:
+def hide_column(
+    work: Work, table: int, attnum: int, change: int, *, marked: bool = False, twin: str | None = None
+) -> Record:
     """Hide a column.
 
     Args:
@@ -31,6 +33,8 @@ def hide_column(work: Work, table: int, attnum: int, change: int, *, marked: boo
         attnum: Its number in the table.
         change: Number of the journal row.
         marked: Rows written since have to be told, for there is an answer for them.
+        twin: The hidden name, where another column takes its place with the same keys: rows written since are told by
+            the caller, and a primary key is given up.
 
     Returns:
         What `show_column` needs, and who explains the differences it makes (`explains`).
@@ -41,20 +45,22 @@ def hide_column(work: Work, table: int, attnum: int, change: int, *, marked: boo
     now = work.now
     column = work.thing("column", table, attnum, called=f"column {attnum}")
     path = work.table_path(table, called=now.name(Key("table", table)))
-    name = hidden(change)
-    may_hide(now, table, attnum)
+    was = work.was(Key("column", table, attnum)) or column
+    name = twin or hidden(change)
+    may_hide(now, table, attnum, twin=twin is not None)
     record: Record = {
         "table": table,
         "attnum": attnum,
         "called": now.name(Key("column", table, attnum)),
-        "name": column["name"],
+        "name": was["name"],
         "hidden": name,
-        "not_null": column["not_null"],
-        "default": column["default_text"],
-        "default_calls": "FUNCEXPR" in str(column["default"]),
+        "not_null": was["not_null"],
+        "default": was["default_text"],
+        "default_calls": "FUNCEXPR" in str(was["default"]),
         "alone_unique": _in_unique(now, table, attnum, alone=True),
-        "comment": column["comment"],
+        "comment": was["comment"],
         "constraints": _drop_constraints(work, now, table, attnum),
+        "primary": primary.given_up(work, now, table, attnum, name) if twin is not None else None,
         "renamed": _rename_indexes(work, now, table, attnum, name)
         + _rename_sequence(work, now, table, attnum, name),
         "explains": [],
@@ -65,16 +71,18 @@ def hide_column(work: Work, table: int, attnum: int, change: int, *, marked: boo
         path,
         column,
         name,
-        unique=_in_unique(now, table, attnum),
+        unique=twin is not None or _in_unique(now, table, attnum),
         kept=_numbers_itself(now, table, attnum, column),
         marked=marked,
     )
+    if was["not_null"] and not column["not_null"]:
+        record["relaxed"] = True  # by this transaction, before
     second = {key: record[key] for key in ("called", "name", "not_null", "default", "comment")}
     work.run(f"COMMENT ON COLUMN {path}.{ident(name)} IS {literal(COMMENT + json.dumps(second))}")
     guard(work, table, attnum, record)
     # By this index, which is built after the COMMIT, rows written since are found; without a mark there is nothing to find.
     told = record["mark"] is not None or record["marker"] is not None or record["relaxed"]
-    record["written"] = f"{name}_w" if told and not record["numbers"] else None
+    record["written"] = f"{name}_w" if told and not record["numbers"] and twin is None else None
     record["explains"] = _explained(record, table, attnum)
     return record
 
@@ -166,6 +174,8 @@ def require_column(work: Work, record: Record) -> None:
     """Put back what was relaxed, without looking at the rows: that is left for after the COMMIT."""
     if record["relaxed"]:
         require_value(work, record["table"], record["attnum"], record["called"], record["hidden"])
+    if record["primary"] is not None:
+        primary.taken_up(work, record["primary"])
     for one in record["constraints"]:
         constraints.add(work, one)
 
@@ -190,7 +200,7 @@ def rename(work: Work, kind: str, oid: int, to: str, *, called: str) -> None:
     work.run(f"ALTER {word} {work.path(kind, oid, called=called)} RENAME TO {ident(to)}")
 
 
-def may_hide(now: Snapshot, table: int, attnum: int) -> None:
+def may_hide(now: Snapshot, table: int, attnum: int, *, twin: bool = False) -> None:
     """Do nothing, if a column can be hidden.
 
     Raises:
@@ -206,7 +216,7 @@ def may_hide(now: Snapshot, table: int, attnum: int) -> None:
         raise NotHidden(f"{called} is of a domain that takes no NULL")
     for one in now.of_table("constraint", table).values():
         if attnum in (one["columns"] or ()):
-            if one["kind"] == "p" and not _numbers_itself(now, table, attnum, column):
+            if one["kind"] == "p" and not twin and not _numbers_itself(now, table, attnum, column):
                 raise NotHidden(f"{called} is in the primary key {one['name']}")
             if one["kind"] == "x":
                 raise NotHidden(f"{called} is in the exclusion constraint {one['name']}")
@@ -254,14 +264,15 @@ def _drop_constraints(work: Work, now: Snapshot, table: int, attnum: int) -> lis
         if here or there:
             path = work.table_path(one["table"], called=one["name"])
             work.run(f"ALTER TABLE {path} DROP CONSTRAINT {ident(one['name'])}")
-            found.append(constraints.kept(one, now) | {"oid": key.oid})
+            if (was := work.was(key)) is not None:
+                found.append(constraints.kept(was, work.begun or now) | {"oid": key.oid})
     return found
 
 
 def _rename_indexes(work: Work, now: Snapshot, table: int, attnum: int, name: str) -> list[Record]:
     found: list[Record] = []
     for key, one in now.of_table("index", table).items():
-        if not _speaks_of(one, attnum):
+        if not speaks_of(one, attnum) or key not in work.now.things:
             continue
         owner = next(
             (
@@ -272,13 +283,28 @@ def _rename_indexes(work: Work, now: Snapshot, table: int, attnum: int, name: st
             None,
         )
         kind, oid = ("constraint", owner.oid) if owner is not None else ("index", key.oid)
+        if (was := work.was(key)) is None:
+            _drop_index(work, kind, oid, one)
+            continue
         to = f"{name}_i{len(found)}"
         rename(work, kind, oid, to, called=one["name"])
-        found.append({"kind": kind, "oid": oid, "from": one["name"], "index": key.oid})
+        found.append({"kind": kind, "oid": oid, "from": was["name"], "index": key.oid})
     return found
 
 
-def _speaks_of(index: Thing, attnum: int) -> bool:
+def _drop_index(work: Work, kind: str, oid: int, index: Thing) -> None:
+    """Drop an index that the transaction itself has made: no way back leads to it."""
+    if kind == "constraint":
+        path, name = (
+            work.table_path(index["table"], called=index["name"]),
+            work.now.things[Key(kind, oid)]["name"],
+        )
+        work.run(f"ALTER TABLE {path} DROP CONSTRAINT {ident(name)}")
+    else:
+        work.run(f"DROP INDEX {work.path('index', oid, called=index['name'])}")
+
+
+def speaks_of(index: Thing, attnum: int) -> bool:
     """Tell whether an index has to do with a column: as a key, or within an expression or its condition."""
     text = f"{index['expressions'] or ''} {index['predicate'] or ''}"
     return attnum in index["columns"] or f":varattno {attnum} " in text
@@ -297,6 +323,11 @@ def _explained(record: Record, table: int, attnum: int) -> list[list[Any]]:
     """Return kind, oid, sub and values of every difference that hiding makes."""
     found: list[list[Any]] = [["column", table, attnum, ["name", "not_null", "default", "comment"]]]
     found += [["constraint", one["oid"], 0, []] for one in record["constraints"]]
+    if record["primary"] is not None:
+        found += [
+            ["constraint", record["primary"]["oid"], 0, []],
+            ["index", record["primary"]["index"], 0, []],
+        ]
     for one in record["renamed"]:
         found.append([one["kind"], one["oid"], 0, ["name"]])
         if "index" in one:

@@ -204,6 +204,34 @@ def drop(link: Link, change: int) -> None:
     link.rows(f"DELETE FROM {SCHEMA}.change WHERE id = {change}")
 
 
+def replace_oids(link: Link, oids: dict[int, int]) -> None:
+    """Have the journal speak of what PostgreSQL put in the place of an index or constraint.
+
+    Args:
+        link: The session, in the transaction that did it.
+        oids: The earlier ones, and what they are now.
+    """
+    if not oids:
+        return
+    for entry in every_entry(link):
+        told = _readdressed(entry.operation, oids)
+        if told != entry.operation:
+            write(link, Entry(entry.id, entry.migration, entry.part, entry.kind, told, entry.state))
+
+
+def _readdressed(value: Any, oids: dict[int, int]) -> Any:
+    if isinstance(value, list):
+        return [_readdressed(one, oids) for one in value]
+    if not isinstance(value, dict):
+        return value
+    return {
+        key: oids.get(one, one)
+        if key in ("oid", "index") and isinstance(one, int)
+        else _readdressed(one, oids)
+        for key, one in value.items()
+    }
+
+
 def every_entry(link: Link) -> list[Entry]:
     """Return all changes that were committed and are not finalized, oldest first; none where there is no journal."""
     if not installed(link):
@@ -213,6 +241,8 @@ def every_entry(link: Link) -> list[Entry]:
 
 def is_hiding(entry: Entry) -> bool:
     """Tell whether what an entry is about is hidden now."""
+    if entry.kind == "column.retyped" and entry.operation["form"] == "twin":
+        return True  # the one column or the other
     return entry.state == ("applied" if entry.kind.endswith(".hidden") else "undone")
 
 

@@ -11,6 +11,7 @@ from backout.databases.postgres.reversible.catalog import Key, Snapshot
 from backout.databases.postgres.reversible.difference import Difference
 from backout.databases.postgres.reversible.effects import EFFECTS
 from backout.databases.postgres.reversible.effects.base import Operation
+from backout.databases.postgres.reversible.explain import take_explained
 from backout.databases.postgres.reversible.guards import guard_hidden
 from backout.databases.postgres.reversible.hide import NotHidden
 from backout.databases.postgres.reversible.journal import Entry
@@ -18,6 +19,7 @@ from backout.databases.postgres.reversible.link import Link, scalar
 from backout.databases.postgres.reversible.names import SCHEMA, literal
 from backout.databases.postgres.reversible.parse import Statement
 from backout.databases.postgres.reversible.proxy.keeper import Done, Manner, Pass, Veto
+from backout.databases.postgres.reversible.retype import Retyper, retypes_column
 from backout.databases.postgres.reversible.session_rows import SessionRows
 from backout.databases.postgres.reversible.soften import Softer, drops_column, is_softened_drop
 from backout.databases.postgres.reversible.work import Work
@@ -73,12 +75,11 @@ class ReversibleKeeper:
         if refused:
             raise Veto(f"backout cannot undo this statement: {_short(statement)}", detail=refused)
         self.kept.answers |= answers.found_in(statement.text)
-        if drops_column(statement) or is_softened_drop(statement):
+        if retypes_column(statement) or drops_column(statement) or is_softened_drop(statement):
             with as_login(link):
-                work = Work(link)
-                begun = self._before or work.now
-                softer = Softer(work, lambda kind, make: self._write(link, kind, make), self._answered, begun)
-                softer.alter_table(statement) if drops_column(statement) else softer.drop(statement)
+                begun = self._before or catalog.read(link)
+                work = Work(link, begun=begun)
+                self._soften(work, begun, statement)
             self._ran.append(_short(statement))
             fault_point("migrate.softened")
             return Done(manners.tag_of(statement))
@@ -132,6 +133,15 @@ class ReversibleKeeper:
         tables = [one.table for one in kept]
         self._write(link, "rows", lambda _change: {"tables": tables, "called": called, "explains": explains})
 
+    def _soften(self, work: Work, begun: Snapshot, statement: Statement) -> None:
+        softer = Softer(work, lambda kind, make: self._write(work.link, kind, make), self._answered, begun)
+        if retypes_column(statement):
+            Retyper(work, softer.journal, self.kept.answers, self.kept.migration).alter_table(statement)
+        elif drops_column(statement):
+            softer.alter_table(statement)
+        else:
+            softer.drop(statement)
+
     def _answered(self, column: str) -> bool:
         return answers.of(column, self.kept.answers) is not None
 
@@ -148,11 +158,7 @@ class ReversibleKeeper:
         if self._before is None:
             return
         difference = Difference(self._before, catalog.read(link))
-        for entry in journal.entries(link, (self.kept.migration,), "pending"):
-            for kind, oid, sub, values in entry.operation.get("explains") or entry.operation.get(
-                "hidden", {}
-            ).get("explains", []):
-                difference.take(Key(kind, oid, sub), *values)
+        take_explained(difference, journal.entries(link, (self.kept.migration,), "pending"))
         found = _found(difference)
         known = journal.entries(link, (self.kept.migration,), "pending", "applied")
         rows = self._rows.check(link, difference, [(e.kind, e.operation) for e in known] + found)

@@ -20,9 +20,13 @@ def hidden(change: int) -> str:
     return f"{PREFIX}{change}"
 
 
+LAST = f"~{PREFIX}"
+"""Begins the name of a trigger that has to fire after all others: triggers fire in the order of their names."""
+
+
 def is_hidden(name: str) -> bool:
     """Tell whether a column, constraint, index, trigger, table or schema of that name is the engine's own."""
-    return name == SCHEMA or name.startswith((PREFIX, f"{SCHEMA}_"))
+    return name == SCHEMA or name.startswith((PREFIX, LAST, f"{SCHEMA}_"))
 
 
 def ident(*names: str) -> str:

@@ -14,8 +14,8 @@ from backout.databases.postgres.reversible.catalog import Key, Snapshot, read
 from backout.databases.postgres.reversible.difference import Difference
 from backout.databases.postgres.reversible.effects.base import Operation
 from backout.databases.postgres.reversible.hide import NotHidden, hide_column, rename
-from backout.databases.postgres.reversible.link import LinkError
-from backout.databases.postgres.reversible.names import hidden, ident, is_hidden
+from backout.databases.postgres.reversible.link import LinkError, objects
+from backout.databases.postgres.reversible.names import PREFIX, SCHEMA, hidden, ident, is_hidden
 from backout.databases.postgres.reversible.parse import Statement, deparse
 from backout.databases.postgres.reversible.proxy.keeper import Veto
 from backout.databases.postgres.reversible.tables import hide_table
@@ -115,10 +115,24 @@ class Softer:
         return read(self.work.link)
 
     def _drop_hidden(self) -> None:
+        """Drop, within the savepoint, what is hidden of tables, and what works for it."""
         for key, one in self.work.now.things.items():
             if key.kind == "column" and is_hidden(one["name"]):
                 path = self.work.table_path(key.oid, called=one["name"])
                 self.work.link.rows(f"ALTER TABLE {path} DROP COLUMN {ident(one['name'])} CASCADE")
+            if key.kind == "trigger" and is_hidden(one["name"]):
+                path = self.work.table_path(one["table"], called=one["name"])
+                self.work.link.rows(f"DROP TRIGGER IF EXISTS {ident(one['name'])} ON {path}")
+        self._drop_functions()
+
+    def _drop_functions(self) -> None:
+        """Drop, within the savepoint, the functions that the journal's schema has for changes of types."""
+        for one in objects(
+            self.work.link,
+            f"SELECT oid::regprocedure::text AS called FROM pg_catalog.pg_proc WHERE pronamespace = '{SCHEMA}'::regnamespace "
+            f"AND pg_catalog.starts_with(proname, '{PREFIX}')",
+        ):
+            self.work.link.rows(f"DROP FUNCTION {one['called']} CASCADE")
 
     def _rest(self, statement: Statement) -> None:
         """Run the commands of an ALTER TABLE that are no drops, when the drops are done: PostgreSQL does them first."""
@@ -171,7 +185,7 @@ class Softer:
         return {
             "oid": key.oid,
             "called": called,
-            "name": one["name"],
+            "name": (self.work.was(key) or one)["name"],
             "table": one["table"],
             "explains": [["index", key.oid, 0, ["name"]]],
         }
@@ -180,13 +194,14 @@ class Softer:
         from backout.databases.postgres.reversible.effects.type_added import hide_type
 
         one, called = self.work.now.things[key], self.work.now.name(key)
+        was = self.work.was(key) or one
         hide_type(self.work, key.oid, change, called)
         explains = [["type", key.oid, 0, ["name", "schema"]]]
         return {
             "oid": key.oid,
             "called": called,
-            "name": one["name"],
-            "schema": one["schema"],
+            "name": was["name"],
+            "schema": was["schema"],
             "explains": explains,
         }
 

@@ -12,6 +12,7 @@ _WORDS = {
     "table.hidden": "table {called} dropped (hidden)",
     "column.added": "column {called} made",
     "column.hidden": "column {called} dropped (hidden)",
+    "column.retyped": "column {called} has another type: {types}",
     "constraint.added": "constraint {called} made",
     "foreign_key.dropped": "foreign key {called} dropped",
     "index.added": "index {called} made",
@@ -31,4 +32,6 @@ def sentence(entry: Entry) -> str:
         return f"{told['of']} {told['from'][0]} is now {called}"
     if entry.kind == "column.not_null":
         return f"column {called} {'must' if told['not_null'] else 'need not'} have a value"
-    return _WORDS[entry.kind].format(called=called, label=told.get("label", ""))
+    return _WORDS[entry.kind].format(
+        called=called, label=told.get("label", ""), types=" is now ".join(told.get("types", ()))
+    )

@@ -35,12 +35,17 @@ class Work:
         tables: Oids of those that are worked on; None: any.
         done: What was run, in order.
         at_end: What has to wait, within the transaction, until all else is in its place.
+        begun: The catalog as it was when the transaction, or its work on one migration's transaction, began.
+        residues: What could not be brought back as it was, for people.
     """
 
     link: Link
     tables: Collection[int] | None = None
     done: list[str] = field(default_factory=list)
     at_end: list[Callable[[], object]] = field(default_factory=list)
+    begun: Snapshot | None = None
+    residues: list[str] = field(default_factory=list)
+    _turns: list[tuple[int, Callable[[], object]]] = field(default_factory=list)
     _seen: Snapshot | None = None
 
     def run(self, statement: str) -> None:
@@ -50,12 +55,30 @@ class Work:
         if not statement.startswith(_KEEPS):
             self._seen = None
 
+    def forget(self) -> None:
+        """Have the catalog read again: something was undone by the caller."""
+        self._seen = None
+
     @property
     def now(self) -> Snapshot:
         """The catalog after what was run so far."""
         if self._seen is None:
             self._seen = read(self.link, self.tables)
         return self._seen
+
+    def was(self, key: Key) -> Thing | None:
+        """Return a thing as it was when the work began; None: it was not there. Without a beginning: as it is."""
+        return (self.begun or self.now).things.get(key)
+
+    def at(self, turn: int, step: Callable[[], object]) -> None:
+        """Have a step taken at a later turn."""
+        self._turns.append((turn, step))
+
+    def until(self, turn: int) -> None:
+        """Take the steps whose turn has come."""
+        for step in [step for at, step in self._turns if at <= turn]:
+            step()
+        self._turns = [one for one in self._turns if one[0] > turn]
 
     def thing(self, kind: str, oid: int, sub: int = 0, *, called: str) -> Thing:
         """Return a thing as it is now.

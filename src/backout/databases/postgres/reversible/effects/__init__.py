@@ -7,6 +7,7 @@ from backout.databases.postgres.reversible.effects.column_added import ColumnAdd
 from backout.databases.postgres.reversible.effects.column_default import ColumnDefault
 from backout.databases.postgres.reversible.effects.column_hidden import ColumnHidden
 from backout.databases.postgres.reversible.effects.column_not_null import ColumnNotNull
+from backout.databases.postgres.reversible.effects.column_retyped import ColumnRetyped
 from backout.databases.postgres.reversible.effects.commented import Commented
 from backout.databases.postgres.reversible.effects.constraint import ConstraintAdded, ForeignKeyDropped
 from backout.databases.postgres.reversible.effects.index import IndexAdded, IndexHidden
@@ -30,6 +31,7 @@ EFFECTS: tuple[Effect, ...] = (
     IndexHidden(),
     ColumnAdded(),
     ColumnHidden(),
+    ColumnRetyped(),
     ColumnNotNull(),
     ColumnDefault(),
     LabelAdded(),

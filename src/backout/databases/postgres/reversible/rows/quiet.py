@@ -1,4 +1,4 @@
-"""Writing rows as the engine: nothing of the user's fires, no row is hidden, and values are printed in one way."""
+"""Writing rows as the engine: nothing of the user's fires (what marks rows does), no row is hidden, and values are printed in one way."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from backout.databases.postgres.reversible.link import Link, objects, scalar
-from backout.databases.postgres.reversible.names import ident, literal
+from backout.databases.postgres.reversible.names import LAST, ident, literal
 from backout.databases.postgres.reversible.rows.store import FORMATS, PATH
 
 _ENABLE = {"O": "ENABLE", "R": "ENABLE REPLICA", "A": "ENABLE ALWAYS"}
@@ -66,6 +66,7 @@ def _fires(link: Link, tables: Sequence[int]) -> list[dict[str, str]]:
         link,
         f"""SELECT * FROM (SELECT {path}, 'TRIGGER' AS word, t.tgname AS name, t.tgenabled AS state, c.relkind = 'p' AS parent, t.oid AS place
           FROM pg_catalog.pg_trigger t {of.format("t.tgrelid")} WHERE t.tgrelid IN ({numbers}) AND NOT t.tgisinternal AND t.tgenabled <> 'D'
+          AND NOT pg_catalog.starts_with(t.tgname, {literal(LAST)})
         UNION ALL SELECT {path}, 'RULE', w.rulename, w.ev_enabled, false, w.oid
           FROM pg_catalog.pg_rewrite w {of.format("w.ev_class")} WHERE w.ev_class IN ({numbers}) AND w.ev_enabled <> 'D') s
         ORDER BY parent DESC, place""",

@@ -1,0 +1,204 @@
+"""Converting the rows written since between a column and the one that took its place, whichever of the two is hidden.
+
+A hidden boolean tells those rows: its default is true, and a trigger sets it when the visible column of a row changes.
+NULL: both columns are as they belong together. False: the value could not be converted, and is kept in the hidden column.
+
+The expressions stand in the catalog, as functions: parsed, so that whatever they name may be renamed or hidden.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from backout.databases.postgres.reversible import expressions
+from backout.databases.postgres.reversible.link import LinkError, objects, scalar
+from backout.databases.postgres.reversible.names import LAST, PREFIX, SCHEMA, hidden, ident, literal
+from backout.databases.postgres.reversible.rows.quiet import quietly
+from backout.databases.postgres.reversible.work import Moved, Work
+
+Record = dict[str, Any]
+
+_SETTINGS = ("TimeZone", "DateStyle", "IntervalStyle", "extra_float_digits", "bytea_output")
+"""What the result of a conversion may depend on."""
+
+_NOT_CONVERTED = ("22", "23502", "23514")
+
+
+def function(work: Work, name: str, node: Any, columns: dict[str, tuple[int, str]], returns: str) -> Record:
+    """Make a function of an expression over a table's columns.
+
+    Args:
+        work: The transaction; names in the expression are looked up as its session does.
+        name: Of the function.
+        node: The expression's tree.
+        columns: Attnum and type of the columns that it may name.
+        returns: Type; PostgreSQL casts to it where it would in an assignment.
+
+    Returns:
+        Its name and the attnums of its arguments.
+
+    Raises:
+        LinkError: PostgreSQL refuses it.
+        NotOverColumns: It names something else.
+    """
+    used = expressions.named(node)
+    for one in used:
+        if one not in columns:
+            raise expressions.NotOverColumns(f"there is no column {one}")
+    body = expressions.over(node, lambda column: used.index(column) + 1)
+    types = ", ".join(columns[one][1] for one in used)
+    path = ident(SCHEMA, name)
+    work.run(f"CREATE FUNCTION {path}({types}) RETURNS {returns} LANGUAGE sql RETURN ({body})")
+    work.run(f"REVOKE ALL ON FUNCTION {path} FROM PUBLIC")
+    return {"function": name, "columns": [columns[one][0] for one in used]}
+
+
+def settings(work: Work) -> dict[str, str]:
+    """Return the session's settings that a conversion may depend on."""
+    return {
+        name: scalar(work.link, f"SELECT pg_catalog.current_setting('{name}')") or "" for name in _SETTINGS
+    }
+
+
+def watch(work: Work, change: int, table: int, attnum: int) -> None:
+    """Have the rows marked whose value in a column changes, and no other column's.
+
+    By image: some types have no equality, and of those that have one, equal values may differ. By the function and not
+    its operator: PostgreSQL cannot read again what it prints of that.
+    """
+    path = work.table_path(table, called=hidden(change))
+    column = ident(work.thing("column", table, attnum, called=hidden(change))["name"])
+    name = ident(f"{LAST}{change}")
+    if any(one["name"] == f"{LAST}{change}" for one in work.now.of_table("trigger", table).values()):
+        work.run(f"DROP TRIGGER {name} ON {path}")
+    work.run(
+        f"CREATE TRIGGER {name} BEFORE UPDATE ON {path} FOR EACH ROW "
+        f"WHEN (pg_catalog.record_image_ne(ROW(NEW.{column}), ROW(OLD.{column}))) "
+        f"EXECUTE FUNCTION {ident(SCHEMA, f'{PREFIX}{change}_mark')}()"
+    )
+    work.run(f"ALTER TABLE {path} ENABLE ALWAYS TRIGGER {name}")
+
+
+def marker(work: Work, change: int) -> None:
+    """Make the function that marks a row. Whoever writes rows runs it, and it does nothing else."""
+    path = ident(SCHEMA, f"{PREFIX}{change}_mark")
+    column = ident(f"{PREFIX}{change}_d")
+    work.run(
+        f"CREATE FUNCTION {path}() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN NEW.{column} := true; RETURN NEW; END$$"
+    )
+    work.run(f"REVOKE ALL ON FUNCTION {path} FROM PUBLIC")
+
+
+def forget(work: Work, change: int, operation: Record) -> None:
+    """Drop what tells and converts the rows written since: there is no way back any more."""
+    table, mark = operation["table"], f"{hidden(change)}_d"
+    if any(one["name"] == f"{LAST}{change}" for one in work.now.of_table("trigger", table).values()):
+        path = work.table_path(table, called=operation["called"])
+        work.run(f"DROP TRIGGER {ident(f'{LAST}{change}')} ON {path}")
+    if any(one["name"] == mark for one in work.now.columns(table).values()):
+        path = work.table_path(table, called=operation["called"])
+        work.run(f"ALTER TABLE {path} DROP COLUMN {ident(mark)}")
+    ours = f"proname ~ '^{hidden(change)}_(mark|up|down)[0-9]*$'"
+    for one in objects(
+        work.link,
+        f"SELECT oid::regprocedure::text AS called FROM pg_catalog.pg_proc WHERE pronamespace = '{SCHEMA}'::regnamespace AND {ours}",
+    ):
+        work.run(f"DROP FUNCTION {one['called']}")
+
+
+@contextmanager
+def unwatched(work: Work, table: int) -> Iterator[None]:
+    """Take the engine's marking triggers away from a table for as long as a column's type changes."""
+    path = work.table_path(table, called=f"table {table}")
+    found = [one for one in work.now.of_table("trigger", table).values() if one["name"].startswith(LAST)]
+    for one in found:
+        work.run(f"DROP TRIGGER {ident(one['name'])} ON {path}")
+    yield
+    for one in found:
+        work.run(one["definition"])
+        work.run(f"ALTER TABLE {path} ENABLE ALWAYS TRIGGER {ident(one['name'])}")
+
+
+def convert(
+    work: Work, operation: Record, steps: list[Record], *, to: int, required: bool, value: str | None
+) -> None:
+    """Convert the marked rows, and take the mark away.
+
+    Args:
+        work: The transaction, which holds the table's exclusive lock.
+        operation: With `table`, `called`, `mark` (attnum) and `settings`.
+        steps: Functions, each over columns or (0) the result of the one before.
+        to: The column that gets the values.
+        required: It may hold no NULL.
+        value: SQL for rows whose value cannot be converted; None: NULL.
+
+    Raises:
+        Moved: Some values cannot be converted, and there is nothing to put in their place.
+    """
+    table, called = operation["table"], operation["called"]
+    path = work.table_path(table, called=called)
+    columns = work.now.columns(table)
+    mark, target = (ident(columns[attnum]["name"]) for attnum in (operation["mark"], to))
+    expression = called_with(work, table, steps)
+    set_as(work, operation["settings"])
+    with quietly(work.link, [table], []):
+        work.link.rows("SAVEPOINT backout")
+        # Nothing is known of how few rows are marked: without this, the index is not used. Hazard: what has to read a
+        # whole table then seems to cost so much that it is compiled first.
+        work.run("SET LOCAL enable_seqscan = off")
+        work.run("SET LOCAL jit = off")
+        try:
+            work.run(f"UPDATE {path} SET {target} = {expression}, {mark} = NULL WHERE {mark}")
+        except LinkError as error:
+            work.link.rows("ROLLBACK TO SAVEPOINT backout")
+            work.forget()
+            if not error.sqlstate.startswith(_NOT_CONVERTED):
+                raise
+            _one_by_one(work, path, (target, mark, expression), value)
+            _tell(work, called, required=required and value is None, why=str(error))
+        work.link.rows("RELEASE SAVEPOINT backout")
+        work.run("SET LOCAL enable_seqscan = on")
+
+
+def called_with(work: Work, table: int, steps: list[Record]) -> str:
+    """Return the text that calls functions on a row, each on what the one before gave."""
+    columns, expression = work.now.columns(table), ""
+    for step in steps:
+        given = [ident(columns[one]["name"]) if one else expression for one in step["columns"]]
+        expression = f"{ident(SCHEMA, step['function'])}({', '.join(given)})"
+    return expression
+
+
+def set_as(work: Work, told: dict[str, str]) -> None:
+    """Set the session as it was when the migration ran, for the transaction."""
+    for name, setting in told.items():
+        work.run(f"SET LOCAL {name} = {literal(setting)}")
+
+
+def _one_by_one(work: Work, path: str, parts: tuple[str, str, str], value: str | None) -> None:
+    """Convert the rows that can be; mark the others as kept, and count them."""
+    target, mark, expression = parts
+    body = f"""DECLARE
+  row_at tid; kept bigint := 0;
+BEGIN
+  FOR row_at IN SELECT ctid FROM {path} WHERE {mark} LOOP
+    BEGIN
+      UPDATE {path} SET {target} = {expression}, {mark} = NULL WHERE ctid = row_at;
+    EXCEPTION WHEN data_exception OR check_violation OR not_null_violation THEN
+      UPDATE {path} SET {target} = {value or "NULL"}, {mark} = false WHERE ctid = row_at;
+      kept := kept + 1;
+    END;
+  END LOOP;
+  PERFORM pg_catalog.set_config('backout.kept', kept::text, true);
+END"""
+    work.run(f"DO {literal(body)}")
+
+
+def _tell(work: Work, called: str, *, required: bool, why: str) -> None:
+    kept = scalar(work.link, "SELECT pg_catalog.current_setting('backout.kept')")
+    told = f"has {kept} {'value' if kept == '1' else 'values'} written since that its other type cannot hold ({why})"
+    if required:
+        raise Moved(called, told)
+    work.residues.append(f"{called} {told}: kept, hidden")

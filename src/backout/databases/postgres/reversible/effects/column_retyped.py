@@ -1,0 +1,78 @@
+"""ALTER COLUMN … TYPE, as the engine does it: another column in the place of one, or its type in the catalog alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, ClassVar
+
+from backout.databases.postgres.reversible import in_place, numbering
+from backout.databases.postgres.reversible.conversion import convert, watch
+from backout.databases.postgres.reversible.difference import Difference
+from backout.databases.postgres.reversible.effects.base import Operation
+from backout.databases.postgres.reversible.hide import guard, hide_column, require_column, show_column
+from backout.databases.postgres.reversible.names import hidden
+from backout.databases.postgres.reversible.twin import wanted
+from backout.databases.postgres.reversible.work import Work
+
+_SHOWN_DOWN = 60
+_SHOWN_REDO = 65
+
+
+class ColumnRetyped:
+    """A column with another type. One of the two columns is hidden, and both know what was written since."""
+
+    kind: ClassVar[str] = "column.retyped"
+    down_at: ClassVar[int] = 35
+    redo_at: ClassVar[int] = 40
+
+    def find(self, difference: Difference) -> Iterator[Operation]:
+        """Find none: a change of type was journalled when it ran, or is one that nobody may explain."""
+        yield from ()
+
+    def down(self, work: Work, change: int, operation: Operation) -> Operation:
+        """Hide the later column; show the earlier one when names are as they were."""
+        if operation["form"] == "in place":
+            work.at(_SHOWN_DOWN, lambda: operation.update(in_place.narrowed(work, change, operation)))
+            return operation
+        return _turned(work, change, operation, back=True, shown_at=_SHOWN_DOWN)
+
+    def redo(self, work: Work, change: int, operation: Operation) -> Operation:
+        """Hide the earlier column; show the later one when names are as they became."""
+        if operation["form"] == "in place":
+            work.at(_SHOWN_REDO, lambda: operation.update(in_place.widened(work, change, operation)))
+            return operation
+        return _turned(work, change, operation, back=False, shown_at=_SHOWN_REDO)
+
+
+def _turned(work: Work, change: int, operation: Operation, *, back: bool, shown_at: int) -> Operation:
+    table, record = operation["table"], operation["hidden"]
+    away = operation["new" if back else "old"]
+    numbers = numbering.taken(work, table, away)
+    name = f"{hidden(change)}_n" if back else hidden(change)
+    hiding = hide_column(work, table, away, change, twin=name)
+    told = operation | {
+        "hidden": hiding,
+        "wanted": wanted(table, operation["mark"], change, hiding),
+        "key": record["primary"],
+    }
+    work.at(shown_at, lambda: _shown(work, change, told, record, numbers))
+    return told
+
+
+def _shown(work: Work, change: int, operation: Operation, record: Operation, numbers: dict[str, Any]) -> None:
+    """Show the other column, with a value in every row written since."""
+    back = record["attnum"] == operation["old"]
+    convert(
+        work,
+        operation,
+        operation["down" if back else "up"],
+        to=record["attnum"],
+        required=record["not_null"],
+        value=operation["fill"] if back else None,
+    )
+    show_column(work, record)
+    numbering.given(work, operation["table"], record["attnum"], numbers)
+    watch(work, change, operation["table"], record["attnum"])
+    hiding = operation["hidden"]
+    guard(work, operation["table"], hiding["attnum"], hiding)
+    work.at_end.append(lambda: require_column(work, record))

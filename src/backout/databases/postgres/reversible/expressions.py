@@ -1,0 +1,84 @@
+"""Expressions over the columns of one table, by the parser's tree: which columns they name, and the same over others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from backout.databases.postgres.reversible.parse import NotParsed, deparse, statements
+
+
+class NotOverColumns(Exception):
+    """An expression speaks of a whole row, or is none; the message says what it is."""
+
+
+def parsed(text: str) -> Any:
+    """Return the tree of an expression.
+
+    Raises:
+        NotOverColumns: It is none.
+    """
+    try:
+        found = statements(f"SELECT ({text})")
+    except NotParsed as error:
+        raise NotOverColumns(str(error)) from None
+    if len(found) != 1 or found[0].kind != "select_stmt" or len(found[0].node.target_list) != 1:
+        raise NotOverColumns(f"{text} is not one expression")
+    return found[0].node.target_list[0].res_target.val
+
+
+def named(node: Any) -> list[str]:
+    """Return the columns that an expression names, each once, in order.
+
+    Raises:
+        NotOverColumns: It speaks of the whole row.
+    """
+    return list(dict.fromkeys(_name(one) for one in _references(node)))
+
+
+def over(node: Any, place: Callable[[str], str | int]) -> str:
+    """Return the text of an expression with other columns.
+
+    Args:
+        node: Its tree.
+        place: Given a column's name, tells what stands for it: another column's name, or the number of a parameter.
+    """
+    copy = type(node)()
+    copy.CopyFrom(node)
+    for one in list(_references(copy)):
+        found = place(_name(one))
+        if isinstance(found, int):
+            one.param_ref.number = found
+        else:
+            reference = one.column_ref
+            del reference.fields[:]
+            reference.fields.add().string.sval = found
+    select = statements("SELECT 1")[0].node
+    select.target_list[0].res_target.val.CopyFrom(copy)
+    return deparse("select_stmt", select).removeprefix("SELECT ")
+
+
+def type_text(column: Any) -> str:
+    """Return the text of a column definition's type, as the user wrote it."""
+    select = statements("SELECT NULL::int")[0].node
+    select.target_list[0].res_target.val.type_cast.type_name.CopyFrom(column.type_name)
+    return deparse("select_stmt", select).removeprefix("SELECT NULL::")
+
+
+def _references(node: Any) -> Iterator[Any]:
+    """Yield every node that is a column reference, outermost first."""
+    if node.DESCRIPTOR.name == "Node" and node.WhichOneof("node") == "column_ref":
+        yield node
+        return
+    for field, value in node.ListFields():
+        if field.message_type is None:
+            continue
+        for one in value if isinstance(value, list) or hasattr(value, "add") else [value]:
+            yield from _references(one)
+
+
+def _name(node: Any) -> str:
+    last = node.column_ref.fields[-1]
+    if last.WhichOneof("node") != "string":
+        raise NotOverColumns("it speaks of the whole row")
+    return str(last.string.sval)

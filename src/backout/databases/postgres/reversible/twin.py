@@ -1,0 +1,149 @@
+"""Hiding a column and putting another one in its place, filled from it in one pass over the rows.
+
+The hidden one keeps its number and whatever hangs on it; the same is made again on the other, under the same names.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from backout.databases.postgres.reversible import expressions, numbering, primary
+from backout.databases.postgres.reversible.answers import Given
+from backout.databases.postgres.reversible.catalog import Key, Snapshot
+from backout.databases.postgres.reversible.conversion import function, marker, settings, watch
+from backout.databases.postgres.reversible.dependents import (
+    Dependents,
+    dependents_of,
+    make_again,
+    strictness,
+)
+from backout.databases.postgres.reversible.difference import Difference
+from backout.databases.postgres.reversible.effects.base import Operation
+from backout.databases.postgres.reversible.explain import explained
+from backout.databases.postgres.reversible.hide import NotHidden, hide_column
+from backout.databases.postgres.reversible.names import LAST, hidden, ident
+from backout.databases.postgres.reversible.ways import columns_of, in_key, way_back
+from backout.databases.postgres.reversible.work import Work
+
+
+def make(
+    work: Work, table: int, attnum: int, change: int, type_text: str, using: Any, given: Given
+) -> Operation:
+    """Put a column of another type in the place of one.
+
+    Args:
+        work: The client's transaction.
+        table: Oid.
+        attnum: The column's number.
+        change: Number of the journal row.
+        type_text: The new type, with its collation.
+        using: Tree of the expression that gives the values.
+        given: The user's answers.
+
+    Raises:
+        LinkError: A value cannot be converted, or the new column does not suit what hangs on the old one.
+        NotHidden: Something hangs on it that there is no way to make again.
+        Veto: The way back would not be known.
+    """
+    before = work.now
+    called, path = before.name(Key("column", table, attnum)), work.table_path(table, called="its table")
+    refuse_family(before, table, called)
+    _refuse_later_trigger(before, table, change)
+    found = dependents_of(work, table, attnum)
+    filenode = before.things[Key("table", table)]["filenode"]
+    numbers = numbering.taken(work, table, attnum)
+    record = hide_column(work, table, attnum, change, twin=hidden(change))
+    name, mark = ident(found.column["name"]), ident(f"{hidden(change)}_d")
+    work.run(f"ALTER TABLE {path} ADD COLUMN {name} {type_text}, ADD COLUMN {mark} boolean")
+    numbered = {one["name"]: number for number, one in work.now.columns(table).items()}
+    operation: Operation = {
+        "form": "twin",
+        "table": table,
+        "called": called,
+        "old": attnum,
+        "new": numbered[found.column["name"]],
+        "mark": numbered[f"{hidden(change)}_d"],
+        "settings": settings(work),
+        "fill": given.fill,
+        "hidden": record,
+        "strict": found.column["not_null"] and not in_key(before, table, attnum),
+        "wanted": wanted(table, numbered[f"{hidden(change)}_d"], change, record),
+    }
+    operation["types"] = [
+        before.things[Key("column", table, attnum)]["type_text"],
+        work.now.things[Key("column", table, operation["new"])]["type_text"],
+    ]
+    columns = columns_of(work, operation, own=attnum, name=found.column["name"])
+    operation["up"] = [function(work, f"{hidden(change)}_up", using, columns, operation["types"][1])]
+    operation["down"] = [way_back(work, operation, f"{hidden(change)}_down", found.column["name"], given)]
+    _fill(work, path, name, type_text, using, found, hidden(change))
+    numbering.given(work, table, operation["new"], numbers)
+    make_again(work, found, table, operation["new"])
+    work.run(f"ALTER TABLE {path} ALTER COLUMN {mark} SET DEFAULT true")
+    marker(work, change)
+    watch(work, change, table, operation["new"])
+    told = explained(Difference(before, work.now))
+    operation |= {"explains": record["explains"] + told["explains"], "replaces": told["replaces"]}
+    operation["filenode"] = [filenode, work.now.things[Key("table", table)]["filenode"]]
+    return operation
+
+
+def again(work: Work, change: int, operation: Operation, using: Any, given: Given) -> Operation:
+    """Return what is to be journalled when the column that took the place has got another type once more.
+
+    Args:
+        work: The client's transaction, which is the one that made it.
+        change: Number of the journal row.
+        operation: What was journalled.
+        using: Tree of the expression that gave the values, over the column as it was.
+        given: The user's answers.
+
+    Raises:
+        Veto: The way back would not be known.
+    """
+    column = work.thing("column", operation["table"], operation["new"], called=operation["called"])
+    old_type, between = operation["types"]
+    changed = operation | {"types": [old_type, column["type_text"]], "fill": given.fill}
+    count = len(operation["up"]) + 1
+    columns = columns_of(work, changed, own=operation["new"], name=column["name"])
+    columns[column["name"]] = (0, between)
+    up = function(work, f"{hidden(change)}_up{count}", using, columns, column["type_text"])
+    changed["up"] = [*operation["up"], up]
+    changed["down"] = [way_back(work, changed, f"{hidden(change)}_down{count}", column["name"], given)]
+    return changed
+
+
+def wanted(table: int, mark: int, change: int, record: Operation) -> list[Operation]:
+    """Return the indexes that are built after the COMMIT: one to find the rows written since, and one for a key."""
+    by_mark = {"table": table, "name": f"{hidden(change)}_w", "columns": [], "unique": False, "where": mark}
+    return [by_mark] + ([primary.standby_of(record["primary"])] if record["primary"] is not None else [])
+
+
+def refuse_family(now: Snapshot, table: int, called: str) -> None:
+    """Refuse a table that is not one by itself.
+
+    Raises:
+        NotHidden: It is partitioned, or inherits or is inherited from.
+    """
+    thing = now.things[Key("table", table)]
+    if thing["kind"] != "r" or thing["parents"]:
+        raise NotHidden(f"{called} is of a table that is partitioned, a partition or inherits")
+    if any(table in (one.get("parents") or ()) for one in now.things.values()):
+        raise NotHidden(f"{called} is of a table that others inherit from")
+
+
+def _refuse_later_trigger(now: Snapshot, table: int, change: int) -> None:
+    """Refuse a trigger that would change rows after the engine's own had looked at them."""
+    for one in now.of_table("trigger", table).values():
+        if str(one["name"]).encode() > f"{LAST}{change}".encode() and not one["name"].startswith(LAST):
+            raise NotHidden(f"the trigger {one['name']} fires after all others: its name is behind {LAST}")
+
+
+def _fill(
+    work: Work, path: str, name: str, type_text: str, using: Any, found: Dependents, hidden_name: str
+) -> None:
+    own = found.column["name"]
+    value = expressions.over(using, lambda column: hidden_name if column == own else column)
+    commands = [f"ALTER COLUMN {name} TYPE {type_text} USING ({value})", *strictness(work, found, name)]
+    # Hazard: not in one statement with ADD COLUMN, of which the expression would not see the rows.
+    work.run(f"ALTER TABLE {path} {', '.join(commands)}")

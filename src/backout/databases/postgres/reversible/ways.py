@@ -1,0 +1,107 @@
+"""The way back of a change of type: by the user's answer, by PostgreSQL's own cast, or by an enum's labels."""
+
+from __future__ import annotations
+
+import re
+
+from backout.databases.postgres.reversible import expressions
+from backout.databases.postgres.reversible.answers import Given, no_way_back, nothing_to_put
+from backout.databases.postgres.reversible.catalog import Snapshot
+from backout.databases.postgres.reversible.conversion import function
+from backout.databases.postgres.reversible.effects.base import Operation
+from backout.databases.postgres.reversible.link import LinkError, scalar
+from backout.databases.postgres.reversible.names import ident, literal
+from backout.databases.postgres.reversible.work import Work
+
+_NO_CAST = ("42P13", "42846", "42804")
+
+
+def way_back(
+    work: Work,
+    operation: Operation,
+    function_name: str,
+    name: str,
+    given: Given,
+    *,
+    columns: dict[str, tuple[int, str]] | None = None,
+) -> Operation:
+    """Make the function of the way back: the user's answer, PostgreSQL's own cast, or by an enum's labels.
+
+    Raises:
+        Veto: There is none; or a column that may hold no NULL could be left without a value.
+    """
+    old_type, new_type = operation["types"]
+    columns = columns or columns_of(work, operation, own=operation["new"], name=name)
+    made: Operation | None = None
+    if given.back is not None:
+        made = function(work, function_name, expressions.parsed(given.back), columns, old_type)
+    else:
+        by_label = [f"{ident(name)}::text::{old_type}"] if _are_enums(work, old_type, new_type) else []
+        for text in [ident(name), *by_label]:
+            made = made or _if_it_casts(work, function_name, text, columns, old_type)
+    if made is None:
+        raise no_way_back(operation["called"], old_type, new_type)
+    if operation["strict"] and given.fill is None and not _may_wait(work, old_type, new_type):
+        raise nothing_to_put(operation["called"], old_type)
+    return made
+
+
+def in_key(now: Snapshot, table: int, attnum: int) -> bool:
+    """Tell whether nothing could be put in the place of a value: it has to be the only one, or one of another table."""
+    return any(
+        attnum in one["columns"] and one["unique"] for one in now.of_table("index", table).values()
+    ) or any(
+        one["kind"] == "f" and attnum in one["columns"] for one in now.of_table("constraint", table).values()
+    )
+
+
+def _may_wait(work: Work, old_type: str, new_type: str) -> bool:
+    """Tell whether nothing has to be put in the place of values that do not fit, until there are some.
+
+    A text takes every value; and of a wider type of the same kind few use more than they had.
+    """
+    if old_type in ("text", "character varying"):
+        return True
+    category = "SELECT typcategory FROM pg_catalog.pg_type WHERE oid = pg_catalog.to_regtype({0})::oid"
+    first, second = (scalar(work.link, category.format(literal(_bare(one)))) for one in (old_type, new_type))
+    return first is not None and first == second and first != "E"
+
+
+def _bare(type_text: str) -> str:
+    """Return a type without what stands in brackets: `to_regtype` of PostgreSQL 15 knows no modifiers."""
+    return re.sub(r"\([^)]*\)", "", type_text)
+
+
+def _if_it_casts(
+    work: Work, name: str, text: str, columns: dict[str, tuple[int, str]], returns: str
+) -> Operation | None:
+    work.link.rows("SAVEPOINT backout")
+    try:
+        made = function(work, name, expressions.parsed(text), columns, returns)
+    except LinkError as error:
+        if error.sqlstate not in _NO_CAST:
+            raise
+        work.link.rows("ROLLBACK TO SAVEPOINT backout")
+        made = None
+    work.link.rows("RELEASE SAVEPOINT backout")
+    return made
+
+
+def _are_enums(work: Work, *types: str) -> bool:
+    kinds = [
+        one
+        for one in types
+        if scalar(
+            work.link,
+            f"SELECT typtype FROM pg_catalog.pg_type WHERE oid = pg_catalog.to_regtype({literal(_bare(one))})::oid",
+        )
+        == "e"
+    ]
+    return len(kinds) == len(types)
+
+
+def columns_of(work: Work, operation: Operation, *, own: int, name: str) -> dict[str, tuple[int, str]]:
+    """Return the columns that an expression may name; the one that is changed is told by its old or new number."""
+    columns = work.now.columns(operation["table"])
+    found = {one["name"]: (attnum, one["type_text"]) for attnum, one in columns.items()}
+    return found | {name: (own, columns[own]["type_text"])}
