@@ -68,3 +68,20 @@ def test_nothing_is_lost_on_the_way_back_and_forward_again(database: Database) -
         {"id": "4", "b": "2"},
     ]
     assert link.rows("SELECT y FROM old") == [{"y": "y2"}]
+
+
+def test_a_table_is_taken_back_after_a_later_column_of_it(database: Database) -> None:
+    link = database.link()
+    table = migrate(link, "CREATE TABLE made (id int PRIMARY KEY)")
+    column = migrate(link, "ALTER TABLE made ADD COLUMN country text DEFAULT 'de'")
+    run(link, "INSERT INTO made VALUES (1, 'tr')")
+    for _ in range(2):
+        undo(link, column)
+        undo(link, table)
+        redo(link, table)
+        redo(link, column)
+    run(link, "INSERT INTO made VALUES (2)")
+    assert link.rows("SELECT * FROM made ORDER BY id") == [
+        {"id": "1", "country": "tr"},
+        {"id": "2", "country": "de"},
+    ]

@@ -7,7 +7,7 @@ from typing import Any
 from backout.databases.postgres.reversible import constraints
 from backout.databases.postgres.reversible.catalog import Key, Snapshot
 from backout.databases.postgres.reversible.hide import NotHidden
-from backout.databases.postgres.reversible.names import HIDDEN_SCHEMA, hidden, ident
+from backout.databases.postgres.reversible.names import HIDDEN_SCHEMA, hidden, ident, is_hidden
 from backout.databases.postgres.reversible.work import Moved, Work
 
 Record = dict[str, Any]
@@ -103,8 +103,11 @@ def _parts(now: Snapshot, table: int) -> list[tuple[str, int, str]]:
 
 
 def _rename_parts(work: Work, now: Snapshot, table: int, name: str) -> list[Record]:
+    """Give its parts names that nobody else has; what the engine named itself has one, and is looked for by it."""
     found: list[Record] = []
     for kind, oid, was in _parts(now, table):
+        if is_hidden(was):
+            continue
         _rename(work, kind, oid, f"{name}_p{len(found)}", was)
         found.append({"kind": kind, "oid": oid, "from": was})
     return found
