@@ -1,0 +1,158 @@
+"""Real migration tools, unchanged, each with a history of a small shop; run plainly, or through backout."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar
+from urllib.parse import unquote, urlsplit
+
+from tests.conftest import NODE_TOOLS
+
+from backout.databases.postgres.reversible.link import DirectLink
+
+HISTORIES = Path(__file__).parent / "histories"
+_TIMEOUT_S = 120
+
+
+@dataclass
+class Tool:
+    """A tool in a folder of its own.
+
+    Args:
+        folder: Empty; the project is made there.
+    """
+
+    folder: Path
+    needs: ClassVar[str] = "postgres"
+    # What the history's first two migrations make room for; written by hand after the second.
+    seeds: ClassVar[str] = """
+        INSERT INTO customers (email, full_name, created_at) VALUES
+          ('ann@x', 'Ann', '2026-01-02'), ('bob@x', NULL, '2026-01-03');
+        INSERT INTO orders (customer_id, status, total) VALUES (1, 'new', 10), (1, 'paid', 20.5), (2, 'sent', 0);
+        INSERT INTO coupon_log (code, order_id) VALUES ('OLD', 1), ('TEN', 2), ('FREE', NULL)"""
+    # Written by the release that the last migration belongs to.
+    since: ClassVar[str] = """
+        INSERT INTO customers (email, name, country, created_at) VALUES ('cem@x', 'Cem', 'tr', '2026-02-01');
+        INSERT INTO orders (customer_id, status, total, number)
+          SELECT id, 'packed', 7, 'B-1' FROM customers WHERE email = 'cem@x';
+        INSERT INTO order_lines (order_id, sku) SELECT id, 'bulb' FROM orders WHERE number = 'B-1';
+        UPDATE customers SET name = 'Anna' WHERE email = 'ann@x';
+        INSERT INTO parcels (order_id, carrier) SELECT id, 'bike' FROM orders WHERE number = 'B-1'"""
+    # Parts of the names of what PostgreSQL cannot take back.
+    residue: ClassVar[tuple[str, ...]] = ("enum public.order_status",)
+    # Columns of its history table that tell when a migration was applied.
+    clocks: ClassVar[tuple[str, ...]] = ()
+    _added: dict[str, str] = field(default_factory=dict)
+
+    def names(self) -> list[str]:
+        """Return the history's migrations, in their order."""
+        raise NotImplementedError
+
+    def lay(self, count: int) -> None:
+        """Have the first migrations in the project, and no others."""
+        raise NotImplementedError
+
+    def argv(self) -> list[str]:
+        """Return the command that applies what is pending."""
+        raise NotImplementedError
+
+    def done(self, url: str, link: DirectLink) -> int:
+        """Return how many migrations the tool takes for applied."""
+        raise NotImplementedError
+
+    def plain(self, url: str, *argv: str) -> subprocess.CompletedProcess[str]:
+        """Run the tool, or another of its commands, without backout."""
+        return self.typed(list(argv) or self.argv(), environment(url, self._added))
+
+    def through(
+        self, url: str, *options: str, argv: list[str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """Run the tool through backout."""
+        return self.backout(url, "migrate", *options, "--", *(argv or self.argv()))
+
+    def backout(self, url: str, *words: str) -> subprocess.CompletedProcess[str]:
+        env = {k: v for k, v in environment(url, self._added).items() if not k.startswith("PG")}
+        return self.typed([sys.executable, "-m", "backout", *words], env)
+
+    def typed(self, argv: list[str], env: dict[str, str]) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            argv, env=env, cwd=self.folder, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False
+        )
+
+
+def environment(url: str, added: dict[str, str]) -> dict[str, str]:
+    found = urlsplit(url)
+    env = {k: v for k, v in os.environ.items() if not k.startswith(("PG", "BACKOUT_"))}
+    return env | added | {
+        "DATABASE_URL": url,
+        "PGHOST": str(found.hostname),
+        "PGPORT": str(found.port),
+        "PGUSER": unquote(str(found.username)),
+        "PGPASSWORD": unquote(str(found.password)),
+        "PGDATABASE": unquote(found.path[1:]),
+    }  # fmt: skip
+
+
+class Drizzle(Tool):
+    """drizzle-kit's own command."""
+
+    needs = "node"
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        (folder / "node_modules").symlink_to(NODE_TOOLS / "node_modules")
+        for file in ("drizzle.config.ts", "migrate-pg.mjs", "migrate-postgres.mjs"):
+            shutil.copy(HISTORIES / file, folder)
+        (folder / "drizzle/meta").mkdir(parents=True)
+        self._journal = json.loads((HISTORIES / "drizzle/meta/_journal.json").read_text())
+
+    def names(self) -> list[str]:
+        return [one["tag"] for one in self._journal["entries"]]
+
+    def lay(self, count: int) -> None:
+        entries = self._journal["entries"][:count]
+        for one in entries:
+            shutil.copy(HISTORIES / f"drizzle/{one['tag']}.sql", self.folder / "drizzle")
+        (self.folder / "drizzle/meta/_journal.json").write_text(
+            json.dumps({**self._journal, "entries": entries})
+        )
+
+    def add(self, name: str, *scripts: str) -> None:
+        """Have another migration after those that are there, of statements that are sent one by one."""
+        journal = json.loads((self.folder / "drizzle/meta/_journal.json").read_text())
+        last = journal["entries"][-1]
+        journal["entries"].append({**last, "idx": last["idx"] + 1, "when": last["when"] + 1, "tag": name})
+        (self.folder / f"drizzle/{name}.sql").write_text("--> statement-breakpoint\n".join(scripts))
+        (self.folder / "drizzle/meta/_journal.json").write_text(json.dumps(journal))
+
+    def argv(self) -> list[str]:
+        return [str(self.folder / "node_modules/.bin/drizzle-kit"), "migrate"]
+
+    def done(self, url: str, link: DirectLink) -> int:
+        """It applies what is newer than the newest row of its table."""
+        last = link.rows("SELECT max(created_at) AS at FROM drizzle.__drizzle_migrations")[0]["at"]
+        return sum(1 for one in self._journal["entries"] if one["when"] <= int(last or 0))
+
+
+class DrizzlePg(Drizzle):
+    """The migrator of drizzle-orm, with the driver `pg`."""
+
+    def argv(self) -> list[str]:
+        return ["node", "migrate-pg.mjs"]
+
+
+class DrizzlePostgres(Drizzle):
+    """The migrator of drizzle-orm, with the driver `postgres`."""
+
+    def argv(self) -> list[str]:
+        return ["node", "migrate-postgres.mjs"]
+
+
+Made = Callable[[Path], Tool]
