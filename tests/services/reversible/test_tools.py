@@ -37,7 +37,9 @@ def state(database: Database) -> State:
     return State(things, {name: one for name, one in rows.items() if not name.startswith("backout.")})
 
 
-def unlike(before: State, after: State, clocks: tuple[str, ...] = (), residue: tuple[str, ...] = ()) -> list[str]:
+def unlike(
+    before: State, after: State, clocks: tuple[str, ...] = (), residue: tuple[str, ...] = ()
+) -> list[str]:
     """Return what differs: things by name, rows by text, but for when it was and what PostgreSQL cannot take back."""
     names = sorted(before.things.keys() | after.things.keys())
     found = [
@@ -124,7 +126,9 @@ def _back(tool: Tool, database: Database, states: list[State], residue: tuple[st
     for count in reversed(range(len(names))):
         ok(tool.backout(database.url, "db", "rollback", "--yes"))
         now = state(database)
-        assert unlike(State(states[count].things, {}), State(now.things, {}), residue=residue) == [], names[count]
+        assert unlike(State(states[count].things, {}), State(now.things, {}), residue=residue) == [], names[
+            count
+        ]
         if count >= 2:
             assert changed(states[count].rows, now.rows) == [], names[count]
         if count:
@@ -136,7 +140,9 @@ def _forth(tool: Tool, database: Database, states: list[State]) -> None:
     for count, name in enumerate(names, 1):
         ok(tool.backout(database.url, "db", "redo", "--yes"))
         now = state(database)
-        assert unlike(State(states[count].things, {}), State(now.things, {}), residue=tool.residue) == [], name
+        assert unlike(State(states[count].things, {}), State(now.things, {}), residue=tool.residue) == [], (
+            name
+        )
         if count > 2:
             assert changed(states[count].rows, now.rows) == [], name
         assert tool.done(database.url, link) == count, name
