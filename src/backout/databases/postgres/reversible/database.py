@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Any
 
 from backout.databases.postgres.connect import Connector, secrets_of
 from backout.databases.postgres.reversible import back, journal
@@ -23,7 +24,15 @@ from backout.databases.postgres.reversible.status import read_status
 from backout.databases.postgres.reversible.uninstall import still_hidden, uninstall
 from backout.databases.postgres.reversible.waiting import end, waiting
 from backout.databases.postgres.reversible.words import sentence
-from backout.errors import CredentialsRefused, NotPossible, Refused, RunInProgress, UsageError
+from backout.errors import (
+    ConfigError,
+    CredentialsRefused,
+    NotPossible,
+    Refused,
+    RunInProgress,
+    TargetUnreachable,
+    UsageError,
+)
 from backout.message import msg
 from backout.migration import (
     Blockers,
@@ -41,8 +50,12 @@ from backout.migration import (
 )
 from backout.redact import Redactor
 
+if TYPE_CHECKING:
+    import psycopg
+
 _CONNECT_S = 10.0
 _NO_RIGHT = "42501"
+_WITHOUT_US = 'psql -c "SELECT 1" "$DATABASE_URL"   # the same database, without backout'
 _DAY_S = 86_400.0
 """For statements that take as long as they take: an index of a large table, rows that have to be filled in."""
 
@@ -298,8 +311,17 @@ class ReversibleDatabase:
         return journal.migrations(link) if journal.installed(link) else []
 
     @contextmanager
+    def _session(self) -> Iterator[psycopg.Connection[Any]]:
+        """Open a session; where that fails, the next thing to type needs no configuration of backout."""
+        try:
+            with self._connector.session(_DAY_S, autocommit=True) as connection:
+                yield connection
+        except (TargetUnreachable, ConfigError) as error:
+            raise type(error)(error.what, state=error.state, next_command=_WITHOUT_US) from None
+
+    @contextmanager
     def _link(self) -> Iterator[DirectLink]:
-        with self._connector.session(_DAY_S, autocommit=True) as connection:
+        with self._session() as connection:
             try:
                 yield DirectLink(connection)
             except LinkError as error:
