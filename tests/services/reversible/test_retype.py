@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 import pytest
 
+from backout.databases.postgres.reversible import journal
 from backout.databases.postgres.reversible.back import NotReversible
+from backout.databases.postgres.reversible.finalize import finalize
 from backout.databases.postgres.reversible.fingerprint import Print, differences, read_print
 from backout.databases.postgres.reversible.link import DirectLink, LinkError
 from backout.databases.postgres.reversible.proxy.keeper import Veto
@@ -340,3 +342,35 @@ def test_b3_what_the_users_own_trigger_writes_is_known(database: Database) -> No
     run(link, "UPDATE t SET id = 1")
     undo(link, number)
     assert values(link) == {"1": "50"}
+
+
+def test_what_the_migration_itself_writes_goes_back_with_its_rows(database: Database) -> None:
+    link = database.link()
+    run(link, "CREATE TABLE t (id int PRIMARY KEY, c int); INSERT INTO t VALUES (1, 1), (2, 2)")
+    before = printed(link)
+    number = migrate(
+        link, "ALTER TABLE t\n-- backout: back t.c = c::int\nALTER c TYPE text; UPDATE t SET c = 'no ' || c"
+    )
+    run(link, "UPDATE t SET c = '22' WHERE id = 2")
+    undo(link, number)
+    assert same(before, printed(link)) == []
+    assert values(link) == {"1": "1", "2": "22"}
+    redo(link, number)
+    assert values(link) == {"1": "no 1", "2": "22"}
+
+
+def test_finalized_nothing_of_it_is_left(database: Database) -> None:
+    link = database.link()
+    run(link, "CREATE TABLE t (id int PRIMARY KEY, c int, v varchar(5)); INSERT INTO t VALUES (1, 1, 'a')")
+    migrate(link, "ALTER TABLE t ALTER id TYPE bigint, ALTER c TYPE numeric, ALTER v TYPE varchar(9)")
+    after = printed(link)
+    finalize(link, journal.migrations(link), patience_s=5, dry_run=False)
+    assert same(after, printed(link)) == []
+    left = link.rows(
+        "SELECT attname FROM pg_attribute WHERE attname LIKE '%bo\\_%' AND NOT attisdropped UNION ALL "
+        "SELECT tgname FROM pg_trigger WHERE tgname LIKE '%bo\\_%' UNION ALL "
+        "SELECT relname FROM pg_class WHERE relname LIKE '\\_bo\\_%' UNION ALL "
+        "SELECT proname FROM pg_proc WHERE proname LIKE '\\_bo\\_%'"
+    )
+    assert left == []
+    run(link, "INSERT INTO t (id, c, v) VALUES (2, 2.5, 'b'); UPDATE t SET c = 3.5")

@@ -16,6 +16,7 @@ from backout.databases.postgres.reversible import expressions
 from backout.databases.postgres.reversible.link import LinkError, objects, scalar
 from backout.databases.postgres.reversible.names import LAST, PREFIX, SCHEMA, hidden, ident, literal
 from backout.databases.postgres.reversible.rows.quiet import quietly
+from backout.databases.postgres.reversible.rows.store import SETTING
 from backout.databases.postgres.reversible.work import Moved, Work
 
 Record = dict[str, Any]
@@ -66,7 +67,8 @@ def watch(work: Work, change: int, table: int, attnum: int) -> None:
     """Have the rows marked whose value in a column changes, and no other column's.
 
     By image: some types have no equality, and of those that have one, equal values may differ. By the function and not
-    its operator: PostgreSQL cannot read again what it prints of that.
+    its operator: PostgreSQL cannot read again what it prints of that. What a migration itself writes is not marked: the
+    way back of its rows knows it, and the hidden column has what was there before.
     """
     path = work.table_path(table, called=hidden(change))
     column = ident(work.thing("column", table, attnum, called=hidden(change))["name"])
@@ -75,7 +77,8 @@ def watch(work: Work, change: int, table: int, attnum: int) -> None:
         work.run(f"DROP TRIGGER {name} ON {path}")
     work.run(
         f"CREATE TRIGGER {name} BEFORE UPDATE ON {path} FOR EACH ROW "
-        f"WHEN (pg_catalog.record_image_ne(ROW(NEW.{column}), ROW(OLD.{column}))) "
+        f"WHEN (pg_catalog.record_image_ne(ROW(NEW.{column}), ROW(OLD.{column})) "
+        f"AND coalesce(pg_catalog.current_setting('{SETTING}', true), '') OPERATOR(pg_catalog.=) '') "
         f"EXECUTE FUNCTION {ident(SCHEMA, f'{PREFIX}{change}_mark')}()"
     )
     work.run(f"ALTER TABLE {path} ENABLE ALWAYS TRIGGER {name}")
