@@ -14,9 +14,10 @@ import pytest
 from psycopg import sql
 from tests.services.reversible.conftest import Database
 from tests.services.reversible.states import schema_of
-from tests.services.reversible.tools import Drizzle, DrizzlePostgres, Tool
+from tests.services.reversible.tools import Alembic, AlembicPsycopg2, Django, Drizzle, DrizzlePostgres, Psql, Tool
 from tests.services.reversible.values import Rows, changed, read_rows
 
+from backout.databases.postgres.reversible.link import DirectLink
 from backout.demo.postgres import EmbeddedPostgres
 
 pytestmark = pytest.mark.slow
@@ -30,10 +31,10 @@ class State:
 
 def state(database: Database) -> State:
     things = schema_of(database.url)[1]
-    link = database.link()
-    link.rows("BEGIN ISOLATION LEVEL REPEATABLE READ")
-    rows = read_rows(link)
-    link.rows("COMMIT")
+    with closing(psycopg.connect(database.url, autocommit=True)) as connection:
+        link = DirectLink(connection)
+        link.rows("BEGIN ISOLATION LEVEL REPEATABLE READ")
+        rows = read_rows(link)
     return State(things, {name: one for name, one in rows.items() if not name.startswith("backout.")})
 
 
@@ -79,7 +80,7 @@ def tool(request: pytest.FixtureRequest, tmp_path: Path, require_service: Callab
     return made
 
 
-WHOLE = pytest.mark.parametrize("tool", [Drizzle, DrizzlePostgres], indirect=True)
+WHOLE = pytest.mark.parametrize("tool", [Drizzle, DrizzlePostgres, Alembic, AlembicPsycopg2, Django, Psql], indirect=True)
 
 
 @WHOLE
@@ -87,13 +88,15 @@ def test_a_history_goes_up_as_without_backout_and_back_and_up_again_one_by_one(
     tool: Tool, database: Database, plain: Database
 ) -> None:
     link = database.link()
+    for one in (plain, database):
+        tool.before(one.url)
     states = [state(database)]
     for count, name in enumerate(tool.names(), 1):
         tool.lay(count)
         ok(tool.plain(plain.url))
         said = ok(tool.through(database.url, "--release", f"1.{count}.0"))
         assert "can be taken back" in said, f"{name}: {said}"
-        assert tool.done(database.url, link) == count
+        assert tool.done(database.url, link) in (count, None)
         states.append(state(database))
         assert unlike(state(plain), states[-1], tool.clocks) == [], name
         if count == 2:
@@ -109,15 +112,13 @@ def test_a_history_goes_up_as_without_backout_and_back_and_up_again_one_by_one(
         one.connect().execute(tool.since)
     states[last] = state(database)
     assert unlike(state(plain), states[last], tool.clocks) == []
-    for _ in range(last - 2):
-        ok(tool.backout(database.url, "db", "rollback", "--yes"))
+    ok(tool.backout(database.url, "db", "rollback", "--yes", "--steps", str(last - 2)))
     now = {row["email"] for row in link.rows("SELECT email FROM customers")}
     assert {"ann@x", "bob@x", "cem@x"} <= now
     assert unlike(State(states[2].things, {}), State(state(database).things, {}), residue=tool.residue) == []
-    for _ in range(last - 2):
-        ok(tool.backout(database.url, "db", "redo", "--yes"))
+    ok(tool.backout(database.url, "db", "redo", "--yes", "--steps", str(last - 2)))
     assert unlike(states[last], state(database)) == []
-    assert tool.done(database.url, link) == last
+    assert tool.done(database.url, link) in (last, None)
 
 
 def _back(tool: Tool, database: Database, states: list[State], residue: tuple[str, ...]) -> None:
@@ -132,7 +133,7 @@ def _back(tool: Tool, database: Database, states: list[State], residue: tuple[st
         if count >= 2:
             assert changed(states[count].rows, now.rows) == [], names[count]
         if count:
-            assert tool.done(database.url, link) == count, names[count]
+            assert tool.done(database.url, link) in (count, None), names[count]
 
 
 def _forth(tool: Tool, database: Database, states: list[State]) -> None:
@@ -145,7 +146,9 @@ def _forth(tool: Tool, database: Database, states: list[State]) -> None:
         )
         if count > 2:
             assert changed(states[count].rows, now.rows) == [], name
-        assert tool.done(database.url, link) == count, name
+        assert tool.done(database.url, link) in (count, None), name
     assert unlike(states[-1], state(database)) == []
+    if tool.done(database.url, link) is None:
+        return
     said = ok(tool.through(database.url))
     assert "Nothing was changed that would have to be taken back" in said

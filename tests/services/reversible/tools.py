@@ -7,7 +7,6 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
@@ -63,9 +62,12 @@ class Tool:
         """Return the command that applies what is pending."""
         raise NotImplementedError
 
-    def done(self, url: str, link: DirectLink) -> int:
-        """Return how many migrations the tool takes for applied."""
-        raise NotImplementedError
+    def before(self, url: str) -> None:
+        """Do what is done before the first migration, and not through backout."""
+
+    def done(self, url: str, link: DirectLink) -> int | None:
+        """Return how many migrations the tool takes for applied; None: it keeps no account."""
+        return None
 
     def plain(self, url: str, *argv: str) -> subprocess.CompletedProcess[str]:
         """Run the tool, or another of its commands, without backout."""
@@ -155,4 +157,118 @@ class DrizzlePostgres(Drizzle):
         return ["node", "migrate-postgres.mjs"]
 
 
-Made = Callable[[Path], Tool]
+class Psql(Tool):
+    """psql on the files of drizzle-kit, whose separators are comments: each statement is a transaction."""
+
+    options: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self._files = sorted((HISTORIES / "drizzle").glob("*.sql"))
+        self._count = 0
+
+    def names(self) -> list[str]:
+        return [one.stem for one in self._files]
+
+    def lay(self, count: int) -> None:
+        self._count = count
+
+    def argv(self) -> list[str]:
+        file = self._files[self._count - 1]
+        return ["psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", *self.options, "-f", str(file)]
+
+
+class PsqlOne(Psql):
+    """psql on the same files, each in one transaction."""
+
+    options = ("-1",)
+
+
+class Alembic(Tool):
+    """Alembic with the driver psycopg: all migrations that are pending in one transaction."""
+
+    driver: ClassVar[str] = "psycopg"
+    each: ClassVar[str] = ""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self._added |= {"DRIVER": self.driver, "EACH": self.each}
+        self._files = sorted((HISTORIES / "alembic/versions").glob("*.py"))
+        shutil.copytree(
+            HISTORIES / "alembic",
+            folder,
+            dirs_exist_ok=True,
+            ignore=lambda at, names: names if at.endswith("versions") else [],
+        )
+
+    def names(self) -> list[str]:
+        return [one.stem for one in self._files]
+
+    def lay(self, count: int) -> None:
+        for one in self._files[:count]:
+            shutil.copy(one, self.folder / "versions")
+
+    def argv(self) -> list[str]:
+        return [sys.executable, "-m", "alembic", "upgrade", "head"]
+
+    def done(self, url: str, link: DirectLink) -> int:
+        said = self.plain(url, sys.executable, "-m", "alembic", "current")
+        assert said.returncode == 0, said.stderr
+        return int(said.stdout.split()[0])
+
+
+class AlembicPsycopg2(Alembic):
+    """Alembic with the driver psycopg2, each migration in a transaction of its own."""
+
+    driver = "psycopg2"
+    each = "yes"
+
+
+class Django(Tool):
+    """Django's `migrate`; its own tables, which other applications' migrations make, are there before."""
+
+    residue = ()
+    clocks = ("applied",)
+    seeds = """
+        INSERT INTO customers (email, full_name, created_at) VALUES
+          ('ann@x', 'Ann', '2026-01-02'), ('bob@x', NULL, '2026-01-03');
+        INSERT INTO orders (customer_id, status, total) VALUES (1, 'new', 10), (1, 'paid', 20.5), (2, 'sent', 0);
+        INSERT INTO coupon_log (code, order_id) VALUES ('OLD', 1), ('TEN', 2), ('FREE', NULL)"""
+    since = """
+        INSERT INTO customers (email, name, country, newsletter, created_at)
+          VALUES ('cem@x', 'Cem', 'tr', true, '2026-02-01');
+        INSERT INTO orders (customer_id, status, total, number)
+          SELECT id, 'packed', 7, 'B-1' FROM customers WHERE email = 'cem@x';
+        INSERT INTO order_lines (order_id, sku, quantity) SELECT id, 'bulb', 1 FROM orders WHERE number = 'B-1';
+        UPDATE customers SET name = 'Anna' WHERE email = 'ann@x';
+        INSERT INTO parcels (carrier) VALUES ('bike');
+        INSERT INTO parcels_orders (parcel_id, order_id) SELECT 1, id FROM orders WHERE number = 'B-1'"""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self._files = sorted((HISTORIES / "django/shop/migrations").glob("0*.py"))
+        shutil.copytree(
+            HISTORIES / "django",
+            folder,
+            dirs_exist_ok=True,
+            ignore=shutil.ignore_patterns("0*.py", "__pycache__"),
+        )
+
+    def names(self) -> list[str]:
+        return [one.stem for one in self._files]
+
+    def lay(self, count: int) -> None:
+        for one in self._files[:count]:
+            shutil.copy(one, self.folder / "shop/migrations")
+
+    def argv(self) -> list[str]:
+        return [sys.executable, "manage.py", "migrate"]
+
+    def before(self, url: str) -> None:
+        said = self.plain(url)
+        assert said.returncode == 0, said.stderr
+
+    def done(self, url: str, link: DirectLink) -> int:
+        said = self.plain(url, sys.executable, "manage.py", "showmigrations", "--plan", "shop")
+        assert said.returncode == 0, said.stderr
+        return said.stdout.count("[X]  shop.")

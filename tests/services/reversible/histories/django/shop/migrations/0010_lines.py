@@ -1,0 +1,10 @@
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    dependencies = [("shop", "0009_items")]
+
+    operations = [
+        migrations.RenameModel(old_name="Item", new_name="OrderLine"),
+        migrations.AlterModelTable(name="orderline", table="order_lines"),
+    ]

@@ -1,0 +1,1 @@
+"""None: the migrations alone tell what is in the database."""
