@@ -85,3 +85,30 @@ def test_a_table_is_taken_back_after_a_later_column_of_it(database: Database) ->
         {"id": "1", "country": "tr"},
         {"id": "2", "country": "de"},
     ]
+
+
+def test_a_foreign_key_is_taken_back_after_a_later_migration_that_dropped_it(database: Database) -> None:
+    link = database.link()
+    run(link, "CREATE TABLE p (id int PRIMARY KEY)")
+    made = migrate(
+        link,
+        "CREATE TABLE a (id int PRIMARY KEY, p int)",
+        "ALTER TABLE a ADD CONSTRAINT a_p FOREIGN KEY (p) REFERENCES p",
+    )
+    renamed = migrate(
+        link,
+        "ALTER TABLE a RENAME TO b",
+        "ALTER TABLE b DROP CONSTRAINT a_p",
+        "ALTER TABLE b ADD CONSTRAINT b_p FOREIGN KEY (p) REFERENCES p",
+    )
+    for _ in range(2):
+        undo(link, renamed)
+        undo(link, made)
+        redo(link, made)
+        redo(link, renamed)
+    assert [
+        one["conname"]
+        for one in link.rows(
+            "SELECT conname FROM pg_constraint WHERE conrelid = 'b'::regclass AND contype = 'f'"
+        )
+    ] == ["b_p"]

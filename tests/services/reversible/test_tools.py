@@ -14,7 +14,15 @@ import pytest
 from psycopg import sql
 from tests.services.reversible.conftest import Database
 from tests.services.reversible.states import schema_of
-from tests.services.reversible.tools import Alembic, AlembicPsycopg2, Django, Drizzle, DrizzlePostgres, Psql, Tool
+from tests.services.reversible.tools import (
+    Alembic,
+    AlembicPsycopg2,
+    Django,
+    Drizzle,
+    DrizzlePostgres,
+    Psql,
+    Tool,
+)
 from tests.services.reversible.values import Rows, changed, read_rows
 
 from backout.databases.postgres.reversible.link import DirectLink
@@ -80,7 +88,9 @@ def tool(request: pytest.FixtureRequest, tmp_path: Path, require_service: Callab
     return made
 
 
-WHOLE = pytest.mark.parametrize("tool", [Drizzle, DrizzlePostgres, Alembic, AlembicPsycopg2, Django, Psql], indirect=True)
+WHOLE = pytest.mark.parametrize(
+    "tool", [Drizzle, DrizzlePostgres, Alembic, AlembicPsycopg2, Django, Psql], indirect=True
+)
 
 
 @WHOLE
@@ -94,7 +104,7 @@ def test_a_history_goes_up_as_without_backout_and_back_and_up_again_one_by_one(
     for count, name in enumerate(tool.names(), 1):
         tool.lay(count)
         ok(tool.plain(plain.url))
-        said = ok(tool.through(database.url, "--release", f"1.{count}.0"))
+        said = ok(tool.through(database.url, "--release", f"1.{count}.0", *tool.answers.get(name, ())))
         assert "can be taken back" in said, f"{name}: {said}"
         assert tool.done(database.url, link) in (count, None)
         states.append(state(database))

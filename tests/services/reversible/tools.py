@@ -48,6 +48,8 @@ class Tool:
     residue: ClassVar[tuple[str, ...]] = ("enum public.order_status",)
     # Columns of its history table that tell when a migration was applied.
     clocks: ClassVar[tuple[str, ...]] = ()
+    # What nobody can compute, as options of `backout migrate`.
+    answers: ClassVar[dict[str, tuple[str, ...]]] = {}
     _added: dict[str, str] = field(default_factory=dict)
 
     def names(self) -> list[str]:
@@ -229,6 +231,7 @@ class Django(Tool):
 
     residue = ()
     clocks = ("applied",)
+    answers = {"0008_owner": ("--fill", "orders.customer_id=1")}
     seeds = """
         INSERT INTO customers (email, full_name, created_at) VALUES
           ('ann@x', 'Ann', '2026-01-02'), ('bob@x', NULL, '2026-01-03');

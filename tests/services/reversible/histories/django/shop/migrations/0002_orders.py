@@ -9,8 +9,18 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="Order",
             fields=[
-                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
-                ("status", models.CharField(choices=[("new", "New"), ("paid", "Paid")], default="new", max_length=10)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[("new", "New"), ("paid", "Paid")], default="new", max_length=10
+                    ),
+                ),
                 ("total", models.DecimalField(decimal_places=2, max_digits=10)),
                 (
                     "customer",
@@ -22,7 +32,12 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="CouponLog",
             fields=[
-                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
                 ("code", models.CharField(max_length=20)),
                 (
                     "order",

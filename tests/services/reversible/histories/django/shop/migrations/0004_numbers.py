@@ -14,7 +14,9 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name="order",
-            constraint=models.CheckConstraint(condition=models.Q(("total__gte", 0)), name="orders_total_positive"),
+            constraint=models.CheckConstraint(
+                condition=models.Q(("total__gte", 0)), name="orders_total_positive"
+            ),
         ),
         migrations.AddIndex(
             model_name="order",

@@ -10,7 +10,12 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="Item",
             fields=[
-                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
                 ("sku", models.CharField(max_length=40)),
                 ("quantity", models.PositiveIntegerField(default=1)),
                 ("order", models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to="shop.order")),
