@@ -57,16 +57,8 @@ def json_schemas() -> dict[str, dict[str, Any]]:
     from backout.backup import Backup, BesideDatabase, Brought, Reading
     from backout.checks.base import Verification
     from backout.execute.run import Run
-    from backout.migration import (
-        Blockers,
-        Finalized,
-        Finished,
-        Migrated,
-        MigrationHistory,
-        MigrationStatus,
-        Uninstalled,
-        WayTaken,
-    )  # fmt: skip
+    from backout.migration import Finalized, Finished, Migrated, MigrationHistory, Uninstalled, WayTaken
+    from backout.migration_status import Blockers, MigrationStatus
     from backout.report.backups import Backups
     from backout.report.overview import Overview
 

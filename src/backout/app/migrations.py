@@ -10,16 +10,8 @@ from backout.redact import Redactor
 
 if TYPE_CHECKING:
     from backout.databases.postgres.reversible.database import ReversibleDatabase
-    from backout.migration import (
-        Blockers,
-        Finalized,
-        Finished,
-        Migrated,
-        MigrationHistory,
-        MigrationStatus,
-        Uninstalled,
-        WayTaken,
-    )
+    from backout.migration import Finalized, Finished, Migrated, MigrationHistory, Uninstalled, WayTaken
+    from backout.migration_status import Blockers, MigrationStatus
 
 _PATIENCE_S = 10.0
 WINDOW_S = 72 * 3600.0

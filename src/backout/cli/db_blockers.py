@@ -13,7 +13,7 @@ from backout.errors import ExitCode
 from backout.message import msg
 
 if TYPE_CHECKING:
-    from backout.migration import BlockedSession, Blockers
+    from backout.migration_status import BlockedSession, Blockers
 
 
 @guarded

@@ -10,7 +10,8 @@ from backout.cli.common import JsonOption, err, guarded, out, out_json
 from backout.cli.db_options import DatabaseOption, database_of
 
 if TYPE_CHECKING:
-    from backout.migration import HiddenThing, MigrationStatus, RowsSince
+    from backout.migration import HiddenThing
+    from backout.migration_status import MigrationStatus, RowsSince
 
 _SHOWN = 20
 _HOUR_S = 3600.0

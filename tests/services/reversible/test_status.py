@@ -8,8 +8,9 @@ import pytest
 
 from backout.app.migrations import Migrations
 from backout.databases.postgres.reversible.link import objects
+from backout.databases.postgres.reversible.status import read_status
 from backout.errors import CredentialsRefused, Refused
-from backout.migration import MigrationStatus
+from backout.migration_status import MigrationStatus
 
 from .conftest import Database
 from .engine import migrate, run, undo
@@ -77,7 +78,10 @@ def test_an_old_session_on_a_table_makes_it_unknown_and_is_named(database: Datab
     other.rows("SELECT b FROM t")
     found = status(database)
     assert [one.query for one in found.holders if one.table == "t"] == ["SELECT b FROM t"]
-    assert found.possible == "yes"
+    assert found.possible == "yes"  # it may be gone before a rollback gives up
+    old = read_status(link, "app", 1, patience_s=0)
+    assert old.possible == "unknown"
+    assert str(other.connection.info.backend_pid) in old.why[0]
 
 
 def test_while_somebody_has_a_table_for_himself_it_still_ends_in_time(database: Database) -> None:
@@ -174,6 +178,25 @@ def test_a_migration_that_runs_is_named(database: Database) -> None:
     assert found.running is not None
     assert (found.running.command, found.possible) == ("npx migrate", "no")
     assert str(found.running.pid) in found.why[0]
+
+
+def test_an_index_alone_is_looked_for_and_comes_back(database: Database) -> None:
+    link = database.link()
+    run(link, BEFORE)
+    number = migrate(link, "DROP INDEX t_a")
+    assert status(database).possible == "yes"
+    undo(link, number)
+    redone = Migrations(database.url).redo()
+    assert redone.migrations == (number,)
+    run(
+        link,
+        "DROP INDEX "
+        + objects(
+            link,
+            "SELECT indexrelid::regclass::text AS i FROM pg_index WHERE indexrelid::regclass::text ~ '_bo_'",
+        )[0]["i"],
+    )
+    assert status(database).why == ("public.t.t_a is not hidden any more.",)
 
 
 def test_what_is_due_is_told(database: Database) -> None:

@@ -10,51 +10,43 @@ from backout.databases.postgres.connect import Connector, secrets_of
 from backout.databases.postgres.reversible import back, journal
 from backout.databases.postgres.reversible.after import due, finish, run_all
 from backout.databases.postgres.reversible.alone import Busy, alone
-from backout.databases.postgres.reversible.back import NotReversible, Outcome
 from backout.databases.postgres.reversible.catalog import read
 from backout.databases.postgres.reversible.choosing import STATES_BACK, newest, nothing, oldest
 from backout.databases.postgres.reversible.command import run_command
 from backout.databases.postgres.reversible.finalize import Dropped, finalize, still_owed
 from backout.databases.postgres.reversible.journal import Migration
 from backout.databases.postgres.reversible.link import DirectLink, LinkError, scalar
-from backout.databases.postgres.reversible.locks import Locked
 from backout.databases.postgres.reversible.proxy.upstream import Upstream
-from backout.databases.postgres.reversible.rows.report import RowsReport
+from backout.databases.postgres.reversible.records import record, taken
+from backout.databases.postgres.reversible.refusals import busy, out_of_order, refused, told
 from backout.databases.postgres.reversible.status import read_status
 from backout.databases.postgres.reversible.uninstall import still_hidden, uninstall
 from backout.databases.postgres.reversible.waiting import end, waiting
 from backout.databases.postgres.reversible.words import sentence
 from backout.errors import (
     ConfigError,
-    CredentialsRefused,
     NotPossible,
     Refused,
-    RunInProgress,
     TargetUnreachable,
     UsageError,
 )
 from backout.message import msg
 from backout.migration import (
-    Blockers,
     Finalized,
     Finished,
-    KeptValue,
     Migrated,
     MigrationHistory,
     MigrationRecord,
-    MigrationStatus,
-    RowsTaken,
-    Unfinished,
     Uninstalled,
     WayTaken,
 )
+from backout.migration_status import Blockers, MigrationStatus
 from backout.redact import Redactor
 
 if TYPE_CHECKING:
     import psycopg
 
 _CONNECT_S = 10.0
-_NO_RIGHT = "42501"
 _WITHOUT_US = 'psql -c "SELECT 1" "$DATABASE_URL"   # the same database, without backout'
 _DAY_S = 86_400.0
 """For statements that take as long as they take: an index of a large table, rows that have to be filled in."""
@@ -104,7 +96,7 @@ class ReversibleDatabase:
                     variables=variables,
                 )
             except Busy as error:
-                raise _busy(error) from None
+                raise busy(error) from None
             except OSError as error:
                 raise UsageError(
                     msg(
@@ -131,7 +123,7 @@ class ReversibleDatabase:
         with self._link() as link:
             if not journal.installed(link):
                 return MigrationHistory(database=self._connector.database, migrations=())
-            records = tuple(_record(link, one) for one in journal.migrations(link))
+            records = tuple(record(link, one) for one in journal.migrations(link))
         return MigrationHistory(database=self._connector.database, migrations=records)
 
     def back(self, *, to: str | None, steps: int | None, dry_run: bool, patience_s: float) -> WayTaken:
@@ -144,10 +136,10 @@ class ReversibleDatabase:
         """
         with self._link() as link:
             chosen = newest(self._known(link), to=to, steps=steps)
-            with _told("rollback"):
+            with told("rollback"):
                 outcome = back.undo(link, chosen, patience_s=patience_s, dry_run=dry_run)
             unfinished = [] if dry_run else finish(link)
-        return _taken("back", outcome, unfinished, dry_run=dry_run)
+        return taken("back", outcome, unfinished, dry_run=dry_run)
 
     def forward(self, *, steps: int, dry_run: bool, patience_s: float) -> WayTaken:
         """Make the oldest migrations again that were taken back.
@@ -164,15 +156,15 @@ class ReversibleDatabase:
                 raise nothing("No migration was taken back")
             later = [one.id for one in found if one.state in STATES_BACK and one.id > chosen[0].id]
             if later:
-                raise _out_of_order(chosen[0].id, later)
+                raise out_of_order(chosen[0].id, later)
             # One by one: what a migration builds after its COMMIT may be renamed by the next one.
             turns = [chosen] if dry_run else [[one] for one in chosen]
             outcomes, unfinished = [], []
             for turn in turns:
-                with _told("redo"):
+                with told("redo"):
                     outcomes.append(back.redo(link, turn, patience_s=patience_s, dry_run=dry_run))
                 unfinished += [] if dry_run else finish(link)
-        return _taken("forward", back.joined(outcomes), unfinished, dry_run=dry_run)
+        return taken("forward", back.joined(outcomes), unfinished, dry_run=dry_run)
 
     def finish(self) -> Finished:
         """Do what is due after a COMMIT, where a kill or a lock has left it. Idempotent.
@@ -215,7 +207,7 @@ class ReversibleDatabase:
                     for one in journal.migrations(link)
                     if one.state == "running" or one.state_age_s <= oldest_s + _CONNECT_S
                 ]
-                told = tuple(_record(link, one) for one in recent)
+                told = tuple(record(link, one) for one in recent)
         return found.model_copy(update={"ended": tuple(ended), "kept": kept, "migrations": told})
 
     def finalize(
@@ -242,7 +234,7 @@ class ReversibleDatabase:
             done = Dropped([], 0, 0, [], 0)
             if chosen:
                 self._nothing_owed(link)
-                with _told("finalize"):
+                with told("finalize"):
                     done = finalize(link, chosen, patience_s=patience_s, dry_run=dry_run)
         return Finalized(
             database=self._connector.database,
@@ -272,7 +264,7 @@ class ReversibleDatabase:
                     next_command="backout db finalize --now --undone   # or first: backout db rollback",
                 )  # fmt: skip
             self._nothing_owed(link)
-            with _told("uninstall"):
+            with told("uninstall"):
                 statements = uninstall(link, patience_s=patience_s)
         return Uninstalled(
             database=self._connector.database, migrations=len(found), statements=tuple(statements)
@@ -307,7 +299,7 @@ class ReversibleDatabase:
         try:
             alone(link)
         except Busy as error:
-            raise _busy(error) from None
+            raise busy(error) from None
         return journal.migrations(link) if journal.installed(link) else []
 
     @contextmanager
@@ -325,103 +317,4 @@ class ReversibleDatabase:
             try:
                 yield DirectLink(connection)
             except LinkError as error:
-                if error.sqlstate == _NO_RIGHT:
-                    raise CredentialsRefused(
-                        msg("The database refused: {error}", error=self._redactor.text(str(error))),
-                        state=msg("What was open was rolled back."),
-                        next_command="backout db history --database URL   # as the role that owns the tables",
-                    ) from None
-                raise NotPossible(
-                    msg("The database refused: {error}", error=self._redactor.text(str(error))),
-                    state=msg("What was open was rolled back."),
-                    next_command="backout db history",
-                ) from None
-
-
-@contextmanager
-def _told(verb: str) -> Iterator[None]:
-    """Turn the engine's refusals into ours; the verb is what was typed."""
-    unchanged = msg("Nothing was changed.")
-    try:
-        yield
-    except Locked as error:
-        names = "; ".join(
-            f"{h.table} by process {h.pid} ({h.who}) since {h.since}: {h.query}" for h in error.holders
-        )
-        raise NotPossible(
-            msg("The tables are in use: {holders}", holders=names or "nobody is known"),
-            state=unchanged,
-            next_command=f"backout db {verb} --wait 60",
-        ) from None
-    except NotReversible as error:
-        raise Refused(
-            msg("The way is not open: {why}.", why=str(error).rstrip(".")),
-            state=unchanged,
-            next_command="backout db history",
-        ) from None
-
-
-def _busy(error: Busy) -> RunInProgress:
-    return RunInProgress(
-        msg(
-            "Another migration runs in this database, in server process {pid}.",
-            pid=error.pid or "that has just ended",
-        ),
-        state=msg("Nothing was changed."),
-        next_command="backout db history",
-    )
-
-
-def _record(link: DirectLink, one: Migration) -> MigrationRecord:
-    entries = journal.entries(link, (one.id,), "applied", "undone", "finalized")
-    return MigrationRecord.model_validate(
-        {
-            "id": one.id,
-            "release": one.release,
-            "command": one.command,
-            "state": one.state,
-            "started_at": one.started_at,
-            "ended_at": one.ended_at,
-            "changes": tuple(sentence(entry) for entry in entries),
-        }
-    )
-
-
-def _out_of_order(undone: int, later: list[int]) -> Refused:
-    return Refused(
-        msg(
-            "Migration {undone} was taken back, and {later} came after it: made again now, they would be in another order.",
-            undone=undone,
-            later=", ".join(map(str, later)),
-        ),
-        state=msg("Nothing was changed."),
-        next_command="backout db rollback   # the later ones first",
-    )
-
-
-def _taken(direction: str, outcome: Outcome, unfinished: list[Unfinished], *, dry_run: bool) -> WayTaken:
-    return WayTaken(
-        direction=direction,
-        migrations=outcome.migrations,
-        dry_run=dry_run,
-        seconds=round(outcome.seconds, 4),
-        statements=tuple(outcome.statements),
-        later=tuple(outcome.later),
-        unfinished=tuple(unfinished),
-        residues=tuple(outcome.residues),
-        rows=_rows(outcome.rows) if outcome.rows is not None else None,
-    )
-
-
-def _rows(report: RowsReport) -> RowsTaken:
-    kept = tuple(
-        KeptValue(table=k.table, key=k.key, column=k.column, kept=k.kept, wanted=k.wanted, why=k.why.value)
-        for k in report.kept
-    )
-    return RowsTaken(
-        updated=report.updated,
-        deleted=report.deleted,
-        inserted=report.inserted,
-        kept_count=report.kept_count,
-        kept=kept,
-    )
+                raise refused(error, self._redactor) from None

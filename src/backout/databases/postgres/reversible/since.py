@@ -10,7 +10,7 @@ from backout.databases.postgres.reversible.catalog import Key, Snapshot
 from backout.databases.postgres.reversible.held import path
 from backout.databases.postgres.reversible.journal import Entry, is_hiding
 from backout.databases.postgres.reversible.names import ident
-from backout.migration import RowsSince
+from backout.migration_status import RowsSince
 
 
 def rows_since(asking: Asking, now: Snapshot, entries: Sequence[Entry]) -> list[RowsSince]:

@@ -19,7 +19,8 @@ from backout.databases.postgres.reversible.locks import holders
 from backout.databases.postgres.reversible.outlook import obstacles
 from backout.databases.postgres.reversible.rows.store import LOG
 from backout.databases.postgres.reversible.since import rows_since
-from backout.migration import HiddenThing, LockHolder, MigrationStatus, Outlook, RowsSince, RunningMigration
+from backout.migration import HiddenThing
+from backout.migration_status import LockHolder, MigrationStatus, Outlook, RowsSince, RunningMigration
 
 _THERE = (*STATES_BACK, "finalized")
 _PATIENCE_S = 10.0
@@ -28,13 +29,14 @@ _OWNED = """SELECT c.oid::regclass::text AS name FROM pg_catalog.pg_class c
   WHERE c.oid IN ({tables}) AND NOT pg_catalog.pg_has_role(c.relowner, 'USAGE')"""
 
 
-def read_status(link: Link, database: str, steps: int) -> MigrationStatus:
+def read_status(link: Link, database: str, steps: int, *, patience_s: float = _PATIENCE_S) -> MigrationStatus:
     """Return it. Ends within about two seconds, and takes no lock that keeps anybody from anything.
 
     Args:
         link: A session in autocommit.
         database: The database's name.
         steps: How many of the newest migrations would be taken back.
+        patience_s: Whoever uses a table for longer may do so for longer than a rollback would ask for it.
     """
     begun_s = time.monotonic()
     asking = Asking(link)
@@ -51,7 +53,7 @@ def read_status(link: Link, database: str, steps: int) -> MigrationStatus:
     using = _holders(link, tables)
     looked = _Looked(asking, entries, wanted)
     no = [*_before(standby, running, chosen), *_not_owned(link, tables), *looked.no]
-    unknown = [*looked.unknown, *(_waits(one) for one in using if one.seconds >= _PATIENCE_S)]
+    unknown = [*looked.unknown, *(_waits(one) for one in using if one.seconds >= patience_s)]
     return MigrationStatus(
         database=database,
         standby=standby,
@@ -114,7 +116,9 @@ class _Looked:
         try:
             with asking.question() as link:
                 self.hidden = documents(link, now, held(now, entries))
-                self.log_bytes = int(scalar(link, f"SELECT pg_catalog.pg_total_relation_size('{LOG}')") or 0)
+                # Empty, it has an index all the same.
+                size = "CASE WHEN pg_catalog.pg_relation_size('{0}') > 0 THEN pg_catalog.pg_total_relation_size('{0}') ELSE 0 END"
+                self.log_bytes = int(scalar(link, f"SELECT {size.format(LOG)}") or 0)
         except Unanswered:
             return  # a table is locked, or there are too many: its size stays unknown
         self.hidden_bytes = sum(one.size_bytes + (one.estimated_bytes or 0) for one in self.hidden)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from backout.databases.postgres.reversible.link import Link, LinkError, objects, scalar
 from backout.databases.postgres.reversible.names import literal
-from backout.migration import BlockedSession
+from backout.migration_status import BlockedSession
 
 _NO_RIGHT = "42501"
 _END_S = 5.0

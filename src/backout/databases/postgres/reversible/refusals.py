@@ -1,0 +1,74 @@
+"""The engine's and the server's refusals as our errors: what failed, the state now, and what to type next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from backout.databases.postgres.reversible.alone import Busy
+from backout.databases.postgres.reversible.back import NotReversible
+from backout.databases.postgres.reversible.link import LinkError
+from backout.databases.postgres.reversible.locks import Locked
+from backout.errors import BackoutError, CredentialsRefused, NotPossible, Refused, RunInProgress
+from backout.message import msg
+from backout.redact import Redactor
+
+_NO_RIGHT = "42501"
+
+
+def refused(error: LinkError, redactor: Redactor) -> BackoutError:
+    """Return our error for what the server refused."""
+    what = msg("The database refused: {error}", error=redactor.text(str(error)))
+    state = msg("What was open was rolled back.")
+    if error.sqlstate == _NO_RIGHT:
+        owner = "backout db history --database URL   # as the role that owns the tables"
+        return CredentialsRefused(what, state=state, next_command=owner)
+    return NotPossible(what, state=state, next_command="backout db history")
+
+
+@contextmanager
+def told(verb: str) -> Iterator[None]:
+    """Turn the engine's refusals into ours; the verb is what was typed."""
+    unchanged = msg("Nothing was changed.")
+    try:
+        yield
+    except Locked as error:
+        names = "; ".join(
+            f"{h.table} by process {h.pid} ({h.who}) since {h.since}: {h.query}" for h in error.holders
+        )
+        raise NotPossible(
+            msg("The tables are in use: {holders}", holders=names or "nobody is known"),
+            state=unchanged,
+            next_command=f"backout db {verb} --wait 60",
+        ) from None
+    except NotReversible as error:
+        raise Refused(
+            msg("The way is not open: {why}.", why=str(error).rstrip(".")),
+            state=unchanged,
+            next_command="backout db history",
+        ) from None
+
+
+def busy(error: Busy) -> RunInProgress:
+    """Return our error that another migration runs."""
+    return RunInProgress(
+        msg(
+            "Another migration runs in this database, in server process {pid}.",
+            pid=error.pid or "that has just ended",
+        ),
+        state=msg("Nothing was changed."),
+        next_command="backout db history",
+    )
+
+
+def out_of_order(undone: int, later: list[int]) -> Refused:
+    """Return our error that a migration cannot be made again before others."""
+    return Refused(
+        msg(
+            "Migration {undone} was taken back, and {later} came after it: made again now, they would be in another order.",
+            undone=undone,
+            later=", ".join(map(str, later)),
+        ),
+        state=msg("Nothing was changed."),
+        next_command="backout db rollback   # the later ones first",
+    )

@@ -1,0 +1,165 @@
+"""How migrations stand at this moment, as data: whether the way back would work, and who keeps everybody waiting."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from backout.document import Document
+from backout.migration import HiddenThing, MigrationRecord
+
+
+class RowsSince(Document):
+    """Rows written since a migration that its way back has something to do with.
+
+    Attributes:
+        kind: `filled`: they have no value, and get one. `null`: they would have NULL where that must not be. `unique`:
+            they may be equal in a unique index. `orphans`: they have no partner for a foreign key that comes back.
+        what: The column, or the foreign key.
+        rows: How many; None: unknown.
+        value: What they get: an SQL expression.
+        why: Why it is unknown.
+        stops: The way back would be refused; else the constraint comes back for new rows and stays unproven.
+    """
+
+    kind: str
+    what: str
+    rows: int | None
+    value: str | None = None
+    why: str | None = None
+    stops: bool
+
+
+class LockHolder(Document):
+    """A session that uses a table which the way back needs for itself.
+
+    Attributes:
+        pid: Its process on the server.
+        who: Role, program and address.
+        seconds: How long its transaction is open.
+        query: What it runs, or ran last.
+        table: Which.
+    """
+
+    pid: int
+    who: str
+    seconds: float
+    query: str
+    table: str
+
+
+class RunningMigration(Document):
+    """A migration, or a way back, that runs now.
+
+    Attributes:
+        pid: The server process that holds the migration lock.
+        migration: Its number; None: it is no migration, but another verb of `backout db`.
+        command: What was run.
+        started_at: UTC.
+    """
+
+    pid: int
+    migration: int | None
+    command: str | None
+    started_at: datetime | None
+
+
+class Outlook(Document):
+    """A migration that would be taken back.
+
+    Attributes:
+        id: Its number.
+        release: Version it belongs to.
+        state: As in `MigrationRecord`.
+        since: When it came into that state; UTC.
+        age_s: Seconds since then, by the server's clock: its window.
+    """
+
+    id: int
+    release: str | None
+    state: str
+    since: datetime
+    age_s: float
+
+
+class MigrationStatus(Document):
+    """Whether the newest migrations could be taken back now, and what backout keeps in the database.
+
+    Attributes:
+        database: Its name.
+        standby: The server is one, and cannot be written.
+        possible: `yes`, `no` or `unknown`: whether the way back would be gone now.
+        why: Reasons for `no` or `unknown`.
+        migrations: Those that would be taken back, oldest first.
+        rows: Rows written since.
+        holders: Who uses the tables now.
+        running: What runs now.
+        hidden: Everything that is hidden.
+        hidden_bytes: What it takes, partly estimated; None: unknown.
+        log_bytes: What the log of changed rows takes; None: unknown.
+        due: What is still to be run after an earlier way.
+        seconds: How long it took to find out.
+    """
+
+    database: str
+    standby: bool
+    possible: str
+    why: tuple[str, ...] = ()
+    migrations: tuple[Outlook, ...] = ()
+    rows: tuple[RowsSince, ...] = ()
+    holders: tuple[LockHolder, ...] = ()
+    running: RunningMigration | None = None
+    hidden: tuple[HiddenThing, ...] = ()
+    hidden_bytes: int | None = None
+    log_bytes: int | None = None
+    due: tuple[str, ...] = ()
+    seconds: float = 0
+
+
+class BlockedSession(Document):
+    """A session that waits for a lock, or keeps others waiting.
+
+    Attributes:
+        pid: Its process on the server; 0: a prepared transaction.
+        kind: `session`, `superuser` (a superuser's) or `prepared`.
+        depth: 0: it waits for nobody, and is a root.
+        blocked_by: The processes that it waits for.
+        began: When the session began, as the server prints it; None: unknown.
+        seconds: How long its transaction is open.
+        state: `active`, `idle in transaction`, …; None: this role may not see it.
+        query: What it runs, or ran last.
+        role: Whose it is.
+        application: Its name for itself.
+        client: Address; None: the same machine, or unknown.
+        endable: Whether this role may end it.
+    """
+
+    pid: int
+    kind: str
+    depth: int
+    blocked_by: tuple[int, ...]
+    began: str | None
+    seconds: float
+    state: str | None
+    query: str | None
+    role: str | None
+    application: str | None
+    client: str | None
+    endable: bool
+
+
+class Blockers(Document):
+    """Who waits for locks in a database, and who is to blame.
+
+    Attributes:
+        database: Its name.
+        sessions: Each root before those behind it; empty: nobody waits.
+        ended: Processes of roots that were ended.
+        kept: Of the others, and why.
+        migrations: What the journal tells of migrations that ran meanwhile; what each has committed stays.
+    """
+
+    database: str
+    sessions: tuple[BlockedSession, ...]
+    ended: tuple[int, ...] = ()
+    kept: dict[int, str] = {}
+    migrations: tuple[MigrationRecord, ...] = ()
