@@ -33,9 +33,9 @@ def first_answer(proxy: Proxy, *raw: bytes) -> tuple[bytes, bytes]:
         return head[:1], received(sock, int.from_bytes(head[1:]) - 4)
 
 
-def test_the_environment_alone_leads_here(proxy: Proxy, psql: Any) -> None:
+def test_the_environment_alone_leads_here(url: str, proxy: Proxy, psql: Any) -> None:
     done = psql("SELECT current_user, current_database()", "-At")
-    assert (done.stdout, done.stderr) == ("collector|collector\n", "")
+    assert (done.stdout, done.stderr) == (f"collector|{url.rsplit('/', 1)[1]}\n", "")
     assert proxy.connections == 1
 
 
@@ -56,10 +56,12 @@ def test_who_does_not_know_the_password_stays_out(
     assert proxy.connections == 0
 
 
-def test_another_database_is_refused_by_name(proxy: Proxy, connect: Connect) -> None:
+def test_another_database_is_refused_by_name(url: str, proxy: Proxy, connect: Connect) -> None:
     with pytest.raises(psycopg.OperationalError) as caught:
         connect(dbname="shadow")
-    assert 'guards the database "collector"' in str(caught.value) and '"shadow"' in str(caught.value)
+    assert 'guards the database "' + url.rsplit("/", 1)[1] + '"' in str(caught.value) and '"shadow"' in str(
+        caught.value
+    )
     assert proxy.connections == 0
 
 
@@ -182,15 +184,15 @@ def test_the_password_is_new_each_time_and_nowhere_else(url: str, told: Any) -> 
         assert url.split(":")[2].split("@")[0] not in str(first.environment()) + repr(Upstream.of(url))
 
 
-def test_names_that_need_quoting_in_a_url(server: Any, told: Any) -> None:
-    with psycopg.connect(server.superuser_url, autocommit=True) as admin:
+def test_names_that_need_quoting_in_a_url(postgres: Any, told: Any) -> None:
+    with psycopg.connect(postgres.superuser_url, autocommit=True) as admin:
         admin.execute("""CREATE ROLE "o'dd @/% rôle" LOGIN PASSWORD 'p @/:%ü'""")
         admin.execute("""CREATE DATABASE "d b/?%é" OWNER "o'dd @/% rôle" """)
         try:
             told_port = psycopg.conninfo.make_conninfo(
                 "",
                 host="127.0.0.1",
-                port=server.port,
+                port=postgres.port,
                 user="o'dd @/% rôle",
                 password="p @/:%ü",
                 dbname="d b/?%é",

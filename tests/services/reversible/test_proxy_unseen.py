@@ -31,11 +31,11 @@ def test_two_phase_commit_is_refused(t: str, connect: Connect, told: Recorded) -
 
 
 def test_what_the_parser_does_not_know_never_runs(
-    t: str, server: Any, connect: Connect, told: Recorded
+    t: str, postgres: Any, connect: Connect, told: Recorded
 ) -> None:
     """A word that is reserved since PostgreSQL 16: 15 would run this, the parser cannot read it."""
     new = "CREATE TABLE system_user ()"
-    old = server.binaries.source == "system"
+    old = postgres.binaries.source == "system"
     expected = errors.FeatureNotSupported if old else errors.SyntaxError
     connection = connect()
     for arguments in ({}, {"prepare": True}):

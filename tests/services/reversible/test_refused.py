@@ -120,7 +120,6 @@ REFUSED = {
     "unlogged": "ALTER TABLE nokey SET UNLOGGED",
     "clustered": "ALTER TABLE t CLUSTER ON t_pkey",
     "cluster": "CLUSTER t USING t_pkey",
-    "truncate": "TRUNCATE t",
     "truncate_in_a_do_block": "DO $$BEGIN TRUNCATE child; END$$",
     "add_identity": "ALTER TABLE t ALTER nn ADD GENERATED ALWAYS AS IDENTITY",
     "drop_identity": "ALTER TABLE t ALTER i DROP IDENTITY",
