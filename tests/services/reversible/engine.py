@@ -7,7 +7,8 @@ from collections.abc import Iterable
 import psycopg
 
 from backout.databases.postgres.reversible import back, journal
-from backout.databases.postgres.reversible.after import due, finish
+from backout.databases.postgres.reversible.after import finish
+from backout.databases.postgres.reversible.due import due
 from backout.databases.postgres.reversible.keeper import Kept, ReversibleKeeper
 from backout.databases.postgres.reversible.link import DirectLink, LinkError
 from backout.databases.postgres.reversible.parse import statements
@@ -27,7 +28,7 @@ def migrate(link: DirectLink, *scripts: str, release: str = "2.0.0") -> int:
             _migrate(link, Kept(number, lambda: DirectLink(own)), scripts)
         finally:
             assert Capture(DirectLink(own), number).remove() == []
-    assert finish(link) == []
+    assert finish(link).unfinished == ()
     return number
 
 
@@ -75,13 +76,13 @@ def _due(link: DirectLink) -> list[str]:
 def undo_leaving(link: DirectLink, *numbers: int) -> list[Unfinished]:
     """Take migrations back; return what could not be finished."""
     back.undo(link, [m for m in journal.migrations(link) if m.id in numbers], patience_s=5)
-    return finish(link)
+    return finish(link).unfinished
 
 
 def undo(link: DirectLink, *numbers: int) -> back.Outcome:
     chosen = [m for m in journal.migrations(link) if m.id in numbers]
     outcome = back.undo(link, chosen, patience_s=5)
-    assert finish(link) == []
+    assert finish(link).unfinished == ()
     assert _due(link) == []
     return outcome
 
@@ -89,7 +90,7 @@ def undo(link: DirectLink, *numbers: int) -> back.Outcome:
 def redo(link: DirectLink, *numbers: int) -> back.Outcome:
     chosen = [m for m in journal.migrations(link) if m.id in numbers]
     outcome = back.redo(link, chosen, patience_s=5)
-    assert finish(link) == []
+    assert finish(link).unfinished == ()
     assert _due(link) == []
     return outcome
 

@@ -12,7 +12,7 @@ import pytest
 from tests.waiting import until
 
 from backout.databases.postgres.reversible import journal
-from backout.databases.postgres.reversible.after import due
+from backout.databases.postgres.reversible.due import due
 from backout.databases.postgres.reversible.fingerprint import Print, differences, read_print
 from backout.databases.postgres.reversible.link import DirectLink
 

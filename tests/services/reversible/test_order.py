@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from backout.app.migrations import Migrations
+from backout.databases.postgres.reversible.link import LinkError
 from backout.errors import Refused, UsageError
 
 from .conftest import Database
@@ -81,3 +82,24 @@ def test_a_foreign_key_that_was_dropped_and_made_again_is_known_to_the_migration
         found = link.rows("SELECT obj_description(oid) AS said FROM pg_constraint WHERE conname = 't_p'")
         assert found == [{"said": "why"}]
         migrations.redo()
+
+
+def test_a_null_that_stands_in_the_way_does_not_take_the_strictness_away(database: Database) -> None:
+    link = database.link()
+    run(link, "CREATE TABLE t (id int PRIMARY KEY, a text); INSERT INTO t VALUES (1, 'x')")
+    migrate(link, "ALTER TABLE t ALTER COLUMN a SET NOT NULL")
+    migrations = Migrations(database.url)
+    migrations.rollback()
+    run(link, "INSERT INTO t VALUES (2, NULL)")
+    for done in (migrations.redo().unfinished, migrations.finish().unfinished):
+        assert ["VALIDATE" in one.statement for one in done] == [True, False]
+        assert all("null" in one.why or "violated" in one.why for one in done)
+        with pytest.raises(LinkError):
+            run(link, "INSERT INTO t VALUES (3, NULL)")
+    run(link, "UPDATE t SET a = '' WHERE a IS NULL")
+    assert migrations.finish().unfinished == ()
+    found = link.rows("SELECT attnotnull FROM pg_attribute WHERE attrelid = 't'::regclass AND attname = 'a'")
+    assert found == [{"attnotnull": "t"}]
+    assert (
+        link.rows("SELECT conname FROM pg_constraint WHERE conrelid = 't'::regclass AND contype = 'c'") == []
+    )

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from itertools import groupby
 
 from backout.databases.postgres.reversible import journal
-from backout.databases.postgres.reversible.after import due
+from backout.databases.postgres.reversible.due import due
 from backout.databases.postgres.reversible.effects import effect
 from backout.databases.postgres.reversible.hide import NotHidden
 from backout.databases.postgres.reversible.journal import Entry, Migration
 from backout.databases.postgres.reversible.link import Link, LinkError
-from backout.databases.postgres.reversible.locks import locked
+from backout.databases.postgres.reversible.locks import under_locks
 from backout.databases.postgres.reversible.names import is_hidden
 from backout.databases.postgres.reversible.rows import undo as rows_undo
 from backout.databases.postgres.reversible.rows.entries import Unreadable
@@ -22,7 +22,6 @@ from backout.databases.postgres.reversible.rows.targets import to_lock
 from backout.databases.postgres.reversible.work import Moved, Work
 from backout.faults import fault_point
 
-_NOT_AVAILABLE = "55P03"
 _LOCK_MS = 100
 _LAST_TURN = 100
 
@@ -93,31 +92,27 @@ def _work(
 ) -> Outcome:
     entries = journal.entries(link, chosen, *states)
     tables = sorted(tables_of(link, chosen, entries))
-    ends_s = time.monotonic() + patience_s
-    while True:
-        locked(link, tables, patience_s=max(0, ends_s - time.monotonic()))
+    work, begun_s = Work(link, tables), 0.0
+
+    def attempt() -> RowsReport | None:
+        nonlocal work, begun_s
         fault_point("db.locked")
-        begun_s = time.monotonic()
-        work = Work(link, tables)
-        try:
-            rows = _all(work, chosen, entries, to)
-        except LinkError as error:
-            link.rows("ROLLBACK")
-            if error.sqlstate == _NOT_AVAILABLE and time.monotonic() < ends_s:
-                continue  # something that the journal does not name is in use
-            raise NotReversible(str(error)) from error
-        except (Moved, NotHidden, Unreadable) as error:
-            link.rows("ROLLBACK")
-            raise NotReversible(str(error)) from error
-        held_s = time.monotonic() - begun_s
-        later = due(link) if dry_run else []
-        fault_point("db.commit.before")
-        link.rows("ROLLBACK" if dry_run else "COMMIT")
-        fault_point("db.commit.after")
-        residues = [
-            f"{e.operation['called']}: {e.operation['label']}" for e in entries if e.operation.get("residue")
-        ]
-        return Outcome(chosen, work.done, later, held_s, residues + work.residues, rows)
+        work, begun_s = Work(link, tables), time.monotonic()
+        return _all(work, chosen, entries, to)
+
+    try:
+        rows = under_locks(link, tables, attempt, patience_s=patience_s)
+    except (LinkError, Moved, NotHidden, Unreadable) as error:
+        raise NotReversible(str(error)) from error
+    held_s = time.monotonic() - begun_s
+    later = due(link) if dry_run else []
+    fault_point("db.commit.before")
+    link.rows("ROLLBACK" if dry_run else "COMMIT")
+    fault_point("db.commit.after")
+    residues = [
+        f"{e.operation['called']}: {e.operation['label']}" for e in entries if e.operation.get("residue")
+    ]
+    return Outcome(chosen, work.done, later, held_s, residues + work.residues, rows)
 
 
 def _all(work: Work, chosen: tuple[int, ...], entries: list[Entry], to: str) -> RowsReport | None:

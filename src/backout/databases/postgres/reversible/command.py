@@ -43,7 +43,7 @@ class Ran:
     entries: list[Entry]
     unseen: bool
     failures: list[str] = field(default_factory=list)
-    unfinished: list[Unfinished] = field(default_factory=list)
+    unfinished: tuple[Unfinished, ...] = ()
 
 
 def run_command(
@@ -88,7 +88,7 @@ def run_command(
         entries = _ended(link, kept.migration, state)
     fault_point("migrate.ended")
     Capture(link, kept.migration).remove()
-    unfinished = finish(link)
+    unfinished = finish(link).unfinished
     unseen = not entries and bool(Difference(before, catalog.read_alone(link)).left)
     found = [f"{type(bug).__name__}: {bug}" for bug in proxy.failures]
     return Ran(

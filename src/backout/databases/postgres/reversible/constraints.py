@@ -52,7 +52,7 @@ def add(work: Work, constraint: Kept) -> int:
 
 
 def rebuilt_key(work: Work, constraint: Kept) -> dict[str, Any]:
-    """Return what `after.py` needs to build a UNIQUE or primary key again while the table is written.
+    """Return what `due.py` needs to build a UNIQUE or primary key again while the table is written.
 
     Raises:
         Moved: A column is not there.

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from backout.databases.postgres.connect import Connector, secrets_of
 from backout.databases.postgres.reversible import back, journal
-from backout.databases.postgres.reversible.after import due, finish, run_all
+from backout.databases.postgres.reversible.after import finish
 from backout.databases.postgres.reversible.alone import Busy, alone
+from backout.databases.postgres.reversible.back import Outcome
 from backout.databases.postgres.reversible.catalog import read
 from backout.databases.postgres.reversible.choosing import STATES_BACK, newest, nothing, oldest
 from backout.databases.postgres.reversible.command import run_command
-from backout.databases.postgres.reversible.finalize import Dropped, finalize, still_owed
+from backout.databases.postgres.reversible.due import owed
+from backout.databases.postgres.reversible.finalize import Dropped, finalize
 from backout.databases.postgres.reversible.journal import Migration
 from backout.databases.postgres.reversible.link import DirectLink, LinkError, scalar
 from backout.databases.postgres.reversible.proxy.upstream import Upstream
@@ -37,6 +39,7 @@ from backout.migration import (
     Migrated,
     MigrationHistory,
     MigrationRecord,
+    Unfinished,
     Uninstalled,
     WayTaken,
 )
@@ -115,7 +118,7 @@ class ReversibleDatabase:
             changes=changes,
             unseen=ran.unseen,
             failures=tuple(self._redactor.text(one) for one in ran.failures),
-            unfinished=tuple(ran.unfinished),
+            unfinished=ran.unfinished,
         )
 
     def history(self) -> MigrationHistory:
@@ -138,7 +141,7 @@ class ReversibleDatabase:
             chosen = newest(self._known(link), to=to, steps=steps)
             with told("rollback"):
                 outcome = back.undo(link, chosen, patience_s=patience_s, dry_run=dry_run)
-            unfinished = [] if dry_run else finish(link)
+            unfinished = () if dry_run else finish(link).unfinished
         return taken("back", outcome, unfinished, dry_run=dry_run)
 
     def forward(self, *, steps: int, dry_run: bool, patience_s: float) -> WayTaken:
@@ -159,12 +162,13 @@ class ReversibleDatabase:
                 raise out_of_order(chosen[0].id, later)
             # One by one: what a migration builds after its COMMIT may be renamed by the next one.
             turns = [chosen] if dry_run else [[one] for one in chosen]
-            outcomes, unfinished = [], []
+            outcomes: list[Outcome] = []
+            unfinished: list[Unfinished] = []
             for turn in turns:
                 with told("redo"):
                     outcomes.append(back.redo(link, turn, patience_s=patience_s, dry_run=dry_run))
-                unfinished += [] if dry_run else finish(link)
-        return taken("forward", back.joined(outcomes), unfinished, dry_run=dry_run)
+                unfinished += [] if dry_run else finish(link).unfinished
+        return taken("forward", back.joined(outcomes), tuple(unfinished), dry_run=dry_run)
 
     def finish(self) -> Finished:
         """Do what is due after a COMMIT, where a kill or a lock has left it. Idempotent.
@@ -174,10 +178,7 @@ class ReversibleDatabase:
         """
         with self._link() as link:
             self._known(link)
-            wanted = due(link)
-            failed = finish(link)
-        missed = {one.statement for one in failed}
-        return Finished(done=tuple(one for one in wanted if one not in missed), unfinished=tuple(failed))
+            return finish(link)
 
     def status(self, *, steps: int) -> MigrationStatus:
         """Return how the newest migrations stand, and what is kept; changes nothing."""
@@ -276,7 +277,7 @@ class ReversibleDatabase:
         Raises:
             NotPossible: It fails.
         """
-        failed = run_all(link, still_owed(link))
+        failed = finish(link, owed).unfinished
         if failed:
             raise NotPossible(
                 msg("This is still due, and failed: {statement}: {why}.", statement=failed[0].statement, why=failed[0].why),

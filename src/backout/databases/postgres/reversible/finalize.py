@@ -7,20 +7,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from backout.databases.postgres.reversible import journal
-from backout.databases.postgres.reversible.after import owed
 from backout.databases.postgres.reversible.back import NotReversible
 from backout.databases.postgres.reversible.catalog import Key, Snapshot, read
 from backout.databases.postgres.reversible.conversion import forget
 from backout.databases.postgres.reversible.held import KINDS, Held, documents, held, path
 from backout.databases.postgres.reversible.journal import Entry, Migration
 from backout.databases.postgres.reversible.link import Link, LinkError, scalar
-from backout.databases.postgres.reversible.locks import locked
+from backout.databases.postgres.reversible.locks import under_locks
 from backout.databases.postgres.reversible.names import SCHEMA, ident
 from backout.databases.postgres.reversible.rows import store
 from backout.databases.postgres.reversible.work import Work
 from backout.migration import HiddenThing
 
-_NOT_AVAILABLE = "55P03"
 _LOCK_MS = 100
 _STILL_NEEDED = "2BP01"
 
@@ -44,11 +42,6 @@ class Dropped:
     seconds: float
 
 
-def still_owed(link: Link) -> list[str]:
-    """Return what earlier ways still owe to the schema: the journal is needed to finish it."""
-    return owed(read(link), journal.every_entry(link))
-
-
 def finalize(link: Link, migrations: Sequence[Migration], *, patience_s: float, dry_run: bool) -> Dropped:
     """Drop what migrations have hidden, in one transaction.
 
@@ -65,22 +58,22 @@ def finalize(link: Link, migrations: Sequence[Migration], *, patience_s: float, 
     numbers = tuple(one.id for one in migrations)
     entries = journal.entries(link, numbers, "applied", "undone")
     tables = sorted(_tables(read(link), entries))
-    ends_s = time.monotonic() + patience_s
-    while True:
-        locked(link, tables, patience_s=max(0, ends_s - time.monotonic()))
+    begun_s = 0.0
+
+    def attempt() -> Dropped:
+        nonlocal begun_s
         begun_s = time.monotonic()
-        try:
-            link.rows(f"SET LOCAL lock_timeout = '{_LOCK_MS}ms'")
-            dropped = _drop(link, migrations, entries)
-        except LinkError as error:
-            link.rows("ROLLBACK")
-            if error.sqlstate == _NOT_AVAILABLE and time.monotonic() < ends_s:
-                continue  # something that the journal does not name is in use
-            if error.sqlstate == _STILL_NEEDED:
-                raise NotReversible(f"{error}: {error.fields.get('D', '')}") from error
-            raise
-        link.rows("ROLLBACK" if dry_run else "COMMIT")
-        return replace(dropped, seconds=time.monotonic() - begun_s)
+        link.rows(f"SET LOCAL lock_timeout = '{_LOCK_MS}ms'")
+        return _drop(link, migrations, entries)
+
+    try:
+        dropped = under_locks(link, tables, attempt, patience_s=patience_s)
+    except LinkError as error:
+        if error.sqlstate == _STILL_NEEDED:
+            raise NotReversible(f"{error}: {error.fields.get('D', '')}") from error
+        raise
+    link.rows("ROLLBACK" if dry_run else "COMMIT")
+    return replace(dropped, seconds=time.monotonic() - begun_s)
 
 
 def _tables(now: Snapshot, entries: list[Entry]) -> set[int]:

@@ -10,11 +10,15 @@ import random
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from backout.databases.postgres.reversible.link import Link, LinkError, objects
 from backout.databases.postgres.reversible.names import ident
 
-_NOT_AVAILABLE = "55P03"
+_Made = TypeVar("_Made")
+
+NOT_AVAILABLE = "55P03"
+"""Source: PostgreSQL 15 documentation, appendix A, `lock_not_available`."""
 _PAUSE_S = 0.02
 
 
@@ -51,37 +55,89 @@ class Locked(Exception):
         self.holders = tuple(holders)
 
 
-def locked(
-    link: Link, tables: Sequence[int], *, patience_s: float, monotonic: Callable[[], float] = time.monotonic
-) -> None:
+def asked_again(attempt: Callable[[], _Made], *, patience_s: float) -> _Made:
+    """Do what needs a lock again and again, until the lock is to be had; what it returns is returned.
+
+    Args:
+        attempt: Raises `LinkError` with 55P03 where the lock is not to be had at once, and leaves no transaction then.
+        patience_s: Seconds to go on trying.
+
+    Raises:
+        LinkError: That of the last attempt, or another one.
+    """
+    ends_s = time.monotonic() + patience_s
+    while True:
+        try:
+            return attempt()
+        except LinkError as error:
+            if error.sqlstate != NOT_AVAILABLE or time.monotonic() > ends_s:
+                raise
+        time.sleep(_PAUSE_S * (0.5 + random.random()))
+
+
+def begin_locked(link: Link, tables: str, mode: str) -> None:
+    """Begin a transaction that has a lock of tables at once, or none.
+
+    Args:
+        link: In no transaction; in one afterwards.
+        tables: Quoted names, as a list; empty: no lock.
+        mode: Of the lock, without the word MODE.
+
+    Raises:
+        LinkError: 55P03: somebody else has it; no transaction is open.
+    """
+    link.rows("BEGIN")
+    if not tables:
+        return
+    try:
+        link.rows(f"LOCK TABLE {tables} IN {mode} MODE NOWAIT")
+    except LinkError:
+        link.rows("ROLLBACK")
+        raise
+
+
+def locked(link: Link, tables: Sequence[int], *, patience_s: float) -> None:
     """Begin a transaction that has the exclusive lock of every table, or none.
 
     Args:
         link: In no transaction; in one afterwards.
         tables: Oids; those that are gone are left out.
         patience_s: Seconds to go on trying.
-        monotonic: Clock.
 
     Raises:
         Locked: They were not to be had; no transaction is open.
     """
-    ends_s = monotonic() + patience_s
-    while True:
-        link.rows("BEGIN")
-        names = _names(link, tables)
-        if not names:
-            return
+    try:
+        asked_again(
+            lambda: begin_locked(link, ", ".join(_names(link, tables)), "ACCESS EXCLUSIVE"),
+            patience_s=patience_s,
+        )
+    except LinkError as error:
+        if error.sqlstate != NOT_AVAILABLE:
+            raise
+        raise Locked(holders(link, tables)) from None
+
+
+def under_locks(link: Link, tables: Sequence[int], work: Callable[[], _Made], *, patience_s: float) -> _Made:
+    """Work in a transaction that has the exclusive lock of every table, and return with the transaction open.
+
+    The whole is tried again where something else that the work needs is in use. After an error no transaction is open.
+
+    Raises:
+        Locked: The tables were not to be had in time.
+        LinkError: What the work raised; with 55P03 something else was not to be had.
+    """
+    ends_s = time.monotonic() + patience_s
+
+    def attempt() -> _Made:
+        locked(link, tables, patience_s=max(0, ends_s - time.monotonic()))
         try:
-            link.rows(f"LOCK TABLE {', '.join(names)} IN ACCESS EXCLUSIVE MODE NOWAIT")
-        except LinkError as error:
+            return work()
+        except Exception:
             link.rows("ROLLBACK")
-            if error.sqlstate != _NOT_AVAILABLE:
-                raise
-            if monotonic() > ends_s:
-                raise Locked(holders(link, tables)) from None
-            time.sleep(_PAUSE_S * (0.5 + random.random()))
-        else:
-            return
+            raise
+
+    return asked_again(attempt, patience_s=patience_s)
 
 
 def holders(link: Link, tables: Sequence[int]) -> list[Holder]:

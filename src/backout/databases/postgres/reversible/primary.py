@@ -76,7 +76,7 @@ def promotions(now: Snapshot, record: Record | None, path: str) -> Iterator[str]
 
 
 def standby_of(record: Record) -> Record:
-    """Return the index that has to stand by for a key that was given up, as `after.py` builds it."""
+    """Return the index that has to stand by for a key that was given up, as `due.py` has it built."""
     return {
         "table": record["table"],
         "name": record["standby"],

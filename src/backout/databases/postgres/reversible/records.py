@@ -27,7 +27,7 @@ def record(link: Link, one: Migration) -> MigrationRecord:
     )
 
 
-def taken(direction: str, outcome: Outcome, unfinished: list[Unfinished], *, dry_run: bool) -> WayTaken:
+def taken(direction: str, outcome: Outcome, unfinished: tuple[Unfinished, ...], *, dry_run: bool) -> WayTaken:
     """Return what a way did."""
     return WayTaken(
         direction=direction,
@@ -36,7 +36,7 @@ def taken(direction: str, outcome: Outcome, unfinished: list[Unfinished], *, dry
         seconds=round(outcome.seconds, 4),
         statements=tuple(outcome.statements),
         later=tuple(outcome.later),
-        unfinished=tuple(unfinished),
+        unfinished=unfinished,
         residues=tuple(outcome.residues),
         rows=_rows(outcome.rows) if outcome.rows is not None else None,
     )

@@ -6,12 +6,12 @@ import time
 from collections.abc import Sequence
 
 from backout.databases.postgres.reversible import journal
-from backout.databases.postgres.reversible.after import due_in
 from backout.databases.postgres.reversible.alone import runs
 from backout.databases.postgres.reversible.asking import Asking, Unanswered
 from backout.databases.postgres.reversible.back import tables_of
 from backout.databases.postgres.reversible.catalog import Snapshot, read
 from backout.databases.postgres.reversible.choosing import STATES_BACK
+from backout.databases.postgres.reversible.due import due_in
 from backout.databases.postgres.reversible.held import documents, held
 from backout.databases.postgres.reversible.journal import Entry, Migration
 from backout.databases.postgres.reversible.link import Link, objects, scalar

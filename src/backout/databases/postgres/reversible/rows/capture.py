@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import random
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from backout.databases.postgres.reversible.link import Link, LinkError, objects, scalar
+from backout.databases.postgres.reversible.locks import NOT_AVAILABLE, asked_again, begin_locked
 from backout.databases.postgres.reversible.names import PREFIX, ident, literal
 from backout.databases.postgres.reversible.rows.closure import Table, closure
 from backout.databases.postgres.reversible.rows.store import FUNCTION, LOG, SETTING, SHAPE
@@ -16,8 +15,6 @@ from backout.databases.postgres.reversible.rows.store import FUNCTION, LOG, SETT
 TRIGGER = f"{PREFIX}rows_"
 _PATIENCE_S = 0.8
 """Below the server's `deadlock_timeout` (1 s unless set), so that nobody else is the victim of a deadlock with us."""
-_PAUSE_S = 0.005
-_NOT_AVAILABLE = "55P03"
 _LOCK_CLASS = 0x626F7277
 _BLOCKING = "'RowExclusiveLock','ShareUpdateExclusiveLock','ShareLock','ShareRowExclusiveLock','ExclusiveLock','AccessExclusiveLock'"
 
@@ -167,7 +164,7 @@ class Capture:
             with self._locked(path, "SHARE ROW EXCLUSIVE"):
                 self._make(self.own, table, path)
         except LinkError as error:
-            if error.sqlstate == _NOT_AVAILABLE:
+            if error.sqlstate == NOT_AVAILABLE:
                 raise NotCaptured(
                     table.called, "it was in use all the time, and its lock not to be had"
                 ) from None
@@ -205,30 +202,13 @@ class Capture:
     @contextmanager
     def _locked(self, path: str, mode: str) -> Iterator[None]:
         """A transaction of our own session that has a table's lock; asked for again and again, never waited for."""
-        _lock(self.own, path, mode, self.patience_s)
+        asked_again(lambda: begin_locked(self.own, path, mode), patience_s=self.patience_s)
         try:
             yield
         except LinkError:
             self.own.rows("ROLLBACK")
             raise
         self.own.rows("COMMIT")
-
-
-def _lock(
-    link: Link, path: str, mode: str, patience_s: float, monotonic: Callable[[], float] = time.monotonic
-) -> None:
-    ends_s = monotonic() + patience_s
-    while True:
-        link.rows("BEGIN")
-        try:
-            link.rows(f"LOCK TABLE {path} IN {mode} MODE NOWAIT")
-        except LinkError as error:
-            link.rows("ROLLBACK")
-            if error.sqlstate != _NOT_AVAILABLE or monotonic() > ends_s:
-                raise
-            time.sleep(_PAUSE_S * (0.5 + random.random()))
-        else:
-            return
 
 
 def _shaped(session: Link, migration: int, table: Table) -> bool:

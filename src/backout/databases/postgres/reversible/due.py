@@ -1,0 +1,165 @@
+"""What is still to be done after a COMMIT: read from the catalog and the journal, and stored nowhere.
+
+Whoever comes after a kill finds the same. What would take away a constraint stands here only when what replaces it is there.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from backout.databases.postgres.reversible import journal, primary
+from backout.databases.postgres.reversible.catalog import Key, Snapshot, read
+from backout.databases.postgres.reversible.fill import is_written
+from backout.databases.postgres.reversible.journal import Entry, is_hiding
+from backout.databases.postgres.reversible.link import Link
+from backout.databases.postgres.reversible.names import ident, literal
+from backout.databases.postgres.reversible.parse import index_of
+
+_BY_CHECK = re.compile(r"_bo_\d+(_\d+|_n)?_nn")
+
+
+def due(link: Link) -> list[str]:
+    """Return the statements that are still to be run: constraints to be proven, indexes and keys to be built.
+
+    Args:
+        link: In a transaction, as the `search_path` of the reading holds in one only.
+    """
+    return due_in(read(link), journal.every_entry(link))
+
+
+def due_in(now: Snapshot, entries: list[Entry]) -> list[str]:
+    """Return the same for a catalog and journal that were read."""
+    return [*_indexes(now, entries), *_wanted(now, entries), *_owed(now, entries)]
+
+
+def owed(link: Link) -> list[str]:
+    """Return what of it the schema lacks: without it a constraint would be missing. The journal is needed to finish it."""
+    return _owed(read(link), journal.every_entry(link))
+
+
+def _owed(now: Snapshot, entries: list[Entry]) -> list[str]:
+    return [
+        *_keys(now, entries),
+        *_proofs(now, entries),
+        *_values(now),
+        *_promotions(now, entries),
+    ]
+
+
+def _indexes(now: Snapshot, entries: list[Entry]) -> Iterator[str]:
+    """Yield what builds the indexes that find rows written while a column is hidden."""
+    for entry in entries:
+        record = entry.operation.get("hidden", {})
+        name, hidden = record.get("written"), is_hiding(entry)
+        if name is None or not hidden or Key("column", record["table"], record["attnum"]) not in now.things:
+            continue
+        # A constant as the key: the values may be longer than an index can hold.
+        rows = f"{_path(now, record['table'])} ((1)) WHERE {is_written(record, record['hidden'])}"
+        yield from _built(now, record["table"], name, f"CREATE INDEX CONCURRENTLY {ident(name)} ON {rows}")
+
+
+def _wanted(now: Snapshot, entries: list[Entry]) -> Iterator[str]:
+    """Yield what builds the indexes that a change of type needs for the way there or back."""
+    for one in [one for entry in entries for one in entry.operation.get("wanted", ())]:
+        columns = now.columns(one["table"])
+        if not {*one["columns"], one["where"] or min(columns, default=0)} <= columns.keys():
+            continue
+        listed = ", ".join(ident(columns[attnum]["name"]) for attnum in one["columns"]) or "(1)"
+        where = f" WHERE {ident(columns[one['where']]['name'])}" if one["where"] else ""
+        create = f"CREATE {'UNIQUE ' if one['unique'] else ''}INDEX CONCURRENTLY {ident(one['name'])}"
+        yield from _built(
+            now, one["table"], one["name"], f"{create} ON {_path(now, one['table'])} ({listed}){where}"
+        )
+
+
+def _built(now: Snapshot, table: int, name: str, create: str) -> Iterator[str]:
+    """Yield what builds an index, unless it is there; one that was cut short goes first."""
+    found = next((one for one in now.of_table("index", table).values() if one["name"] == name), None)
+    if found is not None and found["valid"]:
+        return
+    if found is not None:
+        yield f"DROP INDEX CONCURRENTLY {ident(_schema(now, table), name)}"
+    yield create
+
+
+def _promotions(now: Snapshot, entries: list[Entry]) -> Iterator[str]:
+    for entry in entries:
+        record = entry.operation.get("key")
+        if record is not None and Key("table", record["table"]) in now.things:
+            yield from primary.promotions(now, record, _path(now, record["table"]))
+
+
+def _keys(now: Snapshot, entries: list[Entry]) -> Iterator[str]:
+    """Yield what builds the keys and unique indexes that a migration made, when it was made again."""
+    for entry in entries:
+        if entry.state != "applied" or not entry.operation.get("rebuild"):
+            continue
+        made = entry.operation["rebuild"]
+        table = made["table"]
+        if Key("table", table) not in now.things:
+            continue
+        path, name = _path(now, table), ident(made["name"])
+        yield from _built(now, table, made["name"], _renamed(now, made))
+        if made["word"] and not any(
+            one["name"] == made["name"] for one in now.of_table("constraint", table).values()
+        ):
+            yield f"ALTER TABLE {path} ADD CONSTRAINT {name} {made['word']} USING INDEX {name} {made['deferred']}".rstrip()
+            if made["comment"] is not None:
+                yield f"COMMENT ON CONSTRAINT {name} ON {path} IS {literal(made['comment'])}"
+
+
+def _renamed(now: Snapshot, made: dict[str, Any]) -> str:
+    """Return what builds an index, its table and columns called as they are now."""
+    columns = now.columns(made["table"])
+    names = {
+        old: str(columns[int(attnum)]["name"])
+        for attnum, old in made["names"].items()
+        if int(attnum) in columns
+    }
+    schema, table = _schema(now, made["table"]), str(now.things[Key("table", made["table"])]["name"])
+    return index_of(str(made["definition"]), schema, table, names)
+
+
+def _proofs(now: Snapshot, entries: list[Entry]) -> Iterator[str]:
+    """Yield what proves the constraints that were valid before, and were put back for new rows only."""
+    for constraint in _constraints_in([entry.operation for entry in entries]):
+        for one in now.of_table("constraint", constraint["table"]).values():
+            if one["name"] == constraint["name"] and constraint["valid"] and not one["valid"]:
+                yield f"ALTER TABLE {_path(now, one['table'])} VALIDATE CONSTRAINT {ident(one['name'])}"
+
+
+def _values(now: Snapshot) -> Iterator[str]:
+    """Yield what makes columns NOT NULL that are so by a constraint for the time being.
+
+    The constraint goes only when the column is: where a NULL is in its way, it goes on refusing more of them.
+    """
+    for key, one in now.things.items():
+        if key.kind != "constraint" or not _BY_CHECK.fullmatch(str(one["name"])):
+            continue
+        path, column = _path(now, one["table"]), now.columns(one["table"])[one["columns"][0]]
+        if column["not_null"]:
+            yield f"ALTER TABLE {path} DROP CONSTRAINT {ident(one['name'])}"
+        else:
+            yield f"ALTER TABLE {path} VALIDATE CONSTRAINT {ident(one['name'])}"
+            yield f"ALTER TABLE {path} ALTER COLUMN {ident(column['name'])} SET NOT NULL"
+
+
+def _constraints_in(value: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(value, dict):
+        if {"definition", "valid", "table", "kind"} <= value.keys():
+            yield value
+        for inner in value.values():
+            yield from _constraints_in(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _constraints_in(inner)
+
+
+def _schema(now: Snapshot, table: int) -> str:
+    return str(now.things[Key("schema", now.things[Key("table", table)]["schema"])]["name"])
+
+
+def _path(now: Snapshot, table: int) -> str:
+    return ident(_schema(now, table), now.things[Key("table", table)]["name"])
