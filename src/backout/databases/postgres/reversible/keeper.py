@@ -131,7 +131,8 @@ class ReversibleKeeper:
         called = ", ".join(one.called for one in kept)
         explains = [["table", one.table, 0, ["filenode"]] for one in kept]
         tables = [one.table for one in kept]
-        self._write(link, "rows", lambda _change: {"tables": tables, "called": called, "explains": explains})
+        operation = {"tables": tables, "called": called, "explains": explains}
+        self._add(link, journal.next_id(link), "rows", operation)
 
     def _soften(self, work: Work, begun: Snapshot, statement: Statement) -> None:
         softer = Softer(work, lambda kind, make: self._write(work.link, kind, make), self._answered, begun)
@@ -151,6 +152,9 @@ class ReversibleKeeper:
         operation = make(change)
         if kind == "column.hidden":
             operation |= answers.for_column(operation["hidden"], self.kept.answers)
+        self._add(link, change, kind, operation)
+
+    def _add(self, link: Link, change: int, kind: str, operation: Operation) -> None:
         self._part = self._part or change
         journal.write(link, Entry(change, self.kept.migration, self._part, kind, operation, "pending"))
 
@@ -170,7 +174,7 @@ class ReversibleKeeper:
             raise _unexplained(difference, statements)
         for kind, operation in found:
             answers.check(kind, operation, self.kept.answers)
-            self._write(link, kind, lambda _change, operation=operation: operation)  # type: ignore[misc]
+            self._add(link, journal.next_id(link), kind, operation)
         guard_hidden(Work(link), difference)
         link.rows(
             f"UPDATE {SCHEMA}.change SET state = 'applied' WHERE migration = {self.kept.migration} AND state = 'pending'"

@@ -1,4 +1,4 @@
-"""The one place that asks PostgreSQL's own parser (postgast, which is libpg_query 17)."""
+"""The one place that asks PostgreSQL's own parser (postgast 0.2, which is libpg_query of PostgreSQL 18)."""
 
 from __future__ import annotations
 

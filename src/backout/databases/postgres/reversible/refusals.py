@@ -51,11 +51,13 @@ def told(verb: str) -> Iterator[None]:
 
 def busy(error: Busy) -> RunInProgress:
     """Return our error that another migration runs."""
+    what = (
+        msg("Another migration runs in this database, in server process {pid}.", pid=error.pid)
+        if error.pid is not None
+        else msg("Another migration ran in this database, and has just ended.")
+    )
     return RunInProgress(
-        msg(
-            "Another migration runs in this database, in server process {pid}.",
-            pid=error.pid or "that has just ended",
-        ),
+        what,
         state=msg("Nothing was changed."),
         next_command="backout db history",
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from backout.databases.postgres.reversible.catalog import Key, Snapshot, read
@@ -62,7 +63,7 @@ class Softer:
             if key not in self.begun.things:
                 self._drop_new(key)
             elif not is_hidden(before.things[key]["name"]):
-                self.journal("column.hidden", lambda change, key=key: self._hide_column(key, change))  # type: ignore[misc]
+                self.journal("column.hidden", partial(self._hide_column, key))
         self._rest(statement)
 
     def drop(self, statement: Statement) -> None:
@@ -87,7 +88,7 @@ class Softer:
                 self._drop_new(key)
                 continue
             hide = {"table": self._hide_table, "index": self._hide_index, "type": self._hide_type}[kind]
-            self.journal(f"{kind}.hidden", lambda change, key=key, hide=hide: hide(key, change))  # type: ignore[misc]
+            self.journal(f"{kind}.hidden", partial(hide, key))
 
     def _tried(self, text: str) -> Difference:
         """Return what a statement would take away; nothing of it stays.

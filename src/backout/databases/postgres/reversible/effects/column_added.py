@@ -54,8 +54,3 @@ def _take_sequence(difference: Difference, column: Key) -> None:
     for part in difference.added("sequence"):
         if (part.thing["owned_by"] or [])[:2] == [column.oid, column.sub]:
             difference.take(part.key)
-
-
-def is_new(difference: Difference, table: int, attnum: int) -> bool:
-    """Tell whether a column was not there before."""
-    return difference.made(Key("column", table, attnum))

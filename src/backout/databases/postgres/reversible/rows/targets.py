@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from backout.databases.postgres.reversible.link import Link, objects
-from backout.databases.postgres.reversible.names import SCHEMA, ident, literal
+from backout.databases.postgres.reversible.names import SCHEMA, ident
 from backout.databases.postgres.reversible.rows.closure import KEY
 from backout.databases.postgres.reversible.rows.store import LOG, SHAPE, TRUNCATED
 
@@ -236,8 +236,3 @@ def _parents_first(link: Link, found: list[Target]) -> list[Target]:
         ordered += ready or left[:1]  # a circle of foreign keys has no first
         left = [t for t in left if t not in ordered]
     return ordered
-
-
-def literal_array(values: Sequence[str | None]) -> str:
-    """Return texts as an SQL array."""
-    return f"ARRAY[{', '.join(map(literal, values))}]::text[]"
