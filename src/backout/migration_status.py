@@ -12,7 +12,8 @@ class RowsSince(Document):
     """Rows written since a migration that its way back has something to do with.
 
     Attributes:
-        kind: `filled`: they have no value, and get one. `null`: they would have NULL where that must not be. `unique`:
+        kind: `filled`: they have no value, and get one. `converted`: their value becomes one of the earlier type.
+            `null`: they would have NULL where that must not be. `unique`:
             they may be equal in a unique index. `orphans`: they have no partner for a foreign key that comes back.
         what: The column, or the foreign key.
         rows: How many; None: unknown.

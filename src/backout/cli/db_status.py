@@ -17,6 +17,7 @@ _SHOWN = 20
 _HOUR_S = 3600.0
 _ROWS = {
     "filled": "{rows} row(s) written since get a value in {what}: {value}",
+    "converted": "{rows} row(s) written since have their value in {what} converted to {value}",
     "null": "{rows} row(s) would have NULL in {what}, where that must not be",
     "unique": "{rows} row(s) may be equal to others in {what}",
     "orphans": "{rows} row(s) have no partner for {what}, which would stay unproven",

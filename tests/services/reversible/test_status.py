@@ -154,6 +154,23 @@ def test_values_that_may_collide_in_a_unique_index_make_it_unknown(database: Dat
         Migrations(database.url).rollback()
 
 
+def test_values_to_be_converted_are_counted_and_may_fail(database: Database) -> None:
+    link = database.link()
+    run(link, "CREATE TABLE r (id int PRIMARY KEY, a int NOT NULL, b int); INSERT INTO r VALUES (1, 1, 1)")
+    number = migrate(link, "ALTER TABLE r ALTER COLUMN a TYPE bigint, ALTER COLUMN b TYPE bigint")
+    assert status(database).possible == "yes"
+    run(link, "INSERT INTO r (id, a, b) VALUES (2, 2, 2)")
+    found = status(database)
+    assert {(one.what, one.rows) for one in found.rows if one.rows is not None} == {
+        ("public.r.a", 1),
+        ("public.r.b", 1),
+    }
+    assert found.possible == "unknown"
+    assert "public.r.a" in found.why[0] and "only trying tells" in found.why[0]
+    undo(link, number)
+    assert link.rows("SELECT a, b FROM r WHERE id = 2") == [{"a": "2", "b": "2"}]
+
+
 def test_orphans_are_counted_only_where_an_index_makes_it_cheap(database: Database) -> None:
     link = database.link()
     run(link, BEFORE)

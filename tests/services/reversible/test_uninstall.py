@@ -22,6 +22,7 @@ def test_nothing_is_left_and_the_visible_schema_stays(database: Database) -> Non
     migrate(link, DROPS)
     # Left behind by something that was killed.
     run(link, "CREATE TRIGGER _bo_rows_9 AFTER INSERT ON t FOR EACH ROW EXECUTE FUNCTION backout.log_row('9');"
+        'CREATE TRIGGER "~_bo_8" BEFORE UPDATE ON t FOR EACH ROW EXECUTE FUNCTION backout.log_row(9);'
         "CREATE INDEX _bo_7_w ON t ((1)) WHERE b IS NULL")  # fmt: skip
     before, rows = printed(link), link.rows("SELECT id, b, c FROM t ORDER BY id")
     migrations = Migrations(database.url)

@@ -25,7 +25,8 @@ def obstacles(now: Snapshot, entries: Sequence[Entry]) -> list[str]:
     there = {one.change for one in held(now, entries)}
     later = _renamed_later(entries)
     for entry in entries:
-        if entry.kind in _HIDDEN and is_hiding(entry) and entry.id not in there:
+        twin = entry.kind == "column.retyped" and entry.operation["form"] == "twin"
+        if (twin or entry.kind in _HIDDEN) and is_hiding(entry) and entry.id not in there:
             found.append(f"{_called(entry)} is not hidden any more")
         elif entry.kind == "table.hidden":
             found += _name_taken(now, entry, entries)

@@ -19,6 +19,8 @@ def rows_since(asking: Asking, now: Snapshot, entries: Sequence[Entry]) -> list[
     for entry in entries:
         if entry.kind == "column.hidden" and is_hiding(entry):
             found += _of_column(asking, now, entry)
+        elif entry.kind == "column.retyped" and entry.state == "applied":
+            found += _converted(asking, now, entry)
         elif entry.kind == "column.not_null" and entry.state == "applied" and not entry.operation["not_null"]:
             found += _of_nulls(asking, now, entry)
         elif entry.kind == "foreign_key.dropped" and entry.state == "applied":
@@ -44,6 +46,27 @@ def _of_column(asking: Asking, now: Snapshot, entry: Entry) -> Iterator[RowsSinc
     for one in record["constraints"]:
         if one["kind"] == "f" and one["table"] == record["table"]:
             yield from _orphans(asking, now, one)
+
+
+def _converted(asking: Asking, now: Snapshot, entry: Entry) -> Iterator[RowsSince]:
+    """Yield how many rows have a value to be converted to the earlier type; whether each can be only trying tells."""
+    told, called = entry.operation, entry.operation["called"]
+    if told["form"] != "twin":
+        return
+    table, mark = Key("table", told["table"]), Key("column", told["table"], told["mark"])
+    if table not in now.things or mark not in now.things:
+        return
+    rows, why = None, None
+    try:
+        rows = asking.count(
+            f"SELECT count(*) FROM {path(now, table)} WHERE {ident(str(now.things[mark]['name']))}"
+        )
+    except Unanswered as error:
+        why = str(error)
+    yield RowsSince(kind="converted", what=called, rows=rows, value=told["types"][0], why=why, stops=False)
+    if rows != 0 and told["hidden"]["not_null"] and told["fill"] is None:
+        why = "whether each can be converted to the earlier type only trying tells"
+        yield RowsSince(kind="converted", what=called, rows=None, value=told["types"][0], why=why, stops=True)
 
 
 def _collisions(now: Snapshot, record: dict[str, Any]) -> Iterator[RowsSince]:

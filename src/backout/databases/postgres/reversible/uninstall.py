@@ -10,7 +10,14 @@ from backout.databases.postgres.reversible.catalog import Key, Snapshot, read
 from backout.databases.postgres.reversible.difference import Difference
 from backout.databases.postgres.reversible.link import Link, scalar
 from backout.databases.postgres.reversible.locks import locked
-from backout.databases.postgres.reversible.names import COMMENT, HIDDEN_SCHEMA, PREFIX, SCHEMA, ident
+from backout.databases.postgres.reversible.names import (
+    COMMENT,
+    HIDDEN_SCHEMA,
+    PREFIX,
+    SCHEMA,
+    ident,
+    is_hidden,
+)
 from backout.databases.postgres.reversible.work import Work
 
 _LOCK_MS = 100
@@ -79,7 +86,7 @@ def _leftovers(now: Snapshot) -> Iterator[tuple[int, str, str]]:
     """Yield table, kind and name of what the engine has left on tables: that of a way that was killed, above all."""
     for kind in ("trigger", "constraint", "index"):
         for key, thing in now.things.items():
-            if key.kind == kind and str(thing["name"]).startswith(PREFIX) and thing.get("table"):
+            if key.kind == kind and is_hidden(str(thing["name"])) and thing.get("table"):
                 yield int(thing["table"]), kind, str(thing["name"])
 
 
@@ -89,12 +96,10 @@ def _refuse_others(link: Link, difference: Difference) -> None:
     Raises:
         NotReversible: Something did.
     """
-    ours = (PREFIX, f"{SCHEMA}_")
     others = [
         f"{change.key.kind} {difference.before.name(change.key)}"
         for change in difference.left.values()
-        if not str(change.thing["name"]).startswith(ours)
-        and change.key.kind not in ("label", "published table")
+        if not is_hidden(str(change.thing["name"])) and change.key.kind not in ("label", "published table")
     ]
     if others:
         link.rows("ROLLBACK")
