@@ -12,9 +12,7 @@ from pathlib import Path
 import psycopg
 import pytest
 from psycopg import sql
-from tests.services.reversible import servers
 from tests.services.reversible.conftest import Database
-from tests.services.reversible.servers import Server
 from tests.services.reversible.states import schema_of
 from tests.services.reversible.tools import (
     Alembic,
@@ -30,18 +28,6 @@ from backout.databases.postgres.reversible.link import DirectLink
 from backout.demo.postgres import EmbeddedPostgres
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="session", params=(15,))
-def server(
-    request: pytest.FixtureRequest,
-    tmp_path_factory: pytest.TempPathFactory,
-    require_service: Callable[[str], None],
-) -> Iterator[Server]:
-    """One version: a history takes a minute or two, and what differs between versions is tested kind by kind."""
-    require_service("postgres")
-    with servers.server(request.param, tmp_path_factory.mktemp("server")) as made:
-        yield made
 
 
 @dataclass(frozen=True)
@@ -101,12 +87,9 @@ def tool(request: pytest.FixtureRequest, tmp_path: Path, require_service: Callab
     return made
 
 
-WHOLE = pytest.mark.parametrize(
-    "tool", [Drizzle, DrizzlePostgres, Alembic, AlembicPsycopg2, Psql], indirect=True
-)
-
-
-@WHOLE
+@pytest.mark.parametrize("tool", [Drizzle, DrizzlePostgres, Alembic, AlembicPsycopg2, Psql], indirect=True)
+# One version: a history takes a minute or two, and what differs between versions is tested kind by kind.
+@pytest.mark.parametrize("server", [15], indirect=True)
 def test_a_history_goes_up_as_without_backout_and_back_and_up_again_one_by_one(
     tool: Tool, database: Database, plain: Database
 ) -> None:
