@@ -36,7 +36,7 @@ def behind(database: Database, *queries: str) -> Iterator[list[str]]:
     threads = [threading.Thread(target=running, args=(query,)) for query in queries]
     for count, thread in enumerate(threads, start=1):
         thread.start()
-        until(lambda count=count: waiting(database) == count)  # type: ignore[misc]
+        until(lambda count=count: waiting(database) == count)
     yield errors
     for thread in threads:
         thread.join(30)

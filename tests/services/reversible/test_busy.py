@@ -74,7 +74,7 @@ def test_steady_writers_see_no_error_and_wait_less_than_a_second(database: Datab
     try:
         for _ in range(3):
             enough = [one.written + 20 for one in writers]
-            until(lambda enough=enough: all(w.written > n for w, n in zip(writers, enough, strict=True)))  # type: ignore[misc]
+            until(lambda enough=enough: all(w.written > n for w, n in zip(writers, enough, strict=True)))
             undo(link, number)
             assert schema_of(database.url) == before
             redo(link, number)

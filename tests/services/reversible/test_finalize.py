@@ -51,7 +51,7 @@ def states(link: DirectLink) -> list[str]:
     return [one["state"] for one in objects(link, "SELECT state FROM backout.migration ORDER BY id")]
 
 
-def printed(link: DirectLink):  # type: ignore[no-untyped-def]
+def printed(link: DirectLink):
     link.rows("BEGIN ISOLATION LEVEL REPEATABLE READ")
     found = read_print(link)
     link.rows("ROLLBACK")

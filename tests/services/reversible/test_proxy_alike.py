@@ -246,7 +246,7 @@ def assert_alike(url: str, told: Recorded, steps: Sequence[Step]) -> None:
 
 
 def without_pid(heard: list[object]) -> list[object]:
-    return [(one[0], one[1][4:]) if one[0] == b"A" else one for one in heard]  # type: ignore[index]
+    return [(one[0], one[1][4:]) if one[0] == b"A" else one for one in heard]
 
 
 @pytest.mark.parametrize("name", SIMPLE)

@@ -124,7 +124,7 @@ def test_gssapi_is_declined(proxy: Proxy) -> None:
 def test_both_protocols_are_spoken(connect: Connect, version: str) -> None:
     connection = connect(max_protocol_version=version)
     assert connection.execute("SELECT 1").fetchone() == (1,)
-    assert connection.pgconn.backend_pid == connection.execute("SELECT pg_backend_pid()").fetchone()[0]  # type: ignore[index]
+    assert connection.pgconn.backend_pid == connection.execute("SELECT pg_backend_pid()").fetchone()[0]
 
 
 def test_a_newer_protocol_and_unknown_extensions_are_talked_down(proxy: Proxy) -> None:

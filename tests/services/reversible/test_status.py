@@ -225,7 +225,7 @@ def test_what_is_due_is_told(database: Database) -> None:
     assert [one for one in status(database).due if name in one]
 
 
-def test_a_role_that_may_not_read_the_journal_is_told_so(database: Database, postgres) -> None:  # type: ignore[no-untyped-def]
+def test_a_role_that_may_not_read_the_journal_is_told_so(database: Database, postgres) -> None:
     link = database.link()
     run(link, BEFORE)
     migrate(link, DROPS)

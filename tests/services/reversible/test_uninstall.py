@@ -78,7 +78,7 @@ def test_what_somebody_has_built_on_the_journal_is_not_dropped(database: Databas
     assert link.rows("SELECT state FROM releases") == [{"state": "applied"}]
 
 
-def test_another_role_than_the_owner_is_told_so(database: Database, postgres) -> None:  # type: ignore[no-untyped-def]
+def test_another_role_than_the_owner_is_told_so(database: Database, postgres) -> None:
     link = database.link()
     run(link, BEFORE)
     migrate(link, "CREATE TABLE u (a int)")

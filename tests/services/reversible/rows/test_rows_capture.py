@@ -240,7 +240,7 @@ def test_partitions_their_parents_and_children(bed: Bed) -> None:
 
 
 def test_g3_a_migration_that_sets_its_role(bed: Bed) -> None:
-    role = "ddl_" + bed.app.rows("SELECT current_database() AS d")[0]["d"]  # type: ignore[operator]
+    role = "ddl_" + bed.app.rows("SELECT current_database() AS d")[0]["d"]
     bed.admin(f"CREATE ROLE {role}", f"GRANT {role} TO collector")
     bed.sql("CREATE TABLE t (id int)", f"GRANT ALL ON t TO {role}")
     bed.migrate(7, [f"SET ROLE {role}; INSERT INTO t VALUES (1); RESET ROLE"], ["t"])
@@ -250,7 +250,7 @@ def test_g3_a_migration_that_sets_its_role(bed: Bed) -> None:
 
 
 def test_d27_g2_nobody_else_reads_or_writes_the_log(bed: Bed) -> None:
-    role = "app_" + bed.app.rows("SELECT current_database() AS d")[0]["d"]  # type: ignore[operator]
+    role = "app_" + bed.app.rows("SELECT current_database() AS d")[0]["d"]
     bed.admin(f"CREATE ROLE {role} LOGIN")
     bed.sql(
         "DROP SCHEMA backout, backout_hidden CASCADE",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from functools import partial
 from itertools import count
 
 import pytest
@@ -24,9 +24,10 @@ def _truncate(
     names = [name.strip() for name in tables.split(",")]
     session.rows("BEGIN")
     capture.begin(session)
-    next_id: Callable[[], int] = lambda: next(numbers)  # noqa: E731
     oids = [bed.oid(name) for name in names]
-    kept = keep_rows(session, capture.own, number, oids, cascade=cascade, next_id=next_id, max_rows=max_rows)
+    kept = keep_rows(
+        session, capture.own, number, oids, cascade=cascade, next_id=partial(next, numbers), max_rows=max_rows
+    )
     session.rows(f"TRUNCATE {tables} RESTART IDENTITY {'CASCADE' if cascade else ''}")
     for statement in more:
         capture.ensure(session, oids)
