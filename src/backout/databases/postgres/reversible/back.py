@@ -120,7 +120,7 @@ def _all(work: Work, chosen: tuple[int, ...], entries: list[Entry], to: str) -> 
     for migration in chosen:
         _one(work, [e for e in entries if e.migration == migration], to)
         journal.set_state(work.link, f"id = {migration}", to)
-    if not any(entry.kind == "rows" for entry in entries):
+    if not any(entry.kind == "rows" and entry.operation["tables"] for entry in entries):
         return None
     leave: dict[int, list[int]] = {}
     for key, one in work.now.things.items():

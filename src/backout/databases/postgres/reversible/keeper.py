@@ -166,9 +166,8 @@ class ReversibleKeeper:
         found = _found(difference)
         known = journal.entries(link, (self.kept.migration,), "pending", "applied")
         rows = self._rows.check(link, difference, [(e.kind, e.operation) for e in known] + found)
-        if rows:
-            names = ", ".join(difference.after.name(Key("table", table)) for table in rows)
-            found.append(("rows", {"tables": rows, "called": names}))
+        if rows is not None:
+            found.append(("rows", rows))
         _rewritten(difference, opaque=self._opaque)
         if difference.left:
             raise _unexplained(difference, statements)

@@ -91,8 +91,10 @@ class SessionRows:
                 detail=f"Its rows cannot be kept: {error.why}.",
             ) from None
 
-    def check(self, link: Link, difference: Difference, operations: list[tuple[str, Operation]]) -> list[int]:
-        """Return the tables whose rows the transaction has changed, all of it logged.
+    def check(
+        self, link: Link, difference: Difference, operations: list[tuple[str, Operation]]
+    ) -> Operation | None:
+        """Return what is to be journalled of the rows that the transaction has changed, all of it logged.
 
         Args:
             link: The session, before its COMMIT.
@@ -104,19 +106,23 @@ class SessionRows:
         """
         now = changed(link)
         counts = {t: c for t, c in now.items() if c != self._before.get(t, (0, 0, 0))}
-        if not counts:
-            return []
-        _refuse_rebuilt(difference, counts, operations)
+        updated = [t for t, c in counts.items() if c[1] != self._before.get(t, (0, 0, 0))[1]]
         known = [t for t in counts if Key("table", t) in difference.before.things]
-        if not known:
-            return []
-        missed = uncaptured(link, self._own(link), self.migration, self._before, self._logged)
+        filled = [t for t in counts if difference.made(Key("table", t))]
+        found: Operation | None = None
+        if known or filled:
+            names = ", ".join(difference.after.name(Key("table", table)) for table in known or filled)
+            found = {"tables": known, "updated": updated, "filled": filled, "called": names}
+        _refuse_rebuilt(difference, [*operations, *([("rows", found)] if found else [])])
+        missed = (
+            uncaptured(link, self._own(link), self.migration, self._before, self._logged) if known else []
+        )
         if missed:
             raise Veto(
                 f"backout cannot undo what this transaction did to rows of {', '.join(missed)}",
                 detail="They were changed in a way that its statements do not tell (a function, a rule), and were not logged.",
             )
-        return known
+        return found
 
     def _own(self, link: Link) -> Link:
         """Return the second session; it is opened when it is needed for the first time."""
@@ -146,8 +152,10 @@ def _oids(link: Link, names: list[str]) -> list[int]:
     return [int(one["oid"]) for one in found]
 
 
-def _refuse_rebuilt(difference: Difference, counts: Counts, operations: list[tuple[str, Operation]]) -> None:
+def _refuse_rebuilt(difference: Difference, operations: list[tuple[str, Operation]]) -> None:
     """Refuse what is made anew of what the migration drops: on the way back the old one would not know of later writes.
+
+    The statements may stand in several transactions: all that the migration has done so far counts.
 
     Raises:
         Veto: A table, or a column of a table whose rows were updated.
@@ -156,18 +164,20 @@ def _refuse_rebuilt(difference: Difference, counts: Counts, operations: list[tup
     dropped = {
         op["hidden"]["table"]: op["hidden"]["called"] for kind, op in operations if kind == "column.hidden"
     }
-    made = {op["table"] for kind, op in operations if kind == "column.added"}
-    for table, (inserted, updated, _deleted) in counts.items():
-        key = Key("table", table)
-        if difference.made(key) and inserted and dropped_tables:
-            raise Veto(
-                f"backout cannot yet undo a table that is made anew of another: {difference.after.name(key)}",
-                detail=f"The same migration drops {', '.join(dropped_tables)}, which would come back as it was dropped, "
-                "without what was written since.",
-            )
-        if updated and table in dropped and table in made:
-            raise Veto(
-                f"backout cannot yet undo a column that is made anew of {dropped[table]}",
-                detail="The same migration fills another column of its table; the dropped one would come back as it was "
-                "dropped, without what was written since.",
-            )
+    columns = {op["table"] for kind, op in operations if kind == "column.added"}
+    tables = {op["table"] for kind, op in operations if kind == "table.added"}
+    rows = [op for kind, op in operations if kind == "rows"]
+    filled = {table for op in rows for table in (*op.get("filled", ()), *op["tables"])} & tables
+    updated = {table for op in rows for table in op.get("updated", ())}
+    if filled and dropped_tables:
+        raise Veto(
+            f"backout cannot yet undo a table that is made anew of another: {difference.after.name(Key('table', min(filled)))}",
+            detail=f"The same migration drops {', '.join(dropped_tables)}, which would come back as it was dropped, "
+            "without what was written since.",
+        )
+    for table in dropped.keys() & columns & updated:
+        raise Veto(
+            f"backout cannot yet undo a column that is made anew of {dropped[table]}",
+            detail="The same migration fills another column of its table; the dropped one would come back as it was "
+            "dropped, without what was written since.",
+        )
