@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import psycopg
 import pytest
 
 from backout.databases.postgres.reversible.proxy.keeper import Veto
+from backout.demo.postgres import EmbeddedPostgres
 
 from .conftest import Database
 from .engine import migrate, redo, run, undo
@@ -115,3 +117,18 @@ def test_truncate_keeps_the_rows_and_those_written_since(database: Database) -> 
     redo(link, number)
     assert [one["id"] for one in link.rows("SELECT id FROM users ORDER BY id")] == ["7", "8"]
     assert [one["id"] for one in link.rows("SELECT id FROM posts ORDER BY id")] == ["80"]
+
+
+def test_where_the_server_does_not_count_nothing_is_committed(
+    database: Database, postgres: EmbeddedPostgres
+) -> None:
+    link = database.link()
+    run(link, BEFORE)
+    with psycopg.connect(postgres.superuser_url, autocommit=True) as admin:
+        admin.execute("ALTER ROLE collector SET track_counts = off")
+        try:
+            with pytest.raises(Veto, match="cannot tell which rows"):
+                migrate(database.link(), "UPDATE users SET email = 'x'")
+        finally:
+            admin.execute("ALTER ROLE collector RESET track_counts")
+    assert link.rows("SELECT count(*) AS n FROM users WHERE email = 'x'") == [{"n": "0"}]

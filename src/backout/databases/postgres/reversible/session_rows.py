@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from backout.databases.postgres.reversible.catalog import Key
 from backout.databases.postgres.reversible.difference import Difference
 from backout.databases.postgres.reversible.effects.base import Operation
-from backout.databases.postgres.reversible.link import Link, objects
+from backout.databases.postgres.reversible.link import Link, objects, scalar
 from backout.databases.postgres.reversible.names import ident, literal
 from backout.databases.postgres.reversible.parse import Statement, cascades, written_relations
 from backout.databases.postgres.reversible.proxy.keeper import Veto
@@ -104,6 +104,12 @@ class SessionRows:
         Raises:
             Veto: Something was changed that is not logged, or that the way back would not know.
         """
+        if scalar(link, "SELECT pg_catalog.current_setting('track_counts')") != "on":
+            raise Veto(
+                "backout cannot tell which rows this transaction has changed",
+                detail="The server does not count them: its setting track_counts is off.",
+                hint="ALTER ROLE … RESET track_counts, or the same for the database or the server.",
+            )
         now = changed(link)
         counts = {t: c for t, c in now.items() if c != self._before.get(t, (0, 0, 0))}
         updated = [t for t, c in counts.items() if c[1] != self._before.get(t, (0, 0, 0))[1]]
