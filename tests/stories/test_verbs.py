@@ -27,10 +27,11 @@ VERBS = (
     "report",
     "hold",
     "release-hold",
+    "migrate",
     "demo",
 )
 
-WITH_OWN_VERBS = {"backup": "list", "data": "diff"}
+WITH_OWN_VERBS = {"backup": "list", "data": "diff", "db": "history"}
 
 
 def test_the_list_of_verbs_is_whole(looks):
