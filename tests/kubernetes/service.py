@@ -112,12 +112,24 @@ class KubeService:
         """The Service's address; it works from the host."""
         return f"http://{self.get('service', 'collector')['spec']['clusterIP']}"
 
+    def pods(self, labels: str = "app=collector") -> list[dict[str, Any]]:
+        """Return the pods that are not about to end."""
+        found = self.get("pods", "-l", labels)["items"]
+        return [pod for pod in found if not pod["metadata"].get("deletionTimestamp")]
+
+    def pod_uids(self) -> set[str]:
+        return {pod["metadata"]["uid"] for pod in self.pods()}
+
     def snapshot(self) -> object:
-        """Return everything that a look must not change."""
+        """Return everything that a look must not change: all but what the cluster's controllers observe."""
         found = self.get(
             "deployments,replicasets,configmaps,leases,statefulsets,daemonsets,controllerrevisions"
-        )
-        return [(o["kind"], o["metadata"]["name"], o["metadata"]["resourceVersion"]) for o in found["items"]]
+        )["items"]
+        for thing in found:
+            thing.pop("status", None)
+            del thing["metadata"]["resourceVersion"]
+            thing["metadata"].pop("managedFields", None)
+        return found
 
     # --- as backout -------------------------------------------------------------------------------
 

@@ -39,10 +39,6 @@ def wanted(service: KubeService) -> str:
     return str(labels["app.kubernetes.io/version"])
 
 
-def pod_uids(service: KubeService) -> set[str]:
-    return {p["metadata"]["uid"] for p in service.get("pods", "-l", "app=collector")["items"]}
-
-
 def test_pods_that_do_not_come_up_are_told_of_with_their_reason_and_undone(fresh: KubeService) -> None:
     deployed_once(fresh, "0.9.0", image="collector:nowhere")
     deployed_once(fresh, "0.8.0", command=[interpreter(), "-c", "print('no config'); raise SystemExit(3)"])
@@ -154,7 +150,7 @@ def test_a_credential_that_is_revoked_in_the_middle(fresh: KubeService, tmp_path
 def test_a_revision_that_is_gone(fresh: KubeService) -> None:
     cli = fresh.configure()
     cli("plan", "--to", "1.0.0", "--accept", "schema-unknown", "-o", "plan.json").ended(0)
-    before = pod_uids(fresh)
+    before = fresh.pod_uids()
     for old in fresh.get("replicasets")["items"]:
         if not old["spec"]["replicas"]:
             fresh.kubectl("delete", "replicaset", old["metadata"]["name"])
@@ -168,7 +164,7 @@ def test_a_revision_that_is_gone(fresh: KubeService) -> None:
     cli("run", "--to", "1.0.0", *KNOWN).refused(
         2, what="1.0.0", now="Nothing was changed", next="backout plan --to 2.0.0"
     )
-    assert pod_uids(fresh) <= before
+    assert fresh.pod_uids() <= before
 
 
 def test_everything_else_is_down_during_an_emergency(fresh: KubeService) -> None:

@@ -35,11 +35,9 @@ def another(service: KubeService) -> dict[str, Any]:
 
 def mode_of(service: KubeService, app: str = "collector") -> str:
     """Return the setting as the program in the pod has it."""
-    pods = service.get("pods", "-l", f"app={app}")["items"]
-    names = [p["metadata"]["name"] for p in pods if not p["metadata"].get("deletionTimestamp")]
-    assert len(names) == 1, names
+    (pod,) = service.pods(f"app={app}")
     code = "import os; print(os.environ['MODE'])"
-    return service.kubectl("exec", names[0], "--", interpreter(), "-c", code).strip()
+    return service.kubectl("exec", pod["metadata"]["name"], "--", interpreter(), "-c", code).strip()
 
 
 def test_the_content_of_then_comes_back_and_others_keep_the_one_of_now(fresh: KubeService) -> None:

@@ -68,7 +68,7 @@ class TestStatefulSet(PlatformContract):
 def test_a_pod_that_is_never_ready_does_not_stop_the_way_back(stateful: StatefulService) -> None:
     """The broken pod would stay for ever: the controller waits for it before it looks at the new template."""
     stateful.set_probe_path("/nowhere")
-    until(lambda: _runs_unready(stateful.get("pod", "collector-0")))
+    until(lambda: any(_runs_unready(pod) for pod in stateful.pods()))
     cli = stateful.configure()
     run = cli(*BACK, "--json").ended(0).json
     assert "Deleted: collector-0" in cli("report", run["id"]).everything

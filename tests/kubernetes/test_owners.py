@@ -68,17 +68,13 @@ def reverter(fresh: KubeService, tmp_path: Path) -> Iterator[Reverter]:
     made.close()
 
 
-def pods(service: KubeService) -> set[str]:
-    return {p["metadata"]["uid"] for p in service.get("pods", "-l", "app=collector")["items"]}
-
-
 def test_what_would_undo_it_refuses_before_any_pod_restarts_or_is_paused_first(
     fresh: KubeService, reverter: Reverter
 ) -> None:
     cli = fresh.configure()
     fresh.recorded(cli)
     reverter.start()
-    before = pods(fresh)
+    before = fresh.pod_uids()
     told = cli("run", "--yes").refused(
         4,
         what="reverter wrote the pod template.*git revert",
@@ -92,7 +88,7 @@ def test_what_would_undo_it_refuses_before_any_pod_restarts_or_is_paused_first(
     )
     emergency = ("run", "--emergency", "--scenario", "code", "--reason", "it burns", "--yes")
     cli(*emergency).refused(8, what="reverter", now="Nothing was changed", next="accept")
-    assert pods(fresh) == before
+    assert fresh.pod_uids() == before
 
     pause = {
         "pause": ["touch", str(reverter.folder / "paused")],

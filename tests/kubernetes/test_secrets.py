@@ -80,8 +80,7 @@ def with_secrets(service: KubeService, version: str) -> list[dict[str, Any]]:
 
 def environment(service: KubeService) -> tuple[str, ...]:
     """Return what the program in the pod has of the two Secrets."""
-    pods = service.get("pods", "-l", "app=collector")["items"]
-    name = next(p["metadata"]["name"] for p in pods if not p["metadata"].get("deletionTimestamp"))
+    name = service.pods()[0]["metadata"]["name"]
     code = "import os; print(os.environ['SETTINGS'], os.environ['OWNED'])"
     return tuple(service.kubectl("exec", name, "--", interpreter(), "-c", code).split())
 
