@@ -7,6 +7,7 @@ from datetime import datetime
 from backout.backup import Backup, BesideDatabase, Reading
 from backout.document import Document
 from backout.message import Message
+from backout.migration_way import MigrationsBack
 from backout.observed import HoldFact, Observed, OfferedImage, SecretChange, Workload
 from backout.release import Artefact, Quarantine, Release
 from backout.schema import Schema
@@ -63,6 +64,7 @@ class Facts(Document):
         data: Backups and what a restore needs; null where no backups are configured, or nobody asked for them.
         offered: The image that was named instead of a release; null: none was.
         secrets: Secrets that are others now than the target had.
+        migrations: Those that came after the target, and their way back; null: there are none, or nobody asked.
     """
 
     observed_at: datetime
@@ -81,3 +83,4 @@ class Facts(Document):
     data: Observed[DataFacts] | None = None
     offered: OfferedImage | None = None
     secrets: tuple[SecretChange, ...] = ()
+    migrations: Observed[MigrationsBack] | None = None

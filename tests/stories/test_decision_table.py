@@ -19,6 +19,7 @@ def test_every_row_says_what_the_code_does():
         (
             ", ".join("not given" if cause is None else cause for cause in row.causes),
             ", ".join(answer.value for answer in row.answers),
+            {None: "either", True: "yes", False: "no, unknown"}[row.undoable],
             row.scenario.value,
             "named" if row.named else "chosen",
             str(row.why),
@@ -29,10 +30,14 @@ def test_every_row_says_what_the_code_does():
 
 
 def test_every_combination_has_exactly_one_row():
-    for cause, answer in product((None, "code", "data", "both"), Answer):
-        assert sum(cause in row.causes and answer in row.answers for row in TABLE) == 1
-        assert decide(cause, answer) in TABLE
+    for cause, answer, undoable in product((None, "code", "data", "both"), Answer, (True, False)):
+        fits = [
+            row
+            for row in TABLE
+            if cause in row.causes and answer in row.answers and row.undoable in (None, undoable)
+        ]
+        assert fits == [decide(cause, answer, undoable=undoable)]
 
 
 def test_nothing_that_restores_is_ever_chosen():
-    assert all(row.named for row in TABLE if row.scenario.value != "code")
+    assert all(row.named for row in TABLE if row.scenario.value not in ("code", "schema"))

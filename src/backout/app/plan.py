@@ -13,6 +13,7 @@ from backout.app.elsewhere import look_elsewhere
 from backout.app.named import named_release
 from backout.app.observe import observe
 from backout.app.parts import Parts
+from backout.app.undoing import with_migrations
 from backout.app.written import write_file
 from backout.assess.assess import assess
 from backout.assess.model import Request
@@ -62,7 +63,7 @@ def plan_from(parts: Parts, facts: Facts, request: Request) -> Plan:
     if target is None:
         facts, target = named_release(parts, facts, request.to)
     artefact = _artefact(parts, facts, target)
-    facts = _with_secrets(parts, facts, artefact)
+    facts = with_migrations(parts, _with_secrets(parts, facts, artefact), target, request)
     found = assess(facts, request, parts.allowed, target, artefact, parts.clock.now())
     workload = facts.workload.value
     assert workload is not None  # `assess` raised otherwise.
@@ -233,7 +234,7 @@ def _not_ours(parts: Parts, made: Plan) -> str | None:
         return "it has steps that this platform does not know"
     if len({s.key for s in made.steps}) != len(kinds) or not kinds:
         return "its steps are not numbered"
-    proving = [kind for kind in kinds if kind not in ("data.compare", "restore.drop")]
+    proving = [kind for kind in kinds if kind not in ("data.compare", "restore.drop", "migrations.finish")]
     if made.purpose != "back" or proving[-1:] != ["verify"] or (len(kinds) > 1 and "guard" not in kinds):
         return "it does not guard what it rests on, or does not prove the result"
     refs = [

@@ -6,7 +6,11 @@ from datetime import datetime
 
 from backout.assess.allowed import Allowed
 from backout.assess.backups import choose_backup
-from backout.assess.compatibility import compatibility, restored_compatibility
+from backout.assess.compatibility import (
+    compatibility,
+    restored_compatibility,
+    undone_compatibility,
+)
 from backout.assess.model import Assessment, Case, Request
 from backout.assess.rules import RULES
 from backout.assess.scenario import decide
@@ -43,15 +47,16 @@ def assess(
             next_command="backout doctor",
         )
     as_it_stands = compatibility(target, facts, allowed)
-    scenario, why, named = _scenario(request, as_it_stands.answer)
-    restores = named is None and scenario is not Scenario.CODE
+    undone = undone_compatibility(target, facts, allowed)
+    scenario, why, named = _scenario(request, as_it_stands.answer, undoable=undone.answer is Answer.YES)
+    restores = named is None and scenario in (Scenario.DATA, Scenario.FULL)
     choice = choose_backup(facts, request, target) if restores else None
     # Chosen tables come back into the schema that there is.
-    compatible = (
-        as_it_stands
-        if choice is None or request.tables
-        else restored_compatibility(target, choice, facts, allowed)
-    )
+    compatible = as_it_stands
+    if scenario is Scenario.SCHEMA:
+        compatible = undone
+    elif choice is not None and not request.tables:
+        compatible = restored_compatibility(target, choice, facts, allowed)
     current = current_version(facts)
     case = Case(
         facts=facts,
@@ -64,6 +69,7 @@ def assess(
         compatibility=compatible,
         now=now,
         choice=choice,
+        scenario=scenario,
     )
     findings = tuple(finding for rule in RULES for finding in rule(case))
     return Assessment(
@@ -80,14 +86,16 @@ def assess(
     )
 
 
-def _scenario(request: Request, answer: Answer) -> tuple[Scenario, Message, Scenario | None]:
+def _scenario(
+    request: Request, answer: Answer, *, undoable: bool
+) -> tuple[Scenario, Message, Scenario | None]:
     if request.scenario is not None:
         return (
             request.scenario,
             msg("Scenario {scenario} was asked for.", scenario=request.scenario.value),
             None,
         )
-    row = decide(request.cause, answer)
+    row = decide(request.cause, answer, undoable=undoable)
     return row.scenario, row.why, row.scenario if row.named else None
 
 

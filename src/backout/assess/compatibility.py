@@ -66,6 +66,37 @@ def restored_compatibility(target: Release, choice: Choice, facts: Facts, allowe
     )
 
 
+def undone_compatibility(target: Release, facts: Facts, allowed: Allowed) -> Compatibility:
+    """Return whether `target` can use the schema that stands once the migrations after it are taken back."""
+    observed = facts.migrations
+    back = observed.value if observed is not None else None
+    if observed is None or back is None or not back.migrations:
+        reason = observed.unknown if observed is not None and observed.unknown is not None else None
+        return Compatibility(
+            answer=Answer.UNKNOWN,
+            evidence=msg("The journal of migrations could not be read: {reason}", reason=str(reason))
+            if reason is not None
+            else msg("No migration that backout ran came after {version}.", version=target.version),
+        )
+    after = back.schema_after
+    document = facts.schemas.get(after) if after is not None else None
+    if document is not None:
+        taken_back = facts.schema_now.model_copy(update={"value": document, "unknown": None})
+        found = compatibility(target, facts.model_copy(update={"schema_now": taken_back}), allowed)
+        evidence = msg("Once the migrations are taken back: {evidence}", evidence=str(found.evidence))
+        return found.model_copy(update={"evidence": evidence})
+    return Compatibility(
+        answer=Answer.UNKNOWN,
+        evidence=msg(
+            "Which schema stands once the migrations are taken back is not known, or not that {version} can use it.",
+            version=target.version,
+        ),
+        remedy=msg(
+            "Record releases as they are deployed (backout record), or accept the risk by --accept schema-unknown."
+        ),
+    )
+
+
 def _vouched(target: Release, now: Schema, facts: Facts, allowed: Allowed) -> Compatibility | None:
     for word in allowed.vouched:
         if word.version != target.version:

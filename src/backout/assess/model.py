@@ -112,6 +112,7 @@ class Case:
         target_artefact: What the platform would run; with its digest as it is now.
         compatibility: Of the target with the schema that it will run on.
         choice: The backup that is restored; None where only the code goes back.
+        scenario: What the decision table chose or named, or the person asked for.
     """
 
     facts: Facts
@@ -124,6 +125,7 @@ class Case:
     compatibility: Compatibility
     now: datetime
     choice: Choice | None = None
+    scenario: Scenario = Scenario.CODE
 
     @property
     def runs_already(self) -> bool:
@@ -132,6 +134,7 @@ class Case:
         return (
             self.target.version == self.current_version
             and self.request.scenario in (None, Scenario.CODE)
+            and self.scenario is not Scenario.SCHEMA
             and workload is not None
             and workload.wanted is not None
             and {a.ref for a in workload.running} == {workload.wanted.ref}

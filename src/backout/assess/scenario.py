@@ -1,4 +1,4 @@
-"""The decision table: how far back, by cause and by what the target can do with the schema as it stands.
+"""The decision table: how far back, by cause and by what the target can do with the schema, as it stands or taken back.
 
 `docs/decision-table.md` shows the same rows and is tested against this file.
 """
@@ -18,11 +18,13 @@ class Row:
     """One row: if cause and compatibility are these, then this scenario.
 
     Attributes:
+        undoable: Whether migrations of the journal would bring a schema back that the target can use; None: either.
         named: The scenario restores or can lose rows: it is named, never chosen by itself.
     """
 
     causes: tuple[Cause | None, ...]
     answers: tuple[Answer, ...]
+    undoable: bool | None
     scenario: Scenario
     named: bool
     why: Message
@@ -34,6 +36,7 @@ TABLE: tuple[Row, ...] = (
     Row(
         (None, "code"),
         (Answer.YES,),
+        None,
         Scenario.CODE,
         False,
         msg(
@@ -42,7 +45,19 @@ TABLE: tuple[Row, ...] = (
     ),
     Row(
         (None, "code"),
+        (Answer.UNKNOWN, Answer.NO),
+        True,
+        Scenario.SCHEMA,
+        False,
+        msg(
+            "The earlier code is not known to be able to use the schema as it stands, and can use the one of before the "
+            "migrations: they are taken back with the code, and no row and no value is lost."
+        ),
+    ),
+    Row(
+        (None, "code"),
         (Answer.UNKNOWN,),
+        False,
         Scenario.CODE,
         False,
         msg(
@@ -52,6 +67,7 @@ TABLE: tuple[Row, ...] = (
     Row(
         (None, "code"),
         (Answer.NO,),
+        False,
         Scenario.FULL,
         True,
         msg(
@@ -61,6 +77,7 @@ TABLE: tuple[Row, ...] = (
     Row(
         ("data",),
         ANY,
+        None,
         Scenario.DATA,
         True,
         msg(
@@ -70,6 +87,7 @@ TABLE: tuple[Row, ...] = (
     Row(
         ("both",),
         ANY,
+        None,
         Scenario.FULL,
         True,
         msg(
@@ -79,6 +97,10 @@ TABLE: tuple[Row, ...] = (
 )
 
 
-def decide(cause: Cause | None, answer: Answer) -> Row:
+def decide(cause: Cause | None, answer: Answer, *, undoable: bool) -> Row:
     """Return the row that applies; every combination has exactly one."""
-    return next(row for row in TABLE if cause in row.causes and answer in row.answers)
+    return next(
+        row
+        for row in TABLE
+        if cause in row.causes and answer in row.answers and row.undoable in (None, undoable)
+    )

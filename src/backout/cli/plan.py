@@ -36,6 +36,7 @@ class ScenarioChoice(StrEnum):
     AUTO = "auto"
     CODE = "code"
     DATA = "data"
+    SCHEMA = "schema"
     FULL = "full"
 
 

@@ -32,7 +32,14 @@ POLL_S = 0.05
 SETTLE_S = 1.5
 """How long a probe may say "not done, and nothing is under way" after `apply` before the step has failed."""
 
-SWITCHES = {Phase.REVERT_CODE: ("wanted",), Phase.SWAP_DATA: ("schema",), Phase.START_CODE: ("wanted",)}
+SWITCHES = {
+    Phase.BRIDGE_SCHEMA: ("schema",),
+    Phase.REVERT_CODE: ("wanted",),
+    Phase.SWITCH_SCHEMA: ("schema",),
+    Phase.SWAP_DATA: ("schema",),
+    Phase.START_CODE: ("wanted",),
+    Phase.CONTRACT_SCHEMA: ("schema",),
+}
 """Phases that change what the guard compares, and what of it."""
 
 Watch = Callable[[Event | Message, Run], None]

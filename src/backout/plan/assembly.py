@@ -14,7 +14,8 @@ from backout.plan.model import Estimate, Phase, PlannedStep, StepSpec
 
 LOOKS_ONLY = msg("It only looks.")
 ADDS_ONLY = msg("It only adds a backup; nothing has to be undone.")
-HARMLESS = (LOOKS_ONLY, ADDS_ONLY)
+PROVES_ONLY = msg("It only proves what holds and builds indexes; nothing has to be undone.")
+HARMLESS = (LOOKS_ONLY, ADDS_ONLY, PROVES_ONLY)
 """Why a step has no inverse and is still no point of no return."""
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from backout.assess.model import Assessment, Request
@@ -11,6 +11,7 @@ from backout.assess.versions import order_key, release_of
 from backout.errors import NeedsAcceptance
 from backout.facts import Facts
 from backout.message import msg
+from backout.migration_way import Place
 from backout.observed import Answer
 from backout.plan.assembly import HARMLESS, Terms, estimate, numbered, total
 from backout.plan.base import StepKind, World
@@ -38,6 +39,7 @@ from backout.plan.quarantining import lift_spec, quarantine_spec
 from backout.plan.restoring import Restoring, reconnecting, restored_fingerprint
 from backout.plan.simulate import Visited, down_steps, held_steps, simulate, violations
 from backout.plan.start import serving_now, world_now
+from backout.plan.undoing import Undoing, undoing
 from backout.release import Artefact
 
 _EVIDENCE_WITHIN_S = 10.0
@@ -71,7 +73,9 @@ def plan_back(
     """
     _only_what_was_asked(assessment)
     data = data_steps(assessment, facts, request, terms)
-    steps = _steps(assessment, facts, request, _Ways(tuple(switch), tuple(restart), data), kinds, terms)
+    schema = undoing(assessment, facts)
+    ways = _Ways(tuple(switch), tuple(restart), data, schema)
+    steps = _steps(assessment, facts, request, ways, kinds, terms)
     start = world_now(facts)
     visited = tuple(simulate(steps, kinds, start))
     estimates = {s.key: estimate(facts, s.spec.kind) for s in steps}
@@ -90,7 +94,7 @@ def plan_back(
         why=assessment.why,
         verdict=assessment.verdict,
         steps=steps,
-        findings=(*assessment.findings, *_invariant(visited, assessment, data)),
+        findings=(*assessment.findings, *_invariant(visited, assessment, data, schema)),
         accepted=request.accept,
         estimates=estimates,
         total=total(estimates.values()),
@@ -109,11 +113,21 @@ def plan_back(
 
 @dataclass(frozen=True, slots=True)
 class _Ways:
-    """What takes the code back, and what takes the data back."""
+    """What takes the code back, what takes the data back, and what takes migrations back."""
 
     switch: tuple[StepSpec, ...]
     restart: tuple[StepSpec, ...]
     data: Restoring | None
+    schema: Undoing | None
+
+    @property
+    def change(self) -> list[tuple[Phase, StepSpec]]:
+        """What stands between the end of the later code and the start of the earlier one."""
+        if self.data is not None:
+            return [(Phase.SWAP_DATA, s) for s in self.data.change]
+        if self.schema is not None and self.schema.place is Place.BETWEEN:
+            return [(Phase.SWITCH_SCHEMA, self.schema.change)]
+        return []
 
 
 def _only_what_was_asked(assessment: Assessment) -> None:
@@ -137,24 +151,25 @@ def _steps(
     kinds: Mapping[str, StepKind],
     terms: Terms,
 ) -> tuple[PlannedStep, ...]:
-    target, artefact, data = assessment.target, assessment.target_artefact, ways.data
+    target, artefact, data, schema = assessment.target, assessment.target_artefact, ways.data, ways.schema
+    stays = assessment.current_version == target.version and not _half_deployed(facts, artefact.ref)
     verify = StepSpec(
         kind="verify",
         target="checks",
         params={"version": target.version, "ref": artefact.ref, "digest": artefact.digest},
         timeout_s=terms.verify_timeout_s,
     )
-    if (
-        data is None
-        and assessment.current_version == target.version
-        and not _half_deployed(facts, artefact.ref)
-        and not held_specs(facts)
-    ):
+    if stays and data is None and schema is None and not held_specs(facts):
         return numbered([(Phase.VERIFY, verify)], kinds)
+    if stays and schema is not None:
+        ways = replace(ways, switch=())
     # What is overwritten has to be in the safety backup to the last row: nothing may write from then on.
     strongest = request.hold_first or (data is not None and data.overwrites)
     holds = hold_specs(facts, strongest=strongest)
-    if data is not None and not strongest:
+    stands_still = schema is not None and schema.place is Place.BETWEEN
+    if stands_still and not holds:
+        holds = hold_specs(facts, strongest=True)  # nothing lets requests wait: they are refused meanwhile
+    elif (data is not None or stands_still) and not strongest:
         holds += suspend_specs(facts)
     held = [*held_specs(facts), *holds]
     specs: list[tuple[Phase, StepSpec]] = []
@@ -182,15 +197,21 @@ def _steps(
         specs += [(Phase.HOLD, s) for s in holds]
     if data is not None:
         specs += [(Phase.PREPARE, s) for s in data.held]
+    if schema is not None and schema.place is Place.BEFORE:
+        specs.append((Phase.BRIDGE_SCHEMA, schema.change))
     specs += _switch_steps(ways, held, kinds, target.version, world_now(facts))
+    if schema is not None and schema.place is Place.AFTER:
+        specs.append((Phase.CONTRACT_SCHEMA, schema.change))
     if data is not None and (not ways.switch or target.version in world_now(facts).serving):
         specs.append((Phase.START_CODE, reconnecting(target.version, ways.restart, terms, data.data.way)))
     # Workers and crons that were suspended for a swap stay so until a person lets them go.
-    stays = (REFUSES_WRITES,) if data is None else (REFUSES_WRITES, SUSPENDS)
+    kept = (REFUSES_WRITES,) if data is None else (REFUSES_WRITES, SUSPENDS)
     specs += [
-        (Phase.RELEASE_HOLD, release_of_hold(s)) for s in reversed(held) if s.params["mode"] not in stays
+        (Phase.RELEASE_HOLD, release_of_hold(s)) for s in reversed(held) if s.params["mode"] not in kept
     ]
     specs.append((Phase.VERIFY, verify))
+    if schema is not None:
+        specs.append((Phase.CLEAN_UP, schema.finish))
     if data is not None:
         specs += [(Phase.CLEAN_UP, s) for s in data.afterwards]
     return numbered(specs, kinds)
@@ -226,7 +247,7 @@ def _switch_steps(
 ) -> list[tuple[Phase, StepSpec]]:
     """Right before the earlier release starts its data is there, and writes are let through: many write while they start."""
     lets_write = [release_of_hold(s) for s in reversed(held) if s.params["mode"] == REFUSES_WRITES]
-    change = [(Phase.SWAP_DATA, s) for s in ways.data.change] if ways.data is not None else []
+    change = ways.change
     before_start = list(change)
     before_start += [(Phase.START_CODE if before_start else Phase.REVERT_CODE, s) for s in lets_write]
     specs: list[tuple[Phase, StepSpec]] = []
@@ -236,7 +257,7 @@ def _switch_steps(
         if not started and to_version in after.serving and not (ways.data and to_version in world.serving):
             specs += before_start
             started = True
-        specs.append((Phase.START_CODE if started and ways.data else Phase.REVERT_CODE, spec))
+        specs.append((Phase.START_CODE if started and change else Phase.REVERT_CODE, spec))
         world = after
     if started:
         return specs
@@ -272,12 +293,18 @@ def _guard(facts: Facts, artefact: Artefact) -> StepSpec:
 
 
 def _invariant(
-    visited: Sequence[Visited], assessment: Assessment, data: Restoring | None
+    visited: Sequence[Visited], assessment: Assessment, data: Restoring | None, schema: Undoing | None
 ) -> tuple[Finding, ...]:
     # Chosen tables come back into the schema that there is.
     choice = assessment.choice if data is not None and data.data.way is not Way.TABLES else None
 
     def can_use(version: str, fingerprint: str | None) -> Answer:
+        if schema is not None and (version == assessment.target.version) is (
+            fingerprint != schema.fingerprint
+        ):
+            # Either release on the other's schema: that is what the place of the step was chosen by.
+            suits = Place.BEFORE if fingerprint == schema.fingerprint else Place.AFTER
+            return Answer.YES if schema.place is suits else Answer.UNKNOWN
         # The assessment speaks of the target, on the schema that it will run on: the restored one, else the one there is.
         if version != assessment.target.version:
             return Answer.UNKNOWN

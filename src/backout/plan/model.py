@@ -25,6 +25,7 @@ class Phase(StrEnum):
     BRIDGE_SCHEMA = "bridge schema"
     SHIFT_TRAFFIC = "shift traffic"
     REVERT_CODE = "revert code"
+    SWITCH_SCHEMA = "switch schema"
     SWAP_DATA = "swap data"
     START_CODE = "start code"
     CONTRACT_SCHEMA = "contract schema"
@@ -118,9 +119,10 @@ class Verdict(StrEnum):
 
 
 class Scenario(StrEnum):
-    """How far back: the code, the data, or both."""
+    """How far back: the code, the code and the schema, the data, or all."""
 
     CODE = "code"
+    SCHEMA = "schema"
     DATA = "data"
     FULL = "full"
 

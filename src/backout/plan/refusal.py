@@ -7,7 +7,7 @@ from datetime import datetime
 
 from backout.errors import BackoutError, NeedsAcceptance, Refused
 from backout.message import msg
-from backout.plan.model import Plan, Severity
+from backout.plan.model import Plan, Scenario, Severity
 
 _STOPPING = (Severity.BLOCKS, Severity.LOSES_DATA, Severity.NEEDS_APPROVAL)
 
@@ -15,6 +15,8 @@ _STOPPING = (Severity.BLOCKS, Severity.LOSES_DATA, Severity.NEEDS_APPROVAL)
 def words_of(plan: Plan) -> str:
     """Return the options that ask for the same way back again: the same version, scenario, backup and ceiling."""
     words = [f"--to {plan.named}"]
+    if plan.scenario is Scenario.SCHEMA:
+        words.append(f"--scenario {plan.scenario.value}")
     if plan.data is not None:
         words += [f"--scenario {plan.scenario.value}", f"--backup {shlex.quote(plan.data.backup)}"]
         if plan.data.tables:

@@ -47,6 +47,9 @@ _GENERIC = {
     "restore.command": msg(
         "The script ended with exit status 0, and the tables have the rows of the backup."
     ),
+    "migrations.back": msg("backout db history says `undone` for each of them."),
+    "migrations.again": msg("backout db history says `applied` for each of them."),
+    "migrations.finish": msg("backout db status names nothing that is due."),
     "evidence.save": msg("What the commands print is saved somewhere that the roll-out does not delete."),
     "verify": msg("Every line of the checklist at the end holds."),
 }

@@ -45,6 +45,7 @@ VERDICTS: dict[Verdict, Message] = {
 }
 SCENARIOS: dict[Scenario, Message] = {
     Scenario.CODE: msg("Code only"),
+    Scenario.SCHEMA: msg("Code and schema"),
     Scenario.DATA: msg("Data only"),
     Scenario.FULL: msg("Code and data"),
 }

@@ -7,6 +7,7 @@ from backout.steps.automation import Pause, Resume
 from backout.steps.evidence import SaveEvidence
 from backout.steps.guard import Guard
 from backout.steps.hold import Hold, NoWrites, ReleaseHold
+from backout.steps.migrations import Finish, MakeAgain, TakeBack
 from backout.steps.own_restore import RestoreByScript
 from backout.steps.quarantine import Quarantine, Unquarantine
 from backout.steps.reconnect import Reconnect
@@ -46,5 +47,8 @@ def generic_step_kinds() -> dict[str, StepKind]:
         RestoreByScript(),
         CheckTables(),
         RestoreTables(),
+        TakeBack(),
+        MakeAgain(),
+        Finish(),
     )
     return {kind.kind: kind for kind in kinds}

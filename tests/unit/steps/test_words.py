@@ -68,6 +68,12 @@ AUTOMATION: dict[str, Json] = {
     "pause": "flux suspend kustomization shop",
     "resume": "flux resume kustomization shop",
 }
+MIGRATIONS: dict[str, Json] = {
+    "migrations": [12, 13],
+    "fingerprint": "sha256:old",
+    "prior_fingerprint": "sha256:new",
+    "alone": None,
+}
 PARAMS: dict[str, list[dict[str, Json]]] = {
     "guard": [{}],
     "hold": [HOLD | {"mode": m} for m in ("queue", "maintenance", "refuse_writes", "suspend", "a-new-mode")],
@@ -103,6 +109,9 @@ PARAMS: dict[str, list[dict[str, Json]]] = {
     "restore.command": [SCRIPT, SCRIPT | {"safety": None}],
     "automation.pause": [AUTOMATION],
     "automation.resume": [AUTOMATION],
+    "migrations.back": [MIGRATIONS],
+    "migrations.again": [MIGRATIONS],
+    "migrations.finish": [{}],
     "evidence.save": [{"by_hand": ["kubectl logs web"], "within_s": 10.0}],
     "verify": [{"version": "5.4.0", "ref": "releases/5.4.0", "digest": None}],
 }
@@ -129,6 +138,9 @@ NAMED = {
     "restore.command": "bin/restore-db.sh",
     "automation.pause": "flux",
     "automation.resume": "flux",
+    "migrations.back": "12 and 13",
+    "migrations.again": "12 and 13",
+    "migrations.finish": "constraints",
     "evidence.save": "10",
     "verify": "5.4.0",
 }

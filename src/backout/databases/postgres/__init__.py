@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field, SecretStr, field_validator
 from backout.databases.postgres.comparable import PostgresCompares
 from backout.databases.postgres.restorable import PostgresRestores
 from backout.databases.postgres.switchable import PostgresSwitches
+from backout.databases.postgres.undoes import PostgresUndoes
 from backout.fields import Declared, Seconds
 from backout.platforms.base import Detection, Diagnosis, Site
 from backout.schema import Schema
@@ -60,7 +61,7 @@ class PostgresOptions(Declared):
         return value
 
 
-class PostgresDatabase(PostgresRestores, PostgresCompares, PostgresSwitches):
+class PostgresDatabase(PostgresRestores, PostgresCompares, PostgresSwitches, PostgresUndoes):
     """One PostgreSQL database, bound to one service in one environment."""
 
     kind: ClassVar[str] = "postgres"

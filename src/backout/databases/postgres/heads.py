@@ -62,6 +62,8 @@ _TOOLS = (
     _tool("diesel", "__diesel_schema_migrations", "version", "SELECT max(version) FROM {}"),
 )  # fmt: skip
 
+HISTORY_TABLES = frozenset(tool.table for tool in _TOOLS)
+
 _FIND = """
 SELECT n.nspname::text, c.relname::text, array_agg(a.attname::text)
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace

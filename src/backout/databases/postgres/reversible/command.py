@@ -53,6 +53,7 @@ def run_command(
     *,
     told: str,
     release: str | None,
+    schema_before: str | None,
     answers: Mapping[str, str],
     connect: Callable[[], Link],
     variables: Sequence[str] = (),
@@ -65,6 +66,7 @@ def run_command(
         argv: The command.
         told: The command for the journal, without secrets.
         release: Version that it belongs to.
+        schema_before: Fingerprint of the schema as it stands.
         answers: What nobody can compute, by ``table.column``.
         connect: Opens another session of our own.
         variables: Further environment variables that get the proxy's URL.
@@ -76,7 +78,7 @@ def run_command(
     alone(link)
     _in_transaction(link, journal.install)
     before = catalog.read_alone(link)
-    kept = Kept(journal.begin(link, release, told), connect, dict(answers))
+    kept = Kept(journal.begin(link, release, told, schema_before), connect, dict(answers))
     fault_point("migrate.begun")
     state = "failed"
     try:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
+from backout.databases.postgres.catalog import read_schema
 from backout.databases.postgres.connect import Connector, secrets_of
 from backout.databases.postgres.reversible import back, journal
 from backout.databases.postgres.reversible.after import finish
@@ -94,6 +95,7 @@ class ReversibleDatabase:
                     argv,
                     told=told,
                     release=release,
+                    schema_before=self._fingerprint(),
                     answers=answers,
                     connect=lambda: opened.enter_context(self._link()),
                     variables=variables,
@@ -157,17 +159,28 @@ class ReversibleDatabase:
             chosen = [one for one in found if one.state == "undone"][:steps]
             if not chosen:
                 raise nothing("No migration was taken back")
-            later = [one.id for one in found if one.state in STATES_BACK and one.id > chosen[0].id]
-            if later:
-                raise out_of_order(chosen[0].id, later)
-            # One by one: what a migration builds after its COMMIT may be renamed by the next one.
-            turns = [chosen] if dry_run else [[one] for one in chosen]
-            outcomes: list[Outcome] = []
-            unfinished: list[Unfinished] = []
-            for turn in turns:
-                with told("redo"):
-                    outcomes.append(back.redo(link, turn, patience_s=patience_s, dry_run=dry_run))
-                unfinished += [] if dry_run else finish(link).unfinished
+            return self._redo(link, found, chosen, dry_run=dry_run, patience_s=patience_s)
+
+    def _redo(
+        self,
+        link: DirectLink,
+        found: Sequence[Migration],
+        chosen: Sequence[Migration],
+        *,
+        dry_run: bool,
+        patience_s: float,
+    ) -> WayTaken:
+        later = [one.id for one in found if one.state in STATES_BACK and one.id > chosen[0].id]
+        if later:
+            raise out_of_order(chosen[0].id, later)
+        # One by one: what a migration builds after its COMMIT may be renamed by the next one.
+        turns = [chosen] if dry_run else [[one] for one in chosen]
+        outcomes: list[Outcome] = []
+        unfinished: list[Unfinished] = []
+        for turn in turns:
+            with told("redo"):
+                outcomes.append(back.redo(link, turn, patience_s=patience_s, dry_run=dry_run))
+            unfinished += [] if dry_run else finish(link).unfinished
         return taken("forward", back.joined(outcomes), tuple(unfinished), dry_run=dry_run)
 
     def finish(self) -> Finished:
@@ -303,11 +316,16 @@ class ReversibleDatabase:
             raise busy(error) from None
         return journal.migrations(link) if journal.installed(link) else []
 
+    def _fingerprint(self) -> str:
+        """Return the schema as releases are recorded with it."""
+        with self._session(autocommit=False) as connection:
+            return read_schema(connection, None).fingerprint
+
     @contextmanager
-    def _session(self) -> Iterator[psycopg.Connection[Any]]:
+    def _session(self, *, autocommit: bool = True) -> Iterator[psycopg.Connection[Any]]:
         """Open a session; where that fails, the next thing to type needs no configuration of backout."""
         try:
-            with self._connector.session(_DAY_S, autocommit=True) as connection:
+            with self._connector.session(_DAY_S, autocommit=autocommit) as connection:
                 yield connection
         except (TargetUnreachable, ConfigError) as error:
             raise type(error)(error.what, state=error.state, next_command=_WITHOUT_US) from None

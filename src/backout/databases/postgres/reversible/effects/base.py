@@ -3,12 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 from backout.databases.postgres.reversible.difference import Difference
 from backout.databases.postgres.reversible.work import Work
 
 Operation = dict[str, Any]
+
+
+class Bears(NamedTuple):
+    """Which code works on which side of a change; where nobody can tell, it does not.
+
+    Attributes:
+        old: Code of before the change works while it is made.
+        new: Code of after the change works when it is taken back.
+    """
+
+    old: bool
+    new: bool
+
+
+BOTH = Bears(True, True)
+ADDS = Bears(old=True, new=False)
+"""It adds what earlier code does not know."""
+TAKES = Bears(old=False, new=True)
+"""It takes what later code does not use."""
+NEITHER = Bears(False, False)
 
 
 class Effect(Protocol):
@@ -23,6 +43,10 @@ class Effect(Protocol):
     kind: ClassVar[str]
     down_at: ClassVar[int]
     redo_at: ClassVar[int]
+
+    def bears(self, operation: Operation) -> Bears:
+        """Tell which code works with the change made, and with it taken back."""
+        ...
 
     def find(self, difference: Difference) -> Iterator[Operation]:
         """Take from a difference what this effect can take back, as one operation for each.

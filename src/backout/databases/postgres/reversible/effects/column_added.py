@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from backout.databases.postgres.reversible.catalog import Key
 from backout.databases.postgres.reversible.difference import Difference
-from backout.databases.postgres.reversible.effects.base import Operation
+from backout.databases.postgres.reversible.effects.base import ADDS, NEITHER, Bears, Operation
 from backout.databases.postgres.reversible.fill import fill
 from backout.databases.postgres.reversible.hide import hide_column, may_hide, require_column, show_column
 from backout.databases.postgres.reversible.work import Work
@@ -19,6 +19,10 @@ class ColumnAdded:
     kind: ClassVar[str] = "column.added"
     down_at: ClassVar[int] = 40
     redo_at: ClassVar[int] = 60
+
+    def bears(self, operation: Operation) -> Bears:
+        """Earlier code writes rows without it, where that may be."""
+        return ADDS if operation.get("optional") else NEITHER
 
     def find(self, difference: Difference) -> Iterator[Operation]:
         """Take every new column of a table that was there before.
@@ -32,7 +36,14 @@ class ColumnAdded:
                 _take_sequence(difference, change.key)
                 may_hide(difference.after, change.key.oid, change.key.sub)
                 called = difference.after.name(change.key)
-                yield {"table": change.key.oid, "attnum": change.key.sub, "called": called}
+                one = change.thing
+                has_value = one["default_text"] is not None or bool(one["identity"] or one["generated"])
+                yield {
+                    "table": change.key.oid,
+                    "attnum": change.key.sub,
+                    "called": called,
+                    "optional": has_value or not one["not_null"],
+                }
 
     def down(self, work: Work, change: int, operation: Operation) -> Operation:
         """Hide it."""
@@ -44,9 +55,9 @@ class ColumnAdded:
         show_column(work, record)
         fill(work, record, record["default"])
         require_column(work, record)
-        return {key: operation[key] for key in ("table", "attnum", "called")} | {
-            "constraints": record["constraints"]
-        }
+        return {
+            key: operation[key] for key in ("table", "attnum", "called", "optional") if key in operation
+        } | {"constraints": record["constraints"]}
 
 
 def _take_sequence(difference: Difference, column: Key) -> None:

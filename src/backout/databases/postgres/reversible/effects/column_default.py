@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from backout.databases.postgres.reversible.difference import Difference
-from backout.databases.postgres.reversible.effects.base import Operation
+from backout.databases.postgres.reversible.effects.base import ADDS, BOTH, TAKES, Bears, Operation
 from backout.databases.postgres.reversible.names import ident
 from backout.databases.postgres.reversible.work import Work
 
@@ -17,6 +17,12 @@ class ColumnDefault:
     kind: ClassVar[str] = "column.default"
     down_at: ClassVar[int] = 71
     redo_at: ClassVar[int] = 80
+
+    def bears(self, operation: Operation) -> Bears:
+        """Whoever has a default may leave the value out."""
+        if operation["to"] is None:
+            return TAKES
+        return ADDS if operation["from"] is None else BOTH
 
     def find(self, difference: Difference) -> Iterator[Operation]:
         """Take it, except of a generated column."""

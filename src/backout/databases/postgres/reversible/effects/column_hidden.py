@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from backout.databases.postgres.reversible.difference import Difference
-from backout.databases.postgres.reversible.effects.base import Operation
+from backout.databases.postgres.reversible.effects.base import NEITHER, TAKES, Bears, Operation
 from backout.databases.postgres.reversible.fill import fill
 from backout.databases.postgres.reversible.hide import hide_column, require_column, show_column
 from backout.databases.postgres.reversible.work import Work
@@ -18,6 +18,13 @@ class ColumnHidden:
     kind: ClassVar[str] = "column.hidden"
     down_at: ClassVar[int] = 60
     redo_at: ClassVar[int] = 40
+
+    def bears(self, operation: Operation) -> Bears:
+        """Later code writes rows without it: with a key or a required value over it that would be refused."""
+        record = operation.get("hidden", operation)
+        bound = any(one["kind"] in "fup" for one in record["constraints"])
+        must = record.get("not_null") and record.get("default") is None
+        return NEITHER if bound or must else TAKES
 
     def find(self, difference: Difference) -> Iterator[Operation]:
         """Find none: a dropped column was softened, or is lost, which nobody may explain."""

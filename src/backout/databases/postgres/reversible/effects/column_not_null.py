@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from backout.databases.postgres.reversible.difference import Difference
-from backout.databases.postgres.reversible.effects.base import Operation
+from backout.databases.postgres.reversible.effects.base import ADDS, TAKES, Bears, Operation
 from backout.databases.postgres.reversible.hide import require_value
 from backout.databases.postgres.reversible.names import hidden, ident
 from backout.databases.postgres.reversible.rows.quiet import quietly
@@ -19,6 +19,10 @@ class ColumnNotNull:
     kind: ClassVar[str] = "column.not_null"
     down_at: ClassVar[int] = 70
     redo_at: ClassVar[int] = 70
+
+    def bears(self, operation: Operation) -> Bears:
+        """Later code writes values where they are required; earlier code wrote them where they were."""
+        return TAKES if operation["not_null"] else ADDS
 
     def find(self, difference: Difference) -> Iterator[Operation]:
         """Take it. One that became NOT NULL because of a primary key goes with that."""

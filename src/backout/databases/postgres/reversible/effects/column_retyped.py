@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from backout.databases.postgres.reversible import in_place, numbering
 from backout.databases.postgres.reversible.conversion import convert, watch
 from backout.databases.postgres.reversible.difference import Difference
-from backout.databases.postgres.reversible.effects.base import Operation
+from backout.databases.postgres.reversible.effects.base import NEITHER, Bears, Operation
 from backout.databases.postgres.reversible.hide import guard, hide_column, require_column, show_column
 from backout.databases.postgres.reversible.names import hidden
 from backout.databases.postgres.reversible.twin import wanted
@@ -24,6 +24,10 @@ class ColumnRetyped:
     kind: ClassVar[str] = "column.retyped"
     down_at: ClassVar[int] = 35
     redo_at: ClassVar[int] = 40
+
+    def bears(self, operation: Operation) -> Bears:
+        """Nobody can tell whether code works with either type."""
+        return NEITHER
 
     def find(self, difference: Difference) -> Iterator[Operation]:
         """Find none: a change of type was journalled when it ran, or is one that nobody may explain."""

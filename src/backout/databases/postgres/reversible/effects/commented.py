@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from backout.databases.postgres.reversible.difference import Difference
-from backout.databases.postgres.reversible.effects.base import Operation
+from backout.databases.postgres.reversible.effects.base import BOTH, Bears, Operation
 from backout.databases.postgres.reversible.names import ident, literal
 from backout.databases.postgres.reversible.work import Work
 
@@ -17,6 +17,10 @@ class Commented:
     kind: ClassVar[str] = "commented"
     down_at: ClassVar[int] = 72
     redo_at: ClassVar[int] = 72
+
+    def bears(self, operation: Operation) -> Bears:
+        """No code reads it."""
+        return BOTH
 
     def find(self, difference: Difference) -> Iterator[Operation]:
         """Take it."""

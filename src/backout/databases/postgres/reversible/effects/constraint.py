@@ -8,7 +8,7 @@ from typing import ClassVar
 from backout.databases.postgres.reversible import constraints
 from backout.databases.postgres.reversible.catalog import Key, Thing
 from backout.databases.postgres.reversible.difference import Difference
-from backout.databases.postgres.reversible.effects.base import Operation
+from backout.databases.postgres.reversible.effects.base import ADDS, NEITHER, TAKES, Bears, Operation
 from backout.databases.postgres.reversible.hide import require_value
 from backout.databases.postgres.reversible.names import hidden, ident
 from backout.databases.postgres.reversible.work import Work
@@ -20,6 +20,10 @@ class ConstraintAdded:
     kind: ClassVar[str] = "constraint.added"
     down_at: ClassVar[int] = 10
     redo_at: ClassVar[int] = 90
+
+    def bears(self, operation: Operation) -> Bears:
+        """Earlier code may write what it refuses; later code may name a key in ON CONFLICT."""
+        return NEITHER if operation["made"]["kind"] in "pu" else TAKES
 
     def find(self, difference: Difference) -> Iterator[Operation]:
         """Take every new one on a table that was there; one over new columns alone is hidden with them."""
@@ -85,6 +89,10 @@ class ForeignKeyDropped:
     kind: ClassVar[str] = "foreign_key.dropped"
     down_at: ClassVar[int] = 80
     redo_at: ClassVar[int] = 10
+
+    def bears(self, operation: Operation) -> Bears:
+        """Later code may write what it refuses."""
+        return ADDS
 
     def find(self, difference: Difference) -> Iterator[Operation]:
         """Take every foreign key that is gone, on tables that are there."""

@@ -8,7 +8,7 @@ from typing import ClassVar
 from backout.databases.postgres.reversible.catalog import Key, Snapshot
 from backout.databases.postgres.reversible.constraints import names_now
 from backout.databases.postgres.reversible.difference import Difference
-from backout.databases.postgres.reversible.effects.base import Operation
+from backout.databases.postgres.reversible.effects.base import BOTH, NEITHER, Bears, Operation
 from backout.databases.postgres.reversible.hide import rename
 from backout.databases.postgres.reversible.names import hidden
 from backout.databases.postgres.reversible.work import Work
@@ -20,6 +20,10 @@ class IndexAdded:
     kind: ClassVar[str] = "index.added"
     down_at: ClassVar[int] = 30
     redo_at: ClassVar[int] = 85
+
+    def bears(self, operation: Operation) -> Bears:
+        """Only one that is unique refuses rows, or is named in ON CONFLICT."""
+        return NEITHER if operation["unique"] else BOTH
 
     def find(self, difference: Difference) -> Iterator[Operation]:
         """Take every new one on a table that was there; one over new columns is hidden with them."""
@@ -86,6 +90,10 @@ class IndexHidden:
     kind: ClassVar[str] = "index.hidden"
     down_at: ClassVar[int] = 65
     redo_at: ClassVar[int] = 30
+
+    def bears(self, operation: Operation) -> Bears:
+        """It enforces nothing, and is kept up to date."""
+        return BOTH
 
     def find(self, difference: Difference) -> Iterator[Operation]:
         """Find none: it was softened, or is lost, which nobody may explain."""

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from backout.databases.postgres.reversible.catalog import Key
 from backout.databases.postgres.reversible.difference import Difference
-from backout.databases.postgres.reversible.effects.base import Operation
+from backout.databases.postgres.reversible.effects.base import BOTH, Bears, Operation
 from backout.databases.postgres.reversible.work import Work
 
 
@@ -17,6 +17,10 @@ class LabelAdded:
     kind: ClassVar[str] = "label.added"
     down_at: ClassVar[int] = 99
     redo_at: ClassVar[int] = 99
+
+    def bears(self, operation: Operation) -> Bears:
+        """It stays."""
+        return BOTH
 
     def find(self, difference: Difference) -> Iterator[Operation]:
         """Take every new label of an enum that was there."""

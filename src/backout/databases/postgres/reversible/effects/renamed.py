@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from backout.databases.postgres.reversible.catalog import Key
 from backout.databases.postgres.reversible.difference import Difference
-from backout.databases.postgres.reversible.effects.base import Operation
+from backout.databases.postgres.reversible.effects.base import BOTH, NEITHER, Bears, Operation
 from backout.databases.postgres.reversible.names import hidden, ident
 from backout.databases.postgres.reversible.work import Moved, Work
 
@@ -20,6 +20,10 @@ class Renamed:
     kind: ClassVar[str] = "renamed"
     down_at: ClassVar[int] = 50
     redo_at: ClassVar[int] = 50
+
+    def bears(self, operation: Operation) -> Bears:
+        """Code calls columns, tables and types by their names."""
+        return NEITHER if operation["of"] in ("column", "table", "type", "schema") else BOTH
 
     def find(self, difference: Difference) -> Iterator[Operation]:
         """Take every new name, and every other schema."""

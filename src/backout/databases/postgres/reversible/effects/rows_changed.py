@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
+from backout.databases.postgres.heads import HISTORY_TABLES
 from backout.databases.postgres.reversible.difference import Difference
-from backout.databases.postgres.reversible.effects.base import Operation
+from backout.databases.postgres.reversible.effects.base import BOTH, NEITHER, Bears, Operation
 from backout.databases.postgres.reversible.work import Work
 
 
@@ -16,6 +17,11 @@ class RowsChanged:
     kind: ClassVar[str] = "rows"
     down_at: ClassVar[int] = 98
     redo_at: ClassVar[int] = 98
+
+    def bears(self, operation: Operation) -> Bears:
+        """No code reads a migration tool's own history; of other rows nobody can tell."""
+        names = {one.rpartition(".")[2].strip('"') for one in str(operation["called"]).split(", ")}
+        return BOTH if names <= HISTORY_TABLES else NEITHER
 
     def find(self, difference: Difference) -> Iterator[Operation]:
         """Find none: the catalog does not tell of rows."""

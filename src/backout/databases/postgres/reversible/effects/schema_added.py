@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from backout.databases.postgres.reversible.difference import Difference
-from backout.databases.postgres.reversible.effects.base import Operation
+from backout.databases.postgres.reversible.effects.base import BOTH, Bears, Operation
 from backout.databases.postgres.reversible.names import SCHEMA, ident
 from backout.databases.postgres.reversible.work import Moved, Work
 
@@ -17,6 +17,10 @@ class SchemaAdded:
     kind: ClassVar[str] = "schema.added"
     down_at: ClassVar[int] = 95
     redo_at: ClassVar[int] = 5
+
+    def bears(self, operation: Operation) -> Bears:
+        """Code uses what is in it, which goes its own way."""
+        return BOTH
 
     def find(self, difference: Difference) -> Iterator[Operation]:
         """Take it."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from backout.databases.postgres.reversible.difference import Difference
-from backout.databases.postgres.reversible.effects.base import Operation
+from backout.databases.postgres.reversible.effects.base import ADDS, Bears, Operation
 from backout.databases.postgres.reversible.tables import hide_table, require_table, show_table
 from backout.databases.postgres.reversible.work import Work
 
@@ -17,6 +17,10 @@ class TableAdded:
     kind: ClassVar[str] = "table.added"
     down_at: ClassVar[int] = 45
     redo_at: ClassVar[int] = 55
+
+    def bears(self, operation: Operation) -> Bears:
+        """Earlier code does not know it."""
+        return ADDS
 
     def find(self, difference: Difference) -> Iterator[Operation]:
         """Take every new plain table."""

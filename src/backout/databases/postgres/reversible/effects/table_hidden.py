@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from backout.databases.postgres.reversible.difference import Difference
-from backout.databases.postgres.reversible.effects.base import Operation
+from backout.databases.postgres.reversible.effects.base import NEITHER, TAKES, Bears, Operation
 from backout.databases.postgres.reversible.tables import hide_table, require_table, show_table
 from backout.databases.postgres.reversible.work import Work
 
@@ -17,6 +17,11 @@ class TableHidden:
     kind: ClassVar[str] = "table.hidden"
     down_at: ClassVar[int] = 55
     redo_at: ClassVar[int] = 45
+
+    def bears(self, operation: Operation) -> Bears:
+        """Later code does not use it; but what deletes rows that it refers to would meet its foreign keys."""
+        keys = operation["hidden"]["constraints"] if "hidden" in operation else operation["constraints"]
+        return NEITHER if any(one["kind"] == "f" for one in keys) else TAKES
 
     def find(self, difference: Difference) -> Iterator[Operation]:
         """Find none: a dropped table was softened, or is lost, which nobody may explain."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from backout.databases.postgres.reversible.difference import Difference
-from backout.databases.postgres.reversible.effects.base import Operation
+from backout.databases.postgres.reversible.effects.base import ADDS, TAKES, Bears, Operation
 from backout.databases.postgres.reversible.names import HIDDEN_SCHEMA, hidden, ident
 from backout.databases.postgres.reversible.work import Work
 
@@ -17,6 +17,10 @@ class TypeAdded:
     kind: ClassVar[str] = "type.added"
     down_at: ClassVar[int] = 48
     redo_at: ClassVar[int] = 52
+
+    def bears(self, operation: Operation) -> Bears:
+        """Earlier code does not know it."""
+        return ADDS
 
     def find(self, difference: Difference) -> Iterator[Operation]:
         """Take it with its labels or constraints."""
@@ -56,6 +60,10 @@ class TypeHidden:
     kind: ClassVar[str] = "type.hidden"
     down_at: ClassVar[int] = 52
     redo_at: ClassVar[int] = 48
+
+    def bears(self, operation: Operation) -> Bears:
+        """Later code does not use it."""
+        return TAKES
 
     def find(self, difference: Difference) -> Iterator[Operation]:
         """Find none: it was softened, or is lost, which nobody may explain."""

@@ -1,0 +1,100 @@
+"""Rules about migrations that are taken back with the code."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from backout.assess.model import Case
+from backout.message import Message, msg
+from backout.migration_way import MigrationsBack, Place
+from backout.plan.model import Finding, Scenario, Severity
+
+_PLACES = {
+    Place.BEFORE: msg("They go before the code: the later release works without them."),
+    Place.AFTER: msg("They go after the code: the earlier release works with them."),
+    Place.BETWEEN: msg(
+        "They go while the later release has stopped and the earlier one has not started: no schema suits both."
+    ),
+}
+_NAMED = 8
+
+
+def taken_back(case: Case) -> Iterator[Finding]:
+    """Migrations are taken back: which, when, and whether that would work now."""
+    if case.scenario is not Scenario.SCHEMA:
+        return
+    found = case.facts.migrations
+    back = found.value if found is not None else None
+    if back is None or not back.migrations:
+        evidence = (
+            msg("The journal of migrations cannot be read: {reason}", reason=str(found.unknown))
+            if found is not None and found.unknown is not None
+            else msg("No migration that backout ran came after {version}.", version=case.target.version)
+        )
+        yield Finding(
+            rule="schema.no-migrations",
+            severity=Severity.BLOCKS,
+            evidence=evidence,
+            remedy=msg(
+                "Migrations can be taken back that were run by: backout migrate --release VERSION -- COMMAND"
+            ),
+            command="backout db history",
+        )
+        return
+    yield Finding(rule="schema.taken-back", severity=Severity.INFO, evidence=_which(back))
+    place = Place.BEFORE if case.current_version == case.target.version else back.place
+    yield Finding(rule="schema.place", severity=Severity.INFO, evidence=_PLACES[place])
+    yield from _possible(back)
+    yield from _rows(back)
+
+
+def _which(back: MigrationsBack) -> Message:
+    changes = [change for one in back.migrations for change in one.changes]
+    more = f", and {len(changes) - _NAMED} more" if len(changes) > _NAMED else ""
+    return msg(
+        "Taken back, without losing a row or a value: {migrations}: {changes}.",
+        migrations=", ".join(
+            f"{one.id} ({one.release})" if one.release else str(one.id) for one in back.migrations
+        ),
+        changes=", ".join(changes[:_NAMED]) + more,
+    )
+
+
+def _possible(back: MigrationsBack) -> Iterator[Finding]:
+    look = f"backout db status --steps {len(back.migrations)}"
+    why = " ".join(back.why)
+    if back.possible == "no":
+        yield Finding(
+            rule="schema.way-closed",
+            severity=Severity.BLOCKS,
+            evidence=msg("The migrations cannot be taken back now: {why}", why=why),
+            command=look,
+        )
+    elif back.possible != "yes":
+        yield Finding(
+            rule="schema.way-unsure",
+            severity=Severity.WARNS,
+            evidence=msg("Whether the migrations can be taken back only trying tells: {why}", why=why),
+            remedy=msg(
+                "It is all or nothing: where it does not work, the run stops with the schema as it was."
+            ),
+            command=look,
+        )
+
+
+def _rows(back: MigrationsBack) -> Iterator[Finding]:
+    for one in back.rows:
+        if one.kind == "filled" and one.rows:
+            yield Finding(
+                rule="schema.rows-filled",
+                severity=Severity.INFO,
+                evidence=msg(
+                    "{rows} row(s) written since get {value} in {what}.",
+                    rows=one.rows,
+                    value=one.value or "NULL",
+                    what=one.what,
+                ),
+            )
+
+
+RULES = (taken_back,)

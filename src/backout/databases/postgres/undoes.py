@@ -1,0 +1,59 @@
+"""The part of `PostgresDatabase` that takes migrations back. Each call imports what it needs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from backout.databases.postgres.connect import Connector
+    from backout.databases.postgres.reversible.of_releases import ReleaseMigrations
+    from backout.migration import Finished, MigrationRecord, WayTaken
+    from backout.migration_status import Blockers
+    from backout.migration_way import MigrationsBack
+    from backout.platforms.base import Site
+
+
+class PostgresUndoes:
+    """Keeps the contract `databases.undoing.UndoesMigrations`; see there for what each call promises."""
+
+    _connector: Connector
+    _site: Site
+
+    def migrations(self) -> tuple[MigrationRecord, ...]:
+        """Return the journal, oldest first; empty: there is none."""
+        return self._journal().records()
+
+    def migrations_back(self, newest: int) -> MigrationsBack:
+        """Look how so many of the newest migrations could be taken back now, and when beside the code."""
+        return self._journal().outlook(newest)
+
+    def migrations_due(self) -> tuple[str, ...]:
+        """Return the statements that are still due after a way back or forward."""
+        return self._journal().due()
+
+    def take_back(self, migrations: Sequence[int]) -> WayTaken | None:
+        """Take these migrations back; idempotent."""
+        return self._journal().take_back(migrations)
+
+    def make_again(self, migrations: Sequence[int]) -> WayTaken | None:
+        """Make these migrations again, the oldest first; idempotent."""
+        return self._journal().make_again(migrations)
+
+    def finish_migrations(self) -> Finished:
+        """Do what is due; idempotent."""
+        return self._journal().finish()
+
+    def waiting(self) -> Blockers:
+        """Return the sessions that wait for locks, and who keeps them waiting."""
+        return self._journal().blockers()
+
+    def _journal(self) -> ReleaseMigrations:
+        from backout.databases.postgres.reversible.of_releases import ReleaseMigrations
+
+        # A switch may have led the service to another database of the server.
+        connector = (
+            self._connector if self._connector.used is None else self._connector.to(self._connector.database)
+        )
+        return ReleaseMigrations(connector.conninfo, self._site.environ, self._site.redactor)

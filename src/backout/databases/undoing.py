@@ -1,0 +1,52 @@
+"""What a database offers whose migrations can be taken back: the journal, whether it would work, and doing it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from backout.migration import Finished, MigrationRecord, WayTaken
+    from backout.migration_status import Blockers
+    from backout.migration_way import MigrationsBack
+
+
+@runtime_checkable
+class UndoesMigrations(Protocol):
+    """A database adapter that keeps a journal of migrations. What looks changes nothing; all raise a `BackoutError`."""
+
+    def migrations(self) -> tuple[MigrationRecord, ...]:
+        """Return the journal, oldest first; empty: there is none."""
+        ...
+
+    def migrations_back(self, newest: int) -> MigrationsBack:
+        """Look how so many of the newest migrations could be taken back now, and when beside the code."""
+        ...
+
+    def migrations_due(self) -> tuple[str, ...]:
+        """Return the statements that are still due after a way back or forward."""
+        ...
+
+    def take_back(self, migrations: Sequence[int]) -> WayTaken | None:
+        """Take these migrations back, all in one transaction; what is due afterwards is left to `finish_migrations`.
+
+        Idempotent: those that were taken back are left as they are. None: all were.
+
+        Raises:
+            Refused: Another one was made after them, or something was changed behind the journal.
+            NotPossible: Their tables are in use, and stay so.
+        """
+        ...
+
+    def make_again(self, migrations: Sequence[int]) -> WayTaken | None:
+        """Make these migrations again, the oldest first; as `take_back`."""
+        ...
+
+    def finish_migrations(self) -> Finished:
+        """Do what is due; idempotent."""
+        ...
+
+    def waiting(self) -> Blockers:
+        """Return the sessions that wait for locks, and who keeps them waiting."""
+        ...

@@ -1,0 +1,45 @@
+"""The way back of the migrations that a release came with, as its code's way back needs to know it."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from backout.document import Document
+from backout.migration import MigrationRecord
+from backout.migration_status import RowsSince
+
+
+class Place(StrEnum):
+    """When migrations are taken back, so that what runs works with the schema as far as that can be."""
+
+    BEFORE = "before"
+    """Before the earlier code starts: it needs it, and the later code can bear it."""
+    AFTER = "after"
+    """When no later code runs any more: it needs what is taken away, and the earlier code does without."""
+    BETWEEN = "between"
+    """When the later code has stopped, and before the earlier code starts: no schema suits both."""
+
+
+class MigrationsBack(Document):
+    """The migrations that are to be taken back with a release's code, and whether and when they could be.
+
+    Attributes:
+        migrations: Oldest first; every later one of the database is among them.
+        place: When.
+        schema_after: Fingerprint of the schema that stands then; None: unknown.
+        possible: `yes`, `no` or `unknown`: whether they could be taken back at this moment.
+        why: Reasons for `no` or `unknown`.
+        rows: Rows written since, as far as something is done about them.
+    """
+
+    migrations: tuple[MigrationRecord, ...]
+    place: Place
+    schema_after: str | None
+    possible: str
+    why: tuple[str, ...] = ()
+    rows: tuple[RowsSince, ...] = ()
+
+    @property
+    def ids(self) -> tuple[int, ...]:
+        """Their numbers, oldest first."""
+        return tuple(one.id for one in self.migrations)

@@ -1,0 +1,203 @@
+"""A release came with a migration that ran through backout: its code goes back, and the schema with it, and no row is lost."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from uuid import uuid4
+
+import psycopg
+import pytest
+
+from backout.demo.releases import BAD, GOOD
+
+from .conftest import Scene
+
+pytestmark = pytest.mark.slow
+
+RENAME = "ALTER TABLE reports RENAME COLUMN body TO content"
+"""No schema suits both releases."""
+DROP = "ALTER TABLE reports DROP COLUMN received_at"
+"""The earlier release needs it, and the later one (as this story has it) does not."""
+ADD = "CREATE TABLE labels (id int PRIMARY KEY, label text)"
+"""The later release needs it, and the earlier one does without."""
+_RUNS = "import os, sys, psycopg; psycopg.connect(os.environ['DATABASE_URL'], autocommit=True).execute(sys.argv[1])"
+
+
+@dataclass(frozen=True)
+class Migrated:
+    """The bad release runs, and what came with it was run through backout."""
+
+    scene: Scene
+
+    def migrate(self, statement: str, *more: str) -> None:
+        release = more or ("--release", BAD)
+        self.scene.cli("migrate", *release, "--", sys.executable, "-c", _RUNS, statement).ended(0)
+
+    def written(self, column: str = "body") -> str:
+        """Write a row as the later code would, and return its id."""
+        made = str(uuid4())
+        self.scene.execute(f"INSERT INTO reports (id, tenant, {column}) VALUES ('{made}', 'acme', 'since')")
+        return made
+
+    def body_of(self, made: str) -> list[tuple[str, bool]]:
+        rows = self.scene.execute(f"SELECT body, received_at IS NOT NULL FROM reports WHERE id = '{made}'")
+        return [(row[0], row[1]) for row in rows]
+
+    def states(self) -> list[str]:
+        return [one["state"] for one in self.scene.cli("db", "history", "--json").ended(0).json["migrations"]]
+
+    def steps(self, *words: str) -> list[tuple[str, str]]:
+        """Return the plan's steps that change something, with their phases."""
+        plan = self.scene.cli("plan", *words, "--json").ended(0).json["plan"]
+        kinds = ("process.", "migrations.", "hold")
+        return [(s["phase"], s["spec"]["kind"]) for s in plan["steps"] if s["spec"]["kind"].startswith(kinds)]
+
+
+@pytest.fixture
+def migrated(scene: Scene) -> Iterator[Migrated]:
+    yield Migrated(scene)
+
+
+def test_what_suits_neither_goes_back_while_requests_wait(migrated: Migrated) -> None:
+    migrated.migrate(RENAME)
+    row = migrated.written("content")
+    plan = migrated.scene.cli("plan").ended(0)
+    assert "they are taken back with the code" in plan.out
+    assert "column body is now" in plan.out and "no schema suits both" in plan.out
+    order = migrated.steps()
+    place = order.index(("switch schema", "migrations.back"))
+    assert ("hold", "hold") in order[:place] and ("release hold", "hold.release") in order[place:]
+    done = migrated.scene.cli("run", "--yes").ended(0)
+    assert "nothing that was written is lost" in done.everything
+    assert migrated.body_of(row) == [("since", True)]
+    assert migrated.states() == ["undone"]
+    migrated.scene.finished_well()
+    assert "Migration 1 is taken back. Tables were locked for" in migrated.scene.cli("report").ended(0).out
+
+
+def test_what_the_earlier_code_needs_comes_back_before_it(migrated: Migrated) -> None:
+    migrated.migrate(DROP)
+    row = migrated.written()
+    order = migrated.steps()
+    assert order.index(("bridge schema", "migrations.back")) < next(
+        place for place, (phase, _) in enumerate(order) if phase == "revert code"
+    )
+    migrated.scene.cli("run", "--yes").ended(0)
+    assert migrated.body_of(row) == [("since", True)]
+    migrated.scene.finished_well()
+
+
+def test_what_the_later_code_needs_goes_after_it_and_only_if_asked(migrated: Migrated) -> None:
+    migrated.migrate(ADD)
+    assert not [kind for _, kind in migrated.steps() if kind.startswith("migrations")]
+    order = migrated.steps("--scenario", "schema")
+    assert order.index(("contract schema", "migrations.back")) > max(
+        place for place, (phase, _) in enumerate(order) if phase == "revert code"
+    )
+    migrated.scene.cli("run", "--scenario", "schema", "--yes").ended(0)
+    assert migrated.scene.execute("SELECT to_regclass('labels')") == [(None,)]
+    migrated.scene.finished_well()
+
+
+def test_forward_again_has_what_was_written_under_either(migrated: Migrated) -> None:
+    migrated.migrate(RENAME)
+    under_new = migrated.written("content")
+    migrated.scene.cli("run", "--yes").ended(0)
+    under_old = migrated.written()
+    migrated.scene.cli("db", "redo", "--yes").ended(0)
+    rows = migrated.scene.execute("SELECT id::text, content FROM reports")
+    assert {(under_new, "since"), (under_old, "since")} <= set(rows)
+    assert migrated.states() == ["applied"]
+
+
+@pytest.mark.parametrize(
+    "fault", ["migrations.before", "db.locked", "db.commit.before", "db.commit.after", "migrations.after"]
+)
+def test_a_kill_anywhere_is_resumed_to_the_same_end(migrated: Migrated, fault: str) -> None:
+    migrated.migrate(RENAME)
+    row = migrated.written("content")
+    assert migrated.scene.cli("run", "--yes", env={"BACKOUT_FAULT": fault}).code == -9
+    committed = fault in ("db.commit.after", "migrations.after")
+    assert migrated.states() == ["undone" if committed else "applied"]
+    migrated.scene.cli("resume").ended(0)
+    assert migrated.body_of(row) == [("since", True)]
+    migrated.scene.finished_well()
+
+
+def test_an_abort_makes_the_migration_again(migrated: Migrated) -> None:
+    migrated.migrate(RENAME)
+    row = migrated.written("content")
+    migrated.scene.cli("run", "--yes", env={"BACKOUT_FAULT": "migrations.after"})
+    migrated.scene.cli("abort", "--yes").ended(0)
+    assert migrated.states() == ["applied"]
+    assert migrated.scene.execute(f"SELECT content FROM reports WHERE id = '{row}'") == [("since",)]
+    assert migrated.scene.stage.running_version() == BAD
+
+
+def test_a_table_in_use_stops_the_run_with_the_schema_as_it_was(migrated: Migrated) -> None:
+    migrated.migrate(DROP)
+    with psycopg.connect(migrated.scene.stage.database_url) as busy:
+        busy.execute("SELECT count(*) FROM reports")
+        stopped = migrated.scene.cli("run", "--yes")
+        stopped.refused(
+            5, what="tables are in use.*reports", now="Nothing was changed|steps are done", next="resume"
+        )
+    assert migrated.states() == ["applied"]
+    migrated.scene.cli("resume").ended(0)
+    migrated.scene.finished_well()
+
+
+def test_a_migration_that_failed_midway_goes_back_without_any_code(migrated: Migrated) -> None:
+    """The release that it belongs to was never deployed."""
+    scene = migrated.scene
+    scene.stage.deploy(GOOD)
+    halves = f"import os, psycopg; c = psycopg.connect(os.environ['DATABASE_URL'], autocommit=True); c.execute({RENAME!r}); c.execute('SELECT 1/0')"
+    assert scene.cli("migrate", "--release", "5.5.0", "--", sys.executable, "-c", halves).code == 1
+    assert migrated.states() == ["failed"]
+    assert migrated.steps("--to", GOOD, "--scenario", "schema") == [
+        ("hold", "hold"),
+        ("bridge schema", "migrations.back"),
+        ("release hold", "hold.release"),
+        ("clean up", "migrations.finish"),
+    ]
+    scene.cli("run", "--to", GOOD, "--scenario", "schema", "--yes").ended(0)
+    assert migrated.states() == ["undone"]
+    scene.finished_well()
+
+
+def test_another_migration_since_the_plan_is_a_lost_race(migrated: Migrated) -> None:
+    migrated.migrate(RENAME)
+    scene = migrated.scene
+    scene.cli("plan", "-o", "plan.json").ended(0)
+    migrated.migrate("COMMENT ON TABLE reports IS 'again'")
+    scene.cli("run", "plan.json", "--yes").refused(
+        5,
+        what="Another migration was made since the plan: 2",
+        now="No migration was taken back",
+        next="backout",
+    )
+    assert migrated.states() == ["applied", "applied"]
+    scene.cli("abort", "--yes").ended(0)
+    scene.cli("run", "--yes").ended(0)
+    assert migrated.states() == ["undone", "undone"]
+
+
+def test_what_was_finalized_is_refused_before_anything(migrated: Migrated) -> None:
+    migrated.migrate(DROP)
+    scene = migrated.scene
+    scene.cli("db", "finalize", "--now", "--yes").ended(0)
+    scene.cli("plan", "--scenario", "schema", "--accept", "schema-unknown")
+    scene.cli("run", "--scenario", "schema", "--yes").refused(
+        8, what="cannot be taken back now", now="Nothing was changed", next="backout db status --steps 1"
+    )
+
+
+def test_without_a_journal_the_scenario_is_refused_with_how_to_get_one(migrated: Migrated) -> None:
+    migrated.scene.cli("run", "--scenario", "schema", "--yes").refused(
+        8,
+        what="No migration that backout ran came after.*backout migrate",
+        now="Nothing was changed",
+        next="db history",
+    )
