@@ -10,7 +10,7 @@ from backout.migration_way import Place
 
 from .conftest import Database
 from .engine import migrate, run, undo
-from .kinds import KINDS, T, Kind
+from .kinds import KINDS, Kind, T
 
 pytestmark = pytest.mark.slow
 
