@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 
-def until(condition: Callable[[], object], seconds: float = 60) -> None:
+def until(condition: Callable[[], object], seconds: float = 120) -> None:
     """Look again and again until it is so; fail when it is not in time."""
     ends_s = time.monotonic() + seconds
     while not condition():

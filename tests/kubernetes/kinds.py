@@ -85,7 +85,7 @@ class PairService(QuickService):
 
     def rolled_out(self) -> None:
         super().rolled_out()
-        self.kubectl("rollout", "status", "deployment/worker", "--timeout=60s")
+        self.kubectl("rollout", "status", "deployment/worker", "--timeout=110s")
 
     def versions(self) -> tuple[str, ...]:
         """Return what each workload is told to run."""

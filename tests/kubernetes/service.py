@@ -93,7 +93,7 @@ class KubeService:
         self.kubectl("set", "image", self.name, f"collector={image}")
 
     def rolled_out(self) -> None:
-        self.kubectl("rollout", "status", self.name, "--timeout=60s")
+        self.kubectl("rollout", "status", self.name, "--timeout=110s")
 
     def patch(self, patch: dict[str, Any], name: str | None = None) -> None:
         self.kubectl("patch", name or self.name, "--type=merge", "-p", json.dumps(patch))

@@ -47,7 +47,7 @@ def test_the_content_of_then_comes_back_and_others_keep_the_one_of_now(fresh: Ku
     cli("record", "--state", "good", "--no-checks").ended(0)
     fresh.apply(*configured(fresh, "2.0.0", "B"), another(fresh))
     for name in ("collector", "other"):
-        fresh.kubectl("rollout", "status", f"deployment/{name}", "--timeout=60s")
+        fresh.kubectl("rollout", "status", f"deployment/{name}", "--timeout=110s")
     cli("record", "--no-checks").ended(0)
     others = fresh.get("deployment", "other")
     assert (mode_of(fresh), mode_of(fresh, "other")) == ("B", "B")

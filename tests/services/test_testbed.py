@@ -68,7 +68,7 @@ def deploy(node: Node, namespace: str, database: EmbeddedPostgres) -> str:
 
 
 def rolled_out(node: Node, namespace: str) -> None:
-    node.kubectl("-n", namespace, "rollout", "status", "deployment/collector", "--timeout=60s")
+    node.kubectl("-n", namespace, "rollout", "status", "deployment/collector", "--timeout=110s")
 
 
 def health(url: str) -> dict[str, str]:
