@@ -7,6 +7,7 @@ from datetime import datetime
 from backout.backup import Backup, BesideDatabase, Reading
 from backout.document import Document
 from backout.message import Message
+from backout.migration_status import BlockedSession
 from backout.migration_way import MigrationsBack
 from backout.observed import HoldFact, Observed, OfferedImage, SecretChange, Workload
 from backout.release import Artefact, Quarantine, Release
@@ -64,6 +65,7 @@ class Facts(Document):
         data: Backups and what a restore needs; null where no backups are configured, or nobody asked for them.
         offered: The image that was named instead of a release; null: none was.
         secrets: Secrets that are others now than the target had.
+        waiting: Sessions of the database that wait for locks, each root before those behind it; null: nobody could tell.
         migrations: Those that came after the target, and their way back; null: there are none, or nobody asked.
     """
 
@@ -83,4 +85,5 @@ class Facts(Document):
     data: Observed[DataFacts] | None = None
     offered: OfferedImage | None = None
     secrets: tuple[SecretChange, ...] = ()
+    waiting: tuple[BlockedSession, ...] | None = None
     migrations: Observed[MigrationsBack] | None = None

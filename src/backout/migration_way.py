@@ -16,8 +16,20 @@ class Place(StrEnum):
     """Before the earlier code starts: it needs it, and the later code can bear it."""
     AFTER = "after"
     """When no later code runs any more: it needs what is taken away, and the earlier code does without."""
+    AROUND = "around"
+    """Part of it before and part of it after: in between stands a schema that suits both."""
     BETWEEN = "between"
     """When the later code has stopped, and before the earlier code starts: no schema suits both."""
+
+
+class Part(StrEnum):
+    """Which changes of migrations are taken back, or made again."""
+
+    ALL = "all"
+    NEEDED = "needed"
+    """Those that the earlier code cannot work with: they are taken back before it starts."""
+    BORNE = "borne"
+    """Those that the earlier code can work with: they wait until the later code has stopped."""
 
 
 class MigrationsBack(Document):

@@ -75,11 +75,13 @@ def test_a_document_that_is_not_as_documented_is_noticed():
 
 
 @pytest.mark.slow
-def test_the_demo_prints_its_figures(stage_named: Callable[[str], Where], tmp_path):
+@pytest.mark.parametrize("scenario", ["code", "schema"])
+def test_the_demo_holds_and_prints_its_figures(stage_named: Callable[[str], Where], scenario: str):
     where = stage_named("scripts")
-    done = _backout(where, "demo", "--json")
+    done = _backout(where, "demo", "--scenario", scenario, "--json")
     document = json.loads(done.stdout)
     assert _mistakes(document, "demo") == []
+    assert (done.returncode, document["broken"], document["holds"]) == (0, [], True)
 
 
 def _backout(where: Where, *words: str, **more: str) -> subprocess.CompletedProcess[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from uuid import uuid4
 
@@ -99,6 +100,34 @@ def test_what_the_later_code_needs_goes_after_it_and_only_if_asked(migrated: Mig
     migrated.scene.cli("run", "--scenario", "schema", "--yes").ended(0)
     assert migrated.scene.execute("SELECT to_regclass('labels')") == [(None,)]
     migrated.scene.finished_well()
+
+
+def test_part_of_it_goes_before_the_code_and_part_after_it(migrated: Migrated) -> None:
+    migrated.migrate(f"{DROP}; {ADD}")
+    row = migrated.written()
+    order = [(phase, kind) for phase, kind in migrated.steps() if kind == "migrations.back"]
+    assert order == [("bridge schema", "migrations.back"), ("contract schema", "migrations.back")]
+    migrated.scene.cli("run", "--yes").ended(0)
+    assert migrated.body_of(row) == [("since", True)]
+    assert migrated.scene.execute("SELECT to_regclass('labels')") == [(None,)]
+    assert migrated.states() == ["undone"]
+    migrated.scene.finished_well()
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_a_kill_halfway_is_resumed_or_aborted(migrated: Migrated, number: int) -> None:
+    migrated.migrate(f"{DROP}; {ADD}")
+    fault = {"BACKOUT_FAULT": f"db.commit.after:{number}"}
+    assert migrated.scene.cli("run", "--yes", env=fault).code == -9
+    assert migrated.states() == ["applied" if number == 1 else "undone"]
+    if number == 1:
+        migrated.scene.cli("resume").ended(0)
+        migrated.scene.finished_well()
+    else:
+        migrated.scene.cli("abort", "--yes").ended(0)
+        assert migrated.states() == ["applied"]
+        assert migrated.scene.stage.running_version() == BAD
+        assert migrated.scene.execute("SELECT to_regclass('labels') IS NOT NULL") == [(True,)]
 
 
 def test_forward_again_has_what_was_written_under_either(migrated: Migrated) -> None:
@@ -201,3 +230,20 @@ def test_without_a_journal_the_scenario_is_refused_with_how_to_get_one(migrated:
         now="Nothing was changed",
         next="db history",
     )
+
+
+def test_who_keeps_everybody_waiting_stands_first_in_the_plan(scene: Scene) -> None:
+    url = scene.stage.database_url
+    with psycopg.connect(url) as behind, ThreadPoolExecutor(1) as beside:
+        with psycopg.connect(url, application_name="the-migration") as hung:
+            hung.execute("LOCK TABLE reports")
+            waits = beside.submit(behind.execute, "SELECT count(*) FROM reports")
+            scene.until(lambda: scene.execute("SELECT 1 FROM pg_locks WHERE NOT granted"))
+            plan = scene.cli(
+                "plan"
+            ).out  # whether the schema can be read meanwhile depends on the server's version
+        waits.result()
+    shown = ("warning", "note", "needs", "blocks")
+    first = next(line for line in plan.splitlines() if line.strip().startswith(shown))
+    assert "wait for locks, the first behind process" in first and "the-migration" in first
+    assert "backout db blockers" in plan

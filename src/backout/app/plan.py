@@ -13,7 +13,7 @@ from backout.app.elsewhere import look_elsewhere
 from backout.app.named import named_release
 from backout.app.observe import observe
 from backout.app.parts import Parts
-from backout.app.undoing import with_migrations
+from backout.app.undoing import with_migrations, with_waiting
 from backout.app.written import write_file
 from backout.assess.assess import assess
 from backout.assess.model import Request
@@ -63,7 +63,8 @@ def plan_from(parts: Parts, facts: Facts, request: Request) -> Plan:
     if target is None:
         facts, target = named_release(parts, facts, request.to)
     artefact = _artefact(parts, facts, target)
-    facts = with_migrations(parts, _with_secrets(parts, facts, artefact), target, request)
+    facts = with_waiting(parts, _with_secrets(parts, facts, artefact))
+    facts = with_migrations(parts, facts, target, request)
     found = assess(facts, request, parts.allowed, target, artefact, parts.clock.now())
     workload = facts.workload.value
     assert workload is not None  # `assess` raised otherwise.

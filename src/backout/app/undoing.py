@@ -1,4 +1,4 @@
-"""What a plan has to know of migrations that came after its target, where the database keeps a journal of them."""
+"""What a plan has to know of migrations: those that came after its target, and one that hangs and keeps everybody waiting."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from backout.migration_way import MigrationsBack
 from backout.observed import Answer, Observed
 from backout.plan.model import Scenario
 from backout.release import Release
+
+_LOOK_S = 3.0
 
 
 def with_migrations(parts: Parts, facts: Facts, target: Release, request: Request) -> Facts:
@@ -36,3 +38,14 @@ def with_migrations(parts: Parts, facts: Facts, target: Release, request: Reques
     found = Observed[MigrationsBack](value=back, source=source, observed_at=now)
     stands = parts.book.schemas({back.schema_after}) if back.schema_after is not None else {}
     return facts.model_copy(update={"migrations": found, "schemas": {**facts.schemas, **stands}})
+
+
+def with_waiting(parts: Parts, facts: Facts) -> Facts:
+    """Return the facts with who waits for locks: a migration that hangs is the commonest bad release."""
+    database: object = parts.database
+    if parts.emergency or not isinstance(database, UndoesMigrations):
+        return facts
+    try:
+        return facts.model_copy(update={"waiting": database.waiting(_LOOK_S)})
+    except BackoutError:
+        return facts  # that the database does not answer is said where its schema is asked for

@@ -14,6 +14,7 @@ class DemoScenario(StrEnum):
     """How far back the demo goes."""
 
     CODE = "code"
+    SCHEMA = "schema"
     DATA = "data"
     FULL = "full"
 
@@ -21,7 +22,8 @@ class DemoScenario(StrEnum):
 @guarded
 def command(
     scenario: Annotated[
-        DemoScenario, typer.Option("--scenario", help="What goes back: the code, the data, or both.")
+        DemoScenario,
+        typer.Option("--scenario", help="What goes back: the code, the schema with it, the data, or all."),
     ] = DemoScenario.CODE,
     as_json: JsonOption = False,
 ) -> None:

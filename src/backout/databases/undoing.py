@@ -8,8 +8,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from backout.migration import Finished, MigrationRecord, WayTaken
-    from backout.migration_status import Blockers
-    from backout.migration_way import MigrationsBack
+    from backout.migration_status import BlockedSession
+    from backout.migration_way import MigrationsBack, Part
 
 
 @runtime_checkable
@@ -28,8 +28,12 @@ class UndoesMigrations(Protocol):
         """Return the statements that are still due after a way back or forward."""
         ...
 
-    def take_back(self, migrations: Sequence[int]) -> WayTaken | None:
-        """Take these migrations back, all in one transaction; what is due afterwards is left to `finish_migrations`.
+    def migrations_left(self, migrations: Sequence[int], part: Part, *, taken_back: bool) -> int:
+        """Return how many changes of a part are still to be taken back, or (`taken_back` False) made again."""
+        ...
+
+    def take_back(self, migrations: Sequence[int], part: Part) -> WayTaken | None:
+        """Take these migrations, or a part of their changes, back in one transaction; what is due afterwards is left to `finish_migrations`.
 
         Idempotent: those that were taken back are left as they are. None: all were.
 
@@ -39,7 +43,7 @@ class UndoesMigrations(Protocol):
         """
         ...
 
-    def make_again(self, migrations: Sequence[int]) -> WayTaken | None:
+    def make_again(self, migrations: Sequence[int], part: Part) -> WayTaken | None:
         """Make these migrations again, the oldest first; as `take_back`."""
         ...
 
@@ -47,6 +51,6 @@ class UndoesMigrations(Protocol):
         """Do what is due; idempotent."""
         ...
 
-    def waiting(self) -> Blockers:
-        """Return the sessions that wait for locks, and who keeps them waiting."""
+    def waiting(self, deadline_s: float) -> tuple[BlockedSession, ...]:
+        """Return the sessions that wait for locks, each root before those behind it."""
         ...

@@ -35,6 +35,20 @@ def broken_promises(measured: dict[str, Any]) -> list[str]:
             ),
             f"rows are still damaged: {data['damaged_rows_after']}": data["damaged_rows_after"] == 0,
         }
+    if "schema" in measured:
+        schema = measured["schema"]
+        kept |= {
+            f"rows or values beside the reports were lost: {schema['other_rows_lost']}, {schema['values_lost']}": (
+                schema["other_rows_lost"] == schema["values_lost"] == 0
+            ),
+            "nothing was written under the migrated release": schema[
+                "rows_written_under_the_migrated_release"
+            ]
+            > 0,
+            f"rows were lost on the way forward again: {schema['rows_lost_forward_again']}": (
+                schema["rows_lost_forward_again"] == 0
+            ),
+        }
     return [what_failed for what_failed, so in kept.items() if not so]
 
 
@@ -53,4 +67,9 @@ def closing_lines(measured: dict[str, Any]) -> Iterator[str]:
         yield f"  damaged rows: {data['damaged_rows_before']} before, {data['damaged_rows_after']} after"
         yield f"  written since the backup: {data['rows_behind']} acknowledged rows stayed behind; still behind after bringing: {data['rows_still_behind']}"
         yield f"  nobody could connect to the database for {data['closed_seconds']} s, and requests were held for {data['held_seconds']} s"
+    if "schema" in measured:
+        schema = measured["schema"]
+        yield f"  written under {bad['version']} and still there: {schema['rows_written_under_the_migrated_release']} reports, and a row changed, added and removed"
+        yield f"  of what the migration dropped, changed and deleted: {schema['other_rows_lost']} rows and {schema['values_lost']} values lost"
+        yield f"  forward again: {schema['rows_lost_forward_again']} lost"
     yield f"  report: {', '.join(measured['reports'])}"

@@ -1,4 +1,4 @@
-"""The three stories of the demo, one for each scenario: what goes wrong, and what is typed then."""
+"""The stories of the demo, one for each scenario: what goes wrong, and what is typed then."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, LiteralString
 
+from backout.demo.books import Books
 from backout.demo.clients import Clients
-from backout.demo.releases import BAD, GOOD
+from backout.demo.releases import BAD, GOOD, MIGRATED
 from backout.demo.stage import Stage
 from backout.demo.typist import Narrator, Typist
 from backout.plan.model import Scenario
@@ -59,20 +60,57 @@ def play_data(stage: Stage, backout: Typist, narrator: Narrator) -> dict[str, An
     return measured | _written_down(backout, narrator)
 
 
+def play_schema(stage: Stage, backout: Typist, narrator: Narrator) -> dict[str, Any]:
+    """A broken release that came with a migration; the code goes back, and the schema with it."""
+    books = Books(stage.database_url)
+    with _good_release(stage, backout, narrator, bad=MIGRATED, before=books.begin) as clients:
+        narrator.say(
+            "\n── Somebody deploys", MIGRATED, "and migrates: columns and a table go, a type is another ──"
+        )
+        backout.type("migrate", "--release", MIGRATED, "--", "bin/migrate", MIGRATED)
+        _deploy_bad(stage, backout, narrator, clients, MIGRATED)
+        books.write()
+        written = len(clients.acknowledged("bad"))
+        backout.type("plan", "-o", "plan.json")
+        measured = _way_back(
+            backout, narrator, clients, stage, "requests fail since the release", bad=MIGRATED
+        )
+        lost = books.lost()
+        narrator.say("\n── The mistake is found; forward again, with all that was written under either ──")
+        backout.type("db", "redo", "--yes")
+        stage.deploy(MIGRATED)
+        measured["schema"] = {
+            "rows_written_under_the_migrated_release": written,
+            "other_rows_lost": lost["rows"],
+            "values_lost": lost["values"],
+            "rows_lost_forward_again": len(clients.missing(stage.database_url)) + books.lost_ahead(),
+        }
+    return measured | _written_down(backout, narrator)
+
+
 PLAYS: Mapping[Scenario, Play] = {
     Scenario.CODE: play_code,
+    Scenario.SCHEMA: play_schema,
     Scenario.DATA: play_data,
     Scenario.FULL: play_full,
 }
 
 
 @contextmanager
-def _good_release(stage: Stage, backout: Typist, narrator: Narrator) -> Iterator[Clients]:
+def _good_release(
+    stage: Stage,
+    backout: Typist,
+    narrator: Narrator,
+    *,
+    bad: str = BAD,
+    before: Callable[[], None] = lambda: None,
+) -> Iterator[Clients]:
     """Deploy the good release and record it while clients send; they go on until the end."""
     narrator.say(f"── {GOOD} is deployed, clients send requests and write rows without a pause ──")
     stage.deploy(GOOD)
+    before()
     record = stage.directory / "requests.jsonl"
-    with Clients(stage.children, stage.front_url, record, bad_version=BAD) as clients:
+    with Clients(stage.children, stage.front_url, record, bad_version=bad) as clients:
         clients.mark("begin")
         time.sleep(1.0)
         clients.mark("normal")
@@ -81,9 +119,12 @@ def _good_release(stage: Stage, backout: Typist, narrator: Narrator) -> Iterator
         yield clients
 
 
-def _deploy_bad(stage: Stage, backout: Typist, narrator: Narrator, clients: Clients) -> None:
-    narrator.say("\n── Somebody deploys", BAD, "──")
-    stage.deploy(BAD)
+def _deploy_bad(
+    stage: Stage, backout: Typist, narrator: Narrator, clients: Clients, version: str = BAD
+) -> None:
+    if version == BAD:
+        narrator.say("\n── Somebody deploys", BAD, "──")
+    stage.deploy(version)
     clients.mark("bad")
     backout.type("record")
     narrator.say("\n── It is 3 a.m. What now? ──")
@@ -111,7 +152,7 @@ def _damage(stage: Stage, narrator: Narrator, since: datetime) -> int:
 
 
 def _way_back(
-    backout: Typist, narrator: Narrator, clients: Clients, stage: Stage, reason: str
+    backout: Typist, narrator: Narrator, clients: Clients, stage: Stage, reason: str, *, bad: str = BAD
 ) -> dict[str, Any]:
     narrator.say("\n── The way back, while clients go on ──")
     clients.mark("way back")
@@ -119,16 +160,16 @@ def _way_back(
     clients.mark("back")
     time.sleep(1.0)
     clients.mark("end")
-    bad, back = clients.summary("bad", "way back"), clients.summary("way back", "back")
+    broken, back = clients.summary("bad", "way back"), clients.summary("way back", "back")
     after = clients.summary("back", "end")
     clients.stop()
     return {
         "exit_code_of_run": code,
         "bad_release": {
-            "version": BAD,
-            "seconds": round(bad.seconds, 2),
-            "requests_sent": bad.requests_sent,
-            "errors": bad.errors_of_bad_release,
+            "version": bad,
+            "seconds": round(broken.seconds, 2),
+            "requests_sent": broken.requests_sent,
+            "errors": broken.errors_of_bad_release,
         },
         "way_back": {
             "seconds": round(back.seconds, 2),

@@ -1,20 +1,26 @@
-"""The two releases of the service `collector`, written out as complete directories of code."""
+"""The releases of the service `collector`, written out as complete directories of code."""
 
 from __future__ import annotations
 
 import shutil
 from pathlib import Path
 
-GOOD, BAD = "5.3.0", "5.4.0"
+GOOD, BAD, MIGRATED = "5.3.0", "5.4.0", "6.0.0"
+"""One that is good, one that is not, and one that is not and comes with a migration."""
+RELEASES = (GOOD, BAD, MIGRATED)
 _CODE = Path(__file__).parent / "collector"
-_OVERLAYS: dict[str, Path | None] = {GOOD: None, BAD: _CODE / "v5_4_0"}
+_OVERLAYS: dict[str, Path | None] = {
+    GOOD: None,
+    BAD: _CODE / "v5_4_0",
+    MIGRATED: _CODE / "v6_0_0",
+}
 
 
 def write_release(version: str, directory: Path) -> None:
     """Write the code of a release below `directory`, to be run there with ``python -m collector``.
 
     Args:
-        version: `GOOD` or `BAD`.
+        version: One of `RELEASES`.
         directory: Created; has to be new.
 
     Raises:

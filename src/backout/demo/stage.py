@@ -21,7 +21,7 @@ from backout.demo import stage_databases, stage_files
 from backout.demo.binaries import Binaries
 from backout.demo.children import Children, basic_env, end
 from backout.demo.postgres import EmbeddedPostgres, free_port
-from backout.demo.releases import BAD, GOOD, write_release
+from backout.demo.releases import BAD, RELEASES, write_release
 from backout.errors import NotPossible
 from backout.message import msg
 
@@ -252,12 +252,13 @@ class Stage:
         return None
 
     def _write_files(self) -> None:
-        for version in (GOOD, BAD):
+        for version in RELEASES:
             write_release(version, self.directory / "builds" / version)
         (self.root / "releases").mkdir(parents=True)
         (self.root / "shared" / "log").mkdir(parents=True)
         stage_files.write_env(self.root / "shared" / "env", self.database_url, self.port)
         stage_files.write_script(self.directory / "bin" / "deploy", stage_files.deploy(self.directory))
+        stage_files.write_script(self.directory / "bin" / "migrate", stage_files.migrate(self.directory))
         stage_files.write_script(self.directory / "bin" / "smoke", stage_files.smoke(self.front_url))
         (self.directory / "backups").mkdir()
         self.config.write_text(

@@ -45,6 +45,18 @@ echo $! >"$pid_file.new"
 mv "$pid_file.new" "$pid_file"
 """
 
+_MIGRATE = """\
+#!/bin/sh
+# bin/migrate VERSION: runs what a release brings for the schema, in one transaction.
+exec {python} - {builds}/"$1"/collector/migration.sql <<'END'
+import os, pathlib, sys
+import psycopg
+
+with psycopg.connect(os.environ["DATABASE_URL"]) as connection:
+    connection.execute(pathlib.Path(sys.argv[1]).read_text())
+END
+"""
+
 _SMOKE = """\
 #!/bin/sh
 # Sends one report through the front port and reads it back.
@@ -141,6 +153,11 @@ def config(front_url: str, admin_url: str, service_url: str, *, programs: Path, 
 def deploy(stage: Path) -> str:
     """Return the team's deploy script."""
     return _DEPLOY.format(stage=shlex.quote(str(stage)), python=shlex.quote(sys.executable))
+
+
+def migrate(stage: Path) -> str:
+    """Return the team's script that migrates the database."""
+    return _MIGRATE.format(builds=shlex.quote(str(stage / "builds")), python=shlex.quote(sys.executable))
 
 
 def smoke(front_url: str) -> str:

@@ -11,7 +11,6 @@ from backout.assess.versions import order_key, release_of
 from backout.errors import NeedsAcceptance
 from backout.facts import Facts
 from backout.message import msg
-from backout.migration_way import Place
 from backout.observed import Answer
 from backout.plan.assembly import HARMLESS, Terms, estimate, numbered, total
 from backout.plan.base import StepKind, World
@@ -125,8 +124,8 @@ class _Ways:
         """What stands between the end of the later code and the start of the earlier one."""
         if self.data is not None:
             return [(Phase.SWAP_DATA, s) for s in self.data.change]
-        if self.schema is not None and self.schema.place is Place.BETWEEN:
-            return [(Phase.SWITCH_SCHEMA, self.schema.change)]
+        if self.schema is not None and self.schema.between is not None:
+            return [(Phase.SWITCH_SCHEMA, self.schema.between)]
         return []
 
 
@@ -166,7 +165,7 @@ def _steps(
     # What is overwritten has to be in the safety backup to the last row: nothing may write from then on.
     strongest = request.hold_first or (data is not None and data.overwrites)
     holds = hold_specs(facts, strongest=strongest)
-    stands_still = schema is not None and schema.place is Place.BETWEEN
+    stands_still = schema is not None and schema.between is not None
     if stands_still and not holds:
         holds = hold_specs(facts, strongest=True)  # nothing lets requests wait: they are refused meanwhile
     elif (data is not None or stands_still) and not strongest:
@@ -197,11 +196,11 @@ def _steps(
         specs += [(Phase.HOLD, s) for s in holds]
     if data is not None:
         specs += [(Phase.PREPARE, s) for s in data.held]
-    if schema is not None and schema.place is Place.BEFORE:
-        specs.append((Phase.BRIDGE_SCHEMA, schema.change))
+    if schema is not None and schema.bridge is not None:
+        specs.append((Phase.BRIDGE_SCHEMA, schema.bridge))
     specs += _switch_steps(ways, held, kinds, target.version, world_now(facts))
-    if schema is not None and schema.place is Place.AFTER:
-        specs.append((Phase.CONTRACT_SCHEMA, schema.change))
+    if schema is not None and schema.contract is not None:
+        specs.append((Phase.CONTRACT_SCHEMA, schema.contract))
     if data is not None and (not ways.switch or target.version in world_now(facts).serving):
         specs.append((Phase.START_CODE, reconnecting(target.version, ways.restart, terms, data.data.way)))
     # Workers and crons that were suspended for a swap stay so until a person lets them go.
@@ -299,12 +298,9 @@ def _invariant(
     choice = assessment.choice if data is not None and data.data.way is not Way.TABLES else None
 
     def can_use(version: str, fingerprint: str | None) -> Answer:
-        if schema is not None and (version == assessment.target.version) is (
-            fingerprint != schema.fingerprint
-        ):
-            # Either release on the other's schema: that is what the place of the step was chosen by.
-            suits = Place.BEFORE if fingerprint == schema.fingerprint else Place.AFTER
-            return Answer.YES if schema.place is suits else Answer.UNKNOWN
+        if schema is not None and fingerprint in schema.bears:
+            old, new = schema.bears[fingerprint]
+            return old if version == assessment.target.version else new
         # The assessment speaks of the target, on the schema that it will run on: the restored one, else the one there is.
         if version != assessment.target.version:
             return Answer.UNKNOWN

@@ -11,6 +11,7 @@ from backout.document import Json
 from backout.errors import BackoutError, LostRace, StepFailed, Stopped
 from backout.faults import fault_point
 from backout.message import Message, msg
+from backout.migration_way import Part
 from backout.plan.assembly import PROVES_ONLY
 from backout.plan.base import Acting, Probe, Probed, Receipt, World
 from backout.plan.model import Hazard, StepSpec
@@ -20,7 +21,13 @@ if TYPE_CHECKING:
     from backout.observed import Workload
 
 _LOOK_S = 10.0
-_BACK, _MADE = ("undone",), ("applied", "failed")
+
+
+_WHICH = {
+    Part.ALL: "Take back migration {ids}: one transaction, and nothing that was written is lost.",
+    Part.NEEDED: "Take back of migration {ids} what the earlier release cannot work with; the later one goes on working.",
+    Part.BORNE: "Take back the rest of migration {ids}, which the later release needed; nothing that was written is lost.",
+}
 
 
 @runtime_checkable
@@ -40,7 +47,7 @@ class _Moves:
     """What the two directions share; their parameters are the same but for the schemas, which are exchanged."""
 
     kind: str
-    goal: tuple[str, ...]
+    takes_back: bool
     other: str
 
     def effect(self, spec: StepSpec, world: World) -> tuple[World, ...]:
@@ -74,18 +81,19 @@ class _Moves:
 
     def probe(self, spec: StepSpec, acting: Acting) -> Probe:
         """Ask the journal in the database."""
-        states = {one.id: one.state for one in _database(acting).migrations()}
-        wanted = ids_of(spec)
-        reached = [one for one in wanted if states.get(one) in self.goal]
-        if len(reached) == len(wanted):
+        database, ids, part = _database(acting), ids_of(spec), _part(spec)
+        standing = database.migrations_left(ids, part, taken_back=True)
+        undone = database.migrations_left(ids, part, taken_back=False)
+        left, done = (standing, undone) if self.takes_back else (undone, standing)
+        if done and not left:
             return Probe(answer=Probed.DONE, evidence=self._done(spec))
-        if reached:
-            evidence = msg("Of {all}, {some} are so already.", all=_names(wanted), some=_names(reached))
-            return Probe(answer=Probed.PARTIAL, evidence=evidence)
-        told = ", ".join(f"{one}: {states.get(one, 'not in the journal')}" for one in wanted)
-        return Probe(
-            answer=Probed.NOT_DONE, evidence=msg("The migrations stand as they stood: {told}", told=told)
+        evidence = msg(
+            "Of {count} changes of migration {ids}, {done} are so.",
+            count=left + done,
+            ids=_names(ids),
+            done=done,
         )
+        return Probe(answer=Probed.PARTIAL if done else Probed.NOT_DONE, evidence=evidence)
 
     def guard(self, spec: StepSpec, acting: Acting) -> None:
         """See that nothing runs any more that needs what is taken away.
@@ -132,19 +140,17 @@ class TakeBack(_Moves):
     """`migrations.back`: what these migrations did is taken back; no row and no value is lost."""
 
     kind = "migrations.back"
-    goal = _BACK
+    takes_back = True
     other = "migrations.again"
 
     def describe(self, spec: StepSpec) -> Message:
         """Say which."""
-        return msg(
-            "Take back migration {ids}: one transaction, and nothing that was written is lost.",
-            ids=_names(ids_of(spec)),
-        )
+        return msg(_WHICH[_part(spec)], ids=_names(ids_of(spec)))
 
     def by_hand(self, spec: StepSpec) -> tuple[str, ...]:
         """Return the tool's own command, which needs no configuration."""
-        return (f"backout db rollback --steps {len(ids_of(spec))}   # migrations {_names(ids_of(spec))}",)
+        line = f"backout db rollback --steps {len(ids_of(spec))}   # migrations {_names(ids_of(spec))}"
+        return (f"{line}; once the later release has stopped" if _part(spec) is not Part.ALL else line,)
 
     def apply(self, spec: StepSpec, acting: Acting) -> Receipt:
         """Take them back, and compare the schema with those that the release is known to use.
@@ -157,7 +163,7 @@ class TakeBack(_Moves):
         """
         acting.fence.check()
         fault_point("migrations.before")
-        done = _moved(lambda: _database(acting).take_back(ids_of(spec)))
+        done = _moved(lambda: _database(acting).take_back(ids_of(spec), _part(spec)))
         fault_point("migrations.after")
         return self._receipt(spec, done)
 
@@ -169,7 +175,7 @@ class MakeAgain(_Moves):
     """`migrations.again`: what was taken back stands as it stood, with what was written meanwhile."""
 
     kind = "migrations.again"
-    goal = _MADE
+    takes_back = False
     other = "migrations.back"
 
     def describe(self, spec: StepSpec) -> Message:
@@ -184,7 +190,7 @@ class MakeAgain(_Moves):
         """Make them again; idempotent, and with the errors of `TakeBack.apply`."""
         acting.fence.check()
         fault_point("migrations.again.before")
-        done = _moved(lambda: _database(acting).make_again(ids_of(spec)))
+        done = _moved(lambda: _database(acting).make_again(ids_of(spec), _part(spec)))
         return self._receipt(spec, done)
 
     def _done(self, spec: StepSpec) -> Message:
@@ -252,6 +258,10 @@ class Finish:
                 next_command="backout db status   # then: backout resume",
             )
         return Receipt(what=msg("{count} statement(s) that were due are run.", count=len(done.done)))
+
+
+def _part(spec: StepSpec) -> Part:
+    return Part(str(spec.params.get("part", Part.ALL)))
 
 
 def ids_of(spec: StepSpec) -> tuple[int, ...]:

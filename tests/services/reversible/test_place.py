@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import pytest
 
+from backout.app.migrations import Migrations
 from backout.databases.postgres.reversible import journal
-from backout.databases.postgres.reversible.of_releases import place_of
-from backout.migration_way import Place
+from backout.databases.postgres.reversible.of_releases import ReleaseMigrations, place_of
+from backout.migration_way import Part, Place
+from backout.redact import Redactor
 
 from .conftest import Database
 from .engine import migrate, run, undo
 from .kinds import KINDS, Kind, T
+from .states import schema_of
 
 pytestmark = pytest.mark.slow
 
@@ -28,7 +31,10 @@ PLACES = {
     "ALTER TABLE t RENAME a TO b": Place.BETWEEN,
     "ALTER TABLE t ALTER id TYPE bigint": Place.BETWEEN,
     "UPDATE t SET a = 'x'": Place.BETWEEN,
-    "ALTER TABLE t DROP COLUMN a; ALTER TABLE t ADD COLUMN b int": Place.BETWEEN,
+    "ALTER TABLE t DROP COLUMN a; ALTER TABLE t ADD COLUMN b int": Place.AROUND,
+    "DROP TABLE t; CREATE TABLE n (id int)": Place.AROUND,
+    "DROP TABLE t; CREATE TABLE t (id int)": Place.BETWEEN,
+    "ALTER TABLE t ADD COLUMN b int; ALTER TABLE t RENAME a TO c": Place.BETWEEN,
     "CREATE TABLE alembic_version (version_num text); INSERT INTO alembic_version VALUES ('1')": Place.AFTER,
 }
 
@@ -54,3 +60,56 @@ def test_the_release_that_has_to_bear_it_can_work(database: Database, kind: Kind
     elif place is Place.BEFORE:
         undo(link, number)
         run(link, kind.new)
+    elif place is Place.AROUND:
+        ReleaseMigrations(database.url, {}, Redactor()).take_back((number,), Part.NEEDED)
+        run(link, kind.new)
+
+
+def test_halfway_both_releases_work_and_either_end_can_be_reached(database: Database) -> None:
+    link, ids = database.link(), (1,)
+    journalled = ReleaseMigrations(database.url, {}, Redactor())
+    run(link, T + "CREATE TABLE gone (id int)")
+    migrate(
+        link,
+        "ALTER TABLE t DROP COLUMN a; DROP TABLE gone; ALTER TABLE t ADD COLUMN b int; CREATE TABLE made (id int)",
+    )
+    before = schema_of(database.url)
+
+    journalled.take_back(ids, Part.NEEDED)
+    assert [one.state for one in journalled.records()] == ["applied"]
+    for release in (
+        "INSERT INTO t (id, a) VALUES (10, 'old'); INSERT INTO gone VALUES (1)",
+        "INSERT INTO t (id, b) VALUES (11, 7); INSERT INTO made VALUES (1)",
+    ):
+        run(link, release)
+    assert journalled.take_back(ids, Part.NEEDED) is None
+
+    journalled.make_again(ids, Part.NEEDED)
+    assert schema_of(database.url) == before
+
+    journalled.take_back(ids, Part.NEEDED)
+    journalled.take_back(ids, Part.BORNE)
+    assert [one.state for one in journalled.records()] == ["undone"]
+    assert rows(database, "SELECT id, a FROM t WHERE id > 9 ORDER BY id") == [("10", "old"), ("11", None)]
+
+    journalled.make_again(ids, Part.BORNE)
+    journalled.make_again(ids, Part.NEEDED)
+    assert [one.state for one in journalled.records()] == ["applied"]
+    assert schema_of(database.url) == before
+    assert rows(database, "SELECT id, b FROM t WHERE id > 9 ORDER BY id") == [("10", None), ("11", "7")]
+
+
+def test_halfway_a_rollback_by_hand_takes_the_rest(database: Database) -> None:
+    link = database.link()
+    run(link, T)
+    before = schema_of(database.url)
+    migrate(link, "ALTER TABLE t DROP COLUMN a; ALTER TABLE t ADD COLUMN b int")
+    ReleaseMigrations(database.url, {}, Redactor()).take_back((1,), Part.NEEDED)
+    Migrations(database.url).rollback()
+    assert schema_of(database.url) == before
+    Migrations(database.url).redo()
+    assert [one.state for one in Migrations(database.url).history().migrations] == ["applied"]
+
+
+def rows(database: Database, query: str) -> list[tuple[str | None, ...]]:
+    return [tuple(one.values()) for one in database.link().rows(query)]

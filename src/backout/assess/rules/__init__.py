@@ -12,9 +12,11 @@ from backout.assess.rules import (
     schema,
     secrets,
     target,
+    waiting,
 )
 
 RULES = (
+    *waiting.RULES,
     *current.RULES,
     *target.RULES,
     *schema.RULES,

@@ -12,6 +12,9 @@ from backout.plan.model import Finding, Scenario, Severity
 _PLACES = {
     Place.BEFORE: msg("They go before the code: the later release works without them."),
     Place.AFTER: msg("They go after the code: the earlier release works with them."),
+    Place.AROUND: msg(
+        "What the earlier release needs goes before the code, what the later one needed after it: in between, both work."
+    ),
     Place.BETWEEN: msg(
         "They go while the later release has stopped and the earlier one has not started: no schema suits both."
     ),

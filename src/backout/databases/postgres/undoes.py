@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from backout.databases.postgres.connect import Connector
     from backout.databases.postgres.reversible.of_releases import ReleaseMigrations
     from backout.migration import Finished, MigrationRecord, WayTaken
-    from backout.migration_status import Blockers
-    from backout.migration_way import MigrationsBack
+    from backout.migration_status import BlockedSession
+    from backout.migration_way import MigrationsBack, Part
     from backout.platforms.base import Site
 
 
@@ -33,21 +33,29 @@ class PostgresUndoes:
         """Return the statements that are still due after a way back or forward."""
         return self._journal().due()
 
-    def take_back(self, migrations: Sequence[int]) -> WayTaken | None:
-        """Take these migrations back; idempotent."""
-        return self._journal().take_back(migrations)
+    def migrations_left(self, migrations: Sequence[int], part: Part, *, taken_back: bool) -> int:
+        """Return how many changes of a part are still to be taken back, or made again."""
+        return self._journal().left(migrations, part, taken_back=taken_back)
 
-    def make_again(self, migrations: Sequence[int]) -> WayTaken | None:
+    def take_back(self, migrations: Sequence[int], part: Part) -> WayTaken | None:
+        """Take these migrations back; idempotent."""
+        return self._journal().take_back(migrations, part)
+
+    def make_again(self, migrations: Sequence[int], part: Part) -> WayTaken | None:
         """Make these migrations again, the oldest first; idempotent."""
-        return self._journal().make_again(migrations)
+        return self._journal().make_again(migrations, part)
 
     def finish_migrations(self) -> Finished:
         """Do what is due; idempotent."""
         return self._journal().finish()
 
-    def waiting(self) -> Blockers:
+    def waiting(self, deadline_s: float) -> tuple[BlockedSession, ...]:
         """Return the sessions that wait for locks, and who keeps them waiting."""
-        return self._journal().blockers()
+        from backout.databases.postgres.reversible.link import DirectLink
+        from backout.databases.postgres.reversible.waiting import waiting
+
+        with self._connector.session(deadline_s, autocommit=True) as connection:
+            return tuple(waiting(DirectLink(connection), self._site.redactor.text))
 
     def _journal(self) -> ReleaseMigrations:
         from backout.databases.postgres.reversible.of_releases import ReleaseMigrations

@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
+from typing import NamedTuple
 
 from backout.databases.postgres.reversible import journal
 from backout.databases.postgres.reversible.due import due
@@ -21,6 +22,7 @@ from backout.databases.postgres.reversible.rows.report import RowsReport, sum_of
 from backout.databases.postgres.reversible.rows.targets import to_lock
 from backout.databases.postgres.reversible.work import Moved, Work
 from backout.faults import fault_point
+from backout.migration_way import Part
 
 _LOCK_MS = 100
 _LAST_TURN = 100
@@ -64,7 +66,14 @@ def joined(outcomes: Sequence[Outcome]) -> Outcome:
     )
 
 
-def undo(link: Link, migrations: Sequence[Migration], *, patience_s: float, dry_run: bool = False) -> Outcome:
+def undo(
+    link: Link,
+    migrations: Sequence[Migration],
+    *,
+    patience_s: float,
+    dry_run: bool = False,
+    part: Part = Part.ALL,
+) -> Outcome:
     """Take migrations back, the newest first.
 
     Args:
@@ -72,25 +81,47 @@ def undo(link: Link, migrations: Sequence[Migration], *, patience_s: float, dry_
         migrations: Applied or failed ones; every later one that is applied must be among them.
         patience_s: Seconds to go on asking for the locks.
         dry_run: Do it and roll it back.
+        part: Of their changes; with a part of them left, a migration stays in its state.
 
     Raises:
         Locked: The tables are in use.
         NotReversible: Something was changed behind it.
     """
     chosen = tuple(sorted((m.id for m in migrations), reverse=True))
-    return _work(link, chosen, ("applied",), "undone", patience_s=patience_s, dry_run=dry_run)
+    return _work(link, chosen, _Turn("applied", "undone", part), patience_s=patience_s, dry_run=dry_run)
 
 
-def redo(link: Link, migrations: Sequence[Migration], *, patience_s: float, dry_run: bool = False) -> Outcome:
+def redo(
+    link: Link,
+    migrations: Sequence[Migration],
+    *,
+    patience_s: float,
+    dry_run: bool = False,
+    part: Part = Part.ALL,
+) -> Outcome:
     """Make migrations again that were taken back, the oldest first; arguments and errors as of `undo`."""
     chosen = tuple(sorted(m.id for m in migrations))
-    return _work(link, chosen, ("undone",), "applied", patience_s=patience_s, dry_run=dry_run)
+    return _work(link, chosen, _Turn("undone", "applied", part), patience_s=patience_s, dry_run=dry_run)
 
 
-def _work(
-    link: Link, chosen: tuple[int, ...], states: tuple[str, ...], to: str, *, patience_s: float, dry_run: bool
-) -> Outcome:
-    entries = journal.entries(link, chosen, *states)
+def of_part(entries: Sequence[Entry], part: Part) -> list[Entry]:
+    """Return the changes that belong to a part. Pure."""
+    if part is Part.ALL:
+        return list(entries)
+    borne = part is Part.BORNE
+    return [one for one in entries if effect(one.kind).bears(one.operation).old is borne]
+
+
+class _Turn(NamedTuple):
+    """From which state to which changes are brought, and which of them."""
+
+    since: str
+    to: str
+    part: Part
+
+
+def _work(link: Link, chosen: tuple[int, ...], turn: _Turn, *, patience_s: float, dry_run: bool) -> Outcome:
+    entries = of_part(journal.entries(link, chosen, turn.since), turn.part)
     tables = sorted(tables_of(link, chosen, entries))
     work, begun_s = Work(link, tables), 0.0
 
@@ -98,7 +129,7 @@ def _work(
         nonlocal work, begun_s
         fault_point("db.locked")
         work, begun_s = Work(link, tables), time.monotonic()
-        return _all(work, chosen, entries, to)
+        return _all(work, chosen, entries, turn)
 
     try:
         rows = under_locks(link, tables, attempt, patience_s=patience_s)
@@ -115,19 +146,21 @@ def _work(
     return Outcome(chosen, work.done, later, held_s, residues + work.residues, rows)
 
 
-def _all(work: Work, chosen: tuple[int, ...], entries: list[Entry], to: str) -> RowsReport | None:
+def _all(work: Work, chosen: tuple[int, ...], entries: list[Entry], turn: _Turn) -> RowsReport | None:
+    to = turn.to
     work.link.rows(f"SET LOCAL lock_timeout = '{_LOCK_MS}ms'")
     for migration in chosen:
         _one(work, [e for e in entries if e.migration == migration], to)
-        journal.set_state(work.link, f"id = {migration}", to)
+        if turn.part is Part.ALL or not journal.entries(work.link, (migration,), turn.since):
+            journal.set_state(work.link, f"id = {migration}", to)
     if not any(entry.kind == "rows" and entry.operation["tables"] for entry in entries):
         return None
     leave: dict[int, list[int]] = {}
     for key, one in work.now.things.items():
         if key.kind == "column" and is_hidden(str(one["name"])):
             leave.setdefault(key.oid, []).append(key.sub)
-    turn = rows_undo.undo if to == "undone" else rows_undo.redo
-    return turn(work.link, chosen, leave=leave)
+    write = rows_undo.undo if to == "undone" else rows_undo.redo
+    return write(work.link, chosen, leave=leave)
 
 
 def _one(work: Work, entries: list[Entry], to: str) -> None:

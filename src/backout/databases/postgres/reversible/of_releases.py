@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from backout.databases.postgres.reversible import back, journal
+from backout.databases.postgres.reversible.after import finish
 from backout.databases.postgres.reversible.choosing import STATES_BACK
 from backout.databases.postgres.reversible.database import ReversibleDatabase
 from backout.databases.postgres.reversible.effects import effect
 from backout.databases.postgres.reversible.journal import Entry, Migration
+from backout.databases.postgres.reversible.link import DirectLink
 from backout.databases.postgres.reversible.records import record, taken
 from backout.databases.postgres.reversible.refusals import told
 from backout.errors import LostRace
 from backout.message import msg
 from backout.migration import MigrationRecord, WayTaken
-from backout.migration_way import MigrationsBack, Place
+from backout.migration_way import MigrationsBack, Part, Place
 
 _PATIENCE_S = 10.0
 
@@ -47,11 +49,17 @@ class ReleaseMigrations(ReversibleDatabase):
         """Return what is still to be run after a way back or forward."""
         return self.status(steps=1).due
 
-    def take_back(self, ids: Sequence[int]) -> WayTaken | None:
-        """Take back those that are not taken back yet; None: there is none."""
+    def left(self, ids: Sequence[int], part: Part, *, taken_back: bool) -> int:
+        """Return how many changes of a part are still to be taken back, or made again."""
+        with self._link() as link:
+            state = "applied" if taken_back else "undone"
+            return len(back.of_part(journal.entries(link, tuple(ids), state), part))
+
+    def take_back(self, ids: Sequence[int], part: Part) -> WayTaken | None:
+        """Take back what is not taken back yet; None: nothing is left."""
         with self._link() as link:
             found = self._known(link)
-            left = _left(found, ids, STATES_BACK)
+            left = _left(link, found, ids, "applied", part)
             later = [one.id for one in found if left and one.id > left[0].id and one.state in STATES_BACK]
             if set(later) - set(ids):
                 raise LostRace(
@@ -62,16 +70,19 @@ class ReleaseMigrations(ReversibleDatabase):
             if not left:
                 return None
             with told("rollback"):
-                return taken("back", back.undo(link, left, patience_s=_PATIENCE_S), (), dry_run=False)
+                done = back.undo(link, left, patience_s=_PATIENCE_S, part=part)
+            return taken("back", done, (), dry_run=False)
 
-    def make_again(self, ids: Sequence[int]) -> WayTaken | None:
-        """Make those again that are taken back; None: there is none."""
+    def make_again(self, ids: Sequence[int], part: Part) -> WayTaken | None:
+        """Make again what is taken back; None: nothing is."""
         with self._link() as link:
-            found = self._known(link)
-            left = _left(found, ids, ("undone",))
-            if not left:
-                return None
-            return self._redo(link, found, left, dry_run=False, patience_s=_PATIENCE_S)
+            left = _left(link, self._known(link), ids, "undone", part)
+            done = []
+            for one in left:
+                with told("redo"):
+                    done.append(back.redo(link, [one], patience_s=_PATIENCE_S, part=part))
+                finish(link)  # what a migration builds after its COMMIT may be renamed by the next one
+            return taken("forward", back.joined(done), (), dry_run=False) if done else None
 
 
 def place_of(entries: Sequence[Entry]) -> Place:
@@ -79,11 +90,24 @@ def place_of(entries: Sequence[Entry]) -> Place:
     bears = [effect(entry.kind).bears(entry.operation) for entry in entries]
     if all(one.old for one in bears):
         return Place.AFTER
-    return Place.BEFORE if all(one.new for one in bears) else Place.BETWEEN
+    if all(one.new for one in bears):
+        return Place.BEFORE
+    apart = all(one.old or one.new for one in bears) and not _names_of(entries, ".added") & _names_of(
+        entries, ".hidden"
+    )
+    return Place.AROUND if apart else Place.BETWEEN
 
 
-def _left(found: Sequence[Migration], ids: Sequence[int], states: Sequence[str]) -> list[Migration]:
-    """Return those of them in one of these states, oldest first.
+def _names_of(entries: Sequence[Entry], kinds: str) -> set[str]:
+    """Return the names of what was added, or hidden: one name cannot stand for two things at once."""
+    told = [e.operation.get("hidden") or e.operation for e in entries if e.kind.endswith(kinds)]
+    return {str(one["called"]) for one in told}
+
+
+def _left(
+    link: DirectLink, found: Sequence[Migration], ids: Sequence[int], state: str, part: Part
+) -> list[Migration]:
+    """Return those of them that have changes of a part in a state, oldest first.
 
     Raises:
         LostRace: One of them is not in the journal any more, or was finalized.
@@ -98,7 +122,8 @@ def _left(found: Sequence[Migration], ids: Sequence[int], states: Sequence[str])
             state=msg("No migration was moved."),
             next_command="backout db history",
         )
-    return [there[number] for number in sorted(ids) if there[number].state in states]
+    having = {one.migration for one in back.of_part(journal.entries(link, tuple(ids), state), part)}
+    return [there[number] for number in sorted(ids) if number in having]
 
 
 def _names(ids: Sequence[int] | set[int]) -> str:

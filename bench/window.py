@@ -1,0 +1,98 @@
+"""Steady writes while a migration can still be taken back, beside the same writes after the plain migration, in turns.
+
+Two migrations: one that needs no trigger in the window (a nullable column is dropped), and one that needs one (a type is changed).
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from backout.app.migrations import Migrations
+from backout.demo.children import Children
+from backout.demo.postgres import EmbeddedPostgres
+
+ROWS, WRITES, ROUNDS = 20_000, 2_000, 7
+_FILL = (
+    "CREATE TABLE orders (id bigint PRIMARY KEY, customer text NOT NULL, amount int NOT NULL, note text)",
+    f"INSERT INTO orders SELECT n, 'customer ' || n % 500, n, 'note' FROM generate_series(1, {ROWS}) n",
+)
+_UPS = {
+    "no trigger": "ALTER TABLE orders DROP COLUMN note",
+    "a trigger": "ALTER TABLE orders ALTER COLUMN amount TYPE bigint",
+}
+_SCRIPT = (
+    "import os, sys, psycopg\nwith psycopg.connect(os.environ['DATABASE_URL']) as c: c.execute(sys.argv[1])"
+)
+
+
+def measure() -> dict[str, Any]:
+    """Return the median of the paired ratios of the seconds of writes, by migration."""
+    with tempfile.TemporaryDirectory(prefix="backout-bench-", ignore_cleanup_errors=True) as folder:
+        directory = Path(folder)
+        directory.chmod(0o755)
+        children = Children(directory / "run")
+        server = EmbeddedPostgres(directory, children, fsync=False)
+        try:
+            server.start()
+            return {
+                "writes": WRITES,
+                "rounds": ROUNDS,
+                **{name: _of(server, name, up) for name, up in _UPS.items()},
+            }
+        finally:
+            server.close()
+            children.close()
+
+
+def _of(server: EmbeddedPostgres, name: str, up: str) -> dict[str, float]:
+    ours, plain = (_made(server, f"{name} {which}") for which in ("ours", "plain"))
+    done = Migrations(ours).migrate([sys.executable, "-c", _SCRIPT, up])
+    assert done.exit_status == 0, done
+    with psycopg.connect(plain, autocommit=True) as connection:
+        connection.execute(up)  # type: ignore[call-overload]
+    pairs = []
+    with psycopg.connect(ours, autocommit=True) as a, psycopg.connect(plain, autocommit=True) as b:
+        for number in range(ROUNDS):
+            order = (a, b) if number % 2 else (b, a)
+            took = {one: _write(one, number) for one in order}
+            pairs.append((took[a], took[b]))
+    return {
+        "ours_seconds": round(statistics.median(one for one, _ in pairs), 3),
+        "plain_seconds": round(statistics.median(one for _, one in pairs), 3),
+        "ratio": round(statistics.median(one / other for one, other in pairs), 3),
+    }
+
+
+def _write(connection: psycopg.Connection[Any], turn: int) -> float:
+    """Insert, update and delete; return the seconds."""
+    began_s = time.perf_counter()
+    for number in range(WRITES // 4):
+        key = (turn + 1) * 1_000_000 + number
+        connection.execute("INSERT INTO orders (id, customer, amount) VALUES (%s, 'since', 1)", (key,))
+        connection.execute("UPDATE orders SET amount = amount + 1 WHERE id = %s", (number * 7 % ROWS + 1,))
+        connection.execute("UPDATE orders SET customer = 'other' WHERE id = %s", (number * 11 % ROWS + 1,))
+        connection.execute("DELETE FROM orders WHERE id = %s", (key,))
+    return time.perf_counter() - began_s
+
+
+def _made(server: EmbeddedPostgres, name: str) -> str:
+    with psycopg.connect(server.superuser_url, autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name}" OWNER collector')  # type: ignore[call-overload]
+    url = f"{server.url.rpartition('/')[0]}/{name.replace(' ', '%20')}"
+    with psycopg.connect(url, autocommit=True) as connection:
+        for statement in _FILL:
+            connection.execute(statement)
+        connection.execute("VACUUM ANALYZE")
+    return url
+
+
+if __name__ == "__main__":
+    print(json.dumps(measure(), indent=2))
