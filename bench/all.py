@@ -16,7 +16,7 @@ HERE = Path(__file__).parent
 
 
 def main() -> None:
-    names = sorted(path.stem for path in HERE.glob("*.py") if path != Path(__file__))
+    names = sorted(path.stem for path in HERE.glob("[!_]*.py") if path != Path(__file__))
     found: dict[str, Any] = {"conditions": _conditions(), "results": {}}
     for name in names:
         print(f"{name} …", file=sys.stderr, flush=True)

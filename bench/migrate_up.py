@@ -11,15 +11,13 @@ import os
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
-import psycopg
+from _servers import database, server
 
 from backout.app.migrations import Migrations
-from backout.demo.children import Children
 from backout.demo.postgres import EmbeddedPostgres
 
 MIGRATIONS, PAIRS = 100, 3
@@ -42,25 +40,13 @@ with engine.connect() as connection:
 
 def measure() -> dict[str, Any]:
     """Return the median seconds of both, and the median of the paired ratios."""
-    with tempfile.TemporaryDirectory(prefix="backout-bench-", ignore_cleanup_errors=True) as folder:
-        directory = Path(folder)
-        directory.chmod(0o755)
+    pairs = []
+    with server() as (made, directory):
         _write(directory / "history")
-        children = Children(directory / "run")
-        server = EmbeddedPostgres(directory, children, fsync=False)
-        try:
-            server.start()
-            pairs = []
-            for number in range(PAIRS):
-                order = (True, False) if number % 2 else (False, True)
-                took = {
-                    through: _seconds(server, directory, f"run{number}{through}", through)
-                    for through in order
-                }
-                pairs.append((took[True], took[False]))
-        finally:
-            server.close()
-            children.close()
+        for number in range(PAIRS):
+            order = (True, False) if number % 2 else (False, True)
+            took = {through: _seconds(made, directory / "history", through) for through in order}
+            pairs.append((took[True], took[False]))
     return {
         "migrations": MIGRATIONS,
         "backout_seconds": round(statistics.median(ours for ours, _ in pairs), 2),
@@ -70,28 +56,16 @@ def measure() -> dict[str, Any]:
     }
 
 
-def _seconds(server: EmbeddedPostgres, directory: Path, name: str, through: bool) -> float:
-    name = name.lower()
-    with psycopg.connect(server.superuser_url, autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}" OWNER collector')  # type: ignore[call-overload]
-    url = f"{server.url.rpartition('/')[0]}/{name}"
-    command = [
-        sys.executable,
-        "-m",
-        "alembic",
-        "-q",
-        "-c",
-        str(directory / "history" / "alembic.ini"),
-        "upgrade",
-        "head",
-    ]
-    began_s = time.perf_counter()
-    if through:
-        done = Migrations(url).migrate(command, variables=("URL",))
-        assert done.exit_status == 0, done
-    else:
-        subprocess.run(command, check=True, env={**os.environ, "URL": url})
-    return time.perf_counter() - began_s
+def _seconds(made: EmbeddedPostgres, history: Path, through: bool) -> float:
+    command = [sys.executable, "-m", "alembic", "-q", "-c", str(history / "alembic.ini"), "upgrade", "head"]
+    with database(made, "empty") as url:
+        began_s = time.perf_counter()
+        if through:
+            done = Migrations(url).migrate(command, variables=("URL",))
+            assert done.exit_status == 0, done
+        else:
+            subprocess.run(command, check=True, env={**os.environ, "URL": url})
+        return time.perf_counter() - began_s
 
 
 def _write(folder: Path) -> None:

@@ -14,32 +14,32 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, LiteralString
 
 import psycopg
+from _servers import database, server
+from psycopg import sql
 
 from backout.app.migrations import Migrations
-from backout.demo.children import Children
 from backout.demo.postgres import EmbeddedPostgres
 
 SIZES = [int(n) for n in os.environ.get("BACKOUT_BENCH_UNDO_ROWS", "10000,100000,1000000").split(",")]
 SINCE = 1000
 _PER_SECOND = 50.0
 _SETTLE_S = 1.0
-_FILL = """
-CREATE TABLE orders (id bigint PRIMARY KEY, customer text NOT NULL, amount int NOT NULL, note text);
-CREATE TABLE audit (id bigint PRIMARY KEY, told text NOT NULL);
-INSERT INTO orders SELECT n, 'customer ' || n % 5000, n % 1000, 'note ' || n FROM generate_series(1, {rows}) n;
-INSERT INTO audit SELECT n, md5(n::text) FROM generate_series(1, {rows} / 10) n;
-CREATE INDEX orders_customer ON orders (customer);
-"""
-_UP = (
+_FILL: tuple[LiteralString, ...] = (
+    "CREATE TABLE orders (id bigint PRIMARY KEY, customer text NOT NULL, amount int NOT NULL, note text)",
+    "CREATE TABLE audit (id bigint PRIMARY KEY, told text NOT NULL)",
+    "INSERT INTO orders SELECT n, 'customer ' || n % 5000, n % 1000, 'note ' || n FROM generate_series(1, {rows}) n",
+    "INSERT INTO audit SELECT n, md5(n::text) FROM generate_series(1, {rows} / 10) n",
+    "CREATE INDEX orders_customer ON orders (customer)",
+)
+_UP: tuple[LiteralString, ...] = (
     "ALTER TABLE orders DROP COLUMN note",
     "DROP TABLE audit",
     "ALTER TABLE orders ALTER COLUMN amount TYPE bigint",
@@ -71,34 +71,26 @@ with engine.connect() as connection:
 
 def measure() -> dict[str, Any]:
     """Return, by rows, what each way took and what its clients met."""
-    with tempfile.TemporaryDirectory(prefix="backout-bench-", ignore_cleanup_errors=True) as folder:
-        directory = Path(folder)
-        directory.chmod(0o755)
-        children = Children(directory / "run")
-        server = EmbeddedPostgres(directory, children, fsync=False)
-        try:
-            server.start()
-            found = {str(rows): _size(server, directory, rows) for rows in SIZES}
-        finally:
-            server.close()
-            children.close()
+    with server() as (made, directory):
+        found = {str(rows): _size(made, directory, rows) for rows in SIZES}
     first, last = (found[str(rows)]["backout"]["seconds"] for rows in (SIZES[0], SIZES[-1]))
     return {"since": SINCE, "by_rows": found, "largest_over_smallest": round(last / first, 2)}
 
 
-def _size(server: EmbeddedPostgres, directory: Path, rows: int) -> dict[str, Any]:
+def _size(made: EmbeddedPostgres, directory: Path, rows: int) -> dict[str, Any]:
     ways: dict[str, Callable[[str, Path], _Way]] = {
         "backout": _Backout,
         "alembic": _Alembic,
         "pg_restore": _Restore,
     }
     found = {}
-    with _database(server, "filled") as filled:
+    with database(made, "filled") as filled:
         with psycopg.connect(filled, autocommit=True) as connection:
-            connection.execute(_FILL.format(rows=rows))  # type: ignore[call-overload]
+            for statement in _FILL:
+                connection.execute(sql.SQL(statement).format(rows=sql.Literal(rows)))
             connection.execute("VACUUM ANALYZE")
         for name, make in ways.items():
-            with _database(server, name, template="filled") as url:
+            with database(made, name, template="filled") as url:
                 found[name] = _measured(make(url, directory / f"{name}-{rows}"), url, rows)
     return found
 
@@ -143,7 +135,7 @@ def _measured(way: _Way, url: str, rows: int) -> dict[str, Any]:
     }
 
 
-class _Way:
+class _Way(ABC):
     """A way up and back on one database.
 
     Args:
@@ -155,13 +147,13 @@ class _Way:
         self.url, self.folder = url, folder
         folder.mkdir()
 
+    @abstractmethod
     def up(self) -> None:
         """Migrate."""
-        raise NotImplementedError
 
+    @abstractmethod
     def down(self) -> dict[str, Any]:
         """Undo; return what is known besides the time."""
-        raise NotImplementedError
 
 
 class _Backout(_Way):
@@ -231,16 +223,18 @@ class _Client(threading.Thread):
                 for statement, values in self._statements(number):
                     self._send(connection, statement, values)
 
-    def _statements(self, number: int) -> Iterator[tuple[str, tuple[Any, ...]]]:
+    def _statements(self, number: int) -> Iterator[tuple[LiteralString, tuple[Any, ...]]]:
         key = (2 if self._prepares else 1) * 10**12 + number
         yield "INSERT INTO orders (id, customer, amount) VALUES (%s, 'steady', 1)", (key,)
         yield "UPDATE orders SET amount = amount + 1 WHERE id = %s", (number % 1000 + 1,)
         yield "SELECT amount FROM orders WHERE id = %s", (number % 1000 + 1,)
 
-    def _send(self, connection: psycopg.Connection[Any], statement: str, values: tuple[Any, ...]) -> None:
+    def _send(
+        self, connection: psycopg.Connection[Any], statement: LiteralString, values: tuple[Any, ...]
+    ) -> None:
         began_s = time.perf_counter()
         try:
-            connection.execute(statement, values)  # type: ignore[call-overload]
+            connection.execute(statement, values)
         except psycopg.Error as error:
             self.failures.append(error.sqlstate or "none")
         self.seconds.append(time.perf_counter() - began_s)
@@ -248,17 +242,6 @@ class _Client(threading.Thread):
     def end(self) -> None:
         self._ending.set()
         self.join()
-
-
-@contextmanager
-def _database(server: EmbeddedPostgres, name: str, *, template: str = "template1") -> Iterator[str]:
-    with psycopg.connect(server.superuser_url, autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}" OWNER collector')  # type: ignore[call-overload]
-    try:
-        yield f"{server.url.rpartition('/')[0]}/{name}"
-    finally:
-        with psycopg.connect(server.superuser_url, autocommit=True) as connection:
-            connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')  # type: ignore[call-overload]
 
 
 def _program(name: str, *words: str) -> None:

@@ -8,23 +8,21 @@ from __future__ import annotations
 import json
 import statistics
 import sys
-import tempfile
 import time
-from pathlib import Path
-from typing import Any
+from typing import Any, LiteralString
 
 import psycopg
+from _servers import database, server
 
 from backout.app.migrations import Migrations
-from backout.demo.children import Children
 from backout.demo.postgres import EmbeddedPostgres
 
 ROWS, WRITES, ROUNDS = 20_000, 2_000, 7
-_FILL = (
+_FILL: tuple[LiteralString, ...] = (
     "CREATE TABLE orders (id bigint PRIMARY KEY, customer text NOT NULL, amount int NOT NULL, note text)",
-    f"INSERT INTO orders SELECT n, 'customer ' || n % 500, n, 'note' FROM generate_series(1, {ROWS}) n",
+    "INSERT INTO orders SELECT n, 'customer ' || n % 500, n, 'note' FROM generate_series(1, 20000) n",
 )
-_UPS = {
+_UPS: dict[str, LiteralString] = {
     "no trigger": "ALTER TABLE orders DROP COLUMN note",
     "a trigger": "ALTER TABLE orders ALTER COLUMN amount TYPE bigint",
 }
@@ -35,35 +33,25 @@ _SCRIPT = (
 
 def measure() -> dict[str, Any]:
     """Return the median of the paired ratios of the seconds of writes, by migration."""
-    with tempfile.TemporaryDirectory(prefix="backout-bench-", ignore_cleanup_errors=True) as folder:
-        directory = Path(folder)
-        directory.chmod(0o755)
-        children = Children(directory / "run")
-        server = EmbeddedPostgres(directory, children, fsync=False)
-        try:
-            server.start()
-            return {
-                "writes": WRITES,
-                "rounds": ROUNDS,
-                **{name: _of(server, name, up) for name, up in _UPS.items()},
-            }
-        finally:
-            server.close()
-            children.close()
+    with server() as (made, _):
+        return {"writes": WRITES, "rounds": ROUNDS, **{name: _of(made, up) for name, up in _UPS.items()}}
 
 
-def _of(server: EmbeddedPostgres, name: str, up: str) -> dict[str, float]:
-    ours, plain = (_made(server, f"{name} {which}") for which in ("ours", "plain"))
-    done = Migrations(ours).migrate([sys.executable, "-c", _SCRIPT, up])
-    assert done.exit_status == 0, done
-    with psycopg.connect(plain, autocommit=True) as connection:
-        connection.execute(up)  # type: ignore[call-overload]
-    pairs = []
-    with psycopg.connect(ours, autocommit=True) as a, psycopg.connect(plain, autocommit=True) as b:
-        for number in range(ROUNDS):
-            order = (a, b) if number % 2 else (b, a)
-            took = {one: _write(one, number) for one in order}
-            pairs.append((took[a], took[b]))
+def _of(made: EmbeddedPostgres, up: LiteralString) -> dict[str, float]:
+    with database(made, "ours") as ours, database(made, "plain") as plain:
+        for url in (ours, plain):
+            with psycopg.connect(url, autocommit=True) as connection:
+                for statement in _FILL:
+                    connection.execute(statement)
+                connection.execute("VACUUM ANALYZE")
+        done = Migrations(ours).migrate([sys.executable, "-c", _SCRIPT, up])
+        assert done.exit_status == 0, done
+        pairs = []
+        with psycopg.connect(ours, autocommit=True) as a, psycopg.connect(plain, autocommit=True) as b:
+            b.execute(up)
+            for number in range(ROUNDS):
+                took = {one: _write(one, number) for one in ((a, b) if number % 2 else (b, a))}
+                pairs.append((took[a], took[b]))
     return {
         "ours_seconds": round(statistics.median(one for one, _ in pairs), 3),
         "plain_seconds": round(statistics.median(one for _, one in pairs), 3),
@@ -81,17 +69,6 @@ def _write(connection: psycopg.Connection[Any], turn: int) -> float:
         connection.execute("UPDATE orders SET customer = 'other' WHERE id = %s", (number * 11 % ROWS + 1,))
         connection.execute("DELETE FROM orders WHERE id = %s", (key,))
     return time.perf_counter() - began_s
-
-
-def _made(server: EmbeddedPostgres, name: str) -> str:
-    with psycopg.connect(server.superuser_url, autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}" OWNER collector')  # type: ignore[call-overload]
-    url = f"{server.url.rpartition('/')[0]}/{name.replace(' ', '%20')}"
-    with psycopg.connect(url, autocommit=True) as connection:
-        for statement in _FILL:
-            connection.execute(statement)
-        connection.execute("VACUUM ANALYZE")
-    return url
 
 
 if __name__ == "__main__":
