@@ -13,7 +13,6 @@ class MigrationRecord(Document):
     Attributes:
         id: Grows with time; what `db` verbs call it.
         release: Version it belongs to, where it was told.
-        schema_before: Fingerprint of the schema before it; None: unknown.
         command: What was run, without secrets.
         state: `running`, `applied`, `failed` (what it had committed stays), `undone` or `finalized`.
         started_at: UTC.
@@ -23,7 +22,6 @@ class MigrationRecord(Document):
 
     id: int
     release: str | None
-    schema_before: str | None = None
     command: str
     state: str
     started_at: datetime

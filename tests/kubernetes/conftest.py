@@ -11,7 +11,7 @@ from backout.demo.postgres import EmbeddedPostgres
 from testbed.node import Node
 
 from .service import KubeService
-from .stage import database_for_pods, node_in_use
+from .stage import database_for_pods, node_in_use, service_on_the_node
 
 
 @pytest.fixture(scope="session")
@@ -43,3 +43,11 @@ def fresh(node: Node, database: EmbeddedPostgres, tmp_path: Path) -> Iterator[Ku
     made = KubeService(node, database, tmp_path)
     yield made
     made.close()
+
+
+@pytest.fixture
+def own(require_service: Callable[[str], None], tmp_path: Path) -> Iterator[KubeService]:
+    """The service with a database server of its own, for tests that swap or migrate the database."""
+    require_service("kubernetes")
+    with service_on_the_node(tmp_path) as made:
+        yield made

@@ -2,28 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
-
 import psycopg
 import pytest
 import yaml
 
 from .service import KubeService
-from .stage import service_on_the_node
 from .work import deployment
 
 pytestmark = pytest.mark.slow
 
 INSERT = "INSERT INTO reports (id, tenant, body) VALUES (gen_random_uuid(), %s, 'x')"
-
-
-@pytest.fixture
-def own(require_service: Callable[[str], None], tmp_path: Path) -> Iterator[KubeService]:
-    """The service with a database server of its own: the database is swapped."""
-    require_service("kubernetes")
-    with service_on_the_node(tmp_path) as made:
-        yield made
 
 
 def test_damaged_data_comes_back_and_what_was_written_since_is_listed(own: KubeService) -> None:

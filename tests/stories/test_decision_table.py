@@ -3,7 +3,7 @@
 from itertools import product
 from pathlib import Path
 
-from backout.assess.scenario import TABLE, decide
+from backout.assess.scenario import EITHER, TABLE, decide
 from backout.observed import Answer
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "decision-table.md"
@@ -19,7 +19,9 @@ def test_every_row_says_what_the_code_does():
         (
             ", ".join("not given" if cause is None else cause for cause in row.causes),
             ", ".join(answer.value for answer in row.answers),
-            {None: "either", True: "yes", False: "no, unknown"}[row.undoable],
+            "any"
+            if row.undone == EITHER
+            else ", ".join("none to take back" if a is None else a.value for a in row.undone),
             row.scenario.value,
             "named" if row.named else "chosen",
             str(row.why),
@@ -30,13 +32,11 @@ def test_every_row_says_what_the_code_does():
 
 
 def test_every_combination_has_exactly_one_row():
-    for cause, answer, undoable in product((None, "code", "data", "both"), Answer, (True, False)):
+    for cause, answer, undone in product((None, "code", "data", "both"), Answer, EITHER):
         fits = [
-            row
-            for row in TABLE
-            if cause in row.causes and answer in row.answers and row.undoable in (None, undoable)
+            row for row in TABLE if cause in row.causes and answer in row.answers and undone in row.undone
         ]
-        assert fits == [decide(cause, answer, undoable=undoable)]
+        assert fits == [decide(cause, answer, undone)]
 
 
 def test_nothing_that_restores_is_ever_chosen():

@@ -139,6 +139,59 @@ def test_forward_again_has_what_was_written_under_either(migrated: Migrated) -> 
     rows = migrated.scene.execute("SELECT id::text, content FROM reports")
     assert {(under_new, "since"), (under_old, "since")} <= set(rows)
     assert migrated.states() == ["applied"]
+    migrated.scene.stage.deploy(BAD)
+    assert ("switch schema", "migrations.back") in migrated.steps("--to", GOOD)
+
+
+def test_what_somebody_changed_by_hand_since_has_to_be_accepted(migrated: Migrated) -> None:
+    """What will stand is not what stood before: nobody knows whether the earlier code can use it."""
+    migrated.migrate(RENAME)
+    migrated.scene.execute("ALTER TABLE reports ADD COLUMN by_hand int")
+    migrated.scene.cli("run", "--yes").refused(
+        4,
+        what="Which schema stands once the migrations are taken back is not known",
+        now="Nothing was changed",
+        next="--scenario schema --accept schema-unknown",
+    )
+    migrated.scene.cli("run", "--accept", "schema-unknown", "--yes").ended(0)
+    assert migrated.states() == ["undone"]
+    migrated.scene.finished_well()
+
+
+def test_an_abort_makes_nothing_again_below_a_later_migration(migrated: Migrated) -> None:
+    migrated.migrate(RENAME)
+    migrated.scene.cli("run", "--yes", env={"BACKOUT_FAULT": "migrations.after"})
+    migrated.migrate("COMMENT ON TABLE reports IS 'later'")
+    migrated.scene.cli("abort", "--yes").refused(
+        5,
+        what="Migration 1 was taken back, and 2 came after it",
+        now="Nothing was changed|steps",
+        next="backout",
+    )
+    assert migrated.states() == ["undone", "applied"]
+    migrated.scene.cli("db", "rollback", "--yes").ended(0)
+    migrated.scene.cli("abort", "--yes").ended(0)
+    assert migrated.states() == ["applied", "undone"]
+    assert migrated.scene.stage.running_version() == BAD
+
+
+def test_a_migration_whose_end_was_never_noted_is_named_with_what_notes_it(migrated: Migrated) -> None:
+    scene = migrated.scene
+    killed = {"BACKOUT_FAULT": "migrate.ran"}
+    assert (
+        scene.cli("migrate", "--release", BAD, "--", sys.executable, "-c", _RUNS, RENAME, env=killed).code
+        == -9
+    )
+    scene.cli("run", "--accept", "schema-unknown", "--yes").refused(
+        8,
+        what="Migration 1 was cut short.*backout db finish",
+        now="Nothing was changed",
+        next="backout db status",
+    )
+    scene.cli("db", "finish").ended(0)
+    scene.cli("run", "--accept", "schema-unknown", "--yes").ended(0)
+    assert migrated.states() == ["undone"]
+    scene.finished_well()
 
 
 @pytest.mark.parametrize(

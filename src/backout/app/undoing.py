@@ -28,10 +28,10 @@ def with_migrations(parts: Parts, facts: Facts, target: Release, request: Reques
         return facts
     now, source = parts.clock.now(), "journal of migrations"
     try:
-        newest = made_after(target, facts.releases, database.migrations())
-        if not newest:
+        after = made_after(target, facts.releases, database.migrations())
+        if not after:
             return facts
-        back = database.migrations_back(newest)
+        back = database.migrations_back(after)
     except BackoutError as error:
         unread = Observed[MigrationsBack](unknown=error.what, source=source, observed_at=now)
         return facts.model_copy(update={"migrations": unread})

@@ -48,12 +48,12 @@ def assess(
         )
     as_it_stands = compatibility(target, facts, allowed)
     undone = undone_compatibility(target, facts, allowed)
-    scenario, why, named = _scenario(request, as_it_stands.answer, undoable=undone.answer is Answer.YES)
+    scenario, why, named = _scenario(request, as_it_stands.answer, undone.answer if undone else None)
     restores = named is None and scenario in (Scenario.DATA, Scenario.FULL)
     choice = choose_backup(facts, request, target) if restores else None
     # Chosen tables come back into the schema that there is.
     compatible = as_it_stands
-    if scenario is Scenario.SCHEMA:
+    if scenario is Scenario.SCHEMA and undone is not None:
         compatible = undone
     elif choice is not None and not request.tables:
         compatible = restored_compatibility(target, choice, facts, allowed)
@@ -87,7 +87,7 @@ def assess(
 
 
 def _scenario(
-    request: Request, answer: Answer, *, undoable: bool
+    request: Request, answer: Answer, undone: Answer | None
 ) -> tuple[Scenario, Message, Scenario | None]:
     if request.scenario is not None:
         return (
@@ -95,7 +95,7 @@ def _scenario(
             msg("Scenario {scenario} was asked for.", scenario=request.scenario.value),
             None,
         )
-    row = decide(request.cause, answer, undoable=undoable)
+    row = decide(request.cause, answer, undone)
     return row.scenario, row.why, row.scenario if row.named else None
 
 

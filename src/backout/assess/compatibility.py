@@ -66,18 +66,11 @@ def restored_compatibility(target: Release, choice: Choice, facts: Facts, allowe
     )
 
 
-def undone_compatibility(target: Release, facts: Facts, allowed: Allowed) -> Compatibility:
-    """Return whether `target` can use the schema that stands once the migrations after it are taken back."""
-    observed = facts.migrations
-    back = observed.value if observed is not None else None
-    if observed is None or back is None or not back.migrations:
-        reason = observed.unknown if observed is not None and observed.unknown is not None else None
-        return Compatibility(
-            answer=Answer.UNKNOWN,
-            evidence=msg("The journal of migrations could not be read: {reason}", reason=str(reason))
-            if reason is not None
-            else msg("No migration that backout ran came after {version}.", version=target.version),
-        )
+def undone_compatibility(target: Release, facts: Facts, allowed: Allowed) -> Compatibility | None:
+    """Return whether `target` can use the schema of before the migrations after it; None: there are none to take back."""
+    back = facts.migrations.value if facts.migrations is not None else None
+    if back is None or not back.migrations:
+        return None
     after = back.schema_after
     document = facts.schemas.get(after) if after is not None else None
     if document is not None:

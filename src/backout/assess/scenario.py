@@ -18,25 +18,26 @@ class Row:
     """One row: if cause and compatibility are these, then this scenario.
 
     Attributes:
-        undoable: Whether migrations of the journal would bring a schema back that the target can use; None: either.
+        undone: Whether the target can use the schema of before the journal's migrations; None: there are none to take back.
         named: The scenario restores or can lose rows: it is named, never chosen by itself.
     """
 
     causes: tuple[Cause | None, ...]
     answers: tuple[Answer, ...]
-    undoable: bool | None
+    undone: tuple[Answer | None, ...]
     scenario: Scenario
     named: bool
     why: Message
 
 
 ANY = (Answer.YES, Answer.NO, Answer.UNKNOWN)
+EITHER = (*ANY, None)
 
 TABLE: tuple[Row, ...] = (
     Row(
         (None, "code"),
         (Answer.YES,),
-        None,
+        EITHER,
         Scenario.CODE,
         False,
         msg(
@@ -46,7 +47,7 @@ TABLE: tuple[Row, ...] = (
     Row(
         (None, "code"),
         (Answer.UNKNOWN, Answer.NO),
-        True,
+        (Answer.YES,),
         Scenario.SCHEMA,
         False,
         msg(
@@ -57,7 +58,7 @@ TABLE: tuple[Row, ...] = (
     Row(
         (None, "code"),
         (Answer.UNKNOWN,),
-        False,
+        (Answer.UNKNOWN, Answer.NO, None),
         Scenario.CODE,
         False,
         msg(
@@ -67,7 +68,18 @@ TABLE: tuple[Row, ...] = (
     Row(
         (None, "code"),
         (Answer.NO,),
+        (Answer.UNKNOWN,),
+        Scenario.SCHEMA,
         False,
+        msg(
+            "The earlier code cannot use the schema as it stands: the migrations are taken back with it, and no row and no "
+            "value is lost; whether it can use what stands then is unknown and has to be accepted by name."
+        ),
+    ),
+    Row(
+        (None, "code"),
+        (Answer.NO,),
+        (Answer.NO, None),
         Scenario.FULL,
         True,
         msg(
@@ -77,7 +89,7 @@ TABLE: tuple[Row, ...] = (
     Row(
         ("data",),
         ANY,
-        None,
+        EITHER,
         Scenario.DATA,
         True,
         msg(
@@ -87,7 +99,7 @@ TABLE: tuple[Row, ...] = (
     Row(
         ("both",),
         ANY,
-        None,
+        EITHER,
         Scenario.FULL,
         True,
         msg(
@@ -97,10 +109,8 @@ TABLE: tuple[Row, ...] = (
 )
 
 
-def decide(cause: Cause | None, answer: Answer, *, undoable: bool) -> Row:
+def decide(cause: Cause | None, answer: Answer, undone: Answer | None) -> Row:
     """Return the row that applies; every combination has exactly one."""
     return next(
-        row
-        for row in TABLE
-        if cause in row.causes and answer in row.answers and row.undoable in (None, undoable)
+        row for row in TABLE if cause in row.causes and answer in row.answers and undone in row.undone
     )

@@ -35,8 +35,8 @@ class ScenarioChoice(StrEnum):
 
     AUTO = "auto"
     CODE = "code"
-    DATA = "data"
     SCHEMA = "schema"
+    DATA = "data"
     FULL = "full"
 
 

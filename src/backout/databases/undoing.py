@@ -20,8 +20,8 @@ class UndoesMigrations(Protocol):
         """Return the journal, oldest first; empty: there is none."""
         ...
 
-    def migrations_back(self, newest: int) -> MigrationsBack:
-        """Look how so many of the newest migrations could be taken back now, and when beside the code."""
+    def migrations_back(self, migrations: Sequence[int]) -> MigrationsBack:
+        """Look how these migrations could be taken back now, and when beside the code."""
         ...
 
     def migrations_due(self) -> tuple[str, ...]:

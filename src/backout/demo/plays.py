@@ -64,9 +64,7 @@ def play_schema(stage: Stage, backout: Typist, narrator: Narrator) -> dict[str, 
     """A broken release that came with a migration; the code goes back, and the schema with it."""
     books = Books(stage.database_url)
     with _good_release(stage, backout, narrator, bad=MIGRATED, before=books.begin) as clients:
-        narrator.say(
-            "\n── Somebody deploys", MIGRATED, "and migrates: columns and a table go, a type is another ──"
-        )
+        narrator.say("\n── Somebody migrates the database for", MIGRATED, "──")
         backout.type("migrate", "--release", MIGRATED, "--", "bin/migrate", MIGRATED)
         _deploy_bad(stage, backout, narrator, clients, MIGRATED)
         books.write()
@@ -122,8 +120,7 @@ def _good_release(
 def _deploy_bad(
     stage: Stage, backout: Typist, narrator: Narrator, clients: Clients, version: str = BAD
 ) -> None:
-    if version == BAD:
-        narrator.say("\n── Somebody deploys", BAD, "──")
+    narrator.say("\n── Somebody deploys", version, "──")
     stage.deploy(version)
     clients.mark("bad")
     backout.type("record")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from backout.databases.undoing import UndoesMigrations
 from backout.document import Json
-from backout.errors import BackoutError, LostRace, StepFailed, Stopped
+from backout.errors import BackoutError, Refused, StepFailed, Stopped
 from backout.faults import fault_point
 from backout.message import Message, msg
 from backout.migration_way import Part
@@ -21,12 +21,14 @@ if TYPE_CHECKING:
     from backout.observed import Workload
 
 _LOOK_S = 10.0
-
-
 _WHICH = {
-    Part.ALL: "Take back migration {ids}: one transaction, and nothing that was written is lost.",
-    Part.NEEDED: "Take back of migration {ids} what the earlier release cannot work with; the later one goes on working.",
-    Part.BORNE: "Take back the rest of migration {ids}, which the later release needed; nothing that was written is lost.",
+    Part.ALL: msg("Take back migration {ids}: one transaction, and nothing that was written is lost."),
+    Part.NEEDED: msg(
+        "Take back of migration {ids} what the earlier release cannot work with; the later one goes on working."
+    ),
+    Part.BORNE: msg(
+        "Take back the rest of migration {ids}, which the later release needed; nothing that was written is lost."
+    ),
 }
 
 
@@ -49,6 +51,7 @@ class _Moves:
     kind: str
     takes_back: bool
     other: str
+    goal: Message
 
     def effect(self, spec: StepSpec, world: World) -> tuple[World, ...]:
         """Another schema stands, from one moment to the next: it is one transaction."""
@@ -116,11 +119,19 @@ class _Moves:
             )
 
     def _done(self, spec: StepSpec) -> Message:
-        raise NotImplementedError
+        return _about(self.goal, spec)
 
-    def _receipt(self, spec: StepSpec, done: WayTaken | None) -> Receipt:
+    def _receipt(self, spec: StepSpec, acting: Acting, done: WayTaken | None) -> Receipt:
         if done is None:
             return Receipt(what=self._done(spec))
+        for one in done.unfinished:
+            acting.note(
+                msg(
+                    "This is still due, and failed: {statement}: {why}. Next: backout db status",
+                    statement=one.statement,
+                    why=one.why.rstrip("."),
+                )
+            )
         kept = done.rows.kept_count if done.rows is not None else 0
         more = (
             f" {kept} value(s) stay as somebody has written them since (table backout.row_kept)."
@@ -142,10 +153,11 @@ class TakeBack(_Moves):
     kind = "migrations.back"
     takes_back = True
     other = "migrations.again"
+    goal = msg("Migration {ids} is taken back.")
 
     def describe(self, spec: StepSpec) -> Message:
         """Say which."""
-        return msg(_WHICH[_part(spec)], ids=_names(ids_of(spec)))
+        return _about(_WHICH[_part(spec)], spec)
 
     def by_hand(self, spec: StepSpec) -> tuple[str, ...]:
         """Return the tool's own command, which needs no configuration."""
@@ -153,7 +165,7 @@ class TakeBack(_Moves):
         return (f"{line}; once the later release has stopped" if _part(spec) is not Part.ALL else line,)
 
     def apply(self, spec: StepSpec, acting: Acting) -> Receipt:
-        """Take them back, and compare the schema with those that the release is known to use.
+        """Take them back.
 
         Idempotent: what is back already is left as it is.
 
@@ -165,10 +177,7 @@ class TakeBack(_Moves):
         fault_point("migrations.before")
         done = _moved(lambda: _database(acting).take_back(ids_of(spec), _part(spec)))
         fault_point("migrations.after")
-        return self._receipt(spec, done)
-
-    def _done(self, spec: StepSpec) -> Message:
-        return msg("Migration {ids} is taken back.", ids=_names(ids_of(spec)))
+        return self._receipt(spec, acting, done)
 
 
 class MakeAgain(_Moves):
@@ -177,6 +186,7 @@ class MakeAgain(_Moves):
     kind = "migrations.again"
     takes_back = False
     other = "migrations.back"
+    goal = msg("Migration {ids} is made again.")
 
     def describe(self, spec: StepSpec) -> Message:
         """Say which."""
@@ -191,10 +201,7 @@ class MakeAgain(_Moves):
         acting.fence.check()
         fault_point("migrations.again.before")
         done = _moved(lambda: _database(acting).make_again(ids_of(spec), _part(spec)))
-        return self._receipt(spec, done)
-
-    def _done(self, spec: StepSpec) -> Message:
-        return msg("Migration {ids} is made again.", ids=_names(ids_of(spec)))
+        return self._receipt(spec, acting, done)
 
 
 class Finish:
@@ -271,17 +278,22 @@ def ids_of(spec: StepSpec) -> tuple[int, ...]:
     return tuple(int(one) for one in found if isinstance(one, int))
 
 
-def _moved(move: object) -> WayTaken | None:
-    assert callable(move)
+def _moved(move: Callable[[], WayTaken | None]) -> WayTaken | None:
+    """Move migrations; what stands against it stops the run."""
     try:
-        done: WayTaken | None = move()
-    except (LostRace, Stopped):
+        return move()
+    except Stopped:
         raise
+    except Refused as error:
+        way = "backout db status   # then: backout resume, or backout abort"
+        raise StepFailed(error.what, state=error.state, next_command=way) from error
     except BackoutError as error:
-        raise StepFailed(
-            error.what, state=error.state, next_command="backout db blockers   # then: backout resume"
-        ) from error
-    return done
+        way = "backout db blockers   # then: backout resume"
+        raise StepFailed(error.what, state=error.state, next_command=way) from error
+
+
+def _about(said: Message, spec: StepSpec) -> Message:
+    return said.model_copy(update={"fields": {"ids": _names(ids_of(spec))}})
 
 
 def _database(acting: Acting) -> UndoesMigrations:

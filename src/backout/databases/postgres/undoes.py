@@ -25,9 +25,9 @@ class PostgresUndoes:
         """Return the journal, oldest first; empty: there is none."""
         return self._journal().records()
 
-    def migrations_back(self, newest: int) -> MigrationsBack:
-        """Look how so many of the newest migrations could be taken back now, and when beside the code."""
-        return self._journal().outlook(newest)
+    def migrations_back(self, migrations: Sequence[int]) -> MigrationsBack:
+        """Look how these migrations could be taken back now, and when beside the code."""
+        return self._journal().outlook(migrations)
 
     def migrations_due(self) -> tuple[str, ...]:
         """Return the statements that are still due after a way back or forward."""

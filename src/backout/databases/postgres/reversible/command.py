@@ -53,7 +53,7 @@ def run_command(
     *,
     told: str,
     release: str | None,
-    schema_before: str | None,
+    fingerprint: Callable[[], str],
     answers: Mapping[str, str],
     connect: Callable[[], Link],
     variables: Sequence[str] = (),
@@ -66,7 +66,7 @@ def run_command(
         argv: The command.
         told: The command for the journal, without secrets.
         release: Version that it belongs to.
-        schema_before: Fingerprint of the schema as it stands.
+        fingerprint: Returns that of the schema as it stands.
         answers: What nobody can compute, by ``table.column``.
         connect: Opens another session of our own.
         variables: Further environment variables that get the proxy's URL.
@@ -78,7 +78,7 @@ def run_command(
     alone(link)
     _in_transaction(link, journal.install)
     before = catalog.read_alone(link)
-    kept = Kept(journal.begin(link, release, told, schema_before), connect, dict(answers))
+    kept = Kept(journal.begin(link, release, told, fingerprint()), connect, dict(answers))
     fault_point("migrate.begun")
     state = "failed"
     try:
@@ -91,6 +91,8 @@ def run_command(
     fault_point("migrate.ended")
     Capture(link, kept.migration).remove()
     unfinished = finish(link).unfinished
+    if entries:
+        journal.left_schema(link, kept.migration, fingerprint())
     unseen = not entries and bool(Difference(before, catalog.read_alone(link)).left)
     found = [f"{type(bug).__name__}: {bug}" for bug in proxy.failures]
     return Ran(

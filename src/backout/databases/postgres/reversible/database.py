@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -95,7 +95,7 @@ class ReversibleDatabase:
                     argv,
                     told=told,
                     release=release,
-                    schema_before=self._fingerprint(),
+                    fingerprint=self._fingerprint,
                     answers=answers,
                     connect=lambda: opened.enter_context(self._link()),
                     variables=variables,
@@ -159,28 +159,17 @@ class ReversibleDatabase:
             chosen = [one for one in found if one.state == "undone"][:steps]
             if not chosen:
                 raise nothing("No migration was taken back")
-            return self._redo(link, found, chosen, dry_run=dry_run, patience_s=patience_s)
-
-    def _redo(
-        self,
-        link: DirectLink,
-        found: Sequence[Migration],
-        chosen: Sequence[Migration],
-        *,
-        dry_run: bool,
-        patience_s: float,
-    ) -> WayTaken:
-        later = [one.id for one in found if one.state in STATES_BACK and one.id > chosen[0].id]
-        if later:
-            raise out_of_order(chosen[0].id, later)
-        # One by one: what a migration builds after its COMMIT may be renamed by the next one.
-        turns = [chosen] if dry_run else [[one] for one in chosen]
-        outcomes: list[Outcome] = []
-        unfinished: list[Unfinished] = []
-        for turn in turns:
-            with told("redo"):
-                outcomes.append(back.redo(link, turn, patience_s=patience_s, dry_run=dry_run))
-            unfinished += [] if dry_run else finish(link).unfinished
+            later = [one.id for one in found if one.state in STATES_BACK and one.id > chosen[0].id]
+            if later:
+                raise out_of_order(chosen[0].id, later)
+            # One by one: what a migration builds after its COMMIT may be renamed by the next one.
+            turns = [chosen] if dry_run else [[one] for one in chosen]
+            outcomes: list[Outcome] = []
+            unfinished: list[Unfinished] = []
+            for turn in turns:
+                with told("redo"):
+                    outcomes.append(back.redo(link, turn, patience_s=patience_s, dry_run=dry_run))
+                unfinished += [] if dry_run else finish(link).unfinished
         return taken("forward", back.joined(outcomes), tuple(unfinished), dry_run=dry_run)
 
     def finish(self) -> Finished:
@@ -193,10 +182,10 @@ class ReversibleDatabase:
             self._known(link)
             return finish(link)
 
-    def status(self, *, steps: int) -> MigrationStatus:
-        """Return how the newest migrations stand, and what is kept; changes nothing."""
+    def status(self, *, steps: int = 1, only: Collection[int] | None = None) -> MigrationStatus:
+        """Return how the newest migrations stand, or only these, and what is kept; changes nothing."""
         with self._link() as link:
-            found = read_status(link, self._connector.database, steps)
+            found = read_status(link, self._connector.database, steps, only=only)
         using = tuple(
             one.model_copy(update={"query": self._redactor.text(one.query)}) for one in found.holders
         )

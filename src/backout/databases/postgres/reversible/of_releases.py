@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from backout.databases.postgres.reversible import back, journal
 from backout.databases.postgres.reversible.after import finish
+from backout.databases.postgres.reversible.back import Outcome
+from backout.databases.postgres.reversible.catalog import read_alone
 from backout.databases.postgres.reversible.choosing import STATES_BACK
 from backout.databases.postgres.reversible.database import ReversibleDatabase
+from backout.databases.postgres.reversible.due import due_in
 from backout.databases.postgres.reversible.effects import effect
 from backout.databases.postgres.reversible.journal import Entry, Migration
 from backout.databases.postgres.reversible.link import DirectLink
 from backout.databases.postgres.reversible.records import record, taken
-from backout.databases.postgres.reversible.refusals import told
+from backout.databases.postgres.reversible.refusals import out_of_order, told
 from backout.errors import LostRace
 from backout.message import msg
-from backout.migration import MigrationRecord, WayTaken
+from backout.migration import MigrationRecord, Unfinished, WayTaken
 from backout.migration_way import MigrationsBack, Part, Place
 
 _PATIENCE_S = 10.0
@@ -28,18 +32,17 @@ class ReleaseMigrations(ReversibleDatabase):
         """Return every migration, oldest first."""
         return self.history().migrations
 
-    def outlook(self, newest: int) -> MigrationsBack:
-        """Look how so many of the newest migrations could be taken back now; changes nothing."""
-        status = self.status(steps=newest)
+    def outlook(self, ids: Sequence[int]) -> MigrationsBack:
+        """Look how migrations could be taken back now; changes nothing."""
+        status, now = self.status(only=ids), self._fingerprint()
         with self._link() as link:
-            ids = tuple(one.id for one in status.migrations)
-            entries = journal.entries(link, ids, "applied")
-            chosen = tuple(record(link, one) for one in journal.migrations(link) if one.id in ids)
-        stays = any(entry.operation.get("residue") for entry in entries)
+            chosen = [one for one in journal.migrations(link) if one.id in ids]
+            entries = journal.entries(link, tuple(ids), "applied")
+            records = tuple(record(link, one) for one in chosen)
         return MigrationsBack(
-            migrations=chosen,
+            migrations=records,
             place=place_of(entries),
-            schema_after=chosen[0].schema_before if chosen and not stays else None,
+            schema_after=_schema_then(chosen, entries, now),
             possible=status.possible,
             why=status.why,
             rows=status.rows,
@@ -47,7 +50,8 @@ class ReleaseMigrations(ReversibleDatabase):
 
     def due(self) -> tuple[str, ...]:
         """Return what is still to be run after a way back or forward."""
-        return self.status(steps=1).due
+        with self._link() as link:
+            return tuple(due_in(read_alone(link), journal.every_entry(link)))
 
     def left(self, ids: Sequence[int], part: Part, *, taken_back: bool) -> int:
         """Return how many changes of a part are still to be taken back, or made again."""
@@ -76,13 +80,31 @@ class ReleaseMigrations(ReversibleDatabase):
     def make_again(self, ids: Sequence[int], part: Part) -> WayTaken | None:
         """Make again what is taken back; None: nothing is."""
         with self._link() as link:
-            left = _left(link, self._known(link), ids, "undone", part)
-            done = []
+            found = self._known(link)
+            left = _left(link, found, ids, "undone", part)
+            later = [one.id for one in found if left and one.id > left[0].id and one.state in STATES_BACK]
+            if set(later) - set(ids):
+                raise out_of_order(left[0].id, sorted(set(later) - set(ids)))
+            done: list[Outcome] = []
+            unfinished: list[Unfinished] = []
             for one in left:
                 with told("redo"):
                     done.append(back.redo(link, [one], patience_s=_PATIENCE_S, part=part))
-                finish(link)  # what a migration builds after its COMMIT may be renamed by the next one
-            return taken("forward", back.joined(done), (), dry_run=False) if done else None
+                # What a migration builds after its COMMIT may be renamed by the next one.
+                unfinished += finish(link).unfinished
+            return taken("forward", back.joined(done), tuple(unfinished), dry_run=False) if done else None
+
+
+def _schema_then(chosen: Sequence[Migration], entries: Sequence[Entry], now: str) -> str | None:
+    """Return the fingerprint of the schema that stands once they are taken back. Pure.
+
+    None: unknown, as something stays, or as somebody else changed the schema between them or since.
+    """
+    stays = any(entry.operation.get("residue") for entry in entries)
+    unbroken = all(one.schema_after == then.schema_before for one, then in pairwise(chosen))
+    if not chosen or stays or not unbroken or chosen[-1].schema_after != now:
+        return None
+    return chosen[0].schema_before
 
 
 def place_of(entries: Sequence[Entry]) -> Place:

@@ -18,7 +18,6 @@ def record(link: Link, one: Migration) -> MigrationRecord:
         {
             "id": one.id,
             "release": one.release,
-            "schema_before": one.schema_before,
             "command": one.command,
             "state": one.state,
             "started_at": one.started_at,

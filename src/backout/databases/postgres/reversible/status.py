@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from backout.databases.postgres.reversible import journal
 from backout.databases.postgres.reversible.alone import runs
@@ -29,13 +29,21 @@ _OWNED = """SELECT c.oid::regclass::text AS name FROM pg_catalog.pg_class c
   WHERE c.oid IN ({tables}) AND NOT pg_catalog.pg_has_role(c.relowner, 'USAGE')"""
 
 
-def read_status(link: Link, database: str, steps: int, *, patience_s: float = _PATIENCE_S) -> MigrationStatus:
+def read_status(
+    link: Link,
+    database: str,
+    steps: int,
+    *,
+    only: Collection[int] | None = None,
+    patience_s: float = _PATIENCE_S,
+) -> MigrationStatus:
     """Return it. Ends within about two seconds, and takes no lock that keeps anybody from anything.
 
     Args:
         link: A session in autocommit.
         database: The database's name.
         steps: How many of the newest migrations would be taken back.
+        only: Instead of those: these, in whatever state they are.
         patience_s: Whoever uses a table for longer may do so for longer than a rollback would ask for it.
     """
     begun_s = time.monotonic()
@@ -46,7 +54,11 @@ def read_status(link: Link, database: str, steps: int, *, patience_s: float = _P
             database=database, standby=standby, possible="no", why=("No migration was run through backout.",)
         )
     migrations, entries = journal.migrations(link), journal.every_entry(link)
-    chosen = [one for one in migrations if one.state in _THERE][-steps:]
+    chosen = (
+        [one for one in migrations if one.state in _THERE][-steps:]
+        if only is None
+        else [one for one in migrations if one.id in only]
+    )
     wanted = [one for one in entries if one.migration in {m.id for m in chosen}]
     running = _running(link, migrations)
     tables = sorted(tables_of(link, tuple(one.id for one in chosen), wanted))
@@ -134,6 +146,11 @@ def _before(standby: bool, running: RunningMigration | None, chosen: Sequence[Mi
         f"Migration {one.id} was finalized: what it had hidden is dropped."
         for one in chosen
         if one.state == "finalized"
+    ]
+    found += [
+        f"Migration {one.id} was cut short, and its end is not noted yet: backout db finish."
+        for one in chosen
+        if one.state == "running" and running is None
     ]
     return found
 

@@ -22,7 +22,7 @@ class ColumnAdded:
 
     def bears(self, operation: Operation) -> Bears:
         """Earlier code writes rows without it, where that may be."""
-        return ADDS if operation.get("optional") else NEITHER
+        return ADDS if operation["optional"] else NEITHER
 
     def find(self, difference: Difference) -> Iterator[Operation]:
         """Take every new column of a table that was there before.
@@ -55,9 +55,9 @@ class ColumnAdded:
         show_column(work, record)
         fill(work, record, record["default"])
         require_column(work, record)
-        return {
-            key: operation[key] for key in ("table", "attnum", "called", "optional") if key in operation
-        } | {"constraints": record["constraints"]}
+        return {key: operation[key] for key in ("table", "attnum", "called", "optional")} | {
+            "constraints": record["constraints"]
+        }
 
 
 def _take_sequence(difference: Difference, column: Key) -> None:
