@@ -16,6 +16,7 @@ from testbed.versions import PAUSE_IMAGE
 
 _CNI_PLUGINS = ("/usr/lib/cni", "/opt/cni/bin")
 _CNI_RESULTS = Path("/var/lib/cni/results")
+_CRI = "io.containerd.grpc.v1.cri"
 _RUNC = Path("/run/containerd/runc")
 _SHIM_SOCKETS = "unix:///run/containerd/s/"
 
@@ -93,10 +94,12 @@ def remove_outside(home: Home) -> None:
     """Delete what shims, runc and CNI keep of our containers outside of our folder. Idempotent."""
     for bundle in (home.run / "containerd-state").glob("io.containerd.runtime.v2.task/*/*"):
         shutil.rmtree(_RUNC / bundle.parent.name / bundle.name, ignore_errors=True)
-        (_CNI_RESULTS / f"cni-loopback-{bundle.name}-lo").unlink(missing_ok=True)
         address = bundle / "address"
         if address.is_file() and (socket := address.read_text().strip()).startswith(_SHIM_SOCKETS):
             Path(socket.removeprefix("unix://")).unlink(missing_ok=True)
+    # Of a pod that is about to end the bundle goes before its network does, its own folder after.
+    for sandbox in (home.run / "containerd" / _CRI / "sandboxes").glob("*"):
+        (_CNI_RESULTS / f"cni-loopback-{sandbox.name}-lo").unlink(missing_ok=True)
 
 
 def unmount_all(home: Home) -> None:

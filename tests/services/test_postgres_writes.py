@@ -358,6 +358,27 @@ def test_every_fault_point_of_hold_and_release_is_tried_above(held_database: Any
 # --- what it cannot do --------------------------------------------------------------------------
 
 
+def test_a_session_that_does_not_end_is_named_with_what_it_does_and_a_second_hold_ends_it(
+    held_database: Any, tmp_path: Path
+) -> None:
+    means = means_of(held_database, tmp_path)
+    stuck = held_database.connect()
+    pid = stuck.info.backend_pid
+    write(stuck)
+    os.kill(pid, signal.SIGSTOP)  # as one that waits for a disk
+    try:
+        with pytest.raises(StepFailed, match=rf"pid {pid} role \S+ application .* \(idle, waits for Client "):
+            means.hold("refuse_writes")
+        assert (means.observe(5).held, means.observe(5).mode) == (Answer.YES, None)
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    means.hold("refuse_writes")
+    assert means.observe(5).mode == "refuse_writes"
+    with pytest.raises(psycopg.OperationalError):
+        write(stuck)
+    means.release({SETTING: None})
+
+
 def test_a_session_out_of_reach_that_may_write_is_named(
     held_database: Any, make_role: Any, tmp_path: Path
 ) -> None:

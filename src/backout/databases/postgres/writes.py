@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 MODE = "refuse_writes"
 _ACT_DEADLINE_S = 30.0
-_END_WITHIN_S = 10.0
+# A session that waits for a slow disk ends only when the disk has answered.
+_END_WITHIN_S = 30.0
 # A session that began before the setting was made may become visible a moment after it.
 _SETTLE_S = 0.3
 _POLL_S = 0.05
@@ -50,7 +51,9 @@ ORDER BY 1"""
 # walsenders and autovacuum write nothing of the application.
 _OLD_SESSIONS = """
 SELECT a.pid, a.usename::text, coalesce(a.application_name, ''), r.rolsuper,
-       pg_has_role(a.usesysid, 'USAGE') OR pg_has_role('pg_signal_backend', 'USAGE')
+       pg_has_role(a.usesysid, 'USAGE') OR pg_has_role('pg_signal_backend', 'USAGE'),
+       concat_ws(', ', a.state, 'waits for ' || a.wait_event_type || ' ' || a.wait_event,
+                 'since ' || to_char(a.state_change AT TIME ZONE 'UTC', 'HH24:MI:SS"Z"'))
 FROM pg_stat_activity a JOIN pg_roles r ON r.oid = a.usesysid
 WHERE a.datname = current_database() AND a.pid <> pg_backend_pid()
   AND coalesce(a.backend_type, 'client backend') = 'client backend'
@@ -267,6 +270,7 @@ class _Session:
     application: str
     superuser: bool
     endable: bool
+    doing: str
 
 
 def _old_sessions(connection: psycopg.Connection[Any], before: object) -> list[_Session]:
@@ -305,7 +309,8 @@ def _end_sessions(connection: psycopg.Connection[Any], began: object, area: str)
             break
         time.sleep(_POLL_S)
     fault_point(f"{area}.end_sessions.after")
-    return [_shown(s) for s in sessions if s in within_reach or _matters(connection, s)]
+    left = [s for s in sessions if s in within_reach or _matters(connection, s)]
+    return [f"{_shown(s)} ({s.doing})" if s.doing else _shown(s) for s in left]
 
 
 def _end(connection: psycopg.Connection[Any], pid: int) -> None:
