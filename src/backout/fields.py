@@ -55,5 +55,7 @@ Seconds = Annotated[float, Field(le=86_400)]
 """A day at most: whoever waits longer for one thing at night waits for ever."""
 Name = Annotated[str, AfterValidator(_name)]
 """What can stand in a path, on a command line and in a table."""
+SqlText = Annotated[str, Field(min_length=1, coerce_numbers_to_str=True)]
+"""An SQL expression; a number is one, too."""
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
 """Where somebody answers HTTP."""

@@ -14,7 +14,8 @@ class MigrationRecord(Document):
         id: Grows with time; what `db` verbs call it.
         release: Version it belongs to, where it was told.
         command: What was run, without secrets.
-        state: `running`, `applied`, `failed` (what it had committed stays), `undone` or `finalized`.
+        state: `running`, `applied`, `failed` (what it had committed stays), `undone`, `finalized`, `discarded`, or `observed`
+            (it ran as it was; `changes` are what backout would have kept or refused, and it cannot be taken back).
         started_at: UTC.
         ended_at: UTC; None: it runs, or its end was never journalled.
         changes: What it changed, one sentence fragment for each, in order.
@@ -129,6 +130,20 @@ class Finished(Document):
     unfinished: tuple[Unfinished, ...] = ()
 
 
+class WouldRefuse(Document):
+    """Something that backout would have refused, had it not been told only to observe.
+
+    Attributes:
+        what: What it would have said, naming the subject.
+        why: The reason.
+        answer: What it would have asked for; None: no answer helps.
+    """
+
+    what: str
+    why: str
+    answer: str | None = None
+
+
 class Migrated(Document):
     """A command that ran through `backout migrate`.
 
@@ -136,10 +151,13 @@ class Migrated(Document):
         migration: Its number in the journal; None: it changed nothing that backout keeps.
         exit_status: The command's own.
         connections: How many sessions came through the proxy.
-        changes: What can be taken back.
+        changes: What can be taken back; in the mode `observe`: what could have been.
         unseen: The schema changed, and not through the proxy.
         failures: What went wrong within the proxy.
         unfinished: What was to be built after the migration, and failed.
+        mode: `on`; `observe`: nothing was rewritten, and nothing of it can be taken back; or `off`: the command ran
+            directly, and nothing is known of what it did.
+        refused: In the mode `observe`: what would have been refused, each with its whole transaction.
     """
 
     migration: int | None
@@ -149,6 +167,8 @@ class Migrated(Document):
     unseen: bool = False
     failures: tuple[str, ...] = ()
     unfinished: tuple[Unfinished, ...] = ()
+    mode: str = "on"
+    refused: tuple[WouldRefuse, ...] = ()
 
 
 class HiddenThing(Document):

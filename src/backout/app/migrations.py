@@ -18,6 +18,22 @@ WINDOW_S = 72 * 3600.0
 """How long a migration is kept so that it can be taken back, unless somebody says otherwise."""
 
 
+def run_directly(argv: Sequence[str]) -> Migrated:
+    """Run a migration command as if backout were not there, with the environment that there is.
+
+    Raises:
+        UsageError: The command cannot be started.
+    """
+    from backout import foreground
+    from backout.migration import Migrated
+
+    try:
+        status = foreground.run(argv)
+    except OSError as error:
+        raise foreground.not_started(argv, error) from None
+    return Migrated(migration=None, exit_status=status, connections=0, changes=(), mode="off")
+
+
 class Migrations:
     """The migrations of one database.
 
@@ -39,17 +55,29 @@ class Migrations:
         *,
         release: str | None = None,
         answers: Mapping[str, str] | None = None,
+        defaults: Mapping[str, str] | None = None,
         variables: Sequence[str] = (),
+        observe: bool = False,
     ) -> Migrated:
         """Run a migration command, unchanged, so that what it does can be taken back.
 
         Args:
             argv: The command; it inherits the terminal, and finds the database by the usual variables.
             release: Version that it belongs to.
-            answers: What nobody can compute, by ``table.column``: an SQL expression for rows without a value.
+            answers: What nobody can compute, by ``table.column``: an SQL expression for rows without a value; by
+                ``back table.column``: one that tells the value of before a change of its type.
+            defaults: The same, where neither `answers` nor a comment in a statement has one.
             variables: Further environment variables by which the command finds the database.
+            observe: Rewrite and refuse nothing, and say what would have been; nothing of it can be taken back.
         """
-        return self._database().migrate(argv, release=release, answers=answers or {}, variables=variables)
+        return self._database().migrate(
+            argv,
+            release=release,
+            answers=answers or {},
+            defaults=defaults or {},
+            variables=variables,
+            observe=observe,
+        )
 
     def history(self) -> MigrationHistory:
         """Return the journal."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from backout.migration import MigrationRecord
 from backout.release import Release
 
-_STANDS = ("running", "applied", "failed", "finalized")
+_STANDS = ("running", "applied", "failed", "finalized", "observed")
 
 
 def made_after(

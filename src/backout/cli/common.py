@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 
-WITHOUT_CONFIG = ("init", "demo", "migrate", "db")
-"""Verbs that read no configuration."""
+WITHOUT_CONFIG = ("init", "demo", "db")
+"""Verbs that read no configuration; of `db` none but `finalize` does, which is given it after its name."""
 
 
 _NAMED: ContextVar[str | None] = ContextVar("named configuration", default=None)

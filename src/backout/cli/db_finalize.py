@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import shlex
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from backout.cli.common import JsonOption, YesOption, err, guarded, out, out_json
+from backout.cli.common import ConfigOption, JsonOption, YesOption, err, guarded, out, out_json
 from backout.cli.confirm import confirm
-from backout.cli.db_options import DatabaseOption, DryRunOption, WaitOption, database_of
+from backout.cli.db_options import DatabaseOption, DryRunOption, WaitOption, database_of, settings_of
 from backout.cli.db_status import sizes
 from backout.message import msg
 from backout.report.backups import size_text
@@ -31,11 +33,14 @@ def command(
     ] = None,
     steps: Annotated[int | None, typer.Option("--steps", min=1, help="So many, the oldest first.")] = None,
     window: Annotated[
-        float,
+        float | None,
         typer.Option(
-            "--window", metavar="HOURS", min=0, help="How long a migration is kept, from its end on."
+            "--window",
+            metavar="HOURS",
+            min=0,
+            help="How long a migration is kept, from its end on; else migrations.window_h of backout.yaml, else 72.",
         ),
-    ] = 72.0,
+    ] = None,
     now: Annotated[bool, typer.Option("--now", help="Also those that are in their window.")] = False,
     undone: Annotated[
         bool,
@@ -46,6 +51,7 @@ def command(
     dry_run: DryRunOption = False,
     wait: WaitOption = 10.0,
     yes: YesOption = False,
+    config: ConfigOption = None,
     database: DatabaseOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -60,18 +66,19 @@ def command(
     if to is not None and steps is not None:
         raise typer.BadParameter("--to and --steps cannot be given both", param_hint="--steps")
     migrations = Migrations(database_of(database))
+    window_s = settings_of(config).window_s if window is None else window * _HOUR_S
     if not dry_run:
         confirm(
             msg("Drop what {which} have hidden, for good?", which=_which(to, steps, now=now)),
             word=None,
             yes=yes,
-            command=_typed(to, steps, window, now=now, undone=undone),
+            command=_typed(to, steps, window, now=now, undone=undone, config=config),
         )
     done = migrations.finalize(
         to=to,
         steps=steps,
         undone=undone,
-        window_s=window * _HOUR_S,
+        window_s=window_s,
         now=now,
         dry_run=dry_run,
         patience_s=wait,
@@ -90,11 +97,14 @@ def _which(to: str | None, steps: int | None, *, now: bool) -> str:
     return "all migrations" if now else "all migrations whose window is over"
 
 
-def _typed(to: str | None, steps: int | None, window: float, *, now: bool, undone: bool) -> str:
+def _typed(
+    to: str | None, steps: int | None, window: float | None, *, now: bool, undone: bool, config: Path | None
+) -> str:
     words = ["backout db finalize"]
     words += ["--to", to] if to is not None else []
     words += ["--steps", str(steps)] if steps is not None else []
-    words += ["--window", f"{window:g}"] if window != 72.0 else []
+    words += ["--window", f"{window:g}"] if window is not None else []
+    words += ["--config", shlex.quote(str(config))] if config is not None else []
     words += ["--now"] if now else []
     words += ["--undone"] if undone else []
     return " ".join(words)

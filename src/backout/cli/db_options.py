@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import re
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from backout.cli.common import err
+
+if TYPE_CHECKING:
+    from backout.app.migration_settings import MigrationSettings
 
 DatabaseOption = Annotated[
     str | None,
@@ -34,3 +39,10 @@ def database_of(url: str | None) -> str | None:
             "warning  The password in --database is shown to every user of this machine: use PGPASSWORD or ~/.pgpass."
         )
     return url
+
+
+def settings_of(config: Path | None) -> MigrationSettings:
+    """Return how migrations are run here, by the configuration that was named or is found."""
+    from backout.app.migration_settings import migration_settings
+
+    return migration_settings(config, os.environ, Path.cwd())

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated
 
 import typer
 
-from backout.cli.common import JsonOption, err, guarded, out_json
-from backout.cli.db_options import DatabaseOption, database_of
+from backout.cli.common import ConfigOption, JsonOption, err, guarded, out_json
+from backout.cli.db_options import DatabaseOption, database_of, settings_of
 from backout.errors import ExitCode
 from backout.migration import Migrated
 
@@ -40,6 +41,22 @@ def command(
             help="What rows without a value get on the way back; else a line `-- backout: fill …` beside the statement.",
         ),
     ] = None,
+    back: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--back",
+            metavar="TABLE.COLUMN=EXPR",
+            help="The value that a column had, told by the one of its new type; else a line `-- backout: back …`.",
+        ),
+    ] = None,
+    observe: Annotated[
+        bool,
+        typer.Option(
+            "--observe",
+            help="Rewrite and refuse nothing; say afterwards what would have been. It cannot be taken back.",
+        ),
+    ] = False,
+    config: ConfigOption = None,
     database: DatabaseOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -48,31 +65,57 @@ def command(
     The command finds the database by DATABASE_URL or the PG* variables, which lead to the proxy. Its output and exit
     status come through. A statement that could not be taken back is refused before anything of it is committed.
 
+    The section `migrations` of backout.yaml, where there is one, has the answers and the mode. BACKOUT_MIGRATIONS=off in
+    the environment turns backout off for an emergency: the command runs directly, and nothing of it can be taken back.
+
     Exit code 7: it changed the database past the proxy, so that nothing of it can be taken back.
 
     Example: backout migrate --release 2.4.0 -- npx drizzle-kit migrate
     """
-    from backout.app.migrations import Migrations
+    from backout.app.migration_settings import answers_of, switched_off
+    from backout.app.migrations import Migrations, run_directly
 
-    answers = dict(_answer(one) for one in fill or ())
-    done = Migrations(database_of(database)).migrate(
-        argv, release=release, answers=answers, variables=tuple(variable or ())
-    )
+    answers = answers_of(_answers("--fill", fill), _answers("--back", back))
+    emergency = switched_off(os.environ)
+    settings = emergency or settings_of(config)
+    if emergency or (settings.mode == "off" and not observe):
+        err(
+            f"backout is off ({_why_off(settings.told_by)}): the command runs directly, and nothing of it can be taken back."
+        )
+        done = run_directly(argv)
+    else:
+        done = Migrations(database_of(database)).migrate(
+            argv,
+            release=release,
+            answers=answers,
+            defaults=settings.answers,
+            variables=(*settings.variables, *(variable or ())),
+            observe=observe or settings.mode == "observe",
+        )
     if as_json:
         out_json(done)
-    else:
+    elif done.mode != "off":
         _show(done)
     raise typer.Exit(_exit_code(done))
 
 
-def _answer(text: str) -> tuple[str, str]:
-    place, sign, expression = text.partition("=")
-    if not sign or not expression.strip():
-        raise typer.BadParameter(f"{text}: expected TABLE.COLUMN=EXPR", param_hint="--fill")
-    return place.strip(), expression.strip()
+def _answers(option: str, given: list[str] | None) -> dict[str, str]:
+    found = {}
+    for text in given or ():
+        place, sign, expression = text.partition("=")
+        if not sign or not expression.strip():
+            raise typer.BadParameter(f"{text}: expected TABLE.COLUMN=EXPR", param_hint=option)
+        found[place.strip()] = expression.strip()
+    return found
+
+
+def _why_off(told_by: str) -> str:
+    return told_by if told_by.startswith("BACKOUT_") else f"mode: off in {told_by}"
 
 
 def _exit_code(done: Migrated) -> int:
+    if done.mode == "off":
+        return done.exit_status
     if done.exit_status == 0 and (done.unseen or done.failures or done.connections == 0):
         return int(ExitCode.OUTCOME_UNKNOWN)
     return done.exit_status
@@ -95,6 +138,8 @@ def _show(done: Migrated) -> None:
         err("next   backout db history")
     elif done.migration is None:
         err("Nothing was changed that would have to be taken back.")
+    elif done.mode == "observe":
+        _show_observed(done)
     else:
         err(f"Migration {done.migration} can be taken back:")
         for change in done.changes[:_SHOWN]:
@@ -104,3 +149,22 @@ def _show(done: Migrated) -> None:
         if done.exit_status:
             err(f"The command failed ({done.exit_status}); what it had committed before is there.")
         err("next   backout db rollback --steps 1   # takes it back")
+
+
+def _show_observed(done: Migrated) -> None:
+    err(f"Migration {done.migration} was only observed: it ran as it is, and cannot be taken back.")
+    if done.changes:
+        err("backout would have kept, so that it could be taken back:")
+    for change in done.changes[:_SHOWN]:
+        err(f"  {change}")
+    if len(done.changes) > _SHOWN:
+        err(f"  and {len(done.changes) - _SHOWN} more: backout db history")
+    if done.refused:
+        err("backout would have refused, each with its whole transaction:")
+    for one in done.refused:
+        err(f"  {one.what}")
+        if one.why:
+            err(f"    {one.why}")
+        if one.answer is not None:
+            err(f"    {one.answer}")
+    err("next   backout db history")

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from pydantic import BaseModel, ValidationError
 
 from backout.config.adapters import SECTION_GROUPS, Registry, UnknownAdapter, load_adapter
-from backout.config.model import Config
+from backout.config.model import Config, MigrationsSection
 from backout.config.problems import ConfigMistakes, Problem, did_you_mean
 from backout.config.tree import FILE_NAME, Tree, parse, read_text
 from backout.document import digest_of
@@ -61,6 +61,22 @@ def find_config(given: Path | None, environ: Mapping[str, str], directory: Path)
     Raises:
         ConfigError: There is none, or BACKOUT_CONFIG names none.
     """
+    found = config_there(given, environ, directory)
+    if found is not None:
+        return found
+    raise ConfigError(
+        msg("There is no {name} in {directory} or above it.", name=FILE_NAME, directory=str(directory)),
+        state=msg("Nothing was touched."),
+        next_command="backout init",
+    )
+
+
+def config_there(given: Path | None, environ: Mapping[str, str], directory: Path) -> Path | None:
+    """Return the file that `find_config` finds; None: there is none.
+
+    Raises:
+        ConfigError: BACKOUT_CONFIG names none.
+    """
     named = given or (Path(environ["BACKOUT_CONFIG"]) if environ.get("BACKOUT_CONFIG") else None)
     if named is not None:
         file = directory / named.expanduser()
@@ -76,11 +92,7 @@ def find_config(given: Path | None, environ: Mapping[str, str], directory: Path)
             return folder / FILE_NAME
         if (folder / ".git").exists():
             break
-    raise ConfigError(
-        msg("There is no {name} in {directory} or above it.", name=FILE_NAME, directory=str(directory)),
-        state=msg("Nothing was touched."),
-        next_command="backout init",
-    )
+    return None
 
 
 def load_config(path: Path, environ: Mapping[str, str], *, registry: Registry | None = None) -> Loaded:
@@ -101,8 +113,7 @@ def load_config(path: Path, environ: Mapping[str, str], *, registry: Registry | 
     redactor = Redactor()
     tree = parse(text, path, environ)
     redactor.add(*tree.secrets)
-    config = _validate(Config, tree)
-    bound = {section: _bind(section, tree, registry) for section in SECTION_GROUPS}
+    config, bound = _validate(Config, tree), _bound(tree, registry)
     if tree.problems or config is None or bound["platform"] is None:
         raise ConfigMistakes(path, _redacted(_without_echoes(tree.problems), redactor))
     return Loaded(
@@ -116,6 +127,30 @@ def load_config(path: Path, environ: Mapping[str, str], *, registry: Registry | 
         digest=digest_of(text),
         variables=frozenset(tree.variables),
     )
+
+
+def load_migrations(path: Path, environ: Mapping[str, str]) -> MigrationsSection:
+    """Return what a configuration says of migrations; variables that other sections refer to need not be set.
+
+    Raises:
+        ConfigError: It cannot be used, whichever section has the mistake.
+    """
+    path = path.absolute()
+    redactor = Redactor()
+    tree = parse(read_text(path), path, environ)
+    redactor.add(*tree.secrets)
+    _validate(Config, tree)
+    _bound(tree, None)
+    # What follows from a value that is not needed, at its own place, is no mistake either.
+    excused = {(p.place, p.key) for p in tree.problems if p.unset and not p.key.startswith("migrations.")}
+    problems = [p for p in tree.problems if (p.place, p.key) not in excused]
+    if problems:
+        raise ConfigMistakes(path, _redacted(_without_echoes(problems), redactor))
+    return MigrationsSection.model_validate(tree.data.get("migrations") or {})
+
+
+def _bound(tree: Tree, registry: Registry | None) -> dict[str, Bound | None]:
+    return {section: _bind(section, tree, registry) for section in SECTION_GROUPS}
 
 
 def _validate(model: type[Config], tree: Tree) -> Config | None:

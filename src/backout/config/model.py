@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from backout.checks.options import CheckOptions
-from backout.fields import Declared, Name
+from backout.fields import Declared, Name, SqlText
 from backout.holds.command import HoldCommandOptions
 from backout.restores.command import RestoreCommandOptions
 from backout.restores.switch import SwitchCommandOptions
@@ -132,6 +132,41 @@ class RestoreSection(Declared):
         return value
 
 
+class MigrationsSection(Declared):
+    """What `backout migrate` and `backout db finalize` go by."""
+
+    mode: Literal["on", "observe", "off"] = Field(
+        default="on",
+        description="on: what cannot be taken back is refused. observe: nothing is rewritten or refused, and backout says "
+        "what it would have done. off: the command runs directly.",
+    )
+    fill: dict[str, SqlText] = Field(
+        default={},
+        description="What rows without a value get on the way back, as TABLE.COLUMN: EXPR; as --fill.",
+    )
+    back: dict[str, SqlText] = Field(
+        default={},
+        description="The value that a column had before its type was changed, told by the one that it has now, as "
+        "TABLE.COLUMN: EXPR; as --back.",
+    )
+    window_h: float = Field(
+        default=72,
+        ge=0,
+        description="Hours for which a migration is kept so that it can be taken back; then `backout db finalize` drops "
+        "what it has hidden.",
+    )
+    variables: tuple[str, ...] = Field(
+        default=(),
+        description="Further environment variables by which the command finds the database; as --variable.",
+    )
+
+    @field_validator("mode", mode="before")
+    @classmethod
+    def _as_yaml_reads_it(cls, value: object) -> object:
+        # In YAML 1.1 a bare `on` is true, and `off` is false.
+        return {True: "on", False: "off"}[value] if isinstance(value, bool) else value
+
+
 class Config(Declared):
     """One service in one environment."""
 
@@ -159,6 +194,10 @@ class Config(Declared):
     )
     checks: tuple[CheckOptions, ...] = Field(
         default=(), description="What proves that a release serves well."
+    )
+    migrations: MigrationsSection = Field(
+        default=MigrationsSection(),
+        description="How migrations are run, and for how long they can be taken back.",
     )
     policy: Policy = Field(default=Policy(), description="Limits, and versions that a person vouches for.")
 

@@ -30,6 +30,7 @@ class Problem(NamedTuple):
         what: What was expected and what was found, in one sentence.
         remedy: What to write instead, where that is known.
         env_file: File that sets what is missing in the environment: nothing is wrong in the configuration.
+        unset: The environment lacks a variable: nothing is wrong for whoever does not need that value.
     """
 
     place: Place
@@ -37,6 +38,7 @@ class Problem(NamedTuple):
     what: Message
     remedy: Message | None = None
     env_file: Path | None = None
+    unset: bool = False
 
     def message(self, path: Path) -> Message:
         """Return the whole line for a person: ``file:line:column: key: what``."""

@@ -58,11 +58,12 @@ def _default_only(match: re.Match[str]) -> str:
 
 
 class Mistake(NamedTuple):
-    """What is wrong with a reference, what to do, and the env file that has what is missing."""
+    """What is wrong with a reference, what to do, the env file that has what is missing, and whether a variable is."""
 
     what: Message
     remedy: Message
     env_file: Path | None = None
+    unset: bool = False
 
 
 @dataclass(slots=True)
@@ -96,7 +97,8 @@ class References:
             elif not self.environ.get(body["name"]) and body["default"] is None:
                 yield self._missing(body["name"])
         key = next((part for part in reversed(path) if isinstance(part, str)), "")
-        if holds_secret(key, raw):
+        # What is told for the column users.password is an expression.
+        if holds_secret("" if path[:1] == ("migrations",) else key, raw):
             name = (
                 "DATABASE_URL"
                 if path and path[0] == "database"
@@ -143,7 +145,7 @@ class References:
                 file=str(file),
                 command=sourced(file),
             )
-            return Mistake(what, told, file)
+            return Mistake(what, told, file, unset=True)
         near = (
             None if name in self.environ else did_you_mean(name, [k for k in self.environ if k.upper() == k])
         )
@@ -151,9 +153,9 @@ class References:
         if near is None and self.env_files:
             files = ", ".join(map(str, self.env_files))
             text = "{files} does not set it either. Type: export {name}=… (or write {default} for a default)."
-            return Mistake(what, msg(text, files=files, name=name, default=default))
+            return Mistake(what, msg(text, files=files, name=name, default=default), unset=True)
         text = "Type: export {name}=… (or write {default} for a default)."
-        return Mistake(what, near or msg(text, name=name, default=default))
+        return Mistake(what, near or msg(text, name=name, default=default), unset=True)
 
     def _remember(self, key: str, name: str, value: str) -> None:
         passwords = passwords_in(value)

@@ -234,8 +234,9 @@ class _Reader:
         what: Message,
         remedy: Message | None = None,
         env_file: Path | None = None,
+        unset: bool = False,
     ) -> None:
-        self.tree.problems.append(Problem(place, dotted(path), what, remedy, env_file))
+        self.tree.problems.append(Problem(place, dotted(path), what, remedy, env_file, unset))
 
 
 def _env_files(root: MappingNode, directory: Path) -> tuple[Path, ...]:

@@ -6,10 +6,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from backout.databases.postgres.reversible.effects.column_not_null import needs_answer as null_needs_answer
 from backout.databases.postgres.reversible.fill import needs_answer
 from backout.databases.postgres.reversible.proxy.keeper import Veto
 
@@ -22,6 +22,23 @@ def found_in(text: str) -> dict[str, str]:
         place if word.lower() == "fill" else f"back {place}": expression.rstrip(";")
         for word, place, expression in _LINE.findall(text)
     }
+
+
+def over(lower: Mapping[str, str], higher: Mapping[str, str]) -> dict[str, str]:
+    """Return the answers of two, of which the second is right about a column that both tell of, with its schema or without."""
+    kept = {place: told for place, told in lower.items() if not any(_same(place, one) for one in higher)}
+    return kept | dict(higher)
+
+
+def _same(one: str, other: str) -> bool:
+    (word, place), (other_word, other_place) = _parts(one), _parts(other)
+    ends = place == other_place or place.endswith(f".{other_place}") or other_place.endswith(f".{place}")
+    return word == other_word and ends
+
+
+def _parts(key: str) -> tuple[str, str]:
+    word, _, place = key.rpartition(" ")
+    return word, place
 
 
 def for_column(record: dict[str, Any], given: dict[str, str]) -> dict[str, str]:
@@ -65,7 +82,7 @@ def no_way_back(called: str, old_type: str, new_type: str) -> Veto:
     return Veto(
         f"backout needs an answer for {called}",
         detail=f"Rows that are written after its type was changed have a {new_type}, of which PostgreSQL makes no {old_type} by itself.",
-        hint=f"Write this line into the statement, with the earlier value told by the later one: -- backout: back {_place(called)} = EXPR",
+        hint=f"Write this line into the statement, with the earlier value told by the later one: -- backout: back {_place(called)} = EXPR; or run backout migrate --back {_place(called)}=EXPR",
     )
 
 
@@ -74,7 +91,7 @@ def nothing_to_put(called: str, old_type: str) -> Veto:
     return Veto(
         f"backout needs an answer for {called}",
         detail=f"What is written after its type was changed may be no {old_type}, and the column needs a value on the way back.",
-        hint=f"Write this line into the statement, with the value that such rows get on the way back: -- backout: fill {_place(called)} = EXPR",
+        hint=f"Write this line into the statement, with the value that such rows get on the way back: -- backout: fill {_place(called)} = EXPR; or run backout migrate --fill {_place(called)}=EXPR",
     )
 
 
@@ -84,6 +101,11 @@ def check(kind: str, operation: dict[str, Any], given: dict[str, str]) -> None:
     Raises:
         Veto: There is none.
     """
+    # Here, since effects need the answers themselves.
+    from backout.databases.postgres.reversible.effects.column_not_null import (
+        needs_answer as null_needs_answer,
+    )
+
     if kind != "column.not_null":
         return
     answer = of(operation["called"], given)

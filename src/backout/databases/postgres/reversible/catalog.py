@@ -156,7 +156,9 @@ _PARTS = {
       FROM rels c JOIN pg_sequence s ON s.seqrelid = c.oid""",
 }  # fmt: skip
 
-_OTHERS = {
+FIRST_OID = 16384
+"""What initdb made has a smaller oid. Source: PostgreSQL 15, src/include/access/transam.h, FirstNormalObjectId."""
+OTHERS = {
     "statistics object": "pg_statistic_ext",
     "publication": "pg_publication",
     "published table": "pg_publication_rel",
@@ -184,10 +186,9 @@ _OTHERS = {
 
 def _others() -> str:
     parts = []
-    for kind, catalog in _OTHERS.items():
+    for kind, catalog in OTHERS.items():
         oid = "rngtypid" if catalog == "pg_range" else "oid"
-        # What initdb made has a smaller oid. Source: PostgreSQL 15, src/include/access/transam.h, FirstNormalObjectId.
-        recent = f"WHERE {oid}::oid::int8 >= 16384"
+        recent = f"WHERE {oid}::oid::int8 >= {FIRST_OID}"
         parts.append(
             f"SELECT '{kind}', {oid}::int8, 0, json_build_object('name', {oid}::text, 'row', md5(x::text)) FROM {catalog} x {recent}"
         )

@@ -9,7 +9,7 @@ from backout.errors import Refused, UsageError
 from backout.message import msg
 
 STATES_BACK = ("applied", "failed")
-_STAYED = (*STATES_BACK, "finalized")
+STATES_STAYED = (*STATES_BACK, "finalized", "observed")
 _HOUR_S = 3600.0
 
 
@@ -27,12 +27,22 @@ def newest(found: Sequence[Migration], *, to: str | None, steps: int | None) -> 
 
     Raises:
         UsageError: There is none, or no such release.
-        Refused: One of them was finalized.
+        Refused: One of them was finalized, or only observed.
     """
-    there = [one for one in found if one.state in _STAYED]
+    there = [one for one in found if one.state in STATES_STAYED]
     chosen = there[_end_of(there, to) :] if to is not None else there[-(steps or 1) :]
     if not chosen:
         raise nothing("There is no migration to take back")
+    seen = [one for one in chosen if one.state == "observed"]
+    if seen:
+        raise Refused(
+            msg(
+                "Migration {names} was only observed: nothing of it is kept, and it cannot be taken back, nor what was before it.",
+                names=", ".join(map(_name, seen)),
+            ),
+            state=msg("Nothing was changed."),
+            next_command="backout db history",
+        )
     final = [one for one in chosen if one.state == "finalized"]
     if final:
         raise Refused(
@@ -65,7 +75,7 @@ def oldest(
     """
     states = (*STATES_BACK, "undone") if undone else STATES_BACK
     # What was finalized before counts for a release, not for a number of steps.
-    known = [one for one in found if one.state in (*_STAYED, *states)]
+    known = [one for one in found if one.state in (*STATES_STAYED, *states)]
     until = known[: _end_of(known, to)] if to is not None else known
     there = [one for one in until if one.state in states][:steps]
     young = [one for one in there if one.state_age_s < window_s and not now]

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import signal
-import subprocess
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
+from backout import foreground
 from backout.databases.postgres.reversible import catalog, journal
 from backout.databases.postgres.reversible.after import finish
 from backout.databases.postgres.reversible.alone import alone
@@ -20,7 +19,9 @@ from backout.databases.postgres.reversible.proxy.server import MISLEADING, Proxy
 from backout.databases.postgres.reversible.proxy.upstream import Upstream
 from backout.databases.postgres.reversible.rows.capture import Capture
 from backout.faults import fault_point
-from backout.migration import Unfinished
+from backout.migration import Unfinished, WouldRefuse
+
+_Made = TypeVar("_Made")
 
 
 @dataclass(slots=True)
@@ -35,6 +36,7 @@ class Ran:
         unseen: The schema is another one, and nothing was journalled.
         failures: What went wrong in the proxy.
         unfinished: What was to be built afterwards, and failed.
+        refused: What would have been refused, if it was only observed.
     """
 
     migration: int | None
@@ -44,6 +46,7 @@ class Ran:
     unseen: bool
     failures: list[str] = field(default_factory=list)
     unfinished: tuple[Unfinished, ...] = ()
+    refused: tuple[WouldRefuse, ...] = ()
 
 
 def run_command(
@@ -76,14 +79,14 @@ def run_command(
         OSError: The command cannot be started.
     """
     alone(link)
-    _in_transaction(link, journal.install)
+    in_transaction(link, journal.install)
     before = catalog.read_alone(link)
     kept = Kept(journal.begin(link, release, told, fingerprint()), connect, dict(answers))
     fault_point("migrate.begun")
     state = "failed"
     try:
         with Proxy(upstream, lambda: ReversibleKeeper(kept)) as proxy:
-            status = _child(argv, _environment(proxy, variables))
+            status = foreground.run(argv, environment(proxy, variables))
         fault_point("migrate.ran")
         state = "applied" if status == 0 else "failed"
     finally:
@@ -100,15 +103,16 @@ def run_command(
     )
 
 
-def _in_transaction(link: Link, work: object) -> None:
+def in_transaction(link: Link, work: Callable[[Link], _Made]) -> _Made:
+    """Do something in a transaction of its own."""
     link.rows("BEGIN")
     try:
-        assert callable(work)
-        work(link)
+        made = work(link)
     except BaseException:
         link.rows("ROLLBACK")
         raise
     link.rows("COMMIT")
+    return made
 
 
 def _ended(link: Link, migration: int, state: str) -> list[Entry]:
@@ -121,32 +125,8 @@ def _ended(link: Link, migration: int, state: str) -> list[Entry]:
     return entries
 
 
-def _environment(proxy: Proxy, variables: Sequence[str]) -> dict[str, str]:
+def environment(proxy: Proxy, variables: Sequence[str]) -> dict[str, str]:
+    """Return the environment of a command that is to find the database through the proxy."""
     leading = proxy.environment()
     kept = {name: value for name, value in os.environ.items() if name not in MISLEADING}
     return kept | leading | dict.fromkeys(variables, leading["DATABASE_URL"])
-
-
-def _child(argv: Sequence[str], environment: Mapping[str, str]) -> int:
-    """Run the command on our own terminal, and return its exit status."""
-    with subprocess.Popen(list(argv), env=dict(environment)) as child, _signals_to(child):
-        status = child.wait()
-    return status if status >= 0 else 128 - status
-
-
-@contextmanager
-def _signals_to(child: subprocess.Popen[bytes]) -> Iterator[None]:
-    """Leave Ctrl-C to the child, which the terminal tells as well; hand on a request to end."""
-
-    def hand_on(number: int, _frame: object) -> None:
-        child.send_signal(number)
-
-    before = {
-        signal.SIGINT: signal.signal(signal.SIGINT, lambda _number, _frame: None),
-        signal.SIGTERM: signal.signal(signal.SIGTERM, hand_on),
-    }
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -6,19 +6,22 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
+from backout import foreground
 from backout.databases.postgres.catalog import read_schema
 from backout.databases.postgres.connect import Connector, secrets_of
 from backout.databases.postgres.reversible import back, journal
 from backout.databases.postgres.reversible.after import finish
 from backout.databases.postgres.reversible.alone import Busy, alone
+from backout.databases.postgres.reversible.answers import over
 from backout.databases.postgres.reversible.back import Outcome
 from backout.databases.postgres.reversible.catalog import read
-from backout.databases.postgres.reversible.choosing import STATES_BACK, newest, nothing, oldest
+from backout.databases.postgres.reversible.choosing import STATES_STAYED, newest, nothing, oldest
 from backout.databases.postgres.reversible.command import run_command
 from backout.databases.postgres.reversible.due import owed
 from backout.databases.postgres.reversible.finalize import Dropped, finalize
 from backout.databases.postgres.reversible.journal import Migration
 from backout.databases.postgres.reversible.link import DirectLink, LinkError, scalar
+from backout.databases.postgres.reversible.observing import observe_command
 from backout.databases.postgres.reversible.proxy.upstream import Upstream
 from backout.databases.postgres.reversible.records import record, taken
 from backout.databases.postgres.reversible.refusals import busy, out_of_order, refused, told
@@ -31,7 +34,6 @@ from backout.errors import (
     NotPossible,
     Refused,
     TargetUnreachable,
-    UsageError,
 )
 from backout.message import msg
 from backout.migration import (
@@ -51,6 +53,7 @@ if TYPE_CHECKING:
     import psycopg
 
 _CONNECT_S = 10.0
+"""What may stand on what was taken back before it."""
 _WITHOUT_US = 'psql -c "SELECT 1" "$DATABASE_URL"   # the same database, without backout'
 _DAY_S = 86_400.0
 """For statements that take as long as they take: an index of a large table, rows that have to be filled in."""
@@ -76,7 +79,9 @@ class ReversibleDatabase:
         *,
         release: str | None,
         answers: Mapping[str, str],
+        defaults: Mapping[str, str],
         variables: Sequence[str],
+        observe: bool = False,
     ) -> Migrated:
         """Run a migration command through the proxy.
 
@@ -89,29 +94,27 @@ class ReversibleDatabase:
         told = self._redactor.text(" ".join(argv))
         with self._link() as link, ExitStack() as opened:
             try:
-                ran = run_command(
-                    link,
-                    Upstream.of(self._conninfo),
-                    argv,
-                    told=told,
-                    release=release,
-                    fingerprint=self._fingerprint,
-                    answers=answers,
-                    connect=lambda: opened.enter_context(self._link()),
-                    variables=variables,
-                )
+                upstream, given = Upstream.of(self._conninfo), over(defaults, answers)
+                if observe:
+                    ran = observe_command(
+                        link, upstream, argv, told=told, release=release, answers=given, variables=variables
+                    )
+                else:
+                    ran = run_command(
+                        link,
+                        upstream,
+                        argv,
+                        told=told,
+                        release=release,
+                        fingerprint=self._fingerprint,
+                        answers=given,
+                        connect=lambda: opened.enter_context(self._link()),
+                        variables=variables,
+                    )
             except Busy as error:
                 raise busy(error) from None
             except OSError as error:
-                raise UsageError(
-                    msg(
-                        "The command {command} cannot be started: {error}",
-                        command=argv[0],
-                        error=error.strerror or "",
-                    ),
-                    state=msg("Nothing was changed in the database."),
-                    next_command=f"command -v {argv[0]}",
-                ) from None
+                raise foreground.not_started(argv, error) from None
         changes = tuple(sentence(entry) for entry in ran.entries)
         return Migrated(
             migration=ran.migration,
@@ -121,6 +124,8 @@ class ReversibleDatabase:
             unseen=ran.unseen,
             failures=tuple(self._redactor.text(one) for one in ran.failures),
             unfinished=ran.unfinished,
+            mode="observe" if observe else "on",
+            refused=ran.refused,
         )
 
     def history(self) -> MigrationHistory:
@@ -137,7 +142,7 @@ class ReversibleDatabase:
         Raises:
             UsageError: There is nothing to take back, or no such release.
             NotPossible: The tables are in use, and stay so.
-            Refused: Something was changed behind the journal's back, or one of them was finalized.
+            Refused: Something was changed behind the journal's back, or one of them was finalized, or only observed.
         """
         with self._link() as link:
             chosen = newest(self._known(link), to=to, steps=steps)
@@ -159,17 +164,28 @@ class ReversibleDatabase:
             chosen = [one for one in found if one.state == "undone"][:steps]
             if not chosen:
                 raise nothing("No migration was taken back")
-            later = [one.id for one in found if one.state in STATES_BACK and one.id > chosen[0].id]
-            if later:
-                raise out_of_order(chosen[0].id, later)
-            # One by one: what a migration builds after its COMMIT may be renamed by the next one.
-            turns = [chosen] if dry_run else [[one] for one in chosen]
-            outcomes: list[Outcome] = []
-            unfinished: list[Unfinished] = []
-            for turn in turns:
-                with told("redo"):
-                    outcomes.append(back.redo(link, turn, patience_s=patience_s, dry_run=dry_run))
-                unfinished += [] if dry_run else finish(link).unfinished
+            return self._redo(link, found, chosen, dry_run=dry_run, patience_s=patience_s)
+
+    def _redo(
+        self,
+        link: DirectLink,
+        found: Sequence[Migration],
+        chosen: Sequence[Migration],
+        *,
+        dry_run: bool,
+        patience_s: float,
+    ) -> WayTaken:
+        later = [one.id for one in found if one.state in STATES_STAYED and one.id > chosen[0].id]
+        if later:
+            raise out_of_order(chosen[0].id, later)
+        # One by one: what a migration builds after its COMMIT may be renamed by the next one.
+        turns = [chosen] if dry_run else [[one] for one in chosen]
+        outcomes: list[Outcome] = []
+        unfinished: list[Unfinished] = []
+        for turn in turns:
+            with told("redo"):
+                outcomes.append(back.redo(link, turn, patience_s=patience_s, dry_run=dry_run))
+            unfinished += [] if dry_run else finish(link).unfinished
         return taken("forward", back.joined(outcomes), tuple(unfinished), dry_run=dry_run)
 
     def finish(self) -> Finished:

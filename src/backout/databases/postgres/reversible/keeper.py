@@ -7,21 +7,27 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from backout.databases.postgres.reversible import answers, catalog, intent, journal, manners
-from backout.databases.postgres.reversible.catalog import Key, Snapshot
+from backout.databases.postgres.reversible.catalog import Snapshot
 from backout.databases.postgres.reversible.difference import Difference
-from backout.databases.postgres.reversible.effects import EFFECTS
 from backout.databases.postgres.reversible.effects.base import Operation
 from backout.databases.postgres.reversible.explain import take_explained
 from backout.databases.postgres.reversible.guards import guard_hidden
-from backout.databases.postgres.reversible.hide import NotHidden
 from backout.databases.postgres.reversible.journal import Entry
+from backout.databases.postgres.reversible.last_read import LastRead
 from backout.databases.postgres.reversible.link import Link, scalar
 from backout.databases.postgres.reversible.names import SCHEMA, literal
 from backout.databases.postgres.reversible.parse import Statement
-from backout.databases.postgres.reversible.proxy.keeper import Done, Manner, Pass, Veto
+from backout.databases.postgres.reversible.proxy.keeper import Done, Manner, Pass
 from backout.databases.postgres.reversible.retype import Retyper, retypes_column
 from backout.databases.postgres.reversible.session_rows import SessionRows
 from backout.databases.postgres.reversible.soften import Softer, drops_column, is_softened_drop
+from backout.databases.postgres.reversible.verdict import (
+    found_in,
+    refused_outright,
+    short,
+    take_rewritten,
+    unexplained,
+)
 from backout.databases.postgres.reversible.work import Work
 from backout.faults import fault_point
 
@@ -34,11 +40,13 @@ class Kept:
         migration: Number in the journal.
         connect: Opens another session as the same role, for the logs of rows.
         answers: What nobody can compute, by ``table.column``.
+        catalog: As it was read last.
     """
 
     migration: int
     connect: Callable[[], Link]
     answers: dict[str, str] = field(default_factory=dict)
+    catalog: LastRead = field(default_factory=LastRead)
 
 
 @dataclass(slots=True)
@@ -65,7 +73,7 @@ class ReversibleKeeper:
 
     def begins(self, link: Link) -> None:
         """Read the catalog as it is before the transaction changes it."""
-        self._before, self._part, self._ran = catalog.read(link), 0, []
+        self._before, self._part, self._ran = self.kept.catalog.read(link), 0, []
         with as_login(link):
             self._rows.begins(link)
 
@@ -73,14 +81,14 @@ class ReversibleKeeper:
         """Soften a statement that would destroy something; let all others run."""
         refused = manners.why_refused(statement)
         if refused:
-            raise Veto(f"backout cannot undo this statement: {_short(statement)}", detail=refused)
-        self.kept.answers |= answers.found_in(statement.text)
-        if retypes_column(statement) or drops_column(statement) or is_softened_drop(statement):
+            raise refused_outright(statement, refused)
+        self.kept.answers = answers.over(self.kept.answers, answers.found_in(statement.text))
+        if is_softened(statement):
             with as_login(link):
                 begun = self._before or catalog.read(link)
                 work = Work(link, begun=begun)
                 self._soften(work, begun, statement)
-            self._ran.append(_short(statement))
+            self._ran.append(short(statement))
             fault_point("migrate.softened")
             return Done(manners.tag_of(statement))
         with as_login(link):
@@ -92,14 +100,14 @@ class ReversibleKeeper:
 
     def ran(self, link: Link, statement: Statement) -> None:
         """Remember it, to be named."""
-        self._ran.append(_short(statement))
+        self._ran.append(short(statement))
         self._opaque = self._opaque or manners.is_opaque(statement)
 
     def before_alone(self, link: Link, statement: Statement) -> None:
         """Refuse what is not understood outside a transaction."""
         refused = manners.why_refused(statement)
         if refused:
-            raise Veto(f"backout cannot undo this statement: {_short(statement)}", detail=refused)
+            raise refused_outright(statement, refused)
         if statement.kind == "index_stmt":
             intent.intend(link, self.kept.migration, statement)
 
@@ -136,12 +144,7 @@ class ReversibleKeeper:
 
     def _soften(self, work: Work, begun: Snapshot, statement: Statement) -> None:
         softer = Softer(work, lambda kind, make: self._write(work.link, kind, make), self._answered, begun)
-        if retypes_column(statement):
-            Retyper(work, softer.journal, self.kept.answers, self.kept.migration).alter_table(statement)
-        elif drops_column(statement):
-            softer.alter_table(statement)
-        else:
-            softer.drop(statement)
+        soften(softer, statement, self.kept.answers, self.kept.migration)
 
     def _answered(self, column: str) -> bool:
         return answers.of(column, self.kept.answers) is not None
@@ -161,16 +164,16 @@ class ReversibleKeeper:
     def _explain(self, link: Link, statements: list[str]) -> None:
         if self._before is None:
             return
-        difference = Difference(self._before, catalog.read(link))
+        difference = Difference(self._before, self.kept.catalog.read(link))
         take_explained(difference, journal.entries(link, (self.kept.migration,), "pending"))
-        found = _found(difference)
+        found = found_in(difference)
         known = journal.entries(link, (self.kept.migration,), "pending", "applied")
         rows = self._rows.check(link, difference, [(e.kind, e.operation) for e in known] + found)
         if rows is not None:
             found.append(("rows", rows))
-        _rewritten(difference, opaque=self._opaque)
+        take_rewritten(difference, opaque=self._opaque)
         if difference.left:
-            raise _unexplained(difference, statements)
+            raise unexplained(difference, statements)
         for kind, operation in found:
             answers.check(kind, operation, self.kept.answers)
             self._add(link, journal.next_id(link), kind, operation)
@@ -178,6 +181,32 @@ class ReversibleKeeper:
         link.rows(
             f"UPDATE {SCHEMA}.change SET state = 'applied' WHERE migration = {self.kept.migration} AND state = 'pending'"
         )
+
+
+def is_softened(statement: Statement) -> bool:
+    """Tell whether something else runs instead of a statement."""
+    return retypes_column(statement) or drops_column(statement) or is_softened_drop(statement)
+
+
+def soften(softer: Softer, statement: Statement, given: dict[str, str], migration: int) -> None:
+    """Do what a statement asks, so that it can be taken back.
+
+    Args:
+        softer: Does it, and journals it.
+        statement: One that is softened.
+        given: What nobody can compute.
+        migration: Number in the journal.
+
+    Raises:
+        LinkError: PostgreSQL refuses it.
+        Veto: It could not be taken back.
+    """
+    if retypes_column(statement):
+        Retyper(softer.work, softer.journal, given, migration).alter_table(statement)
+    elif drops_column(statement):
+        softer.alter_table(statement)
+    else:
+        softer.drop(statement)
 
 
 @contextmanager
@@ -190,52 +219,3 @@ def as_login(link: Link) -> Iterator[None]:
     link.rows("SELECT pg_catalog.set_config('role', 'none', true)")
     yield
     link.rows(f"SELECT pg_catalog.set_config('role', {literal(role)}, true)")
-
-
-def _found(difference: Difference) -> list[tuple[str, Operation]]:
-    try:
-        return [(one.kind, operation) for one in EFFECTS for operation in one.find(difference)]
-    except NotHidden as error:
-        raise Veto(f"backout cannot hide this: {error}", detail="So making it could not be undone.") from None
-
-
-def _rewritten(difference: Difference, *, opaque: bool) -> None:
-    """Take what PostgreSQL does by itself: a table is rewritten for a new column whose default is another for each row.
-
-    Not when something ran that nobody can read (a function, a DO block): it may have emptied the table besides.
-    """
-    for change in list(difference.changed("table", "filenode")):
-        columns = difference.after.columns(change.key.oid)
-        new = [
-            one for attnum, one in columns.items() if difference.made(Key("column", change.key.oid, attnum))
-        ]
-        if not opaque and any(one["default"] is not None or one["identity"] for one in new):
-            difference.take(change.key, "filenode")
-    left = {c.key.oid for c in difference.changed("table", "filenode")}
-    for change in list(difference.changed("index", "filenode")):
-        if change.thing["table"] not in left:
-            difference.take(change.key, "filenode")
-
-
-def _unexplained(difference: Difference, statements: list[str]) -> Veto:
-    left = []
-    for change in list(difference.left.values())[:10]:
-        what = (
-            "gone"
-            if change.after is None
-            else "new"
-            if change.before is None
-            else f"another {', '.join(sorted(change.values))}"
-        )
-        where = difference.before if change.after is None else difference.after
-        left.append(f"{change.key.kind} {where.name(change.key)}: {what}")
-    last = f"; the last of {len(statements)} was: {statements[-1]}" if statements else ""
-    return Veto(
-        f"backout cannot undo what this transaction did to {left[0]}{last}",
-        detail=f"Not understood: {'; '.join(left)}. Nothing of the transaction was committed.",
-        hint="Leave it out, or run it with the plain tool and without a way back.",
-    )
-
-
-def _short(statement: Statement) -> str:
-    return " ".join(statement.text.split())[:200]

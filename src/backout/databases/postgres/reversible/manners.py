@@ -33,6 +33,11 @@ _REFUSED = {
     "reindex_stmt": "It makes other indexes of those that the journal knows.",
 }
 
+_ALONE = {
+    "createdb_stmt", "dropdb_stmt", "alter_system_stmt", "create_table_space_stmt", "drop_table_space_stmt",
+    "create_subscription_stmt", "alter_subscription_stmt", "drop_subscription_stmt",
+}  # fmt: skip
+
 _TAGS = {"alter_table_stmt": "ALTER TABLE"}
 _DROPS = {
     "OBJECT_TABLE": "DROP TABLE",
@@ -54,6 +59,18 @@ def manner_of(statement: Statement) -> Manner:
     if statement.kind in _FREE or statement.kind == "":
         return Manner.FREE
     return Manner.WRAPPED
+
+
+def has_to_be_alone(statement: Statement) -> bool:
+    """Tell whether PostgreSQL takes a statement outside a transaction only, of those that are refused here."""
+    node = statement.node
+    if statement.kind == "reindex_stmt":
+        kind = node.DESCRIPTOR.fields_by_name["kind"].enum_type.values_by_number[node.kind].name
+        whole = kind in ("REINDEX_OBJECT_SCHEMA", "REINDEX_OBJECT_SYSTEM", "REINDEX_OBJECT_DATABASE")
+        return whole or any(one.def_elem.defname == "concurrently" for one in node.params)
+    if statement.kind == "cluster_stmt":
+        return not node.HasField("relation")
+    return statement.kind in _ALONE
 
 
 def why_refused(statement: Statement) -> str | None:

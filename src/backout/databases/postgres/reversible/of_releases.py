@@ -9,7 +9,7 @@ from backout.databases.postgres.reversible import back, journal
 from backout.databases.postgres.reversible.after import finish
 from backout.databases.postgres.reversible.back import Outcome
 from backout.databases.postgres.reversible.catalog import read_alone
-from backout.databases.postgres.reversible.choosing import STATES_BACK
+from backout.databases.postgres.reversible.choosing import STATES_STAYED
 from backout.databases.postgres.reversible.database import ReversibleDatabase
 from backout.databases.postgres.reversible.due import due_in
 from backout.databases.postgres.reversible.effects import effect
@@ -64,7 +64,7 @@ class ReleaseMigrations(ReversibleDatabase):
         with self._link() as link:
             found = self._known(link)
             left = _left(link, found, ids, "applied", part)
-            later = [one.id for one in found if left and one.id > left[0].id and one.state in STATES_BACK]
+            later = [one.id for one in found if left and one.id > left[0].id and one.state in STATES_STAYED]
             if set(later) - set(ids):
                 raise LostRace(
                     msg("Another migration was made since the plan: {later}", later=_names(set(later) - set(ids))),
@@ -82,7 +82,7 @@ class ReleaseMigrations(ReversibleDatabase):
         with self._link() as link:
             found = self._known(link)
             left = _left(link, found, ids, "undone", part)
-            later = [one.id for one in found if left and one.id > left[0].id and one.state in STATES_BACK]
+            later = [one.id for one in found if left and one.id > left[0].id and one.state in STATES_STAYED]
             if set(later) - set(ids):
                 raise out_of_order(left[0].id, sorted(set(later) - set(ids)))
             done: list[Outcome] = []

@@ -13,7 +13,7 @@ from backout.migration import KeptValue, MigrationRecord, RowsTaken, Unfinished,
 
 def record(link: Link, one: Migration) -> MigrationRecord:
     """Return a migration with what it changed."""
-    entries = journal.entries(link, (one.id,), "applied", "undone", "finalized")
+    entries = journal.entries(link, (one.id,), "applied", "undone", "finalized", "observed")
     return MigrationRecord.model_validate(
         {
             "id": one.id,

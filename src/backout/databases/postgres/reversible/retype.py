@@ -22,7 +22,7 @@ from backout.databases.postgres.reversible.hide import NotHidden
 from backout.databases.postgres.reversible.link import LinkError, scalar
 from backout.databases.postgres.reversible.names import HIDDEN_SCHEMA, LAST, ident, literal
 from backout.databases.postgres.reversible.parse import Statement, deparse
-from backout.databases.postgres.reversible.proxy.keeper import Veto
+from backout.databases.postgres.reversible.proxy.keeper import NOT_COMMITTED, Veto
 from backout.databases.postgres.reversible.work import Work
 
 _Made = TypeVar("_Made")
@@ -295,5 +295,5 @@ def _or_veto(make: Callable[[], _Made]) -> _Made:
     except (NotHidden, expressions.NotOverColumns) as error:
         raise Veto(
             f"backout cannot undo this change of a type: {error}",
-            detail="Nothing of the transaction was committed.",
+            detail=NOT_COMMITTED,
         ) from None

@@ -51,7 +51,7 @@ class SessionRows:
         Raises:
             Veto: They cannot be.
         """
-        tables = _tables(link, statement)
+        tables = written_tables(link, statement)
         if not tables:
             return
         self._own(link)
@@ -59,10 +59,7 @@ class SessionRows:
         try:
             self._capture.ensure(link, tables)
         except NotCaptured as error:
-            raise Veto(
-                f"backout cannot undo what this statement does to rows of {error.table}",
-                detail=f"They cannot be logged: {error.why}.",
-            ) from None
+            raise unloggable(error) from None
 
     def truncate(self, link: Link, statement: Statement, next_id: Callable[[], int]) -> list[Truncated]:
         """Keep the rows that a TRUNCATE is about to drop; return of which tables.
@@ -70,26 +67,19 @@ class SessionRows:
         Raises:
             Veto: They cannot be kept.
         """
-        names = [
-            ident(*(name for name in (one.range_var.schemaname, one.range_var.relname) if name))
-            for one in statement.node.relations
-        ]
         own = self._own(link)
         try:
             return keep_rows(
                 link,
                 own,
                 self.migration,
-                _oids(link, names),
+                truncated_tables(link, statement),
                 cascade=cascades(statement),
                 next_id=next_id,
                 max_rows=MOST_ROWS,
             )
         except NotCaptured as error:
-            raise Veto(
-                f"backout cannot undo this TRUNCATE of {error.table}",
-                detail=f"Its rows cannot be kept: {error.why}.",
-            ) from None
+            raise unkept(error) from None
 
     def check(
         self, link: Link, difference: Difference, operations: list[tuple[str, Operation]]
@@ -104,30 +94,13 @@ class SessionRows:
         Raises:
             Veto: Something was changed that is not logged, or that the way back would not know.
         """
-        if scalar(link, "SELECT pg_catalog.current_setting('track_counts')") != "on":
-            raise Veto(
-                "backout cannot tell which rows this transaction has changed",
-                detail="The server does not count them: its setting track_counts is off.",
-                hint="ALTER ROLE … RESET track_counts, or the same for the database or the server.",
-            )
-        now = changed(link)
-        counts = {t: c for t, c in now.items() if c != self._before.get(t, (0, 0, 0))}
-        updated = [t for t, c in counts.items() if c[1] != self._before.get(t, (0, 0, 0))[1]]
-        known = [t for t in counts if Key("table", t) in difference.before.things]
-        filled = [t for t in counts if difference.made(Key("table", t))]
-        found: Operation | None = None
-        if known or filled:
-            names = ", ".join(difference.after.name(Key("table", table)) for table in known or filled)
-            found = {"tables": known, "updated": updated, "filled": filled, "called": names}
-        _refuse_rebuilt(difference, [*operations, *([("rows", found)] if found else [])])
-        missed = (
-            uncaptured(link, self._own(link), self.migration, self._before, self._logged) if known else []
-        )
-        if missed:
-            raise Veto(
-                f"backout cannot undo what this transaction did to rows of {', '.join(missed)}",
-                detail="They were changed in a way that its statements do not tell (a function, a rule), and were not logged.",
-            )
+        refuse_uncounted(link)
+        found = rows_changed(difference, self._before, changed(link))
+        refuse_rebuilt(difference, [*operations, *([("rows", found)] if found else [])])
+        if found is not None and found["tables"]:
+            missed = uncaptured(link, self._own(link), self.migration, self._before, self._logged)
+            if missed:
+                raise not_logged(missed)
         return found
 
     def _own(self, link: Link) -> Link:
@@ -138,11 +111,78 @@ class SessionRows:
         return self._capture.own
 
 
-def _tables(link: Link, statement: Statement) -> list[int]:
+def unloggable(error: NotCaptured) -> Veto:
+    """Return the refusal of a statement whose changes of rows cannot be logged."""
+    return Veto(
+        f"backout cannot undo what this statement does to rows of {error.table}",
+        detail=f"They cannot be logged: {error.why}.",
+    )
+
+
+def unkept(error: NotCaptured) -> Veto:
+    """Return the refusal of a TRUNCATE whose rows cannot be kept."""
+    return Veto(
+        f"backout cannot undo this TRUNCATE of {error.table}",
+        detail=f"Its rows cannot be kept: {error.why}.",
+    )
+
+
+def not_logged(tables: list[str]) -> Veto:
+    """Return the refusal of a transaction that changed rows of tables of which no statement told."""
+    return Veto(
+        f"backout cannot undo what this transaction did to rows of {', '.join(tables)}",
+        detail="They were changed in a way that its statements do not tell (a function, a rule), and were not logged.",
+    )
+
+
+def refuse_uncounted(link: Link) -> None:
+    """Do nothing, where the server counts the rows that a transaction changes.
+
+    Raises:
+        Veto: It does not.
+    """
+    if scalar(link, "SELECT pg_catalog.current_setting('track_counts')") != "on":
+        raise Veto(
+            "backout cannot tell which rows this transaction has changed",
+            detail="The server does not count them: its setting track_counts is off.",
+            hint="ALTER ROLE … RESET track_counts, or the same for the database or the server.",
+        )
+
+
+def rows_changed(difference: Difference, before: Counts, now: Counts) -> Operation | None:
+    """Return the tables whose rows a transaction has changed, as the journal tells of them; None: of none.
+
+    Args:
+        difference: What it did to the catalog.
+        before: The session's counts when it began.
+        now: Those of now.
+    """
+    counts = {t: c for t, c in now.items() if c != before.get(t, (0, 0, 0))}
+    updated = [t for t, c in counts.items() if c[1] != before.get(t, (0, 0, 0))[1]]
+    known = [t for t in counts if Key("table", t) in difference.before.things]
+    filled = [t for t in counts if difference.made(Key("table", t))]
+    if not known and not filled:
+        return None
+    names = ", ".join(difference.after.name(Key("table", table)) for table in known or filled)
+    return {"tables": known, "updated": updated, "filled": filled, "called": names}
+
+
+def written_tables(link: Link, statement: Statement) -> list[int]:
     """Return oids of the tables that a statement may write to, as far as its text tells."""
     if statement.kind in ("do_stmt", "call_stmt", "execute_stmt"):
         return mentioned(link, statement.text) if _WRITES.search(statement.text) else []
     return _oids(link, written_relations(statement))
+
+
+def truncated_tables(link: Link, statement: Statement) -> list[int]:
+    """Return oids of the tables that a TRUNCATE names."""
+    return _oids(
+        link,
+        [
+            ident(*(name for name in (one.range_var.schemaname, one.range_var.relname) if name))
+            for one in statement.node.relations
+        ],
+    )
 
 
 def _oids(link: Link, names: list[str]) -> list[int]:
@@ -158,7 +198,7 @@ def _oids(link: Link, names: list[str]) -> list[int]:
     return [int(one["oid"]) for one in found]
 
 
-def _refuse_rebuilt(difference: Difference, operations: list[tuple[str, Operation]]) -> None:
+def refuse_rebuilt(difference: Difference, operations: list[tuple[str, Operation]]) -> None:
     """Refuse what is made anew of what the migration drops: on the way back the old one would not know of later writes.
 
     The statements may stand in several transactions: all that the migration has done so far counts.

@@ -10,7 +10,7 @@ from backout.databases.postgres.reversible.alone import runs
 from backout.databases.postgres.reversible.asking import Asking, Unanswered
 from backout.databases.postgres.reversible.back import tables_of
 from backout.databases.postgres.reversible.catalog import Snapshot, read
-from backout.databases.postgres.reversible.choosing import STATES_BACK
+from backout.databases.postgres.reversible.choosing import STATES_STAYED
 from backout.databases.postgres.reversible.due import due_in
 from backout.databases.postgres.reversible.held import documents, held
 from backout.databases.postgres.reversible.journal import Entry, Migration
@@ -22,7 +22,6 @@ from backout.databases.postgres.reversible.since import rows_since
 from backout.migration import HiddenThing
 from backout.migration_status import LockHolder, MigrationStatus, Outlook, RowsSince, RunningMigration
 
-_THERE = (*STATES_BACK, "finalized")
 _PATIENCE_S = 10.0
 """For how long `rollback` asks for a table, unless somebody says otherwise."""
 _OWNED = """SELECT c.oid::regclass::text AS name FROM pg_catalog.pg_class c
@@ -55,7 +54,7 @@ def read_status(
         )
     migrations, entries = journal.migrations(link), journal.every_entry(link)
     chosen = (
-        [one for one in migrations if one.state in _THERE][-steps:]
+        [one for one in migrations if one.state in STATES_STAYED][-steps:]
         if only is None
         else [one for one in migrations if one.id in only]
     )
@@ -146,6 +145,11 @@ def _before(standby: bool, running: RunningMigration | None, chosen: Sequence[Mi
         f"Migration {one.id} was finalized: what it had hidden is dropped."
         for one in chosen
         if one.state == "finalized"
+    ]
+    found += [
+        f"Migration {one.id} was only observed: nothing of it is kept, so that it cannot be taken back, nor what was before it."
+        for one in chosen
+        if one.state == "observed"
     ]
     found += [
         f"Migration {one.id} was cut short, and its end is not noted yet: backout db finish."

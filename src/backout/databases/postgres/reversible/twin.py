@@ -146,4 +146,4 @@ def _fill(
     value = expressions.over(using, lambda column: hidden_name if column == own else column)
     commands = [f"ALTER COLUMN {name} TYPE {type_text} USING ({value})", *strictness(work, found, name)]
     # Hazard: not in one statement with ADD COLUMN, of which the expression would not see the rows.
-    work.run(f"ALTER TABLE {path} {', '.join(commands)}")
+    work.rewrite(f"ALTER TABLE {path} {', '.join(commands)}")

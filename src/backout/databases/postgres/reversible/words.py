@@ -21,6 +21,8 @@ _WORDS = {
     "label.added": "label {label} added to type {called}",
     "rows": "rows of {called} changed",
     "commented": "comment on {called} changed",
+    "observed.kept": "{called}",
+    "observed.refused": "would have been refused: {called}",
 }
 
 

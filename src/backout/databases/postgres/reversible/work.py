@@ -55,6 +55,10 @@ class Work:
         if not statement.startswith(_KEEPS):
             self._seen = None
 
+    def rewrite(self, statement: str) -> None:
+        """Run a statement that writes every row of a table anew."""
+        self.run(statement)
+
     def forget(self) -> None:
         """Have the catalog read again: something was undone by the caller."""
         self._seen = None

@@ -9,6 +9,8 @@ from typing import Protocol
 from backout.databases.postgres.reversible.link import Link
 from backout.databases.postgres.reversible.parse import Statement
 
+NOT_COMMITTED = "Nothing of the transaction was committed."
+
 
 class Veto(Exception):
     """A statement, or the COMMIT of a transaction, must not be.

@@ -32,6 +32,18 @@ class NotCaptured(Exception):
         self.table, self.why = table, why
 
 
+def refuse_unloggable(table: Table) -> None:
+    """Do nothing, if a table can have a trigger that logs its rows.
+
+    Raises:
+        NotCaptured: It can have none.
+    """
+    if table.kind == "f":
+        raise NotCaptured(table.called, "it is a foreign table, and they are on another server")
+    if not table.owned:
+        raise NotCaptured(table.called, "this role does not own it, and may not make triggers on it")
+
+
 @dataclass(slots=True)
 class Capture:
     """Logs the rows of one migration.
@@ -135,10 +147,7 @@ class Capture:
 
     def _table(self, session: Link, table: Table) -> bool:
         """Log a table's rows; tell whether that was arranged inside the session's transaction."""
-        if table.kind == "f":
-            raise NotCaptured(table.called, "it is a foreign table, and they are on another server")
-        if not table.owned:
-            raise NotCaptured(table.called, "this role does not own it, and may not make triggers on it")
+        refuse_unloggable(table)
         if table.trigger and _shaped(session, self.migration, table):
             return self._held(session, table.oid)
         if self._held(session, table.oid):

@@ -59,7 +59,7 @@ def keep_rows(
     Raises:
         NotCaptured: They have too many rows, or cannot be read.
     """
-    found = _emptied(session, tables, cascade=cascade)
+    found = emptied(session, tables, cascade=cascade)
     visible = {
         int(one["oid"])
         for one in objects(
@@ -68,6 +68,21 @@ def keep_rows(
         )
     }
     older = [one for one in found if one["oid"] in visible]
+    refuse_too_many(older, max_rows)
+    with exactly(session):
+        return [_copy(session, migration, one, next_id()) for one in older if one["kind"] == "r"]
+
+
+def refuse_too_many(older: Sequence[dict[str, Any]], max_rows: int) -> None:
+    """Do nothing, if the rows of tables can be copied.
+
+    Args:
+        older: Tables, as `emptied` returns them, that were there before the transaction.
+        max_rows: Estimated rows of all of them together that are still copied.
+
+    Raises:
+        NotCaptured: They have too many rows, or are elsewhere.
+    """
     for one in older:
         if one["kind"] == "f":
             raise NotCaptured(one["called"], "it is a foreign table, and they are on another server")
@@ -77,8 +92,6 @@ def keep_rows(
         raise NotCaptured(
             biggest["called"], f"TRUNCATE would drop about {rows} rows, and at most {max_rows} are copied"
         )
-    with exactly(session):
-        return [_copy(session, migration, one, next_id()) for one in older if one["kind"] == "r"]
 
 
 def restore_sequences(link: Link, migrations: Sequence[int]) -> None:
@@ -100,7 +113,8 @@ def restore_sequences(link: Link, migrations: Sequence[int]) -> None:
             )
 
 
-def _emptied(session: Link, tables: Sequence[int], *, cascade: bool) -> list[dict[str, Any]]:
+def emptied(session: Link, tables: Sequence[int], *, cascade: bool) -> list[dict[str, Any]]:
+    """Return the tables whose rows a TRUNCATE would drop, with the number of rows that they are estimated to have."""
     wanted = ", ".join(f"{oid}::oid" for oid in tables) or "NULL::oid"
     # CASCADE takes no tables that inherit from those that refer; the partitions among them refer by themselves.
     refers = (

@@ -1,0 +1,80 @@
+"""How migrations are run here: what backout.yaml says of them, where there is one, and the switch of an emergency."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from backout.config.load import config_there, load_migrations
+from backout.config.model import MigrationsSection
+from backout.errors import UsageError
+from backout.message import msg
+
+SWITCH = "BACKOUT_MIGRATIONS"
+"""Environment variable that turns backout off for migrations: `off`."""
+_HOUR_S = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class MigrationSettings:
+    """How migrations are run.
+
+    Attributes:
+        mode: `on`, `observe` or `off`.
+        told_by: What says so, a file or a variable; empty: nobody does.
+        answers: What nobody can compute, by ``table.column``; `back` is before the name where it tells the earlier value.
+        variables: Further environment variables by which the command finds the database.
+        window_s: How long a migration is kept so that it can be taken back.
+    """
+
+    mode: str
+    told_by: str
+    answers: Mapping[str, str] = field(default_factory=dict)
+    variables: tuple[str, ...] = ()
+    window_s: float = 72 * _HOUR_S
+
+
+def answers_of(fill: Mapping[str, str], back: Mapping[str, str]) -> dict[str, str]:
+    """Return the answers as `MigrationSettings` has them."""
+    return {**fill, **{f"back {place}": expression for place, expression in back.items()}}
+
+
+def switched_off(environ: Mapping[str, str]) -> MigrationSettings | None:
+    """Return the settings of an emergency, if backout is switched off; no file is read, which may be broken.
+
+    Raises:
+        UsageError: The switch has a value that it does not know.
+    """
+    value = environ.get(SWITCH, "")
+    if not value.strip():
+        return None
+    if value.strip().lower() == "off":
+        return MigrationSettings("off", f"{SWITCH}={value.strip()}")
+    raise UsageError(
+        msg("{name} is {value}, and can only be off.", name=SWITCH, value=value),
+        state=msg("Nothing was changed."),
+        next_command=f"unset {SWITCH}",
+    )
+
+
+def migration_settings(config: Path | None, environ: Mapping[str, str], directory: Path) -> MigrationSettings:
+    """Return what the configuration says of migrations; without one: as it is without one.
+
+    Args:
+        config: The configuration that was named.
+        environ: The environment.
+        directory: Where a configuration is looked for, and above.
+
+    Raises:
+        ConfigError: The configuration cannot be used.
+    """
+    file = config_there(config, environ, directory)
+    found = MigrationsSection() if file is None else load_migrations(file, environ)
+    return MigrationSettings(
+        mode=found.mode,
+        told_by="" if file is None else str(file),
+        answers=answers_of(found.fill, found.back),
+        variables=found.variables,
+        window_s=found.window_h * _HOUR_S,
+    )

@@ -1,0 +1,311 @@
+"""Looks at one session of a migration that runs as it is: what backout would have kept of it, and what it would have refused.
+
+What would run instead of a statement is tried in a savepoint that is undone, before the statement itself runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+
+from backout.databases.postgres.reversible import answers, catalog, journal, manners, touched
+from backout.databases.postgres.reversible.catalog import Key, Snapshot
+from backout.databases.postgres.reversible.difference import Difference
+from backout.databases.postgres.reversible.effects.base import Operation
+from backout.databases.postgres.reversible.keeper import as_login, is_softened, soften
+from backout.databases.postgres.reversible.link import Link, LinkError, scalar
+from backout.databases.postgres.reversible.parse import Statement, cascades
+from backout.databases.postgres.reversible.proxy.keeper import Manner, Pass, Veto
+from backout.databases.postgres.reversible.rows.capture import NotCaptured, refuse_unloggable
+from backout.databases.postgres.reversible.rows.closure import closure
+from backout.databases.postgres.reversible.rows.counts import Counts, changed
+from backout.databases.postgres.reversible.rows.truncate import emptied, refuse_too_many
+from backout.databases.postgres.reversible.session_rows import (
+    MOST_ROWS,
+    not_logged,
+    refuse_rebuilt,
+    refuse_uncounted,
+    rows_changed,
+    truncated_tables,
+    unkept,
+    unloggable,
+    written_tables,
+)
+from backout.databases.postgres.reversible.soften import Softer
+from backout.databases.postgres.reversible.verdict import (
+    found_in,
+    refused_outright,
+    short,
+    take_rewritten,
+    unexplained,
+)
+from backout.databases.postgres.reversible.work import Work
+
+_TRY = "_bo_observed"
+_NOT_THERE_YET = "23"
+"""Class of the SQLSTATEs of constraints: rows that were not written in a trial do not meet them."""
+
+Found = list[tuple[str, Operation]]
+
+
+@dataclass(slots=True)
+class Observed:
+    """What was seen of one migration, by all of its sessions; only what was committed.
+
+    Attributes:
+        answers: What nobody can compute, by ``table.column``.
+        kept: What backout would have kept, by kind.
+        refused: What it would have refused, each once.
+    """
+
+    answers: dict[str, str] = field(default_factory=dict)
+    kept: Found = field(default_factory=list)
+    refused: list[Veto] = field(default_factory=list)
+
+    def add(self, kept: Found, refused: list[Veto]) -> None:
+        """Add what a transaction did."""
+        self.kept += kept
+        known = {(one.message, one.detail) for one in self.refused}
+        self.refused += [one for one in refused if (one.message, one.detail) not in known]
+
+
+@dataclass(slots=True)
+class _Seen:
+    """A statement that does not explain itself by what the catalog is before a COMMIT.
+
+    Attributes:
+        before: The catalog before it ran; None: what it changes explains itself.
+        kept: What backout would have journalled instead.
+        refused: What it would have said instead.
+        took: What the catalog lost or changed by it.
+    """
+
+    statement: Statement
+    before: Snapshot | None = None
+    kept: Found = field(default_factory=list)
+    refused: list[Veto] = field(default_factory=list)
+    took: list[touched.Taken] = field(default_factory=list)
+
+
+class _Trial(Work):
+    """Work that is undone: no row is written anew for it."""
+
+    skipped = False
+
+    def rewrite(self, statement: str) -> None:
+        self.skipped = True
+
+
+@dataclass(slots=True)
+class Observer:
+    """Looks at one session; runs nothing instead of what the client wrote, and refuses nothing.
+
+    Args:
+        observed: What it shares with the migration's other sessions.
+    """
+
+    observed: Observed
+    _before: Snapshot | None = None
+    _counts: Counts = field(default_factory=dict)
+    _logged: set[int] = field(default_factory=set)
+    _refused: set[int] = field(default_factory=set)
+    _open: list[_Seen] = field(default_factory=list)
+    _ended: list[_Seen] = field(default_factory=list)
+    _ran: list[str] = field(default_factory=list)
+    _opaque: bool = False
+    _alone: _Seen | None = None
+    _verdict: tuple[Found, list[Veto]] | None = None
+
+    def manner(self, statement: Statement) -> Manner:
+        """Tell how to run a statement: those that backout refuses outright as PostgreSQL demands it."""
+        return Manner.ALONE if manners.has_to_be_alone(statement) else manners.manner_of(statement)
+
+    def begins(self, link: Link) -> None:
+        """Read the catalog as it is before the transaction changes it."""
+        self.ended(committed=False)
+        self._before, self._counts = catalog.read(link), changed(link)
+
+    def statement(self, link: Link, statement: Statement) -> Pass:
+        """Try what backout would do instead, and let the statement run."""
+        self.observed.answers = answers.over(self.observed.answers, answers.found_in(statement.text))
+        seen = _Seen(statement)
+        self._open.append(seen)
+        why = manners.why_refused(statement)
+        if why is not None:
+            seen.before, seen.refused = catalog.read(link), [refused_outright(statement, why)]
+        elif is_softened(statement):
+            seen.before = catalog.read(link)
+            self._try(link, seen)
+        else:
+            with as_login(link):
+                self._rows(link, seen)
+        return Pass()
+
+    def ran(self, link: Link, statement: Statement) -> None:
+        """Note what it did."""
+        self._ran.append(short(statement))
+        self._opaque = self._opaque or manners.is_opaque(statement)
+        for seen in [one for one in self._open if one.statement is statement]:
+            self._open.remove(seen)
+            self._ended.append(seen)
+            if seen.before is not None:
+                after = catalog.read(link)
+                seen.took = touched.taken_by(statement, seen.before, after, refused=bool(seen.refused))
+                seen.kept += (
+                    touched.retyped(seen.before, seen.took) if not seen.kept and not seen.refused else []
+                )
+
+    def before_alone(self, link: Link, statement: Statement) -> None:
+        """Read the catalog before a statement that runs outside a transaction."""
+        why = manners.why_refused(statement)
+        refused = [refused_outright(statement, why)] if why is not None else []
+        self._alone = _Seen(statement, catalog.read_alone(link), refused=refused)
+
+    def ended_alone(self, link: Link, statement: Statement, *, failed: bool) -> None:
+        """Note what it did: the catalog tells, also when it failed and left an index that is not valid."""
+        seen, self._alone = self._alone, None
+        if seen is None or seen.before is None:
+            return
+        if seen.refused:
+            self.observed.add([], [] if failed else seen.refused)
+            return
+        difference = Difference(seen.before, catalog.read_alone(link))
+        self.observed.add(*self._explained(difference, [short(statement)]))
+
+    def before_commit(self, link: Link) -> None:
+        """Come to a verdict about the transaction."""
+        if scalar(link, "SELECT pg_catalog.pg_current_xact_id_if_assigned()") is None or self._before is None:
+            return
+        with as_login(link):
+            difference = Difference(self._before, catalog.read(link))
+            kept, refused = self._by_statements(difference)
+            rows = self._by_rows(link, difference, refused)
+            more, others = self._explained(difference, self._ran)
+        kept += more + rows
+        try:
+            refuse_rebuilt(difference, [*self.observed.kept, *kept])
+        except Veto as veto:
+            refused.append(veto)
+        self._verdict = (kept, [*refused, *others])
+
+    def rolled_back_to_savepoint(self) -> None:
+        """Do nothing: before the COMMIT the catalog tells which statements still count."""
+
+    def ended(self, *, committed: bool) -> None:
+        """Keep the verdict of what was committed, and forget the transaction."""
+        if committed and self._verdict is not None:
+            self.observed.add(*self._verdict)
+        self._before, self._verdict, self._opaque = None, None, False
+        self._open, self._ended, self._ran = [], [], []
+        self._logged, self._refused = set(), set()
+
+    def _try(self, link: Link, seen: _Seen) -> None:
+        """Do what backout would do, and undo it."""
+        begun = self._before or seen.before
+        assert begun is not None
+        trial = _Trial(link, begun=begun)
+        softer = Softer(trial, partial(self._journal, link, seen), self._answered, begun)
+        link.rows(f"SAVEPOINT {_TRY}")
+        try:
+            with as_login(link):
+                soften(softer, seen.statement, self.observed.answers, 0)
+        except Veto as veto:
+            seen.refused.append(veto)
+        except LinkError as error:
+            if not (trial.skipped and error.sqlstate.startswith(_NOT_THERE_YET)):
+                words = f"PostgreSQL refuses what backout would run instead of: {short(seen.statement)}"
+                seen.refused.append(Veto(words, detail=f"{error}."))
+        finally:
+            link.rows(f"ROLLBACK TO SAVEPOINT {_TRY}")
+            link.rows(f"RELEASE SAVEPOINT {_TRY}")
+
+    def _journal(self, link: Link, seen: _Seen, kind: str, make: Callable[[int], Operation]) -> None:
+        operation = make(journal.next_id(link))
+        if kind == "column.hidden":
+            operation |= answers.for_column(operation["hidden"], self.observed.answers)
+        seen.kept.append((kind, operation))
+
+    def _answered(self, column: str) -> bool:
+        return answers.of(column, self.observed.answers) is not None
+
+    def _rows(self, link: Link, seen: _Seen) -> None:
+        """Tell whether the rows that a statement may change could be logged, or copied."""
+        try:
+            if seen.statement.kind == "truncate_stmt":
+                self._truncate(link, seen)
+                return
+            tables = written_tables(link, seen.statement)
+            if not set(tables) <= self._logged:
+                for one in closure(link, tables, trigger="", migration=0):
+                    self._refused.add(one.oid)
+                    refuse_unloggable(one)
+                    self._refused.remove(one.oid)
+                    self._logged.add(one.oid)
+        except NotCaptured as error:
+            refusal = unkept if seen.statement.kind == "truncate_stmt" else unloggable
+            seen.refused.append(refusal(error))
+
+    def _truncate(self, link: Link, seen: _Seen) -> None:
+        seen.before = catalog.read(link)
+        found = emptied(link, truncated_tables(link, seen.statement), cascade=cascades(seen.statement))
+        begun = self._before or seen.before
+        older = [one for one in found if Key("table", one["oid"]) in begun.things]
+        refuse_too_many(older, MOST_ROWS)
+        self._logged |= {one["oid"] for one in older}
+        if older:
+            called = ", ".join(one["called"] for one in older)
+            seen.kept.append(("rows", {"tables": [one["oid"] for one in older], "called": called}))
+
+    def _by_statements(self, difference: Difference) -> tuple[Found, list[Veto]]:
+        """Take from a difference what statements are known to have done; what a savepoint has undone does not count."""
+        kept: Found = []
+        refused: list[Veto] = []
+        for seen in self._ended:
+            still = [one for one in seen.took if touched.counts(difference, one)]
+            if seen.took and not still:
+                continue
+            kept += [] if seen.refused else seen.kept
+            refused += seen.refused
+            for one in still:
+                difference.take(one.key, *one.values)
+        return kept, refused
+
+    def _by_rows(self, link: Link, difference: Difference, refused: list[Veto]) -> Found:
+        try:
+            refuse_uncounted(link)
+        except Veto as veto:
+            refused.append(veto)
+            return []
+        found = rows_changed(difference, self._counts, changed(link))
+        if found is None:
+            return []
+        names = {
+            one: difference.after.name(Key("table", one)) for one in (*found["tables"], *found["filled"])
+        }
+        missed = [one for one in found["tables"] if one not in self._logged | self._refused]
+        if missed:
+            refused.append(not_logged([names[one] for one in missed]))
+        found["tables"] = [one for one in found["tables"] if one in self._logged]
+        found["called"] = ", ".join(names[one] for one in found["tables"] or found["filled"])
+        return [("rows", found)] if found["called"] else []
+
+    def _explained(self, difference: Difference, statements: list[str]) -> tuple[Found, list[Veto]]:
+        """Return what the rest of a difference is to backout."""
+        kept: Found = []
+        refused: list[Veto] = []
+        found: Found = []
+        try:
+            found = found_in(difference)
+        except Veto as veto:
+            refused.append(veto)
+        take_rewritten(difference, opaque=self._opaque)
+        if difference.left:
+            refused.append(unexplained(difference, statements))
+        for kind, operation in found:
+            try:
+                answers.check(kind, operation, self.observed.answers)
+                kept.append((kind, operation))
+            except Veto as veto:
+                refused.append(veto)
+        return kept, refused

@@ -1,0 +1,83 @@
+"""Runs a user's migration command behind the proxy as it is, and journals what backout would have said of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from backout import foreground
+from backout.databases.postgres.reversible import catalog, journal
+from backout.databases.postgres.reversible.alone import alone
+from backout.databases.postgres.reversible.command import Ran, environment, in_transaction
+from backout.databases.postgres.reversible.difference import Difference
+from backout.databases.postgres.reversible.effects.base import Operation
+from backout.databases.postgres.reversible.journal import Entry
+from backout.databases.postgres.reversible.link import Link, scalar
+from backout.databases.postgres.reversible.observer import Observed, Observer
+from backout.databases.postgres.reversible.proxy.keeper import NOT_COMMITTED, Veto
+from backout.databases.postgres.reversible.proxy.server import Proxy
+from backout.databases.postgres.reversible.proxy.upstream import Upstream
+from backout.databases.postgres.reversible.words import sentence
+from backout.migration import WouldRefuse
+
+_KEPT = "observed.kept"
+
+
+def observe_command(
+    link: Link,
+    upstream: Upstream,
+    argv: Sequence[str],
+    *,
+    told: str,
+    release: str | None,
+    answers: Mapping[str, str],
+    variables: Sequence[str] = (),
+) -> Ran:
+    """Run a command whose connections go through the proxy, where nothing is rewritten or refused.
+
+    Args:
+        link: A session of our own, in autocommit.
+        upstream: The database, as the command would have reached it.
+        argv: The command.
+        told: The command for the journal, without secrets.
+        release: Version that it belongs to.
+        answers: What nobody can compute, by ``table.column``.
+        variables: Further environment variables that get the proxy's URL.
+
+    Raises:
+        Busy: Another migration runs in this database.
+        OSError: The command cannot be started.
+    """
+    alone(link)
+    in_transaction(link, journal.install)
+    began_at = scalar(link, "SELECT pg_catalog.clock_timestamp()::text") or ""
+    before, observed = catalog.read_alone(link), Observed(dict(answers))
+    try:
+        with Proxy(upstream, lambda: Observer(observed)) as proxy:
+            status = foreground.run(argv, environment(proxy, variables))
+    finally:
+        # Also after an interrupt: what it had committed before must not be missing in the journal.
+        seen = _seen(observed)
+        number = (
+            in_transaction(link, lambda one: journal.observe(one, release, told, began_at, seen))
+            if seen
+            else None
+        )
+    unseen = not seen and bool(Difference(before, catalog.read_alone(link)).left)
+    found = [f"{type(bug).__name__}: {bug}" for bug in proxy.failures]
+    entries = [Entry(0, number or 0, 0, kind, told_, "observed") for kind, told_ in seen if kind == _KEPT]
+    refused = tuple(map(_would_refuse, observed.refused))
+    return Ran(number, status, proxy.connections, entries, unseen, found, refused=refused)
+
+
+def _seen(observed: Observed) -> list[tuple[str, Operation]]:
+    """Return what is journalled of it: texts alone, as no way back is built of them."""
+    kept = [(_KEPT, {"called": sentence(Entry(0, 0, 0, *one, "observed"))}) for one in observed.kept]
+    told = map(_would_refuse, observed.refused)
+    return kept + [
+        ("observed.refused", {"called": one.what, "why": one.why, "answer": one.answer}) for one in told
+    ]
+
+
+def _would_refuse(veto: Veto) -> WouldRefuse:
+    why = veto.detail.replace(NOT_COMMITTED, "").strip()
+    return WouldRefuse(what=veto.message, why=why, answer=veto.hint or None)

@@ -1,0 +1,88 @@
+"""What a single statement did to the catalog, for an observer who has to explain it when the transaction ends. Pure."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from backout.databases.postgres.reversible.catalog import Key, Snapshot
+from backout.databases.postgres.reversible.difference import Change, Difference
+from backout.databases.postgres.reversible.effects.base import Operation
+from backout.databases.postgres.reversible.parse import Statement
+from backout.databases.postgres.reversible.retype import retypes_column
+
+_TYPE = {"type", "modifier", "collation"}
+
+
+class Taken(NamedTuple):
+    """One thing that a statement took away, replaced or changed.
+
+    Attributes:
+        key: Its identity.
+        values: What was changed; empty: all of it.
+        after: What it was made into; None: it is gone.
+    """
+
+    key: Key
+    values: frozenset[str]
+    after: dict[str, Any] | None
+
+
+def taken_by(statement: Statement, before: Snapshot, after: Snapshot, *, refused: bool) -> list[Taken]:
+    """Return what a statement did that nothing but itself explains.
+
+    Args:
+        statement: One that backout would not have run.
+        before: The catalog before it.
+        after: The catalog after it.
+        refused: Backout would have refused it, whatever it did.
+    """
+    left = list(Difference(before, after).left.values())
+    gone = {_place(change) for change in left if change.after is None}
+    return [
+        Taken(change.key, _values(change), change.after)
+        for change in left
+        if refused or _is_its_own(statement, change, gone)
+    ]
+
+
+def _is_its_own(statement: Statement, change: Change, gone: set[tuple[Any, ...]]) -> bool:
+    if change.after is None:
+        return True
+    if statement.kind == "truncate_stmt":
+        return "filenode" in change.values
+    if not retypes_column(statement):
+        return False
+    if change.before is None:
+        return change.key.kind in ("index", "constraint") and _place(change) in gone  # built anew
+    return change.key.kind != "column" or bool(change.values & _TYPE)
+
+
+def _values(change: Change) -> frozenset[str]:
+    return frozenset() if change.before is None or change.after is None else change.values
+
+
+def _place(change: Change) -> tuple[Any, ...]:
+    return change.key.kind, change.thing.get("table"), change.thing["name"]
+
+
+def counts(difference: Difference, taken: Taken) -> bool:
+    """Tell whether what a statement did is still so in the difference of its whole transaction."""
+    change = difference.left.get(taken.key)
+    if change is None or (taken.after is None) != (change.after is None):
+        return False
+    return not taken.values or bool(change.values & taken.values)
+
+
+def retyped(before: Snapshot, taken: list[Taken]) -> list[tuple[str, Operation]]:
+    """Return the changes of types among what a statement did, as the journal tells of them."""
+    return [
+        (
+            "column.retyped",
+            {
+                "called": before.name(one.key),
+                "types": [before.things[one.key]["type_text"], one.after["type_text"]],
+            },
+        )
+        for one in taken
+        if one.after is not None and one.key.kind == "column" and one.values & _TYPE
+    ]

@@ -1,0 +1,77 @@
+"""What backout says of a transaction before its COMMIT: which effects explain it, and what nobody can explain."""
+
+from __future__ import annotations
+
+from backout.databases.postgres.reversible.catalog import Key
+from backout.databases.postgres.reversible.difference import Difference
+from backout.databases.postgres.reversible.effects import EFFECTS
+from backout.databases.postgres.reversible.effects.base import Operation
+from backout.databases.postgres.reversible.hide import NotHidden
+from backout.databases.postgres.reversible.parse import Statement
+from backout.databases.postgres.reversible.proxy.keeper import NOT_COMMITTED, Veto
+
+
+def found_in(difference: Difference) -> list[tuple[str, Operation]]:
+    """Take from a difference what can be taken back; return each with its kind.
+
+    Raises:
+        Veto: Something new could not be hidden.
+    """
+    try:
+        return [(one.kind, operation) for one in EFFECTS for operation in one.find(difference)]
+    except NotHidden as error:
+        raise Veto(f"backout cannot hide this: {error}", detail="So making it could not be undone.") from None
+
+
+def take_rewritten(difference: Difference, *, opaque: bool) -> None:
+    """Take what PostgreSQL does by itself: a table is rewritten for a new column whose default is another for each row.
+
+    Not when something ran that nobody can read (a function, a DO block): it may have emptied the table besides.
+    """
+    for change in list(difference.changed("table", "filenode")):
+        columns = difference.after.columns(change.key.oid)
+        new = [
+            one for attnum, one in columns.items() if difference.made(Key("column", change.key.oid, attnum))
+        ]
+        if not opaque and any(one["default"] is not None or one["identity"] for one in new):
+            difference.take(change.key, "filenode")
+    left = {c.key.oid for c in difference.changed("table", "filenode")}
+    for change in list(difference.changed("index", "filenode")):
+        if change.thing["table"] not in left:
+            difference.take(change.key, "filenode")
+
+
+def unexplained(difference: Difference, statements: list[str]) -> Veto:
+    """Return the refusal of a transaction of whose difference something is left.
+
+    Args:
+        difference: What is left.
+        statements: What ran, in short.
+    """
+    left = []
+    for change in list(difference.left.values())[:10]:
+        what = (
+            "gone"
+            if change.after is None
+            else "new"
+            if change.before is None
+            else f"another {', '.join(sorted(change.values))}"
+        )
+        where = difference.before if change.after is None else difference.after
+        left.append(f"{change.key.kind} {where.name(change.key)}: {what}")
+    last = f"; the last of {len(statements)} was: {statements[-1]}" if statements else ""
+    return Veto(
+        f"backout cannot undo what this transaction did to {left[0]}{last}",
+        detail=f"Not understood: {'; '.join(left)}. {NOT_COMMITTED}",
+        hint="Leave it out, or run it with the plain tool and without a way back.",
+    )
+
+
+def refused_outright(statement: Statement, why: str) -> Veto:
+    """Return the refusal of a statement that cannot be undone, whatever it does."""
+    return Veto(f"backout cannot undo this statement: {short(statement)}", detail=why)
+
+
+def short(statement: Statement) -> str:
+    """Return a statement's text for people: one line, not too long."""
+    return " ".join(statement.text.split())[:200]

@@ -1,0 +1,58 @@
+"""Runs a user's command on our own terminal, as if it had been typed without backout."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+from backout.errors import UsageError
+from backout.message import msg
+
+
+def run(argv: Sequence[str], environment: Mapping[str, str] | None = None) -> int:
+    """Run a command, and return its exit status; of one that a signal ended 128 and its number, as a shell says it.
+
+    Args:
+        argv: Program and arguments.
+        environment: Its whole environment; None: the process's own.
+
+    Raises:
+        OSError: It cannot be started.
+    """
+    env = None if environment is None else dict(environment)
+    with subprocess.Popen(list(argv), env=env) as child, _signals_to(child):
+        status = child.wait()
+    return status if status >= 0 else 128 - status
+
+
+def not_started(argv: Sequence[str], error: OSError) -> UsageError:
+    """Return our error for a command that cannot be started."""
+    return UsageError(
+        msg(
+            "The command {command} cannot be started: {error}",
+            command=argv[0],
+            error=error.strerror or "",
+        ),
+        state=msg("Nothing was changed in the database."),
+        next_command=f"command -v {argv[0]}",
+    )
+
+
+@contextmanager
+def _signals_to(child: subprocess.Popen[bytes]) -> Iterator[None]:
+    """Leave Ctrl-C to the child, which the terminal tells as well; hand on a request to end."""
+
+    def hand_on(number: int, _frame: object) -> None:
+        child.send_signal(number)
+
+    before = {
+        signal.SIGINT: signal.signal(signal.SIGINT, lambda _number, _frame: None),
+        signal.SIGTERM: signal.signal(signal.SIGTERM, hand_on),
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
