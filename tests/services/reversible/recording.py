@@ -77,7 +77,10 @@ class Recording:
     def before_commit(self, link: Link) -> None:
         self._note("before_commit", link)
 
-    def rolled_back_to_savepoint(self) -> None:
+    def before_savepoint(self, link: Link) -> None:
+        self._note("before_savepoint")
+
+    def rolled_back_to_savepoint(self, link: Link) -> None:
         self._note("rolled_back_to_savepoint")
 
     def ended(self, *, committed: bool) -> None:

@@ -75,7 +75,7 @@ def test_begins_comes_late_enough_for_set_transaction_and_early_enough_for_savep
     connection.execute("SELECT 1")
     assert told.calls == []
     connection.execute("SAVEPOINT a")
-    assert told.calls == ["begins"]
+    assert told.calls == ["begins", "before_savepoint"]
     connection.execute("INSERT INTO t VALUES (2)")
     connection.execute("ROLLBACK TO a")
     connection.execute("INSERT INTO t VALUES (3)")
@@ -83,6 +83,7 @@ def test_begins_comes_late_enough_for_set_transaction_and_early_enough_for_savep
     assert [call.split()[0] for call in told.calls] == [
         *(
             "begins",
+            "before_savepoint",
             "statement",
             "ran",
             "rolled_back_to_savepoint",

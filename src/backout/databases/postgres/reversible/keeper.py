@@ -124,8 +124,18 @@ class ReversibleKeeper:
             self._explain(link, self._ran)
         fault_point("migrate.commit.before")
 
-    def rolled_back_to_savepoint(self) -> None:
-        """Do nothing: what was journalled after the savepoint went with it, and the catalog is read again."""
+    def before_savepoint(self, link: Link) -> None:
+        """Come to a verdict about the rows that were changed so far."""
+        with as_login(link):
+            self._rows.before_savepoint(link)
+
+    def rolled_back_to_savepoint(self, link: Link) -> None:
+        """Forget the rows that were changed since: the server goes on counting them, and their log is gone.
+
+        What was journalled went with it, and the catalog is read again.
+        """
+        with as_login(link):
+            self._rows.rolled_back_to_savepoint(link)
 
     def ended(self, *, committed: bool) -> None:
         """Forget the transaction."""

@@ -189,7 +189,10 @@ class Observer:
             refused.append(veto)
         self._verdict = (kept, [*refused, *others])
 
-    def rolled_back_to_savepoint(self) -> None:
+    def before_savepoint(self, link: Link) -> None:
+        """Do nothing: before the COMMIT the catalog tells what was done."""
+
+    def rolled_back_to_savepoint(self, link: Link) -> None:
         """Do nothing: before the COMMIT the catalog tells which statements still count."""
 
     def ended(self, *, committed: bool) -> None:

@@ -37,11 +37,14 @@ class SessionRows:
     connect: Callable[[], Link]
     _capture: Capture | None = None
     _before: Counts = field(default_factory=dict)
-    _logged: dict[int, int] = field(default_factory=dict)
+    _settled: tuple[Counts, dict[int, int]] = field(default=({}, {}))
+    _missed: list[str] = field(default_factory=list)
 
     def begins(self, link: Link) -> None:
         """A transaction begins."""
-        self._before, self._logged = changed(link), logged(link, self.migration)
+        self._settle(link)
+        self._before = self._settled[0]
+        self._missed = []
         if self._capture is not None:
             self._capture.begin(link)
 
@@ -81,6 +84,19 @@ class SessionRows:
         except NotCaptured as error:
             raise unkept(error) from None
 
+    def before_savepoint(self, link: Link) -> None:
+        """See to it that all rows that were changed so far are logged, so that only later ones are asked for."""
+        if changed(link) != self._settled[0]:
+            self._missed += self._unlogged(link)
+            self._settle(link)
+
+    def rolled_back_to_savepoint(self, link: Link) -> None:
+        """Ask for none of the rows that were changed so far: they are undone, or were asked for before the savepoint."""
+        if self._capture is not None:
+            self._capture.begin(link)  # what it has set may be undone, too
+        if changed(link) != self._settled[0]:
+            self._settle(link)
+
     def check(
         self, link: Link, difference: Difference, operations: list[tuple[str, Operation]]
     ) -> Operation | None:
@@ -98,10 +114,16 @@ class SessionRows:
         found = rows_changed(difference, self._before, changed(link))
         refuse_rebuilt(difference, [*operations, *([("rows", found)] if found else [])])
         if found is not None and found["tables"]:
-            missed = uncaptured(link, self._own(link), self.migration, self._before, self._logged)
+            missed = sorted({*self._missed, *self._unlogged(link)})
             if missed:
                 raise not_logged(missed)
         return found
+
+    def _unlogged(self, link: Link) -> list[str]:
+        return uncaptured(link, self._own(link), self.migration, *self._settled)
+
+    def _settle(self, link: Link) -> None:
+        self._settled = changed(link), logged(link, self.migration)
 
     def _own(self, link: Link) -> Link:
         """Return the second session; it is opened when it is needed for the first time."""

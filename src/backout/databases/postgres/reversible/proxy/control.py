@@ -98,8 +98,7 @@ def _savepoint(session: Session, transaction: Transaction, kind: str, forward: C
     if transaction.ours:
         raise _only_in_blocks(_SAVEPOINTS[kind])
     if kind == "SAVEPOINT" and session.status == "T":
-        # What the keeper does when a transaction begins must not be undone by a ROLLBACK TO.
-        transaction.tell_begins()
+        transaction.before_savepoint()
     well = forward()
     if well and kind == "ROLLBACK_TO":
         transaction.undone_in_part()

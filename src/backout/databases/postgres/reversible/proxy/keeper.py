@@ -115,7 +115,11 @@ class Keeper(Protocol):
         """
         ...
 
-    def rolled_back_to_savepoint(self) -> None:
+    def before_savepoint(self, link: Link) -> None:
+        """The client is about to set a savepoint: what is done so far stays, whatever is undone to it."""
+        ...
+
+    def rolled_back_to_savepoint(self, link: Link) -> None:
         """The client went back to a savepoint: what statements after it did, journal included, is undone."""
         ...
 

@@ -135,10 +135,23 @@ class Transaction:
             except LinkError:
                 return
 
+    def before_savepoint(self) -> None:
+        """Let the keeper know that the client is about to set a savepoint; what the keeper does is not undone to it.
+
+        Raises:
+            Refusal: The keeper has failed with it.
+        """
+        self.tell_begins()
+        self._asked(lambda: self._keeper.before_savepoint(self._link))
+
     def undone_in_part(self) -> None:
-        """Let the keeper know that the client went back to a savepoint."""
+        """Let the keeper know that the client went back to a savepoint.
+
+        Raises:
+            Refusal: The keeper has failed with it.
+        """
         if self._begun:
-            self._keeper.rolled_back_to_savepoint()
+            self._asked(lambda: self._keeper.rolled_back_to_savepoint(self._link))
 
     def over(self, *, committed: bool) -> None:
         """Let the keeper know that the transaction has ended."""

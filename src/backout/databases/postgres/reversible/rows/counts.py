@@ -40,14 +40,14 @@ def uncaptured(
 ) -> list[str]:
     """Return the tables that a transaction has changed without a log of it.
 
-    A table that the transaction has made is left out, and temporary ones are. Rows that were rolled back to a savepoint are
-    counted though their log is gone: such a table is named for safety.
+    A table that the transaction has made is left out, and temporary ones are. Rows that a block of PL/pgSQL has rolled back
+    since are counted though their log is gone: such a table is named for safety.
 
     Args:
         session: In its transaction, before COMMIT, acting as the role that logged in.
         own: Another session: what it cannot see was made by the transaction.
         migration: Number.
-        before: `changed` of when the transaction began.
+        before: `changed` of when the transaction began, or of a later moment up to which nothing is missing.
         logged_before: `logged` of then.
 
     Returns:
