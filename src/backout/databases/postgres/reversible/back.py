@@ -9,6 +9,7 @@ from itertools import groupby
 from typing import NamedTuple
 
 from backout.databases.postgres.reversible import journal
+from backout.databases.postgres.reversible.catalog import read_alone
 from backout.databases.postgres.reversible.due import due
 from backout.databases.postgres.reversible.effects import effect
 from backout.databases.postgres.reversible.hide import NotHidden
@@ -131,6 +132,8 @@ def _work(link: Link, chosen: tuple[int, ...], turn: _Turn, *, patience_s: float
         work, begun_s = Work(link, tables), time.monotonic()
         return _all(work, chosen, entries, turn)
 
+    # The server answers faster what the session has asked before: not for the first time under the locks.
+    read_alone(link, tables)
     try:
         rows = under_locks(link, tables, attempt, patience_s=patience_s)
     except (LinkError, Moved, NotHidden, Unreadable) as error:

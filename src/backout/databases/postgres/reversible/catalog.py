@@ -213,6 +213,10 @@ def _query(tables: Collection[int] | None) -> str:
     return f"WITH {looked} SELECT kind, oid::int8::text AS oid, sub::text AS sub, thing::text AS thing FROM ({joined}) u"
 
 
+_OWN_PATH = """WITH had AS MATERIALIZED (SELECT pg_catalog.current_setting('search_path') AS path)
+SELECT path, pg_catalog.set_config('search_path', 'pg_catalog', true) FROM had"""
+
+
 def read(link: Link, tables: Collection[int] | None = None) -> Snapshot:
     """Read the catalog as the session's transaction sees it; texts name every schema.
 
@@ -222,9 +226,8 @@ def read(link: Link, tables: Collection[int] | None = None) -> Snapshot:
         link: The session, in a transaction.
         tables: Oids of tables; of others only the name is read, and functions, labels and the rest are left out.
     """
-    path = scalar(link, "SELECT pg_catalog.current_setting('search_path')") or ""
-    set_path(link, "pg_catalog")
-    rows = link.rows(_query(tables))
+    path = scalar(link, _OWN_PATH) or ""
+    rows = link.rows(_query(tables), again=True)
     set_path(link, path)
     return Snapshot(
         {
@@ -236,10 +239,10 @@ def read(link: Link, tables: Collection[int] | None = None) -> Snapshot:
     )
 
 
-def read_alone(link: Link) -> Snapshot:
-    """Read the catalog in a transaction of its own."""
+def read_alone(link: Link, tables: Collection[int] | None = None) -> Snapshot:
+    """Read the catalog in a transaction of its own; arguments as of `read`."""
     link.rows("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-    found = read(link)
+    found = read(link, tables)
     link.rows("COMMIT")
     return found
 

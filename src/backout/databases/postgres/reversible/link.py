@@ -28,8 +28,12 @@ class LinkError(Exception):
 class Link(Protocol):
     """A session; whoever holds it decides about transactions."""
 
-    def rows(self, query: str) -> list[Row]:
+    def rows(self, query: str, *, again: bool = False) -> list[Row]:
         """Run one statement and return its rows by column name, every value as PostgreSQL prints it.
+
+        Args:
+            query: The statement.
+            again: It will be asked often, and a session of our own may keep its plan.
 
         Raises:
             LinkError: The server refused it.
@@ -61,12 +65,12 @@ class DirectLink:
     def __init__(self, connection: psycopg.Connection[Any]) -> None:
         self.connection = connection
 
-    def rows(self, query: str) -> list[Row]:
+    def rows(self, query: str, *, again: bool = False) -> list[Row]:
         """Run one statement."""
         from psycopg import Error, pq
 
         try:
-            cursor = self.connection.execute(query.encode())
+            cursor = self.connection.execute(query.encode(), prepare=again or None)
         except Error as error:
             raise LinkError(_fields(error)) from None
         result = cursor.pgresult

@@ -15,7 +15,7 @@ class SessionLink:
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    def rows(self, query: str) -> list[Row]:
+    def rows(self, query: str, *, again: bool = False) -> list[Row]:
         """Run one statement and return its rows by column name, every value as PostgreSQL prints it.
 
         Raises:
