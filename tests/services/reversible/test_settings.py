@@ -149,3 +149,19 @@ def test_a_switch_that_is_mistyped_runs_nothing(typed: Callable[..., Done], tmp_
         2, what="BACKOUT_MIGRATIONS is of", now="Nothing", next="unset"
     )
     assert not (tmp_path / "ran").exists()
+
+
+def test_that_rows_stay_without_a_value_is_typed_and_told(
+    database: Database, typed: Callable[..., Done]
+) -> None:
+    link = database.link()
+    run(link, "CREATE TABLE t (id int PRIMARY KEY, c text NOT NULL)")
+    statement = psql("ALTER TABLE t DROP c")
+    assert "With NULL for EXPR" in typed("migrate", *statement).everything
+    typed("migrate", "--fill", "t.c=NULL", *statement).ended(0)
+    run(link, "INSERT INTO t VALUES (2)")
+    status = typed("db", "status").ended(0).out
+    assert "possible now: yes" in status, status
+    back = typed("db", "rollback", "--yes").ended(0).out
+    assert "public.t.c takes NULL, as was accepted" in back, back
+    assert link.rows("SELECT id, c FROM t") == [{"id": "2", "c": None}]

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from backout.databases.postgres.reversible.fill import needs_answer
+from backout.databases.postgres.reversible.fill import accepts_null, needs_answer
 from backout.databases.postgres.reversible.proxy.keeper import Veto
 
 _LINE = re.compile(r"^\s*--\s*backout:\s*(fill|back)\s+(\S+)\s*=\s*(.+?)\s*$", re.MULTILINE | re.IGNORECASE)
@@ -71,10 +71,11 @@ class Given:
 
 
 def for_retyped(called: str, given: dict[str, str]) -> Given:
-    """Return the answers for a column whose type changes."""
+    """Return the answers for a column whose type changes; NULL is none for values that have to be put."""
     schema_less = called.split(".", 1)[-1]
     back = given.get(f"back {called}") or given.get(f"back {schema_less}")
-    return Given(back, of(called, given))
+    fill = of(called, given)
+    return Given(back, None if accepts_null(fill) else fill)
 
 
 def no_way_back(called: str, old_type: str, new_type: str) -> Veto:
@@ -131,5 +132,6 @@ def _missing(called: str, why: str) -> Veto:
     return Veto(
         f"backout needs an answer for {called}",
         detail=f"{why}, and the column needs one on the way back.",
-        hint=f"Write this line into the statement, with the value that such rows get on the way back: -- backout: fill {place} = EXPR; or run backout migrate --fill {place}=EXPR",
+        hint=f"Write this line into the statement, with the value that such rows get on the way back: -- backout: fill {place} = EXPR; or run backout migrate --fill {place}=EXPR. "
+        "With NULL for EXPR, the column comes back without its NOT NULL if there are such rows.",
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from backout.databases.postgres.reversible.link import scalar
 from backout.databases.postgres.reversible.names import ident
 from backout.databases.postgres.reversible.rows.quiet import quietly
 from backout.databases.postgres.reversible.work import Work
@@ -16,6 +17,30 @@ def needs_answer(record: dict[str, Any]) -> bool:
     """
     none = record["default"] is None or (record["alone_unique"] and not record["default_calls"])
     return bool(record["not_null"]) and not record["numbers"] and none
+
+
+def accepts_null(answer: str | None) -> bool:
+    """Tell whether an answer says that rows written since may stay without a value."""
+    return answer is not None and answer.strip().upper() == "NULL"
+
+
+def leave_open(work: Work, record: dict[str, Any]) -> bool:
+    """Let a shown column take NULL, if there are rows that were written while it was hidden; tell whether there are."""
+    called = record["called"]
+    column = work.thing("column", record["table"], record["attnum"], called=called)
+    path, name = work.table_path(record["table"], called=called), column["name"]
+    found = f"SELECT EXISTS (SELECT FROM {path} WHERE {is_written(record, name)})"
+    if not record["not_null"] or scalar(work.link, found) != "t":
+        return False
+    if column["not_null"]:
+        work.run(f"ALTER TABLE {path} ALTER COLUMN {ident(name)} DROP NOT NULL")
+    tell_open(work, called)
+    return True
+
+
+def tell_open(work: Work, called: str) -> None:
+    """Tell that a column takes NULL now, which it did not."""
+    work.residues.append(f"{called} takes NULL, as was accepted: rows written since have no value")
 
 
 def is_written(record: dict[str, Any], column: str) -> str:

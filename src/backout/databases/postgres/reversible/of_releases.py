@@ -13,6 +13,7 @@ from backout.databases.postgres.reversible.choosing import STATES_STAYED
 from backout.databases.postgres.reversible.database import ReversibleDatabase
 from backout.databases.postgres.reversible.due import due_in
 from backout.databases.postgres.reversible.effects import effect
+from backout.databases.postgres.reversible.fill import accepts_null
 from backout.databases.postgres.reversible.journal import Entry, Migration
 from backout.databases.postgres.reversible.link import DirectLink
 from backout.databases.postgres.reversible.records import record, taken
@@ -100,7 +101,7 @@ def _schema_then(chosen: Sequence[Migration], entries: Sequence[Entry], now: str
 
     None: unknown, as something stays, or as somebody else changed the schema between them or since.
     """
-    stays = any(entry.operation.get("residue") for entry in entries)
+    stays = any(e.operation.get("residue") or accepts_null(e.operation.get("fill")) for e in entries)
     unbroken = all(one.schema_after == then.schema_before for one, then in pairwise(chosen))
     if not chosen or stays or not unbroken or chosen[-1].schema_after != now:
         return None

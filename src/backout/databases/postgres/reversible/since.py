@@ -7,6 +7,7 @@ from typing import Any
 
 from backout.databases.postgres.reversible.asking import Asking, Unanswered
 from backout.databases.postgres.reversible.catalog import Key, Snapshot
+from backout.databases.postgres.reversible.fill import accepts_null
 from backout.databases.postgres.reversible.held import path
 from backout.databases.postgres.reversible.journal import Entry, is_hiding
 from backout.databases.postgres.reversible.names import ident
@@ -38,10 +39,10 @@ def _of_column(asking: Asking, now: Snapshot, entry: Entry) -> Iterator[RowsSinc
     marked = record["mark"] is not None
     if marked or record["not_null"]:
         told = f"{name} = {record['mark']}" if marked else f"{name} IS NULL"
-        must = bool(record["not_null"])
+        must = bool(record["not_null"]) and not accepts_null(value)
         rows = list(_filled(asking, path(now, table), record["called"], told, value, must=must, stops=marked))
         yield from rows
-        if value is not None and (not rows or rows[0].rows != 0):
+        if value is not None and not accepts_null(value) and (not rows or rows[0].rows != 0):
             yield from _collisions(now, record)
     for one in record["constraints"]:
         if one["kind"] == "f" and one["table"] == record["table"]:
@@ -84,7 +85,13 @@ def _of_nulls(asking: Asking, now: Snapshot, entry: Entry) -> Iterator[RowsSince
         name = ident(str(now.things[column]["name"]))
         value = told.get("fill") or told["default"]
         yield from _filled(
-            asking, path(now, table), told["called"], f"{name} IS NULL", value, must=True, stops=False
+            asking,
+            path(now, table),
+            told["called"],
+            f"{name} IS NULL",
+            value,
+            must=not accepts_null(value),
+            stops=False,
         )
 
 

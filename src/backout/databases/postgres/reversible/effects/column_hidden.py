@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from backout.databases.postgres.reversible.difference import Difference
 from backout.databases.postgres.reversible.effects.base import NEITHER, TAKES, Bears, Operation
-from backout.databases.postgres.reversible.fill import fill
+from backout.databases.postgres.reversible.fill import accepts_null, fill, leave_open
 from backout.databases.postgres.reversible.hide import hide_column, require_column, show_column
 from backout.databases.postgres.reversible.work import Work
 
@@ -34,8 +34,9 @@ class ColumnHidden:
         """Show it, with a value in every row written since."""
         record = operation["hidden"]
         show_column(work, record)
+        is_open = accepts_null(operation.get("fill")) and leave_open(work, record)
         fill(work, record, operation.get("fill") or record["default"])
-        require_column(work, record)
+        require_column(work, record | {"relaxed": record["relaxed"] and not is_open})
         return {key: operation[key] for key in operation if key != "hidden"} | {
             "table": record["table"],
             "attnum": record["attnum"],

@@ -7,7 +7,9 @@ from typing import ClassVar
 
 from backout.databases.postgres.reversible.difference import Difference
 from backout.databases.postgres.reversible.effects.base import ADDS, TAKES, Bears, Operation
+from backout.databases.postgres.reversible.fill import accepts_null, tell_open
 from backout.databases.postgres.reversible.hide import require_value
+from backout.databases.postgres.reversible.link import scalar
 from backout.databases.postgres.reversible.names import hidden, ident
 from backout.databases.postgres.reversible.rows.quiet import quietly
 from backout.databases.postgres.reversible.work import Work
@@ -60,7 +62,11 @@ def _set(work: Work, change: int, operation: Operation, *, not_null: bool) -> No
         work.run(f"ALTER TABLE {path} ALTER COLUMN {column} DROP NOT NULL")
         return
     value = operation.get("fill") or operation["default"]
-    if value is not None:
+    if accepts_null(value):
+        if scalar(work.link, f"SELECT EXISTS (SELECT FROM {path} WHERE {column} IS NULL)") == "t":
+            tell_open(work, called)
+            return
+    elif value is not None:
         with quietly(work.link, [operation["table"]], []):
             work.run(f"UPDATE {path} SET {column} = {value} WHERE {column} IS NULL")
     require_value(work, operation["table"], operation["attnum"], called, hidden(change))
