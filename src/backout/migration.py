@@ -103,7 +103,7 @@ class WayTaken(Document):
         statements: What was run in the one transaction.
         later: Of a dry run, what would be run after it: it takes longer and blocks nobody.
         unfinished: What of that failed.
-        residues: What stays visible, since PostgreSQL cannot take it away.
+        residues: What is not as it was before, for people.
         rows: What was done to rows that the migrations had changed; None: they had changed none.
     """
 

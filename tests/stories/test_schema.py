@@ -300,3 +300,11 @@ def test_who_keeps_everybody_waiting_stands_first_in_the_plan(scene: Scene) -> N
     first = next(line for line in plan.splitlines() if line.strip().startswith(shown))
     assert "wait for locks, the first behind process" in first and "the-migration" in first
     assert "backout db blockers" in plan
+
+
+def test_what_was_written_apart_from_a_column_that_comes_back_is_told_in_the_plan(migrated: Migrated) -> None:
+    migrated.migrate("ALTER TABLE reports ADD COLUMN came timestamptz; UPDATE reports SET came = received_at")
+    migrated.migrate(DROP)
+    plan = migrated.scene.cli("plan", "--json").json["plan"]
+    told = [one["evidence"]["fields"] for one in plan["findings"] if one["rule"] == "schema.written-apart"]
+    assert told == [{"what": "public.reports.received_at", "made": "public.reports.came"}], plan["findings"]

@@ -179,7 +179,7 @@ def _tell(done: WayTaken) -> None:
                 f"    {kept.table} {', '.join(value or 'NULL' for value in kept.key)} {kept.column or ''}: {kept.why}"
             )
     for residue in done.residues:
-        out(f"  stays, as PostgreSQL cannot take it away: {residue}")
+        out(f"  {residue}")
     for one in done.unfinished:
         err(f"not done  {one.statement}: {one.why}")
     if done.unfinished:

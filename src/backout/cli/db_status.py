@@ -20,6 +20,7 @@ _ROWS = {
     "converted": "{rows} row(s) written since have their value in {what} converted to {value}",
     "null": "{rows} row(s) would have NULL in {what}, where that must not be",
     "unique": "{rows} row(s) may be equal to others in {what}",
+    "apart": "{what} comes back as it was dropped: what was written to {value} since is hidden with that",
     "orphans": "{rows} row(s) have no partner for {what}, which would stay unproven",
 }
 

@@ -138,7 +138,7 @@ class _Moves:
             if kept
             else ""
         )
-        more += "".join(f" {residue} stays." for residue in done.residues)
+        more += "".join(f" {residue}." for residue in done.residues)
         data: dict[str, Json] = {"way": done.model_dump(mode="json", exclude={"statements"})}
         return Receipt(
             what=msg("{done} Tables were locked for {seconds:.3f} s.{more}", done=str(self._done(spec)),

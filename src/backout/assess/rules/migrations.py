@@ -98,6 +98,17 @@ def _rows(back: MigrationsBack) -> Iterator[Finding]:
                     what=one.what,
                 ),
             )
+        elif one.kind == "apart":
+            yield Finding(
+                rule="schema.written-apart",
+                severity=Severity.WARNS,
+                evidence=msg(
+                    "{what} comes back as it was dropped: what was written to {made} since is hidden with that, not lost.",
+                    what=one.what,
+                    made=one.value or "",
+                ),
+                remedy=msg("Copy what is missing by hand afterwards, or go forward again: backout db redo"),
+            )
 
 
 RULES = (taken_back,)

@@ -9,6 +9,7 @@ from itertools import groupby
 from typing import NamedTuple
 
 from backout.databases.postgres.reversible import journal
+from backout.databases.postgres.reversible.apart import apart
 from backout.databases.postgres.reversible.catalog import read_alone
 from backout.databases.postgres.reversible.due import due
 from backout.databases.postgres.reversible.effects import effect
@@ -42,7 +43,7 @@ class Outcome:
         statements: What was run in the transaction.
         seconds: How long its locks were held.
         later: What would be run after it, where all is only tried.
-        residues: What stays visible, for it cannot be taken away.
+        residues: What is not as it was before, for people.
         rows: What was done to rows that the migrations had changed; None: they had changed none.
     """
 
@@ -143,10 +144,21 @@ def _work(link: Link, chosen: tuple[int, ...], turn: _Turn, *, patience_s: float
     fault_point("db.commit.before")
     link.rows("ROLLBACK" if dry_run else "COMMIT")
     fault_point("db.commit.after")
-    residues = [
-        f"{e.operation['called']}: {e.operation['label']}" for e in entries if e.operation.get("residue")
+    return Outcome(chosen, work.done, later, held_s, _residues(entries, turn) + work.residues, rows)
+
+
+def _residues(entries: list[Entry], turn: _Turn) -> list[str]:
+    if turn.to != "undone":
+        return []
+    labels = [
+        f"{one.operation['called']} keeps its label {one.operation['label']}: PostgreSQL cannot take it away"
+        for one in entries
+        if one.operation.get("residue")
     ]
-    return Outcome(chosen, work.done, later, held_s, residues + work.residues, rows)
+    return labels + [
+        f"{one.dropped} is as it was dropped: what was written to {', '.join(one.made)} since is hidden with that"
+        for one in apart(entries)
+    ]
 
 
 def _all(work: Work, chosen: tuple[int, ...], entries: list[Entry], turn: _Turn) -> RowsReport | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from backout.databases.postgres.reversible.apart import apart
 from backout.databases.postgres.reversible.asking import Asking, Unanswered
 from backout.databases.postgres.reversible.catalog import Key, Snapshot
 from backout.databases.postgres.reversible.fill import accepts_null
@@ -26,7 +27,10 @@ def rows_since(asking: Asking, now: Snapshot, entries: Sequence[Entry]) -> list[
             found += _of_nulls(asking, now, entry)
         elif entry.kind == "foreign_key.dropped" and entry.state == "applied":
             found += _orphans(asking, now, entry.operation["dropped"])
-    return found
+    return found + [
+        RowsSince(kind="apart", what=one.dropped, rows=None, value=", ".join(one.made), stops=False)
+        for one in apart([entry for entry in entries if entry.state == "applied"])
+    ]
 
 
 def _of_column(asking: Asking, now: Snapshot, entry: Entry) -> Iterator[RowsSince]:
