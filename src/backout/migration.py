@@ -6,6 +6,9 @@ from datetime import datetime
 
 from backout.document import Document
 
+WINDOW_H = 72
+"""For how many hours a migration is kept so that it can be taken back, unless somebody says otherwise."""
+
 
 class MigrationRecord(Document):
     """One command that was run through `backout migrate`.

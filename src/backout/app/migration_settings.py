@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from backout.config.load import config_there, load_migrations
@@ -22,17 +22,17 @@ class MigrationSettings:
 
     Attributes:
         mode: `on`, `observe` or `off`.
-        told_by: What says so, a file or a variable; empty: nobody does.
+        file: What says so; None: nobody does, and it is as it is without.
         answers: What nobody can compute, by ``table.column``; `back` is before the name where it tells the earlier value.
         variables: Further environment variables by which the command finds the database.
         window_s: How long a migration is kept so that it can be taken back.
     """
 
     mode: str
-    told_by: str
-    answers: Mapping[str, str] = field(default_factory=dict)
-    variables: tuple[str, ...] = ()
-    window_s: float = 72 * _HOUR_S
+    file: Path | None
+    answers: Mapping[str, str]
+    variables: tuple[str, ...]
+    window_s: float
 
 
 def answers_of(fill: Mapping[str, str], back: Mapping[str, str]) -> dict[str, str]:
@@ -40,8 +40,8 @@ def answers_of(fill: Mapping[str, str], back: Mapping[str, str]) -> dict[str, st
     return {**fill, **{f"back {place}": expression for place, expression in back.items()}}
 
 
-def switched_off(environ: Mapping[str, str]) -> MigrationSettings | None:
-    """Return the settings of an emergency, if backout is switched off; no file is read, which may be broken.
+def switched_off(environ: Mapping[str, str]) -> str | None:
+    """Return what switches backout off in an emergency; None: nothing. No file is read, which may be broken.
 
     Raises:
         UsageError: The switch has a value that it does not know.
@@ -50,7 +50,7 @@ def switched_off(environ: Mapping[str, str]) -> MigrationSettings | None:
     if not value.strip():
         return None
     if value.strip().lower() == "off":
-        return MigrationSettings("off", f"{SWITCH}={value.strip()}")
+        return f"{SWITCH}={value.strip()}"
     raise UsageError(
         msg("{name} is {value}, and can only be off.", name=SWITCH, value=value),
         state=msg("Nothing was changed."),
@@ -73,7 +73,7 @@ def migration_settings(config: Path | None, environ: Mapping[str, str], director
     found = MigrationsSection() if file is None else load_migrations(file, environ)
     return MigrationSettings(
         mode=found.mode,
-        told_by="" if file is None else str(file),
+        file=file,
         answers=answers_of(found.fill, found.back),
         variables=found.variables,
         window_s=found.window_h * _HOUR_S,

@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from backout.migration import WINDOW_H
 from backout.redact import Redactor
 
 if TYPE_CHECKING:
@@ -14,8 +15,7 @@ if TYPE_CHECKING:
     from backout.migration_status import Blockers, MigrationStatus
 
 _PATIENCE_S = 10.0
-WINDOW_S = 72 * 3600.0
-"""How long a migration is kept so that it can be taken back, unless somebody says otherwise."""
+_HOUR_S = 3600.0
 
 
 def run_directly(argv: Sequence[str]) -> Migrated:
@@ -120,7 +120,7 @@ class Migrations:
         to: str | None = None,
         steps: int | None = None,
         undone: bool = False,
-        window_s: float = WINDOW_S,
+        window_s: float = WINDOW_H * _HOUR_S,
         now: bool = False,
         dry_run: bool = False,
         patience_s: float = _PATIENCE_S,

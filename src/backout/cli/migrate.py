@@ -76,12 +76,11 @@ def command(
     from backout.app.migrations import Migrations, run_directly
 
     answers = answers_of(_answers("--fill", fill), _answers("--back", back))
-    emergency = switched_off(os.environ)
-    settings = emergency or settings_of(config)
-    if emergency or (settings.mode == "off" and not observe):
-        err(
-            f"backout is off ({_why_off(settings.told_by)}): the command runs directly, and nothing of it can be taken back."
-        )
+    off_by = switched_off(os.environ)
+    settings = settings_of(config) if off_by is None else None
+    if settings is None or (settings.mode == "off" and not observe):
+        why = off_by if settings is None else f"mode: off in {settings.file}"
+        err(f"backout is off ({why}): the command runs directly, and nothing of it can be taken back.")
         done = run_directly(argv)
     else:
         done = Migrations(database_of(database)).migrate(
@@ -107,10 +106,6 @@ def _answers(option: str, given: list[str] | None) -> dict[str, str]:
             raise typer.BadParameter(f"{text}: expected TABLE.COLUMN=EXPR", param_hint=option)
         found[place.strip()] = expression.strip()
     return found
-
-
-def _why_off(told_by: str) -> str:
-    return told_by if told_by.startswith("BACKOUT_") else f"mode: off in {told_by}"
 
 
 def _exit_code(done: Migrated) -> int:

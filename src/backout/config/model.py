@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 from backout.checks.options import CheckOptions
 from backout.fields import Declared, Name, SqlText
 from backout.holds.command import HoldCommandOptions
+from backout.migration import WINDOW_H
 from backout.restores.command import RestoreCommandOptions
 from backout.restores.switch import SwitchCommandOptions
 
@@ -150,7 +151,7 @@ class MigrationsSection(Declared):
         "TABLE.COLUMN: EXPR; as --back.",
     )
     window_h: float = Field(
-        default=72,
+        default=WINDOW_H,
         ge=0,
         description="Hours for which a migration is kept so that it can be taken back; then `backout db finalize` drops "
         "what it has hidden.",

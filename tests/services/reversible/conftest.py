@@ -15,10 +15,13 @@ from typing import Any
 import psycopg
 import pytest
 from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict
+from tests.command_line import Cli, Done
 from tests.services.reversible import servers
 from tests.services.reversible.raw import Raw
 from tests.services.reversible.recording import Recorded
 from tests.services.reversible.servers import VERSIONS, Server
+from tests.services.reversible.tools import environment
 
 from backout.databases.postgres.reversible.link import DirectLink
 from backout.databases.postgres.reversible.proxy.server import MISLEADING, Proxy
@@ -91,6 +94,20 @@ def second(postgres: EmbeddedPostgres) -> Iterator[Database]:
 def url(database: Database) -> str:
     """The database, empty, as its owner."""
     return database.url
+
+
+@pytest.fixture
+def typed(database: Database, tmp_path: Path) -> Callable[..., Done]:
+    """Type a command of backout in a folder of its own; the password is in none of its output."""
+    cli = Cli(tmp_path, environment(database.url, {}))
+    secret = str(conninfo_to_dict(database.url)["password"])
+
+    def type_(*words: object, **env: str) -> Done:
+        done = cli(*words, env=env)
+        assert secret not in done.everything
+        return done
+
+    return type_
 
 
 @pytest.fixture

@@ -20,6 +20,13 @@ DROPPED = [
 ]
 
 
+def filled(database: Database, type_: str, value: str) -> DirectLink:
+    """Make a table with one row whose column has a value, as it must."""
+    link = database.link()
+    run(link, f"CREATE TABLE t (id int PRIMARY KEY, c {type_} NOT NULL); INSERT INTO t VALUES (1, {value})")
+    return link
+
+
 def required(link: DirectLink) -> str | None:
     found = link.rows("SELECT attnotnull FROM pg_attribute WHERE attrelid = 't'::regclass AND attname = 'c'")
     return found[0]["attnotnull"]
@@ -33,8 +40,7 @@ def values(link: DirectLink) -> list[str | None]:
 def test_a_dropped_column_comes_back_without_not_null_where_rows_have_no_value(
     database: Database, type_: str, value: str
 ) -> None:
-    link = database.link()
-    run(link, f"CREATE TABLE t (id int PRIMARY KEY, c {type_} NOT NULL); INSERT INTO t VALUES (1, {value})")
+    link = filled(database, type_, value)
     number = migrate(link, "ALTER TABLE t\n-- backout: fill t.c = NULL\nDROP c")
     run(link, "INSERT INTO t VALUES (2)")
 
@@ -55,8 +61,7 @@ def test_a_dropped_column_comes_back_without_not_null_where_rows_have_no_value(
 def test_where_no_row_is_without_a_value_it_comes_back_as_it_was(
     database: Database, type_: str, value: str
 ) -> None:
-    link = database.link()
-    run(link, f"CREATE TABLE t (id int PRIMARY KEY, c {type_} NOT NULL); INSERT INTO t VALUES (1, {value})")
+    link = filled(database, type_, value)
     before = schema_of(database.url)
     number = migrate(link, "ALTER TABLE t\n-- backout: fill t.c = null\nDROP c")
     run(link, "INSERT INTO t VALUES (2); DELETE FROM t WHERE id = 2")
@@ -66,8 +71,7 @@ def test_where_no_row_is_without_a_value_it_comes_back_as_it_was(
 
 
 def test_a_column_that_need_not_have_a_value_any_more(database: Database) -> None:
-    link = database.link()
-    run(link, "CREATE TABLE t (id int PRIMARY KEY, c text NOT NULL); INSERT INTO t VALUES (1, 'old')")
+    link = filled(database, "text", "'old'")
     number = migrate(link, "ALTER TABLE t\n-- backout: fill t.c = NULL\nALTER c DROP NOT NULL")
     assert undo(link, number).residues == []
     assert required(link) == "t"

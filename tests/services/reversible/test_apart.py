@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
-from tests.command_line import Cli, Done
+from tests.command_line import Done
 
 from backout.databases.postgres.reversible.link import DirectLink
 
 from .conftest import Database
 from .engine import migrate, redo, run, undo
-from .tools import environment
 
 pytestmark = pytest.mark.slow
 
@@ -72,8 +70,7 @@ def test_what_has_nothing_to_do_with_it_is_not_named(link: DirectLink, up: str) 
     assert undo(link, one, other).residues == []
 
 
-def test_it_is_told_before_and_after(link: DirectLink, database: Database, tmp_path: Path) -> None:
-    typed: Callable[..., Done] = Cli(tmp_path, environment(database.url, {}))
+def test_it_is_told_before_and_after(link: DirectLink, typed: Callable[..., Done]) -> None:
     migrate(link, JOINED)
     migrate(link, "ALTER TABLE t DROP last")
     before = typed("db", "status", "--steps", "2").ended(0).out

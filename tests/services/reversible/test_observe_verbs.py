@@ -6,23 +6,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.command_line import Cli, Done
+from tests.command_line import Done
 
 from backout.databases.postgres.reversible import journal
 
 from .conftest import Database
 from .engine import migrate, run, undo
 from .test_settings import configured, psql
-from .tools import environment
 
 pytestmark = pytest.mark.slow
 
 BEFORE = "CREATE TABLE t (id int PRIMARY KEY, a text, b text NOT NULL); INSERT INTO t VALUES (1, 'a', 'b')"
-
-
-@pytest.fixture
-def typed(database: Database, tmp_path: Path) -> Callable[..., Done]:
-    return Cli(tmp_path, environment(database.url, {}))
 
 
 def test_nothing_is_kept_and_it_is_said_what_would_have_been(

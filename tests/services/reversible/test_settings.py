@@ -6,7 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from psycopg.conninfo import conninfo_to_dict
 from tests.command_line import Cli, Done
 
 from .conftest import Database
@@ -21,20 +20,6 @@ platform: {kind: process, root: /srv, start: [run], ready_url: "${READY_URL}"}
 migrations:
 """
 BEFORE = "CREATE TABLE t (id int PRIMARY KEY, a text NOT NULL, b text NOT NULL, c int)"
-
-
-@pytest.fixture
-def typed(database: Database, tmp_path: Path) -> Callable[..., Done]:
-    """Type a command of backout in a folder; READY_URL is not set there, and the password is in none of its output."""
-    cli = Cli(tmp_path, environment(database.url, {}))
-    secret = str(conninfo_to_dict(database.url)["password"])
-
-    def type_(*words: object, **env: str) -> Done:
-        done = cli(*words, env=env)
-        assert secret not in done.everything
-        return done
-
-    return type_
 
 
 def psql(*statements: str) -> list[str]:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from backout.databases.postgres.reversible.fill import accepts_null, needs_answer
+from backout.databases.postgres.reversible.fill import accepts_null, needs_answer, null_needs_answer
 from backout.databases.postgres.reversible.proxy.keeper import Veto
 
 _LINE = re.compile(r"^\s*--\s*backout:\s*(fill|back)\s+(\S+)\s*=\s*(.+?)\s*$", re.MULTILINE | re.IGNORECASE)
@@ -102,11 +102,6 @@ def check(kind: str, operation: dict[str, Any], given: dict[str, str]) -> None:
     Raises:
         Veto: There is none.
     """
-    # Here, since effects need the answers themselves.
-    from backout.databases.postgres.reversible.effects.column_not_null import (
-        needs_answer as null_needs_answer,
-    )
-
     if kind != "column.not_null":
         return
     answer = of(operation["called"], given)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from backout.databases.postgres.reversible.journal import Migration
 from backout.errors import Refused, UsageError
-from backout.message import msg
+from backout.message import Message, msg
 
 STATES_BACK = ("applied", "failed")
 STATES_STAYED = (*STATES_BACK, "finalized", "observed")
@@ -22,6 +22,10 @@ def nothing(what: str) -> UsageError:
     )
 
 
+def _kept_out(why: Message) -> Refused:
+    return Refused(why, state=msg("Nothing was changed."), next_command="backout db history")
+
+
 def newest(found: Sequence[Migration], *, to: str | None, steps: int | None) -> list[Migration]:
     """Return the migrations to take back: the newest so many, or all after those of a release.
 
@@ -35,23 +39,19 @@ def newest(found: Sequence[Migration], *, to: str | None, steps: int | None) -> 
         raise nothing("There is no migration to take back")
     seen = [one for one in chosen if one.state == "observed"]
     if seen:
-        raise Refused(
+        raise _kept_out(
             msg(
                 "Migration {names} was only observed: nothing of it is kept, and it cannot be taken back, nor what was before it.",
                 names=", ".join(map(_name, seen)),
-            ),
-            state=msg("Nothing was changed."),
-            next_command="backout db history",
+            )
         )
     final = [one for one in chosen if one.state == "finalized"]
     if final:
-        raise Refused(
+        raise _kept_out(
             msg(
                 "Migration {names} was finalized: what it had hidden is dropped, and it cannot be taken back.",
                 names=", ".join(map(_name, final)),
-            ),
-            state=msg("Nothing was changed."),
-            next_command="backout db history",
+            )
         )
     return chosen
 

@@ -53,7 +53,6 @@ if TYPE_CHECKING:
     import psycopg
 
 _CONNECT_S = 10.0
-"""What may stand on what was taken back before it."""
 _WITHOUT_US = 'psql -c "SELECT 1" "$DATABASE_URL"   # the same database, without backout'
 _DAY_S = 86_400.0
 """For statements that take as long as they take: an index of a large table, rows that have to be filled in."""
@@ -164,28 +163,17 @@ class ReversibleDatabase:
             chosen = [one for one in found if one.state == "undone"][:steps]
             if not chosen:
                 raise nothing("No migration was taken back")
-            return self._redo(link, found, chosen, dry_run=dry_run, patience_s=patience_s)
-
-    def _redo(
-        self,
-        link: DirectLink,
-        found: Sequence[Migration],
-        chosen: Sequence[Migration],
-        *,
-        dry_run: bool,
-        patience_s: float,
-    ) -> WayTaken:
-        later = [one.id for one in found if one.state in STATES_STAYED and one.id > chosen[0].id]
-        if later:
-            raise out_of_order(chosen[0].id, later)
-        # One by one: what a migration builds after its COMMIT may be renamed by the next one.
-        turns = [chosen] if dry_run else [[one] for one in chosen]
-        outcomes: list[Outcome] = []
-        unfinished: list[Unfinished] = []
-        for turn in turns:
-            with told("redo"):
-                outcomes.append(back.redo(link, turn, patience_s=patience_s, dry_run=dry_run))
-            unfinished += [] if dry_run else finish(link).unfinished
+            later = [one.id for one in found if one.state in STATES_STAYED and one.id > chosen[0].id]
+            if later:
+                raise out_of_order(chosen[0].id, later)
+            # One by one: what a migration builds after its COMMIT may be renamed by the next one.
+            turns = [chosen] if dry_run else [[one] for one in chosen]
+            outcomes: list[Outcome] = []
+            unfinished: list[Unfinished] = []
+            for turn in turns:
+                with told("redo"):
+                    outcomes.append(back.redo(link, turn, patience_s=patience_s, dry_run=dry_run))
+                unfinished += [] if dry_run else finish(link).unfinished
         return taken("forward", back.joined(outcomes), tuple(unfinished), dry_run=dry_run)
 
     def finish(self) -> Finished:

@@ -19,6 +19,11 @@ def needs_answer(record: dict[str, Any]) -> bool:
     return bool(record["not_null"]) and not record["numbers"] and none
 
 
+def null_needs_answer(operation: dict[str, Any]) -> bool:
+    """Tell whether nobody can compute what a NULL has to become that was written where it must not be on the way back."""
+    return not operation["not_null"] and operation["default"] is None
+
+
 def accepts_null(answer: str | None) -> bool:
     """Tell whether an answer says that rows written since may stay without a value."""
     return answer is not None and answer.strip().upper() == "NULL"

@@ -32,21 +32,7 @@ def observe_command(
     answers: Mapping[str, str],
     variables: Sequence[str] = (),
 ) -> Ran:
-    """Run a command whose connections go through the proxy, where nothing is rewritten or refused.
-
-    Args:
-        link: A session of our own, in autocommit.
-        upstream: The database, as the command would have reached it.
-        argv: The command.
-        told: The command for the journal, without secrets.
-        release: Version that it belongs to.
-        answers: What nobody can compute, by ``table.column``.
-        variables: Further environment variables that get the proxy's URL.
-
-    Raises:
-        Busy: Another migration runs in this database.
-        OSError: The command cannot be started.
-    """
+    """Run a command behind the proxy, where nothing is rewritten or refused; arguments and errors as of `run_command`."""
     alone(link)
     in_transaction(link, journal.install)
     began_at = scalar(link, "SELECT pg_catalog.clock_timestamp()::text") or ""

@@ -49,11 +49,6 @@ class ColumnNotNull:
         return operation
 
 
-def needs_answer(operation: Operation) -> bool:
-    """Tell whether nobody can compute what a NULL that was written since has to become."""
-    return not operation["not_null"] and operation["default"] is None
-
-
 def _set(work: Work, change: int, operation: Operation, *, not_null: bool) -> None:
     called = operation["called"]
     path = work.table_path(operation["table"], called=called)
