@@ -365,6 +365,9 @@ def test_a_session_that_does_not_end_is_named_with_what_it_does_and_a_second_hol
     stuck = held_database.connect()
     pid = stuck.info.backend_pid
     write(stuck)
+    with held_database.connect() as looking:
+        waits = "SELECT wait_event = 'ClientRead' FROM pg_stat_activity WHERE pid = %s"
+        assert until(lambda: looking.execute(waits, (pid,)).fetchone() == (True,), 10)
     os.kill(pid, signal.SIGSTOP)  # as one that waits for a disk
     try:
         with pytest.raises(StepFailed, match=rf"pid {pid} role \S+ application .* \(idle, waits for Client "):
