@@ -9,11 +9,12 @@ Source: PostgreSQL 15 and 18 documentation, chapter "System Catalogs".
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from backout.databases.postgres.reversible.link import Link, scalar
+from backout.databases.postgres.reversible.link import Link
 from backout.databases.postgres.reversible.names import SCHEMA, literal
 
 
@@ -201,42 +202,89 @@ _NAMES = """SELECT c.oid, 0, json_build_object('name', c.relname, 'schema', c.re
     FROM rels c WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND c.oid NOT IN (SELECT oid FROM chosen)"""
 
 
-def _query(tables: Collection[int] | None) -> str:
-    kinds = _PARTS if tables is None else {k: q for k, q in _PARTS.items() if k not in ("function", "label")}
-    parts = [
-        f"SELECT '{kind}' AS kind, q.* FROM ({query}) q(oid, sub, thing)" for kind, query in kinds.items()
-    ]
-    rest = _others() if tables is None else f"SELECT 'table', q.* FROM ({_NAMES}) q(oid, sub, thing)"
-    joined = " UNION ALL ".join([*parts, rest])
-    some = "true" if tables is None else f"oid IN ({', '.join(map(str, sorted(tables))) or 'NULL'})"
+_OF_TABLES = ("table", "column", "constraint", "index", "trigger", "rule", "policy")
+"""Kinds whose things are a table's own."""
+
+
+def _query(kinds: Collection[str], some: str, rest: str = "") -> str:
+    parts = [f"SELECT '{kind}' AS kind, q.* FROM ({_PARTS[kind]}) q(oid, sub, thing)" for kind in kinds]
+    joined = " UNION ALL ".join([*parts, *([rest] if rest else [])])
     looked = _LOOKED.format(some)
     return f"WITH {looked} SELECT kind, oid::int8::text AS oid, sub::text AS sub, thing::text AS thing FROM ({joined}) u"
 
 
-_OWN_PATH = """WITH had AS MATERIALIZED (SELECT pg_catalog.current_setting('search_path') AS path)
-SELECT path, pg_catalog.set_config('search_path', 'pg_catalog', true) FROM had"""
+def _of(tables: Collection[int]) -> str:
+    return f"oid IN ({', '.join(map(str, sorted(tables))) or 'NULL'})"
+
+
+# With many tables the estimated cost is such that the server would compile the query, which takes longer than running it.
+_OWN_SETTINGS = """WITH had AS MATERIALIZED (
+  SELECT pg_catalog.current_setting('search_path') AS path, pg_catalog.current_setting('jit') AS jit)
+SELECT path, jit, pg_catalog.set_config('search_path', 'pg_catalog', true), pg_catalog.set_config('jit', 'off', true) FROM had"""
+
+
+@contextmanager
+def own_settings(link: Link) -> Iterator[None]:
+    """Have names without a schema be PostgreSQL's own, so that texts name every schema, and nothing compiled.
+
+    Args:
+        link: The session, in a transaction; what it had set is set again, unless PostgreSQL refuses something.
+    """
+    had = link.rows(_OWN_SETTINGS, again=True)[0]
+    yield
+    link.rows(
+        f"SELECT pg_catalog.set_config('search_path', {literal(had['path'])}, true), "
+        f"pg_catalog.set_config('jit', {literal(had['jit'])}, true)"
+    )
+
+
+def _things(link: Link, query: str, *, again: bool = False) -> dict[Key, Thing]:
+    return {
+        Key(row["kind"] or "", int(row["oid"] or 0), int(row["sub"] or 0)): json.loads(row["thing"] or "{}")
+        for row in link.rows(query, again=again)
+    }
 
 
 def read(link: Link, tables: Collection[int] | None = None) -> Snapshot:
     """Read the catalog as the session's transaction sees it; texts name every schema.
 
-    The `search_path` is another one for the time of the query, in the transaction alone.
-
     Args:
         link: The session, in a transaction.
         tables: Oids of tables; of others only the name is read, and functions, labels and the rest are left out.
     """
-    path = scalar(link, _OWN_PATH) or ""
-    rows = link.rows(_query(tables), again=True)
-    set_path(link, path)
-    return Snapshot(
-        {
-            Key(row["kind"] or "", int(row["oid"] or 0), int(row["sub"] or 0)): json.loads(
-                row["thing"] or "{}"
-            )
-            for row in rows
-        }
-    )
+    with own_settings(link):
+        return read_here(link, tables)
+
+
+def read_here(link: Link, tables: Collection[int] | None = None) -> Snapshot:
+    """Do what `read` does, in a session that has `own_settings`."""
+    if tables is None:
+        return Snapshot(_things(link, _query(_PARTS, "true", _others()), again=True))
+    kinds = [kind for kind in _PARTS if kind not in ("function", "label")]
+    names = f"SELECT 'table', q.* FROM ({_NAMES}) q(oid, sub, thing)"
+    return Snapshot(_things(link, _query(kinds, _of(tables), names), again=True))
+
+
+def read_changed(link: Link, last: Snapshot, tables: Collection[int], kinds: Collection[str]) -> Snapshot:
+    """Read what is another than in an earlier reading, and return all as it is now.
+
+    Args:
+        link: The session, in a transaction, with `own_settings`.
+        last: The earlier reading, of everything.
+        tables: Oids of the tables of which something is another; those that are gone, too.
+        kinds: Others than a table's own of which things came or went; those that stayed are as they were.
+    """
+    found = _things(link, _query([*_OF_TABLES, *kinds], _of(tables)))
+    of = set(tables)  # domains' constraints, which are of no table, are always read
+    kept = {
+        key: thing
+        for key, thing in last.things.items()
+        if key.kind not in kinds
+        and not (key.kind in ("table", "column") and key.oid in of)
+        and thing.get("table") not in (of | {0})
+        and thing.get("to_table") not in of
+    }
+    return Snapshot(kept | found)
 
 
 def read_alone(link: Link, tables: Collection[int] | None = None) -> Snapshot:
@@ -245,8 +293,3 @@ def read_alone(link: Link, tables: Collection[int] | None = None) -> Snapshot:
     found = read(link, tables)
     link.rows("COMMIT")
     return found
-
-
-def set_path(link: Link, path: str) -> None:
-    """Set the `search_path` of the rest of the transaction."""
-    link.rows(f"SELECT pg_catalog.set_config('search_path', {literal(path)}, true)")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from backout.databases.postgres.reversible import answers, catalog, intent, journal, manners
+from backout.databases.postgres.reversible import answers, intent, journal, manners
 from backout.databases.postgres.reversible.catalog import Snapshot
 from backout.databases.postgres.reversible.difference import Difference
 from backout.databases.postgres.reversible.effects.base import Operation
@@ -85,8 +85,8 @@ class ReversibleKeeper:
         self.kept.answers = answers.over(self.kept.answers, answers.found_in(statement.text))
         if is_softened(statement):
             with as_login(link):
-                begun = self._before or catalog.read(link)
-                work = Work(link, begun=begun)
+                begun = self._before or self.kept.catalog.read(link)
+                work = Work(link, reads=self.kept.catalog.read, begun=begun)
                 self._soften(work, begun, statement)
             self._ran.append(short(statement))
             fault_point("migrate.softened")
@@ -222,7 +222,7 @@ def soften(softer: Softer, statement: Statement, given: dict[str, str], migratio
 @contextmanager
 def as_login(link: Link) -> Iterator[None]:
     """Act as the role that logged in, whatever role the migration has set; put that back."""
-    role = scalar(link, "SELECT pg_catalog.current_setting('role')") or "none"
+    role = scalar(link, "SELECT pg_catalog.current_setting('role')", again=True) or "none"
     if role == "none":
         yield
         return

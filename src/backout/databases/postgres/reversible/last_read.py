@@ -1,4 +1,4 @@
-"""The catalog as it was read last: reading it again is spared where nothing in it is another row than then.
+"""The catalog as it was read last: of what is the same as then, nothing is read again.
 
 PostgreSQL never changes a row of the catalog in a transaction, it writes another one: so the place (ctid) and the maker (xmin)
 of every row tell whether anything is another than before, which is asked in a tenth of the time of reading it.
@@ -10,58 +10,89 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from backout.databases.postgres.reversible import catalog
-from backout.databases.postgres.reversible.catalog import Snapshot
+from backout.databases.postgres.reversible.catalog import FIRST_OID, OTHERS, Snapshot
 from backout.databases.postgres.reversible.link import Link, scalar
 
-_OF_PARTS = {
-    "pg_class": "oid",
-    "pg_attribute": "attrelid",
-    "pg_attrdef": "oid",
-    "pg_constraint": "oid",
-    "pg_index": "indexrelid",
-    "pg_trigger": "oid",
-    "pg_rewrite": "oid",
-    "pg_policy": "oid",
-    "pg_type": "oid",
-    "pg_enum": "oid",
-    "pg_proc": "oid",
-    "pg_sequence": "seqrelid",
-    "pg_depend": "objid",
-    "pg_inherits": "inhrelid",
+Stamps = dict[str, str]
+"""By whose it is: the kind, a colon, and an oid."""
+
+_CAME_OR_WENT = {
+    "schema": ("schema",),
+    "function": ("function",),
+    "sequence": ("sequence",),
+    "type": ("type", "label"),
 }
-"""What `catalog.read` looks at besides `catalog.OTHERS`, and the column by which what initdb made is left out."""
+"""Of what one more, or one less, is nothing to all that stays, and what is read again then.
 
+One that is another, of these or of what is not among them, may be named in the texts of everything.
+"""
 
-def stamp(link: Link) -> str:
-    """Return a text that is another one whenever anything that `catalog.read` would tell is another."""
-    others = {name: "rngtypid" if name == "pg_range" else "oid" for name in catalog.OTHERS.values()}
-    parts = [
-        f"SELECT {number} AS part, ctid, xmin FROM pg_catalog.{name} WHERE {oid} >= {catalog.FIRST_OID}"
-        for number, (name, oid) in enumerate({**_OF_PARTS, **others}.items())
-    ]
+# Whose a row of pg_class is: an index is its table's.
+_OWNER = """CASE c.relkind WHEN 'S' THEN 'sequence:' || c.oid WHEN 'c' THEN 'composite:' || c.oid
+  ELSE 'table:' || coalesce(x.indrelid, c.oid) END"""
+_CLASSES = "pg_class c LEFT JOIN pg_index x ON x.indexrelid = c.oid"
+_ROWS = [
+    f"SELECT {_OWNER} AS of, c.ctid AS place, c.xmin AS maker FROM {_CLASSES} WHERE c.oid >= {FIRST_OID}",
+    f"SELECT 'table:' || attrelid, ctid, xmin FROM pg_attribute WHERE attrelid >= {FIRST_OID} AND attnum > 0",
+    f"SELECT 'table:' || adrelid, ctid, xmin FROM pg_attrdef WHERE oid >= {FIRST_OID}",
+    f"""SELECT whose, k.ctid, k.xmin FROM pg_constraint k,
+      unnest(CASE WHEN k.conrelid = 0 THEN ARRAY['type:' || k.contypid] ELSE ARRAY['table:' || k.conrelid, 'table:' || k.confrelid] END) whose
+      WHERE k.oid >= {FIRST_OID} AND whose <> 'table:0'""",
+    f"SELECT 'table:' || indrelid, ctid, xmin FROM pg_index WHERE indexrelid >= {FIRST_OID}",
+    f"SELECT 'table:' || tgrelid, ctid, xmin FROM pg_trigger WHERE oid >= {FIRST_OID}",
+    f"SELECT 'table:' || ev_class, ctid, xmin FROM pg_rewrite WHERE oid >= {FIRST_OID}",
+    f"SELECT 'table:' || polrelid, ctid, xmin FROM pg_policy WHERE oid >= {FIRST_OID}",
+    f"SELECT 'table:' || inhrelid, ctid, xmin FROM pg_inherits WHERE inhrelid >= {FIRST_OID}",
+    # The type of an array has its name from that of its elements, wherever it is told.
+    f"SELECT 'type:' || oid, ctid, xmin FROM pg_type WHERE oid >= {FIRST_OID} AND typcategory <> 'A'",
+    f"SELECT 'type:' || enumtypid, ctid, xmin FROM pg_enum WHERE oid >= {FIRST_OID}",
+    f"SELECT 'function:' || oid, ctid, xmin FROM pg_proc WHERE oid >= {FIRST_OID}",
+    f"SELECT 'sequence:' || seqrelid, ctid, xmin FROM pg_sequence WHERE seqrelid >= {FIRST_OID}",
+    f"""SELECT 'sequence:' || d.objid, d.ctid, d.xmin FROM pg_depend d JOIN pg_sequence s ON s.seqrelid = d.objid
+      WHERE d.classid = 'pg_class'::regclass AND d.objid >= {FIRST_OID}""",
     # The schema `public`, and what is said of it, are of initdb and can change.
-    parts.append("SELECT -1, ctid, xmin FROM pg_catalog.pg_namespace")
-    parts.append(
-        f"SELECT -2, ctid, xmin FROM pg_catalog.pg_description WHERE objoid >= {catalog.FIRST_OID} "
-        "OR classoid = 'pg_catalog.pg_namespace'::pg_catalog.regclass"
+    "SELECT 'schema:' || oid, ctid, xmin FROM pg_namespace",
+    "SELECT 'schema:' || objoid, ctid, xmin FROM pg_description WHERE classoid = 'pg_namespace'::regclass",
+    f"""SELECT coalesce({_OWNER}, 'table:' || k.conrelid, 'table:' || t.tgrelid, n.name || ':' || d.objoid), d.ctid, d.xmin
+      FROM pg_description d
+      JOIN (VALUES ('pg_class', 'table'), ('pg_constraint', 'domain'), ('pg_trigger', 'trigger'), ('pg_type', 'type'),
+        ('pg_proc', 'function')) n(catalog, name) ON d.classoid = n.catalog::regclass
+      LEFT JOIN ({_CLASSES}) ON d.classoid = 'pg_class'::regclass AND c.oid = d.objoid
+      LEFT JOIN pg_constraint k ON d.classoid = 'pg_constraint'::regclass AND k.oid = d.objoid AND k.conrelid <> 0
+      LEFT JOIN pg_trigger t ON d.classoid = 'pg_trigger'::regclass AND t.oid = d.objoid
+      WHERE d.objoid >= {FIRST_OID}""",
+    *(
+        f"SELECT '{catalog}:' || {oid}, ctid, xmin FROM {catalog} WHERE {oid} >= {FIRST_OID}"
+        for catalog, oid in ((c, "rngtypid" if c == "pg_range" else "oid") for c in OTHERS.values())
+    ),
+]
+
+
+def stamps(link: Link) -> Stamps:
+    """Return texts of which one is another whenever anything that `catalog.read` would tell is another.
+
+    Args:
+        link: The session, with `catalog.own_settings`.
+    """
+    rows = " UNION ALL ".join(
+        f"SELECT {part} AS part, r.* FROM ({query}) r(whose, place, maker)"
+        for part, query in enumerate(_ROWS)
     )
-    rows = " UNION ALL ".join(parts)
-    # A sum does not depend on the order of the rows; two of them and the count leave no room for chance.
-    told = "pg_catalog.concat_ws(' ', part, ctid, xmin)"
-    return str(
-        scalar(
-            link,
-            f"SELECT pg_catalog.concat_ws(' ', count(*), sum(pg_catalog.hashtextextended({told}, 0)), "
-            f"sum(pg_catalog.hashtextextended({told}, 1))) FROM ({rows}) x",
-        )
+    # A sum does not depend on the order of the rows.
+    told = scalar(
+        link,
+        "SELECT string_agg(concat_ws(' ', whose, n, h), ',') FROM (SELECT whose, count(*) AS n, "
+        f"sum(hashtextextended(concat_ws(' ', part, place, maker), 0)) AS h FROM ({rows}) x GROUP BY whose) y",
+        again=True,
     )
+    return dict(one.split(" ", 1) for one in (told or "").split(","))
 
 
 @dataclass(slots=True)
 class LastRead:
     """The last reading, by whichever session of a migration."""
 
-    _last: tuple[str, Snapshot] | None = field(default=None)
+    _last: tuple[Stamps, Snapshot] | None = field(default=None)
 
     def read(self, link: Link) -> Snapshot:
         """Return the catalog as the session's transaction sees it.
@@ -69,10 +100,39 @@ class LastRead:
         Args:
             link: The session, in a transaction.
         """
-        now, last = stamp(link), self._last
-        if last is not None and last[0] == now:
-            return last[1]
-        # What somebody commits in between has another stamp, and is read then.
-        snapshot = catalog.read(link)
-        self._last = (now, snapshot)
+        last = self._last  # another session's may come in between
+        with catalog.own_settings(link):
+            now = stamps(link)
+            # What somebody commits after this has another stamp, and is read then.
+            found = _read(link, now, last)
+        self._last = now, found
+        return found
+
+
+def _read(link: Link, now: Stamps, last: tuple[Stamps, Snapshot] | None) -> Snapshot:
+    if last is None:
+        return catalog.read_here(link)
+    then, snapshot = last
+    if then == now:
         return snapshot
+    changed = _changed(then, now, snapshot)
+    return catalog.read_here(link) if changed is None else catalog.read_changed(link, snapshot, *changed)
+
+
+def _changed(then: Stamps, now: Stamps, last: Snapshot) -> tuple[set[int], set[str]] | None:
+    """Return the tables, and the other kinds, of which something is another; None: it may be anything. Pure."""
+    tables: set[int] = set()
+    kinds: set[str] = set()
+    for whose in then.keys() | now.keys():
+        if then.get(whose) == now.get(whose):
+            continue
+        kind, oid = whose.split(":")
+        if kind == "table" and f"composite:{oid}" not in then:
+            tables.add(int(oid))
+        elif kind in _CAME_OR_WENT and (whose not in then or whose not in now):
+            kinds.update(_CAME_OR_WENT[kind])
+        else:
+            return None
+    if any(key.kind == "rule" for key in last.things):
+        return None  # its text may name every table
+    return tables, kinds

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from itertools import count
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     import psycopg
 
 Row = dict[str, str | None]
+_numbers = count()
 
 
 class LinkError(Exception):
@@ -33,7 +35,7 @@ class Link(Protocol):
 
         Args:
             query: The statement.
-            again: It will be asked often, and a session of our own may keep its plan.
+            again: It will be asked often in these very words: the session may keep its plan.
 
         Raises:
             LinkError: The server refused it.
@@ -41,17 +43,18 @@ class Link(Protocol):
         ...
 
 
-def objects(link: Link, query: str) -> list[dict[str, Any]]:
+def objects(link: Link, query: str, *, again: bool = False) -> list[dict[str, Any]]:
     """Return a query's rows with the types JSON has (numbers, booleans, lists)."""
     found = link.rows(
-        f"SELECT coalesce(pg_catalog.json_agg(q), '[]')::pg_catalog.text AS found FROM ({query}) q"
+        f"SELECT coalesce(pg_catalog.json_agg(q), '[]')::pg_catalog.text AS found FROM ({query}) q",
+        again=again,
     )
     return list(json.loads(found[0]["found"] or "[]"))
 
 
-def scalar(link: Link, query: str) -> str | None:
+def scalar(link: Link, query: str, *, again: bool = False) -> str | None:
     """Return the first column of the only row, or None."""
-    found = link.rows(query)
+    found = link.rows(query, again=again)
     return next(iter(found[0].values())) if found else None
 
 
@@ -64,16 +67,23 @@ class DirectLink:
 
     def __init__(self, connection: psycopg.Connection[Any]) -> None:
         self.connection = connection
+        self._kept: dict[str, str] = {}
+        self._is_own: bool | None = None
 
     def rows(self, query: str, *, again: bool = False) -> list[Row]:
-        """Run one statement."""
-        from psycopg import Error, pq
+        """Run one statement.
 
-        try:
-            cursor = self.connection.execute(query.encode(), prepare=again or None)
-        except Error as error:
-            raise LinkError(_fields(error)) from None
-        result = cursor.pgresult
+        Hazard: psycopg forgets what it has prepared with every ALTER, DROP and ROLLBACK (3.3, `_preparing.py`).
+        """
+        from psycopg import pq
+
+        if again and self._own():
+            if query not in self._kept:
+                name = f"_bo_link_{next(_numbers)}"
+                self._run(f"PREPARE {name} AS {query}")
+                self._kept[query] = name
+            query = f"EXECUTE {self._kept[query]}"
+        result = self._run(query).pgresult
         if result is None or result.status != pq.ExecStatus.TUPLES_OK:
             return []
         names = [(result.fname(column) or b"").decode() for column in range(result.nfields)]
@@ -84,6 +94,21 @@ class DirectLink:
             }
             for row in range(result.ntuples)
         ]
+
+    def _run(self, query: str) -> psycopg.Cursor[Any]:
+        from psycopg import Error
+
+        try:
+            return self.connection.execute(query.encode(), prepare=False)
+        except Error as error:
+            raise LinkError(_fields(error)) from None
+
+    def _own(self) -> bool:
+        """Tell whether all is asked of one process: a pooler may give each transaction another, which knows nothing of ours."""
+        if self._is_own is None:
+            pid = self.rows("SELECT pg_catalog.pg_backend_pid() AS pid")[0]["pid"]
+            self._is_own = pid == str(self.connection.info.backend_pid)
+        return self._is_own
 
 
 def _fields(error: psycopg.Error) -> dict[str, str]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from backout.databases.postgres.reversible.catalog import Key, Snapshot, read
+from backout.databases.postgres.reversible.catalog import Key, Snapshot
 from backout.databases.postgres.reversible.difference import Difference
 from backout.databases.postgres.reversible.effects.base import Operation
 from backout.databases.postgres.reversible.hide import NotHidden, hide_column, rename
@@ -105,7 +105,7 @@ class Softer:
                 raise
             link.rows(f"ROLLBACK TO SAVEPOINT {_TRY}")
             self._drop_hidden()
-            before = read(link)
+            before = self.work.read()
             return Difference(before, self._once(text))
         finally:
             link.rows(f"ROLLBACK TO SAVEPOINT {_TRY}")
@@ -113,7 +113,7 @@ class Softer:
 
     def _once(self, text: str) -> Snapshot:
         self.work.link.rows(text)
-        return read(self.work.link)
+        return self.work.read()
 
     def _drop_hidden(self) -> None:
         """Drop, within the savepoint, what is hidden of tables, and what works for it."""

@@ -35,12 +35,14 @@ class Work:
         tables: Oids of those that are worked on; None: any.
         done: What was run, in order.
         at_end: What has to wait, within the transaction, until all else is in its place.
+        reads: Reads the catalog; None: as it is read of `tables`.
         begun: The catalog as it was when the transaction, or its work on one migration's transaction, began.
         residues: What could not be brought back as it was, for people.
     """
 
     link: Link
     tables: Collection[int] | None = None
+    reads: Callable[[Link], Snapshot] | None = None
     done: list[str] = field(default_factory=list)
     at_end: list[Callable[[], object]] = field(default_factory=list)
     begun: Snapshot | None = None
@@ -63,11 +65,15 @@ class Work:
         """Have the catalog read again: something was undone by the caller."""
         self._seen = None
 
+    def read(self) -> Snapshot:
+        """Read the catalog as it is at this moment, whatever was run."""
+        return read(self.link, self.tables) if self.reads is None else self.reads(self.link)
+
     @property
     def now(self) -> Snapshot:
         """The catalog after what was run so far."""
         if self._seen is None:
-            self._seen = read(self.link, self.tables)
+            self._seen = self.read()
         return self._seen
 
     def was(self, key: Key) -> Thing | None:

@@ -21,5 +21,5 @@ class SessionLink:
         Raises:
             LinkError: The server refused it.
         """
-        answer = self._session.ask(query, quiet=True)
+        answer = self._session.ask(query, quiet=True, again=again)
         return [dict(zip(answer.columns, row, strict=True)) for row in answer.rows]

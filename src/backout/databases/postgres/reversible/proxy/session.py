@@ -39,6 +39,11 @@ class Answer:
 class Session:
     """Relays between a client and the server, and knows how the transaction stands.
 
+    Args:
+        client: The one side.
+        server: The other.
+        key: What the server gave to cancel with.
+
     Attributes:
         status: Of the last ReadyForQuery: `I` no transaction, `T` in one, `E` in one that failed.
         tag: Of the last CommandComplete that came from the server.
@@ -49,8 +54,11 @@ class Session:
         heard_last: Kind of the last message that ended a statement: `C`, `s` (suspended), `I` (empty).
     """
 
-    def __init__(self, client: Stream, server: Stream) -> None:
+    def __init__(self, client: Stream, server: Stream, key: bytes = b"") -> None:
         self.client, self.server = client, server
+        self._key = key
+        self._is_own: bool | None = None
+        self._kept: dict[str, bytes] = {}
         self.status, self.tag = "I", ""
         self.parameters: dict[str, str] = {}
         self._told: dict[str, str] = {}
@@ -170,6 +178,8 @@ class Session:
             self.heard_last = one.kind
         if one.kind == b"C":
             self.tag = one.body[:-1].decode()
+            if self.tag.startswith(("DEALLOCATE", "DISCARD")):
+                self._kept.clear()
             self.hold(one.raw)
         elif one.kind in b"NSA":
             self.aside(one)
@@ -200,7 +210,7 @@ class Session:
             if early := self._while_copying():
                 return early
 
-    def ask(self, sql: str, *, quiet: bool = False) -> Answer:
+    def ask(self, sql: str, *, quiet: bool = False, again: bool = False) -> Answer:
         """Run a statement of the proxy's own; the client hears nothing of its rows and its end.
 
         Hazard: it must not be a simple query, which would destroy the client's nameless statement and portal.
@@ -208,15 +218,30 @@ class Session:
         Args:
             sql: One statement.
             quiet: Whether notices are kept from the client.
+            again: It will be asked often: the server keeps its plan.
 
         Raises:
             LinkError: The server refused it.
         """
+        keeps = again and self._own()
+        name = self._kept.get(sql) or (b"%s_%d" % (_OURS, len(self._kept)) if keeps else _OURS)
         # What a failed one left behind is closed first.
-        clean = wire.close(b"P", _OURS) + wire.close(b"S", _OURS)
-        run = wire.bind(_OURS, _OURS) + wire.describe_portal(_OURS) + wire.execute(_OURS)
-        self.server.put(clean + wire.parse(_OURS, sql) + run + clean + wire.SYNC)
-        return self._answer(quiet)
+        clean = wire.close(b"P", _OURS)
+        told = b"" if sql in self._kept else wire.close(b"S", name) + wire.parse(name, sql)
+        run = wire.bind(_OURS, name) + wire.describe_portal(_OURS) + wire.execute(_OURS)
+        self.server.put(clean + told + run + clean + wire.SYNC)
+        answer = self._answer(quiet)
+        if keeps:
+            self._kept[sql] = name
+        return answer
+
+    def _own(self) -> bool:
+        """Tell whether all is asked of one process: a pooler may give each transaction another, which knows nothing of ours."""
+        if self._is_own is None:
+            pid = self.ask("SELECT pg_catalog.pg_backend_pid()", quiet=True).rows[0][0]
+            # Source: PostgreSQL 15 documentation, 55.7 "Message Formats", BackendKeyData.
+            self._is_own = pid == str(int.from_bytes(self._key[:4], "big"))
+        return self._is_own
 
     def understands(self, sql: str) -> dict[str, str]:
         """Have the server parse a text, which runs nothing, and return its error by letter; empty: it has none."""

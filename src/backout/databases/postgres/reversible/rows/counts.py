@@ -22,6 +22,7 @@ def changed(session: Link) -> Counts:
         session,
         "SELECT relid::int8 AS oid, n_tup_ins AS i, n_tup_upd AS u, n_tup_del AS d FROM pg_catalog.pg_stat_xact_user_tables "
         f"WHERE n_tup_ins + n_tup_upd + n_tup_del > 0 AND schemaname NOT IN ('{SCHEMA}', '{HIDDEN_SCHEMA}')",
+        again=True,
     )
     return {int(one["oid"]): (int(one["i"]), int(one["u"]), int(one["d"])) for one in found}
 
@@ -31,6 +32,7 @@ def logged(session: Link, migration: int) -> dict[int, int]:
     found = objects(
         session,
         f"SELECT relation::int8 AS oid, count(*) AS n FROM {LOG} WHERE migration = {migration} GROUP BY 1",
+        again=True,
     )
     return {int(one["oid"]): int(one["n"]) for one in found}
 
