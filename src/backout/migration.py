@@ -2,12 +2,42 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from datetime import datetime
 
 from backout.document import Document
 
 WINDOW_H = 72
 """For how many hours a migration is kept so that it can be taken back, unless somebody says otherwise."""
+ANSWER = r"(fill|back)\s+([^\s=]+)\s*=\s*(\S.*?)"
+"""What nobody can compute, as it is told: `fill TABLE.COLUMN = EXPR`, or `back` before the value that a column had earlier."""
+
+
+def answers_in(told: Iterable[tuple[str, str, str]]) -> dict[str, str]:
+    """Return answers by ``table.column``; those of `back` have that word before it.
+
+    Args:
+        told: `fill` or `back`, the column and the expression of each.
+    """
+    return {
+        place if word.lower() == "fill" else f"back {place}": expression for word, place, expression in told
+    }
+
+
+def answer_of(line: str) -> tuple[str, str, str]:
+    """Return the three parts of an answer.
+
+    Args:
+        line: As a comment in a statement has it after ``-- backout:``.
+
+    Raises:
+        ValueError: It is none.
+    """
+    found = re.fullmatch(rf"\s*{ANSWER}\s*;?\s*", line, re.IGNORECASE)
+    if found is None:
+        raise ValueError("expected fill TABLE.COLUMN = EXPR, or back TABLE.COLUMN = EXPR")
+    return found[1], found[2], found[3]
 
 
 class MigrationRecord(Document):

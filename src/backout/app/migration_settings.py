@@ -10,6 +10,7 @@ from backout.config.load import config_there, load_migrations
 from backout.config.model import MigrationsSection
 from backout.errors import UsageError
 from backout.message import msg
+from backout.migration import answer_of, answers_in
 
 SWITCH = "BACKOUT_MIGRATIONS"
 """Environment variable that turns backout off for migrations: `off`."""
@@ -33,11 +34,6 @@ class MigrationSettings:
     answers: Mapping[str, str]
     variables: tuple[str, ...]
     window_s: float
-
-
-def answers_of(fill: Mapping[str, str], back: Mapping[str, str]) -> dict[str, str]:
-    """Return the answers as `MigrationSettings` has them."""
-    return {**fill, **{f"back {place}": expression for place, expression in back.items()}}
 
 
 def switched_off(environ: Mapping[str, str]) -> str | None:
@@ -74,7 +70,7 @@ def migration_settings(config: Path | None, environ: Mapping[str, str], director
     return MigrationSettings(
         mode=found.mode,
         file=file,
-        answers=answers_of(found.fill, found.back),
+        answers=answers_in(answer_of(line) for line in found.answers),
         variables=found.variables,
         window_s=found.window_h * _HOUR_S,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from typing import Annotated
 
 import typer
@@ -10,7 +11,7 @@ import typer
 from backout.cli.common import ConfigOption, JsonOption, err, guarded, out_json
 from backout.cli.db_options import DatabaseOption, database_of, settings_of
 from backout.errors import ExitCode
-from backout.migration import Migrated
+from backout.migration import Migrated, answers_in
 
 _SHOWN = 20
 
@@ -72,10 +73,10 @@ def command(
 
     Example: backout migrate --release 2.4.0 -- npx drizzle-kit migrate
     """
-    from backout.app.migration_settings import answers_of, switched_off
+    from backout.app.migration_settings import switched_off
     from backout.app.migrations import Migrations, run_directly
 
-    answers = answers_of(_answers("--fill", fill), _answers("--back", back))
+    answers = answers_in([*_answers("--fill", fill), *_answers("--back", back)])
     off_by = switched_off(os.environ)
     settings = settings_of(config) if off_by is None else None
     if settings is None or (settings.mode == "off" and not observe):
@@ -98,14 +99,12 @@ def command(
     raise typer.Exit(_exit_code(done))
 
 
-def _answers(option: str, given: list[str] | None) -> dict[str, str]:
-    found = {}
+def _answers(option: str, given: list[str] | None) -> Iterator[tuple[str, str, str]]:
     for text in given or ():
         place, sign, expression = text.partition("=")
         if not sign or not expression.strip():
             raise typer.BadParameter(f"{text}: expected TABLE.COLUMN=EXPR", param_hint=option)
-        found[place.strip()] = expression.strip()
-    return found
+        yield option.removeprefix("--"), place.strip(), expression.strip()
 
 
 def _exit_code(done: Migrated) -> int:

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 from backout.checks.options import CheckOptions
 from backout.fields import Declared, Name, SqlText
 from backout.holds.command import HoldCommandOptions
-from backout.migration import WINDOW_H
+from backout.migration import WINDOW_H, answer_of
 from backout.restores.command import RestoreCommandOptions
 from backout.restores.switch import SwitchCommandOptions
 
@@ -141,14 +141,11 @@ class MigrationsSection(Declared):
         description="on: what cannot be taken back is refused. observe: nothing is rewritten or refused, and backout says "
         "what it would have done. off: the command runs directly.",
     )
-    fill: dict[str, SqlText] = Field(
-        default={},
-        description="What rows without a value get on the way back, as TABLE.COLUMN: EXPR; as --fill.",
-    )
-    back: dict[str, SqlText] = Field(
-        default={},
-        description="The value that a column had before its type was changed, told by the one that it has now, as "
-        "TABLE.COLUMN: EXPR; as --back.",
+    answers: tuple[SqlText, ...] = Field(
+        default=(),
+        description="What nobody can compute, as a comment in the statement says it: fill TABLE.COLUMN = EXPR (what rows "
+        "without a value get on the way back), back TABLE.COLUMN = EXPR (the value that a column had before its type was "
+        "changed, told by the one that it has now).",
     )
     window_h: float = Field(
         default=WINDOW_H,
@@ -166,6 +163,13 @@ class MigrationsSection(Declared):
     def _as_yaml_reads_it(cls, value: object) -> object:
         # In YAML 1.1 a bare `on` is true, and `off` is false.
         return {True: "on", False: "off"}[value] if isinstance(value, bool) else value
+
+    @field_validator("answers")
+    @classmethod
+    def _are_answers(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for line in value:
+            answer_of(line)
+        return value
 
 
 class Config(Declared):

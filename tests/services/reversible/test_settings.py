@@ -36,7 +36,7 @@ def test_answers_are_ranked_the_file_then_the_command_line_then_the_statement(
 ) -> None:
     link = database.link()
     run(link, BEFORE.replace("c int)", "c text NOT NULL)"))
-    configured(tmp_path, "fill: {t.a: \"'file'\", public.t.b: \"'file'\", public.t.c: \"'file'\"}")
+    configured(tmp_path, "answers: [fill t.a = 'file', fill public.t.b = 'file', fill public.t.c = 'file']")
     statement = "ALTER TABLE t\n-- backout: fill t.c = 'statement'\nDROP a, DROP b, DROP c"
     typed("migrate", "--fill", "t.b='typed'", "--fill", "public.t.c='typed'", *psql(statement)).ended(0)
     run(link, "INSERT INTO t (id) VALUES (1)")
@@ -54,7 +54,7 @@ def test_the_value_of_before_a_change_of_type_is_told(
     told = typed("migrate", *psql(retype)).ended(1).err
     assert "run backout migrate --back t.c=EXPR" in told
     if by == "file":
-        configured(tmp_path, "back: {t.c: length(c)}")
+        configured(tmp_path, "answers: [back t.c = length(c)]")
     typed("migrate", *(["--back", "t.c=length(c)"] if by == "typed" else []), *psql(retype)).ended(0)
     run(link, "INSERT INTO t VALUES (1, 'a', 'b')")
     run(link, "UPDATE t SET c = 'four'")

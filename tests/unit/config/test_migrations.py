@@ -37,7 +37,7 @@ def test_without_a_section_it_is_as_without_a_file(tmp_path: Path) -> None:
 def test_every_key_is_read_and_variables_of_other_sections_need_not_be_set(tmp_path: Path) -> None:
     file = written(
         tmp_path,
-        "migrations: {mode: observe, fill: {orders.customer: 1, users.password: \"'x'\"}, back: {t.c: 'c::text'}, "
+        "migrations: {mode: observe, answers: [fill orders.customer = 1, \"fill users.password='x';\", 'back t.c = c::text'], "
         "window_h: 1.5, variables: [APP_URL]}",
     )
     told = migration_settings(None, {}, tmp_path)
@@ -65,9 +65,11 @@ def test_the_mode_is_what_was_written_also_where_yaml_takes_it_for_a_switch(
     [
         ("migrations: {mode: maybe}", REST, "migrations.mode"),
         ("migrations: {window_h: -1}", REST, "migrations.window_h"),
-        ("migrations: {fil: {}}", REST, "migrations.fil"),
-        ("migrations: {fill: {t.c: ''}}", REST, "migrations.fill"),
-        ("migrations: {fill: {t.c: '${NOWHERE}'}}", REST, "migrations.fill"),
+        ("migrations: {answer: []}", REST, "migrations.answer"),
+        ("migrations: {answers: [fill t.c]}", REST, "migrations.answers"),
+        ("migrations: {answers: ['fill t.c = ']}", REST, "migrations.answers"),
+        ("migrations: {answers: ['t.c = 1']}", REST, "migrations.answers"),
+        ("migrations: {answers: ['fill t.c = ${NOWHERE}']}", REST, "migrations.answers"),
         ("", REST.replace("kind: postgres", "kind: postgre"), "database.kind"),
         ("", REST.replace("http,", "http, expect_status: many,"), "checks[0].expect_status"),
     ],

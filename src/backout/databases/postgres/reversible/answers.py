@@ -12,16 +12,14 @@ from typing import Any
 
 from backout.databases.postgres.reversible.fill import accepts_null, needs_answer, null_needs_answer
 from backout.databases.postgres.reversible.proxy.keeper import Veto
+from backout.migration import ANSWER, answers_in
 
-_LINE = re.compile(r"^\s*--\s*backout:\s*(fill|back)\s+(\S+)\s*=\s*(.+?)\s*$", re.MULTILINE | re.IGNORECASE)
+_LINE = re.compile(rf"^\s*--\s*backout:\s*{ANSWER}\s*;*\s*$", re.MULTILINE | re.IGNORECASE)
 
 
 def found_in(text: str) -> dict[str, str]:
     """Return the answers that stand in a statement's comments, by table and column; `back` has that word before them."""
-    return {
-        place if word.lower() == "fill" else f"back {place}": expression.rstrip(";")
-        for word, place, expression in _LINE.findall(text)
-    }
+    return answers_in(_LINE.findall(text))
 
 
 def over(lower: Mapping[str, str], higher: Mapping[str, str]) -> dict[str, str]:
