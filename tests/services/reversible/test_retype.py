@@ -318,7 +318,7 @@ def test_a_column_changes_its_type_twice(database: Database, scripts: int) -> No
     assert values(link) == {"1": '"7"', "2": '"8"', "3": '"3"'}
 
 
-def test_k1_a_later_rename_leaves_the_marks_at_work(database: Database) -> None:
+def test_b14_a_later_rename_leaves_the_marks_at_work(database: Database) -> None:
     link = database.link()
     run(link, "CREATE TABLE t (id int, c int); INSERT INTO t VALUES (1, 1)")
     before = printed(link)
@@ -330,7 +330,7 @@ def test_k1_a_later_rename_leaves_the_marks_at_work(database: Database) -> None:
     assert values(link) == {"1": "9"}
 
 
-def test_b3_what_the_users_own_trigger_writes_is_known(database: Database) -> None:
+def test_a6_what_the_users_own_trigger_writes_is_known(database: Database) -> None:
     link = database.link()
     run(
         link,

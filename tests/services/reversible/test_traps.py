@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import pytest
 
+from backout.databases.postgres.reversible import back, journal
 from backout.databases.postgres.reversible.back import NotReversible
 from backout.databases.postgres.reversible.link import DirectLink, LinkError
 from backout.databases.postgres.reversible.proxy.keeper import Veto
@@ -282,3 +283,26 @@ def test_a12_a_natural_join_joins_no_hidden_columns(link: DirectLink) -> None:
     )
     migrate(link, "ALTER TABLE t DROP COLUMN a; ALTER TABLE u DROP COLUMN a")
     assert seen(link, "SELECT id FROM t NATURAL JOIN u") == "1"
+
+
+def test_c26_the_way_back_finds_rows_written_since_without_reading_the_table(link: DirectLink) -> None:
+    run(link, "CREATE TABLE t (id int PRIMARY KEY, a text NOT NULL, b int)")
+    run(link, "INSERT INTO t SELECT n, 'a', n FROM generate_series(1, 20000) n")
+    number = migrate(
+        link,
+        "ALTER TABLE t\n-- backout: fill t.a = 'since'\nDROP COLUMN a",
+        "ALTER TABLE t ALTER b TYPE bigint",
+    )
+    run(link, "INSERT INTO t (id, b) VALUES (0, 1)")
+    run(link, "UPDATE t SET b = 0 WHERE id IN (0, 7)")
+    read = (
+        "SELECT pg_catalog.pg_stat_force_next_flush()",
+        "SELECT seq_tup_read FROM pg_stat_user_tables WHERE relname = 't'",
+    )
+    before = [link.rows(one) for one in read][-1]
+
+    back.undo(link, [m for m in journal.migrations(link) if m.id == number], patience_s=5)
+    assert [link.rows(one) for one in read][-1] == before
+    assert (
+        seen(link, "SELECT id, a, b FROM t WHERE id IN (0, 1, 7) ORDER BY id") == "0 since 0 | 1 a 1 | 7 a 0"
+    )

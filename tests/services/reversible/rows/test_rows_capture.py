@@ -66,7 +66,7 @@ def test_copy_is_logged(bed: Bed) -> None:
     assert _log(bed) == [("t", None, "(1,one)"), ("t", None, "(2,)")]
 
 
-def test_k7_cascades_are_logged_over_the_closure_of_foreign_keys(bed: Bed) -> None:
+def test_a10_cascades_are_logged_over_the_closure_of_foreign_keys(bed: Bed) -> None:
     bed.sql(
         "CREATE TABLE kg (id int PRIMARY KEY)",
         "CREATE TABLE kh (id int PRIMARY KEY, g int REFERENCES kg ON DELETE CASCADE)",

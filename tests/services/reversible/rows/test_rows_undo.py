@@ -94,7 +94,7 @@ def test_what_others_wrote_between_two_releases_is_what_a_row_goes_back_to(bed: 
     assert report.touched == 2
 
 
-def test_c24_b4_undo_of_an_insert_never_cascades(bed: Bed) -> None:
+def test_a4_undo_of_an_insert_never_cascades(bed: Bed) -> None:
     bed.sql(
         "CREATE TABLE roles (id int PRIMARY KEY, name text)",
         "CREATE TABLE user_roles (uid int, rid int REFERENCES roles ON DELETE CASCADE)",
