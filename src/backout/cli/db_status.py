@@ -21,6 +21,7 @@ _ROWS = {
     "null": "{rows} row(s) would have NULL in {what}, where that must not be",
     "unique": "{rows} row(s) may be equal to others in {what}",
     "apart": "{what} comes back as it was dropped: what was written to {value} since is hidden with that",
+    "violators": "{rows} row(s) do not meet {what}, and earlier code could not change them",
     "orphans": "{rows} row(s) have no partner for {what}, which would stay unproven",
 }
 

@@ -84,7 +84,6 @@ REFUSED = {
     "b16_drop_unique_constraint": "ALTER TABLE rep DROP CONSTRAINT rep_u",
     "drop_unique_index": "DROP INDEX u2",
     "drop_key": "ALTER TABLE t DROP CONSTRAINT t_pkey",
-    "b17_drop_check": "ALTER TABLE t DROP CONSTRAINT t_a_check",
     "add_exclusion": "ALTER TABLE ex ADD EXCLUDE USING gist (r WITH =)",
     "new_column_nulls_not_distinct": "ALTER TABLE nokey ADD z int UNIQUE NULLS NOT DISTINCT",
     "new_column_nulls_not_distinct_by_index": "ALTER TABLE nokey ADD z int; CREATE UNIQUE INDEX ON nokey (z) NULLS NOT DISTINCT",

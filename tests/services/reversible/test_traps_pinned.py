@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from backout.databases.postgres.reversible.link import DirectLink
+from backout.databases.postgres.reversible.back import NotReversible
+from backout.databases.postgres.reversible.link import DirectLink, LinkError
 from backout.databases.postgres.reversible.proxy.keeper import Veto
+from backout.databases.postgres.reversible.status import read_status
 
 from .conftest import Database
 from .engine import migrate, redo, run, undo, undo_leaving
@@ -70,6 +72,36 @@ def test_b17_a_check_comes_back_over_what_was_written_since_only_if_it_holds(lin
     run(link, "INSERT INTO t (id, m) VALUES (2, 3)")
     assert ["t_check" in one.statement for one in undo_leaving(link, number)] == [True]
     assert seen(link, "SELECT id, n, m FROM t ORDER BY id") == "1 1 2 | 2 5 3"
+
+
+def test_b17_a_dropped_check_comes_back_once_what_was_written_since_meets_it(
+    link: DirectLink, database: Database
+) -> None:
+    run(
+        link, "CREATE TABLE t (id int, n int, CONSTRAINT positive CHECK (n > 0)); INSERT INTO t VALUES (1, 1)"
+    )
+    number = migrate(link, "ALTER TABLE t DROP CONSTRAINT positive; ALTER TABLE t RENAME n TO m")
+    run(link, "INSERT INTO t VALUES (2, -2), (3, 3), (4, NULL)")
+
+    found = read_status(link, "app", 1)
+    assert (found.possible, [(one.kind, one.rows) for one in found.rows]) == ("no", [("violators", 1)])
+    with pytest.raises(NotReversible, match=r"1 row\(s\) do not meet public\.t\.positive") as caught:
+        undo(link, number)
+    shown_by = str(caught.value).split("shown by: ")[1]
+    assert seen(link, shown_by) == "2 -2"
+
+    run(link, "UPDATE t SET m = 2 WHERE id = 2")
+    assert read_status(link, "app", 1).possible == "yes"
+    undo(link, number)
+    with pytest.raises(LinkError, match="positive"):
+        run(link, "UPDATE t SET n = -1 WHERE id = 3")
+    assert seen(link, "SELECT convalidated FROM pg_constraint WHERE conname = 'positive'") == "t"
+
+
+def test_a_check_that_a_family_of_tables_has_is_not_dropped(link: DirectLink) -> None:
+    run(link, "CREATE TABLE t (n int, CONSTRAINT positive CHECK (n > 0)); CREATE TABLE u () INHERITS (t)")
+    with pytest.raises(Veto):
+        migrate(link, "ALTER TABLE t DROP CONSTRAINT positive")
 
 
 def test_b18_an_identity_column_goes_on_counting_while_it_is_hidden(link: DirectLink) -> None:

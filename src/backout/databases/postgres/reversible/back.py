@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 from backout.databases.postgres.reversible import journal
 from backout.databases.postgres.reversible.apart import apart
-from backout.databases.postgres.reversible.catalog import read_alone
+from backout.databases.postgres.reversible.asking import Asking, Unanswered
+from backout.databases.postgres.reversible.catalog import read, read_alone
 from backout.databases.postgres.reversible.due import due
 from backout.databases.postgres.reversible.effects import effect
 from backout.databases.postgres.reversible.hide import NotHidden
@@ -22,6 +23,7 @@ from backout.databases.postgres.reversible.rows import undo as rows_undo
 from backout.databases.postgres.reversible.rows.entries import Unreadable
 from backout.databases.postgres.reversible.rows.report import RowsReport, sum_of
 from backout.databases.postgres.reversible.rows.targets import to_lock
+from backout.databases.postgres.reversible.violators import brings_check, violators
 from backout.databases.postgres.reversible.work import Moved, Work
 from backout.faults import fault_point
 from backout.migration_way import Part
@@ -133,6 +135,8 @@ def _work(link: Link, chosen: tuple[int, ...], turn: _Turn, *, patience_s: float
         work, begun_s = Work(link, tables), time.monotonic()
         return _all(work, chosen, entries, turn)
 
+    if turn.to == "undone":
+        _refuse_violators(link, tables, entries)
     # The server answers faster what the session has asked before: not for the first time under the locks.
     read_alone(link, tables)
     try:
@@ -145,6 +149,24 @@ def _work(link: Link, chosen: tuple[int, ...], turn: _Turn, *, patience_s: float
     link.rows("ROLLBACK" if dry_run else "COMMIT")
     fault_point("db.commit.after")
     return Outcome(chosen, work.done, later, held_s, _residues(entries, turn) + work.residues, rows)
+
+
+def _refuse_violators(link: Link, tables: Sequence[int], entries: Sequence[Entry]) -> None:
+    """Look, before any lock, for rows that earlier code could not change; where it takes too long, the proof after it tells."""
+    checks, asking = [one for one in entries if brings_check(one)], Asking(link)
+    if not checks:
+        return
+    try:
+        with asking.question() as session:
+            now = read(session, tables)
+    except Unanswered:
+        return
+    for one in violators(asking, now, checks):
+        if one.rows:
+            raise NotReversible(
+                f"{one.rows} row(s) do not meet {one.called}, which comes back, and the earlier code could not change them. "
+                f"Change them first; they are shown by: {one.shown_by}"
+            )
 
 
 def _residues(entries: list[Entry], turn: _Turn) -> list[str]:

@@ -107,7 +107,7 @@ def oid_of(work: Work, constraint: Kept) -> int:
 
 def _definition(work: Work, constraint: Kept) -> str:
     if constraint["kind"] == "c":
-        return _check(work, constraint)
+        return check_text(work.now, constraint)
     called = f"constraint {constraint['name']}"
     target = work.table_path(constraint["to_table"], called=called)
     here = columns(work, constraint["table"], constraint["columns"], called)
@@ -136,9 +136,9 @@ def columns(work: Work, table: int, attnums: list[int], called: str) -> str:
     return ", ".join(ident(work.thing("column", table, attnum, called=called)["name"]) for attnum in attnums)
 
 
-def _check(work: Work, constraint: Kept) -> str:
+def check_text(snapshot: Snapshot, constraint: Kept) -> str:
     """Return a CHECK's text, with the names that its columns have now."""
-    now = work.now.columns(constraint["table"])
+    now = snapshot.columns(constraint["table"])
     names = {
         name: str(now[int(attnum)]["name"])
         for attnum, name in constraint["names"].items()

@@ -12,6 +12,7 @@ from backout.databases.postgres.reversible.fill import accepts_null
 from backout.databases.postgres.reversible.held import path
 from backout.databases.postgres.reversible.journal import Entry, is_hiding
 from backout.databases.postgres.reversible.names import ident
+from backout.databases.postgres.reversible.violators import violators
 from backout.migration_status import RowsSince
 
 
@@ -25,8 +26,23 @@ def rows_since(asking: Asking, now: Snapshot, entries: Sequence[Entry]) -> list[
             found += _converted(asking, now, entry)
         elif entry.kind == "column.not_null" and entry.state == "applied" and not entry.operation["not_null"]:
             found += _of_nulls(asking, now, entry)
-        elif entry.kind == "foreign_key.dropped" and entry.state == "applied":
+        elif (
+            entry.kind == "constraint.dropped"
+            and entry.state == "applied"
+            and entry.operation["dropped"]["kind"] == "f"
+        ):
             found += _orphans(asking, now, entry.operation["dropped"])
+    found += [
+        RowsSince(
+            kind="violators",
+            what=one.called,
+            rows=one.rows,
+            value=one.shown_by,
+            why=one.why,
+            stops=bool(one.rows),
+        )
+        for one in violators(asking, now, entries)
+    ]
     return found + [
         RowsSince(kind="apart", what=one.dropped, rows=None, value=", ".join(one.made), stops=False)
         for one in apart([entry for entry in entries if entry.state == "applied"])

@@ -105,9 +105,7 @@ class _Looked:
         self.no += [f"{one}." for one in obstacles(now, wanted)]
         self.due = due_in(now, list(entries))
         self.rows = rows_since(asking, now, wanted)
-        self.no += [
-            f"{one.rows} row(s) would have NULL in {one.what}." for one in self.rows if one.stops and one.rows
-        ]
+        self.no += [_stops(one) for one in self.rows if one.stops and one.rows]
         self.unknown += [
             f"Whether {one.what} can have its value in every row is unknown: {one.why}."
             for one in self.rows
@@ -133,6 +131,12 @@ class _Looked:
         except Unanswered:
             return  # a table is locked, or there are too many: its size stays unknown
         self.hidden_bytes = sum(one.size_bytes + (one.estimated_bytes or 0) for one in self.hidden)
+
+
+def _stops(one: RowsSince) -> str:
+    if one.kind == "violators":
+        return f"{one.rows} row(s) do not meet {one.what}; change them first: {one.value}"
+    return f"{one.rows} row(s) would have NULL in {one.what}."
 
 
 def _before(standby: bool, running: RunningMigration | None, chosen: Sequence[Migration]) -> list[str]:

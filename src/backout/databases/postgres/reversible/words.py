@@ -14,7 +14,7 @@ _WORDS = {
     "column.hidden": "column {called} dropped (hidden)",
     "column.retyped": "column {called} has another type: {types}",
     "constraint.added": "constraint {called} made",
-    "foreign_key.dropped": "foreign key {called} dropped",
+    "constraint.dropped": "constraint {called} dropped",
     "index.added": "index {called} made",
     "index.hidden": "index {called} dropped (hidden)",
     "column.default": "default of {called} changed",

@@ -9,7 +9,7 @@ from backout.databases.postgres.reversible.effects.column_hidden import ColumnHi
 from backout.databases.postgres.reversible.effects.column_not_null import ColumnNotNull
 from backout.databases.postgres.reversible.effects.column_retyped import ColumnRetyped
 from backout.databases.postgres.reversible.effects.commented import Commented
-from backout.databases.postgres.reversible.effects.constraint import ConstraintAdded, ForeignKeyDropped
+from backout.databases.postgres.reversible.effects.constraint import ConstraintAdded, ConstraintDropped
 from backout.databases.postgres.reversible.effects.index import IndexAdded, IndexHidden
 from backout.databases.postgres.reversible.effects.label_added import LabelAdded
 from backout.databases.postgres.reversible.effects.renamed import Renamed
@@ -26,7 +26,7 @@ EFFECTS: tuple[Effect, ...] = (
     TableAdded(),
     TableHidden(),
     ConstraintAdded(),
-    ForeignKeyDropped(),
+    ConstraintDropped(),
     IndexAdded(),
     IndexHidden(),
     ColumnAdded(),

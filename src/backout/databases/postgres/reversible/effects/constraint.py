@@ -1,4 +1,4 @@
-"""ADD CONSTRAINT, and DROP CONSTRAINT of a foreign key."""
+"""ADD CONSTRAINT, and DROP CONSTRAINT of a foreign key or CHECK."""
 
 from __future__ import annotations
 
@@ -83,10 +83,10 @@ def _tightened(difference: Difference, key: Thing) -> Iterator[int]:
             yield attnum
 
 
-class ForeignKeyDropped:
-    """A foreign key that the migration dropped. On the way back it is made again for every row written from then on."""
+class ConstraintDropped:
+    """A foreign key or CHECK that the migration dropped. On the way back it is made again for all that is written from then on."""
 
-    kind: ClassVar[str] = "foreign_key.dropped"
+    kind: ClassVar[str] = "constraint.dropped"
     down_at: ClassVar[int] = 80
     redo_at: ClassVar[int] = 10
 
@@ -95,14 +95,11 @@ class ForeignKeyDropped:
         return ADDS
 
     def find(self, difference: Difference) -> Iterator[Operation]:
-        """Take every foreign key that is gone, on tables that are there."""
+        """Take every foreign key and CHECK that is gone, on tables that are there."""
         for change in difference.gone("constraint"):
             one = change.thing
-            if (
-                one["kind"] == "f"
-                and not one["parent"]
-                and Key("table", one["table"]) in difference.after.things
-            ):
+            own = Key("table", one["table"]) in difference.after.things and not one["parent"]
+            if own and (one["kind"] == "f" or (one["kind"] == "c" and _is_plain(difference, one))):
                 difference.take(change.key)
                 yield {
                     "called": difference.before.name(change.key),
@@ -120,3 +117,12 @@ class ForeignKeyDropped:
         table = work.table_path(dropped["table"], called=operation["called"])
         work.run(f"ALTER TABLE {table} DROP CONSTRAINT {ident(dropped['name'])}")
         return operation
+
+
+def _is_plain(difference: Difference, check: Thing) -> bool:
+    """Tell whether a CHECK is enforced, and of a table that has no family: others would have it, too."""
+    table, tables = check["table"], difference.before.things
+    family = tables[Key("table", table)]["parents"] or any(
+        table in (one.get("parents") or ()) for one in tables.values()
+    )
+    return not family and "NOT ENFORCED" not in check["definition"]
