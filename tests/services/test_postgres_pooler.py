@@ -15,7 +15,11 @@ from typing import Any
 
 import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
 from tests.waiting import until
+
+from backout.app.migrations import Migrations
+from backout.errors import ConfigError
 
 from .pairs import Pair, ended_by_kill, quiet
 
@@ -41,9 +45,13 @@ class Bouncer:
             return str(connection.execute("SELECT is_it FROM which").fetchall()[0][0])
 
 
-@pytest.fixture
+@pytest.fixture(params=["extra_float_digits"])
 def bouncer(
-    pair: Pair, database: Any, free_port: Callable[[], int], require_service: Callable[[str], None]
+    request: Any,
+    pair: Pair,
+    database: Any,
+    free_port: Callable[[], int],
+    require_service: Callable[[str], None],
 ) -> Iterator[Bouncer]:
     require_service("pgbouncer")
     home, port = Path(tempfile.mkdtemp(prefix="backout-pgbouncer-", dir="/tmp")), free_port()
@@ -52,7 +60,7 @@ def bouncer(
         f"[databases]\nfront = host=127.0.0.1 port={database.server.port} dbname={pair.live}\n[pgbouncer]\n"
         f"listen_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\nauth_type = scram-sha-256\n"
         f"auth_file = {home}/users\nadmin_users = boss\npool_mode = transaction\n"
-        "server_login_retry = 0\nignore_startup_parameters = extra_float_digits\n"
+        f"server_login_retry = 0\nignore_startup_parameters = {request.param}\n"
     )
     switch: dict[str, Any] = {}
     if os.getuid() == 0:
@@ -163,3 +171,12 @@ def test_a_kill_leaves_the_pooler_paused_until_the_swap_or_the_release(
 def _nobody_swaps(pair: Pair) -> bool:
     with pair.admin() as admin:
         return admin.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'").fetchone() == (0,)
+
+
+@pytest.mark.parametrize("bouncer", ["extra_float_digits", "extra_float_digits,options"], indirect=True)
+def test_backout_itself_does_not_go_through_a_pooler_and_says_so(pair: Pair, bouncer: Bouncer) -> None:
+    url = make_conninfo(pair.url, port=bouncer.port, dbname="front")
+    with pytest.raises(ConfigError, match="leads to a pooler"):
+        Migrations(url).history()
+    with pytest.raises(ConfigError, match="leads to a pooler"):
+        Migrations(url).migrate(["true"])

@@ -30,6 +30,9 @@ _REFUSED = re.compile(
     re.IGNORECASE,
 )
 
+# Source: PgBouncer 1.18, src/client.c; `ignore_startup_parameters` turns it off.
+_NO_SETTINGS = "unsupported startup parameter"
+
 
 @dataclass(frozen=True, slots=True)
 class Connector:
@@ -116,7 +119,7 @@ class Connector:
         told = self._parameters()
         options = told.get("options", "")
         try:
-            return psycopg.connect(
+            connection = psycopg.connect(
                 self.conninfo if self.used is None else make_conninfo("", **told),
                 autocommit=autocommit,
                 application_name=APPLICATION_NAME,
@@ -128,6 +131,10 @@ class Connector:
                 keepalives_count=3,
                 tcp_user_timeout=10_000,
             )
+            if not _has_settings(connection, round(self.lock_timeout_s * 1000)):
+                connection.close()
+                raise behind_a_pooler()
+            return connection
         except psycopg.Error as error:
             raise self._told(error) from None
 
@@ -166,6 +173,8 @@ class Connector:
         from psycopg import errors
 
         text = self.redactor.text(" ".join(str(error).split()))
+        if _NO_SETTINGS in text:
+            return behind_a_pooler()
         untouched = msg("Nothing was changed by this statement.")
         if isinstance(error, errors.QueryCanceled):
             what = msg("The database did not answer in time: {error}", error=text)
@@ -208,6 +217,26 @@ def pooler_session(conninfo: str, redactor: Redactor, timeout_s: float) -> Itera
             state=msg("Nothing was changed."),
             next_command=_NEXT,
         ) from None
+
+
+def _has_settings(connection: psycopg.Connection[Any], lock_timeout_ms: int) -> bool:
+    """Tell whether a new session has the settings that it was opened with: a pooler may pass over them."""
+    asked = connection.pgconn.exec_(
+        b"SELECT setting FROM pg_catalog.pg_settings WHERE name OPERATOR(pg_catalog.=) 'lock_timeout'"
+    )
+    return asked.get_value(0, 0) == str(max(1, lock_timeout_ms)).encode()
+
+
+def behind_a_pooler() -> ConfigError:
+    """Return our error that the connection is not one with the server itself."""
+    return ConfigError(
+        msg(
+            "The database's URL leads to a pooler, which does not keep a session's settings: a wait for a lock would have no end. "
+            "Name the server's own host and port (database.url, DATABASE_URL, --database); clients may go on using the pooler"
+        ),
+        state=msg("Nothing was changed."),
+        next_command=_NEXT,
+    )
 
 
 def statement_failed(error: str) -> Message:
