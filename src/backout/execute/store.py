@@ -54,8 +54,12 @@ class Store:
         self._one_at_a_time = threading.RLock()
         try:
             self._connection, self._writable = self._connect(look_only)
-            with self.errors():
-                self._open()
+            try:
+                with self.errors():
+                    self._open()
+            except BaseException:
+                self.close()
+                raise
         except OSError as error:
             full = error.errno in (errno.ENOSPC, errno.EDQUOT)
             code = sqlite3.SQLITE_FULL if full else sqlite3.SQLITE_CANTOPEN
@@ -89,7 +93,6 @@ class Store:
         self._connection.execute("PRAGMA busy_timeout = 10000")
         (found,) = self._connection.execute("PRAGMA user_version").fetchone()
         if found > FORMAT:
-            self._connection.close()
             raise StoreTooNew(
                 msg(
                     "The state file {path} has format {found}; this backout knows up to {known}.",

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
+import psutil
 import pytest
 
 from backout.clock import SystemClock
@@ -74,8 +75,10 @@ def test_a_database_of_somebody_else_is_left_alone(folder: Path) -> None:
     (folder / "state.db").unlink()
     with closing(sqlite3.connect(folder / "state.db")) as sql:
         sql.execute("CREATE TABLE orders (id INTEGER)")
-    with pytest.raises(StoreUnreadable, match="it is no state file"):
+    with pytest.raises(StoreUnreadable, match="it is no state file") as raised:
         Store(folder)
+    open_now = {Path(file.path).name for file in psutil.Process().open_files()}
+    assert "state.db" not in open_now, f"it is left open while somebody reads: {raised.value}"
 
 
 def test_many_that_make_it_at_once_have_the_same_one(tmp_path: Path) -> None:
