@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from backout.errors import BackoutError, CredentialsRefused, LostRace, NotPossible, TargetUnreachable
 from backout.message import msg
+from backout.platforms.kubernetes.kubeconfig import client_parameters
 
 if TYPE_CHECKING:
     import httpx2
@@ -268,24 +269,13 @@ class Api:
             wait_s = min(2 * wait_s, _LONGEST_WAIT_S)
 
     def _open(self) -> httpx2.Client:
+        import httpx2
+
         with self._opening:
             if self._client is None:
-                self._client = self._connected()
+                self._client = httpx2.Client(**client_parameters(self.config))
                 weakref.finalize(self, self._client.close)  # nobody closes a platform
             return self._client
-
-    def _connected(self) -> httpx2.Client:
-        config = self.config  # first: with it asyncio is there as a whole
-        from lightkube.config.client_adapter import Client, ConnectionParams
-
-        try:
-            return Client(config, ConnectionParams(trust_env=True))
-        except (OSError, ValueError) as error:  # certificates: missing, or not readable as such
-            raise CredentialsRefused(
-                msg("The kubeconfig's certificates cannot be used: {why}", why=str(error)),
-                state=msg("No cluster was asked."),
-                next_command="kubectl config view --minify",
-            ) from None
 
     def _judged(self, method: str, path: str, response: httpx2.Response) -> httpx2.Response:
         with suppress(KeyError, ValueError, TypeError):

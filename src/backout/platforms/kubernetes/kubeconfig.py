@@ -58,6 +58,31 @@ def choose(kubeconfig: Path | None, context: str | None, environ: Mapping[str, s
     return _with_plugin(single, environ)
 
 
+def client_parameters(config: SingleConfig) -> dict[str, Any]:
+    """Return what the HTTP client is made with: address, certificates, credential. `choose` was called before.
+
+    Raises:
+        CredentialsRefused: A certificate is missing, or cannot be read as such.
+    """
+    import ssl
+
+    from lightkube.config.client_adapter import ConnectionParams
+
+    try:
+        parameters = ConnectionParams(trust_env=True).httpx_params(config)
+    except (OSError, ValueError) as error:
+        raise CredentialsRefused(
+            msg("The kubeconfig's certificates cannot be used: {why}", why=str(error)),
+            state=msg("No cluster was asked."),
+            next_command="kubectl config view --minify",
+        ) from None
+    # Hazard: Python 3.13 is strict about RFC 5280 by default, kubectl is not: clusters whose certificates lack an authority
+    # key identifier or the CA's key usage (EKS, older GKE and MicroK8s) would not be reached. What signed is still checked.
+    # Source: docs.python.org/3.13, ssl.create_default_context; github.com/kubernetes-client/python/issues/2394.
+    parameters["verify"].verify_flags &= ~ssl.VERIFY_X509_STRICT
+    return parameters
+
+
 def _found(kubeconfig: Path | None, environ: Mapping[str, str]) -> KubeConfig:
     from lightkube.config.kubeconfig import KubeConfig
     from lightkube.core.exceptions import ConfigError as Refused
