@@ -26,7 +26,9 @@ from backout.platforms.process.service import (
 from backout.platforms.process.steps import specs
 from backout.platforms.process.strangers import told as tell_strangers
 
-_SETTLE_S = 1.0
+# Hazard: Linux tells its boot time in whole seconds (proc(5), `btime`), and a process's start is counted from it: a process
+# looks up to a second older than it is.
+_SETTLE_S = 2.0
 """A process without a ready URL must live that long: most failed starts end sooner."""
 
 
