@@ -161,7 +161,9 @@ def test_it_runs_as_a_normal_user_too(tmp_path_factory, source):
         (path for path in (sys.executable, f"/usr/bin/python3.{sys.version_info.minor}") if usable(path)),
         None,
     )
-    assert interpreter, "no Python of this version that user nobody may run: apt-get install python3"
+    assert interpreter, (
+        f"no Python 3.{sys.version_info.minor} that user nobody may run; have one outside of root's home"
+    )
     directory = Path("/tmp") / f"backout-test-{os.getpid()}-{source}"
     copy_packages(directory / "lib")
     work = directory / "work"
