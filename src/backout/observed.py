@@ -98,6 +98,11 @@ STOP, DIVERT, SUSPEND = "stop", "divert", "suspend"
 KEEPS_REQUESTS_AWAY = ("queue", "maintenance", STOP)
 """Modes in which no request reaches any version. `divert` is none: connections that are open already stay."""
 
+REFUSE_WRITES, REFUSE_CONNECTIONS = "refuse_writes", "refuse_connections"
+"""Modes of a database: new transactions are read-only; and, where writes arrive all the same, nobody can connect."""
+
+KEEPS_WRITES_AWAY = (REFUSE_WRITES, REFUSE_CONNECTIONS)
+
 CLOSED = "closed"
 """Mode of a hold that nobody asked for: a swap of databases was cut short, and nobody can connect; or a switch was, and
 nobody can write."""
@@ -109,7 +114,7 @@ class HoldFact(Document):
     Attributes:
         name: `router`, `database`, or the name of a declared hold command.
         modes: What it can do: `queue` (requests wait), `maintenance` (requests are answered 503), `stop`,
-            `divert`, `refuse_writes`, `suspend`.
+            `divert`, `refuse_writes`, `refuse_connections`, `suspend`.
         held: Whether it holds now.
         mode: The mode in force, if it holds.
         prior: The absolute state to put back when it is released.

@@ -10,6 +10,7 @@ import pytest
 from psycopg import sql
 
 from backout.databases.postgres.marks import SETTING
+from backout.observed import Answer
 
 from .pairs import Pair, quiet
 
@@ -98,6 +99,40 @@ def test_a_setting_of_the_same_kind_that_was_there_before_the_hold_is_carried(
     adapter.hold_means().hold("refuse_writes")
     adapter.swap(pair.order(), note=quiet)
     assert belongings(pair, pair.live)[4] == ["default_transaction_read_only=off"]
+
+
+def rights(pair: Pair, name: str) -> str:
+    with pair.admin() as admin:
+        row = admin.execute(
+            "SELECT coalesce(datacl, acldefault('d', datdba))::text FROM pg_database WHERE datname = %s",
+            (name,),
+        ).fetchone()
+    assert row
+    return str(row[0])
+
+
+@pytest.mark.parametrize("granted", [False, True])
+def test_connect_that_a_hold_took_away_is_there_after_a_swap_and_after_the_swap_back(
+    pair: Pair, adapter: Any, make_role: Any, granted: bool
+) -> None:
+    app = make_role("app")
+    alter(pair, "COMMENT ON DATABASE {db} IS 'ours'")
+    if granted:
+        alter(pair, "REVOKE CONNECT ON DATABASE {db} FROM PUBLIC")
+        alter(pair, f"GRANT CONNECT ON DATABASE {{db}} TO {app}")
+    before, means = rights(pair, pair.live), adapter.hold_means()
+    means.hold("refuse_connections")
+    held, order = rights(pair, pair.live), pair.order()
+    assert held != before
+    adapter.swap(order, note=quiet)
+    assert (rights(pair, pair.live), pair.comment(pair.live)) == (before, "ours")
+    assert means.observe(5).held is Answer.NO
+    assert rights(pair, pair.kept) == held, "nobody but backout gets into what is kept"
+    adapter.swap(pair.order(beside=pair.kept, beside_oid=order.live_oid, kept=pair.beside), note=quiet)
+    assert (rights(pair, pair.live), pair.comment(pair.live)) == (before, "ours")
+    means.release({SETTING: None})
+    for name in (pair.live, pair.beside):
+        alter(pair, f"REVOKE ALL ON DATABASE {{db}} FROM {app}", name=name)
 
 
 def test_no_id_that_was_given_out_is_given_out_again(pair: Pair, adapter: Any) -> None:

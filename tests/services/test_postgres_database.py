@@ -270,7 +270,7 @@ def test_doctor_is_content_with_an_owner(database: Any, tmp_path: Path) -> None:
     with database.connect():
         lines = list(database.adapter(tmp_path).doctor())
     assert not_ok(lines) == {}
-    assert len(lines) == 7
+    assert len(lines) == 8
     assert "Connects; PostgreSQL" in str(lines[0].evidence)
 
 

@@ -184,6 +184,22 @@ def test_a_hold_of_the_run_itself_is_left_to_it(pair: Pair, adapter: Any) -> Non
     assert takes_writes(pair, pair.live)
 
 
+def test_connect_that_a_hold_took_away_is_there_in_the_database_that_is_used_then(
+    pair: Pair, adapter: Any, service: Service, make_role: Any
+) -> None:
+    other, means = make_role("app"), adapter.hold_means()
+    url = pair.url.replace(pair.role, other)
+    means.hold("refuse_connections")
+    switch(adapter, service, order_of(pair))
+    psycopg.connect(url, dbname=pair.beside).close()
+    with pytest.raises(psycopg.OperationalError, match="does not have CONNECT"):
+        psycopg.connect(url, dbname=pair.live)
+    assert pair.comment(pair.beside) is None
+    switch(adapter, service, back_of(pair))
+    psycopg.connect(url, dbname=pair.live).close()
+    assert pair.comment(pair.live) is None and takes_writes(pair, pair.live)
+
+
 def test_a_hold_shows_and_can_be_let_go_while_a_switch_is_cut_short(pair: Pair, adapter: Any) -> None:
     adapter.begin_switch(order_of(pair), held=False, note=quiet)
     means = adapter.hold_means()

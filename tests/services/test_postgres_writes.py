@@ -21,7 +21,7 @@ from backout.databases.postgres.marks import SETTING
 from backout.errors import CredentialsRefused, NotPossible, StepFailed
 from backout.observed import Answer
 from backout.plan.model import StepSpec
-from backout.steps.hold import NoWrites
+from backout.steps.no_writes import NoWrites
 from backout.testing.steps import acting_on
 
 pytestmark = pytest.mark.slow
@@ -182,7 +182,8 @@ def test_the_proof_names_a_prepared_transaction(held_database: Any, tmp_path: Pa
 def test_hold_refuses_writes_and_release_puts_everything_back(held_database: Any, tmp_path: Path) -> None:
     means = means_of(held_database, tmp_path)
     free = means.observe(5)
-    assert (free.name, free.modes, free.held, free.mode) == ("database", ("refuse_writes",), Answer.NO, None)
+    assert (free.name, free.held, free.mode) == ("database", Answer.NO, None)
+    assert free.modes == ("refuse_writes", "refuse_connections")
     assert free.prior == {SETTING: None}
     old = held_database.connect()
     write(old)

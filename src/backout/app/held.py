@@ -6,6 +6,7 @@ from datetime import datetime
 
 from backout.app.deadline import Question
 from backout.app.parts import Parts
+from backout.document import Json
 from backout.execute.run import fold
 from backout.facts import Facts
 from backout.holds.base import HoldMeans
@@ -37,17 +38,19 @@ def hold_fact(
         if prior is None and means.name != "database":
             # Held by hand, or by a run whose journal is lost: who lets it go wants requests and workers through.
             prior = {}
-        if prior is not None:  # The database itself keeps what was before.
-            return seen.value.model_copy(update={"prior": prior})
+        if prior is not None:
+            # The database itself keeps what was before; the journal has its setting to the letter.
+            told = seen.value.prior if means.name == "database" else {}
+            return seen.value.model_copy(update={"prior": {**told, **prior}})
     return seen.value
 
 
-def _prior_in_journal(parts: Parts, name: str) -> object | None:
+def _prior_in_journal(parts: Parts, name: str) -> dict[str, Json] | None:
     """Return what stood before the newest hold of these means: while it holds, the target no longer tells.
 
     A hold of what held already may not have known it: then an earlier one does.
     """
-    unknown = None
+    unknown: dict[str, Json] | None = None
     for created in reversed(parts.journal.events(kinds=("run.created",), newest=50)):
         try:
             run = fold([created])
@@ -55,9 +58,11 @@ def _prior_in_journal(parts: Parts, name: str) -> object | None:
             continue
         for step in run.plan.steps:
             if step.spec.kind == "hold" and step.spec.params.get("name") == name:
-                unknown = step.spec.params["prior"]
-                if unknown:
-                    return unknown
+                prior = step.spec.params["prior"]
+                assert isinstance(prior, dict)
+                if prior:
+                    return prior
+                unknown = prior
     return unknown
 
 

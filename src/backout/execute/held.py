@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from backout.execute.run import Run, StepProgress, StepState
+from backout.observed import REFUSE_CONNECTIONS
+from backout.plan.base import PASSING
 from backout.plan.model import Plan, StepSpec
 
 
@@ -47,6 +49,10 @@ def held_now(run: Run) -> tuple[Held, ...]:
         if spec.kind == "hold":
             before = name in held and held[name].before
             held[name] = Held(name, mode, certain, before)
+        elif spec.kind == "hold.proof" and progress.receipt and PASSING in progress.receipt.data:
+            # The proof found writes, and went further than the hold before it.
+            if spec.target in held:
+                held[spec.target] = replace(held[spec.target], mode=REFUSE_CONNECTIONS)
         elif spec.kind == "hold.release":
             was = held.pop(name, None)
             if not certain:

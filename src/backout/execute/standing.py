@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from backout.execute.held import Held, held_now
 from backout.execute.run import Run, StepState
 from backout.message import Message, msg
-from backout.observed import KEEPS_REQUESTS_AWAY
+from backout.observed import KEEPS_REQUESTS_AWAY, KEEPS_WRITES_AWAY
 from backout.plan.base import StepKind, World
 from backout.plan.model import PlannedStep
 
@@ -78,7 +78,9 @@ def _held(held: tuple[Held, ...]) -> Message:
         if certain:
             return msg("{names} {hold}: requests do not reach the service.", names=names, hold=hold)
         return msg("{names} {hold}: requests may not reach the service.", names=names, hold=hold)
-    what = msg("writes are refused") if "refuse_writes" in modes else msg("what it suspends stands still")
+    what = (
+        msg("writes are refused") if modes & set(KEEPS_WRITES_AWAY) else msg("what it suspends stands still")
+    )
     if certain:
         return msg(
             "{names} {hold}: {what}, requests reach the service.", names=names, hold=hold, what=str(what)

@@ -11,12 +11,11 @@ from backout.assess.versions import order_key, release_of
 from backout.errors import NeedsAcceptance
 from backout.facts import Facts
 from backout.message import msg
-from backout.observed import Answer
+from backout.observed import KEEPS_WRITES_AWAY, Answer
 from backout.plan.assembly import HARMLESS, Terms, estimate, numbered, total
 from backout.plan.base import StepKind, World
 from backout.plan.data import data_steps
 from backout.plan.holding import (
-    REFUSES_WRITES,
     SUSPENDS,
     held_specs,
     hold_specs,
@@ -204,7 +203,7 @@ def _steps(
     if data is not None and (not ways.switch or target.version in world_now(facts).serving):
         specs.append((Phase.START_CODE, reconnecting(target.version, ways.restart, terms, data.data.way)))
     # Workers and crons that were suspended for a swap stay so until a person lets them go.
-    kept = (REFUSES_WRITES,) if data is None else (REFUSES_WRITES, SUSPENDS)
+    kept = KEEPS_WRITES_AWAY if data is None else (*KEEPS_WRITES_AWAY, SUSPENDS)
     specs += [
         (Phase.RELEASE_HOLD, release_of_hold(s)) for s in reversed(held) if s.params["mode"] not in kept
     ]
@@ -245,7 +244,7 @@ def _switch_steps(
     world: World,
 ) -> list[tuple[Phase, StepSpec]]:
     """Right before the earlier release starts its data is there, and writes are let through: many write while they start."""
-    lets_write = [release_of_hold(s) for s in reversed(held) if s.params["mode"] == REFUSES_WRITES]
+    lets_write = [release_of_hold(s) for s in reversed(held) if s.params["mode"] in KEEPS_WRITES_AWAY]
     change = ways.change
     before_start = list(change)
     before_start += [(Phase.START_CODE if before_start else Phase.REVERT_CODE, s) for s in lets_write]

@@ -68,6 +68,10 @@ class Receipt(Document):
     data: dict[str, Json] = {}
 
 
+PASSING = "passing"
+"""What `hold.proof` keeps in its receipt where CONNECT was taken away: who connects all the same."""
+
+
 class Fence(Protocol):
     """Proof that this process still owns the environment.
 

@@ -8,13 +8,21 @@ from datetime import timedelta
 from backout.assess.versions import current_version
 from backout.facts import Facts
 from backout.message import Message, msg
-from backout.observed import CLOSED, DIVERT, STOP, SUSPEND, Answer, HoldFact
+from backout.observed import (
+    CLOSED,
+    DIVERT,
+    REFUSE_CONNECTIONS,
+    REFUSE_WRITES,
+    STOP,
+    SUSPEND,
+    Answer,
+    HoldFact,
+)
 from backout.plan.assembly import Terms, estimate, numbered, total
 from backout.plan.base import StepKind
 from backout.plan.model import Finding, Phase, Plan, Severity, StepSpec
 from backout.plan.start import serving_now
 
-REFUSES_WRITES = "refuse_writes"
 SUSPENDS = SUSPEND
 IN_FORCE = "hold.in-force"
 
@@ -72,7 +80,11 @@ def held_specs(facts: Facts) -> list[StepSpec]:
 def _not_yet_held(facts: Facts) -> list[StepSpec]:
     """Return the hold steps of what answers and does not hold by its strongest mode, or holds half."""
     modes = [(f, _mode(f, strongest=True)) for f in facts.holds if f.held is not Answer.UNKNOWN]
-    return [_hold(f, mode) for f, mode in modes if mode is not None and f.mode not in (mode, CLOSED)]
+    return [
+        _hold(f, mode)
+        for f, mode in modes
+        if mode is not None and f.mode not in (mode, REFUSE_CONNECTIONS, CLOSED)
+    ]
 
 
 def _in_force(facts: Facts) -> list[Finding]:
@@ -99,7 +111,7 @@ def release_of_hold(hold: StepSpec) -> StepSpec:
 
 
 def _mode(fact: HoldFact, strongest: bool) -> str | None:
-    wanted = ("maintenance", STOP, DIVERT, REFUSES_WRITES, SUSPENDS) if strongest else ("queue",)
+    wanted = ("maintenance", STOP, DIVERT, REFUSE_WRITES, SUSPENDS) if strongest else ("queue",)
     return next((m for m in wanted if m in fact.modes), None)
 
 

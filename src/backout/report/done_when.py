@@ -15,6 +15,7 @@ _HOLD = {
     "stop": "No pod or process of {name} is left.",
     "divert": "A request to {name} on a new connection gets no answer of the release.",
     "refuse_writes": "A write through {name} is refused, and a read works.",
+    "refuse_connections": "Nobody but superusers and backout's own role can connect to {name}.",
     "suspend": "{name} runs nothing any more.",
 }
 _GENERIC = {

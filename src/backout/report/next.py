@@ -7,7 +7,8 @@ from backout.execute.held import held_now
 from backout.execute.paused import paused_now
 from backout.execute.run import Run, RunState
 from backout.message import Message, msg
-from backout.observed import DIVERT, KEEPS_REQUESTS_AWAY
+from backout.observed import DIVERT, KEEPS_REQUESTS_AWAY, KEEPS_WRITES_AWAY
+from backout.plan.base import PASSING
 from backout.plan.holding import IN_FORCE
 from backout.plan.model import DataPlan
 from backout.report.holding import quarantined_now
@@ -64,10 +65,21 @@ def _stopped_by(run: Run) -> Message:
             "New connections do not reach the release; open ones STILL DO until they are closed. "
             "See how to go back:"
         )
-    if "refuse_writes" in held:
+    if held & set(KEEPS_WRITES_AWAY):
         return msg("Writes are refused, but requests STILL REACH the service. See how to go back:")
     return msg(
         "Requests and writes STILL REACH the service: no means for those is configured. See how to go back:"
+    )
+
+
+def _letting_go(run: Run) -> Message:
+    """Say what letting go gives back; and who connects meanwhile, where CONNECT was taken away."""
+    data = (s.receipt.data for s in run.steps if s.receipt is not None)
+    passing = next((d[PASSING] for d in data if PASSING in d), None)
+    if passing is None:
+        return msg("To let it go as it was:")
+    return msg(
+        "CONNECT on the database is taken away: {passing}. To let it go as it was:", passing=str(passing)
     )
 
 
@@ -75,7 +87,7 @@ def _finished(run: Run) -> tuple[Step, ...]:
     if run.plan.purpose == "hold":
         return (
             (_stopped_by(run), "backout plan"),
-            (msg("To let it go as it was:"), "backout release-hold"),
+            (_letting_go(run), "backout release-hold"),
         )
     if run.verification is None:
         return (

@@ -6,8 +6,9 @@ from backout.plan.base import StepKind
 from backout.steps.automation import Pause, Resume
 from backout.steps.evidence import SaveEvidence
 from backout.steps.guard import Guard
-from backout.steps.hold import Hold, NoWrites, ReleaseHold
+from backout.steps.hold import Hold, ReleaseHold
 from backout.steps.migrations import Finish, MakeAgain, TakeBack
+from backout.steps.no_writes import NoWrites
 from backout.steps.own_restore import RestoreByScript
 from backout.steps.quarantine import Quarantine, Unquarantine
 from backout.steps.reconnect import Reconnect

@@ -1,24 +1,26 @@
-"""Holding and letting go, by whatever means are configured; and the proof that no write arrives."""
+"""Holding and letting go, by whatever means are configured."""
 
 from __future__ import annotations
 
 import dataclasses
-from typing import Protocol, runtime_checkable
 
-from backout.errors import LeaseLost, StepFailed
+from backout.errors import LeaseLost
 from backout.faults import fault_point
 from backout.holds.base import HoldMeans
 from backout.message import Message, msg
-from backout.observed import DIVERT, KEEPS_REQUESTS_AWAY, STOP, Answer
+from backout.observed import (
+    DIVERT,
+    KEEPS_REQUESTS_AWAY,
+    KEEPS_WRITES_AWAY,
+    REFUSE_CONNECTIONS,
+    REFUSE_WRITES,
+    STOP,
+    Answer,
+)
 from backout.plan.base import Acting, Probe, Probed, Receipt, World
 from backout.plan.model import Hazard, StepSpec
-from backout.steps.looking import LookingStep
 
 _PROBE_DEADLINE_S = 5.0
-_WHO_WRITES = (
-    'psql "$DATABASE_URL" -c "SELECT pid, usename, application_name, backend_xid, query FROM pg_stat_activity'
-    ' WHERE datname = current_database()" -c "SELECT gid, owner, prepared FROM pg_prepared_xacts"'
-)
 
 
 def hold_spec(name: str, mode: str, prior: dict[str, object], timeout_s: float = 30.0) -> StepSpec:
@@ -61,7 +63,11 @@ class Hold(_HoldStep):
             DIVERT: msg(
                 "Point {name} away from the release; open connections stay.", name=str(spec.params["name"])
             ),
-            "refuse_writes": msg("Make {name} refuse writes.", name=str(spec.params["name"])),
+            REFUSE_WRITES: msg("Make {name} refuse writes.", name=str(spec.params["name"])),
+            REFUSE_CONNECTIONS: msg(
+                "Make {name} refuse writes, and all connections but backout's and superusers'.",
+                name=str(spec.params["name"]),
+            ),
         }
         mode = str(spec.params["mode"])
         return templates.get(mode, msg("Suspend {name}.", name=str(spec.params["name"])))
@@ -96,7 +102,7 @@ class Hold(_HoldStep):
         fact = self._means(spec, acting).observe(_PROBE_DEADLINE_S)
         if fact.held is Answer.UNKNOWN:
             return Probe(answer=Probed.UNKNOWN, evidence=msg("{name} does not answer.", name=fact.name))
-        if fact.held is Answer.YES and fact.mode == spec.params["mode"]:
+        if fact.held is Answer.YES and fact.mode in _in_force(str(spec.params["mode"])):
             return Probe(
                 answer=Probed.DONE, evidence=msg("{name} holds ({mode}).", name=fact.name, mode=fact.mode)
             )
@@ -112,8 +118,13 @@ class Hold(_HoldStep):
         fault_point(f"hold.{means.name}.before")
         means.hold(mode)
         fault_point(f"hold.{means.name}.after")
-        _still_ours(acting, msg("{name} holds ({mode}) by this process.", name=means.name, mode=mode))
+        still_ours(acting, msg("{name} holds ({mode}) by this process.", name=means.name, mode=mode))
         return Receipt(what=msg("{name} holds ({mode}).", name=means.name, mode=mode))
+
+
+def _in_force(mode: str) -> tuple[str, ...]:
+    """Return the modes in which this one is in force: who can refuse connections refuses writes, too."""
+    return KEEPS_WRITES_AWAY if mode == REFUSE_WRITES else (mode,)
 
 
 class ReleaseHold(_HoldStep):
@@ -168,11 +179,11 @@ class ReleaseHold(_HoldStep):
         fault_point(f"release.{means.name}.before")
         means.release(prior)
         fault_point(f"release.{means.name}.after")
-        _still_ours(acting, msg("{name} lets through by this process.", name=means.name))
+        still_ours(acting, msg("{name} lets through by this process.", name=means.name))
         return Receipt(what=msg("{name} lets through.", name=means.name))
 
 
-def _still_ours(acting: Acting, did: Message) -> None:
+def still_ours(acting: Acting, did: Message) -> None:
     """Look again after the effect: a means compares no fencing token, and this process may have slept before it.
 
     Raises:
@@ -186,81 +197,3 @@ def _still_ours(acting: Acting, did: Message) -> None:
             state=msg("{did} The other one may not expect that; backout release-hold lets go.", did=str(did)),
             next_command="backout",
         ) from lost
-
-
-@runtime_checkable
-class CountsWrites(Protocol):
-    """A database that can tell how many rows were written, and who is about to write more."""
-
-    def write_count(self, deadline_s: float) -> int:
-        """Return the rows written since its statistics began."""
-        ...
-
-    def writers(self, deadline_s: float) -> tuple[str, ...]:
-        """Name who wrote in a transaction that is still open: no count has its rows yet."""
-        ...
-
-
-class NoWrites(LookingStep):
-    """`hold.proof`: no write arrived for a while."""
-
-    kind = "hold.proof"
-
-    def describe(self, spec: StepSpec) -> Message:
-        """Say how long it looks."""
-        return msg("Prove that no write arrives for {seconds} s.", seconds=_seconds(spec))
-
-    def by_hand(self, spec: StepSpec) -> tuple[str, ...]:
-        """Return the query to run twice, and those that must find nobody."""
-        query = "SELECT sum(n_tup_ins + n_tup_upd + n_tup_del) FROM pg_stat_user_tables"
-        return (
-            f'psql "$DATABASE_URL" -c "{query}"   # twice, {_seconds(spec)} s apart: the same number',
-            f"{_WHO_WRITES}   # no session with a backend_xid, nothing prepared",
-        )
-
-    def apply(self, spec: StepSpec, acting: Acting) -> Receipt:
-        """Look for rows and for open transactions that wrote, until there are none for a while.
-
-        Raises:
-            StepFailed: There still were some at the end of the time allowed.
-        """
-        database, window_s = acting.target("database", CountsWrites), _seconds(spec)
-        while True:
-            rows, writers = _written(database, acting, window_s)
-            if not rows and not writers:
-                return Receipt(
-                    what=msg(
-                        "No row was written for {seconds} s, and no open transaction has written.",
-                        seconds=window_s,
-                    )
-                )
-            found = msg("{rows} rows were written in {seconds} s.", rows=rows, seconds=window_s)
-            if writers:
-                found = msg("Have written and not committed: {writers}.", writers="; ".join(writers))
-            if acting.clock.monotonic_s() + window_s >= acting.deadline_s:
-                break
-            acting.note(msg("{found} Looking again.", found=str(found)))
-        raise StepFailed(
-            msg("Writes still arrive: {found}", found=str(found)),
-            state=msg(
-                "Everything configured holds, and yet something writes (a superuser, a job, another database user)."
-            ),
-            next_command=_WHO_WRITES,
-        )
-
-
-def _written(database: CountsWrites, acting: Acting, window_s: float) -> tuple[int, tuple[str, ...]]:
-    """Return the rows counted within a window, and who had written uncommitted at its beginning or end.
-
-    Both ends matter: what commits within the window may be counted only seconds after it.
-    """
-    earlier, before = database.writers(_PROBE_DEADLINE_S), database.write_count(_PROBE_DEADLINE_S)
-    acting.clock.wait(window_s)
-    later, after = database.writers(_PROBE_DEADLINE_S), database.write_count(_PROBE_DEADLINE_S)
-    return after - before, tuple(dict.fromkeys((*earlier, *later)))
-
-
-def _seconds(spec: StepSpec) -> float:
-    value = spec.params["window_s"]
-    assert isinstance(value, int | float)
-    return float(value)

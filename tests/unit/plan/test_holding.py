@@ -9,7 +9,7 @@ from tests.unit.backed import facts
 from backout.facts import Facts
 from backout.observed import Answer, HoldFact
 from backout.plan.base import World
-from backout.plan.holding import plan_hold
+from backout.plan.holding import plan_hold, plan_release_hold
 from backout.plan.model import Plan
 from backout.plan.start import world_now
 from backout.steps.hold import Hold
@@ -56,3 +56,13 @@ def test_stopped_pods_keep_requests_away_and_a_service_that_points_elsewhere_doe
         assert Hold().effect(step, start)[-1].acting == acting
         now = world_now(seen(modes=(mode,), held=Answer.YES, mode=mode))
         assert bool(now.holds) is (not acting)
+
+
+def test_a_database_that_refuses_connections_is_not_loosened_and_let_go_in_that_mode() -> None:
+    shut = {"held": Answer.YES, "mode": "refuse_connections"}
+    held = facts(BAD, GOOD, holds=(PODS, DATABASE.model_copy(update=shut)), data=None)
+    assert told(plan_hold(held, KINDS, terms())) == ["hold serving pods", "hold.proof"]
+    plan = plan_release_hold(held, KINDS, terms())
+    assert [s.spec.params["mode"] for s in plan.steps] == ["refuse_connections"]
+    # An abort holds again as strongly as before.
+    assert [s.inverse.params["mode"] for s in plan.steps if s.inverse] == ["refuse_connections"]

@@ -38,7 +38,7 @@ def test_a_release_that_starts_behind_a_hold_is_not_said_to_answer() -> None:
 
 @pytest.mark.parametrize("kind", sorted(generic_step_kinds()))
 def test_every_generic_step_says_how_to_see_that_it_is_done(kind: str) -> None:
-    for mode in ("queue", "maintenance", "refuse_writes", "suspend", "new-mode"):
+    for mode in ("queue", "maintenance", "refuse_writes", "refuse_connections", "suspend", "new-mode"):
         spec = StepSpec(kind=kind, target="t", params={"name": "lb", "mode": mode, "version": "5.4.0"})
         (said,) = done_when(spec, BEFORE, BEFORE)
         assert "{" not in str(said)

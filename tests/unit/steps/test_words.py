@@ -76,8 +76,13 @@ MIGRATIONS: dict[str, Json] = {
 }
 PARAMS: dict[str, list[dict[str, Json]]] = {
     "guard": [{}],
-    "hold": [HOLD | {"mode": m} for m in ("queue", "maintenance", "refuse_writes", "suspend", "a-new-mode")],
-    "hold.release": [HOLD | {"mode": m} for m in ("queue", "maintenance", "refuse_writes", "suspend")],
+    "hold": [
+        HOLD | {"mode": m}
+        for m in ("queue", "maintenance", "refuse_writes", "refuse_connections", "suspend", "a-new-mode")
+    ],
+    "hold.release": [
+        HOLD | {"mode": m} for m in ("queue", "maintenance", "refuse_writes", "refuse_connections", "suspend")
+    ],
     "hold.proof": [{"window_s": 1.5}],
     "quarantine": [{"version": "5.5.0", "reason": "errors"}],
     "quarantine.lift": [{"version": "5.5.0", "reason": "errors"}],

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from backout.assess.model import Case
 from backout.assess.ways import way_in
 from backout.message import msg
-from backout.observed import KEEPS_REQUESTS_AWAY, Answer
+from backout.observed import KEEPS_REQUESTS_AWAY, KEEPS_WRITES_AWAY, Answer
 from backout.plan.model import Finding, Severity, Way
 
-_STOP_WRITES = (*KEEPS_REQUESTS_AWAY, "refuse_writes")
+_STOP_WRITES = (*KEEPS_REQUESTS_AWAY, *KEEPS_WRITES_AWAY)
 
 
 def overwrites(case: Case) -> Iterator[Finding]:

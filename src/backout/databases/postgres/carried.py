@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from backout.databases.postgres.marks import SETTING, setting_before
+from backout.databases.postgres.rights import Right, grant, revoke, rights_of, rights_without_hold
 from backout.message import Message, msg
 
 if TYPE_CHECKING:
@@ -36,15 +37,6 @@ _SETTINGS = """
 SELECT coalesce(r.rolname::text, ''), split_part(e, '=', 1), substr(e, strpos(e, '=') + 1)
 FROM pg_db_role_setting s CROSS JOIN unnest(s.setconfig) e LEFT JOIN pg_roles r ON r.oid = s.setrole
 WHERE s.setdatabase = %s"""
-
-_RIGHTS = """
-SELECT coalesce(pg_get_userbyid(nullif(x.grantee, 0))::text, ''), x.privilege_type, x.is_grantable
-FROM pg_database d, aclexplode(coalesce(d.datacl, acldefault('d', d.datdba))) x
-WHERE d.oid = %s AND x.grantee <> d.datdba"""
-
-_OWN_RIGHTS = """
-SELECT x.privilege_type FROM pg_database d, aclexplode(coalesce(d.datacl, acldefault('d', d.datdba))) x
-WHERE d.oid = %s AND x.grantee = d.datdba"""
 
 # The columns for locale providers came with PostgreSQL 15, and were renamed in 17.
 _MAKE = """
@@ -202,46 +194,29 @@ def _value(setting: str, value: str) -> Composed:
 
 
 def _right_changes(connection: psycopg.Connection[Any], name: str, oid: int, like: int) -> Iterator[Change]:
-    from psycopg import sql
-
-    have = {(who, what): grant for who, what, grant in connection.execute(_RIGHTS, (oid,)).fetchall()}
-    want = {(who, what): grant for who, what, grant in connection.execute(_RIGHTS, (like,)).fetchall()}
-    database = sql.Identifier(name)
-    for (who, what), grantable in sorted(have.items()):
-        if want.get((who, what)) == grantable:
-            continue
-        grantee = sql.Identifier(who) if who else sql.SQL("PUBLIC")
-        taken = sql.SQL("REVOKE " + what + " ON DATABASE {} FROM {}").format(database, grantee)
-        yield Change(taken, msg("Right {what} of {who}", what=what, who=who or "PUBLIC"))
-    for (who, what), grantable in sorted(want.items()):
-        if have.get((who, what)) == grantable:
-            continue
-        grantee = sql.Identifier(who) if who else sql.SQL("PUBLIC")
-        given = sql.SQL("GRANT " + what + " ON DATABASE {} TO {}").format(database, grantee)
-        given += sql.SQL(" WITH GRANT OPTION" if grantable else "")
-        yield Change(given, msg("Right {what} of {who}", what=what, who=who or "PUBLIC"))
-    yield from _own_right_changes(connection, name, oid, like)
-
-
-def _own_right_changes(
-    connection: psycopg.Connection[Any], name: str, oid: int, like: int
-) -> Iterator[Change]:
-    """The owner may have taken rights from himself."""
-    from psycopg import sql
-
-    have = {row[0] for row in connection.execute(_OWN_RIGHTS, (oid,)).fetchall()}
-    want = {row[0] for row in connection.execute(_OWN_RIGHTS, (like,)).fetchall()}
     made = made_with(connection, oid)
-    if made is None:
-        return
-    for what in sorted(have ^ want):
-        form = (
-            "GRANT " + what + " ON DATABASE {} TO {}"
-            if what in want
-            else "REVOKE " + what + " ON DATABASE {} FROM {}"
-        )
-        statement = sql.SQL(form).format(sql.Identifier(name), sql.Identifier(made.owner))
-        yield Change(statement, msg("Right {what} of {who}", what=what, who=made.owner))
+    owner = made.owner if made else ""
+    have, want = rights_of(connection, oid), rights_without_hold(connection, like)
+    given, wanted = _of_others(have, owner), _of_others(want, owner)
+    for key, right in sorted(given.items()):
+        if key not in wanted or wanted[key].grantable != right.grantable:
+            yield _right_change(revoke(name, right), right)
+    for key, right in sorted(wanted.items()):
+        if key not in given or given[key].grantable != right.grantable:
+            yield _right_change(grant(name, right), right)
+    # The owner may have taken rights from himself.
+    own, own_wanted = ({r.what for r in rights if r.grantee == owner} for rights in (have, want))
+    for what in sorted(own ^ own_wanted):
+        right = Right(owner, owner, what, grantable=False)
+        yield _right_change(grant(name, right) if what in own_wanted else revoke(name, right), right)
+
+
+def _of_others(rights: tuple[Right, ...], owner: str) -> dict[tuple[str, str], Right]:
+    return {(r.grantee, r.what): r for r in rights if r.grantee != owner}
+
+
+def _right_change(statement: Composed, right: Right) -> Change:
+    return Change(statement, msg("Right {what} of {who}", what=right.what, who=right.grantee or "PUBLIC"))
 
 
 def _limit_change(connection: psycopg.Connection[Any], name: str, oid: int, like: int) -> Iterator[Change]:

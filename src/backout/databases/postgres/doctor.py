@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING, Any
 from backout.clock import Clock
 from backout.databases.postgres.connect import Connector
 from backout.databases.postgres.marks import SETTING
-from backout.databases.postgres.writes import exempt_roles, unendable
+from backout.databases.postgres.older_sessions import unendable
+from backout.databases.postgres.passing import stopped_by_shutting, who_would_pass
+from backout.databases.postgres.shutting import grantors_out_of_reach
+from backout.databases.postgres.writes import exempt_roles
 from backout.errors import BackoutError
 from backout.message import Message, msg
 from backout.platforms.base import Diagnosis
@@ -65,7 +68,9 @@ def _look(connection: psycopg.Connection[Any], clock: Clock) -> Iterator[Diagnos
     yield _recovery(recovery)
     yield _ownership(owner, database, owner_role, role)
     yield _sessions(connection, role)
-    yield _overrides(connection)
+    yield _overrides(connection, owner)
+    if owner:
+        yield _shutting(connection, role)
     yield _skew(asked_at, answered_at, server_now)
     yield _slots(free)
 
@@ -110,20 +115,44 @@ def _sessions(connection: psycopg.Connection[Any], role: str) -> Diagnosis:
     return _line(not left, evidence, f'psql -c "GRANT pg_signal_backend TO {role}" (as an administrator)')
 
 
-def _overrides(connection: psycopg.Connection[Any]) -> Diagnosis:
-    roles = exempt_roles(connection)
-    evidence = (
-        msg(
+def _overrides(connection: psycopg.Connection[Any], owner: bool) -> Diagnosis:
+    exempt = exempt_roles(connection)
+    stopped = stopped_by_shutting(connection) if owner else []
+    roles = [role for role in exempt if role not in stopped]
+    evidence = msg("No role has a setting of its own that would let it write during a hold")
+    if roles:
+        evidence = msg(
             "These roles have a setting of their own and would go on writing: {roles}", roles=", ".join(roles)
         )
-        if roles
-        else msg("No role has a setting of its own that would let it write during a hold")
-    )
+    elif exempt:
+        evidence = msg(
+            "These roles have a setting of their own, so a hold takes CONNECT away at once: {roles}",
+            roles=", ".join(exempt),
+        )
     return _line(
         not roles,
         evidence,
         f'psql "$DATABASE_URL" -c "ALTER ROLE {roles[0] if roles else ""} RESET {SETTING}"',
     )
+
+
+def _shutting(connection: psycopg.Connection[Any], role: str) -> Diagnosis:
+    lacking = grantors_out_of_reach(connection)
+    evidence = (
+        msg(
+            "CONNECT cannot be taken away where writes arrive during a hold: {role} could not give back what "
+            "{grantors} granted",
+            role=role,
+            grantors=", ".join(lacking),
+        )
+        if lacking
+        else msg(
+            "CONNECT can be taken away where writes arrive during a hold; {who}",
+            who=str(who_would_pass(connection)),
+        )
+    )
+    remedy = f'psql -c "GRANT {lacking[0] if lacking else ""} TO {role}" (as an administrator)'
+    return _line(not lacking, evidence, remedy)
 
 
 def _skew(asked_at: datetime, answered_at: datetime, server_now: datetime) -> Diagnosis:

@@ -162,9 +162,9 @@ class PostgresRestores:
     def closed_means(self) -> HoldFact | None:
         """Return a hold that a swap cut short has left behind; None: there is none."""
         from backout.databases.postgres.closing import ClosedBySwap
-        from backout.databases.postgres.writes import MODE, RefuseWrites
+        from backout.databases.postgres.writes import MODES, RefuseWrites
 
-        return ClosedBySwap(self._cluster).observe(10, RefuseWrites.name, (MODE,))
+        return ClosedBySwap(self._cluster).observe(10, RefuseWrites.name, MODES)
 
     def doctor_restores(self) -> Iterable[Diagnosis]:
         """Try what a restore beside and a swap would need, touching nothing."""

@@ -20,6 +20,7 @@ from backout.databases.postgres.closing import alone, close, closed_by_swap, reo
 from backout.databases.postgres.cluster import Cluster, Named, named
 from backout.databases.postgres.marks import SETTING
 from backout.databases.postgres.pooler import pause, resume
+from backout.databases.postgres.rights import comment_without_hold
 from backout.databases.postgres.sequences import advance_sequences, read_sequences
 from backout.databases.postgres.sessions import end_sessions, sweeping
 from backout.errors import BackoutError, LostRace, NotPossible, StepFailed
@@ -163,6 +164,7 @@ def _rename(connection: psycopg.Connection[Any], order: SwapOrder, live: Named, 
             "SELECT shobj_description(%s, 'pg_database'), pg_current_xact_id()::text::bigint", (live.oid,)
         ).fetchone()
         comment, xid = row or (None, None)
+        comment = comment_without_hold(comment)
         carry(connection, order.beside, beside.oid, live.oid)
         fault_point("swap.rename.before")
         rename = sql.SQL("ALTER DATABASE {} RENAME TO {}")

@@ -19,13 +19,16 @@ from backout.databases.postgres.closing import alone
 from backout.databases.postgres.cluster import Cluster, Named, named
 from backout.databases.postgres.connect import APPLICATION_NAME
 from backout.databases.postgres.marks import SETTING
+from backout.databases.postgres.older_sessions import unendable
+from backout.databases.postgres.rights import comment_without_hold
 from backout.databases.postgres.sequences import advance_sequences, read_sequences
 from backout.databases.postgres.sessions import end_sessions, sessions_of
-from backout.databases.postgres.writes import MODE, RefuseWrites, exempt_roles, unendable
+from backout.databases.postgres.writes import RefuseWrites, exempt_roles
 from backout.databases.restores import InTheWay
 from backout.errors import BackoutError, LostRace, NotPossible
 from backout.faults import fault_point
 from backout.message import Message, msg
+from backout.observed import REFUSE_WRITES
 
 if TYPE_CHECKING:
     import psycopg
@@ -92,7 +95,7 @@ def begin_switch(cluster: Cluster, order: SwapOrder, *, held: bool, note: Note) 
                 _exchange(connection, order, beside, live)
         _mark_begun(connection, live, beside)
         try:
-            RefuseWrites(cluster.connector.to(live.name)).hold(MODE)
+            RefuseWrites(cluster.connector.to(live.name)).hold(REFUSE_WRITES)
             note(
                 msg(
                     "{live} refuses writes until the service uses {beside}",
@@ -234,7 +237,7 @@ def _carry_sequences(cluster: Cluster, live: Named, beside: Named) -> None:
 
 def _exchange(connection: psycopg.Connection[Any], order: SwapOrder, live: Named, beside: Named) -> None:
     """Make `beside` the live one by the comments, `live` the kept one, and tell all others whose they are."""
-    begun, comment = _mark_of(connection, beside), _comment(connection, live)
+    begun, comment = _mark_of(connection, beside), comment_without_hold(_comment(connection, live))
     others = [f for f in look(connection, live.name) if f.mark is not None and f.oid != beside.oid]
     for found in others:
         assert found.mark is not None

@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
-import time
+import shlex
+from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from backout.databases.postgres.connect import APPLICATION_NAME, Connector
+from backout.databases.postgres.connect import Connector
 from backout.databases.postgres.marks import SETTING, TRUE, marks_for, read_back
+from backout.databases.postgres.older_sessions import end_older_sessions
+from backout.databases.postgres.passing import stopped_by_shutting, who_passes
+from backout.databases.postgres.shutting import back_by_hand, check_can_shut, let_in, shut_now, shut_out
 from backout.document import Json
 from backout.errors import BackoutError, NotPossible, StepFailed, TargetUnreachable
 from backout.faults import fault_point
 from backout.message import msg
-from backout.observed import CLOSED, Answer, HoldFact
+from backout.observed import CLOSED, KEEPS_WRITES_AWAY, REFUSE_CONNECTIONS, REFUSE_WRITES, Answer, HoldFact
 
 if TYPE_CHECKING:
     import psycopg
 
-MODE = "refuse_writes"
+    from backout.holds.base import Passing
+
+MODES = KEEPS_WRITES_AWAY
+_BACK_BY_HAND = "back_by_hand"
 _ACT_DEADLINE_S = 30.0
-# A session that waits for a slow disk ends only when the disk has answered.
-_END_WITHIN_S = 30.0
-# A session that began before the setting was made may become visible a moment after it.
-_SETTLE_S = 0.3
-_POLL_S = 0.05
 
 _COUNT = """
 SELECT coalesce(sum(pg_stat_get_tuples_inserted(oid) + pg_stat_get_tuples_updated(oid)
@@ -44,28 +45,9 @@ SELECT pg_get_userbyid(s.setrole)::text FROM pg_db_role_setting s, unnest(s.setc
 WHERE s.setrole <> 0 AND split_part(entry, '=', 1) = 'default_transaction_read_only'
   AND (s.setdatabase = 0 OR s.setdatabase = (SELECT oid FROM pg_database WHERE datname = current_database()))
   AND NOT split_part(entry, '=', 2)::boolean
+  AND has_database_privilege(s.setrole, current_database(), 'CONNECT')
   AND NOT (SELECT rolsuper FROM pg_roles r WHERE r.oid = s.setrole)
 ORDER BY 1"""
-
-# Where backend_start is hidden from us the session counts as old. Parallel workers end with their leader,
-# walsenders and autovacuum write nothing of the application.
-_OLD_SESSIONS = """
-SELECT a.pid, a.usename::text, coalesce(a.application_name, ''), r.rolsuper,
-       pg_has_role(a.usesysid, 'USAGE') OR pg_has_role('pg_signal_backend', 'USAGE'),
-       concat_ws(', ', a.state, 'waits for ' || a.wait_event_type || ' ' || a.wait_event,
-                 'since ' || to_char(a.state_change AT TIME ZONE 'UTC', 'HH24:MI:SS"Z"'))
-FROM pg_stat_activity a JOIN pg_roles r ON r.oid = a.usesysid
-WHERE a.datname = current_database() AND a.pid <> pg_backend_pid()
-  AND coalesce(a.backend_type, 'client backend') = 'client backend'
-  AND NOT (a.application_name = %(own)s AND a.usename = session_user)
-  AND coalesce(a.backend_start, '-infinity') < %(before)s
-ORDER BY a.pid"""
-
-_MAY_WRITE = """
-SELECT EXISTS (SELECT 1 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-  WHERE c.relkind IN ('r', 'p') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
-    AND has_schema_privilege(%(role)s, n.oid, 'USAGE')
-    AND has_table_privilege(%(role)s, c.oid, 'INSERT, UPDATE, DELETE, TRUNCATE'))"""
 
 
 def count_writes(connection: psycopg.Connection[Any]) -> int:
@@ -110,6 +92,9 @@ class Closed(Protocol):
 class RefuseWrites:
     """The means of holding by the database: new transactions are read-only, older sessions are ended.
 
+    Whoever sets that default off itself writes on; where such writes arrive the mode `refuse_connections` keeps everybody out
+    but superusers and backout's own role (`shutting.py`).
+
     It cannot stop a client that says `SET transaction_read_only = off` (or `BEGIN READ WRITE`) itself, a
     superuser, background workers (logical replication, pg_cron), `COMMIT PREPARED` of what was prepared
     before, sequences of other databases, nor other databases of the server. That no row arrives is for
@@ -136,7 +121,7 @@ class RefuseWrites:
                 return fact.model_copy(update={"mode": CLOSED})
             return fact
         except TargetUnreachable:
-            closed = self._closed.observe(deadline_s, self.name, (MODE,)) if self._closed else None
+            closed = self._closed.observe(deadline_s, self.name, MODES) if self._closed else None
             if closed is None:
                 raise
             return closed
@@ -146,33 +131,52 @@ class RefuseWrites:
             connection.read_only = True
             held, prior = read_back(_setting(connection))
             complete = held is Answer.YES and not _exempt(connection)
+            shut = shut_now(connection)
+            told: dict[str, Json] = {SETTING: prior}
+            if shut is not None:
+                told[_BACK_BY_HAND] = [*back_by_hand(connection, shut)]
+        mode = REFUSE_WRITES if shut is None else REFUSE_CONNECTIONS
         return HoldFact(
             name=self.name,
-            modes=(MODE,),
-            held=Answer.NO if held is Answer.NO else Answer.YES,
-            mode=MODE if complete else None,
-            prior={SETTING: prior},
+            modes=MODES,
+            held=Answer.NO if held is Answer.NO and shut is None else Answer.YES,
+            mode=mode if complete else None,
+            prior=told,
         )
+
+    def who_passes(self, deadline_s: float) -> Passing:
+        """Return who connects and writes although CONNECT is taken away."""
+        with self._connector.session(deadline_s) as connection:
+            connection.read_only = True
+            return who_passes(connection)
 
     def hold(self, mode: str) -> None:
         """Make new transactions read-only and end the sessions that began before.
 
-        Idempotent: yes; a hold cut short is finished, the setting before it is kept.
+        With the mode `refuse_connections`, and where a role has a setting of its own that overrides the database's,
+        CONNECT is taken away first. What was taken stays so until `release`.
+
+        Idempotent: yes; a hold cut short is finished, the setting and the rights before it are kept.
 
         Raises:
-            NotPossible: A role has its own setting that overrides the database's.
+            NotPossible: A role has its own setting and would keep CONNECT; or taking CONNECT would stop nobody, or could
+                not be undone exactly.
             StepFailed: Sessions that may write could not be ended; they are named.
         """
-        if mode != MODE:
+        if mode not in MODES:
             raise ValueError(f"unknown mode {mode!r}")
         with self._connector.session(_ACT_DEADLINE_S, autocommit=True) as connection:
-            self._refuse_exempt_roles(connection)
+            shuts = self._has_exempt_roles(connection) or mode == REFUSE_CONNECTIONS
+            if shuts and shut_now(connection) is None:
+                check_can_shut(connection)
             _, prior = read_back(_setting(connection))
             marks = marks_for(prior)
             fault_point("database.hold.set.before")
             began = _set(connection, marks.beginning)
             fault_point("database.hold.set.after")
-            left = _end_sessions(connection, began, "database.hold")
+            if shuts:
+                began = shut_out(connection)
+            left = end_older_sessions(connection, began, "database.hold")
             if left:
                 raise StepFailed(
                     msg("Sessions that may write could not be ended: {sessions}", sessions="; ".join(left)),
@@ -183,7 +187,7 @@ class RefuseWrites:
             fault_point("database.hold.mark.after")
 
     def release(self, prior: dict[str, Json]) -> None:
-        """Put the setting back and end the sessions that began during the hold: they would stay read-only.
+        """Give CONNECT back, put the setting back and end the sessions that began during the hold: they would stay read-only.
 
         Clients see one lost connection and can write again when they reconnect. What a swap cut short has
         closed is opened first.
@@ -191,7 +195,8 @@ class RefuseWrites:
         Idempotent: yes; where the setting already is the prior one nothing is done.
 
         Raises:
-            StepFailed: Sessions could not be ended; they stay read-only until they reconnect.
+            StepFailed: Somebody changed the rights on the database meanwhile: it stays held. Or sessions could not be ended;
+                they stay read-only until they reconnect.
         """
         try:
             self._release(prior)
@@ -208,13 +213,14 @@ class RefuseWrites:
         value = prior.get(SETTING)
         wanted = value if isinstance(value, str) else None
         with self._connector.session(_ACT_DEADLINE_S, autocommit=True) as connection:
+            let_in(connection)
             if _setting(connection) == wanted:
                 return
             if wanted is None or wanted.lower() not in TRUE:
                 fault_point("database.release.set.before")
                 began = _set(connection, marks_for(wanted).ending)
                 fault_point("database.release.set.after")
-                left = _end_sessions(connection, began, "database.release")
+                left = end_older_sessions(connection, began, "database.release")
                 if left:
                     raise StepFailed(
                         msg("Read-only sessions could not be ended: {sessions}", sessions="; ".join(left)),
@@ -235,91 +241,31 @@ class RefuseWrites:
         )
         if mode is not None:
             marks = marks_for(value if isinstance(value, str) else None)
-            return (_psql_alter(f"SET {SETTING} = {marks.held}"), end)
+            shuts = _BY_HAND if mode == REFUSE_CONNECTIONS else ()
+            return (_psql_alter(f"SET {SETTING} = {marks.held}"), *shuts, end)
         back = f"RESET {SETTING}" if not isinstance(value, str) else f"SET {SETTING} = {value}"
-        return (_psql_alter(back), end)
+        rights = prior.get(_BACK_BY_HAND)
+        let_in = () if not isinstance(rights, list) else (_psql_all(map(str, rights)),)
+        return (*let_in, _psql_alter(back), end)
 
     @staticmethod
-    def _refuse_exempt_roles(connection: psycopg.Connection[Any]) -> None:
+    def _has_exempt_roles(connection: psycopg.Connection[Any]) -> bool:
+        """Return whether roles have a setting of their own; raises `NotPossible` where they would keep CONNECT."""
         roles = _exempt(connection)
-        if roles:
+        stopped = stopped_by_shutting(connection) if roles else []
+        stay = [role for role in roles if role not in stopped]
+        if stay:
             raise NotPossible(
-                msg(
-                    "Roles have a setting of their own that lets them write: {roles}", roles=", ".join(roles)
-                ),
+                msg("Roles have a setting of their own that lets them write: {roles}", roles=", ".join(stay)),
                 state=msg("Nothing was changed; the database still takes writes."),
-                next_command=f'psql "$DATABASE_URL" -c "ALTER ROLE {roles[0]} RESET {SETTING}"',
+                next_command=f'psql "$DATABASE_URL" -c "ALTER ROLE {stay[0]} RESET {SETTING}"',
             )
-
-
-def unendable(connection: psycopg.Connection[Any]) -> list[str]:
-    """Return the sessions of this database that may write and that we may not end, as people read them."""
-    row = connection.execute("SELECT clock_timestamp()").fetchone()
-    return [_shown(s) for s in _old_sessions(connection, row[0] if row else None) if _matters(connection, s)]
+        return bool(roles)
 
 
 def exempt_roles(connection: psycopg.Connection[Any]) -> list[str]:
     """Return the roles whose own setting overrides the database's."""
     return _exempt(connection)
-
-
-@dataclass(frozen=True, slots=True)
-class _Session:
-    pid: int
-    role: str
-    application: str
-    superuser: bool
-    endable: bool
-    doing: str
-
-
-def _old_sessions(connection: psycopg.Connection[Any], before: object) -> list[_Session]:
-    rows = connection.execute(_OLD_SESSIONS, {"own": APPLICATION_NAME, "before": before}).fetchall()
-    return [_Session(*row) for row in rows]
-
-
-def _matters(connection: psycopg.Connection[Any], session: _Session) -> bool:
-    """Return whether a session is out of our reach and could write (superusers are documented, not named)."""
-    if session.superuser or session.endable:
-        return False
-    row = connection.execute(_MAY_WRITE, {"role": session.role}).fetchone()
-    return bool(row and row[0])
-
-
-def _shown(session: _Session) -> str:
-    return f"pid {session.pid} role {session.role} application {session.application!r}"
-
-
-def _end_sessions(connection: psycopg.Connection[Any], began: object, area: str) -> list[str]:
-    """End the sessions older than `began`; returns those that are left and matter."""
-    fault_point(f"{area}.end_sessions.before")
-    deadline_s = time.monotonic() + _END_WITHIN_S
-    quiet_since_s: float | None = None
-    while True:
-        sessions = _old_sessions(connection, began)
-        within_reach = [s for s in sessions if s.endable and not s.superuser]
-        now_s = time.monotonic()
-        if within_reach:
-            quiet_since_s = None
-            for session in within_reach:
-                _end(connection, session.pid)
-        else:
-            quiet_since_s = now_s if quiet_since_s is None else quiet_since_s
-        if now_s >= deadline_s or (quiet_since_s is not None and now_s - quiet_since_s >= _SETTLE_S):
-            break
-        time.sleep(_POLL_S)
-    fault_point(f"{area}.end_sessions.after")
-    left = [s for s in sessions if s in within_reach or _matters(connection, s)]
-    return [f"{_shown(s)} ({s.doing})" if s.doing else _shown(s) for s in left]
-
-
-def _end(connection: psycopg.Connection[Any], pid: int) -> None:
-    from psycopg import errors
-
-    try:
-        connection.execute("SELECT pg_terminate_backend(%s)", (pid,))
-    except errors.InsufficientPrivilege:
-        return  # it stays in the list and is named at the end
 
 
 def _setting(connection: psycopg.Connection[Any]) -> str | None:
@@ -349,7 +295,28 @@ def _psql(statement: str) -> str:
     return f'PGOPTIONS="-c {SETTING}=off" psql "$DATABASE_URL" -c "{statement}"'
 
 
-def _psql_alter(change: str) -> str:
+def _psql_all(statements: Iterable[str]) -> str:
+    words = " ".join(f"-c {shlex.quote(statement)}" for statement in statements)
+    return f'PGOPTIONS="-c {SETTING}=off" psql "$DATABASE_URL" {words}'
+
+
+def _psql_each(query: str) -> str:
     # \gexec lets the database name itself, so that the command can be typed as it stands.
-    statement = f"SELECT format('ALTER DATABASE %I {change}', current_database()) \\gexec"
-    return f'echo "{statement}" | PGOPTIONS="-c {SETTING}=off" psql "$DATABASE_URL"'
+    return f'echo "{query} \\gexec" | PGOPTIONS="-c {SETTING}=off" psql "$DATABASE_URL"'
+
+
+def _psql_alter(change: str) -> str:
+    return _psql_each(f"SELECT format('ALTER DATABASE %I {change}', current_database())")
+
+
+# What is taken by hand is given back by hand: so the rights are shown first.
+_BY_HAND = (
+    'psql "$DATABASE_URL" -c "SELECT datacl FROM pg_database WHERE datname = current_database()"   # write it down',
+    _psql_each("SELECT format('GRANT CONNECT ON DATABASE %I TO %I', current_database(), session_user)"),
+    _psql_each(
+        "SELECT format('REVOKE CONNECT ON DATABASE %I FROM %s CASCADE', d.datname, CASE x.grantee WHEN 0 THEN 'PUBLIC'"
+        " ELSE quote_ident(pg_get_userbyid(x.grantee)) END) FROM pg_database d,"
+        " aclexplode(coalesce(d.datacl, acldefault('d', d.datdba))) x WHERE d.datname = current_database()"
+        " AND x.privilege_type = 'CONNECT' AND pg_get_userbyid(x.grantee) <> session_user"
+    ),
+)
