@@ -335,6 +335,42 @@ def test_what_the_probe_cannot_tell_is_unknown(switched: Switched) -> None:
     assert switched.switches == 1
 
 
+def test_a_person_vouches_for_the_switch_and_the_old_database_is_kept_all_the_same(
+    switched: Switched,
+) -> None:
+    switched.flag("hang").touch()
+    running = switched.cli.start("run", "--scenario", "full", "--yes")
+    switched.scene.until(lambda: switched.switches == 1)
+    switched.flag("unsure").touch()
+    switched.flag("hang").unlink()
+    unknown = switched.cli.finish(running)
+    key = re.search(r"--confirm (\S+)", unknown.err)
+    assert unknown.code == 7 and key, unknown
+    vouch = ("resume", "--confirm", key[1], "--reason", "the vault shows the new name")
+    switched.cli(*vouch).refused(5, what="the vault does not answer", now="nothing is held", next="resume")
+    switched.flag("unsure").unlink()
+    switched.cli("resume").ended(0)
+    switched.is_back()
+    told = switched.cli("status").ended(0).out
+    assert re.search(r"collector \(\d+\.\d MB\): was live until .*, kept for 2 d more", told)
+    assert "the vault shows the new name" in switched.cli("report").ended(0).out
+
+
+def test_nobody_can_vouch_for_a_switch_that_the_probe_sees_undone(switched: Switched) -> None:
+    switched.flag("fail").touch()
+    stopped = switched.run().ended(5)
+    key = re.search(r"✗ (\d+)", stopped.err)
+    assert key
+    vouch = ("resume", "--confirm", f"{key[1]}-data-switch", "--reason", "it must be")
+    switched.cli(*vouch).refused(
+        5, what="data-switch is not done: The service uses collector", now="steps are done", next="resume"
+    )
+    assert "collector" in switched.writable() and switched.used() == "collector"
+    switched.flag("fail").unlink()
+    switched.cli("resume").ended(0)
+    switched.is_back()
+
+
 def test_a_third_database_is_refused(switched: Switched) -> None:
     switched.flag("hang").touch()
     running = switched.cli.start("run", "--scenario", "full", "--yes")

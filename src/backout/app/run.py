@@ -87,12 +87,12 @@ def resume(parts: Parts, run_id: str | None, conduct: Conduct) -> Run:
         if undoing is not None:
             raise _waiting(undoing)
         if conduct.confirm is not None:
-            _confirm(parts, found, conduct, lease)
+            _vouch(_runner(parts, conduct, lease), parts, found, conduct)
         return _carry_out(parts, found.id, conduct, lease)
 
 
-def _confirm(parts: Parts, found: Run, conduct: Conduct, lease: HeldLease) -> None:
-    """Write down that a person vouches for the step that the run stopped at."""
+def _vouch(runner: Runner, parts: Parts, found: Run, conduct: Conduct) -> None:
+    """Let a person vouch for the step that the run stopped at."""
     step = found.progress(found.current_step) if found.current_step else None
     if step is None or step.key != conduct.confirm or step.attempts == 0 or not conduct.reason:
         raise UsageError(
@@ -104,9 +104,7 @@ def _confirm(parts: Parts, found: Run, conduct: Conduct, lease: HeldLease) -> No
             next_command=f"backout resume {found.id} --confirm {found.current_step} --reason '…'",
         )
     evidence = msg("{actor} looked, and says: {reason}", actor=parts.actor, reason=conduct.reason)
-    body: dict[str, Json] = {"key": step.key, "kind": found.plan.step(step.key).spec.kind, "already": False}
-    body["evidence"] = evidence.model_dump(mode="json")
-    parts.journal.append("step.confirmed", body, run=found.id, generation=lease.generation)
+    runner.vouch(found, found.plan.step(step.key), evidence)
 
 
 def abort(parts: Parts, run_id: str | None, conduct: Conduct) -> Run:
@@ -225,7 +223,11 @@ def _create(
 
 
 def _carry_out(parts: Parts, run_id: str, conduct: Conduct, lease: HeldLease) -> Run:
-    runner = Runner(
+    return _runner(parts, conduct, lease).run(run_id)
+
+
+def _runner(parts: Parts, conduct: Conduct, lease: HeldLease) -> Runner:
+    return Runner(
         journal=parts.journal,
         kinds=parts.kinds,
         targets=targets(parts),
@@ -235,7 +237,6 @@ def _carry_out(parts: Parts, run_id: str, conduct: Conduct, lease: HeldLease) ->
         take_over=conduct.take_over,
         interrupt=conduct.interrupt,
     )
-    return runner.run(run_id)
 
 
 def check_free(parts: Parts) -> None:

@@ -24,7 +24,7 @@ from backout.execute.lease import HeldLease
 from backout.execute.run import Run, RunState, StepState, Trouble, fold
 from backout.execute.standing import state_of
 from backout.message import Message, msg
-from backout.plan.base import Acting, Probe, Probed, Receipt, StepKind
+from backout.plan.base import Acting, Probe, Probed, Receipt, StepKind, Vouched
 from backout.plan.model import Phase, PlannedStep, Retry
 from backout.plan.refusal import words_of
 
@@ -99,6 +99,32 @@ class Runner:
                 raise
         self._close_aborted(run)
         return self._append(run, "run.finished", {})
+
+    def vouch(self, run: Run, step: PlannedStep, reason: Message) -> None:
+        """Confirm a step by a person's word where it cannot be told, and do what is backout's own part of it.
+
+        Where it can be told that it is done, or half done, nothing is written: `run` goes on from there.
+
+        Raises:
+            StepFailed: It is not done.
+        """
+        kind, acting = self.kinds[step.spec.kind], self._acting(run, step)
+        try:
+            probe = kind.probe(step.spec, acting)
+            if probe.answer is Probed.NOT_DONE:
+                raise StepFailed(
+                    msg("Step {step} is not done: {evidence}", step=step.key, evidence=str(probe.evidence)),
+                    state=self._state(run),
+                    next_command=f"backout resume {run.id}",
+                )
+            if probe.answer is not Probed.UNKNOWN:
+                return
+            if isinstance(kind, Vouched):
+                kind.vouched(step.spec, acting)
+        except BackoutError as error:
+            raise self._stopped(run, step, error) from error
+        body: dict[str, Json] = {"key": step.key, "kind": step.spec.kind, "already": False}
+        self._append(run, "step.confirmed", body | {"evidence": reason.model_dump(mode="json")})
 
     def _look_again(self, run: Run) -> None:
         """Compare once more what the plan rests on: between a stop and a resume anything may have changed.

@@ -171,3 +171,12 @@ class OneWay(Protocol):
     def no_inverse_because(self, spec: StepSpec) -> Message:
         """Say why nothing undoes it, and what brings back what it took away."""
         ...
+
+
+@runtime_checkable
+class Vouched(Protocol):
+    """A kind of step with a part of backout's own, besides what a person can look at and vouch for."""
+
+    def vouched(self, spec: StepSpec, acting: Acting) -> None:
+        """Do that part, now that a person says that the rest is done. Idempotent."""
+        ...

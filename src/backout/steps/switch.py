@@ -183,6 +183,11 @@ class SwitchData:
             data={"closed_s": round(seconds, 3)},
         )
 
+    def vouched(self, spec: StepSpec, acting: Acting) -> None:
+        """Mark the old database as kept: a person says that the service uses the new one."""
+        acting.fence.check()
+        _database(acting).end_switch(order_of(spec), held=bool(spec.params["held"]))
+
 
 def _a_third(order: SwapOrder, used: str) -> LostRace:
     return LostRace(
