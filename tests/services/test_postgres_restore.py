@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import re
 import subprocess
 import sys
 import time
@@ -258,6 +259,77 @@ def test_a_role_without_createdb_is_told_what_to_type(service: Any, tmp_path: Pa
     with pytest.raises(CredentialsRefused) as caught:
         service.adapter(tmp_path).start_restore(order_of(service, dumped(service, tmp_path)), None)
     assert "CREATEDB" in caught.value.next_command
+
+
+@pytest.fixture
+def tablespace(service: Any) -> Iterator[str]:
+    """A tablespace that our role may not create anything in."""
+    name = f"{service.name} fast"
+    with service.server.admin() as admin:
+        admin.execute("SET allow_in_place_tablespaces = on")
+        admin.execute(sql.SQL("CREATE TABLESPACE {} LOCATION ''").format(sql.Identifier(name)))
+        yield name
+        admin.execute(sql.SQL("DROP TABLESPACE IF EXISTS {}").format(sql.Identifier(name)))
+
+
+def _move(service: Any, tablespace: str) -> None:
+    with service.server.admin() as admin:
+        name = sql.Identifier(service.name)
+        admin.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS false").format(name))
+        admin.execute(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = %s", (service.name,)
+        )
+        admin.execute(sql.SQL("ALTER DATABASE {} SET TABLESPACE {}").format(name, sql.Identifier(tablespace)))
+        admin.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS true").format(name))
+
+
+def test_a_tablespace_that_the_role_may_not_use_is_told_with_what_to_type(
+    service: Any, tablespace: str, tmp_path: Path
+) -> None:
+    order, adapter = order_of(service, dumped(service, tmp_path)), service.adapter(tmp_path)
+    _move(service, tablespace)
+    try:
+        assert adapter.live(5).may_create is False
+        [lacking] = [line for line in adapter.doctor_restores() if not line.ok]
+        assert f"may create nothing in the tablespace {tablespace}" in str(lacking.evidence)
+        with pytest.raises(CredentialsRefused) as caught:
+            adapter.start_restore(order, None)
+        typed = caught.value.next_command
+        assert typed in f"{lacking.remedy} ".replace(" (as", "  # as").replace(")", "")
+        with service.server.admin() as admin:
+            admin.execute(typed.partition("'")[2].partition("'")[0])
+        adapter.start_restore(order, None)
+        assert ended(adapter, order.database).state is BesideState.RESTORED
+        adapter.drop_beside(order.database)
+    finally:
+        _move(service, "pg_default")
+
+
+@pytest.mark.parametrize("form", ["directory", "plain.gz"])
+def test_a_tablespace_that_the_server_has_not_is_told_with_what_to_type(
+    form: str, service: Any, tablespace: str, tmp_path: Path
+) -> None:
+    name = sql.Identifier(tablespace)
+    with service.admin() as admin:
+        admin.execute(sql.SQL("ALTER TABLE reports SET TABLESPACE {}").format(name))
+    path = dumped(service, tmp_path, form)
+    with service.admin() as admin:
+        admin.execute("ALTER TABLE reports SET TABLESPACE pg_default")
+        admin.execute(sql.SQL("DROP TABLESPACE {}").format(name))
+    adapter, order = service.adapter(tmp_path), order_of(service, path, FORMATS[form])
+    why = failed(adapter, order)
+    assert f'Tablespace "{tablespace}" does not exist' in why
+    assert f'restore again: psql -c \'CREATE TABLESPACE "{tablespace}" LOCATION' in why
+    with service.server.admin() as admin:
+        admin.execute("SET allow_in_place_tablespaces = on")
+        admin.execute(sql.SQL("CREATE TABLESPACE {} LOCATION ''").format(name))
+        why = failed(adapter, order)
+        typed = re.search(r"restore again: psql -c '(GRANT CREATE ON TABLESPACE .*)'$", why)
+        assert typed, why
+        admin.execute(typed[1])
+    adapter.start_restore(order, None)
+    assert ended(adapter, order.database).state is BesideState.RESTORED
+    adapter.drop_beside(order.database)
 
 
 def test_a_database_of_that_name_that_is_something_else_is_refused(service: Any, tmp_path: Path) -> None:

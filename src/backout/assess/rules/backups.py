@@ -90,9 +90,7 @@ def may_create(case: Case) -> Iterator[Finding]:
             rule="restore.may-not-create",
             severity=Severity.BLOCKS,
             evidence=msg("The role may not create a database beside {database}.", database=data.database),
-            remedy=msg(
-                'As an administrator: psql -c "ALTER ROLE … CREATEDB"; backout doctor names the role.'
-            ),
+            remedy=msg("backout doctor names the right that it lacks, and what an administrator types."),
         )
 
 
@@ -104,14 +102,14 @@ def space(case: Case) -> Iterator[Finding]:
     data, choice = restoring
     needed = needed_bytes(data, choice.backup, case.allowed.unpacked_bytes)
     if needed is None or data.free_bytes is None:
-        what = "how much this backup needs" if needed is None else "how much is free on the server's disk"
         yield Finding(
             rule="restore.space-unknown",
             severity=Severity.NEEDS_APPROVAL,
-            evidence=msg("It is not known {what}.", what=what),
+            evidence=msg("It is not known {what}.", what=" and ".join(_unknown_space(data, needed))),
             remedy=msg(
-                "Name a path on that disk (restore.free_space_path) and the size (restore.unpacked_bytes, or "
-                "backout backup verify measures it); or accept it by --accept space-unknown."
+                "Size: backout backup verify measures it, or say it (restore.unpacked_bytes). Disk: name a path on it that "
+                "this machine can see (restore.free_space_path), where the database's own tablespace lies. Or accept it by "
+                "--accept space-unknown."
             ),
             accept="space-unknown",
         )
@@ -126,6 +124,13 @@ def space(case: Case) -> Iterator[Finding]:
             ),
             remedy=msg("Free space on the database's disk; kept databases are listed by backout status."),
         )
+
+
+def _unknown_space(data: DataFacts, needed: int | None) -> Iterator[str]:
+    if needed is None:
+        yield "how much this backup needs"
+    if data.free_bytes is None:
+        yield "how much is free on the server's disk"
 
 
 def blockers(case: Case) -> Iterator[Finding]:

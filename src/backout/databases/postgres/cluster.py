@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from backout.databases.postgres.connect import Connector
+from backout.databases.postgres.creating import lacking_right
 from backout.databases.restores import LiveDatabase
 from backout.errors import TargetUnreachable
 from backout.message import msg
@@ -26,10 +27,9 @@ SELECT oid::bigint, datname::text, datallowconn FROM pg_database WHERE datname =
 
 _LIVE = """
 SELECT d.oid::bigint, d.datallowconn, current_setting('server_version_num')::int,
-       r.rolcreatedb OR r.rolsuper,
        CASE WHEN has_database_privilege(d.oid, 'CONNECT') OR pg_has_role('pg_read_all_stats', 'USAGE')
             THEN pg_database_size(d.oid) END
-FROM pg_database d, pg_roles r WHERE d.datname = %s AND r.rolname = current_user"""
+FROM pg_database d WHERE d.datname = %s"""
 
 
 class Named(NamedTuple):
@@ -93,9 +93,10 @@ def live_database(cluster: Cluster, deadline_s: float) -> LiveDatabase:
     """
     with cluster.maintenance(deadline_s) as connection:
         row = connection.execute(_LIVE, (cluster.live,)).fetchone()
+        may_create = lacking_right(connection, cluster.live) is None
     if row is None:
         raise no_database(cluster.live)
-    oid, accepts, version, may_create, size = row
+    oid, accepts, version, size = row
     return LiveDatabase(cluster.live, oid, size or 0, accepts, version, may_create)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from backout.databases.postgres.cluster import Cluster, server_version
+from backout.databases.postgres.creating import lacking_right
 from backout.databases.postgres.programs import find_programs
 from backout.errors import BackoutError
 from backout.message import msg
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 _DEADLINE_S = 5.0
 _SUBJECT = "database restore"
 
-_ROLE = "SELECT current_user::text, rolcreatedb OR rolsuper FROM pg_roles WHERE rolname = current_user"
 _STAY = """
 SELECT 'logical slot ' || slot_name FROM pg_replication_slots WHERE slot_type = 'logical' AND database = %(live)s
 UNION ALL
@@ -38,7 +38,7 @@ def diagnose_restores(cluster: Cluster) -> Iterator[Diagnosis]:
                     ok=True,
                     evidence=msg("The maintenance database {name} answers", name=name),
                 ),
-                _may_create(connection),
+                _may_create(connection, cluster.live),
                 _programs(connection, cluster),
                 _stays_behind(connection, cluster),
             ]
@@ -49,15 +49,13 @@ def diagnose_restores(cluster: Cluster) -> Iterator[Diagnosis]:
     yield from lines
 
 
-def _may_create(connection: psycopg.Connection[Any]) -> Diagnosis:
-    role, may = connection.execute(_ROLE).fetchall()[0]
-    evidence = (
-        msg("{role} may create and rename databases", role=role)
-        if may
-        else msg("{role} may not create and rename databases", role=role)
-    )
-    remedy = None if may else f"psql -c 'ALTER ROLE \"{role}\" CREATEDB' (as an administrator)"
-    return Diagnosis(subject=_SUBJECT, ok=may, evidence=evidence, remedy=remedy)
+def _may_create(connection: psycopg.Connection[Any], live: str) -> Diagnosis:
+    lacking = lacking_right(connection, live)
+    if lacking is not None:
+        remedy = f"{lacking.by_hand} (as an administrator)"
+        return Diagnosis(subject=_SUBJECT, ok=False, evidence=lacking.what, remedy=remedy)
+    evidence = msg("{role} may create and rename databases", role=connection.info.user)
+    return Diagnosis(subject=_SUBJECT, ok=True, evidence=evidence)
 
 
 def _programs(connection: psycopg.Connection[Any], cluster: Cluster) -> Diagnosis:

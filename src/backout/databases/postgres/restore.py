@@ -33,6 +33,7 @@ from backout.databases.postgres.cluster import (
     no_database,
     server_version,
 )
+from backout.databases.postgres.creating import lacking_right
 from backout.databases.postgres.programs import find_programs
 from backout.databases.postgres.watching import lag_bytes
 from backout.document import Document, digest_of
@@ -237,10 +238,11 @@ def _create(
     try:
         connection.execute(create_statement(order.database, made))
     except errors.InsufficientPrivilege as error:
+        lacking = lacking_right(connection, order.live)
         raise CredentialsRefused(
             msg("A database cannot be created: {why}", why=str(error.diag.message_primary)),
             state=msg("Nothing was created."),
-            next_command=f"psql -c 'ALTER ROLE \"{connection.info.user}\" CREATEDB'  # as an administrator",
+            next_command=f"{lacking.by_hand}  # as an administrator" if lacking else "backout doctor",
         ) from None
     fault_point("restore.create.after")
     oid = named(connection, order.database)[order.database].oid

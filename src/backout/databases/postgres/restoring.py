@@ -8,6 +8,7 @@ started, and the database is left as cut short. What it starts ends with it.
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -37,6 +38,10 @@ if TYPE_CHECKING:
 _POLL_S = 0.1
 _LOOK_EVERY_S = 1.0
 _WORDS_BYTES = 16_384
+_TABLESPACE = re.compile(
+    r'Tablespace "(?P<missing>[^"]+)" does not exist|permission denied for tablespace (?P<denied>.+?)(?= LINE | Command|$)',
+    re.IGNORECASE,
+)
 
 
 def main(path: str) -> None:
@@ -205,7 +210,21 @@ class _Worker:
         if program.tolerated and errors and all(program.tolerated in line for line in errors):
             return
         name = Path(program.command[0]).name
-        raise self._failed(f"{name} ended with {process.returncode}: {' '.join(words.split())[-1200:]}")
+        said = " ".join(words.split())[-1200:]
+        raise self._failed(f"{name} ended with {process.returncode}: {said}{self._what_to_type(said)}")
+
+    def _what_to_type(self, said: str) -> str:
+        """Return what an administrator types where the backup names a tablespace that is not there, or not ours."""
+        found = _TABLESPACE.search(said)
+        if found is None:
+            return ""
+        missing, denied = found["missing"], found["denied"]
+        name = _quoted(missing or denied)
+        if missing:
+            statement = f"CREATE TABLESPACE {name} LOCATION '\\''/an/empty/folder/of/the/servers/user'\\''"
+        else:
+            statement = f"GRANT CREATE ON TABLESPACE {name} TO {_quoted(str(self._connection.info.user))}"
+        return f" As an administrator, then restore again: psql -c '{statement}'"
 
     def _failed(self, why: str) -> NotPossible:
         return NotPossible(
@@ -268,6 +287,12 @@ def _kill_group(process: subprocess.Popen[bytes]) -> None:
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
+
+
+def _quoted(name: str) -> str:
+    from psycopg import sql
+
+    return sql.Identifier(name).as_string(None)
 
 
 def _tail(words: IO[bytes]) -> str:
