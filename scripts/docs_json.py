@@ -32,6 +32,8 @@ def json_page(made: str) -> str:
     lines += [f"| `{verb}` | [{name}](json/{name}.schema.json) |" for verb, name in VERBS.items()]
     lines += [
         "",
+        "Of several tables `backout data bring` prints [brought_tables](json/brought_tables.schema.json).",
+        "",
         "Sentences are `{template, fields}`: fill the fields into the template (`str.format`), or translate the template.",
         "Times are UTC, ISO 8601. Digests are `sha256:…`. New fields may come; known ones keep their meaning.",
         "",
@@ -47,7 +49,7 @@ def json_page(made: str) -> str:
 
 def json_schemas() -> dict[str, dict[str, Any]]:
     """Return the schema of every document, by its name."""
-    from backout.app.data import DataDifferences
+    from backout.app.data import BroughtTables, DataDifferences
     from backout.app.doctor import Diagnoses
     from backout.app.history import History
     from backout.app.plan import PlanFile
@@ -66,6 +68,7 @@ def json_schemas() -> dict[str, dict[str, Any]]:
               "plan": PlanFile, "run": Run, "verify": Verification, "history": History,
               "backup": Backup, "backups": Backups, "reading": Reading, "restored": Restored, "beside": BesideDatabase,
               "differences": DataDifferences, "brought": Brought,
+              "brought_tables": BroughtTables,
               "migrated": Migrated, "migrations": MigrationHistory, "way": WayTaken,
               "standing": MigrationStatus, "blockers": Blockers, "finalized": Finalized, "uninstalled": Uninstalled,
               "finished": Finished}  # fmt: skip

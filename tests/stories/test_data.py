@@ -1,5 +1,6 @@
 """What was written since the backup: a person sees it, brings it over, and reads what did not come."""
 
+import re
 from datetime import UTC, datetime
 
 import psycopg
@@ -73,6 +74,58 @@ def test_rows_are_listed_and_brought_by_choice(scene, kept):
     assert [e.kind for e in events(scene)] == ["data.bringing", "data.brought"] * 2
     assert events(scene)[1].body["where"] == "tenant = 'bolt'"
     assert scene.cli("data", "diff", "--json").ended(0).json["kept"] == kept
+
+
+@pytest.fixture
+def lines(scene, kept):
+    """Lines of the orders: the kept database has one of each of its orders, the live one has none."""
+    table = "CREATE TABLE lines (id int PRIMARY KEY, of_order int NOT NULL REFERENCES orders)"
+    for name in (kept, None):
+        with psycopg.connect(
+            scene.stage.database_url, autocommit=True, **({"dbname": name} if name else {})
+        ) as there:
+            there.execute(table)
+            if name:
+                there.execute("INSERT INTO lines SELECT 10 * id, id FROM orders")
+    yield
+    scene.execute("DROP TABLE lines")
+
+
+def test_tables_that_refer_to_each_other_come_together(scene, kept, lines):
+    words = ("data", "bring", "lines", "orders")
+    dry = scene.cli(*words, "--dry-run").ended(4)
+    assert "conflict: public.orders id=4: duplicate key value" in dry.err
+    assert re.search('conflict: public.lines id=40: .* "lines_of_order_fkey"', dry.err)
+    assert dry.out.index("public.orders: 2 rows come") < dry.out.index("public.lines: 3 rows come")
+    asked = scene.cli(*words)
+    asked.refused(
+        4,
+        what="Nobody can be asked here: 2 tables: 5 rows come.*2 are in conflict",
+        now="Nothing was changed",
+        next="data bring lines orders --yes",
+    )
+    assert "public.lines: 3 rows come" in asked.err and "conflict: public.lines id=40" in asked.err
+    assert orders(scene) == [1, 9] and events(scene) == []
+    scene.cli(*words, "--where", "id = 1", "--yes").refused(
+        2,
+        what="one table; public.orders, public.lines are several",
+        now="Nothing",
+        next="data bring public.orders --where",
+    )
+    scene.cli("data", "bring", "orders", "nope", "--yes").refused(
+        2, what="no table nope", now="Nothing was changed", next="data diff"
+    )
+    assert orders(scene) == [1, 9]
+    done = scene.cli(*words, "--yes", "--json").ended(4).json
+    assert [(t["table"], t["inserted"]) for t in done["tables"]] == [
+        ("public.orders", 2),
+        ("public.lines", 3),
+    ]
+    assert orders(scene) == [1, 2, 3, 9]
+    assert [(e.kind, e.body["table"]) for e in events(scene)[-4:]] == [
+        ("data.bringing", "lines"), ("data.bringing", "orders"),
+        ("data.brought", "public.orders"), ("data.brought", "public.lines"),
+    ]  # fmt: skip
 
 
 def test_what_is_wrong_is_said_with_the_next_command(scene, kept):

@@ -270,8 +270,10 @@ class Backout:
 
         return data_diff(self.parts, kept, tables, examples=examples, note=note)
 
-    def data_bring(self, order: Bringing, *, dry_run: bool = False, note: Note = quiet) -> Brought:
-        """Bring rows of a kept database into the live one, in one transaction. Idempotent."""
+    def data_bring(
+        self, order: Bringing, *, dry_run: bool = False, note: Note = quiet
+    ) -> tuple[Brought, ...]:
+        """Bring rows of a kept database into the live one, in one transaction, parents first. Idempotent."""
         from backout.app.data import data_bring
 
         return data_bring(self.parts, order, dry_run=dry_run, note=note)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from pydantic import Field
+
 from backout.app.parts import Parts
 from backout.app.restorable import restorable
 from backout.backup import BesideDatabase, BesideState, Brought, TableDifference
@@ -33,12 +35,18 @@ class DataDifferences(Document):
 
 
 class Bringing(Document):
-    """What is to be brought: the rows of `table` that `where` (SQL; null: all) chooses."""
+    """What is to be brought: the rows of `tables`; of one table those that `where` (SQL; null: all) chooses."""
 
-    table: str
+    tables: tuple[str, ...] = Field(min_length=1)
     kept: str | None = None
     where: str | None = None
     take_updated: bool = False
+
+
+class BroughtTables(Document):
+    """What bringing rows of several tables did, or would do: one transaction, in the order in which they were written."""
+
+    tables: tuple[Brought, ...]
 
 
 def data_diff(
@@ -56,39 +64,40 @@ def data_diff(
     return DataDifferences(kept=found.name, since_swap=found.swap_xid is not None, tables=told)
 
 
-def data_bring(parts: Parts, order: Bringing, *, dry_run: bool, note: Note) -> Brought:
-    """Bring rows of one table from a kept database into the live one, in one transaction; idempotent.
+def data_bring(parts: Parts, order: Bringing, *, dry_run: bool, note: Note) -> tuple[Brought, ...]:
+    """Bring rows from a kept database into the live one, in one transaction, parents first; idempotent.
 
-    The journal has what was asked for before, and what was done after.
+    The journal has what was asked for before, and what was done after, by table.
 
     Raises:
         UnknownBackup: There is no kept database, or none of that name.
-        UsageError: There is no such table, or the condition is wrong.
-        NotPossible: The live database is held, or the table cannot be written so that rows stay as they were.
+        UsageError: There is no such table, or the condition is wrong, or is one for several tables.
+        NotPossible: The live database is held, or a table cannot be written so that rows stay as they were.
     """
     database, kept = _comparable(parts), _kept(parts, order.kept).name
-    asked: dict[str, Json] = {
-        "kept": kept,
-        "table": order.table,
-        "where": order.where,
-        "take_updated": order.take_updated,
-    }
+    asked: dict[str, Json] = {"kept": kept, "where": order.where, "take_updated": order.take_updated}
     if not dry_run:
-        parts.journal.append("data.bringing", asked)
+        for table in order.tables:
+            parts.journal.append("data.bringing", asked | {"table": table})
     brought = database.bring(
-        kept, order.table, where=order.where, take_updated=order.take_updated, dry_run=dry_run, note=note
+        kept, order.tables, where=order.where, take_updated=order.take_updated, dry_run=dry_run, note=note
     )
     if not dry_run:
-        first: list[Json] = [str(conflict) for conflict in brought.conflicts[:_JOURNALLED_CONFLICTS]]
-        numbers: dict[str, Json] = {
-            "inserted": brought.inserted,
-            "updated": brought.updated,
-            "equal": brought.equal,
-            "conflicts": len(brought.conflicts),
-            "first_conflicts": first,
-        }
-        parts.journal.append("data.brought", asked | numbers)
+        for told in brought:
+            parts.journal.append("data.brought", asked | _numbers(told))
     return brought
+
+
+def _numbers(told: Brought) -> dict[str, Json]:
+    first: list[Json] = [str(conflict) for conflict in told.conflicts[:_JOURNALLED_CONFLICTS]]
+    return {
+        "table": told.table,
+        "inserted": told.inserted,
+        "updated": told.updated,
+        "equal": told.equal,
+        "conflicts": len(told.conflicts),
+        "first_conflicts": first,
+    }
 
 
 def _comparable(parts: Parts) -> Comparable:

@@ -65,15 +65,23 @@ def diff(
 @app.command("bring")
 @guarded
 def bring(
-    table: Annotated[
-        str, typer.Argument(metavar="TABLE", help="The table, as `backout data diff` names it.")
+    tables: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="TABLE",
+            help="A table, as `backout data diff` names it; several come together, parents first.",
+        ),
     ],
     kept: Annotated[
         str | None, typer.Option("--from", metavar="KEPT", help="A kept database; else the newest one.")
     ] = None,
     where: Annotated[
         str | None,
-        typer.Option("--where", metavar="SQL", help="Only rows of the kept table for which this is true."),
+        typer.Option(
+            "--where",
+            metavar="SQL",
+            help="Only rows of the kept table for which this is true; of one TABLE alone.",
+        ),
     ] = None,
     take_updated: Annotated[
         bool,
@@ -88,27 +96,29 @@ def bring(
 ) -> None:
     """Bring rows that only the kept database has into the live one, in one transaction; again changes nothing.
 
-    Rows come as they were: the table's own triggers do not run. Exit code 4: some rows were in conflict and did
-    not come; each is named.
+    Rows come as they were: the table's own triggers do not run. Of several tables the rows that others refer to come
+    first, in whatever order they are named. Exit code 4: some rows were in conflict and did not come; each is named.
 
     Example: backout data bring public.orders --where "tenant = 'acme'" --dry-run
-    """
-    from backout.app.data import Bringing
 
-    order = Bringing(table=table, kept=kept, where=where, take_updated=take_updated)
+    Example: backout data bring public.lines public.orders public.customers --dry-run
+    """
+    from backout.app.data import Bringing, BroughtTables
+
+    order = Bringing(tables=tuple(tables), kept=kept, where=where, take_updated=take_updated)
     with open_backout(config) as backout:
         if not dry_run and not yes:
             told = backout.data_bring(order, dry_run=True, note=_note)
-            _show_conflicts(told)
+            _show_told(told)
             confirm(_question(told), word=None, yes=False, command=_command(order))
         done = backout.data_bring(order, dry_run=dry_run, note=_note)
     if as_json:
-        out_json(done)
+        out_json(done[0] if len(tables) == 1 else BroughtTables(tables=done))
     else:
         _show_brought(done)
         if dry_run:
             err(f"next   {_command(order)}")
-    if done.conflicts:
+    if any(told.conflicts for told in done):
         leave(ExitCode.NEEDS_APPROVAL)
 
 
@@ -149,37 +159,50 @@ def _show_details(difference: TableDifference) -> None:
         out(f"{table} has columns that only the kept one has: {', '.join(difference.only_kept_columns)}")
 
 
-def _question(told: Brought) -> Message:
+def _question(told: tuple[Brought, ...]) -> Message:
+    """Return what would happen; of several tables in all."""
     return msg(
         "{table}: {inserted} rows come, {updated} are overwritten, {equal} are there already, {conflicts} are in conflict",
-        table=told.table,
-        inserted=told.inserted,
-        updated=told.updated,
-        equal=told.equal,
-        conflicts=len(told.conflicts),
+        table=told[0].table if len(told) == 1 else f"{len(told)} tables",
+        inserted=sum(table.inserted for table in told),
+        updated=sum(table.updated for table in told),
+        equal=sum(table.equal for table in told),
+        conflicts=sum(len(table.conflicts) for table in told),
     )
 
 
-def _show_brought(done: Brought) -> None:
+def _show_told(told: tuple[Brought, ...]) -> None:
+    """Show what would happen in each of several tables, and every conflict, before a person is asked."""
+    _show_conflicts(told)
+    for table in told if len(told) > 1 else ():
+        err(f"  {_question((table,))}")
+
+
+def _show_brought(done: tuple[Brought, ...]) -> None:
     _show_conflicts(done)
-    if done.dry_run:
-        out(f"{_question(done)}; nothing was changed")
-    else:
-        out(
-            f"{done.table}: {done.inserted} rows came, {done.updated} were overwritten, {done.equal} were there "
-            f"already, {len(done.conflicts)} were in conflict and did not come"
-        )
+    for table in done:
+        if table.dry_run:
+            out(f"{_question((table,))}; nothing was changed")
+        else:
+            out(
+                f"{table.table}: {table.inserted} rows came, {table.updated} were overwritten, {table.equal} were there "
+                f"already, {len(table.conflicts)} were in conflict and did not come"
+            )
 
 
-def _show_conflicts(done: Brought) -> None:
-    for conflict in done.conflicts[:_SHOWN_CONFLICTS]:
-        err(f"  conflict: {conflict}")
-    if len(done.conflicts) > _SHOWN_CONFLICTS:
-        err(f"  and {len(done.conflicts) - _SHOWN_CONFLICTS} more: --json lists them all")
+def _show_conflicts(done: tuple[Brought, ...]) -> None:
+    for table in done:
+        of = f"{table.table} " if len(done) > 1 else ""
+        for conflict in table.conflicts[:_SHOWN_CONFLICTS]:
+            err(f"  conflict: {of}{conflict}")
+        if len(table.conflicts) > _SHOWN_CONFLICTS:
+            err(
+                f"  and {len(table.conflicts) - _SHOWN_CONFLICTS} more{of and f' of {of.strip()}'}: --json lists them all"
+            )
 
 
 def _command(order: Bringing) -> str:
-    words = ["backout", "data", "bring", order.table]
+    words = ["backout", "data", "bring", *order.tables]
     words += ["--from", order.kept] if order.kept else []
     words += ["--where", order.where] if order.where else []
     words += ["--take-updated"] if order.take_updated else []

@@ -287,14 +287,21 @@ class Comparable(Protocol):
         ...
 
     def bring(
-        self, kept: str, table: str, *, where: str | None, take_updated: bool, dry_run: bool, note: Note
-    ) -> Brought:
-        """Copy rows that only the kept database has into the live one, in one transaction; idempotent.
+        self,
+        kept: str,
+        tables: tuple[str, ...],
+        *,
+        where: str | None,
+        take_updated: bool,
+        dry_run: bool,
+        note: Note,
+    ) -> tuple[Brought, ...]:
+        """Copy rows that only the kept database has into the live one, in one transaction, parents first; idempotent.
 
         Args:
             kept: The kept database.
-            table: ``schema.table``.
-            where: SQL condition on the kept table; None: all.
+            tables: Each as ``schema.table``.
+            where: SQL condition on the kept table, where it is one; None: all.
             take_updated: Also overwrite rows that differ and were not written after the swap.
             dry_run: Do it, tell what happened, and roll back.
             note: Tells who watches.

@@ -35,15 +35,22 @@ class PostgresCompares:
         )
 
     def bring(
-        self, kept: str, table: str, *, where: str | None, take_updated: bool, dry_run: bool, note: Note
-    ) -> Brought:
+        self,
+        kept: str,
+        tables: tuple[str, ...],
+        *,
+        where: str | None,
+        take_updated: bool,
+        dry_run: bool,
+        note: Note,
+    ) -> tuple[Brought, ...]:
         """Copy rows that only the kept database has into the live one; see `rows.bring.bring`."""
         from backout.databases.postgres.rows.bring import bring
 
         return bring(
             self._cluster.connector,
             kept,
-            table,
+            tables,
             schemas=self._cluster.schemas,
             swap_xid=self._swap_xid(kept),
             where=where,

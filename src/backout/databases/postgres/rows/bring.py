@@ -1,4 +1,8 @@
-"""Brings rows that only the kept database has into the live one: one table, one transaction."""
+"""Brings rows that only the kept database has into the live one: any tables, one transaction.
+
+Parents come before what refers to them. A row whose parent is not there yet waits, and is tried again as long as that
+gets anywhere; what refers to each other in a circle comes together, where its constraints can be checked late.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +23,7 @@ from backout.databases.postgres.rows.digest import (
 )
 from backout.databases.postgres.rows.guards import refuse_held, refuse_rules
 from backout.databases.postgres.rows.keys import listed_keys
+from backout.databases.postgres.rows.order import parents_first
 from backout.databases.postgres.rows.sessions import (
     ROWS_AT_ONCE,
     Sides,
@@ -30,7 +35,7 @@ from backout.databases.postgres.rows.sessions import (
 from backout.databases.postgres.rows.statements import same_key
 from backout.databases.postgres.rows.tables import Pair, named, pair_up, read_tables
 from backout.databases.postgres.rows.where import condition
-from backout.databases.postgres.rows.writer import Row, Writer
+from backout.databases.postgres.rows.writer import Row, Writer, refusal_of
 from backout.errors import NotPossible
 from backout.faults import fault_point
 from backout.message import msg
@@ -52,7 +57,7 @@ BY_INDEX = {"enable_seqscan": "off", "enable_hashjoin": "off", "enable_mergejoin
 def bring(
     connector: Connector,
     kept: str,
-    table: str,
+    tables: tuple[str, ...],
     *,
     schemas: tuple[str, ...] | None,
     swap_xid: int | None,
@@ -60,10 +65,13 @@ def bring(
     take_updated: bool,
     dry_run: bool,
     note: Note,
-) -> Brought:
-    """Bring the rows of one table; what the live database does not take is a conflict, with its reason.
+) -> tuple[Brought, ...]:
+    """Bring the rows of these tables; what the live database does not take is a conflict, with its reason.
 
     Idempotent: a row that is there already is counted as equal. Killed at any moment, nothing was brought.
+
+    Returns:
+        What was done in each table, in the order in which they were written.
 
     Raises:
         UsageError: There is no such database or table, or the condition is wrong.
@@ -71,31 +79,69 @@ def bring(
     """
     refuse_held(connector)
     with snapshots(connector, kept) as sides:
-        pairs = pair_up(read_tables(sides.kept, schemas), read_tables(sides.live, schemas))
-        pair = named(pairs, table)
-        _refuse_one_sided(pair)
-        limit = condition(sides.kept, pair, where)
+        pairs = _chosen(sides, tables, schemas)
+        limit = condition(sides.kept, pairs, where)
         with connector.session(_DEADLINE_S) as live:
             with live.transaction(force_rollback=dry_run):
                 _prepare(live)
-                refuse_rules(live, pair)
-                writer = Writer(sides.kept, live, pair)
+                for pair in pairs:
+                    refuse_rules(live, pair)
                 swap = read_swap(live, swap_xid, ahead=_AHEAD)
-                if pair.key:
-                    equal = _by_key(sides, writer, limit, swap, take_updated=take_updated, note=note)
-                else:
-                    equal = _by_count(sides, writer, limit, note)
-                writer.finish(advance_sequences=not dry_run)
+                writers = [Writer(sides.kept, live, pair) for pair in pairs]
+                equal = [
+                    _by_key(sides, writer, limit, swap, take_updated=take_updated, note=note)
+                    if writer.pair.key
+                    else _by_count(sides, writer, limit, note)
+                    for writer in writers
+                ]
+                _bring_what_waits(live, writers)
+                for writer in writers:
+                    writer.finish(advance_sequences=not dry_run)
                 fault_point("data.bring.commit.before")
             fault_point("data.bring.commit.after")
-    return Brought(
-        table=pair.label,
-        dry_run=dry_run,
-        inserted=writer.inserted,
-        updated=writer.updated,
-        equal=equal,
-        conflicts=tuple(writer.conflicts),
+    return tuple(
+        Brought(
+            table=writer.pair.label,
+            dry_run=dry_run,
+            inserted=writer.inserted,
+            updated=writer.updated,
+            equal=there,
+            conflicts=tuple(writer.conflicts),
+        )
+        for writer, there in zip(writers, equal, strict=True)
     )
+
+
+def _chosen(sides: Sides, tables: tuple[str, ...], schemas: tuple[str, ...] | None) -> list[Pair]:
+    """Return these tables, parents first, each once."""
+    pairs = pair_up(read_tables(sides.kept, schemas), read_tables(sides.live, schemas))
+    found = {pair.label: pair for pair in (named(pairs, table) for table in tables)}
+    for pair in found.values():
+        _refuse_one_sided(pair)
+    return parents_first(sides.live, list(found.values()))
+
+
+def _bring_what_waits(live: psycopg.Connection[Any], writers: list[Writer]) -> None:
+    """Insert rows whose parent came after them, or comes with them."""
+    import psycopg
+
+    came = sum(writer.inserted for writer in writers)
+    while came and any(writer.waits for writer in writers):
+        came = sum(writer.retry() for writer in writers)
+    waiting = [writer for writer in writers if writer.waits]
+    if not waiting:
+        return
+    try:
+        with live.transaction() as attempt:
+            live.execute("SET CONSTRAINTS ALL DEFERRED")
+            if not all(writer.together() for writer in waiting):
+                raise psycopg.Rollback(attempt)
+            live.execute("SET CONSTRAINTS ALL IMMEDIATE")
+            for writer in waiting:
+                writer.came()
+    except psycopg.Error as error:
+        if refusal_of(error) is None:
+            raise
 
 
 def _prepare(live: psycopg.Connection[Any]) -> None:

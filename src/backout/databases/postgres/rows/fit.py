@@ -1,12 +1,12 @@
-"""Which tables can go back alone, and in which order: parents before what refers to them."""
+"""Which tables can go back alone, and why others cannot."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING, Any
 
 from backout.databases.postgres.rows.guards import rules_of
+from backout.databases.postgres.rows.order import parents_first
 from backout.databases.postgres.rows.tables import Pair, named, pair_up, read_tables
 from backout.errors import NotPossible, UsageError
 from backout.message import Message, msg
@@ -26,11 +26,6 @@ WHERE c.contype = 'f' AND c.conparentid = 0 AND c.confrelid = ANY(%(oids)s::oid[
   AND NOT c.conrelid = ANY(%(oids)s::oid[])
   AND (c.confdeltype IN ('c', 'n', 'd') OR c.confupdtype IN ('c', 'n', 'd'))
 ORDER BY 2, 1"""
-
-_PARENTS = """
-SELECT conrelid::bigint, confrelid::bigint FROM pg_constraint
-WHERE contype = 'f' AND conrelid <> confrelid
-  AND conrelid = ANY(%(oids)s::oid[]) AND confrelid = ANY(%(oids)s::oid[])"""
 
 _FOREIGN_TRIGGERS = """
 SELECT t.tgname::text FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
@@ -76,7 +71,7 @@ def fit(
             state=msg("Nothing was changed."),
             next_command="backout plan --scenario data   # the whole database, or other --tables",
         )
-    return _parents_first(live, found)
+    return parents_first(live, found)
 
 
 def _reasons(live: psycopg.Connection[Any], pairs: Iterable[Pair], *, one_sided: bool) -> Iterator[Message]:
@@ -114,14 +109,3 @@ def _written_otherwise(live: psycopg.Connection[Any], label: str, oid: int) -> I
             table=label,
             triggers=", ".join(triggers),
         )
-
-
-def _parents_first(live: psycopg.Connection[Any], pairs: list[Pair]) -> list[Pair]:
-    by_oid = {pair.live.oid: pair for pair in pairs if pair.live is not None}
-    graph: dict[int, set[int]] = {oid: set() for oid in by_oid}
-    for child, parent in live.execute(_PARENTS, {"oids": list(by_oid)}).fetchall():
-        graph[child].add(parent)
-    try:
-        return [by_oid[oid] for oid in TopologicalSorter(graph).static_order()]
-    except CycleError:
-        return pairs  # What cannot be written yet waits for the others.

@@ -20,9 +20,10 @@ if TYPE_CHECKING:
     from backout.databases.postgres.rows.sequences import ColumnSequence
     from backout.databases.postgres.rows.tables import Pair
 
-# Rows that go in by one statement.
+# Rows that go in by one statement; where one of them is refused, in how many pieces they are tried again: 500, 25, 1.
 _AT_ONCE = 500
-# A row may be large: of large ones fewer go into one statement.
+_PIECES = 20
+# A row may be large: of large ones fewer go into one statement, and are in memory.
 _CHARACTERS_AT_ONCE = 1_000_000
 # The row is what the server refuses, not the statement: data, constraint, check option, index entry too large,
 # an error that a function raised. Source: PostgreSQL 15 documentation, appendix A.
@@ -53,6 +54,10 @@ class Refusal(NamedTuple):
     reason: str
 
 
+Given = tuple[Row, tuple[str | None, ...]]
+"""A row, and its values as text."""
+
+
 @dataclass
 class Writer:
     """Writes rows into one table, inside the transaction of `live`."""
@@ -70,12 +75,10 @@ class Writer:
     _backwards: bool = False
 
     def insert(self, rows: list[Row]) -> None:
-        """Insert these rows; those whose parent is missing wait for `finish`."""
+        """Insert these rows; those whose parent is missing wait for `retry` and `together`."""
         self._begin()
         statement = insertion(self.live, self.pair)
-        parts = list(_parts(rows))
-        for part in reversed(parts) if self._backwards else parts:
-            self.inserted += self._some(part, statement, self._orphan)
+        self.inserted += self._write(rows, statement, self._orphan)
 
     def update(self, rows: list[Row]) -> None:
         """Overwrite the live rows of these keys."""
@@ -85,24 +88,41 @@ class Writer:
             for row in rows:
                 self.conflict(row, "only columns differ that cannot be written")
             return
-        self.updated += sum(self._some(part, statement, self._refused) for part in _parts(rows))
+        self.updated += self._write(rows, statement, self._refused)
 
     def conflict(self, row: Row, reason: str) -> None:
         """Note a row that is not brought."""
         self.conflicts.append(msg("{key}: {reason}", key=row.text, reason=reason))
 
+    @property
+    def waits(self) -> int:
+        """How many rows wait for a parent."""
+        return len(self._orphans)
+
+    def retry(self) -> int:
+        """Try once more to insert what waits; return how many rows came."""
+        waiting, self._orphans = self._orphans, []
+        before = self.inserted
+        # The other way round each time: a chain of parents is in the order of the key, or against it.
+        self._backwards = not self._backwards
+        if waiting:
+            self.insert(sorted((r for r, _ in waiting), key=lambda r: r.number, reverse=self._backwards))
+        return self.inserted - before
+
+    def together(self) -> bool:
+        """Insert all that waits, or find that one of the rows is refused; counted only by `came`."""
+        statement, rows = insertion(self.live, self.pair), [row for row, _ in self._orphans]
+        return all(self._together(given, statement) is None for given in self._given(rows))
+
+    def came(self) -> None:
+        """Count what waited as inserted."""
+        self.inserted, self._orphans = self.inserted + self.waits, []
+
     def finish(self, *, advance_sequences: bool) -> None:
-        """Insert what waited for a parent in the same table, put triggers back, and let sequences follow."""
-        while self._orphans:
-            waiting, self._orphans = self._orphans, []
-            before = self.inserted
-            # The other way round each time: a chain of parents is in the order of the key, or against it.
-            self._backwards = not self._backwards
-            self.insert(sorted((row for row, _ in waiting), key=lambda row: row.number))
-            if self.inserted == before:
-                break
+        """Name what still waits, put triggers back, and let sequences follow."""
         for row, refusal in self._orphans:
             self._refused(row, refusal)
+        self._orphans = []
         switch_triggers(self.live, self._triggers or [], on=True)
         if advance_sequences:
             for sequence in self._sequences:
@@ -126,61 +146,64 @@ class Writer:
     def _refused(self, row: Row, refusal: Refusal) -> None:
         self.conflict(row, refusal.reason)
 
-    def _some(self, rows: list[Row], statement: sql.SQL, refused: Callable[[Row, Refusal], None]) -> int:
+    def _write(self, rows: list[Row], statement: sql.SQL, refused: Callable[[Row, Refusal], None]) -> int:
+        return sum(self._some(given, statement, refused) for given in self._given(rows))
+
+    def _some(self, given: list[Given], statement: sql.SQL, refused: Callable[[Row, Refusal], None]) -> int:
         """Write what can be written of these rows; return how many rows that was.
 
-        All by one statement or, where one of them is refused, each half by itself.
+        All by one statement or, where one of them is refused, in pieces: many refused rows cost one statement each.
         """
-        refusal = self._together(rows, statement)
+        refusal = self._together(given, statement)
         if refusal is None:
-            return len(rows)
-        if len(rows) == 1:
-            refused(rows[0], refusal)
+            return len(given)
+        if len(given) == 1:
+            refused(given[0][0], refusal)
             return 0
-        half = len(rows) // 2
-        halves = [rows[:half], rows[half:]]
-        return sum(
-            self._some(part, statement, refused) for part in (reversed(halves) if self._backwards else halves)
-        )
+        size = max(1, len(given) // _PIECES)
+        pieces = (given[at : at + size] for at in range(0, len(given), size))
+        return sum(self._some(piece, statement, refused) for piece in pieces)
 
-    def _together(self, rows: list[Row], statement: sql.SQL) -> Refusal | None:
+    def _together(self, given: list[Given], statement: sql.SQL) -> Refusal | None:
         """Write all of these rows, or none: then return why one of them was refused."""
         import psycopg
 
-        largest: dict[str, int] = defaultdict(int)
-        written = 0
+        values = [texts for _, texts in given]
+        columns: list[Any] = [list(column) for column in zip(*values, strict=True)] or [len(values)]
         try:
-            with self.live.transaction() as inner, closing(self._values(rows)) as values:
-                for some in _statements_worth(values):
-                    columns: list[Any] = [list(column) for column in zip(*some, strict=True)] or [len(some)]
-                    written += self.live.execute(statement, columns).rowcount
-                    for given in some:
-                        self._note_largest(given, largest)
-                if written != len(rows):
+            with self.live.transaction() as inner:
+                written = self.live.execute(statement, columns).rowcount
+                if written != len(given):
                     raise psycopg.Rollback(inner)
         except psycopg.Error as error:
             refusal = refusal_of(error)
             if refusal is None:
                 raise
             return refusal
-        if written != len(rows):
+        if written != len(given):
             return Refusal("", "the table did not take it, and did not say why")
-        self._take_largest(largest)
+        for texts in values:
+            self._note_largest(texts)
         return None
 
-    def _take_largest(self, largest: dict[str, int]) -> None:
-        for column, value in largest.items():
-            self._largest[column] = max(self._largest[column], value)
-
-    def _note_largest(self, given: tuple[Any, ...], largest: dict[str, int]) -> None:
+    def _note_largest(self, texts: tuple[str | None, ...]) -> None:
         """Note the largest number of each column that a sequence fills."""
         columns = written_columns(self.pair)
         for sequence in self._sequences:
-            text = given[columns.index(sequence.column)] if sequence.column in columns else None
+            text = texts[columns.index(sequence.column)] if sequence.column in columns else None
             if text is not None and text.lstrip("-").isdigit():
-                largest[sequence.column] = max(largest[sequence.column], int(text))
+                self._largest[sequence.column] = max(self._largest[sequence.column], int(text))
 
-    def _values(self, rows: list[Row]) -> Generator[tuple[Row, tuple[Any, ...]], None, None]:
+    def _given(self, rows: list[Row]) -> Iterator[list[Given]]:
+        """Yield these rows with their values, as many at a time as go into one statement, each time in their order."""
+        for at in range(0, len(rows), _AT_ONCE):
+            part = rows[at : at + _AT_ONCE]
+            order = {row.place_of: n for n, row in enumerate(part)}
+            with closing(self._values(part)) as values:
+                for given in _statements_worth(values):
+                    yield sorted(given, key=lambda one: order[one[0].place_of])
+
+    def _values(self, rows: list[Row]) -> Generator[Given, None, None]:
         """Yield these rows with their values as text, in the order in which they lie in the kept database."""
         from psycopg import sql
 
@@ -218,27 +241,23 @@ def refusal_of(error: psycopg.Error) -> Refusal | None:
     return Refusal(error.sqlstate or "", _reason(error))
 
 
-def _parts(rows: list[Row]) -> Iterator[list[Row]]:
-    return (rows[at : at + _AT_ONCE] for at in range(0, len(rows), _AT_ONCE))
-
-
-def _statements_worth(values: Iterable[tuple[Row, tuple[Any, ...]]]) -> Iterator[list[tuple[Any, ...]]]:
-    """Gather values of rows until they are a statement's worth; a large row goes alone."""
-    some: list[tuple[Any, ...]] = []
+def _statements_worth(values: Iterable[Given]) -> Iterator[list[Given]]:
+    """Gather rows until they are a statement's worth; a large row goes alone."""
+    some: list[Given] = []
     characters = 0
-    for _, given in values:
-        more = _characters(given)
+    for row, texts in values:
+        more = _characters(texts)
         if some and characters + more > _CHARACTERS_AT_ONCE:
             yield some
             some, characters = [], 0
-        some.append(given)
+        some.append((row, texts))
         characters += more
     if some:
         yield some
 
 
-def _characters(given: Iterable[str | None]) -> int:
-    return sum(len(text) for text in given if text is not None)
+def _characters(texts: Iterable[str | None]) -> int:
+    return sum(len(text) for text in texts if text is not None)
 
 
 def _reason(error: psycopg.Error) -> str:
