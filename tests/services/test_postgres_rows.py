@@ -5,6 +5,7 @@ from __future__ import annotations
 import tracemalloc
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,13 +13,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from psycopg import sql
+from tests.waiting import until
 
 from backout.backup import Brought, TableDifference
 from backout.databases.postgres.connect import Connector
 from backout.databases.postgres.rows.bring import bring
 from backout.databases.postgres.rows.compare import differences
 from backout.databases.postgres.rows.merge import by_count, by_key
-from backout.errors import BackoutError, CredentialsRefused, NotPossible, UsageError
+from backout.errors import BackoutError, CredentialsRefused, NotPossible, TargetUnreachable, UsageError
 from backout.redact import Redactor
 
 pytestmark = pytest.mark.slow
@@ -58,10 +60,10 @@ class Both:
         (brought,) = self.bring_all(table, **options)
         return brought
 
-    def bring_all(self, *tables: str, **options: Any) -> tuple[Brought, ...]:
+    def bring_all(self, *tables: str, lock_timeout_s: float = 1, **options: Any) -> tuple[Brought, ...]:
         given_ = {"where": None, "take_updated": False, "dry_run": False, **options}
         return bring(
-            self.connector(), self.kept.name, tables, schemas=None, swap_xid=self.swap_xid,
+            self.connector(lock_timeout_s=lock_timeout_s), self.kept.name, tables, schemas=None, swap_xid=self.swap_xid,
             note=lambda m: self.told.append(str(m)), **given_,
         )  # fmt: skip
 
@@ -273,8 +275,9 @@ def test_partitions_inheritance_generated_identity_and_schema_differences(both: 
     assert both.rows("SELECT v, id, fresh FROM drift") == [("x", 1, 7)]
     # No number that came over is given out again.
     assert both.rows("INSERT INTO parted (k) VALUES (1) RETURNING id") == [(4,)]
-    with pytest.raises(NotPossible, match="is not in the live database"):
+    with pytest.raises(NotPossible, match="is not in the live database") as caught:
         both.bring("gone")
+    assert caught.value.next_command.startswith("pg_dump -t public.gone ")
 
 
 def test_a_key_with_its_own_idea_of_equality_is_looked_up_by_it(both: Both):
@@ -398,6 +401,11 @@ def test_conflicts_are_told_row_by_row_and_the_rest_comes(both: Both):
         assert connection.execute("SELECT count(*) FROM t").fetchone() == (120,)
 
 
+_WAITS = "SELECT 1 FROM pg_stat_activity WHERE datname = %s AND wait_event_type = 'Lock'"
+_END_READERS = """
+SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
+WHERE datname = %s AND application_name = 'backout' AND (wait_event_type = 'Lock' OR NOT %s)"""
+
 # --- several tables -----------------------------------------------------------------------------
 
 _FAMILY = (
@@ -443,6 +451,44 @@ def test_several_tables_are_one_transaction(both: Both):
     with pytest.raises(CredentialsRefused, match="permission denied for table parent"):
         both.bring_all("grandparent", "parent")
     assert both.rows("SELECT * FROM grandparent") == []
+
+
+@pytest.mark.parametrize("side", ["kept", "live"])
+def test_a_session_that_is_ended_midway_leaves_nothing(both: Both, side: str):
+    both.run(*_FAMILY)
+    both.kept.run(
+        "INSERT INTO grandparent SELECT n, 'g' || n FROM generate_series(1, 1000) n",
+        "INSERT INTO parent SELECT n, n FROM generate_series(1, 1000) n",
+    )
+    # It stops in the middle: the first table's rows are written, and the second table is somebody else's for now.
+    holder = both.live.connect(autocommit=False)
+    holder.execute("LOCK TABLE parent IN EXCLUSIVE MODE")
+    with ThreadPoolExecutor() as pool:
+        bringing = pool.submit(both.bring_all, "grandparent", "parent", lock_timeout_s=60)
+        with both.live.server.admin() as admin:
+            until(lambda: admin.execute(_WAITS, (both.live.name,)).fetchall())
+            name = both.kept.name if side == "kept" else both.live.name
+            ended = admin.execute(_END_READERS, (name, side == "live")).fetchall()
+            assert ended
+            holder.rollback()
+        with pytest.raises(TargetUnreachable) as caught:
+            bringing.result()
+    told = caught.value
+    assert "Bringing public.grandparent, public.parent stopped" in str(told.what)
+    assert "Nothing was brought" in str(told.state) and "the same command again" in told.next_command
+    assert both.rows("SELECT * FROM grandparent") == []
+
+
+def test_a_table_that_somebody_locked_says_who_to_ask(both: Both):
+    both.run("CREATE TABLE t (id int PRIMARY KEY)")
+    both.kept.run("INSERT INTO t VALUES (1)")
+    holder = both.live.connect(autocommit=False)
+    holder.execute("LOCK TABLE t IN EXCLUSIVE MODE")
+    with pytest.raises(
+        TargetUnreachable, match=r"Bringing public\.t stopped: Somebody else holds a lock"
+    ) as caught:
+        both.bring("t")
+    assert caught.value.next_command.startswith("backout db blockers ")
 
 
 def test_a_condition_is_for_one_table_alone(both: Both):

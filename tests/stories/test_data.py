@@ -70,6 +70,7 @@ def test_rows_are_listed_and_brought_by_choice(scene, kept):
     assert (some["inserted"], some["conflicts"]) == (1, [])
     rest = scene.cli("data", "bring", "orders", "--yes").ended(4)
     assert "1 rows came" in rest.out and "1 were in conflict" in rest.out
+    assert "next   backout data diff --table public.orders   # what did not come is still kept" in rest.err
     assert orders(scene) == [1, 2, 3, 9]
     assert [e.kind for e in events(scene)] == ["data.bringing", "data.brought"] * 2
     assert events(scene)[1].body["where"] == "tenant = 'bolt'"

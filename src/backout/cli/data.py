@@ -118,6 +118,10 @@ def bring(
         _show_brought(done)
         if dry_run:
             err(f"next   {_command(order)}")
+        elif left := [word for told in done if told.conflicts for word in ("--table", told.table)]:
+            err(
+                f"next   {shlex.join(['backout', 'data', 'diff', *left])}   # what did not come is still kept"
+            )
     if any(told.conflicts for told in done):
         leave(ExitCode.NEEDS_APPROVAL)
 

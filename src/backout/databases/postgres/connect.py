@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     import psycopg
 
 APPLICATION_NAME = "backout"
+# What it ignores while it closes a lost connection would stand on standard error, before our own words.
+logging.getLogger("psycopg").addHandler(logging.NullHandler())
+
 _NEXT = "backout doctor"
 # Classes of errors that speak of the statement: feature, cardinality, data, constraint, transaction state
 # and termination, routine, syntax or name, PL/pgSQL. Source: PostgreSQL 15 documentation, appendix A.
@@ -179,6 +183,12 @@ class Connector:
         if isinstance(error, errors.QueryCanceled):
             what = msg("The database did not answer in time: {error}", error=text)
             return TargetUnreachable(what, state=untouched, next_command=_NEXT)
+        if isinstance(error, errors.LockNotAvailable):
+            what = msg(
+                "Somebody else holds a lock that is needed: {error}", error=error.diag.message_primary or text
+            )
+            waits = "backout db blockers   # while the same command waits again, beside it"
+            return TargetUnreachable(what, state=untouched, next_command=waits)
         if isinstance(error, errors.InsufficientPrivilege) or (
             error.sqlstate is None and _REFUSED.search(text)
         ):

@@ -6,7 +6,9 @@ gets anywhere; what refers to each other in a circle comes together, where its c
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -36,7 +38,7 @@ from backout.databases.postgres.rows.statements import same_key
 from backout.databases.postgres.rows.tables import Pair, named, pair_up, read_tables
 from backout.databases.postgres.rows.where import condition
 from backout.databases.postgres.rows.writer import Row, Writer, refusal_of
-from backout.errors import NotPossible
+from backout.errors import NotPossible, TargetUnreachable
 from backout.faults import fault_point
 from backout.message import msg
 
@@ -81,7 +83,7 @@ def bring(
     with snapshots(connector, kept) as sides:
         pairs = _chosen(sides, tables, schemas)
         limit = condition(sides.kept, pairs, where)
-        with connector.session(_DEADLINE_S) as live:
+        with _one_transaction(pairs), connector.session(_DEADLINE_S) as live:
             with live.transaction(force_rollback=dry_run):
                 _prepare(live)
                 for pair in pairs:
@@ -117,7 +119,7 @@ def _chosen(sides: Sides, tables: tuple[str, ...], schemas: tuple[str, ...] | No
     pairs = pair_up(read_tables(sides.kept, schemas), read_tables(sides.live, schemas))
     found = {pair.label: pair for pair in (named(pairs, table) for table in tables)}
     for pair in found.values():
-        _refuse_one_sided(pair)
+        _refuse_one_sided(sides, pair)
     return parents_first(sides.live, list(found.values()))
 
 
@@ -144,6 +146,27 @@ def _bring_what_waits(live: psycopg.Connection[Any], writers: list[Writer]) -> N
             raise
 
 
+@contextmanager
+def _one_transaction(pairs: list[Pair]) -> Iterator[None]:
+    """Say of a database that went away, or of a lock, what became of all the rows."""
+    try:
+        yield
+    except TargetUnreachable as error:
+        raise TargetUnreachable(
+            msg(
+                "Bringing {tables} stopped: {why}",
+                tables=", ".join(p.label for p in pairs),
+                why=str(error.what),
+            ),
+            state=msg(
+                "Nothing was brought: it is one transaction (lost in the moment of its commit, all of it was)."
+            ),
+            next_command=error.next_command
+            if "   # " in error.next_command
+            else f"{error.next_command}   # then the same command again: what came is not brought twice",
+        ) from error
+
+
 def _prepare(live: psycopg.Connection[Any]) -> None:
     waits = {k: v for k, v in patience().items() if k.startswith("idle_")}
     set_local(live, CANONICAL | waits | BY_INDEX)
@@ -151,17 +174,27 @@ def _prepare(live: psycopg.Connection[Any]) -> None:
     live.execute("SET CONSTRAINTS ALL IMMEDIATE")
 
 
-def _refuse_one_sided(pair: Pair) -> None:
-    shapes = (pair.kept, pair.live)
-    if None not in shapes and "f" not in {s.kind for s in shapes if s is not None}:
-        return
-    where = "the live" if pair.kept else "the kept"
-    what = (
-        msg("{table} is not in {where} database.", table=pair.label, where=where)
-        if None in shapes
-        else msg("{table} is a foreign table: its rows are on another server.", table=pair.label)
-    )
-    raise NotPossible(what, state=msg("Nothing was changed."), next_command="backout data diff")
+def _refuse_one_sided(sides: Sides, pair: Pair) -> None:
+    shapes, unchanged = (pair.kept, pair.live), msg("Nothing was changed.")
+    if "f" in {shape.kind for shape in shapes if shape is not None}:
+        raise NotPossible(
+            msg("{table} is a foreign table: its rows are on another server.", table=pair.label),
+            state=unchanged,
+            next_command="backout data diff",
+        )
+    if pair.kept is None:
+        raise NotPossible(
+            msg("{table} is not in the kept database.", table=pair.label),
+            state=unchanged,
+            next_command="backout data diff",
+        )
+    if pair.live is None:
+        kept, live = (shlex.quote(connection.info.dbname) for connection in (sides.kept, sides.live))
+        raise NotPossible(
+            msg("{table} is not in the live database.", table=pair.label),
+            state=unchanged,
+            next_command=f"pg_dump -t {shlex.quote(pair.label)} {kept} | psql {live}   # all of it, as its owner",
+        )
 
 
 def _by_key(

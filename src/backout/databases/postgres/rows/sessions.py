@@ -132,10 +132,15 @@ class Stream:
 
     def close(self) -> None:
         """End what is under way; the connection is nobody else's afterwards."""
+        import psycopg
+
         if not self._ahead.done():
             self._connection.cancel_safe(timeout=_CANCEL_WITHIN_S)
             wait([self._ahead])
-        self._cursor.close()
+        try:
+            self._cursor.close()
+        except psycopg.Error:
+            self._cursor.close()  # the session is gone, and with it the server's part
 
 
 @contextmanager

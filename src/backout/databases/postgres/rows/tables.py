@@ -157,7 +157,9 @@ def named(pairs: dict[str, Pair], table: str) -> Pair:
     near = [p.label for p in found] or get_close_matches(table, pairs, 3) or list(pairs)[:5]
     raise UsageError(
         msg(
-            "There is no table {table}. Near: {near}", table=table, near=", ".join(near) or "no table at all"
+            "There is no table {table}. Near: {near}",
+            table=table or "without a name",
+            near=", ".join(near) or "no table at all",
         ),
         state=msg("Nothing was changed."),
         next_command="backout data diff",

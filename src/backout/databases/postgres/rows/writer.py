@@ -112,7 +112,8 @@ class Writer:
     def together(self) -> bool:
         """Insert all that waits, or find that one of the rows is refused; counted only by `came`."""
         statement, rows = insertion(self.live, self.pair), [row for row, _ in self._orphans]
-        return all(self._together(given, statement) is None for given in self._given(rows))
+        with closing(self._given(rows)) as parts:
+            return all(self._together(given, statement) is None for given in parts)
 
     def came(self) -> None:
         """Count what waited as inserted."""
@@ -147,7 +148,8 @@ class Writer:
         self.conflict(row, refusal.reason)
 
     def _write(self, rows: list[Row], statement: sql.SQL, refused: Callable[[Row, Refusal], None]) -> int:
-        return sum(self._some(given, statement, refused) for given in self._given(rows))
+        with closing(self._given(rows)) as parts:
+            return sum(self._some(given, statement, refused) for given in parts)
 
     def _some(self, given: list[Given], statement: sql.SQL, refused: Callable[[Row, Refusal], None]) -> int:
         """Write what can be written of these rows; return how many rows that was.
@@ -194,7 +196,7 @@ class Writer:
             if text is not None and text.lstrip("-").isdigit():
                 self._largest[sequence.column] = max(self._largest[sequence.column], int(text))
 
-    def _given(self, rows: list[Row]) -> Iterator[list[Given]]:
+    def _given(self, rows: list[Row]) -> Generator[list[Given], None, None]:
         """Yield these rows with their values, as many at a time as go into one statement, each time in their order."""
         for at in range(0, len(rows), _AT_ONCE):
             part = rows[at : at + _AT_ONCE]
