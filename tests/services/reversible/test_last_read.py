@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 
 from backout.databases.postgres.reversible import catalog
 from backout.databases.postgres.reversible.last_read import LastRead
+from backout.databases.postgres.reversible.link import LinkError
 
 from .conftest import Database
 from .engine import run
@@ -57,3 +60,57 @@ def test_what_was_rolled_back_is_read_as_it_was(database: Database) -> None:
     link.rows("BEGIN")
     assert last.read(link) == found
     link.rows("ROLLBACK")
+
+
+_BESIDE = (
+    "CREATE TABLE app.f{n} (id serial PRIMARY KEY, r app.t, m text)",
+    "ALTER TABLE app.t RENAME TO t{n}",
+    "ALTER TABLE app.t{m} RENAME TO t",
+    "CREATE VIEW app.v{n} AS SELECT * FROM app.t",
+    "ALTER TABLE app.t SET SCHEMA public",
+    "ALTER TABLE public.t SET SCHEMA app",
+    "ALTER SCHEMA app RENAME TO app{n}",
+    "ALTER SCHEMA app{m} RENAME TO app",
+    "CREATE TABLE app.c{n} (id int PRIMARY KEY, p int UNIQUE)",
+    "CREATE RULE r{n} AS ON INSERT TO app.t DO ALSO NOTHING",
+    "DROP TABLE app.c{m} CASCADE",
+    "CREATE DOMAIN app.d{n} AS int CHECK (VALUE > {n})",
+    "CREATE TABLE app.x{n} (d app.d{m}, s int DEFAULT 1)",
+    "ALTER DOMAIN app.d{m} RENAME TO e{n}",
+    "CREATE INDEX ON app.c{m} (p)",
+    "ALTER TABLE app.c{m} ADD FOREIGN KEY (p) REFERENCES app.c{m}",
+    "ALTER SEQUENCE app.f{m}_id_seq RENAME TO s{n}",
+    "ALTER SEQUENCE app.f{m}_id_seq OWNED BY NONE",
+    "COMMENT ON SEQUENCE app.f{m}_id_seq IS 'q{n}'",
+    "CREATE TABLE app.p{n} (a int) PARTITION BY RANGE (a)",
+    "CREATE TABLE app.p{m}a PARTITION OF app.p{m} FOR VALUES FROM (0) TO (10)",
+    "ALTER TABLE app.p{m} RENAME a TO b",
+    "TRUNCATE app.c{m} CASCADE",
+    "ALTER TABLE app.c{m} OWNER TO other",
+)
+"""What things have to do with each other; n is new, m one of before."""
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_many_changes_after_each_other_and_undone_in_part(server: Server, seed: int) -> None:
+    chosen = random.Random(seed)
+    with transaction(server, superuser=True) as link:
+        last = LastRead()
+        last.read(link)
+        for number in range(60):
+            for statement in _statements(chosen, server, number):
+                link.rows("SAVEPOINT here")
+                try:
+                    link.rows(statement)
+                except LinkError:
+                    link.rows("ROLLBACK TO here")
+                assert last.read(link) == catalog.read(link), statement
+                if chosen.random() < 0.2:
+                    link.rows("ROLLBACK TO here")
+
+
+def _statements(chosen: random.Random, server: Server, number: int) -> list[str]:
+    if chosen.random() < 0.5:
+        return [chosen.choice(_BESIDE).format(n=number, m=chosen.randrange(max(1, number)))]
+    one = chosen.choice([case for case in CASES if server.version >= case.since])
+    return [text for text in (one.set_up, one.change) if text]

@@ -150,3 +150,22 @@ def test_commands_of_psql_are_each_their_own(database: Database, tmp_path: Path)
     assert "can be taken back" in said
     ok(tool.backout(database.url, "db", "rollback", "--yes"))
     assert unlike(before, state(database)) == []
+
+
+@pytest.mark.parametrize("forgets", ["DEALLOCATE ALL", "DISCARD ALL"])
+def test_a_client_may_have_the_server_forget_what_was_prepared(
+    database: Database, tmp_path: Path, forgets: str
+) -> None:
+    tool = PsqlOne(tmp_path)
+    before = state(database)
+    adds = [f"CREATE TABLE t{number} (id int)" for number in range(3)]
+    commands = [adds[0], forgets, "CREATE TABLE gone (id int); DROP TABLE gone", adds[1], forgets, adds[2]]
+    if forgets == "DEALLOCATE ALL":
+        commands.append(
+            f"BEGIN; {forgets}; ALTER TABLE t0 ADD a int; {forgets}; ALTER TABLE t0 DROP a; COMMIT"
+        )
+    words = [word for one in commands for word in ("-c", one)]
+    ok(tool.through(database.url, argv=["psql", "-X", "-v", "ON_ERROR_STOP=1", *words]))
+    assert {"table public.t0", "table public.t1", "table public.t2"} <= state(database).things.keys()
+    ok(tool.backout(database.url, "db", "rollback", "--yes"))
+    assert unlike(before, state(database)) == []

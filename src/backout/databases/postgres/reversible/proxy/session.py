@@ -225,11 +225,12 @@ class Session:
         """
         keeps = again and self._own()
         name = self._kept.get(sql) or (b"%s_%d" % (_OURS, len(self._kept)) if keeps else _OURS)
+        forget = wire.close(b"S", name)
         # What a failed one left behind is closed first.
         clean = wire.close(b"P", _OURS)
-        told = b"" if sql in self._kept else wire.close(b"S", name) + wire.parse(name, sql)
+        told = b"" if sql in self._kept else forget + wire.parse(name, sql)
         run = wire.bind(_OURS, name) + wire.describe_portal(_OURS) + wire.execute(_OURS)
-        self.server.put(clean + told + run + clean + wire.SYNC)
+        self.server.put(clean + told + run + clean + (b"" if keeps else forget) + wire.SYNC)
         answer = self._answer(quiet)
         if keeps:
             self._kept[sql] = name
