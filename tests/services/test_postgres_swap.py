@@ -82,7 +82,7 @@ def test_rows_written_after_the_swap_are_told_from_the_others(pair: Pair, adapte
     assert (told.inserted, told.updated, told.deleted, told.after_swap) == (1, 1, 0, 1)
     assert told.examples == {"inserted": ("id=10",), "updated": ("id=1",)}
     options = {"where": "id > 5", "take_updated": True, "dry_run": False, "note": quiet}
-    brought = adapter.bring(pair.kept, "which", **options)
+    (brought,) = adapter.bring(pair.kept, ("which",), **options)
     assert (brought.inserted, brought.updated, brought.conflicts) == (1, 0, ())
     with pair.connect() as live:
         found = live.execute("SELECT is_it FROM which ORDER BY id").fetchall()
