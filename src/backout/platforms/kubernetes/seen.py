@@ -97,9 +97,14 @@ def partition_of(obj: Object) -> int:
     return int((strategy.get("rollingUpdate") or {}).get("partition") or 0)
 
 
+def is_ending(pod: Object) -> bool:
+    """Return whether a pod was told to end: it still runs, and will be gone."""
+    return bool(pod["metadata"].get("deletionTimestamp"))
+
+
 def is_ready(pod: Object) -> bool:
     """Return whether a pod is ready and not ending."""
-    if pod["metadata"].get("deletionTimestamp"):
+    if is_ending(pod):
         return False
     conditions = (pod.get("status") or {}).get("conditions") or ()
     return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)

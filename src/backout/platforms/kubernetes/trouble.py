@@ -7,7 +7,7 @@ from typing import Any
 from backout.errors import BackoutError
 from backout.message import Message, msg
 from backout.platforms.kubernetes.api import Api
-from backout.platforms.kubernetes.seen import Seen, is_ready
+from backout.platforms.kubernetes.seen import Seen, is_ending, is_ready
 
 Object = dict[str, Any]
 
@@ -45,7 +45,7 @@ def trouble_of(api: Api, seen: Seen, wanted: str) -> Message | None:
 
     Never raises: what cannot be asked is left out.
     """
-    pods = [p for p in seen.pods if not is_ready(p) and not p["metadata"].get("deletionTimestamp")]
+    pods = [p for p in seen.pods if not is_ready(p) and not is_ending(p)]
     pods.sort(key=lambda p: seen.hash_of_pod(p) != wanted)
     if not pods:
         return _of_the_workload(seen)

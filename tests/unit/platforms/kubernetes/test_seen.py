@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from backout.platforms.kubernetes.seen import has_run, image_ids, is_ready, progress
+from backout.platforms.kubernetes.steps.keep_one import to_keep
 from backout.platforms.kubernetes.template import hash_of
 
 from .objects import pod, seen, template
@@ -111,3 +112,13 @@ def test_who_gets_requests_and_who_may_write() -> None:
     assert (is_ready(pulling), has_run(pulling)) == (False, False)
     assert not has_run(pod("d", "0", phase="Succeeded"))
     assert image_ids(pod("a", "0")) == {"collector": "sha256:" + "a" * 64}
+
+
+def test_kept_is_a_pod_that_goes_on_running_and_one_in_trouble_first() -> None:
+    ending, other, fine = pod("a", "0"), pod("b", "1"), pod("c", "0")
+    ending["metadata"]["deletionTimestamp"] = "2026-11-27T18:10:05Z"
+    stuck = pod("d", "0", ready=False)
+    stuck["status"]["containerStatuses"][0]["restartCount"] = 3
+    assert to_keep(seen(NEW, OLD, pods=(ending, other)), WANTED) is None
+    assert to_keep(seen(NEW, OLD, pods=(ending, other, fine)), WANTED) is fine
+    assert to_keep(seen(NEW, OLD, pods=(ending, fine, stuck)), WANTED) is stuck

@@ -13,7 +13,7 @@ from backout.plan.model import Hazard, StepSpec
 from backout.platforms.kubernetes.history import read
 from backout.platforms.kubernetes.lease import need_generation
 from backout.platforms.kubernetes.names import label_value
-from backout.platforms.kubernetes.seen import has_run, is_ready
+from backout.platforms.kubernetes.seen import Object, Seen, has_run, is_ending, is_ready
 from backout.platforms.kubernetes.steps import specs
 from backout.platforms.kubernetes.steps.base import WorkloadStep, platform_of, workload_of
 from backout.platforms.kubernetes.steps.specs import text
@@ -82,10 +82,9 @@ class KeepOneStep(WorkloadStep):
         platform = platform_of(acting)
         need_generation(platform.api, platform.site.service, acting)
         seen = read(platform.api, workload_of(spec), 20.0)
-        pods = [p for p in seen.pods if has_run(p) and seen.hash_of_pod(p) == text(spec, "template")]
-        if not pods:
+        pod = to_keep(seen, text(spec, "template"))
+        if pod is None:
             return Receipt(what=msg("No pod of {version} runs: none is kept", version=text(spec, "version")))
-        pod = min(pods, key=is_ready)
         meta = pod["metadata"]
         labels = dict.fromkeys(meta.get("labels") or {})
         annotations = {_LABELS: json.dumps(meta.get("labels") or {}), _STEP: acting.step_name}
@@ -98,3 +97,9 @@ class KeepOneStep(WorkloadStep):
         platform.api.patch("Pod", str(meta["name"]), {"metadata": changed})
         fault_point("kubernetes.keep_one.after")
         return Receipt(what=msg("Kept: pod {pod}", pod=meta["name"]), data={"pod": str(meta["name"])})
+
+
+def to_keep(seen: Seen, template: str) -> Object | None:
+    """Return a pod of a template whose program runs and goes on running, one that is in trouble first; None: there is none."""
+    pods = [p for p in seen.pods if has_run(p) and not is_ending(p) and seen.hash_of_pod(p) == template]
+    return min(pods, key=is_ready, default=None)

@@ -11,7 +11,7 @@ from backout.plan.base import Acting, Probe, Receipt, World
 from backout.plan.model import StepSpec
 from backout.platforms.kubernetes.history import read
 from backout.platforms.kubernetes.lease import need_generation
-from backout.platforms.kubernetes.seen import Progress, Seen, is_ready
+from backout.platforms.kubernetes.seen import Progress, Seen, is_ending, is_ready
 from backout.platforms.kubernetes.steps import specs
 from backout.platforms.kubernetes.steps.base import (
     Object,
@@ -95,9 +95,7 @@ class ReplaceStep(WorkloadStep):
 
 def _stuck(seen: Seen, wanted: str) -> list[Object]:
     """Return the pods that have to be deleted now: the unready ones of another template; by OnDelete one ready one."""
-    others = [
-        p for p in seen.pods if seen.hash_of_pod(p) != wanted and not p["metadata"].get("deletionTimestamp")
-    ]
+    others = [p for p in seen.pods if seen.hash_of_pod(p) != wanted and not is_ending(p)]
     unready = [p for p in others if not is_ready(p)]
     strategy = (seen.object["spec"].get("updateStrategy") or {}).get("type")
     if unready or strategy != "OnDelete":
