@@ -64,6 +64,10 @@ class Snapshot:
             key.sub: thing for key, thing in self.things.items() if key.kind == "column" and key.oid == table
         }
 
+    def has_children(self, table: int) -> bool:
+        """Tell whether others inherit from a table, or are partitions of it."""
+        return any(table in (one.get("parents") or ()) for one in self.things.values())
+
     def of_table(self, kind: str, table: int) -> dict[Key, Thing]:
         """Return a table's constraints, indexes, triggers, … ."""
         return {

@@ -207,11 +207,7 @@ def may_hide(now: Snapshot, table: int, attnum: int, *, twin: bool = False) -> N
         NotHidden: It has something that there is no way to relax.
     """
     column, called = now.things[Key("column", table, attnum)], now.name(Key("column", table, attnum))
-    kinds = now.things[Key("table", table)]
-    if kinds["kind"] != "r" or kinds["parents"]:
-        raise NotHidden(f"{called} is of a table that is partitioned, a partition or inherits")
-    if any(one["parents"] and table in one["parents"] for one in now.things.values() if "parents" in one):
-        raise NotHidden(f"{called} is of a table that others inherit from")
+    refuse_family(now, table, called)
     if _refuses_null(now, column["type"]):
         raise NotHidden(f"{called} is of a domain that takes no NULL")
     for one in now.of_table("constraint", table).values():
@@ -225,6 +221,19 @@ def may_hide(now: Snapshot, table: int, attnum: int, *, twin: bool = False) -> N
             raise NotHidden(f"{called} is in the index {one['name']}, for which NULLs are not distinct")
         if attnum in one["columns"] and one["replica_identity"]:
             raise NotHidden(f"{called} is in the index {one['name']}, which is the replica identity")
+
+
+def refuse_family(now: Snapshot, table: int, called: str) -> None:
+    """Refuse a table that is not one by itself.
+
+    Raises:
+        NotHidden: It is partitioned, or inherits or is inherited from.
+    """
+    thing = now.things[Key("table", table)]
+    if thing["kind"] != "r" or thing["parents"]:
+        raise NotHidden(f"{called} is of a table that is partitioned, a partition or inherits")
+    if now.has_children(table):
+        raise NotHidden(f"{called} is of a table that others inherit from")
 
 
 def _refuses_null(now: Snapshot, oid: int) -> bool:

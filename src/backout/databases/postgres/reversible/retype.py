@@ -18,7 +18,7 @@ from backout.databases.postgres.reversible.conversion import unwatched
 from backout.databases.postgres.reversible.difference import Difference
 from backout.databases.postgres.reversible.effects.base import Operation
 from backout.databases.postgres.reversible.explain import explained
-from backout.databases.postgres.reversible.hide import NotHidden
+from backout.databases.postgres.reversible.hide import NotHidden, refuse_family
 from backout.databases.postgres.reversible.link import LinkError, scalar
 from backout.databases.postgres.reversible.names import HIDDEN_SCHEMA, LAST, ident, literal
 from backout.databases.postgres.reversible.parse import Statement, deparse
@@ -199,7 +199,7 @@ class Retyper:
     def _in_place(self, node: Any, command: Any, change: Change, number: int) -> Operation:
         work, before = self.work, self.work.now
         called = before.name(Key("column", change.table, change.attnum))
-        _or_veto(lambda: twin.refuse_family(before, change.table, called))
+        _or_veto(lambda: refuse_family(before, change.table, called))
         given = answers.for_retyped(called, self.answers)
         using = change.using if change.definition.HasField("raw_default") else None
         new_type = expressions.type_text(change.definition)

@@ -72,7 +72,7 @@ def _refuse(now: Snapshot, table: int, called: str) -> None:
     thing = now.things[Key("table", table)]
     if thing["kind"] != "r":
         raise NotHidden(f"{called} is not a plain table")
-    if thing["parents"] or any(table in (one.get("parents") or ()) for one in now.things.values()):
+    if thing["parents"] or now.has_children(table):
         raise NotHidden(f"{called} is part of an inheritance or a partitioned table")
 
 

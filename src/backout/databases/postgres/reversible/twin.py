@@ -20,7 +20,7 @@ from backout.databases.postgres.reversible.dependents import (
 from backout.databases.postgres.reversible.difference import Difference
 from backout.databases.postgres.reversible.effects.base import Operation
 from backout.databases.postgres.reversible.explain import explained
-from backout.databases.postgres.reversible.hide import NotHidden, hide_column
+from backout.databases.postgres.reversible.hide import NotHidden, hide_column, refuse_family
 from backout.databases.postgres.reversible.names import LAST, hidden, ident
 from backout.databases.postgres.reversible.ways import columns_of, in_key, way_back
 from backout.databases.postgres.reversible.work import Work
@@ -117,19 +117,6 @@ def wanted(table: int, mark: int, change: int, record: Operation) -> list[Operat
     """Return the indexes that are built after the COMMIT: one to find the rows written since, and one for a key."""
     by_mark = {"table": table, "name": f"{hidden(change)}_w", "columns": [], "unique": False, "where": mark}
     return [by_mark] + ([primary.standby_of(record["primary"])] if record["primary"] is not None else [])
-
-
-def refuse_family(now: Snapshot, table: int, called: str) -> None:
-    """Refuse a table that is not one by itself.
-
-    Raises:
-        NotHidden: It is partitioned, or inherits or is inherited from.
-    """
-    thing = now.things[Key("table", table)]
-    if thing["kind"] != "r" or thing["parents"]:
-        raise NotHidden(f"{called} is of a table that is partitioned, a partition or inherits")
-    if any(table in (one.get("parents") or ()) for one in now.things.values()):
-        raise NotHidden(f"{called} is of a table that others inherit from")
 
 
 def _refuse_later_trigger(now: Snapshot, table: int, change: int) -> None:

@@ -121,8 +121,6 @@ class ConstraintDropped:
 
 def _is_plain(difference: Difference, check: Thing) -> bool:
     """Tell whether a CHECK is enforced, and of a table that has no family: others would have it, too."""
-    table, tables = check["table"], difference.before.things
-    family = tables[Key("table", table)]["parents"] or any(
-        table in (one.get("parents") or ()) for one in tables.values()
-    )
+    table, before = check["table"], difference.before
+    family = before.things[Key("table", table)]["parents"] or before.has_children(table)
     return not family and "NOT ENFORCED" not in check["definition"]
