@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+
 import pytest
 
 from backout.databases.postgres.reversible.back import NotReversible
@@ -89,6 +92,11 @@ def test_b17_a_dropped_check_comes_back_once_what_was_written_since_meets_it(
         undo(link, number)
     shown_by = str(caught.value).split("shown by: ")[1]
     assert seen(link, shown_by) == "2 -2"
+    env = os.environ | {"DATABASE_URL": database.url}
+    typed = subprocess.run(
+        ["/bin/sh", "-c", caught.value.next_command], env=env, capture_output=True, check=True
+    )
+    assert b"| -2" in typed.stdout
 
     run(link, "UPDATE t SET m = 2 WHERE id = 2")
     assert read_status(link, "app", 1).possible == "yes"

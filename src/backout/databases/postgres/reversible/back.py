@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import groupby
 from typing import NamedTuple
 
 from backout.databases.postgres.reversible import journal
 from backout.databases.postgres.reversible.apart import apart
-from backout.databases.postgres.reversible.asking import Asking, Unanswered
-from backout.databases.postgres.reversible.catalog import read, read_alone
+from backout.databases.postgres.reversible.asking import Asking
+from backout.databases.postgres.reversible.catalog import Snapshot, read, read_alone
 from backout.databases.postgres.reversible.due import due
 from backout.databases.postgres.reversible.effects import effect
 from backout.databases.postgres.reversible.hide import NotHidden
@@ -23,7 +25,7 @@ from backout.databases.postgres.reversible.rows import undo as rows_undo
 from backout.databases.postgres.reversible.rows.entries import Unreadable
 from backout.databases.postgres.reversible.rows.report import RowsReport, sum_of
 from backout.databases.postgres.reversible.rows.targets import to_lock
-from backout.databases.postgres.reversible.violators import brings_check, violators
+from backout.databases.postgres.reversible.violators import in_the_way, violators
 from backout.databases.postgres.reversible.work import Moved, Work
 from backout.faults import fault_point
 from backout.migration_way import Part
@@ -33,7 +35,15 @@ _LAST_TURN = 100
 
 
 class NotReversible(Exception):
-    """The migrations cannot be taken back, or made again; nothing was changed. The message says why."""
+    """The migrations cannot be taken back, or made again; nothing was changed. The message says why.
+
+    Attributes:
+        next_command: What to type next.
+    """
+
+    def __init__(self, why: str, *, next_command: str = "backout db history") -> None:
+        super().__init__(why)
+        self.next_command = next_command
 
 
 @dataclass(slots=True)
@@ -127,18 +137,19 @@ class _Turn(NamedTuple):
 def _work(link: Link, chosen: tuple[int, ...], turn: _Turn, *, patience_s: float, dry_run: bool) -> Outcome:
     entries = of_part(journal.entries(link, chosen, turn.since), turn.part)
     tables = sorted(tables_of(link, chosen, entries))
-    work, begun_s = Work(link, tables), 0.0
+    reads = partial(read, tables=tables)
+    work, begun_s = Work(link, reads), 0.0
 
     def attempt() -> RowsReport | None:
         nonlocal work, begun_s
         fault_point("db.locked")
-        work, begun_s = Work(link, tables), time.monotonic()
+        work, begun_s = Work(link, reads), time.monotonic()
         return _all(work, chosen, entries, turn)
 
-    if turn.to == "undone":
-        _refuse_violators(link, tables, entries)
     # The server answers faster what the session has asked before: not for the first time under the locks.
-    read_alone(link, tables)
+    now = read_alone(link, tables)
+    if turn.to == "undone":
+        _refuse_violators(link, now, entries)
     try:
         rows = under_locks(link, tables, attempt, patience_s=patience_s)
     except (LinkError, Moved, NotHidden, Unreadable) as error:
@@ -151,22 +162,13 @@ def _work(link: Link, chosen: tuple[int, ...], turn: _Turn, *, patience_s: float
     return Outcome(chosen, work.done, later, held_s, _residues(entries, turn) + work.residues, rows)
 
 
-def _refuse_violators(link: Link, tables: Sequence[int], entries: Sequence[Entry]) -> None:
+def _refuse_violators(link: Link, now: Snapshot, entries: Sequence[Entry]) -> None:
     """Look, before any lock, for rows that earlier code could not change; where it takes too long, the proof after it tells."""
-    checks, asking = [one for one in entries if brings_check(one)], Asking(link)
-    if not checks:
-        return
-    try:
-        with asking.question() as session:
-            now = read(session, tables)
-    except Unanswered:
-        return
-    for one in violators(asking, now, checks):
-        if one.rows:
-            raise NotReversible(
-                f"{one.rows} row(s) do not meet {one.called}, which comes back, and the earlier code could not change them. "
-                f"Change them first; they are shown by: {one.shown_by}"
-            )
+    asking = Asking(link)
+    for one in [one for entry in entries for one in violators(asking, now, entry)]:
+        if one.stops:
+            shows = f'psql "$DATABASE_URL" -c {shlex.quote(str(one.value))}'
+            raise NotReversible(in_the_way(one), next_command=shows)
 
 
 def _residues(entries: list[Entry], turn: _Turn) -> list[str]:

@@ -86,7 +86,7 @@ class ReversibleKeeper:
         if is_softened(statement):
             with as_login(link):
                 begun = self._before or self.kept.catalog.read(link)
-                work = Work(link, reads=self.kept.catalog.read, begun=begun)
+                work = Work(link, self.kept.catalog.read, begun=begun)
                 self._soften(work, begun, statement)
             self._ran.append(short(statement))
             fault_point("migrate.softened")

@@ -45,7 +45,7 @@ def told(verb: str) -> Iterator[None]:
         raise Refused(
             msg("The way is not open: {why}.", why=str(error).rstrip(".")),
             state=unchanged,
-            next_command="backout db history",
+            next_command=error.next_command,
         ) from None
 
 

@@ -26,23 +26,10 @@ def rows_since(asking: Asking, now: Snapshot, entries: Sequence[Entry]) -> list[
             found += _converted(asking, now, entry)
         elif entry.kind == "column.not_null" and entry.state == "applied" and not entry.operation["not_null"]:
             found += _of_nulls(asking, now, entry)
-        elif (
-            entry.kind == "constraint.dropped"
-            and entry.state == "applied"
-            and entry.operation["dropped"]["kind"] == "f"
-        ):
-            found += _orphans(asking, now, entry.operation["dropped"])
-    found += [
-        RowsSince(
-            kind="violators",
-            what=one.called,
-            rows=one.rows,
-            value=one.shown_by,
-            why=one.why,
-            stops=bool(one.rows),
-        )
-        for one in violators(asking, now, entries)
-    ]
+        elif entry.kind == "constraint.dropped" and entry.state == "applied":
+            dropped = entry.operation["dropped"]
+            is_key = dropped["kind"] == "f"
+            found += _orphans(asking, now, dropped) if is_key else violators(asking, now, entry)
     return found + [
         RowsSince(kind="apart", what=one.dropped, rows=None, value=", ".join(one.made), stops=False)
         for one in apart([entry for entry in entries if entry.state == "applied"])

@@ -19,6 +19,7 @@ from backout.databases.postgres.reversible.locks import holders
 from backout.databases.postgres.reversible.outlook import obstacles
 from backout.databases.postgres.reversible.rows.store import LOG
 from backout.databases.postgres.reversible.since import rows_since
+from backout.databases.postgres.reversible.violators import in_the_way
 from backout.migration import HiddenThing
 from backout.migration_status import LockHolder, MigrationStatus, Outlook, RowsSince, RunningMigration
 
@@ -135,7 +136,7 @@ class _Looked:
 
 def _stops(one: RowsSince) -> str:
     if one.kind == "violators":
-        return f"{one.rows} row(s) do not meet {one.what}; change them first: {one.value}"
+        return in_the_way(one)
     return f"{one.rows} row(s) would have NULL in {one.what}."
 
 

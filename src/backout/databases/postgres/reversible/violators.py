@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 
 from backout.databases.postgres.reversible import constraints
 from backout.databases.postgres.reversible.asking import Asking, Unanswered
@@ -12,59 +11,49 @@ from backout.databases.postgres.reversible.catalog import Key, Snapshot
 from backout.databases.postgres.reversible.held import path
 from backout.databases.postgres.reversible.journal import Entry
 from backout.databases.postgres.reversible.names import is_hidden
+from backout.migration_status import RowsSince
 
 # Source: PostgreSQL 15 and 18, src/backend/utils/adt/ruleutils.c, `pg_get_constraintdef_worker`.
 _CHECK = re.compile(r"CHECK \((?P<expression>.*)\)(?: NO INHERIT)?(?: NOT VALID)?", re.DOTALL)
 
 
-@dataclass(frozen=True, slots=True)
-class Violators:
-    """What is known of the rows that do not meet one CHECK.
+def violators(asking: Asking, now: Snapshot, entry: Entry) -> Iterator[RowsSince]:
+    """Yield it for the CHECK that a way back of a change would bring back, where there are any or nobody knows."""
+    if not _brings_check(entry) or Key("table", entry.operation["dropped"]["table"]) not in now.things:
+        return
+    dropped, called = entry.operation["dropped"], entry.operation["called"]
+    columns = now.columns(dropped["table"])
+    found = _CHECK.fullmatch(constraints.check_text(now, dropped))
+    if found is None or any(
+        attnum not in columns or is_hidden(columns[attnum]["name"]) for attnum in dropped["columns"] or ()
+    ):
+        yield _told(called, None, why="columns that it speaks of come back with it")
+        return
+    those = f"FROM {path(now, Key('table', dropped['table']))} WHERE ({found['expression']}) IS FALSE"
+    rows, why = None, None
+    try:
+        rows = asking.count(f"SELECT count(*) {those}")
+    except Unanswered as error:
+        why = str(error)
+    if rows != 0:
+        yield _told(called, rows, value=f"SELECT * {those}", why=why)
 
-    Attributes:
-        called: The CHECK.
-        rows: How many; None: unknown.
-        why: Why it is unknown.
-        shown_by: A statement that shows them.
-    """
 
-    called: str
-    rows: int | None
-    why: str | None
-    shown_by: str
-
-
-def brings_check(entry: Entry) -> bool:
-    """Tell whether a way back of a change brings a CHECK back that held for every row."""
-    told = entry.operation.get("dropped", {})
+def in_the_way(one: RowsSince) -> str:
+    """Say what has to be done before the way back."""
     return (
-        entry.kind == "constraint.dropped"
-        and entry.state == "applied"
-        and told["kind"] == "c"
-        and told["valid"]
+        f"{one.rows} row(s) do not meet {one.what}, which comes back, and the earlier code could not change them. "
+        f"Change them first; they are shown by: {one.value}"
     )
 
 
-def violators(asking: Asking, now: Snapshot, entries: Sequence[Entry]) -> Iterator[Violators]:
-    """Yield it for each CHECK that a way back of those changes would bring back, where there are any or nobody knows."""
-    for entry in [one for one in entries if brings_check(one)]:
-        dropped = entry.operation["dropped"]
-        if Key("table", dropped["table"]) not in now.things:
-            continue
-        called = entry.operation["called"]
-        columns = now.columns(dropped["table"])
-        found = _CHECK.fullmatch(constraints.check_text(now, dropped))
-        if found is None or any(
-            attnum not in columns or is_hidden(columns[attnum]["name"]) for attnum in dropped["columns"] or ()
-        ):
-            yield Violators(called, None, "columns that it speaks of come back with it", "")
-            continue
-        rows = f"FROM {path(now, Key('table', dropped['table']))} WHERE ({found['expression']}) IS FALSE"
-        shown_by = f"SELECT * {rows}"
-        try:
-            count = asking.count(f"SELECT count(*) {rows}")
-        except Unanswered as error:
-            yield Violators(called, None, str(error), shown_by)
-            continue
-        if count:
-            yield Violators(called, count, None, shown_by)
+def _brings_check(entry: Entry) -> bool:
+    """Tell whether a way back of a change brings a CHECK back that held for every row."""
+    if entry.kind != "constraint.dropped" or entry.state != "applied":
+        return False
+    dropped = entry.operation["dropped"]
+    return bool(dropped["kind"] == "c" and dropped["valid"])
+
+
+def _told(called: str, rows: int | None, *, value: str | None = None, why: str | None = None) -> RowsSince:
+    return RowsSince(kind="violators", what=called, rows=rows, value=value, why=why, stops=bool(rows))

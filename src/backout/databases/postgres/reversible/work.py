@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from backout.databases.postgres.reversible.catalog import Key, Snapshot, Thing, read
@@ -32,17 +32,15 @@ class Work:
 
     Attributes:
         link: The session, in its transaction.
-        tables: Oids of those that are worked on; None: any.
+        reads: Reads the catalog.
         done: What was run, in order.
         at_end: What has to wait, within the transaction, until all else is in its place.
-        reads: Reads the catalog; None: as it is read of `tables`.
         begun: The catalog as it was when the transaction, or its work on one migration's transaction, began.
         residues: What could not be brought back as it was, for people.
     """
 
     link: Link
-    tables: Collection[int] | None = None
-    reads: Callable[[Link], Snapshot] | None = None
+    reads: Callable[[Link], Snapshot] = read
     done: list[str] = field(default_factory=list)
     at_end: list[Callable[[], object]] = field(default_factory=list)
     begun: Snapshot | None = None
@@ -67,7 +65,7 @@ class Work:
 
     def read(self) -> Snapshot:
         """Read the catalog as it is at this moment, whatever was run."""
-        return read(self.link, self.tables) if self.reads is None else self.reads(self.link)
+        return self.reads(self.link)
 
     @property
     def now(self) -> Snapshot:
