@@ -279,13 +279,13 @@ def read_changed(link: Link, last: Snapshot, tables: Collection[int], kinds: Col
         kinds: Others than a table's own of which things came or went; those that stayed are as they were.
     """
     found = _things(link, _query([*_OF_TABLES, *kinds], _of(tables)))
-    of = set(tables)  # domains' constraints, which are of no table, are always read
+    of, owners = set(tables), {*tables, 0}  # domains' constraints, which are of no table, are always read
     kept = {
         key: thing
         for key, thing in last.things.items()
         if key.kind not in kinds
         and not (key.kind in ("table", "column") and key.oid in of)
-        and thing.get("table") not in (of | {0})
+        and thing.get("table") not in owners
         and thing.get("to_table") not in of
     }
     return Snapshot(kept | found)

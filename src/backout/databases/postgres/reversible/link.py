@@ -68,7 +68,6 @@ class DirectLink:
     def __init__(self, connection: psycopg.Connection[Any]) -> None:
         self.connection = connection
         self._kept: dict[str, str] = {}
-        self._is_own: bool | None = None
 
     def rows(self, query: str, *, again: bool = False) -> list[Row]:
         """Run one statement.
@@ -77,7 +76,7 @@ class DirectLink:
         """
         from psycopg import pq
 
-        if again and self._own():
+        if again:
             if query not in self._kept:
                 name = f"_bo_link_{next(_numbers)}"
                 self._run(f"PREPARE {name} AS {query}")
@@ -102,13 +101,6 @@ class DirectLink:
             return self.connection.execute(query.encode(), prepare=False)
         except Error as error:
             raise LinkError(_fields(error)) from None
-
-    def _own(self) -> bool:
-        """Tell whether all is asked of one process: a pooler may give each transaction another, which knows nothing of ours."""
-        if self._is_own is None:
-            pid = self.rows("SELECT pg_catalog.pg_backend_pid() AS pid")[0]["pid"]
-            self._is_own = pid == str(self.connection.info.backend_pid)
-        return self._is_own
 
 
 def _fields(error: psycopg.Error) -> dict[str, str]:

@@ -31,7 +31,7 @@ class Conversation:
         self.key = opened.key
         self._upstream = upstream
         self._sockets = (guest.sock, opened.sock)
-        self._session = Session(Stream(guest.sock), Stream(opened.sock), opened.key)
+        self._session = Session(Stream(guest.sock), Stream(opened.sock))
         self._greetings = opened.greetings
 
     def hold(self, keeper_of: Callable[[], Keeper]) -> None:

@@ -39,11 +39,6 @@ class Answer:
 class Session:
     """Relays between a client and the server, and knows how the transaction stands.
 
-    Args:
-        client: The one side.
-        server: The other.
-        key: What the server gave to cancel with.
-
     Attributes:
         status: Of the last ReadyForQuery: `I` no transaction, `T` in one, `E` in one that failed.
         tag: Of the last CommandComplete that came from the server.
@@ -54,10 +49,8 @@ class Session:
         heard_last: Kind of the last message that ended a statement: `C`, `s` (suspended), `I` (empty).
     """
 
-    def __init__(self, client: Stream, server: Stream, key: bytes = b"") -> None:
+    def __init__(self, client: Stream, server: Stream) -> None:
         self.client, self.server = client, server
-        self._key = key
-        self._is_own: bool | None = None
         self._kept: dict[str, bytes] = {}
         self.status, self.tag = "I", ""
         self.parameters: dict[str, str] = {}
@@ -223,26 +216,20 @@ class Session:
         Raises:
             LinkError: The server refused it.
         """
-        keeps = again and self._own()
-        name = self._kept.get(sql) or (b"%s_%d" % (_OURS, len(self._kept)) if keeps else _OURS)
-        forget = wire.close(b"S", name)
+        name = self._kept.get(sql) if again else None
+        told = b""
+        if name is None:
+            name = b"%s_%d" % (_OURS, len(self._kept)) if again else _OURS
+            told = wire.close(b"S", name) + wire.parse(name, sql)
         # What a failed one left behind is closed first.
         clean = wire.close(b"P", _OURS)
-        told = b"" if sql in self._kept else forget + wire.parse(name, sql)
         run = wire.bind(_OURS, name) + wire.describe_portal(_OURS) + wire.execute(_OURS)
-        self.server.put(clean + told + run + clean + (b"" if keeps else forget) + wire.SYNC)
+        forget = b"" if again else wire.close(b"S", name)
+        self.server.put(clean + told + run + clean + forget + wire.SYNC)
         answer = self._answer(quiet)
-        if keeps:
+        if again:
             self._kept[sql] = name
         return answer
-
-    def _own(self) -> bool:
-        """Tell whether all is asked of one process: a pooler may give each transaction another, which knows nothing of ours."""
-        if self._is_own is None:
-            pid = self.ask("SELECT pg_catalog.pg_backend_pid()", quiet=True).rows[0][0]
-            # Source: PostgreSQL 15 documentation, 55.7 "Message Formats", BackendKeyData.
-            self._is_own = pid == str(int.from_bytes(self._key[:4], "big"))
-        return self._is_own
 
     def understands(self, sql: str) -> dict[str, str]:
         """Have the server parse a text, which runs nothing, and return its error by letter; empty: it has none."""
