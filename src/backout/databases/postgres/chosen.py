@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from backout.databases.postgres.by_hand import quoted
 from backout.databases.postgres.rows.tables import named, pair_up, read_tables
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def choose(
     kept_in = {schema for _, schema, *_ in mine}
     # Of a schema with none of them one pattern is enough: a command line has an end.
     others = dict.fromkeys(
-        f"{_quoted(schema)}.{_quoted(name) if schema in kept_in else '*'}"
+        f"{quoted(schema)}.{quoted(name) if schema in kept_in else '*'}"
         for oid, schema, name, *_ in every
         if oid not in wanted
     )
@@ -68,7 +69,3 @@ def choose(
         table_bytes=sum(row[4] for row in mine),
         total_bytes=sum(row[5] for row in mine),
     )
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from backout.databases.postgres.beside import Found, look, write_mark
+from backout.databases.postgres.by_hand import psql, quoted
 from backout.databases.postgres.carried import settings_of
 from backout.databases.postgres.cluster import ACT_DEADLINE_S, SWAP_LOCK, Cluster, locked, named, try_lock
 from backout.databases.postgres.marks import SETTING
@@ -157,8 +158,5 @@ class ClosedBySwap:
 
     def by_hand(self) -> str:
         """Return the command that opens it."""
-        from psycopg import sql
-
-        name = sql.Identifier(self._cluster.live).as_string(None)
-        statement = f"ALTER DATABASE {name} ALLOW_CONNECTIONS true".replace("'", "'\\''")
-        return f"psql -d {self._cluster.maintenance_name} -c '{statement}'"
+        statement = f"ALTER DATABASE {quoted(self._cluster.live)} ALLOW_CONNECTIONS true"
+        return psql(statement, options=f"psql -d {self._cluster.maintenance_name}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from backout.databases.postgres.by_hand import psql, quoted
 from backout.message import Message, msg
 
 if TYPE_CHECKING:
@@ -29,24 +30,18 @@ class Lacking(NamedTuple):
 
 def lacking_right(connection: psycopg.Connection[Any], live: str) -> Lacking | None:
     """Return the first right that the role lacks to create a database like `live`; None: it has all of them."""
-    from psycopg import sql
-
     row = connection.execute(_RIGHTS, (live,)).fetchone()
     if row is None:
         return None
     role, may_create, tablespace, owner, in_tablespace, owns = row
 
-    def by_hand(text: str, *names: str) -> str:
-        statement = sql.SQL(text).format(*map(sql.Identifier, names)).as_string(connection)
-        return "psql -c '" + statement.replace("'", "'\\''") + "'"
-
     if not may_create:
         what = msg("{role} may not create and rename databases", role=role)
-        return Lacking(what, by_hand("ALTER ROLE {} CREATEDB", role))
+        return Lacking(what, psql(f"ALTER ROLE {quoted(role)} CREATEDB"))
     if not in_tablespace:
         what = msg("{role} may create nothing in the tablespace {name}", role=role, name=tablespace)
-        return Lacking(what, by_hand("GRANT CREATE ON TABLESPACE {} TO {}", tablespace, role))
+        return Lacking(what, psql(f"GRANT CREATE ON TABLESPACE {quoted(tablespace)} TO {quoted(role)}"))
     if not owns:
         what = msg("{role} may not create a database for {owner}", role=role, owner=owner)
-        return Lacking(what, by_hand("GRANT {} TO {}", owner, role))
+        return Lacking(what, psql(f"GRANT {quoted(owner)} TO {quoted(role)}"))
     return None

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import shlex
 from typing import TYPE_CHECKING, Any
 
+from backout.databases.postgres.by_hand import psql, quoted
 from backout.databases.postgres.connect import APPLICATION_NAME
 from backout.databases.postgres.sessions import sessions_of
 from backout.holds.base import Passing
@@ -57,10 +57,5 @@ def who_passes(connection: psycopg.Connection[Any]) -> Passing:
 
 def _own_role(own: str) -> str:
     """Return how backout gets a role of its own, so that it does not share the application's."""
-    from psycopg import sql
-
-    make = f"CREATE ROLE backout LOGIN IN ROLE {sql.Identifier(own).as_string(None)}"
-    return (
-        f"psql -c {shlex.quote(make)} -c '\\password backout'"
-        "   # as an administrator; let database.url name that role, then: backout hold"
-    )
+    command = psql(f"CREATE ROLE backout LOGIN IN ROLE {quoted(own)}", "\\password backout")
+    return f"{command}   # as an administrator; let database.url name that role, then: backout hold"

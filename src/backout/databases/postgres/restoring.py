@@ -21,6 +21,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from backout.backup import BesideDatabase, BesideState, RestoreOrder
 from backout.databases.postgres.beside import Mark, drop_found, look, server_now, write_mark
+from backout.databases.postgres.by_hand import psql, quoted
 from backout.databases.postgres.cluster import RESTORE_LOCK, Cluster, server_version, try_lock
 from backout.databases.postgres.connect import Connector
 from backout.databases.postgres.filling import Filling, analysing, filling
@@ -219,12 +220,12 @@ class _Worker:
         if found is None:
             return ""
         missing, denied = found["missing"], found["denied"]
-        name = _quoted(missing or denied)
+        name = quoted(missing or denied)
         if missing:
-            statement = f"CREATE TABLESPACE {name} LOCATION '\\''/an/empty/folder/of/the/servers/user'\\''"
+            statement = f"CREATE TABLESPACE {name} LOCATION '/an/empty/folder/of/the/servers/user'"
         else:
-            statement = f"GRANT CREATE ON TABLESPACE {name} TO {_quoted(str(self._connection.info.user))}"
-        return f" As an administrator, then restore again: psql -c '{statement}'"
+            statement = f"GRANT CREATE ON TABLESPACE {name} TO {quoted(self._connection.info.user)}"
+        return f" As an administrator, then restore again: {psql(statement)}"
 
     def _failed(self, why: str) -> NotPossible:
         return NotPossible(
@@ -287,12 +288,6 @@ def _kill_group(process: subprocess.Popen[bytes]) -> None:
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-
-
-def _quoted(name: str) -> str:
-    from psycopg import sql
-
-    return sql.Identifier(name).as_string(None)
 
 
 def _tail(words: IO[bytes]) -> str:

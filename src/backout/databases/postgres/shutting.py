@@ -10,12 +10,11 @@ Source: PostgreSQL 15 documentation, 5.7 "Privileges"; REVOKE, "Notes"; postinit
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from backout.databases.postgres.beside import write_comment
-from backout.databases.postgres.marks import SETTING
+from backout.databases.postgres.by_hand import WRITES, psql, quoted
 from backout.databases.postgres.passing import stopped_by_shutting, who_passes
 from backout.databases.postgres.rights import CONNECT, Right, Shut, grant, revoke, rights_of, shut
 from backout.errors import NotPossible, StepFailed
@@ -99,7 +98,7 @@ def check_can_shut(connection: psycopg.Connection[Any]) -> None:
             msg("{role} cannot give back what {grantors} granted on {database}", role=here.user,
                 grantors=", ".join(lacking), database=here.name),
             state=msg("The rights on {database} are as they were.", database=here.name),
-            next_command=f"psql -c {shlex.quote(_membership(lacking[0], here.user))}   # as an administrator",
+            next_command=f"{psql(_membership(lacking[0], here.user))}   # as an administrator",
         )  # fmt: skip
     with connection.transaction(force_rollback=True):
         _lock(connection, here)
@@ -235,16 +234,16 @@ def _typed(here: _Here, give: Iterable[Right], take: Iterable[Right]) -> list[st
     typed: list[str] = []
     for grantor, statement in statements:
         text = statement.as_string(None)
-        typed += [text] if grantor == here.owner else [f"SET ROLE {_quoted(grantor)}", text, "RESET ROLE"]
+        typed += [text] if grantor == here.owner else [f"SET ROLE {quoted(grantor)}", text, "RESET ROLE"]
     return typed
 
 
 def _changed_meanwhile(here: _Here, taken: Sequence[Right], held: Shut) -> StepFailed:
-    words = " ".join(f"-c {shlex.quote(text)}" for text in _typed(here, taken, _added(held)))
+    command = psql(*_typed(here, taken, _added(held)), options=WRITES)
     return StepFailed(
         msg("Somebody changed the rights on {database} while it was held", database=here.name),
         state=_not_overwritten(here, taken),
-        next_command=f'PGOPTIONS="-c {SETTING}=off" psql "$DATABASE_URL" {words}   # what is right of it; then: backout release-hold',
+        next_command=f"{command}   # what is right of it; then: backout release-hold",
     )
 
 
@@ -257,10 +256,4 @@ def _not_overwritten(here: _Here, taken: Sequence[Right]) -> Message:
 
 
 def _membership(role: str, member: str) -> str:
-    return f"GRANT {_quoted(role)} TO {_quoted(member)}"
-
-
-def _quoted(name: str) -> str:
-    from psycopg import sql
-
-    return sql.Identifier(name).as_string(None)
+    return f"GRANT {quoted(role)} TO {quoted(member)}"

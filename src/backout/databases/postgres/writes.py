@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol
 
+from backout.databases.postgres.by_hand import WRITES, psql
 from backout.databases.postgres.connect import Connector
 from backout.databases.postgres.marks import SETTING, TRUE, marks_for, read_back
 from backout.databases.postgres.older_sessions import end_older_sessions
@@ -245,7 +244,7 @@ class RefuseWrites:
             return (_psql_alter(f"SET {SETTING} = {marks.held}"), *shuts, end)
         back = f"RESET {SETTING}" if not isinstance(value, str) else f"SET {SETTING} = {value}"
         rights = prior.get(_BACK_BY_HAND)
-        let_in = () if not isinstance(rights, list) else (_psql_all(map(str, rights)),)
+        let_in = () if not isinstance(rights, list) else (psql(*map(str, rights), options=WRITES),)
         return (*let_in, _psql_alter(back), end)
 
     @staticmethod
@@ -292,17 +291,12 @@ def _set(connection: psycopg.Connection[Any], value: str | None) -> object:
 
 
 def _psql(statement: str) -> str:
-    return f'PGOPTIONS="-c {SETTING}=off" psql "$DATABASE_URL" -c "{statement}"'
-
-
-def _psql_all(statements: Iterable[str]) -> str:
-    words = " ".join(f"-c {shlex.quote(statement)}" for statement in statements)
-    return f'PGOPTIONS="-c {SETTING}=off" psql "$DATABASE_URL" {words}'
+    return f'{WRITES} -c "{statement}"'
 
 
 def _psql_each(query: str) -> str:
     # \gexec lets the database name itself, so that the command can be typed as it stands.
-    return f'echo "{query} \\gexec" | PGOPTIONS="-c {SETTING}=off" psql "$DATABASE_URL"'
+    return f'echo "{query} \\gexec" | {WRITES}'
 
 
 def _psql_alter(change: str) -> str:

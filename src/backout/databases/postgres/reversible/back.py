@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -10,6 +9,7 @@ from functools import partial
 from itertools import groupby
 from typing import NamedTuple
 
+from backout.databases.postgres.by_hand import psql
 from backout.databases.postgres.reversible import journal
 from backout.databases.postgres.reversible.apart import apart
 from backout.databases.postgres.reversible.asking import Asking
@@ -167,8 +167,9 @@ def _refuse_violators(link: Link, now: Snapshot, entries: Sequence[Entry]) -> No
     asking = Asking(link)
     for one in [one for entry in entries for one in violators(asking, now, entry)]:
         if one.stops:
-            shows = f'psql "$DATABASE_URL" -c {shlex.quote(str(one.value))}'
-            raise NotReversible(in_the_way(one), next_command=shows)
+            raise NotReversible(
+                in_the_way(one), next_command=psql(str(one.value), options='psql "$DATABASE_URL"')
+            )
 
 
 def _residues(entries: list[Entry], turn: _Turn) -> list[str]:
