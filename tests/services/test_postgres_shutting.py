@@ -319,6 +319,29 @@ def test_rights_that_were_changed_meanwhile_are_told_and_not_overwritten(
     assert sorted(service.rights().strip("{}").split(",")) == sorted(before.strip("{}").split(","))
 
 
+def test_a_comment_that_was_damaged_meanwhile_is_told_and_the_rights_stay_as_they_are(
+    service: Service, tmp_path: Path
+) -> None:
+    means = service.database.adapter(tmp_path).hold_means()
+    means.hold(REFUSE_CONNECTIONS)
+    kept, during = service.comment(), service.datacl()
+    with service.database.server.admin() as admin:
+        names = (sql.Identifier(service.database.name), sql.Literal(kept[:-9]))
+        admin.execute(sql.SQL("COMMENT ON DATABASE {} IS {}").format(*names))
+    for asked in (lambda: means.observe(5), lambda: means.release({SETTING: None})):
+        with pytest.raises(NotPossible, match="does not tell any more what was before"):
+            asked()
+    assert service.datacl() == during
+    with service.database.server.admin() as admin:
+        admin.execute(
+            sql.SQL("COMMENT ON DATABASE {} IS {}").format(
+                sql.Identifier(service.database.name), sql.Literal(kept)
+            )
+        )
+    means.release({SETTING: None})
+    assert means.observe(5).held is Answer.NO
+
+
 def test_a_role_that_was_dropped_meanwhile_keeps_nobody_held(
     service: Service, make_role: Any, tmp_path: Path
 ) -> None:

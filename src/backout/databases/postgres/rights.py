@@ -11,7 +11,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic import ValidationError
 
+from backout.databases.postgres.by_hand import WRITES, psql
 from backout.document import Document
+from backout.errors import NotPossible
+from backout.message import msg
 
 if TYPE_CHECKING:
     import psycopg
@@ -62,7 +65,11 @@ def rights_of(connection: psycopg.Connection[Any], oid: int) -> tuple[Right, ...
 
 
 def shut(connection: psycopg.Connection[Any], oid: int) -> Shut | None:
-    """Return what a hold keeps that took CONNECT on that database away; None: none did."""
+    """Return what a hold keeps that took CONNECT on that database away; None: none did.
+
+    Raises:
+        NotPossible: One did, and somebody has changed what it kept.
+    """
     row = connection.execute(_COMMENT, (oid,)).fetchone()
     return _read(row[0] if row else None)
 
@@ -107,4 +114,11 @@ def _read(comment: str | None) -> Shut | None:
     try:
         return Shut.model_validate_json(comment[len(_WORD) :])
     except ValidationError:
-        return None
+        raise NotPossible(
+            msg(
+                "CONNECT on the database was taken away by a hold, and its comment does not tell any more what was before"
+            ),
+            state=msg("The rights on the database were not touched."),
+            next_command=psql("\\l+", options=WRITES)
+            + "   # the rights, and the comment; give back what is missing, then: COMMENT ON DATABASE … IS NULL",
+        ) from None
