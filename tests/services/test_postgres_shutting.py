@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -26,6 +25,8 @@ from backout.plan.model import StepSpec
 from backout.steps.no_writes import NoWrites
 from backout.testing.holds import check_hold
 from backout.testing.steps import acting_on, wait_until
+
+from .holding import act
 
 pytestmark = pytest.mark.slow
 OVERRIDE = f"-c {SETTING}=off"
@@ -375,23 +376,6 @@ FAULTS = [
     "database.release.end_sessions.after",
     "database.release.mark.after",
 ]
-ACT = """
-import os, sys
-from pathlib import Path
-from backout.clock import SystemClock
-from backout.databases.postgres import PostgresDatabase, PostgresOptions
-from backout.platforms.base import Site
-from backout.redact import Redactor
-site = Site("collector", "test", Path("."), os.environ, SystemClock(), Redactor())
-means = PostgresDatabase.create(PostgresOptions(url=os.environ["DATABASE_URL"]), site).hold_means()
-prior = {"default_transaction_read_only": None}
-means.hold("refuse_connections") if sys.argv[1] == "hold" else means.release(prior)
-"""
-
-
-def act(service: Service, what: str, **environ: str) -> int:
-    env = {**os.environ, "DATABASE_URL": service.database.url, **environ}
-    return subprocess.run([sys.executable, "-c", ACT, what], env=env, check=False).returncode
 
 
 @pytest.mark.parametrize("fault", FAULTS)
@@ -401,12 +385,12 @@ def test_killed_anywhere_either_direction_finishes(
 ) -> None:
     for statement in OPTION:
         service.run(statement)
-    what = "release" if "release" in fault or "let_in" in fault else "hold"
+    what = "release" if "release" in fault or "let_in" in fault else REFUSE_CONNECTIONS
     means, before = service.database.adapter(tmp_path).hold_means(), service.datacl()
     if what == "release":
         means.hold(REFUSE_CONNECTIONS)
-    with service.writing(service.url(service.app)) if what == "hold" else nullcontext():
-        assert act(service, what, BACKOUT_FAULT=fault) == -signal.SIGKILL
+    with service.writing(service.url(service.app)) if what != "release" else nullcontext():
+        assert act(service.database, what, BACKOUT_FAULT=fault) == -signal.SIGKILL
         fact = means.observe(5)
         if then == "hold":
             if fact.mode != REFUSE_CONNECTIONS:
@@ -423,8 +407,8 @@ def test_killed_anywhere_either_direction_finishes(
 
 def test_every_fault_point_is_tried_above(service: Service, tmp_path: Path) -> None:
     log = tmp_path / "faults"
-    for what in ("hold", "release"):
-        assert act(service, what, BACKOUT_FAULT_LOG=str(log)) == 0
+    for what in (REFUSE_CONNECTIONS, "release"):
+        assert act(service.database, what, BACKOUT_FAULT_LOG=str(log)) == 0
     assert [line.partition(":")[0] for line in log.read_text().splitlines()] == FAULTS
 
 

@@ -6,7 +6,6 @@ import contextlib
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -23,6 +22,8 @@ from backout.observed import Answer
 from backout.plan.model import StepSpec
 from backout.steps.no_writes import NoWrites
 from backout.testing.steps import acting_on
+
+from .holding import act
 
 pytestmark = pytest.mark.slow
 
@@ -297,37 +298,18 @@ FAULTS = [
     "database.release.mark.after",
 ]
 
-ACT = """
-import sys
-from pathlib import Path
-from backout.clock import SystemClock
-from backout.databases.postgres import PostgresDatabase, PostgresOptions
-from backout.platforms.base import Site
-from backout.redact import Redactor
-import os
-site = Site("collector", "test", Path("."), os.environ, SystemClock(), Redactor())
-means = PostgresDatabase.create(PostgresOptions(url=os.environ["DATABASE_URL"]), site).hold_means()
-prior = {"default_transaction_read_only": None}
-means.hold("refuse_writes") if sys.argv[1] == "hold" else means.release(prior)
-"""
-
-
-def act(database: Any, what: str, fault: str | None = None) -> int:
-    env = {**os.environ, "DATABASE_URL": database.url, **({"BACKOUT_FAULT": fault} if fault else {})}
-    return subprocess.run([sys.executable, "-c", ACT, what], env=env, check=False).returncode
-
 
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("then", ["hold", "release"])
 def test_killed_anywhere_either_direction_finishes_from_what_is_at_the_target(
     held_database: Any, tmp_path: Path, fault: str, then: str
 ) -> None:
-    what = fault.split(".")[1]
+    what = "release" if "release" in fault else "refuse_writes"
     means = means_of(held_database, tmp_path)
     if what == "release":
         means.hold("refuse_writes")
     client = held_database.connect()
-    assert act(held_database, what, fault) == -signal.SIGKILL
+    assert act(held_database, what, BACKOUT_FAULT=fault) == -signal.SIGKILL
 
     fact = means.observe(5)
     assert fact.prior == {SETTING: None}, "what was before the hold is known even half-way"
@@ -350,9 +332,8 @@ def test_killed_anywhere_either_direction_finishes_from_what_is_at_the_target(
 
 def test_every_fault_point_of_hold_and_release_is_tried_above(held_database: Any, tmp_path: Path) -> None:
     log = tmp_path / "faults"
-    env = {**os.environ, "DATABASE_URL": held_database.url, "BACKOUT_FAULT_LOG": str(log)}
-    for what in ("hold", "release"):
-        subprocess.run([sys.executable, "-c", ACT, what], env=env, check=True)
+    for what in ("refuse_writes", "release"):
+        assert act(held_database, what, BACKOUT_FAULT_LOG=str(log)) == 0
     assert [line.partition(":")[0] for line in log.read_text().splitlines()] == FAULTS
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from tests.command_line import Done
 
 from backout.demo.clients import Clients
 from backout.demo.releases import BAD, GOOD
@@ -314,6 +315,18 @@ def test_a_command_that_hangs_is_not_ended_and_not_started_twice(switched: Switc
     assert switched.switches == 1
 
 
+def ended_unknown(switched: Switched) -> Done:
+    """Let a run end while the probe cannot tell what the command did."""
+    switched.flag("hang").touch()
+    running = switched.cli.start("run", "--scenario", "full", "--yes")
+    switched.scene.until(lambda: switched.switches == 1)
+    switched.flag("unsure").touch()
+    switched.flag("hang").unlink()
+    done = switched.cli.finish(running)
+    assert done.code == 7 and "the vault does not answer" in done.err, done
+    return done
+
+
 def test_what_the_probe_cannot_tell_is_unknown(switched: Switched) -> None:
     plan = switched.flag("plan.json")
     switched.cli("plan", "--scenario", "full", "-o", str(plan)).ended(0)
@@ -322,13 +335,7 @@ def test_what_the_probe_cannot_tell_is_unknown(switched: Switched) -> None:
         3, what="database the service uses is not known.*vault", now="Nothing", next="doctor"
     )
     switched.flag("unsure").unlink()
-    switched.flag("hang").touch()
-    running = switched.cli.start("run", "--scenario", "full", "--yes")
-    switched.scene.until(lambda: switched.switches == 1)
-    switched.flag("unsure").touch()
-    switched.flag("hang").unlink()
-    done = switched.cli.finish(running)
-    assert done.code == 7 and "the vault does not answer" in done.err, done
+    ended_unknown(switched)
     switched.flag("unsure").unlink()
     switched.cli("resume").ended(0)
     switched.is_back()
@@ -338,14 +345,9 @@ def test_what_the_probe_cannot_tell_is_unknown(switched: Switched) -> None:
 def test_a_person_vouches_for_the_switch_and_the_old_database_is_kept_all_the_same(
     switched: Switched,
 ) -> None:
-    switched.flag("hang").touch()
-    running = switched.cli.start("run", "--scenario", "full", "--yes")
-    switched.scene.until(lambda: switched.switches == 1)
-    switched.flag("unsure").touch()
-    switched.flag("hang").unlink()
-    unknown = switched.cli.finish(running)
+    unknown = ended_unknown(switched)
     key = re.search(r"--confirm (\S+)", unknown.err)
-    assert unknown.code == 7 and key, unknown
+    assert key, unknown
     vouch = ("resume", "--confirm", key[1], "--reason", "the vault shows the new name")
     switched.cli(*vouch).refused(5, what="the vault does not answer", now="nothing is held", next="resume")
     switched.flag("unsure").unlink()
