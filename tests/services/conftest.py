@@ -17,6 +17,7 @@ from typing import Any
 import psycopg
 import pytest
 from psycopg import sql
+from tests.services.both import Both
 
 from backout.clock import SystemClock
 from backout.databases.postgres import PostgresDatabase, PostgresOptions
@@ -201,3 +202,19 @@ def free_port_() -> Callable[[], int]:
 @pytest.fixture(name="make_site", scope="session")
 def make_site_() -> Callable[..., Site]:
     return make_site
+
+
+@pytest.fixture
+def both(make_database: Any) -> Iterator[Both]:
+    kept, live = make_database(), make_database()
+    with kept.server.admin() as admin:
+        for database in (kept.name,):
+            admin.execute(
+                sql.SQL("ALTER DATABASE {} OWNER TO {}").format(
+                    sql.Identifier(database), sql.Identifier(live.role)
+                )
+            )
+    made = type(kept)(kept.server, kept.name, live.role)
+    yield Both(made, live)
+    for connection in [*made.opened, *live.opened]:
+        connection.close()
