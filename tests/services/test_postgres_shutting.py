@@ -50,7 +50,7 @@ class Service:
             "app": self.app,
             "reader": self.reader,
         }
-        return sql.SQL(statement).format(**{k: sql.Identifier(v) for k, v in names.items()})  # type: ignore[arg-type]
+        return sql.SQL(statement).format(**{k: sql.Identifier(v) for k, v in names.items()})
 
     def url(self, role: str) -> str:
         return str(self.database.url).replace(self.database.role, role)
