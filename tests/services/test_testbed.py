@@ -153,7 +153,9 @@ def test_the_same_files_make_the_same_image(node: Node) -> None:
 def test_a_second_start_takes_no_time(node: Node) -> None:
     before, started = node.status(), time.monotonic()
     again = Node.up(alone=True)
-    assert again.status() == before and again.token == node.token
+    after = again.status()
+    # Programs they call for a moment (kube-proxy: iptables) come and go: some of each must have stayed.
+    assert all(set(before[name]) & set(after[name]) for name in before) and again.token == node.token
     assert time.monotonic() - started < 5
 
 
