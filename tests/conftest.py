@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
+from . import in_memory
+
 # CI looks at the same examples each time; a person's runs go on searching.
 settings.register_profile("ci", derandomize=True)
 if os.environ.get("CI"):
@@ -36,12 +38,13 @@ _SKIP = pytest.StashKey[frozenset[str]]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Read BACKOUT_SKIP; then clear what could point a test at a real service or database."""
+    """Read BACKOUT_SKIP; put files into memory; clear what could point a test at a real service or database."""
     told = getattr(config, "workerinput", os.environ).get("BACKOUT_SKIP", "")
     named = frozenset(name.strip() for name in told.split(",") if name.strip())
     if unknown := sorted(named.difference(SERVICES)):
         raise pytest.UsageError(f"BACKOUT_SKIP names {', '.join(unknown)}; it knows: {', '.join(SERVICES)}")
     config.stash[_SKIP] = named
+    in_memory.use()
     # A shell that starts CI in the background has SIGINT ignored, and children would inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     for name in [n for n in os.environ if n.startswith(("BACKOUT_", "PG")) and n not in KEPT]:

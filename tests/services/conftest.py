@@ -95,7 +95,7 @@ class TestDatabase:
 
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[Server]:
-    binaries, home, port = _binaries(), Path(tempfile.mkdtemp(prefix="backout-pg-", dir="/tmp")), free_port()
+    binaries, home, port = _binaries(), Path(tempfile.mkdtemp(prefix="backout-pg-")), free_port()
     account: dict[str, Any] = {}
     if os.getuid() == 0:
         entry = pwd.getpwnam("postgres")

@@ -58,7 +58,7 @@ def children(tmp_path):
 @pytest.fixture
 def folder(monkeypatch):
     """The system's temporary folder for this test alone, open to the server's user."""
-    made = Path(tempfile.mkdtemp(prefix="backout-test-", dir="/tmp"))
+    made = Path(tempfile.mkdtemp(prefix="backout-test-"))
     made.chmod(0o755)
     monkeypatch.setattr(tempfile, "tempdir", str(made))
     monkeypatch.setenv("TMPDIR", str(made))
@@ -164,7 +164,7 @@ def test_it_runs_as_a_normal_user_too(tmp_path_factory, source):
     assert interpreter, (
         f"no Python 3.{sys.version_info.minor} that user nobody may run; have one outside of root's home"
     )
-    directory = Path("/tmp") / f"backout-test-{os.getpid()}-{source}"
+    directory = Path(tempfile.gettempdir()) / f"backout-test-{os.getpid()}-{source}"
     copy_packages(directory / "lib")
     work = directory / "work"
     work.mkdir()

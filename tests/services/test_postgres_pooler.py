@@ -54,7 +54,7 @@ def bouncer(
     require_service: Callable[[str], None],
 ) -> Iterator[Bouncer]:
     require_service("pgbouncer")
-    home, port = Path(tempfile.mkdtemp(prefix="backout-pgbouncer-", dir="/tmp")), free_port()
+    home, port = Path(tempfile.mkdtemp(prefix="backout-pgbouncer-")), free_port()
     (home / "users").write_text(f'"{pair.role}" "s3cret-p@ss/word"\n"boss" "{_SECRET}"\n')
     (home / "ini").write_text(
         f"[databases]\nfront = host=127.0.0.1 port={database.server.port} dbname={pair.live}\n[pgbouncer]\n"

@@ -28,7 +28,7 @@ FULL = "could not (extend|write).*(free disk space|No space left)"
 def disk(require_service: Callable[[str], None]) -> Iterator[Path]:
     """A file system of its own, that the server's user may write."""
     require_service("tmpfs")
-    folder = Path(tempfile.mkdtemp(prefix="backout-disk-", dir="/tmp"))
+    folder = Path(tempfile.mkdtemp(prefix="backout-disk-"))
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=300m,mode=0755", "tmpfs", str(folder)], check=True)
     try:
         yield folder

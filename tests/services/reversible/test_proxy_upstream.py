@@ -115,7 +115,7 @@ def cluster(
     who = account()
     binaries = system_binaries(who)
     assert binaries is not None
-    home = Path(tempfile.mkdtemp(prefix="backout-tls-", dir="/tmp"))
+    home = Path(tempfile.mkdtemp(prefix="backout-tls-"))
     shutil.chown(home, who.uid, who.gid)
     files = tmp_path_factory.mktemp("certificates")
     ours, other = Authority(files, "ours"), Authority(files, "other")
