@@ -138,6 +138,8 @@ class WayTaken(Document):
         unfinished: What of that failed.
         residues: What is not as it was before, for people.
         rows: What was done to rows that the migrations had changed; None: they had changed none.
+        schema_same: Whether the schema is the one that stood before the migrations, or that they had left, by its fingerprint;
+            None: unknown, as somebody else changed it too, as something stays (`residues`), or as not all was done.
     """
 
     direction: str
@@ -149,6 +151,7 @@ class WayTaken(Document):
     unfinished: tuple[Unfinished, ...] = ()
     residues: tuple[str, ...] = ()
     rows: RowsTaken | None = None
+    schema_same: bool | None = None
 
 
 class Finished(Document):

@@ -155,7 +155,7 @@ def _show(done: WayTaken, *, as_json: bool) -> None:
         out_json(done)
     else:
         _tell(done)
-    if done.unfinished:
+    if done.unfinished or done.schema_same is False:
         leave(ExitCode.PROOF_FAILED)
 
 
@@ -185,6 +185,16 @@ def _tell(done: WayTaken) -> None:
     if done.unfinished:
         err("next   backout db finish")
         return
+    which = "before it" if done.direction == "back" else "after it"
+    if done.schema_same is False:
+        err(f"not proven  The schema is another than the one {which}, and nobody else had changed it before.")
+        err("next   backout db status")
+        return
+    out(
+        f"  schema: the same as {which}, by its fingerprint"
+        if done.schema_same
+        else f"  schema: not compared with the one {which}, as somebody else changed it too, or something stays"
+    )
     err(
         "next   backout db redo   # goes forward again"
         if done.direction == "back"

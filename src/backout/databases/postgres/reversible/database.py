@@ -22,6 +22,7 @@ from backout.databases.postgres.reversible.finalize import Dropped, finalize
 from backout.databases.postgres.reversible.journal import Migration
 from backout.databases.postgres.reversible.link import DirectLink, LinkError, scalar
 from backout.databases.postgres.reversible.observing import observe_command
+from backout.databases.postgres.reversible.proven import schema_back, schema_forward
 from backout.databases.postgres.reversible.proxy.upstream import Upstream
 from backout.databases.postgres.reversible.records import record, taken
 from backout.databases.postgres.reversible.refusals import busy, out_of_order, refused, told
@@ -145,10 +146,12 @@ class ReversibleDatabase:
         """
         with self._link() as link:
             chosen = newest(self._known(link), to=to, steps=steps)
+            entries = journal.entries(link, tuple(one.id for one in chosen), "applied")
+            wanted = schema_back(sorted(chosen, key=lambda one: one.id), entries, self._fingerprint())
             with told("rollback"):
                 outcome = back.undo(link, chosen, patience_s=patience_s, dry_run=dry_run)
             unfinished = () if dry_run else finish(link).unfinished
-        return taken("back", outcome, unfinished, dry_run=dry_run)
+        return self._proven(taken("back", outcome, unfinished, dry_run=dry_run), wanted)
 
     def forward(self, *, steps: int, dry_run: bool, patience_s: float) -> WayTaken:
         """Make the oldest migrations again that were taken back.
@@ -168,13 +171,16 @@ class ReversibleDatabase:
                 raise out_of_order(chosen[0].id, later)
             # One by one: what a migration builds after its COMMIT may be renamed by the next one.
             turns = [chosen] if dry_run else [[one] for one in chosen]
+            wanted = schema_forward(chosen, self._fingerprint())
             outcomes: list[Outcome] = []
             unfinished: list[Unfinished] = []
             for turn in turns:
                 with told("redo"):
                     outcomes.append(back.redo(link, turn, patience_s=patience_s, dry_run=dry_run))
                 unfinished += [] if dry_run else finish(link).unfinished
-        return taken("forward", back.joined(outcomes), tuple(unfinished), dry_run=dry_run)
+        return self._proven(
+            taken("forward", back.joined(outcomes), tuple(unfinished), dry_run=dry_run), wanted
+        )
 
     def finish(self) -> Finished:
         """Do what is due after a COMMIT, where a kill or a lock has left it. Idempotent.
@@ -308,6 +314,12 @@ class ReversibleDatabase:
         except Busy as error:
             raise busy(error) from None
         return journal.migrations(link) if journal.installed(link) else []
+
+    def _proven(self, done: WayTaken, wanted: str | None) -> WayTaken:
+        """Say whether the schema that a way has led to is the one that it had to lead to."""
+        if wanted is None or done.dry_run or done.unfinished:
+            return done
+        return done.model_copy(update={"schema_same": self._fingerprint() == wanted})
 
     def _fingerprint(self) -> str:
         """Return the schema as releases are recorded with it."""

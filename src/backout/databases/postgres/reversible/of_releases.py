@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
 
 from backout.databases.postgres.reversible import back, journal
 from backout.databases.postgres.reversible.after import finish
@@ -13,9 +12,9 @@ from backout.databases.postgres.reversible.choosing import STATES_STAYED
 from backout.databases.postgres.reversible.database import ReversibleDatabase
 from backout.databases.postgres.reversible.due import due_in
 from backout.databases.postgres.reversible.effects import effect
-from backout.databases.postgres.reversible.fill import accepts_null
 from backout.databases.postgres.reversible.journal import Entry, Migration
 from backout.databases.postgres.reversible.link import DirectLink
+from backout.databases.postgres.reversible.proven import schema_back
 from backout.databases.postgres.reversible.records import record, taken
 from backout.databases.postgres.reversible.refusals import out_of_order, told
 from backout.errors import LostRace
@@ -43,7 +42,7 @@ class ReleaseMigrations(ReversibleDatabase):
         return MigrationsBack(
             migrations=records,
             place=place_of(entries),
-            schema_after=_schema_then(chosen, entries, now),
+            schema_after=schema_back(chosen, entries, now),
             possible=status.possible,
             why=status.why,
             rows=status.rows,
@@ -94,18 +93,6 @@ class ReleaseMigrations(ReversibleDatabase):
                 # What a migration builds after its COMMIT may be renamed by the next one.
                 unfinished += finish(link).unfinished
             return taken("forward", back.joined(done), tuple(unfinished), dry_run=False) if done else None
-
-
-def _schema_then(chosen: Sequence[Migration], entries: Sequence[Entry], now: str) -> str | None:
-    """Return the fingerprint of the schema that stands once they are taken back. Pure.
-
-    None: unknown, as something stays, or as somebody else changed the schema between them or since.
-    """
-    stays = any(e.operation.get("residue") or accepts_null(e.operation.get("fill")) for e in entries)
-    unbroken = all(one.schema_after == then.schema_before for one, then in pairwise(chosen))
-    if not chosen or stays or not unbroken or chosen[-1].schema_after != now:
-        return None
-    return chosen[0].schema_before
 
 
 def place_of(entries: Sequence[Entry]) -> Place:
