@@ -59,6 +59,7 @@ class Release(Document):
     Attributes:
         schema_fingerprint: The schema as it stood right after this release was deployed.
         served_well: Fingerprints of schemas under which this release was seen to pass its checks.
+        migration_heads: Where the migrations stood (as in a backup's manifest) when it was recorded, and when it passed its checks.
         source: `recorded` by `backout record`, or `found` in the platform's history or git tags.
     """
 
@@ -74,6 +75,7 @@ class Release(Document):
     artefact: Artefact | None = None
     schema_fingerprint: str | None = None
     served_well: tuple[str, ...] = ()
+    migration_heads: tuple[str, ...] = ()
     config_digest: str | None = None
     state: ReleaseState = ReleaseState.UNKNOWN
     baseline: Baseline | None = None

@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import time
 
 import psycopg
 import pytest
@@ -17,28 +18,32 @@ INSERT = "INSERT INTO reports (id, tenant, body) VALUES (gen_random_uuid(), %s, 
 
 
 @pytest.fixture
-def damaged(tmp_path, require_service):
-    """The good release, a backup of three rows, the bad release, a row written since, and every tenant emptied."""
+def good(tmp_path, require_service):
+    """The good release, and three rows."""
     require_service("postgres")
     with Stage(tmp_path / "stage", fsync=False) as stage:
         text = stage.config.read_text()
         for old, new in _PROBES.items():
             text = text.replace(old, new)
         stage.config.write_text(text)
-        scene = Scene(stage)
         stage.deploy(GOOD)
         write(stage, "a", "b", "c")
-        scene.cli("record").ended(0)
-        scene.cli("backup", "create").ended(0)
-        stage.deploy(BAD)
-        scene.cli("record", "--state", "bad").ended(0)
-        write(stage, "since")
-        with psycopg.connect(stage.database_url, autocommit=True) as live:
-            live.execute(
-                "UPDATE reports SET tenant = '' WHERE tenant <> 'since' AND tenant NOT LIKE 'smoke%'"
-            )
-            live.execute("ANALYZE")
-        yield scene
+        yield Scene(stage)
+
+
+@pytest.fixture
+def damaged(good):
+    """A backup of these rows, the bad release, a row written since, and every tenant emptied."""
+    stage = good.stage
+    good.cli("record").ended(0)
+    good.cli("backup", "create").ended(0)
+    stage.deploy(BAD)
+    good.cli("record", "--state", "bad").ended(0)
+    write(stage, "since")
+    with psycopg.connect(stage.database_url, autocommit=True) as live:
+        live.execute("UPDATE reports SET tenant = '' WHERE tenant <> 'since' AND tenant NOT LIKE 'smoke%'")
+        live.execute("ANALYZE")
+    return good
 
 
 def write(stage, *tenants):
@@ -123,3 +128,35 @@ def test_a_damaged_backup_and_one_from_after_the_damage_are_passed_over_by_name(
     named = damaged.cli("plan", "--scenario", "full", "--backup", late).ended(0).out
     assert "may already hold the damage" in named
     assert tenants(damaged) == ["", "", "", "since"]
+
+
+def another_second(scene):
+    """Wait until a backup gets another name: it is named by the second."""
+    second = int(time.time())
+    scene.until(lambda: int(time.time()) != second)
+
+
+def test_a_backup_from_between_a_migration_and_the_record_of_its_release_is_passed_over_and_the_fitting_one_is_kept(
+    good,
+):
+    """A migration that only rewrites rows is in no schema: where the migrations stood tells."""
+    good.execute("CREATE TABLE alembic_version (version_num text)")
+    good.execute("INSERT INTO alembic_version VALUES ('a1')")
+    good.cli("record").ended(0)
+    good.cli("backup", "create").ended(0)
+    good.execute("UPDATE alembic_version SET version_num = 'b2'")
+    good.execute("UPDATE reports SET tenant = '' WHERE tenant NOT LIKE 'smoke%'")
+    another_second(good)
+    good.cli("backup", "create").ended(0)
+    between, fitting = backup_names(good)
+    good.stage.deploy(BAD)
+    good.cli("record", "--state", "bad").ended(0)
+    another_second(good)
+    good.cli("backup", "create", "--keep", "1").ended(0)
+    assert backup_names(good)[1:] == [between, fitting], "both are pinned"
+    plan = good.cli("plan", "--scenario", "full").ended(0).out
+    assert f"({fitting})" in plan and f"{between}: it stands at migration alembic:b2" in plan
+    good.cli("run", "--scenario", "full", "--yes").ended(0)
+    assert tenants(good) == ["a", "b", "c"]
+    good.cli("verify").ended(0)
+    good.cli("plan", "--scenario", "full", "--to", GOOD, "--backup", between).ended(0)

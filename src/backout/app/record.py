@@ -10,7 +10,7 @@ from backout.app.held import holding
 from backout.app.observe import observe
 from backout.app.parts import Parts
 from backout.app.ready import Note, wait_until_ready
-from backout.app.targets import served_well
+from backout.app.targets import heads_seen, served_well
 from backout.assess.versions import current_version, unknown_version
 from backout.checks.base import Outcome, Subject, Verification
 from backout.checks.run import run_checks
@@ -127,9 +127,10 @@ def _release(parts: Parts, facts: Facts, version: str, told: Recording) -> Relea
     )
     now = parts.clock.now()
     # While another release is known to run, the schema as it stands is not the one of this release.
-    schema = facts.schema_now.value if current_version(facts) in (None, version) else None
+    runs = current_version(facts) in (None, version)
+    schema = facts.schema_now.value if runs else None
     base = known if known is not None and (same or known.state is ReleaseState.DEPLOYING) else None
-    return Release(
+    made = Release(
         id=base.id if base else new_id("rel", now),
         service=facts.service,
         environment=facts.environment,
@@ -141,11 +142,13 @@ def _release(parts: Parts, facts: Facts, version: str, told: Recording) -> Relea
         artefact=artefact,
         schema_fingerprint=schema.fingerprint if schema else (base.schema_fingerprint if base else None),
         served_well=base.served_well if base else (),
+        migration_heads=base.migration_heads if base else (),
         baseline=base.baseline if base else None,
         config_digest=parts.config_digest,
         state=told.state
         or (base.state if base and base.state is not ReleaseState.DEPLOYING else ReleaseState.UNKNOWN),
     )
+    return made.model_copy(update={"migration_heads": heads_seen(parts, made)}) if runs else made
 
 
 def _artefact(parts: Parts, facts: Facts, version: str) -> Artefact | None:

@@ -12,7 +12,7 @@ from backout.app.service import RunningService
 from backout.checks.base import CheckResult, Outcome, Subject, Verification
 from backout.checks.run import run_checks
 from backout.checks.verdict import add_up
-from backout.databases.restores import Switchable
+from backout.databases.restores import Restorable, Switchable
 from backout.errors import BackoutError, UnknownVersion
 from backout.message import msg
 from backout.release import Artefact, Release, ReleaseState
@@ -125,13 +125,14 @@ def _with_who_was_left_behind(parts: Parts, found: Verification) -> Verification
 
 
 def served_well(parts: Parts, record: Release, found: Verification) -> Release:
-    """Return the record with what the checks proved: good, and on which schema."""
+    """Return the record with what the checks proved: good, on which schema, and after which migrations."""
     fingerprint = current_fingerprint(parts)
     seen = record.served_well
     return record.model_copy(
         update={
             "state": ReleaseState.GOOD,
             "served_well": seen if fingerprint is None or fingerprint in seen else (*seen, fingerprint),
+            "migration_heads": heads_seen(parts, record),
             "baseline": record.baseline or found.baseline,
         }
     )
@@ -145,6 +146,23 @@ def current_fingerprint(parts: Parts) -> str | None:
         return parts.database.schema(5.0).fingerprint
     except BackoutError:
         return None
+
+
+def heads_seen(parts: Parts, release: Release) -> tuple[str, ...]:
+    """Return where the migrations stood while a release was the newest, and where they stand now if it still is.
+
+    Once a later one was recorded, what stands there may be that one's migration, which is perhaps the damage.
+    """
+    database: object = parts.database
+    seen = release.migration_heads
+    later = any(r.deployed_at > release.deployed_at for r in parts.book.newest())
+    if later or parts.emergency or not isinstance(database, Restorable):
+        return seen
+    try:
+        head = database.migration_head(5.0)
+    except BackoutError:
+        return seen
+    return seen if head is None or head in seen else (*seen, head)
 
 
 def targets(parts: Parts) -> dict[str, object]:

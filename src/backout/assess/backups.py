@@ -41,10 +41,14 @@ def choose_backup(facts: Facts, request: Request, target: Release) -> Choice:
             state=_NOTHING,
             next_command=f"{_LIST}   # then: backout plan --scenario {_scenario(request)} --backup NAME",
         )
+    # A person who says a time knows when the damage came; where the target itself brought it, its migrations are that damage.
+    heads = target.migration_heads if request.at is None and target.deployed_at < limit else ()
     passed_over: list[Message] = []
     for backup in data.backups:
-        reason = _not_from_before(backup, facts, limit, by_person=request.at is not None) or _unfit(
-            backup, data, facts, usable
+        reason = (
+            _not_from_before(backup, facts, limit, by_person=request.at is not None)
+            or _unfit(backup, data, facts, usable)
+            or _of_other_migrations(backup, heads)
         )
         if reason is None:
             return Choice(
@@ -64,6 +68,14 @@ def usable_schemas(target: Release) -> tuple[str, ...]:
     """Return the fingerprints of schemas that a release is known to be able to use."""
     deployed_on = target.schema_fingerprint if target.state is ReleaseState.GOOD else None
     return tuple(dict.fromkeys(f for f in (*target.served_well, deployed_on) if f is not None))
+
+
+def fits(backup: Backup, target: Release) -> bool:
+    """Return whether schema and migrations are the target's, as far as backup and record tell."""
+    return not (
+        _of_other_schema(backup, usable_schemas(target))
+        or _of_other_migrations(backup, target.migration_heads)
+    )
 
 
 def prepared(data: DataFacts, choice: Choice) -> BesideDatabase | None:
@@ -199,10 +211,30 @@ def _unfit(backup: Backup, data: DataFacts, facts: Facts, usable: tuple[str, ...
     broken = _broken(backup, data, facts)
     if broken is not None:
         return broken
+    return _of_other_schema(backup, usable)
+
+
+def _of_other_schema(backup: Backup, usable: tuple[str, ...]) -> Message | None:
     schema = backup.manifest.schema_fingerprint if backup.manifest else None
     if schema is not None and usable and schema not in usable:
         return msg("its schema is not one that the target is known to use")
     return None
+
+
+def _of_other_migrations(backup: Backup, heads: tuple[str, ...]) -> Message | None:
+    """Say why not, where migrations stood elsewhere: one that only rewrites rows is not in any schema.
+
+    A deploy script migrates first and records the release then: a backup from in between has the damage of such a migration,
+    and was taken before the bad release all the same.
+    """
+    head = backup.manifest.migration_head if backup.manifest else None
+    if head is None or not heads or head in heads:
+        return None
+    return msg(
+        "it stands at migration {head}, where the target was never seen ({heads})",
+        head=head,
+        heads=", ".join(heads),
+    )
 
 
 def _broken(backup: Backup, data: DataFacts, facts: Facts) -> Message | None:

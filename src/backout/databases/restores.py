@@ -96,6 +96,10 @@ class Restorable(Protocol):
         """Return the live database, asked through the maintenance database; works while nobody can connect to it."""
         ...
 
+    def migration_head(self, deadline_s: float) -> str | None:
+        """Return which migration the live database stands at, as in a manifest; None: no tool is known."""
+        ...
+
     def beside(self, deadline_s: float) -> tuple[BesideDatabase, ...]:
         """Return every database of this service that stands beside the live one, oldest first."""
         ...

@@ -77,6 +77,26 @@ def test_one_with_a_schema_that_the_target_is_not_known_to_use_is_passed_over() 
     assert "schema" in str(choice.passed_over[0])
 
 
+def test_one_from_after_a_migration_that_the_target_never_saw_is_passed_over_where_it_came_with_another_release() -> (
+    None
+):
+    """A migration of rows alone is in no schema; it runs before its release is recorded."""
+    on = data_facts(
+        backup("between", 4, OLD, migration_head="knex:2"), backup("b1", 28, OLD, migration_head="knex:1")
+    )
+    good = release("5.4.0", 48, OLD, migration_heads=("knex:1",))
+    choice = chosen(facts(BAD, good, data=on))
+    assert choice.backup.name == "b1"
+    assert "it stands at migration knex:2" in str(choice.passed_over[0])
+    assert chosen(facts(BAD, good, data=on), backup="between").backup.name == "between"
+    assert chosen(facts(BAD, good, data=on), at=hours(4)).backup.name == "between", "a person says the time"
+    assert chosen(facts(BAD, GOOD, data=on)).backup.name == "between", "nobody knows what the target saw"
+    itself = release("5.5.0", 3, OLD, migration_heads=("knex:3",))
+    assert stays(facts(itself, GOOD, data=on)).backup.name == "between", (
+        "the damage came with the target's own"
+    )
+
+
 def test_a_schema_that_a_release_was_only_deployed_on_counts_once_it_was_found_good() -> None:
     unproven = GOOD.model_copy(update={"served_well": (), "state": ReleaseState.UNKNOWN})
     proven = unproven.model_copy(update={"state": ReleaseState.GOOD})

@@ -52,6 +52,9 @@ class Server:
     def live(self, deadline_s: float) -> LiveDatabase:
         return LiveDatabase(self.live_name, self.live_oid, 1, self.accepts, 160004, True)
 
+    def migration_head(self, deadline_s: float) -> str | None:
+        return None
+
     def beside(self, deadline_s: float) -> tuple[BesideDatabase, ...]:
         return tuple(self.databases.values())
 

@@ -33,6 +33,14 @@ class PostgresRestores:
 
         return live_database(self._cluster, deadline_s)
 
+    def migration_head(self, deadline_s: float) -> str | None:
+        """Return which migration the live database stands at; None: no tool is known."""
+        from backout.databases.postgres.heads import migration_head
+
+        with self._cluster.connector.session(deadline_s) as connection:
+            connection.read_only = True
+            return migration_head(connection)
+
     def beside(self, deadline_s: float) -> tuple[BesideDatabase, ...]:
         """Return every database of this service that stands beside the live one, oldest first."""
         from backout.databases.postgres.beside import list_beside
