@@ -143,6 +143,7 @@ class RestoreOrder(Document):
         min_free_bytes: Below this the restore is stopped and the new database dropped.
         max_bytes_per_s: Rate limit of what is read; null: none.
         max_replica_lag_bytes: Above this the restore waits; null: replicas are not looked at.
+        max_wal_bytes: With more WAL than this on the server the restore is stopped and the new database dropped; null: it is not looked at.
     """
 
     backup: str
@@ -158,6 +159,7 @@ class RestoreOrder(Document):
     min_free_bytes: int = 0
     max_bytes_per_s: int | None = None
     max_replica_lag_bytes: int | None = None
+    max_wal_bytes: int | None = None
 
 
 class BesideState(StrEnum):

@@ -135,6 +135,7 @@ def restore_order(parts: Parts, database: Restorable, backup: Backup, what: str)
         min_free_bytes=restore.min_free_bytes,
         max_bytes_per_s=restore.max_bytes_per_s,
         max_replica_lag_bytes=restore.max_replica_lag_bytes,
+        max_wal_bytes=restore.max_wal_bytes,
     )
 
 

@@ -90,7 +90,15 @@ class RestoreSection(Declared):
         description="How fast a backup of SQL text is read at most; left out: as fast as it goes.",
     )
     max_replica_lag_bytes: int | None = Field(
-        default=None, gt=0, description="A restore waits while a replica is further behind than this."
+        default=None,
+        gt=0,
+        description="A restore waits while a replica or a replication slot is further behind than this.",
+    )
+    max_wal_bytes: int | None = Field(
+        default=None,
+        gt=0,
+        description="A restore is stopped, and its database dropped, when the server's write-ahead log is larger than this: an "
+        "archive that cannot keep up would fill the disk. Above `max_wal_size`; the role needs `pg_monitor`.",
     )
     unpacked_bytes: int | None = Field(
         default=None,

@@ -35,6 +35,7 @@ class RestoreTerms:
     min_free_bytes: int = 0
     max_bytes_per_s: int | None = None
     max_replica_lag_bytes: int | None = None
+    max_wal_bytes: int | None = None
     unpacked_bytes: int | None = None
     keep_h: float = 72.0
     reconnect_s: float = 10.0

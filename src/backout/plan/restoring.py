@@ -204,6 +204,7 @@ def restore_step(choice: Choice, data: DataFacts, planned: DataPlan, terms: Term
         min_free_bytes=restore.min_free_bytes,
         max_bytes_per_s=restore.max_bytes_per_s,
         max_replica_lag_bytes=restore.max_replica_lag_bytes,
+        max_wal_bytes=restore.max_wal_bytes,
     )
     return StepSpec(
         kind="restore.beside",

@@ -35,7 +35,7 @@ from backout.databases.postgres.cluster import (
 )
 from backout.databases.postgres.creating import lacking_right
 from backout.databases.postgres.programs import find_programs
-from backout.databases.postgres.watching import lag_bytes
+from backout.databases.postgres.watching import lag_bytes, refuse_too_much_wal
 from backout.document import Document, digest_of
 from backout.errors import CredentialsRefused, NotPossible, Refused, StepFailed
 from backout.faults import fault_point
@@ -102,7 +102,8 @@ def start_restore(cluster: Cluster, order: RestoreOrder, run: str | None) -> Non
     Idempotent: what was cut short, or failed, is dropped and begun anew.
 
     Raises:
-        NotPossible: Too little space, no programs, or the process does not start.
+        NotPossible: Too little space, no programs, what is to be watched is hidden, or the process does not start.
+        StepFailed: There is more WAL than allowed already.
         CredentialsRefused: The role may not create databases.
         Refused: There is a database of that name that is something else, or this run has swapped it in already.
     """
@@ -126,6 +127,7 @@ def start_restore(cluster: Cluster, order: RestoreOrder, run: str | None) -> Non
         programs = find_programs(cluster.programs, server_version(connection))
         if order.max_replica_lag_bytes is not None:
             lag_bytes(connection)  # raises where it cannot be seen
+        refuse_too_much_wal(connection, order)
         _refuse_a_stranger(connection, cluster, order.database)
         _refuse_a_second(connection, cluster, order, run)
         if look(connection, cluster.live, order.database):

@@ -27,7 +27,7 @@ from backout.databases.postgres.connect import Connector
 from backout.databases.postgres.filling import Filling, analysing, filling
 from backout.databases.postgres.programs import die_with_parent, find_programs
 from backout.databases.postgres.restore import Task, free_bytes
-from backout.databases.postgres.watching import lag_bytes
+from backout.databases.postgres.watching import lag_bytes, refuse_too_much_wal
 from backout.errors import BackoutError, NotPossible, StepFailed
 from backout.faults import fault_point
 from backout.message import Message, msg
@@ -169,6 +169,7 @@ class _Worker:
                 self._refuse_a_full_disk()
             if time.monotonic() >= next_look_s:
                 self._connection.execute("SELECT 1")  # raises when the session, and with it our lock, is gone
+                refuse_too_much_wal(self._connection, self._order)
                 self._wait_for_standbys(process)
                 next_look_s = time.monotonic() + _LOOK_EVERY_S
 
