@@ -137,6 +137,42 @@ def test_every_format_is_restored(form: str, service: Any, tmp_path: Path) -> No
     assert analysed is not None
 
 
+@pytest.mark.parametrize("form", FORMATS)
+def test_publications_are_those_of_the_live_database(form: str, service: Any, tmp_path: Path) -> None:
+    """Somebody subscribed since the backup, to other columns, or to nothing any more."""
+    service.run(
+        "CREATE PUBLICATION same FOR TABLE reports",
+        "CREATE PUBLICATION changed FOR TABLE reports",
+        "CREATE PUBLICATION ended FOR TABLE reports",
+    )
+    adapter, path = service.adapter(tmp_path), dumped(service, tmp_path, form)
+    service.run(
+        "DROP PUBLICATION ended",
+        """CREATE PUBLICATION "it's new" WITH (publish = 'insert')""",
+        "ALTER PUBLICATION changed SET TABLE reports (id) WHERE (id > 5), alembic_version",
+    )
+    with service.admin() as admin:
+        admin.execute("CREATE PUBLICATION whole_schema FOR TABLES IN SCHEMA public")
+    order = order_of(service, path, FORMATS[form])
+    adapter.start_restore(order, None)
+    assert ended(adapter, order.database).state is BesideState.RESTORED
+    problems = [str(p) for p in adapter.check_restored(order.database, service.name, note=quiet).problems]
+    assert len(problems) == 1, problems
+    assert "Publication whole_schema is not as in the live database" in problems[0], (
+        "only a superuser may make it"
+    )
+    with service.admin() as live, service.server.admin(order.database) as restored:
+        with pytest.raises(psycopg.errors.DuplicateObject):
+            restored.execute("CREATE PUBLICATION same")
+        restored.execute("CREATE PUBLICATION whole_schema FOR TABLES IN SCHEMA public")
+        told = [
+            c.execute("SELECT * FROM pg_publication_tables ORDER BY 1, 2, 3").fetchall()
+            for c in (live, restored)
+        ]
+        assert told[0] == told[1] != []
+    assert adapter.check_restored(order.database, service.name, note=quiet).problems == ()
+
+
 @pytest.mark.parametrize("form", ["custom", "plain"])
 def test_a_restore_is_not_faster_than_allowed(form: str, service: Any, tmp_path: Path) -> None:
     service.run("INSERT INTO reports (body) SELECT repeat('x', 1000) FROM generate_series(1, 2000)")

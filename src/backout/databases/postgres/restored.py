@@ -11,6 +11,7 @@ from backout.databases.postgres.catalog import schema_in_snapshot
 from backout.databases.postgres.cluster import Cluster, named, no_database
 from backout.databases.postgres.counts import count
 from backout.databases.postgres.heads import migration_head
+from backout.databases.postgres.publications import differing_publications, publications
 from backout.databases.postgres.writes import count_writes
 from backout.databases.restores import Checked
 from backout.message import Message, msg
@@ -42,14 +43,6 @@ FROM (SELECT oid, xmin FROM pg_class WHERE oid >= 16384
       UNION ALL SELECT oid, xmin FROM pg_constraint WHERE oid >= 16384
       UNION ALL SELECT attrelid, max(xmin::text)::xid FROM pg_attribute WHERE attrelid >= 16384 GROUP BY 1) made"""
 
-_PUBLICATIONS = """
-SELECT p.pubname::text, concat_ws(' ', CASE WHEN p.puballtables THEN 'all tables' END,
-       CASE WHEN p.pubinsert THEN 'insert' END, CASE WHEN p.pubupdate THEN 'update' END,
-       CASE WHEN p.pubdelete THEN 'delete' END, CASE WHEN p.pubtruncate THEN 'truncate' END,
-       (SELECT string_agg(format('%I.%I', t.schemaname, t.tablename), ', ' ORDER BY t.schemaname, t.tablename)
-        FROM pg_publication_tables t WHERE t.pubname = p.pubname))
-FROM pg_publication p"""
-
 
 def check_restored(cluster: Cluster, database: str, live: str, *, note: Note) -> Checked:
     """Look at every constraint, index and row of a restored database, and compare it with the live one."""
@@ -65,10 +58,10 @@ def check_restored(cluster: Cluster, database: str, live: str, *, note: Note) ->
             schema = schema_in_snapshot(connection, cluster.schemas)
             head = migration_head(connection)
             invalid = _not_valid(connection)
-            publications = dict(connection.execute(_PUBLICATIONS).fetchall())
             mark = written(connection)
+            published = publications(connection)
     problems = [*_differences(cluster, database, live)]
-    problems += _against_live(cluster, live, invalid, publications)
+    problems += _against_live(cluster, database, live, invalid, published)
     return Checked(
         schema.fingerprint, head, {name: r.rows for name, r in rows.items()}, tuple(problems), mark
     )
@@ -106,20 +99,13 @@ def _differences(cluster: Cluster, database: str, live: str) -> Iterator[Message
 
 
 def _against_live(
-    cluster: Cluster, live: str, invalid: set[str], publications: dict[str, str]
+    cluster: Cluster, database: str, live: str, invalid: set[str], published: dict[str, str]
 ) -> Iterator[Message]:
     """Name what is not valid here and is there, and publications that differ."""
     with cluster.inside(live) as connection:
         connection.read_only = True
         also_there = _not_valid(connection)
-        theirs = dict(connection.execute(_PUBLICATIONS).fetchall())
+        theirs = publications(connection)
     for name in sorted(invalid - also_there):
         yield msg("{name} is not valid", name=name)
-    for name in sorted(publications.keys() | theirs.keys()):
-        if publications.get(name) != theirs.get(name):
-            yield msg(
-                "Publication {name} is here {here}, in the live database {there}",
-                name=name,
-                here=publications.get(name, "missing"),
-                there=theirs.get(name, "missing"),
-            )
+    yield from differing_publications(database, published, theirs)

@@ -15,7 +15,7 @@ import sys
 import tempfile
 import threading
 import time
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -26,6 +26,7 @@ from backout.databases.postgres.cluster import RESTORE_LOCK, Cluster, server_ver
 from backout.databases.postgres.connect import Connector
 from backout.databases.postgres.filling import Filling, analysing, filling
 from backout.databases.postgres.programs import die_with_parent, find_programs
+from backout.databases.postgres.publications import carry_publications
 from backout.databases.postgres.restore import Task, free_bytes
 from backout.databases.postgres.watching import lag_bytes, refuse_too_much_wal
 from backout.errors import BackoutError, NotPossible, StepFailed
@@ -106,11 +107,23 @@ class _Worker:
         fault_point("restore.fill.before")
         self._run(filling(self._cluster, programs, self._order, version // 10000, self._folder))
         fault_point("restore.fill.after")
+        self._carry_publications()
         self._run(analysing(self._cluster, programs, self._order))
         fault_point("restore.analyse.after")
         self._connection.execute("SET synchronous_commit = on")  # and all before it is durable, too
         self._write("restored", None)
         fault_point("restore.restored.after")
+
+    def _carry_publications(self) -> None:
+        """Give the database the live one's publications; what could not be is told when it is checked."""
+        if self._order.tables:
+            return
+        with suppress(BackoutError), ExitStack() as both:
+            live, new = (
+                both.enter_context(self._cluster.inside(name))
+                for name in (self._order.live, self._order.database)
+            )
+            carry_publications(new, live)
 
     def fail(self, why: Message) -> None:
         """Say why, and drop the database: it is of no use, and takes space."""

@@ -1,0 +1,94 @@
+"""Publications: a restored database gets those of the live one, and what cannot be carried is told with what to type.
+
+A dump has them as they were. Whoever subscribes since, or to what was changed since, would get nothing after a swap.
+Source: PostgreSQL 18 documentation, "CREATE PUBLICATION", 52.40 "pg_publication".
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, LiteralString
+
+from backout.databases.postgres.by_hand import psql, quoted
+from backout.databases.postgres.cluster import server_version
+from backout.message import Message, msg
+
+if TYPE_CHECKING:
+    import psycopg
+
+# Columns, conditions and schemas came with PostgreSQL 15.
+_TABLES_15: LiteralString = """
+SELECT string_agg(format('%%I.%%I', n.nspname, c.relname)
+         || coalesce((SELECT ' (' || string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum) || ')'
+                      FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum = ANY(r.prattrs)), '')
+         || coalesce(' WHERE (' || pg_get_expr(r.prqual, r.prrelid) || ')', ''), ', TABLE ' ORDER BY n.nspname, c.relname)
+FROM pg_publication_rel r JOIN pg_class c ON c.oid = r.prrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE r.prpubid = %(oid)s"""
+_TABLES: LiteralString = """
+SELECT string_agg(format('%%I.%%I', n.nspname, c.relname), ', TABLE ' ORDER BY n.nspname, c.relname)
+FROM pg_publication_rel r JOIN pg_class c ON c.oid = r.prrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE r.prpubid = %(oid)s"""
+_SCHEMAS_15: LiteralString = """
+SELECT string_agg(quote_ident(n.nspname), ', ' ORDER BY n.nspname)
+FROM pg_publication_namespace s JOIN pg_namespace n ON n.oid = s.pnnspid WHERE s.pnpubid = %(oid)s"""
+_ALL: LiteralString = """
+SELECT p.oid::bigint, p.pubname::text, p.puballtables,
+       concat_ws(', ', CASE WHEN p.pubinsert THEN 'insert' END, CASE WHEN p.pubupdate THEN 'update' END,
+                 CASE WHEN p.pubdelete THEN 'delete' END, CASE WHEN p.pubtruncate THEN 'truncate' END),
+       (to_jsonb(p) ->> 'pubviaroot')::boolean, to_jsonb(p) ->> 'pubgencols'
+FROM pg_publication p ORDER BY 2"""
+_SINCE = 150000
+
+
+def publications(connection: psycopg.Connection[Any]) -> dict[str, str]:
+    """Return the statement that makes each publication, by its name."""
+    newer = server_version(connection) >= _SINCE
+    found = {}
+    # Names are then printed with their schema, here and there.
+    connection.execute("SELECT set_config('search_path', 'pg_catalog', false)")
+    for oid, name, everything, operations, via_root, generated in connection.execute(_ALL).fetchall():
+        parts = ["ALL TABLES"] if everything else []
+        tables = connection.execute(_TABLES_15 if newer else _TABLES, {"oid": oid}).fetchone()
+        parts += [f"TABLE {tables[0]}"] if tables and tables[0] else []
+        schemas = connection.execute(_SCHEMAS_15, {"oid": oid}).fetchone() if newer else None
+        parts += [f"TABLES IN SCHEMA {schemas[0]}"] if schemas and schemas[0] else []
+        options = [f"publish = '{operations}'"]
+        options += ["publish_via_partition_root = true"] if via_root else []
+        options += ["publish_generated_columns = stored"] if generated == "s" else []
+        what = f" FOR {', '.join(parts)}" if parts else ""
+        found[str(name)] = f"CREATE PUBLICATION {quoted(name)}{what} WITH ({', '.join(options)})"
+    return found
+
+
+def carry_publications(connection: psycopg.Connection[Any], live: psycopg.Connection[Any]) -> None:
+    """Give a restored database the publications that the live one has; what this role may not make stays as it is. Idempotent."""
+    import psycopg
+
+    for statements in _changes(publications(connection), publications(live)).values():
+        with suppress(psycopg.Error), connection.transaction():
+            for statement in statements:
+                connection.execute(statement.encode())
+
+
+def differing_publications(database: str, here: dict[str, str], there: dict[str, str]) -> Iterator[Message]:
+    """Name the publications of a restored database that are not as in the live one, and what makes them equal."""
+    for name, statements in _changes(here, there).items():
+        yield msg(
+            "Publication {name} is not as in the live database ({there}); to make it so: {by_hand}",
+            name=name,
+            there=there.get(name, "it has none of that name"),
+            by_hand=psql(*statements, options=f"psql -d {shlex.quote(database)}"),
+        )
+
+
+def _changes(here: dict[str, str], there: dict[str, str]) -> dict[str, list[str]]:
+    return {
+        name: [
+            *([f"DROP PUBLICATION {quoted(name)}"] if name in here else []),
+            *([there[name]] if name in there else []),
+        ]
+        for name in sorted(here.keys() | there.keys())
+        if here.get(name) != there.get(name)
+    }
