@@ -119,6 +119,25 @@ def test_the_script_restores_with_a_safety_backup_first(own: Own) -> None:
     own.scene.cli("backup", "drop", restored["database"]["name"], "--yes")
 
 
+def test_no_number_that_was_given_out_is_given_out_again_whatever_the_script_restores(own: Own) -> None:
+    own.scene.execute("CREATE SEQUENCE numbers", "SELECT nextval('numbers')")
+    own.scene.execute("UPDATE reports SET tenant = 'acme-eu'")
+    try:
+        own.scene.cli("record", "--no-checks").ended(0)
+        own.scene.cli("backup", "create").ended(0)
+        own.backup = own.backups()[0]
+        own.scene.execute(
+            "SELECT nextval('numbers') FROM generate_series(1, 24)", "UPDATE reports SET tenant = ''"
+        )
+        own.run("--accept", "schema-unknown", env={"BACKOUT_FAULT": "restore.command.start.after"})
+        own.scene.until((own.scene.stage.directory / ".backout" / "restore-command" / "status").exists)
+        assert own.scene.execute("SELECT last_value FROM numbers") == [(1,)], "the script did not put it back"
+        own.scene.cli("resume").ended(0)
+        assert own.scene.execute("SELECT nextval('numbers')") == [(26,)]
+    finally:
+        own.scene.execute("DROP SEQUENCE numbers")
+
+
 def test_a_script_that_fails_stops_the_run_held_and_resume_runs_it_again(own: Own) -> None:
     own.flag("fail").touch()
     password = urlsplit(own.scene.stage.database_url).password

@@ -158,6 +158,18 @@ class Restorable(Protocol):
         """Return rows by table (``schema.table``): counted, or the server's estimates."""
         ...
 
+    def sequences(self, deadline_s: float) -> tuple[tuple[str, str, int], ...]:
+        """Return schema, name and last value of each sequence of the live database that has given one out.
+
+        Raises:
+            NotPossible: The role may not read one of them; it is named.
+        """
+        ...
+
+    def advance_sequences(self, reached: tuple[tuple[str, str, int], ...]) -> int:
+        """Set sequences of the live database that are behind to what was reached; return how many. Idempotent."""
+        ...
+
     def compare_counts(self, beside: str, deadline_s: float) -> tuple[TableCount, ...]:
         """Return the rows by table of the live database (estimates where counting takes too long) and of `beside`."""
         ...

@@ -1,4 +1,4 @@
-"""`data.rows`: the rows of the live database before and after it is overwritten, held against what is allowed."""
+"""`data.rows`: rows and sequences of the live database before and after it is overwritten, held against what is allowed."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _COUNT_S = 60.0
 _SCHEMA_S = 30.0
+_LOOK_S = 10.0
 
 
 @runtime_checkable
@@ -31,7 +32,11 @@ class HasSchema(Protocol):
 
 
 class CountLive(LookingStep):
-    """Counts; before: not more may be lost than was approved; after: the schema is one that the release can use."""
+    """Counts; before: not more may be lost than was approved; after: the schema is one that the release can use.
+
+    A script puts sequences back to what the backup had: afterwards they are set past what was given out before. That is no
+    looking, but can be done again at any time.
+    """
 
     kind = "data.rows"
 
@@ -40,7 +45,9 @@ class CountLive(LookingStep):
         database, ceiling = str(spec.params["database"]), spec.params["ceiling_rows"]
         if spec.params["when"] == "after":
             return msg(
-                "Count the rows of {database}, and compare its schema with the release's.", database=database
+                "Count the rows of {database}, compare its schema with the release's, and set sequences past every number that "
+                "was given out.",
+                database=database,
             )
         if ceiling is None:
             return msg("Count the rows of {database} before it is overwritten.", database=database)
@@ -51,8 +58,11 @@ class CountLive(LookingStep):
         )
 
     def by_hand(self, spec: StepSpec) -> tuple[str, ...]:
-        """Return the query."""
-        return ('psql "$DATABASE_URL" -c "SELECT relname, n_live_tup FROM pg_stat_user_tables ORDER BY 1"',)
+        """Return the queries."""
+        return (
+            'psql "$DATABASE_URL" -c "SELECT relname, n_live_tup FROM pg_stat_user_tables ORDER BY 1"',
+            'psql "$DATABASE_URL" -c "SELECT schemaname, sequencename, last_value FROM pg_sequences"   # setval where it was larger before',
+        )
 
     def apply(self, spec: StepSpec, acting: Acting) -> Receipt:
         """Count, and compare.
@@ -60,14 +70,19 @@ class CountLive(LookingStep):
         Raises:
             LossAboveCeiling: More rows would be lost than was approved.
             StepFailed: The schema is not one that the release is known to use.
+            NotPossible: The role may not read or set a sequence.
         """
         name = str(spec.params["database"])
         rows, exact = _count(name, acting)
+        data: dict[str, Json] = {"when": spec.params["when"], "rows": dict(rows), "exact": exact}
+        database = acting.target("database", Restorable)
         if spec.params["when"] == "before":
             _refuse_losses(spec, rows)
+            data["sequences"] = [list(one) for one in database.sequences(_LOOK_S)]
         else:
             _refuse_schema(spec, acting)
-        counts: dict[str, Json] = dict(rows)
+            acting.fence.check()
+            data["sequences_set"] = database.advance_sequences(_given_out(acting))
         return Receipt(
             what=msg(
                 "{database} has {rows} rows in {tables} tables ({how}).",
@@ -76,8 +91,19 @@ class CountLive(LookingStep):
                 tables=len(rows),
                 how="counted" if exact else "estimated",
             ),
-            data={"when": spec.params["when"], "rows": counts, "exact": exact},
+            data=data,
         )
+
+
+def _given_out(acting: Acting) -> tuple[tuple[str, str, int], ...]:
+    """Return what sequences had reached before anything was overwritten, as this run's own receipt tells."""
+    for receipt in acting.confirmed.values():
+        told = receipt.data.get("sequences")
+        if isinstance(told, list):
+            return tuple(
+                (str(one[0]), str(one[1]), int(str(one[2]))) for one in told if isinstance(one, list)
+            )
+    return ()
 
 
 def _count(name: str, acting: Acting) -> tuple[dict[str, int], bool]:

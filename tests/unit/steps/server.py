@@ -103,6 +103,12 @@ class Server:
     def counts(self, database: str, *, exact: bool, deadline_s: float) -> dict[str, int]:
         return self.rows
 
+    def sequences(self, deadline_s: float) -> tuple[tuple[str, str, int], ...]:
+        return ()
+
+    def advance_sequences(self, reached: tuple[tuple[str, str, int], ...]) -> int:
+        return 0
+
     def compare_counts(self, beside: str, deadline_s: float) -> tuple[TableCount, ...]:
         return self.counted
 

@@ -135,6 +135,21 @@ class PostgresRestores:
 
         return counts(self._cluster, database, exact=exact, deadline_s=deadline_s)
 
+    def sequences(self, deadline_s: float) -> tuple[tuple[str, str, int], ...]:
+        """Return schema, name and last value of each sequence of the live database that has given one out."""
+        from backout.databases.postgres.sequences import read_all
+
+        with self._cluster.connector.session(deadline_s) as connection:
+            connection.read_only = True
+            return tuple((r.schema, r.name, r.value) for r in read_all(connection))
+
+    def advance_sequences(self, reached: tuple[tuple[str, str, int], ...]) -> int:
+        """Set sequences of the live database that are behind to what was reached; return how many. Idempotent."""
+        from backout.databases.postgres.sequences import Reached, advance_all
+
+        with self._cluster.connector.session(_VERSION_DEADLINE_S) as connection:
+            return advance_all(connection, [Reached(*one) for one in reached])
+
     def compare_counts(self, beside: str, deadline_s: float) -> tuple[TableCount, ...]:
         """Return the rows by table of the live database and of `beside`."""
         from backout.databases.postgres.counts import compare

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from backout.databases.postgres.by_hand import psql, quoted
+from backout.errors import NotPossible
+from backout.message import Message, msg
+
 if TYPE_CHECKING:
     import psycopg
 
@@ -54,6 +58,39 @@ def advance_sequences(connection: psycopg.Connection[Any], reached: list[Reached
     columns = ([r.schema for r in reached], [r.name for r in reached], [r.value for r in reached])
     row = connection.execute(_ADVANCE, columns).fetchone()
     return int(row[0]) if row else 0
+
+
+def read_all(connection: psycopg.Connection[Any]) -> list[Reached]:
+    """Return the last value of each sequence that has given one out.
+
+    Raises:
+        NotPossible: The role may not read one of them; it is named.
+    """
+    _refuse_without(connection, "USAGE, SELECT", msg("Nothing was overwritten."))
+    return read_sequences(connection)
+
+
+def advance_all(connection: psycopg.Connection[Any], reached: list[Reached]) -> int:
+    """Set each sequence of that name to the value reached, where it is behind; return how many were set. Idempotent.
+
+    Raises:
+        NotPossible: The role may not set one of them; it is named.
+    """
+    _refuse_without(
+        connection, "UPDATE", msg("Numbers that were given out would be given out again; writes are held.")
+    )
+    return advance_sequences(connection, reached)
+
+
+def _refuse_without(connection: psycopg.Connection[Any], right: str, state: Message) -> None:
+    lacking = sequences_without_right(connection, right)
+    if lacking:
+        grants = [f"GRANT {right} ON SEQUENCE {name} TO {quoted(connection.info.user)}" for name in lacking]
+        raise NotPossible(
+            msg("The role lacks {right} on sequences: {names}", right=right, names=", ".join(lacking)),
+            state=state,
+            next_command=f"{psql(*grants)}   # as an administrator; then: backout resume",
+        )
 
 
 def sequences_without_right(connection: psycopg.Connection[Any], right: str) -> list[str]:
