@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -285,6 +286,35 @@ def test_a_logical_slot_blocks_unless_it_is_named(pair: Pair, adapter: Any) -> N
         assert pair.is_it() == "good"
     finally:
         with pair.admin(pair.kept if pair.oid(pair.kept) else pair.live) as admin:
+            admin.execute("SELECT pg_drop_replication_slot('cdc')")
+
+
+def test_who_reads_from_a_slot_that_was_named_is_ended_and_the_slot_stays_with_the_kept_one(
+    pair: Pair, adapter: Any
+) -> None:
+    with pair.admin() as admin, pair.admin(pair.live) as live:
+        admin.execute(sql.SQL("ALTER ROLE {} REPLICATION").format(sql.Identifier(pair.role)))
+        live.execute("SELECT pg_create_logical_replication_slot('cdc', 'test_decoding')")
+    reader = subprocess.Popen(
+        ["pg_recvlogical", "--dbname", pair.url, "--slot=cdc", "--start", "--file=-", "--no-loop"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    found = sql.SQL("SELECT active, database FROM pg_replication_slots WHERE slot_name = 'cdc'")
+    try:
+        with pair.admin() as admin:
+            until(lambda: admin.execute(found).fetchone() == (True, pair.live))
+            adapter.swap(pair.order(accept_slots=("cdc",)), note=quiet)
+            assert (pair.is_it(), pair.is_it(pair.kept)) == ("good", "bad")
+            _, said = reader.communicate(timeout=60)
+            assert reader.returncode and said
+            assert admin.execute(found).fetchone() == (False, pair.kept)
+    finally:
+        reader.kill()
+        reader.communicate()
+        with pair.admin(pair.kept if pair.oid(pair.kept) else pair.live) as admin:
+            until(lambda: admin.execute(found).fetchone() in ((False, pair.kept), (False, pair.live)))
             admin.execute("SELECT pg_drop_replication_slot('cdc')")
 
 
