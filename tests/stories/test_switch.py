@@ -220,7 +220,11 @@ def test_the_next_backup_and_the_next_way_back_are_of_the_database_in_use(switch
     )
 
 
-def test_clients_write_all_the_time_and_nothing_is_lost(switched: Switched, tmp_path: Path) -> None:
+@pytest.mark.parametrize("fault", [None, "switch.begin.after", "switch.run.after"])
+def test_clients_write_all_the_time_and_nothing_is_lost(
+    switched: Switched, tmp_path: Path, fault: str | None
+) -> None:
+    """Also where it is killed before your command told the service, or right after, and resumed."""
     stage = switched.scene.stage
     clients = Clients(
         stage.children,
@@ -233,7 +237,12 @@ def test_clients_write_all_the_time_and_nothing_is_lost(switched: Switched, tmp_
     with clients:
         switched.scene.until(lambda: len(clients.acknowledged()) > 20)
         clients.mark("run")
-        switched.run("--max-loss", "1000000").ended(0)
+        if fault is None:
+            switched.run("--max-loss", "1000000").ended(0)
+        else:
+            assert switched.run("--max-loss", "1000000", env={"BACKOUT_FAULT": fault}).code == -9
+            switched.cli("resume").ended(0)
+        assert switched.writable() == [switched.used()]
         at = len(clients.acknowledged())
         switched.scene.until(lambda: len(clients.acknowledged()) > at + 20)
         seen = clients.summary("run")
