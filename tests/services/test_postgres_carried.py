@@ -174,6 +174,17 @@ def test_publications_and_what_is_not_valid_are_compared(pair: Pair, adapter: An
     assert [p for p in problems if "Constraint" in p] == ["Constraint new of public.which is not valid"]
 
 
+def test_publications_made_since_a_database_was_prepared_follow_it(pair: Pair, adapter: Any) -> None:
+    with pair.connect() as live, pair.admin(pair.live) as admin:
+        live.execute("CREATE PUBLICATION feed FOR TABLE which")
+        assert adapter.catch_up(pair.beside, pair.live) == () == adapter.catch_up(pair.beside, pair.live)
+        admin.execute("CREATE PUBLICATION all_of_it FOR ALL TABLES")
+    (told,) = adapter.catch_up(pair.beside, pair.live)
+    assert 'CREATE PUBLICATION "all_of_it" FOR ALL TABLES' in str(told)
+    with pair.connect(pair.beside) as beside:
+        assert beside.execute("SELECT pubname FROM pg_publication").fetchall() == [("feed",)]
+
+
 @pytest.mark.parametrize("name", ["a b'c\"d%s", "größe {x} =\\", "x" * 63, "-d postgres"])
 def test_any_name_can_be_swapped(name: str, database: Any, make_site: Any, tmp_path: Path) -> None:
     from psycopg.conninfo import make_conninfo

@@ -90,6 +90,7 @@ def test_what_stands_prepared_is_not_restored_again_and_a_ceiling_holds(damaged)
     damaged.cli("backup", "restore", "--prepare").ended(0)
     (prepared,) = kept_names(damaged)
     write(damaged.stage, "one", "two", "three")
+    damaged.execute("CREATE PUBLICATION since_then FOR TABLE reports")
     damaged.cli("run", "--scenario", "full", "--max-loss", "2", "--yes").refused(
         4,
         what="5 rows would stay behind, and 2 were approved",
@@ -104,6 +105,7 @@ def test_what_stands_prepared_is_not_restored_again_and_a_ceiling_holds(damaged)
     steps = {s["key"][3:]: s for s in run["steps"]}
     assert steps["restore-beside"]["already"]
     assert "seen when it was prepared" in str(steps["restore-check"]["receipt"])
+    assert damaged.execute("SELECT pubname FROM pg_publication_tables") == [("since_then",)]
     assert tenants(damaged) == ["a", "b", "c"]
 
 

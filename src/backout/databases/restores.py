@@ -150,6 +150,13 @@ class Restorable(Protocol):
         """Look whether a restored database is whole, and compare what belongs to a database with the live one."""
         ...
 
+    def catch_up(self, database: str, live: str) -> tuple[Message, ...]:
+        """Give a restored database what the live one got since it was checked and a swap does not carry; return what could not be.
+
+        Idempotent.
+        """
+        ...
+
     def written(self, database: str, deadline_s: float) -> str:
         """Return a mark of that database: unchanged means that nobody wrote a row or changed an object."""
         ...

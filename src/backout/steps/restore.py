@@ -253,8 +253,9 @@ class CheckRestored(LookingStep):
         beside, usable = str(spec.params["beside"]), spec.params["usable"]
         assert isinstance(usable, list)
         known = acting.target("backups", BackupReader).checked(beside)
-        found = known or _database(acting).check_restored(beside, str(spec.params["live"]), note=acting.note)
-        problems = list(found.problems)
+        database, live = _database(acting), str(spec.params["live"])
+        found = known or database.check_restored(beside, live, note=acting.note)
+        problems = list(found.problems if known is None else database.catch_up(beside, live))
         if usable and found.fingerprint not in usable:
             problems.append(
                 msg(

@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, LiteralString
 
 from backout.databases.postgres.by_hand import psql, quoted
-from backout.databases.postgres.cluster import server_version
+from backout.databases.postgres.cluster import Cluster, server_version
 from backout.message import Message, msg
 
 if TYPE_CHECKING:
@@ -60,6 +60,13 @@ def publications(connection: psycopg.Connection[Any]) -> dict[str, str]:
         what = f" FOR {', '.join(parts)}" if parts else ""
         found[str(name)] = f"CREATE PUBLICATION {quoted(name)}{what} WITH ({', '.join(options)})"
     return found
+
+
+def catch_up(cluster: Cluster, database: str, live: str) -> tuple[Message, ...]:
+    """Give a restored database the publications that the live one has; return those that could not be made so. Idempotent."""
+    with cluster.inside(live) as theirs, cluster.inside(database) as ours:
+        carry_publications(ours, theirs)
+        return tuple(differing_publications(database, publications(ours), publications(theirs)))
 
 
 def carry_publications(connection: psycopg.Connection[Any], live: psycopg.Connection[Any]) -> None:

@@ -122,6 +122,12 @@ class PostgresRestores:
 
         return check_restored(self._cluster, database, live, note=note)
 
+    def catch_up(self, database: str, live: str) -> tuple[Message, ...]:
+        """Give a restored database the publications of the live one; return those that could not be made so."""
+        from backout.databases.postgres.publications import catch_up
+
+        return catch_up(self._cluster, database, live)
+
     def written(self, database: str, deadline_s: float) -> str:
         """Return a mark that changes when a row is written in that database, or an object is changed."""
         from backout.databases.postgres.restored import written

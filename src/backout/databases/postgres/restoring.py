@@ -15,7 +15,7 @@ import sys
 import tempfile
 import threading
 import time
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -26,7 +26,7 @@ from backout.databases.postgres.cluster import RESTORE_LOCK, Cluster, server_ver
 from backout.databases.postgres.connect import Connector
 from backout.databases.postgres.filling import Filling, analysing, filling
 from backout.databases.postgres.programs import die_with_parent, find_programs
-from backout.databases.postgres.publications import carry_publications
+from backout.databases.postgres.publications import catch_up
 from backout.databases.postgres.restore import Task, free_bytes
 from backout.databases.postgres.watching import lag_bytes, refuse_too_much_wal
 from backout.errors import BackoutError, NotPossible, StepFailed
@@ -118,12 +118,8 @@ class _Worker:
         """Give the database the live one's publications; what could not be is told when it is checked."""
         if self._order.tables:
             return
-        with suppress(BackoutError), ExitStack() as both:
-            live, new = (
-                both.enter_context(self._cluster.inside(name))
-                for name in (self._order.live, self._order.database)
-            )
-            carry_publications(new, live)
+        with suppress(BackoutError):
+            catch_up(self._cluster, self._order.database, self._order.live)
 
     def fail(self, why: Message) -> None:
         """Say why, and drop the database: it is of no use, and takes space."""
