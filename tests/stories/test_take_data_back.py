@@ -66,6 +66,12 @@ def kept_names(scene):
 
 
 def test_code_and_data_go_back_and_the_person_changes_their_mind(damaged):
+    tenants_now = damaged.execute("SELECT count(DISTINCT tenant) FROM reports")[0][0]
+    with damaged.configured(
+        lambda c: c.replace("\nrestore:\n", "\nrestore:\n  queues: [public.outbox]\n", 1)
+    ):
+        plan = damaged.cli("plan", "--scenario", "full").ended(0).out
+    assert f"Tenants affected: {tenants_now}." in plan and "sent twice: public.outbox" in plan
     done = damaged.cli("run", "--scenario", "full", "--yes").ended(0)
     assert "data back to collector_" in done.err
     assert tenants(damaged) == ["a", "b", "c"]
