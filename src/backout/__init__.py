@@ -17,18 +17,32 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from backout.app import Backout
+    from backout.app.data import Bringing
+    from backout.app.migrations import Migrations
     from backout.app.record import Recording
     from backout.app.run import Conduct
     from backout.assess.model import Request
     from backout.errors import BackoutError, ExitCode
 
-__all__ = ["Backout", "BackoutError", "Conduct", "ExitCode", "Recording", "Request", "__version__"]
+__all__ = [
+    "Backout",
+    "BackoutError",
+    "Bringing",
+    "Conduct",
+    "ExitCode",
+    "Migrations",
+    "Recording",
+    "Request",
+    "__version__",
+]
 
 _PLACES = {
     "Backout": "backout.app",
     "BackoutError": "backout.errors",
+    "Bringing": "backout.app.data",
     "Conduct": "backout.app.run",
     "ExitCode": "backout.errors",
+    "Migrations": "backout.app.migrations",
     "Recording": "backout.app.record",
     "Request": "backout.assess.model",
 }

@@ -32,9 +32,20 @@ def test_the_example_runs_and_prints_what_is_shown(stage_named: Callable[[str], 
 
 
 def test_every_public_method_is_in_the_table():
-    from backout import Backout
+    from backout import Backout, Migrations
 
     page = PAGE.read_text()
-    names = [name for name in vars(Backout) if not name.startswith("_")]
-    assert len(names) >= 15
+    names = [name for kind in (Backout, Migrations) for name in vars(kind) if not name.startswith("_")]
+    assert len(names) >= 30
     assert [name for name in names if f"{name}(" not in page] == []
+
+
+def test_what_the_page_takes_from_backout_is_there():
+    import backout
+
+    taken = set(
+        re.findall(r"\b(?:Backout|Migrations|Request|Recording|Conduct|Bringing)\b", PAGE.read_text())
+    )
+    assert len(taken) == 6
+    assert taken <= set(backout.__all__)
+    assert [name for name in backout.__all__ if not hasattr(backout, name)] == []

@@ -83,6 +83,12 @@ def test_every_verb_says_what_its_json_is(made: ModuleType):
     assert {name for name, _ in made.help_texts()} == set(importlib.import_module("docs_json").VERBS)
 
 
+def test_every_verb_has_its_method_on_the_page_of_the_library(made: ModuleType):
+    page = (REFERENCE / "library.md").read_text()
+    verbs = [name.removeprefix("backout ") for name, _ in made.help_texts()]
+    assert [verb for verb in verbs if f"`{verb}`" not in page] == []
+
+
 def test_every_help_has_an_example_and_json(made: ModuleType):
     for name, text in made.help_texts():
         if name != "backout":
