@@ -52,6 +52,7 @@ def test_every_verb_has_help_with_an_example(looks, verb):
 def test_a_verb_with_verbs_of_its_own_lists_them(looks, verb):
     told = looks.cli(verb, "--help").ended(0).out
     assert re.search(rf"^  {WITH_OWN_VERBS[verb]} ", told, re.MULTILINE)
+    assert f"Example: backout {verb} {WITH_OWN_VERBS[verb]}" in told
     below = looks.cli(verb, WITH_OWN_VERBS[verb], "--help").ended(0).out
     assert f"Example: backout {verb} {WITH_OWN_VERBS[verb]}" in below
 

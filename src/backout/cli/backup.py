@@ -22,7 +22,11 @@ from backout.cli.confirm import confirm
 from backout.errors import ExitCode
 from backout.message import Message, msg
 
-app = verb_group("backup", "Make, list, read and restore backups; nothing here touches the live database.")
+app = verb_group(
+    "backup",
+    "Make, list, read and restore backups; nothing here touches the live database.",
+    example="backout backup list",
+)
 
 NameArgument = Annotated[
     str | None, typer.Argument(metavar="NAME", help="A backup, as `backout backup list` names it.")

@@ -78,11 +78,11 @@ SETTINGS = {"help_option_names": ["-h", "--help"]}
 """What every command of the command line shares."""
 
 
-def verb_group(name: str, about: str) -> typer.Typer:
+def verb_group(name: str, about: str, *, example: str) -> typer.Typer:
     """Return the `app` of a verb that has verbs of its own: `@app.command("diff")` above `@guarded` adds one."""
     return typer.Typer(
         name=name,
-        help=about,
+        help=f"{about}\n\nExample: {example}",
         no_args_is_help=True,
         rich_markup_mode=None,
         pretty_exceptions_enable=False,

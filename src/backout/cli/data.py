@@ -27,7 +27,11 @@ if TYPE_CHECKING:
     from backout.app.data import Bringing, DataDifferences
     from backout.backup import Brought, TableDifference
 
-app = verb_group("data", "What was written since the backup: listed, and brought over by choice.")
+app = verb_group(
+    "data",
+    "What was written since the backup: listed, and brought over by choice.",
+    example="backout data diff",
+)
 
 _SHOWN_CONFLICTS = 20
 

@@ -17,7 +17,11 @@ if TYPE_CHECKING:
     from backout.migration import WayTaken
 
 _SHOWN = 10
-app = verb_group("db", "The migrations of a database: what they changed, the way back, and forward again.")
+app = verb_group(
+    "db",
+    "The migrations of a database: what they changed, the way back, and forward again.",
+    example="backout db history",
+)
 app.command("status")(db_status.command)
 app.command("blockers")(db_blockers.command)
 app.command("finalize")(db_finalize.command)
