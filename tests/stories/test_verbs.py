@@ -57,6 +57,15 @@ def test_a_verb_with_verbs_of_its_own_lists_them(looks, verb):
     assert f"Example: backout {verb} {WITH_OWN_VERBS[verb]}" in below
 
 
+@pytest.mark.parametrize(
+    ("typed", "meant"), [(["doctr"], "'doctor'"), (["db", "rolback"], "'rollback'"), (["xyzzy"], None)]
+)
+def test_a_mistyped_verb_is_told_as_the_one_that_was_meant(looks, typed, meant):
+    told = looks.cli(*typed).ended(2).err
+    assert f"No such command '{typed[-1]}'" in told
+    assert (f"Did you mean {meant}?" in told) if meant else ("Did you mean" not in told)
+
+
 def test_every_verb_prints_json(scene, tmp_path):
     def read(*words, code=0):
         done = scene.cli(*words, "--json")

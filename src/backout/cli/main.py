@@ -53,6 +53,16 @@ class _Verbs(TyperGroup):
         single.command(cmd_name, context_settings=SETTINGS)(module.command)
         return typer.main.get_command(single)
 
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Return the verb that was typed and the words behind it; of a slip of the keyboard say what was meant."""
+        if args[0] not in VERBS:
+            from difflib import get_close_matches
+
+            if near := get_close_matches(args[0], VERBS):
+                meant = ", ".join(repr(verb) for verb in near)
+                ctx.fail(f"No such command {args[0]!r}. Did you mean {meant}?")
+        return super().resolve_command(ctx, args)
+
 
 app = typer.Typer(
     name="backout",
