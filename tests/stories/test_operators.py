@@ -40,7 +40,7 @@ def test_a_second_operator_is_told_who_acts_and_how_to_follow(acting):
         3,
         what=rf"\S+@\S+ is acting on this environment \(run {run}, since \d\d:\d\d:\d\d UTC\)\. It is at step \d\d-process-start",
         now="This command changed nothing",
-        next=rf"^backout status {run} .*backout resume {run} --take-over --reason",
+        next=rf"^backout status {run} --follow   # or take over: backout resume {run} --take-over --reason",
     )
     for verb in ("resume", "abort"):
         assert scene.cli(verb, *(["--yes"] if verb == "abort" else [])).refused(

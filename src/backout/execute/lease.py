@@ -166,5 +166,5 @@ def in_progress(lease: Lease) -> RunInProgress:
             since=f"{lease.acquired_at:%H:%M:%S UTC}",
         ),
         state=msg("This command changed nothing."),
-        next_command=f"backout status {lease.run}   # or take over: backout resume {lease.run} --take-over --reason '…'",
+        next_command=f"backout status {lease.run} --follow   # or take over: backout resume {lease.run} --take-over --reason '…'",
     )
