@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
 import re
+import select
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -106,3 +110,37 @@ class Cli:
     def finish(process: subprocess.Popen[str]) -> Done:
         out, err = process.communicate(timeout=TIMEOUT_S)
         return Done(process.returncode, out, err)
+
+
+class Terminal:
+    """A command on a terminal of its own, as a person has it."""
+
+    def __init__(self, cli: Cli, *words: object) -> None:
+        self.text = ""
+        self.pid, self.fd = pty.fork()
+        if self.pid == 0:
+            os.chdir(cli.directory)
+            os.execve(cli.argv()[0], cli.argv(*words), dict(cli.environ))
+
+    def read_until(self, wanted: str, within_s: float = 30) -> None:
+        deadline_s = time.monotonic() + within_s
+        while not re.search(wanted, self.text):
+            assert time.monotonic() < deadline_s, self.text
+            self._read()
+
+    def _read(self) -> bool:
+        if select.select([self.fd], [], [], 0.1)[0]:
+            try:
+                self.text += os.read(self.fd, 65536).decode(errors="replace")
+            except OSError:
+                return False
+        return True
+
+    def type(self, line: str) -> None:
+        os.write(self.fd, f"{line}\n".encode())
+
+    def end(self) -> int:
+        while self._read():
+            pass
+        os.close(self.fd)
+        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])

@@ -7,11 +7,14 @@ import shutil
 import time
 
 import pytest
+from tests.command_line import Cli, Terminal
 
 from backout.demo.releases import BAD, GOOD
 
 pytestmark = pytest.mark.slow
 EMERGENCY = ("run", "--emergency", "--scenario", "code")
+FIRST_CHANGE_S = 3.0
+"""From Enter on."""
 
 
 @pytest.fixture
@@ -25,10 +28,7 @@ def alone(scene, tmp_path):
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
 
-    def run(*words, cwd=elsewhere):
-        return scene.cli(*words, env={"PATH": str(empty), "DATABASE_URL": ""}, cwd=cwd)
-
-    yield scene, run
+    yield scene, Cli(elsewhere, {**scene.cli.environ, "PATH": str(empty), "DATABASE_URL": ""})
     shutil.rmtree(scene.stage.directory / "xdg", ignore_errors=True)
     if not scene.stage.config.exists():
         (tmp_path / "kept.yaml").rename(scene.stage.config)
@@ -39,10 +39,7 @@ def alone(scene, tmp_path):
 def test_the_code_goes_back_with_nothing_but_the_platform(alone):
     scene, run = alone
     root = scene.stage.root
-    began_s = time.time()
     done = run(*EMERGENCY, "--root", root, "--reason", "all is on fire", "--yes")
-    link = os.lstat(root / "current").st_mtime
-    print(f"link moved {link - began_s:.2f} s after the command was started")  # noqa: T201
     # The release itself needs the database to be ready; the command that is told goes on once that is back.
     done.refused(
         5,
@@ -67,6 +64,37 @@ def test_the_code_goes_back_with_nothing_but_the_platform(alone):
     again = run(*shlex.split(done.error["next"])[1:])
     again.ended(9)  # Nothing was proven: no check is known here.
     scene.finished_well()
+
+
+def test_a_person_says_why_and_one_word_and_the_change_begins_at_once(alone):
+    scene, cli = alone
+    link = scene.stage.root / "current"
+    for word in ("yes", "back"):
+        terminal = Terminal(cli, *EMERGENCY, "--root", scene.stage.root)
+        terminal.read_until(r"use its schema is NOT known[\s\S]*Why\? \(for the journal\) $")
+        terminal.type("the disk burns")
+        terminal.read_until("Type back to go on: $")
+        assert link.readlink().name == BAD
+        entered_s = time.time()
+        terminal.type(word)
+        if word != "back":
+            assert terminal.end() == 4
+            assert "Not confirmed" in terminal.text and "Nothing was changed" in terminal.text
+    scene.until(lambda: link.readlink().name == GOOD)
+    # The release that failed was stopped before that.
+    assert os.lstat(link).st_mtime - entered_s < FIRST_CHANGE_S
+    scene.stage.postgres.start()
+    assert terminal.end() == 9, terminal.text
+    kept = [file.read_bytes() for file in (scene.stage.directory / "xdg").rglob("*") if file.is_file()]
+    assert any(b"the disk burns" in content for content in kept)
+    scene.finished_well()
+
+
+def test_the_command_that_is_told_accepts_what_was_accepted(alone):
+    scene, run = alone
+    words = (*EMERGENCY, "--root", scene.stage.root, "--accept", "automation:argo-cd")
+    told = run(*words, "--reason", "x").ended(4).error["next"]
+    assert told.endswith("--accept automation:argo-cd --reason x --yes")
 
 
 def test_an_emergency_while_the_database_answers(scene, tmp_path):

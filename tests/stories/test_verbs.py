@@ -2,12 +2,10 @@
 
 import json
 import os
-import pty
 import re
-import select
-import time
 
 import pytest
+from tests.command_line import Terminal
 
 from backout.demo.releases import BAD, GOOD
 
@@ -102,40 +100,6 @@ def test_the_exit_code_of_status_is_the_runs_own_with_json_too(scene):
     assert scene.cli("status").ended(6).out
     assert scene.cli("status", "--json").ended(6).json["state"] == "finished"
     assert scene.cli("status", "--json", "--follow").ended(6).json["state"] == "finished"
-
-
-class Terminal:
-    """A command on a terminal of its own, as a person has it."""
-
-    def __init__(self, cli, *words):
-        self.text = ""
-        self.pid, self.fd = pty.fork()
-        if self.pid == 0:
-            os.chdir(cli.directory)
-            os.execve(cli.argv()[0], cli.argv(*words), dict(cli.environ))
-
-    def read_until(self, wanted, within_s=30):
-        deadline_s = time.monotonic() + within_s
-        while not re.search(wanted, self.text):
-            assert time.monotonic() < deadline_s, self.text
-            self._read()
-
-    def _read(self):
-        if select.select([self.fd], [], [], 0.1)[0]:
-            try:
-                self.text += os.read(self.fd, 65536).decode(errors="replace")
-            except OSError:
-                return False
-        return True
-
-    def type(self, line):
-        os.write(self.fd, f"{line}\n".encode())
-
-    def end(self):
-        while self._read():
-            pass
-        os.close(self.fd)
-        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
 
 
 def test_nobody_to_ask_and_no_yes(looks):

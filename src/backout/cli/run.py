@@ -148,7 +148,8 @@ def _emergency(
     from backout import Backout
     from backout.app.run import Conduct
 
-    command = _emergency_command(to, root, reason, yes=yes)
+    accepted = tuple(accept or ())
+    command = _emergency_command(to, root, reason, accepted, yes=yes)
     if scenario is not ScenarioChoice.CODE:
         raise UsageError(
             msg("An emergency takes back the code alone, and that has to be said."),
@@ -166,7 +167,7 @@ def _emergency(
             err(f"  {SEVERITIES[finding.severity]}: {finding.evidence}")
         err("  Nobody looked at the database: whether the earlier code can use its schema is NOT known.")
         why = ask_reason(reason, command=command)
-        given = _emergency_command(to, root, why, yes=yes)
+        given = _emergency_command(to, root, why, accepted, yes=yes)
         confirm(_question(plan), word="back", yes=yes, command=given)
         err(str(_question(plan)))
         conduct = Conduct(
@@ -177,7 +178,7 @@ def _emergency(
         except BackoutError as error:
             if error.next_command.startswith("backout resume"):
                 # `resume` needs what an emergency does without; the same command goes on from what stands now.
-                error.next_command = _emergency_command(plan.named, root, why, yes=True)
+                error.next_command = _emergency_command(plan.named, root, why, accepted, yes=True)
             raise
         finally:
             _say_left_out(parts.left_out)
@@ -215,10 +216,14 @@ def command_of(
     return " ".join([*words, *(f"--accept {shlex.quote(name)}" for name in plan.accepted)])
 
 
-def _emergency_command(to: str | None, root: Path | None, reason: str | None, *, yes: bool) -> str:
+def _emergency_command(
+    to: str | None, root: Path | None, reason: str | None, accepted: tuple[str, ...], *, yes: bool
+) -> str:
     words = ["backout", "run", "--emergency", "--scenario", "code"]
     words += ["--to", to] if to else []
     words += ["--root", str(root)] if root is not None else []
+    for name in accepted:
+        words += ["--accept", name]
     words += ["--reason", reason] if reason else []
     return shlex.join([*words, "--yes"] if yes else words)
 
