@@ -72,7 +72,7 @@ def _show_hazards(plan: Plan) -> None:
 def show_results(results: Iterable[CheckResult]) -> None:
     """Print one line a check."""
     for result in results:
-        more = f" {plain(result.more)}" if result.more else ""
+        more = f". {plain(result.more)}" if result.more else ""
         out(
             f"  {style(f'{result.outcome.value:<12}', _OUTCOMES[result.outcome.value])} {result.name}: {plain(result.evidence)}{more}"
         )

@@ -96,13 +96,7 @@ def _finished(run: Run) -> tuple[Step, ...]:
             else ((msg("Prove that it works:"), "backout verify"),)
         )
     if run.verification.outcome is Outcome.INCONCLUSIVE:
-        needed = " ".join(plain(r.more) for r in run.verification.results if r.more is not None)
-        return (
-            (
-                msg("It may well be fine. {needed} Let the checks look longer:", needed=needed),
-                "backout verify",
-            ),
-        )
+        return ((_perhaps_fine(run.verification), "backout verify"),)
     if run.verification.outcome is Outcome.FAIL:
         return _failed(run.verification)
     if run.plan.data is not None:
@@ -114,6 +108,14 @@ def _finished(run: Run) -> tuple[Step, ...]:
         "Nothing has to be done. {versions} stays quarantined until it is named on purpose.", versions=away
     )
     return ((stays, None),)
+
+
+def _perhaps_fine(proof: Verification) -> Message:
+    """Say what the proof still needs, each once."""
+    needed = dict.fromkeys(plain(r.more) for r in proof.results if r.more is not None)
+    if not needed:
+        return msg("It may well be fine. Let the checks look longer:")
+    return msg("It may well be fine. {needed}. Let the checks look longer:", needed=". ".join(needed))
 
 
 def _data(run: Run, plan: DataPlan) -> tuple[Step, ...]:

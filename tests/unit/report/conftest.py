@@ -133,7 +133,7 @@ def make_plan(**changes: Any) -> Plan:
 
 def make_proof(outcome: Outcome = Outcome.PASS) -> Verification:
     """Return a verification whose error rate has the outcome."""
-    more = msg("290 more requests are needed.") if outcome is Outcome.INCONCLUSIVE else None
+    more = msg("About 290 more requests would prove it") if outcome is Outcome.INCONCLUSIVE else None
     rate = {Outcome.PASS: 0.0, Outcome.FAIL: 0.25, Outcome.INCONCLUSIVE: 0.0}[outcome]
     results = (
         CheckResult(name="processes", proves="workload", outcome=Outcome.PASS, evidence=msg("1 of 1 is up.")),

@@ -101,7 +101,7 @@ def test_the_page_says_what_the_markdown_says(told: dict[str, Run]) -> None:
     for word in (
         "What to do next",
         "Timeline",
-        "290 more requests are needed.",
+        "About 290 more requests would prove it",
         "Hold traffic at router: requests wait, none is refused.",
     ):
         assert word in page.text

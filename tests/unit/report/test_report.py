@@ -11,7 +11,7 @@ import pytest
 
 from backout.errors import ExitCode
 from backout.execute.run import Run
-from backout.message import msg
+from backout.message import Message, msg
 from backout.plan.model import Plan
 from backout.report.markdown import report_markdown
 from backout.report.next import next_steps
@@ -175,8 +175,26 @@ def test_expected_and_measured_seconds_stand_side_by_side(told: dict[str, Run]) 
 def test_the_proof_shows_figures_limits_and_what_is_still_needed(told: dict[str, Run]) -> None:
     text = report_markdown(told["inconclusive"], _later(told["inconclusive"]))
     row = ["probes", "error rate", "inconclusive", "0", "0.01", "of requests", "300 requests in 3.1 s"]
-    assert [*row, "0 of 300 requests failed.", "290 more requests are needed."] in _table(text, "Proof")
-    assert "290 more requests are needed." in text.partition("## Held")[0]
+    assert [*row, "0 of 300 requests failed.", "About 290 more requests would prove it"] in _table(
+        text, "Proof"
+    )
+    told_first = "It may well be fine. About 290 more requests would prove it. Let the checks look longer:"
+    assert told_first in text.partition("## Held")[0]
+
+
+def test_all_that_a_proof_needs_is_told_once_each_in_whole_sentences(told: dict[str, Run]) -> None:
+    def asked(*needs: Message | None) -> str:
+        proof = told["inconclusive"].verification
+        assert proof is not None
+        results = tuple(proof.results[0].model_copy(update={"more": need}) for need in needs)
+        verification = proof.model_copy(update={"results": results})
+        return str(next_steps(told["inconclusive"].model_copy(update={"verification": verification}))[0][0])
+
+    first, second = msg("50 more seconds are needed"), msg("Declare `limit`")
+    assert asked(first, second, first) == (
+        "It may well be fine. 50 more seconds are needed. Declare `limit`. Let the checks look longer:"
+    )
+    assert asked(None) == "It may well be fine. Let the checks look longer:"
 
 
 def test_a_failed_check_is_named_at_the_top(told: dict[str, Run]) -> None:
