@@ -36,11 +36,19 @@ def known_releases(
         taken.add(version)
         releases.append(found_release(parts, artefact, version))
     by_version = {r.version.lstrip("v"): r for r in tagged}
-    releases = [_with_git(r, by_version.pop(r.version.lstrip("v"), None)) for r in releases]
+    pairs = [(r, by_version.pop(r.version.lstrip("v"), None)) for r in releases]
+    releases = [_with_git(r, tag) for r, tag in pairs]
+    marks = {(r.version.startswith("v"), tag.version.startswith("v")) for r, tag in pairs if tag is not None}
     site = parts.site
     releases += [
-        t.model_copy(update={"service": site.service, "environment": site.environment})
-        for t in by_version.values()
+        tag.model_copy(
+            update={
+                "service": site.service,
+                "environment": site.environment,
+                "version": _as_the_platform_says(bare, tag.version, marks),
+            }
+        )
+        for bare, tag in by_version.items()
     ]
     return tuple(sorted(releases, key=lambda r: r.deployed_at, reverse=True))
 
@@ -65,3 +73,18 @@ def _with_git(release: Release, tag: Release | None) -> Release:
     return release.model_copy(
         update={"commit": release.commit or tag.commit, "subject": release.subject or tag.subject}
     )
+
+
+def _as_the_platform_says(bare: str, tag: str, marks: set[tuple[bool, bool]]) -> str:
+    """Return a tag's version with or without its `v`, as the platform has those that both know.
+
+    A deploy script that knows 1.4.0 has nothing under v1.4.0.
+
+    Args:
+        bare: The version without a `v`.
+        tag: The tag.
+        marks: Of each release that both know, whether the platform's name and the tag begin with a `v`.
+    """
+    if marks == {(False, True)}:
+        return bare
+    return f"v{bare}" if marks == {(True, False)} else tag
