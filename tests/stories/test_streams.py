@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+from tests.command_line import Terminal
 
 pytestmark = pytest.mark.slow
 OLD_LOCALE = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
@@ -29,6 +30,22 @@ def shell(tiny, redirected, *words, env=None):
 
 def running(tiny):
     return (tiny[0] / "running").read_text().strip()
+
+
+def test_results_and_progress_go_apart_and_progress_is_live_on_a_terminal_alone(tiny):
+    directory, cli = tiny
+    done = cli("run", "--yes").ended(9)
+    progress, result = "✓ 03  Bring 1.0", "Done, not proven yet: Take tiny in production back: 2.0 → 1.0"
+    assert progress in done.err and progress not in done.out
+    assert result in done.out and result not in done.err
+    assert "\x1b" not in done.everything and "\r" not in done.everything
+    (directory / "running").write_text("2.0\n")
+    terminal = Terminal(cli, "run", "--to", "1.0", "--yes")
+    assert terminal.end() == 9, terminal.text
+    assert progress in terminal.text and result in terminal.text
+    begun, erased = "⠋ 03  Bring 1.0", "\x1b[2K"
+    assert terminal.text.index(begun) < terminal.text.index(erased, terminal.text.index(begun))
+    assert terminal.text.index(begun) < terminal.text.index(progress)
 
 
 def test_an_old_encoding_loses_no_line(tiny):
