@@ -74,6 +74,7 @@ def _guarded(parts: Parts, subject: str, look: Callable[[], Iterable[Diagnosis]]
                 evidence=msg(
                     "{kind}: {text}", kind=type(error).__name__, text=parts.site.redactor.text(str(error))
                 ),
+                remedy="report it as a bug of backout, or of the adapter; nothing is known of this part until it is mended",
             )
         ]
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
 
+from pydantic import model_validator
+
 from backout.document import Document
 from backout.message import Message
 
@@ -45,12 +47,19 @@ class Diagnosis(Document):
 
     Attributes:
         ok: True works, False does not, None could not be told.
+        remedy: What to type or do; a line that is not ok always has one.
     """
 
     subject: str
     ok: bool | None
     evidence: Message
     remedy: str | None = None
+
+    @model_validator(mode="after")
+    def _a_line_that_is_not_ok_has_its_remedy(self) -> Diagnosis:
+        if not self.ok and not self.remedy:
+            raise ValueError(f"{self.subject}: a line that is not ok needs a remedy")
+        return self
 
 
 class Detection(Document):
