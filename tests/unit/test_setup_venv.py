@@ -1,4 +1,4 @@
-"""`make setup PYTHON=…` has .venv with that interpreter, and says so where it cannot."""
+"""`make setup` says in one line what is missing; with PYTHON=… it has .venv with that interpreter."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def clone(tmp_path: Path) -> Path:
     made = tmp_path / "clone"
     (made / "scripts").mkdir(parents=True)
     shutil.copy(SCRIPT, made / "scripts")
-    for name in ("requirements.lock", "pyproject.toml"):
+    for name in ("requirements.lock", "requirements-demo.lock", "pyproject.toml"):
         (made / name).touch()
     interpreter(made / ".venv" / "bin" / "python", "3.12.1")
     interpreter(made / ".venv" / "bin" / "backout", "0")
@@ -38,10 +38,12 @@ def interpreter(path: Path, version: str, *, new_enough: bool = True) -> Path:
     return path
 
 
-def setup(clone: Path, python: str | Path) -> tuple[int, str]:
+def setup(
+    clone: Path, python: str | Path, *, path: str | Path = "/usr/bin:/bin", what: str = "dev"
+) -> tuple[int, str]:
     done = subprocess.run(
-        [clone / "scripts" / "setup-venv", "dev"],
-        env={"PATH": "/usr/bin:/bin", "HOME": str(clone), "PYTHON": str(python)},
+        [clone / "scripts" / "setup-venv", what],
+        env={"PATH": str(path), "HOME": str(clone), "PYTHON": str(python)},
         capture_output=True,
         text=True,
         check=False,
@@ -78,3 +80,45 @@ def test_one_that_cannot_be_had_is_named_and_nothing_is_touched(
         "type: make setup PYTHON=   # chooses one\n"
     )
     assert setup(clone, "") == (0, "")
+
+
+@pytest.fixture
+def bare(clone: Path, tmp_path: Path) -> Path:
+    """A machine with nothing but a shell's usual programs, on which nothing was set up."""
+    shutil.rmtree(clone / ".venv")
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    for name in ("cat", "cksum", "dirname", "id", "mkdir"):
+        (programs / name).symlink_to(str(shutil.which(name)))
+    return programs
+
+
+@pytest.mark.parametrize("old", [True, False])
+def test_without_a_python_that_is_new_enough_the_remedy_is_one_line(
+    clone: Path, bare: Path, old: bool
+) -> None:
+    if old:
+        interpreter(bare / "python3", "3.9.18", new_enough=False)
+    code, told = setup(clone, "", path=bare, what="demo")
+    found = ", found Python 3.9.18" if old else ""
+    assert (code, told) == (
+        3,
+        (
+            f"backout: needs Python 3.11 or newer{found}; type: apt-get install python3 python3-venv "
+            "(Debian 12, Ubuntu 24.04 or newer), or brew install python@3.13\n"
+        ),
+    )
+
+
+def test_without_venv_the_remedy_is_one_line(clone: Path, bare: Path) -> None:
+    # As Debian's python3 without python3-venv: it runs, and neither venv nor ensurepip can be imported.
+    python = bare / "python3"
+    python.write_text(
+        '#!/bin/sh\ncase "$*" in *"import venv"*) exit 1;; *print*) echo python3.11-venv;; esac\n'
+    )
+    python.chmod(0o755)
+    told = setup(clone, "", path=bare, what="demo")
+    assert told == (
+        3,
+        "backout: python3 cannot make virtual environments; type: apt-get install python3.11-venv\n",
+    )
