@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from functools import partial
 
@@ -28,6 +29,7 @@ def observe(
     versions: tuple[str, ...] = (),
     data: bool = False,
     tables: tuple[str, ...] = (),
+    meanwhile: Callable[[], None] = lambda: None,
 ) -> Facts:
     """Return the world as it is now.
 
@@ -38,6 +40,7 @@ def observe(
         versions: Versions whose records are wanted even if they are old.
         data: Whether to look also at the backups and at what a restore needs.
         tables: Tables that are to go back alone.
+        meanwhile: What to do while the sources answer, before the records are read.
     """
     clock, platform, database = parts.clock, parts.platform, parts.database
     own_s = deadline_s if platform_s is None else platform_s
@@ -47,6 +50,7 @@ def observe(
     schema = None if database is None else Question("database", lambda: database.schema(deadline_s))
     holds = [(means, Question(means.name, partial(means.observe, deadline_s))) for means in parts.holds]
     tagged = None if parts.emergency else Question("git", lambda: tags(parts.site.directory, deadline_s))
+    meanwhile()
     records = _records(parts, versions)
 
     def left_s(of_s: float = deadline_s) -> float:

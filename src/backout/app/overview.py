@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+
 from backout.app.back import brought_back
+from backout.app.deadline import Question
 from backout.app.elsewhere import look_elsewhere
 from backout.app.observe import observe
 from backout.app.parts import Parts
@@ -19,19 +24,44 @@ from backout.message import Message, msg
 from backout.observed import Answer
 from backout.plan.model import Estimate, Verdict
 from backout.plan.refusal import refusal
+from backout.platforms.abilities import Hurries
+from backout.platforms.base import Lease
 from backout.release import Release
 from backout.report.overview import Acting, Overview
 
-DEADLINE_S = 1.0
+DEADLINE_S, _SOON_S = 1.0, 0.1
+_ALL_S = 1.4
+"""All that is asked of a platform over a network, records and runs that it keeps included."""
 
 
 def overview(parts: Parts) -> Overview:
     """Look at everything, wait at most a second for any of it, and say what to type next."""
-    look_elsewhere(parts)
-    facts = observe(parts, DEADLINE_S)
+    with _in_a_hurry(parts):
+        return _overview(parts)
+
+
+@contextmanager
+def _in_a_hurry(parts: Parts) -> Iterator[None]:
+    """Let what is asked of the platform in turn, as what it keeps is, take no longer all together."""
+    platform = parts.platform
+    if not isinstance(platform, Hurries):
+        yield
+        return
+    platform.hurry(_ALL_S)
+    try:
+        yield
+    finally:
+        platform.hurry(None)
+
+
+def _overview(parts: Parts) -> Overview:
+    began_s, asked = parts.clock.monotonic_s(), Question("the lease", parts.lease_store.read)
+    facts = observe(parts, DEADLINE_S, meanwhile=partial(look_elsewhere, parts))
+    left_s = began_s + DEADLINE_S - parts.clock.monotonic_s()
+    lease, lease_unknown = asked.told(Lease, max(_SOON_S, left_s))
     version, workload = current_version(facts), facts.workload.value
     previous, safe, why, duration, command = _way_back(parts, facts)
-    acting = acting_on(parts)
+    acting = _acting(parts, lease)
     held = tuple(h.name for h in facts.holds if h.held is Answer.YES)
     if acting is not None:
         # What is half-way is no ground to judge another way back from.
@@ -42,6 +72,7 @@ def overview(parts: Parts) -> Overview:
     silent = tuple(
         msg("{name} does not answer.", name=h.name) for h in facts.holds if h.held is Answer.UNKNOWN
     )
+    who = () if lease_unknown is None else (msg("Who acts: {why}", why=str(lease_unknown)),)
     current = release_of(facts, version) if version else None
     back = brought_back(parts, version) if version else None
     return Overview(
@@ -69,9 +100,12 @@ def overview(parts: Parts) -> Overview:
         why=why,
         duration=duration,
         acting=acting,
+        acting_known=lease_unknown is None,
         held=held,
         paused=reminders(parts, workload),
-        unknown=tuple(s.unknown for s in sources if s.unknown is not None) + silent,
+        unknown=tuple({str(s.unknown): s.unknown for s in sources if s.unknown is not None}.values())
+        + silent
+        + who,
         next_command=command,
     )
 
@@ -109,8 +143,15 @@ def _other_version(parts: Parts, facts: Facts, run_id: str) -> Release | None:
 
 
 def acting_on(parts: Parts) -> Acting | None:
-    """Return who acts on the environment now, else the run that waits."""
-    lease = parts.lease_store.read()
+    """Return who acts on the environment now, else the run that waits.
+
+    Raises:
+        TargetUnreachable: The target keeps the lease, and does not answer.
+    """
+    return _acting(parts, parts.lease_store.read())
+
+
+def _acting(parts: Parts, lease: Lease | None) -> Acting | None:
     waiting = open_runs(parts)
     if (
         lease is not None

@@ -34,6 +34,18 @@ class TellsReadiness(Protocol):
 
 
 @runtime_checkable
+class Hurries(Protocol):
+    """What a platform adds that is asked over a network, also for records, leases and runs."""
+
+    def hurry(self, seconds: float | None) -> None:
+        """Give up so many seconds from now whatever is asked of it; None: each question has its own time again.
+
+        What proves who we are is made ready first, and has its own time.
+        """
+        ...
+
+
+@runtime_checkable
 class BringsHolds(Protocol):
     """What a platform adds that can itself keep requests away, or suspend workers and crons."""
 

@@ -29,6 +29,7 @@ class Overview(Document):
 
     Attributes:
         since: When the current release began to serve, as far as it is known: its deploy, or its way back.
+        acting_known: Whether the lease could be read; if not, `acting` is a run that waits, or nobody is known to act.
         safe: Whether going back to `previous` is safe, and why.
         paused: What else changes the service and stands paused, with the command that lets it go on.
         unknown: What did not answer in time, and why.
@@ -48,6 +49,7 @@ class Overview(Document):
     why: Message
     duration: Estimate
     acting: Acting | None
+    acting_known: bool = True
     held: tuple[str, ...]
     paused: tuple[Message, ...] = ()
     unknown: tuple[Message, ...]
@@ -70,7 +72,7 @@ def overview_lines(seen: Overview) -> Iterator[str]:
         verb = "waits" if seen.acting.waits else "acts"
         yield f"  run {seen.acting.run} {verb} at {seen.acting.step} ({seen.acting.holder})"
     else:
-        yield "  acting    nobody"
+        yield "  acting    nobody" if seen.acting_known else "  acting    unknown"
     for reason in seen.unknown:
         yield f"  unknown   {reason}"
     yield ""

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from backout.errors import BackoutError, CredentialsRefused, LostRace, NotPossible, TargetUnreachable
 from backout.message import msg
 from backout.platforms.kubernetes.kubeconfig import client_parameters
+from backout.platforms.kubernetes.patience import Patience
 
 if TYPE_CHECKING:
     import httpx2
@@ -88,7 +89,7 @@ class Api:
         """The time as the API server's newest answer told it."""
         self._config: SingleConfig | None = None
         self._client: httpx2.Client | None = None
-        self._opening, self._shaken_s = threading.RLock(), float("-inf")
+        self._opening, self._shaken_s, self.patience = threading.RLock(), float("-inf"), Patience(clock)
 
     # --- where --------------------------------------------------------------------------------------
 
@@ -237,7 +238,7 @@ class Api:
         """
         import httpx2
 
-        ends_s = self._clock.monotonic_s() + patience_s
+        ends_s = self.patience.end_s(patience_s)
         wait_s, renewed = _FIRST_WAIT_S, False
         while True:
             try:
@@ -247,7 +248,7 @@ class Api:
                     content=None if body is None else json.dumps(body),
                     params=dict(params or {}),
                     headers={"Content-Type": content_type, "Accept": accept},
-                    timeout=max(0.1, min(_TRY_S, patience_s)),
+                    timeout=self.patience.try_s(min(_TRY_S, patience_s)),
                 )
             except httpx2.HTTPError as error:
                 why, self._shaken_s = f"{type(error).__name__} {error}".strip(), self._clock.monotonic_s()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import BaseModel
 
-from backout.errors import UnknownVersion
+from backout.errors import BackoutError, UnknownVersion
 from backout.message import Message, msg
 from backout.observed import Owner, SecretChange, Workload
 from backout.platforms.abilities import Offer
@@ -125,6 +126,12 @@ class KubernetesPlatform:
         options = self.options.automation
         paused = {o.manager: Automation(o, self.site).paused(deadline_s / 2) for o in options if o.probe}
         return declared(owners_of(self.api, seens, deadline_s), options, paused)
+
+    def hurry(self, seconds: float | None) -> None:
+        """Give up so many seconds from now whatever is asked of the API server; a plugin for credentials runs before."""
+        with suppress(BackoutError):  # What is wrong with it is told by whoever asks.
+            _ = self.api.config
+        self.api.patience.hurry(seconds)
 
     @property
     def where(self) -> Message:
