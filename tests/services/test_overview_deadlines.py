@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from backout import Backout
+from backout import Backout, Recording
 from backout.observed import Answer
 from backout.platforms.kubernetes.platform import KubernetesPlatform
 
@@ -152,6 +152,27 @@ def test_what_a_cluster_keeps_is_not_waited_for_in_turn(in_a_silent_cluster: Pat
         platform = backout.parts.platform
         assert isinstance(platform, KubernetesPlatform)
         assert platform.api.patience.end_s(20) > time.monotonic() + 15, "whoever acts has time again"
+
+
+@pytest.mark.parametrize("hangs", ["probe", "list"])
+def test_what_did_not_answer_is_not_asked_again_with_more_patience(tmp_path: Path, hangs: str) -> None:
+    """A release that can be gone back to is known; to plan the way, the platform would be asked about it."""
+    answers = {"probe": "echo 2.0", "list": "sh -c 'echo 2.0; echo 1.0'"}
+    config = "service: shop\nplatform: {{kind: command, deploy: 'deploy {{version}}', probe: {probe}, list: {list}}}\n"
+    file = tmp_path / "backout.yaml"
+    file.write_text(config.format(**{name: json.dumps(command) for name, command in answers.items()}))
+    with Backout.from_config(file, {**os.environ}) as backout:
+        for version in ("1.0", "2.0"):
+            backout.record(Recording(version=version, checks=False))
+        assert backout.overview().previous is not None
+    answers[hangs] = "sleep 1000"
+    file.write_text(config.format(**{name: json.dumps(command) for name, command in answers.items()}))
+    with Backout.from_config(file, {**os.environ}) as backout:
+        began_s = time.monotonic()
+        found = backout.overview()
+        assert time.monotonic() - began_s < ALL_TOGETHER_S
+    assert (found.safe, found.next_command) == (Answer.UNKNOWN, "backout doctor")
+    assert "did not answer in time" in str(found.why) or "no answer within" in str(found.why)
 
 
 def test_no_question_outlives_the_one_who_asked(tmp_path: Path) -> None:

@@ -111,6 +111,8 @@ def _overview(parts: Parts) -> Overview:
 
 
 def _way_back(parts: Parts, facts: Facts) -> tuple[Release | None, Answer, Message, Estimate, str]:
+    if (why := _silent(parts, facts)) is not None:
+        return None, Answer.UNKNOWN, why, Estimate(), "backout doctor"
     try:
         plan = plan_from(parts, facts, Request())
     except BackoutError as error:
@@ -129,6 +131,13 @@ def _way_back(parts: Parts, facts: Facts) -> tuple[Release | None, Answer, Messa
     unproven = next((f.evidence for f in plan.findings if f.rule in UNPROVEN), plan.why)
     why = refused.what if refused is not None else unproven
     return previous, safe, why, plan.total, f"backout plan --to {plan.to_version}"
+
+
+def _silent(parts: Parts, facts: Facts) -> Message | None:
+    """Return why no plan can be made in time: to make one, what did not answer now would be asked again, with patience."""
+    if facts.workload.unknown is not None:
+        return msg("What runs now cannot be told: {reason}", reason=str(facts.workload.unknown))
+    return facts.available.unknown if parts.platform.capabilities.history else None
 
 
 def _other_version(parts: Parts, facts: Facts, run_id: str) -> Release | None:
