@@ -181,10 +181,13 @@ def test_everything_else_is_down_during_an_emergency(fresh: KubeService) -> None
     }
     told["checks"].append(errors)
     (folder / "backout.yaml").write_text(yaml.safe_dump(told))
-    (folder / ".backout" / "backout.db").write_bytes(b"rubbish")
+    store = folder / ".backout" / "state.db"
+    assert store.is_file()
+    store.write_bytes(b"rubbish")
     (folder / ".git").write_text("rubbish")
     words = ("run", "--emergency", "--scenario", "code", "--reason", "everything is on fire", "--yes")
     done = cli(*words, env={"DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none"}).ended(9)
     assert "not looked at: database" in done.everything
     assert "inconclusive prometheus" in done.out
     assert fresh.served() == ["1.0.0"]
+    assert store.read_bytes() == b"rubbish", "its journal is elsewhere"

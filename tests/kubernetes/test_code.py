@@ -43,13 +43,3 @@ def test_without_any_record_history_tells(fresh: KubeService) -> None:
     assert fresh.served() == ["2.0.0"]
     cli("run", "--yes", "--accept", "schema-unknown").ended(0)
     assert fresh.served() == ["1.0.0"]
-
-
-def test_an_emergency_needs_nothing_but_the_cluster(fresh: KubeService) -> None:
-    cli = fresh.configure()
-    fresh.recorded(cli)
-    (cli.directory / ".backout" / "backout.db").write_bytes(b"rubbish")
-    words = ("run", "--emergency", "--scenario", "code", "--reason", "everything is on fire", "--yes")
-    done = cli(*words, env={"DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none"})
-    assert done.code in (0, 9), done.everything
-    assert fresh.served() == ["1.0.0"]
