@@ -53,13 +53,13 @@ def test_pods_that_do_not_come_up_are_told_of_with_their_reason_and_undone(fresh
     cli("abort", "--yes").ended(0)
     assert (wanted(fresh), fresh.served()) == ("2.0.0", ["2.0.0"])
 
-    crashed = cli("run", "--to", "0.8.0", *KNOWN).refused(
+    crashed = cli("run", "--to", "0.8.0", "--keep-one", *KNOWN).refused(
         5,
         what="pod collector-.*last exit code 3|pod collector-.*Error",
         now="0.8.0",
         next="backout resume run-",
     )
-    assert "no config" in crashed.err
+    assert "no config" in crashed.err and "last event: BackOff" in crashed.err
     cli("abort", "--yes").ended(0)
     assert (wanted(fresh), fresh.served()) == ("2.0.0", ["2.0.0"])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 from tests.waiting import until
 
 from backout.demo.postgres import EmbeddedPostgres
+from backout.platforms.kubernetes.template import VERSION_LABEL
 from backout.testing.platforms import PlatformContract, Stage, carry_out, propose
 from testbed.node import Node
 
@@ -82,6 +84,24 @@ def test_a_pod_that_nobody_replaces_is_deleted(stateful: StatefulService) -> Non
         assert stateful.served() == ["1.0.0"]
     finally:
         stateful.patch({"spec": {"updateStrategy": {"type": "RollingUpdate"}}})
+
+
+def test_undone_a_pod_that_is_never_ready_is_replaced_too(stateful: StatefulService) -> None:
+    """The way back itself brought the broken pod: what undoes it meets the same controller."""
+    template = stateful.template("2.0.0")
+    template["metadata"]["labels"][VERSION_LABEL] = "0.9.0"
+    template["spec"]["containers"][0]["image"] = "collector:nowhere"
+    patch = json.dumps({"spec": {"template": template}})
+    stateful.kubectl("patch", stateful.name, "-p", patch)  # in the history, and never well
+    stateful.set_version("2.0.0")
+    stateful.kubectl("delete", "pod", "collector-0")
+    stateful.rolled_out()
+    cli = stateful.configure(rollout_timeout_s=20)
+    cli("run", "--to", "0.9.0", "--accept", "schema-unknown", "--yes").refused(
+        5, what="pod collector-0: .*(ErrImage|ImagePullBackOff)", now="0.9.0", next="backout resume run-"
+    )
+    cli("abort", "--yes").ended(0)
+    assert stateful.served() == ["2.0.0"]
 
 
 def test_a_partition_keeps_pods_as_they_are_and_is_named(stateful: StatefulService) -> None:

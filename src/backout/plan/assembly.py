@@ -15,7 +15,8 @@ from backout.plan.model import Estimate, Phase, PlannedStep, StepSpec
 LOOKS_ONLY = msg("It only looks.")
 ADDS_ONLY = msg("It only adds a backup; nothing has to be undone.")
 PROVES_ONLY = msg("It only proves what holds and builds indexes; nothing has to be undone.")
-HARMLESS = (LOOKS_ONLY, ADDS_ONLY, PROVES_ONLY)
+MADE_ANEW = msg("What it takes away is made anew by itself; nothing has to be undone.")
+HARMLESS = (LOOKS_ONLY, ADDS_ONLY, PROVES_ONLY, MADE_ANEW)
 """Why a step has no inverse and is still no point of no return."""
 
 

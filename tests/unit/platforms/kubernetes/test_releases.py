@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from backout.observed import Workload
 from backout.plan.base import World
+from backout.plan.model import Retry
 from backout.platforms.kubernetes.releases import Deployed, known, live, ref_of, running
 from backout.platforms.kubernetes.steps import step_kinds
 from backout.platforms.kubernetes.switch import facts_of, propose, propose_restart
@@ -128,6 +129,11 @@ def test_pods_that_start_in_order_are_replaced_by_a_step_of_its_own() -> None:
         world = kinds[spec.kind].effect(spec, world)[-1]
     assert world.serving == {"1.0.0"}
     check_inverses(kinds, specs)
+    # Undoing has no step after it that would replace them: it does so itself.
+    assert kinds[specs[2].kind].inverse(specs[2]) is None
+    back = kinds[specs[1].kind].inverse(specs[1])
+    assert back is not None and (back.retry, specs[1].retry) == (Retry.SAFE, Retry.AFTER_PROBE)
+    assert "kubectl delete pod POD" in kinds[back.kind].by_hand(back)
 
 
 def test_only_a_content_that_changed_comes_as_a_copy() -> None:

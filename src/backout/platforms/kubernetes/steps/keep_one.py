@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from backout.faults import fault_point
 from backout.message import Message, msg
+from backout.plan.assembly import MADE_ANEW
 from backout.plan.base import Acting, Probe, Probed, Receipt, World
 from backout.plan.model import Hazard, StepSpec
 from backout.platforms.kubernetes.history import read
@@ -59,12 +60,12 @@ class KeepOneStep(WorkloadStep):
         return world, dataclasses.replace(world, workers=world.workers | {text(spec, "version")})
 
     def inverse(self, spec: StepSpec) -> None:
-        """Return None."""
+        """Return None: the workload has another pod in its place, and the kept one is deleted by a person."""
         return
 
     def no_inverse_because(self, spec: StepSpec) -> Message:
-        """Say why nothing undoes it."""
-        return msg("Its workload has another pod in its place; the kept one is deleted by a person.")
+        """Say that a way back from here is open all the same."""
+        return MADE_ANEW
 
     def probe(self, spec: StepSpec, acting: Acting) -> Probe:
         """Look for the pod that this step kept, or its receipt that there was none."""

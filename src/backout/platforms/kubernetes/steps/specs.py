@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -93,6 +94,7 @@ def template(
         target="platform",
         params={**place, **to, "previous": previous},
         expects={"template": previous["template"], "uid": place["uid"]},
+        retry=Retry.SAFE if _replaces(place) else Retry.AFTER_PROBE,
         timeout_s=timeout_s + SETTLE_S,
         locks=(f"roll-out of {place['workload']}",),
     )
@@ -150,6 +152,15 @@ def mapping(spec: StepSpec, name: str) -> dict[str, Any]:
     value = spec.params[name]
     assert isinstance(value, dict)
     return value
+
+
+def replaces(spec: StepSpec) -> bool:
+    """Whether the step deletes stuck pods itself: undoing has no step after it that would."""
+    return _replaces(spec.params)
+
+
+def _replaces(place: Mapping[str, Json]) -> bool:
+    return bool(place["backwards"]) and not place["waits"]
 
 
 def waits(spec: StepSpec) -> bool:

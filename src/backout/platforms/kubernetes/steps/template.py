@@ -25,7 +25,8 @@ from backout.platforms.kubernetes.steps.base import (
     workload_of,
     write,
 )
-from backout.platforms.kubernetes.steps.specs import ends, mapping, text, waits
+from backout.platforms.kubernetes.steps.specs import ends, mapping, replaces, text, waits
+from backout.platforms.kubernetes.steps.stuck import by_hand, delete_stuck, probe_stuck
 from backout.platforms.kubernetes.template import (
     Template,
     config_maps_of,
@@ -93,7 +94,7 @@ class TemplateStep(WorkloadStep):
             f"{kubectl} rollout undo {workload} --to-revision=REVISION",
             f"# not in it any more: {kubectl} get configmaps -l backout/kind=template   # ends in {text(spec, 'template')}",
             *copies,
-            f"{kubectl} rollout status {workload}",
+            *(by_hand(spec) if replaces(spec) else (f"{kubectl} rollout status {workload}",)),
         )
 
     def hazards(self, spec: StepSpec) -> tuple[Hazard, ...]:
@@ -140,7 +141,7 @@ class TemplateStep(WorkloadStep):
         if not waits(spec):
             evidence = msg("{workload} has the template", workload=text(spec, "workload"))
             return Probe(answer=Probed.DONE, evidence=evidence)
-        return rolling(spec, acting, obj)
+        return probe_stuck(spec, acting) if replaces(spec) else rolling(spec, acting, obj)
 
     def apply(self, spec: StepSpec, acting: Acting) -> Receipt:
         """Keep the template that there is, then write the other one. Idempotent: by content, compare-and-set."""
@@ -160,6 +161,8 @@ class TemplateStep(WorkloadStep):
 
         if write(spec, acting, change):
             fault_point("kubernetes.template.after")
+        if replaces(spec):
+            delete_stuck(spec, acting)
         workload, version = text(spec, "workload"), text(spec, "version")
         return Receipt(what=msg("{workload} is told to run {version}", workload=workload, version=version))
 
