@@ -77,12 +77,25 @@ def test_a_pod_that_is_never_ready_does_not_stop_the_way_back(stateful: Stateful
     assert stateful.served() == ["1.0.0"]
 
 
-def test_a_pod_that_nobody_replaces_is_deleted(stateful: StatefulService) -> None:
+def test_a_pod_that_nobody_replaces_is_evicted_as_its_budget_allows(stateful: StatefulService) -> None:
     stateful.patch({"spec": {"updateStrategy": {"type": "OnDelete", "rollingUpdate": None}}})
+    budget = ("poddisruptionbudget", "collector")
+    stateful.kubectl("create", *budget, "--selector=app=collector", "--min-available=1")
     try:
-        stateful.configure()(*BACK).ended(0)
+        until(lambda: stateful.get(*budget)["status"].get("currentHealthy") == 1)
+        cli, before = stateful.configure(), stateful.pod_uids()
+        cli(*BACK).refused(
+            5,
+            what="Pod collector-0 of statefulset/collector is not replaced: .*disruption budget collector needs 1",
+            now="goes on",
+            next="get poddisruptionbudgets",
+        )
+        assert stateful.pod_uids() == before
+        stateful.patch({"spec": {"minAvailable": 0}}, "/".join(budget))
+        cli("resume").ended(0)
         assert stateful.served() == ["1.0.0"]
     finally:
+        stateful.kubectl("delete", *budget)
         stateful.patch({"spec": {"updateStrategy": {"type": "RollingUpdate"}}})
 
 

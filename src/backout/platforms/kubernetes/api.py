@@ -18,7 +18,9 @@ from typing import TYPE_CHECKING, Any
 
 from backout.errors import BackoutError, CredentialsRefused, LostRace, NotPossible, TargetUnreachable
 from backout.message import msg
+from backout.platforms.kubernetes.answers import budgets_of, reason_of, told_to_wait_s
 from backout.platforms.kubernetes.kubeconfig import client_parameters
+from backout.platforms.kubernetes.paths import PATHS, group_of, plural
 from backout.platforms.kubernetes.patience import Patience
 
 if TYPE_CHECKING:
@@ -29,24 +31,6 @@ if TYPE_CHECKING:
 
 Object = dict[str, Any]
 
-_PATHS = {
-    "Deployment": "apis/apps/v1",
-    "StatefulSet": "apis/apps/v1",
-    "DaemonSet": "apis/apps/v1",
-    "ReplicaSet": "apis/apps/v1",
-    "ControllerRevision": "apis/apps/v1",
-    "Job": "apis/batch/v1",
-    "CronJob": "apis/batch/v1",
-    "Pod": "api/v1",
-    "ConfigMap": "api/v1",
-    "Secret": "api/v1",
-    "Event": "api/v1",
-    "Service": "api/v1",
-    "EndpointSlice": "apis/discovery.k8s.io/v1",
-    "Lease": "apis/coordination.k8s.io/v1",
-    "HorizontalPodAutoscaler": "apis/autoscaling/v2",
-    "PodDisruptionBudget": "apis/policy/v1",
-}
 FIELD_MANAGER = "backout"
 PATIENCE_S = 20.0
 """How long a request is tried again while the server does not answer, or is too busy: it may be restarting."""
@@ -60,19 +44,12 @@ _METADATA = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 """Source: kubernetes.io, "Kubernetes API Concepts", Metadata-only fetches."""
 
 
-def plural(kind: str) -> str:
-    """Return the kind as paths and roles name it."""
-    return f"{kind.lower()}ies" if kind.endswith("y") else f"{kind.lower()}s"
-
-
-def group_of(kind: str) -> str:
-    """Return the API group of a kind as roles name it."""
-    parts = _PATHS[kind].split("/")
-    return parts[1] if parts[0] == "apis" else ""
-
-
 class Conflict(LostRace):
     """The object was changed by somebody else since it was read."""
+
+
+class Budgeted(NotPossible):
+    """A PodDisruptionBudget does not let a pod end now."""
 
 
 class Api:
@@ -168,7 +145,7 @@ class Api:
         self, kind: str, body: Object, *, dry_run: bool = False, patience_s: float = PATIENCE_S
     ) -> Object | None:
         """Create an object, or by a dry run only see whether it could be; returns None where the name is taken."""
-        path = _PATHS[kind]
+        path = PATHS[kind]
         whole = {"apiVersion": path.partition("/")[2], "kind": kind} | body
         params = _MANAGED | ({"dryRun": "All"} if dry_run else {})
         try:
@@ -184,7 +161,7 @@ class Api:
         Raises:
             Conflict: It was changed since.
         """
-        whole = {"apiVersion": _PATHS[kind].partition("/")[2], "kind": kind} | body
+        whole = {"apiVersion": PATHS[kind].partition("/")[2], "kind": kind} | body
         path = self._path(kind, body["metadata"]["name"])
         return self._json(self.request("PUT", path, body=whole, params=_MANAGED, patience_s=patience_s))
 
@@ -203,6 +180,19 @@ class Api:
                 content_type="application/merge-patch+json",
             )
         )
+
+    def evict(self, pod: str, *, uid: str) -> None:
+        """End that very pod, if the PodDisruptionBudgets allow it now. Gone already is done.
+
+        Raises:
+            Budgeted: They do not.
+        """
+        name = {"metadata": {"name": pod}, "deleteOptions": {"preconditions": {"uid": uid}}}
+        body = {"apiVersion": "policy/v1", "kind": "Eviction", **name}
+        try:
+            self.request("POST", f"{self._path('Pod', pod)}/eviction", body=body)
+        except (_Missing, Conflict):
+            return
 
     def delete(self, kind: str, name: str, *, uid: str | None = None) -> None:
         """Delete an object; with a uid only that very one. Gone already is done."""
@@ -234,6 +224,7 @@ class Api:
             TargetUnreachable: No answer within the patience.
             CredentialsRefused: Who we are, or what we may do, was refused.
             Conflict: What was expected is not so.
+            Budgeted: A PodDisruptionBudget forbids the eviction that was asked for.
             NotPossible: The server refused it, and says why.
         """
         import httpx2
@@ -260,10 +251,11 @@ class Api:
                     continue
                 # One that has just started does not know the roles yet: seen on 1.35.4 for a moment.
                 shaken = self._clock.monotonic_s() < self._shaken_s + _GRACE_S
-                if response.status_code not in (*_BUSY, *((401, 403) if shaken else ())):
+                busy = (*_BUSY, *((401, 403) if shaken else ()))
+                if response.status_code not in busy or budgets_of(response):
                     return self._judged(method, path, response)
-                why = f"{response.status_code} {_reason(response)}"
-                wait_s = max(wait_s, min(_told_to_wait_s(response), _LONGEST_WAIT_S))
+                why = f"{response.status_code} {reason_of(response)}"
+                wait_s = max(wait_s, min(told_to_wait_s(response), _LONGEST_WAIT_S))
             if self._clock.monotonic_s() + wait_s >= ends_s:
                 raise self._unreachable(why)
             self._clock.wait(wait_s)
@@ -281,7 +273,7 @@ class Api:
     def _judged(self, method: str, path: str, response: httpx2.Response) -> httpx2.Response:
         with suppress(KeyError, ValueError, TypeError):
             self.server_now = parsedate_to_datetime(response.headers["Date"])
-        status, why = response.status_code, _reason(response)
+        status, why = response.status_code, reason_of(response)
         if status < 300:
             return response
         nothing = msg("Nothing was changed by this request.")
@@ -301,6 +293,12 @@ class Api:
                 state=nothing,
                 next_command=command,
             )
+        if budgets := budgets_of(response):
+            raise Budgeted(
+                msg("{why} {budgets}", why=why, budgets=budgets),
+                state=nothing,
+                next_command=self.kubectl("get", "poddisruptionbudgets"),
+            )
         raise NotPossible(
             msg("The cluster refuses {method} {path}: {status} {why}", method=method, path=path, status=status, why=why),
             state=nothing,
@@ -315,7 +313,7 @@ class Api:
         )
 
     def _path(self, kind: str, name: str | None = None) -> str:
-        base = f"{_PATHS[kind]}/namespaces/{self.namespace}/{plural(kind)}"
+        base = f"{PATHS[kind]}/namespaces/{self.namespace}/{plural(kind)}"
         return base if name is None else f"{base}/{name}"
 
     def _json(self, response: httpx2.Response) -> Object:
@@ -333,18 +331,3 @@ _MANAGED = {"fieldManager": FIELD_MANAGER}
 
 class _Missing(BackoutError):
     """There is no such object."""
-
-
-def _told_to_wait_s(response: httpx2.Response) -> float:
-    """Return the seconds of `Retry-After`; something in front of the API server may name a date: then 0."""
-    try:
-        return float(response.headers.get("Retry-After") or 0)
-    except ValueError:
-        return 0.0
-
-
-def _reason(response: httpx2.Response) -> str:
-    try:
-        return str(response.json().get("message"))[:400]
-    except (ValueError, AttributeError):
-        return response.text[:200]

@@ -9,12 +9,12 @@ from backout.errors import BackoutError
 from backout.message import Message, msg
 from backout.observed import Answer
 from backout.platforms.base import Diagnosis
-from backout.platforms.kubernetes.api import plural
 from backout.platforms.kubernetes.history import read
 from backout.platforms.kubernetes.inventory import take_inventory
 from backout.platforms.kubernetes.kept import Kept
 from backout.platforms.kubernetes.names import CONFIG, KEY_NAME, TEMPLATE
 from backout.platforms.kubernetes.options import WorkloadName
+from backout.platforms.kubernetes.paths import plural
 from backout.platforms.kubernetes.permissions import (
     Permission,
     hold_permissions,

@@ -56,7 +56,10 @@ def permissions(kinds: frozenset[str]) -> tuple[Permission, ...]:
         Permission("patch", "Pod", "", "run --keep-one"),
     ]
     if kinds - {"Deployment"}:
-        found += [Permission("delete", "Pod", "", "replacing pods that never become ready")]
+        found += [
+            Permission("delete", "Pod", "", "replacing pods that never become ready"),
+            Permission("create", "Pod", "eviction", "replacing pods where the strategy is OnDelete"),
+        ]
     found += [
         Permission(verb, "ConfigMap", "", "keeping release records, runs and configuration")
         for verb in ("get", "list", "create", "update")

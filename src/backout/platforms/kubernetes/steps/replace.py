@@ -19,7 +19,7 @@ class ReplaceStep(WorkloadStep):
     """A StatefulSet whose pods start in order waits for one that never becomes ready, also with a good template.
 
     Source: kubernetes.io, "StatefulSets", forced rollback. With the strategy OnDelete nobody replaces pods at all:
-    then one ready pod at a time is deleted.
+    then one ready pod at a time is evicted, as PodDisruptionBudgets allow.
     """
 
     kind: ClassVar[str] = specs.REPLACE
@@ -59,6 +59,6 @@ class ReplaceStep(WorkloadStep):
         return probe_stuck(spec, acting)
 
     def apply(self, spec: StepSpec, acting: Acting) -> Receipt:
-        """Delete what is stuck now, by uid. Idempotent."""
+        """End what is stuck now, by uid. Idempotent."""
         names = ", ".join(delete_stuck(spec, acting))
         return Receipt(what=msg("Deleted: {pods}", pods=names or "nothing"))

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from backout.errors import StepFailed
 from backout.faults import fault_point
+from backout.message import msg
 from backout.plan.base import Acting, Probe
 from backout.plan.model import StepSpec
+from backout.platforms.kubernetes.api import Budgeted
 from backout.platforms.kubernetes.history import read
 from backout.platforms.kubernetes.lease import need_generation
 from backout.platforms.kubernetes.seen import Progress, Seen, is_ending, is_ready
@@ -18,6 +21,9 @@ from backout.platforms.kubernetes.steps.base import (
 )
 from backout.platforms.kubernetes.steps.specs import text
 
+_BUDGET_S, _POLL_S = 10.0, 0.5
+"""How long a budget may take to learn that a pod has become ready."""
+
 
 def probe_stuck(spec: StepSpec, acting: Acting) -> Probe:
     """Look how far the pods are; while one has to be deleted, nothing is under way by itself."""
@@ -29,7 +35,11 @@ def probe_stuck(spec: StepSpec, acting: Acting) -> Probe:
 
 
 def delete_stuck(spec: StepSpec, acting: Acting) -> tuple[str, ...]:
-    """Delete what is stuck now, by uid, and return the names of it. Idempotent."""
+    """End what is stuck now, by uid, and return the names of it: what is ready as budgets allow. Idempotent.
+
+    Raises:
+        StepFailed: A PodDisruptionBudget does not let a ready pod end.
+    """
     platform = platform_of(acting)
     need_generation(platform.api, platform.site.service, acting)
     seen = read(platform.api, workload_of(spec), 20.0)
@@ -37,9 +47,30 @@ def delete_stuck(spec: StepSpec, acting: Acting) -> tuple[str, ...]:
     pods = stuck(seen, text(spec, "template"))
     for pod in pods:
         fault_point("kubernetes.replace.before")
-        platform.api.delete("Pod", str(pod["metadata"]["name"]), uid=str(pod["metadata"]["uid"]))
+        name, uid = str(pod["metadata"]["name"]), str(pod["metadata"]["uid"])
+        if is_ready(pod):
+            _evict(spec, acting, name, uid)
+        else:
+            # A budget would keep it, and it serves nobody.
+            platform.api.delete("Pod", name, uid=uid)
         fault_point("kubernetes.replace.after")
     return tuple(str(p["metadata"]["name"]) for p in pods)
+
+
+def _evict(spec: StepSpec, acting: Acting, pod: str, uid: str) -> None:
+    ends_s = acting.clock.monotonic_s() + _BUDGET_S
+    while True:
+        try:
+            return platform_of(acting).api.evict(pod, uid=uid)
+        except Budgeted as error:
+            if acting.clock.monotonic_s() >= ends_s:
+                raise StepFailed(
+                    msg("Pod {pod} of {workload} is not replaced: {why}", pod=pod, workload=text(spec, "workload"),
+                        why=str(error.what)),
+                    state=msg("The pod goes on as it is."),
+                    next_command=error.next_command + "   # once it allows one: backout resume",
+                ) from None  # fmt: skip
+        acting.clock.wait(_POLL_S)
 
 
 def by_hand(spec: StepSpec) -> tuple[str, ...]:
