@@ -21,14 +21,9 @@ import yaml
 ROOT = Path(__file__).parents[1]
 PAIRS = 5
 REPLICAS = 3
-GOALS = {
-    "served_everywhere_ratio": 1.2,
-    "code_seconds": 180,
-    "data_seconds": 600,
-    "full_seconds": 900,
-    "emergency_seconds": 120,
-    "emergency_first_change_seconds": 3,
-}
+PASS_MARKS = {"code_seconds": 180, "data_seconds": 600, "full_seconds": 900, "emergency_seconds": 120}
+"""What people promise today: `make bench` fails where one is exceeded."""
+GOALS = {"served_everywhere_ratio": 1.2, "emergency_first_change_seconds": 3}
 _POLL_S = 0.02
 
 
@@ -53,7 +48,7 @@ def measure() -> dict[str, Any]:
             _deploy_bad(service, cli)
             cli = service.configure(text=yaml.safe_dump(sections), hold={"serving": "scale"})
             found["full_seconds"] = _restored(cli, "full", "--to", "1.0.0")
-            return found | {"goals": GOALS}
+            return found | {"pass_marks": PASS_MARKS, "goals": GOALS}
 
 
 def _pairs(service: Any, cli: Any) -> dict[str, Any]:
