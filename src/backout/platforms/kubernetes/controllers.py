@@ -67,11 +67,13 @@ def _argo(owner: Owner, spec: Object, status: Object) -> Owner:
     """Source: argo-cd.readthedocs.io 3.1, "Automated Sync Policy": only self-heal undoes a change in the cluster."""
     automated = (spec.get("syncPolicy") or {}).get("automated")
     source = spec.get("source") or (spec.get("sources") or [{}])[0]
-    revisions = [str(h.get("revision") or "") for h in status.get("history") or ()]
+    commit = (status.get("sync") or {}).get("revision") or None
+    # One commit that was synced twice stands there twice.
+    earlier = (h.get("revision") for h in reversed(status.get("history") or ()))
     git = {
         "branch": source.get("targetRevision"),
-        "commit": (status.get("sync") or {}).get("revision") or None,
-        "before": revisions[-2] if len(revisions) > 1 else None,
+        "commit": commit,
+        "before": next((str(revision) for revision in earlier if revision and revision != commit), None),
     }
     if automated is None or automated.get("enabled") is False:
         return _told(owner, Answer.NO, msg("its automatic sync is off"), paused=Answer.YES, **git)

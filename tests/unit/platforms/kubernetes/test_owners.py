@@ -113,7 +113,8 @@ def owner(kind: str = "argocd", name: str = "shop", **changes: Any) -> Owner:
     ],
 )
 def test_what_an_application_says(policy: object, reverts: Answer, paused: Answer) -> None:
-    status = {"sync": {"revision": "b2"}, "history": [{"revision": "a1"}, {"revision": "b2"}]}
+    history = [{"revision": "a1"}, {"revision": "b2"}, {"revision": "b2"}]  # the last one was synced twice
+    status = {"sync": {"revision": "b2"}, "history": history}
     app = {"spec": {"syncPolicy": policy, "source": {"targetRevision": "main"}}, "status": status}
     found = judged(Claim(owner(), "…/applications/shop"), app)
     assert (found.reverts, found.paused) == (reverts, paused)
