@@ -33,10 +33,16 @@ class Reverter:
         folder.mkdir()
         node = service.node
         kubectl = f"{node.home.program('kubectl')} --kubeconfig={node.kubeconfig} -n {service.namespace}"
-        wanted = next(o for o in service.manifest("2.0.0") if o["kind"] == "Deployment")
-        (folder / "wanted.json").write_text(json.dumps(wanted))
+        self.want("2.0.0")
         self._script = _CONTROLLER.format(kubectl=kubectl, interval=2)
         self._process: subprocess.Popen[bytes] | None = None
+
+    def want(self, version: str) -> None:
+        """Let a version stand where it takes its state from, as after a commit."""
+        wanted = next(o for o in self._service.manifest(version) if o["kind"] == "Deployment")
+        draft = self.folder / "draft.json"
+        draft.write_text(json.dumps(wanted))
+        draft.rename(self.folder / "wanted.json")
 
     def start(self) -> None:
         """Begin, and wait until it owns the workload."""
@@ -108,6 +114,18 @@ def test_what_would_undo_it_refuses_before_any_pod_restarts_or_is_paused_first(
     until(lambda: "  paused  " not in cli().out)
 
 
+def test_the_way_back_in_git_is_proven(fresh: KubeService, reverter: Reverter) -> None:
+    cli = fresh.configure()
+    fresh.recorded(cli)
+    reverter.start()
+    cli("run", "--yes").refused(4, what="git revert.*backout verify proves it", now="2.0.0", next="accept")
+    reverter.want("1.0.0")
+    until(lambda: fresh.served() == ["1.0.0"])
+    fresh.rolled_out()
+    proven = cli("verify").ended(0).everything
+    assert "all of 1.0.0" in proven, proven
+
+
 def test_undone_it_goes_on(fresh: KubeService, reverter: Reverter) -> None:
     paused = reverter.folder / "paused"
     words = {"pause": ["touch", str(paused)], "resume": ["rm", "-f", str(paused)]}
@@ -124,26 +142,32 @@ def test_undone_it_goes_on(fresh: KubeService, reverter: Reverter) -> None:
     assert fresh.served() == ["2.0.0"]
 
 
-APPLICATIONS = {
-    "apiVersion": "apiextensions.k8s.io/v1",
-    "kind": "CustomResourceDefinition",
-    "metadata": {"name": "applications.argoproj.io"},
-    "spec": {
-        "group": "argoproj.io",
-        "names": {"kind": "Application", "plural": "applications"},
-        "scope": "Namespaced",
-        "versions": [
-            {
-                "name": "v1alpha1",
-                "served": True,
-                "storage": True,
-                "schema": {
-                    "openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
-                },
-            }
-        ],
-    },
-}
+def kind_of(group: str, version: str, kind: str) -> dict[str, object]:
+    """Return what makes the API server know a kind of a GitOps controller, whatever it says."""
+    plural = f"{kind.lower()}s"
+    whole = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    served = {"name": version, "served": True, "storage": True, "schema": {"openAPIV3Schema": whole}}
+    names = {"kind": kind, "plural": plural}
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": f"{plural}.{group}"},
+        "spec": {"group": group, "names": names, "scope": "Namespaced", "versions": [served]},
+    }
+
+
+APPLICATIONS = kind_of("argoproj.io", "v1alpha1", "Application")
+KUSTOMIZATIONS = kind_of("kustomize.toolkit.fluxcd.io", "v1", "Kustomization")
+
+
+def known_to_the_server(service: KubeService, kind: dict[str, object]) -> None:
+    service.apply(kind)
+    service.kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", "-", stdin=json.dumps(kind))
+
+
+def may_read_owners(service: KubeService) -> None:
+    role = (ROOT / "deploy" / "gitops-permissions.yaml").read_text()
+    service.kubectl("apply", "-f", "-", stdin=role.replace("SERVICE-NAMESPACE", service.namespace))
 
 
 def application(policy: object) -> dict[str, object]:
@@ -165,8 +189,7 @@ def test_argo_cd_and_helm_are_named(service: KubeService) -> None:
     service.kubectl("annotate", NAME, "meta.helm.sh/release-name=shop")
     assert "Helm release shop: the next helm upgrade" in cli("plan", *known).ended(0).out
     # An application in the namespace of the service itself: Argo CD then writes the namespace before its name.
-    service.apply(APPLICATIONS)
-    service.kubectl("wait", "--for=condition=Established", "crd/applications.argoproj.io", "--timeout=30s")
+    known_to_the_server(service, APPLICATIONS)
     service.apply(application({"automated": {"selfHeal": True}}))
     tracking = f"{service.namespace}_shop:apps/Deployment:{service.namespace}/collector"
     service.kubectl("annotate", NAME, f"argocd.argoproj.io/tracking-id={tracking}")
@@ -177,14 +200,42 @@ def test_argo_cd_and_helm_are_named(service: KubeService) -> None:
         now="2.0.0",
         next=stop,
     )
-    role = (ROOT / "deploy" / "gitops-permissions.yaml").read_text()
-    service.kubectl("apply", "-f", "-", stdin=role.replace("SERVICE-NAMESPACE", service.namespace))
+    may_read_owners(service)
+    old, new = "a" * 40, "b" * 40
     cli("run", "--yes", *known).refused(
-        8, what=f"it heals itself.*on main: git revert --no-edit {'a' * 40}", now="2.0.0", next=stop
+        8,
+        what=rf"it heals itself.*on main: git revert --no-edit {old}\.\.{new} && git push \(git diff {new} {old}",
+        now="2.0.0",
+        next=stop,
     )
     assert "owner shop" in cli("doctor").out
     service.apply(application({"automated": {}}))
     assert "it syncs with the next commit, and not before" in cli("plan", *known).ended(0).out
+
+
+def test_flux_is_named(fresh: KubeService) -> None:
+    cli, known = fresh.configure(), ("--accept", "schema-unknown")
+    known_to_the_server(fresh, KUSTOMIZATIONS)
+    labels = {"name": "shop", "namespace": fresh.namespace}
+    for key, value in labels.items():
+        fresh.kubectl("label", NAME, f"kustomize.toolkit.fluxcd.io/{key}={value}")
+    stop = f"flux suspend kustomization shop -n {fresh.namespace}"
+    cli("run", "--yes", *known).refused(4, what="cannot be read: The cluster refuses", now="2.0.0", next=stop)
+    may_read_owners(fresh)
+    applied = {
+        "apiVersion": "kustomize.toolkit.fluxcd.io/v1",
+        "kind": "Kustomization",
+        "metadata": {"name": "shop"},
+        "spec": {"interval": "5m"},
+        "status": {"lastAppliedRevision": f"main@sha1:{'b' * 40}"},
+    }
+    fresh.apply(applied)
+    cli("run", "--yes", *known).refused(
+        8, what=f"again every 5m.*on main: git revert --no-edit {'b' * 40}", now="2.0.0", next=stop
+    )
+    fresh.apply(applied | {"spec": {"interval": "5m", "suspend": True}})
+    cli("run", "--yes", *known).ended(0)
+    assert fresh.served() == ["1.0.0"]
 
 
 def test_what_the_page_declares_is_taken() -> None:
