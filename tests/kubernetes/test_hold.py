@@ -25,7 +25,7 @@ from .service import KubeService
 
 pytestmark = pytest.mark.slow
 
-SUSPEND = ["cronjob/nightly", "deployment/worker"]
+SUSPEND = ["cronjob/nightly", "job/import", "deployment/worker"]
 SCALE: dict[str, Any] = {"serving": "scale", "suspend": SUSPEND}
 DIVERT: dict[str, Any] = {
     "serving": "service",
@@ -38,7 +38,7 @@ DIVERT: dict[str, Any] = {
 def busy(
     node: Node, database: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[KubeService]:
-    """Two pods serve; a worker, a CronJob's run and a maintenance page are there, and an autoscaler."""
+    """Two pods serve; a worker, a Job, a CronJob's run and a maintenance page are there, and an autoscaler."""
     made = QuickService(node, database, tmp_path_factory.mktemp("held"), replicas=2)
     made.apply(work.maintenance())
     work.start_work(made)
@@ -129,7 +129,7 @@ def test_nothing_answers_and_nothing_is_written_until_another_laptop_lets_go(
         assert clients.answered, "they were answered before"
         assert "Requests do not reach the service" in done.everything
         assert other("--json").ended(0).json["held"] == ["serving pods", "background work", "database"]
-        assert not busy.served() and not work.running(busy, "app in (worker, nightly)")
+        assert not busy.served() and not work.running(busy, work.WORK)
         until(lambda: _autoscaler_rests(busy))
         assert busy.get("deployment", "collector")["spec"]["replicas"] == 0
         assert not clients.since(held_s) and _rows(busy) == rows
@@ -162,3 +162,4 @@ def test_hold_first_goes_back_behind_the_hold(busy: KubeService) -> None:
     assert shown.index("the pod template of 1.0.0") < shown.index("through again at serving pods")
     assert "Suspend background work" in shown
     assert busy.served() == ["1.0.0", "1.0.0"] and _held_state(busy) == before
+    until(lambda: len(work.running(busy, work.WORK)) == 4)

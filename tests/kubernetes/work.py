@@ -37,6 +37,8 @@ while True:
     except psycopg.Error:
         time.sleep(0.2)
 """
+WORK = "app in (worker, nightly, import)"
+"""What writes beside the service."""
 ANSWERS_503 = """
 import http.server
 class Page(http.server.BaseHTTPRequestHandler):
@@ -78,11 +80,23 @@ def cron_job() -> dict[str, Any]:
     }
 
 
+def job() -> dict[str, Any]:
+    """Return one of no CronJob that does not end by itself."""
+    template = pod_template("import", WRITES)
+    template["spec"]["restartPolicy"] = "Never"
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {"name": "import"},
+        "spec": {"template": template},
+    }
+
+
 def start_work(service: KubeService) -> None:
-    """Let a worker and a run of the CronJob write rows."""
-    service.apply(deployment("worker", WRITES, replicas=2), cron_job())
+    """Let a worker, a Job and a run of the CronJob write rows."""
+    service.apply(deployment("worker", WRITES, replicas=2), cron_job(), job())
     service.kubectl("create", "job", "nightly-1", "--from=cronjob/nightly")
-    until(lambda: len(running(service, "app in (worker, nightly)")) == 3)
+    until(lambda: len(running(service, WORK)) == 4)
 
 
 def running(service: KubeService, labels: str) -> list[str]:
