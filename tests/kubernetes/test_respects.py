@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import signal
 from typing import Any
 
 import pytest
+from tests.waiting import until
 
 from testbed.python_layer import interpreter
 
@@ -53,3 +55,19 @@ def test_no_history_more_pods_meanwhile_a_budget_and_several_containers(fresh: K
     images = {c["image"] for c in (*pod["initContainers"], *pod["containers"])}
     assert len(pod["containers"]) == 2 and len(images) == 1
     assert fresh.get("poddisruptionbudget", "collector")["spec"] == BUDGET["spec"]
+
+
+def test_a_roll_out_that_was_paused_is_paused_again_when_it_is_undone(fresh: KubeService) -> None:
+    """While it is paused its controller replaces no pod: those of the earlier release have to go before."""
+    cli = fresh.configure(rollout_timeout_s=40)
+    fresh.recorded(cli)
+    fresh.kubectl("rollout", "pause", NAME)
+    assert "its roll-out is paused: going back will resume it" in cli("doctor").everything
+    assert "is paused now" in cli("plan").ended(0).everything
+    killed = cli("run", "--yes", env={"BACKOUT_FAULT": "kubernetes.template.after"})
+    assert killed.code == -signal.SIGKILL, killed.everything
+    until(lambda: fresh.served() == ["1.0.0"])
+    fresh.rolled_out()
+    cli("abort", "--yes").ended(0)
+    assert fresh.served() == ["2.0.0"]
+    assert fresh.get(NAME)["spec"]["paused"] is True

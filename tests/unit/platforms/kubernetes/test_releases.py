@@ -116,7 +116,7 @@ def test_a_paused_roll_out_is_resumed_and_paused_again_when_undone() -> None:
     first = steps(paused=True)[0]
     assert first.params["paused"] is False
     back = step_kinds()[first.kind].inverse(first)
-    assert back is not None and back.params["paused"] is True
+    assert back is not None and back.params["paused"] is True and back.retry is Retry.SAFE
     assert any("paused" in str(h.what) for h in step_kinds()[first.kind].hazards(first))
 
 

@@ -94,7 +94,7 @@ def template(
         target="platform",
         params={**place, **to, "previous": previous},
         expects={"template": previous["template"], "uid": place["uid"]},
-        retry=Retry.SAFE if _replaces(place) else Retry.AFTER_PROBE,
+        retry=Retry.SAFE if _replaces(place) or to["paused"] else Retry.AFTER_PROBE,
         timeout_s=timeout_s + SETTLE_S,
         locks=(f"roll-out of {place['workload']}",),
     )

@@ -20,7 +20,9 @@ from backout.platforms.kubernetes.steps.base import (
     Object,
     WorkloadStep,
     guard_workload,
+    look,
     platform_of,
+    probe_of,
     rolling,
     workload_of,
     write,
@@ -133,7 +135,7 @@ class TemplateStep(WorkloadStep):
         """
         platform = platform_of(acting)
         obj = need(platform.api, workload_of(spec), 20.0)
-        if not _is_told(obj, spec):
+        if not _has_template(obj, spec) or (_is_paused(obj) and not spec.params["paused"]):
             # also while it is waited for: nobody else's template comes to this step's end
             guard_workload(spec, obj)
             evidence = msg("{workload} has another template", workload=text(spec, "workload"))
@@ -141,6 +143,8 @@ class TemplateStep(WorkloadStep):
         if not waits(spec):
             evidence = msg("{workload} has the template", workload=text(spec, "workload"))
             return Probe(answer=Probed.DONE, evidence=evidence)
+        if spec.params["paused"]:
+            return _probe_pausing(spec, acting)
         return probe_stuck(spec, acting) if replaces(spec) else rolling(spec, acting, obj)
 
     def apply(self, spec: StepSpec, acting: Acting) -> Receipt:
@@ -150,12 +154,16 @@ class TemplateStep(WorkloadStep):
         template = _target(spec, acting, kept)
 
         def change(obj: Object) -> bool:
-            if _is_told(obj, spec):
+            told = _has_template(obj, spec)
+            # A paused controller replaces no pod: it is paused once all of them are there.
+            pause = bool(spec.params["paused"]) and told and look(spec, acting)[1].done
+            if told and _is_paused(obj) == pause:
                 return False
-            kept.keep_template(obj["spec"]["template"])
-            obj["spec"]["template"] = template
+            if not told:
+                kept.keep_template(obj["spec"]["template"])
+                obj["spec"]["template"] = template
             if workload_of(spec).kind == "Deployment":
-                obj["spec"]["paused"] = spec.params["paused"]
+                obj["spec"]["paused"] = pause
             fault_point("kubernetes.template.before")
             return True
 
@@ -167,15 +175,29 @@ class TemplateStep(WorkloadStep):
         return Receipt(what=msg("{workload} is told to run {version}", workload=workload, version=version))
 
 
-def _is_told(obj: Object, spec: StepSpec) -> bool:
-    """Return whether the object says what the step wants: template, contents of ConfigMaps, not paused."""
+def _has_template(obj: Object, spec: StepSpec) -> bool:
+    """Return whether the object says what the step wants of its pods: template, contents of ConfigMaps and Secrets."""
     template = obj["spec"]["template"]
     return (
         hash_of(template) == spec.params["template"]
         and _copies(spec, "configs") <= set(config_maps_of(template))
         and _copies(spec, "secrets") <= set(secrets_of(template))
-        and bool(obj["spec"].get("paused")) == bool(spec.params["paused"])
     )
+
+
+def _is_paused(obj: Object) -> bool:
+    return bool(obj["spec"].get("paused"))
+
+
+def _probe_pausing(spec: StepSpec, acting: Acting) -> Probe:
+    """Return how far a roll-out is that is paused at its end; what is paused too early, or not yet, goes on by `apply`."""
+    seen, found = look(spec, acting)
+    paused = _is_paused(seen.object)
+    if found.done and not paused:
+        evidence = msg("{workload} is not paused again yet", workload=text(spec, "workload"))
+        return Probe(answer=Probed.PARTIAL, evidence=evidence)
+    probe = probe_of(seen, found, spec, acting)
+    return probe.model_copy(update={"in_progress": False}) if paused else probe
 
 
 def _copies(spec: StepSpec, key: str) -> set[str]:
