@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from backout.testing.platforms import PlatformContract, Stage, carry_out, propose
+from backout.platforms.kubernetes import KubernetesPlatform
+from backout.testing.platforms import PlatformContract, Stage, assert_runs, carry_out, propose
 
 from .service import NAME, KubeService
 
@@ -39,3 +40,10 @@ class TestKubernetes(PlatformContract):
         )
         carry_out(made, propose(made, to=new))
         return made
+
+    def test_every_pod_is_started_anew_and_runs_the_same(self, stage: Stage, service: KubeService) -> None:
+        assert isinstance(stage.platform, KubernetesPlatform)
+        before, new = service.pod_uids(), stage.platform.identify(stage.new)
+        carry_out(stage, stage.platform.restart(new, "2.0.0"))
+        assert not before & service.pod_uids()
+        assert_runs(stage, stage.new)
