@@ -1,4 +1,4 @@
-"""Who we are and which cluster is meant: several contexts, a plugin, a token that ends in the middle."""
+"""Who we are and what we may: several contexts, a plugin, a token that ends in the middle, a Role that lacks something."""
 
 from __future__ import annotations
 
@@ -86,3 +86,21 @@ def test_the_context_that_is_meant_is_told_first_and_a_plugin_is_asked_again_whe
     done = cli.finish(running).ended(0)
     assert done.err.startswith(f"On {where}: "), "before anything is done"
     assert fresh.served() == ["1.0.0"]
+
+
+def test_each_verb_that_is_missing_is_named(fresh: KubeService) -> None:
+    role = fresh.get("role", "backout")
+    left = [rule for rule in role["rules"] if not {"leases", "events"} & set(rule["resources"])]
+    fresh.patch({"rules": left}, "role/backout")
+    cli = fresh.configure()
+    told = " ".join(cli("doctor").everything.split())
+    for verb in ("get", "create", "update"):
+        assert f"permission {verb} leases: not given: one run at a time will not work" in told, told
+        assert f"auth can-i {verb} leases" in told, "what to type"
+    assert "permission list events: not given: showing why a pod fails will not work" in told
+    assert told.count("not given") == 4
+    cli("run", *KNOWN).refused(3, what="refuses .*leases", now="Nothing was changed", next="auth can-i")
+    assert fresh.served() == ["2.0.0"]
+    account = f"--as=system:serviceaccount:{fresh.namespace}:backout"
+    words = ("-n", fresh.namespace, "auth", "can-i", "get", "secrets", account)
+    assert fresh.node.kubectl(*words, check=False).stdout.strip() == "no"
