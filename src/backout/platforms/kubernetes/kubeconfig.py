@@ -8,6 +8,7 @@ import os
 import subprocess
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,9 @@ _LISTS = ("clusters", "contexts", "users")
 _FILES = ("certificate-authority", "client-certificate", "client-key", "tokenFile")
 """Keys of a kubeconfig that name files, relative to the kubeconfig's own folder."""
 
+_TOLD = ("server", "tls-server-name", "insecure-skip-tls-verify", "certificate-authority-data", "proxy-url")
+_EXTENSION = "client.authentication.k8s.io/exec"
+
 
 def choose(kubeconfig: Path | None, context: str | None, environ: Mapping[str, str]) -> SingleConfig:
     """Return the connection: the file that is named, else $KUBECONFIG, ~/.kube/config, the service account.
@@ -41,7 +45,7 @@ def choose(kubeconfig: Path | None, context: str | None, environ: Mapping[str, s
     from lightkube.core.exceptions import ConfigError as Refused
 
     with _ONE_AT_A_TIME:
-        config = _found(kubeconfig, environ)
+        config, whole = _found(kubeconfig, environ)
     try:
         single = config.get(context)
     except (Refused, KeyError) as error:
@@ -55,7 +59,7 @@ def choose(kubeconfig: Path | None, context: str | None, environ: Mapping[str, s
             "kubectl config get-contexts",
         ) from None
     assert single is not None
-    return _with_plugin(single, environ)
+    return _with_plugin(single, whole, environ)
 
 
 def client_parameters(config: SingleConfig) -> dict[str, Any]:
@@ -83,7 +87,8 @@ def client_parameters(config: SingleConfig) -> dict[str, Any]:
     return parameters
 
 
-def _found(kubeconfig: Path | None, environ: Mapping[str, str]) -> KubeConfig:
+def _found(kubeconfig: Path | None, environ: Mapping[str, str]) -> tuple[KubeConfig, dict[str, Any]]:
+    """Return the kubeconfig, and all that it says: lightkube's has less."""
     from lightkube.config.kubeconfig import KubeConfig
     from lightkube.core.exceptions import ConfigError as Refused
 
@@ -93,11 +98,12 @@ def _found(kubeconfig: Path | None, environ: Mapping[str, str]) -> KubeConfig:
         home = Path(environ.get("HOME", "~")).expanduser() / ".kube" / "config"
         if not home.is_file() and "KUBERNETES_SERVICE_HOST" in environ:
             try:
-                return KubeConfig.from_service_account()
+                return KubeConfig.from_service_account(), {}
             except Refused as error:
                 raise _unusable(msg("The pod has no service account: {why}", why=str(error))) from None
         files = [home]
-    return KubeConfig.from_dict(_merged([f for f in files if f.is_file() or len(files) == 1]))
+    whole = _merged([f for f in files if f.is_file() or len(files) == 1])
+    return KubeConfig.from_dict(whole), whole
 
 
 def _merged(files: list[Path]) -> dict[str, Any]:
@@ -137,13 +143,17 @@ def _read(file: Path) -> dict[str, Any]:
             for key in _FILES:
                 if part.get(key):
                     part[key] = str(file.parent / part[key])
+            plugin = part.get("exec") or {}
+            if "/" in str(plugin.get("command") or ""):  # else it is looked for in $PATH
+                plugin["command"] = str(file.parent / plugin["command"])
     return content
 
 
-def _with_plugin(single: SingleConfig, environ: Mapping[str, str]) -> SingleConfig:
+def _with_plugin(single: SingleConfig, whole: dict[str, Any], environ: Mapping[str, str]) -> SingleConfig:
     """Run the `exec` plugin of the user, if there is one.
 
-    Source: kubernetes.io, "Client Authentication (v1)", ExecCredential. lightkube 1.0.1 runs only v1beta1 ones.
+    Source: kubernetes.io, "Authenticating", client-go credential plugins; "Client Authentication (v1)", ExecCredential.
+    lightkube 1.0.1 runs only v1beta1 ones, and tells them nothing of the cluster.
     """
     user = single.user
     if user is None or user.exec is None:
@@ -151,7 +161,10 @@ def _with_plugin(single: SingleConfig, environ: Mapping[str, str]) -> SingleConf
     from lightkube.config.models import User
 
     plugin = user.exec
-    asked = {"apiVersion": plugin.apiVersion, "kind": "ExecCredential", "spec": {"interactive": False}}
+    spec: dict[str, Any] = {"interactive": False}
+    if _named(whole, "user", single.context.user)["exec"].get("provideClusterInfo"):
+        spec["cluster"] = _cluster_info(_named(whole, "cluster", single.context.cluster))
+    asked = {"apiVersion": plugin.apiVersion, "kind": "ExecCredential", "spec": spec}
     env = {**environ, "KUBERNETES_EXEC_INFO": json.dumps(asked)}
     env |= {v.name: v.value for v in plugin.env or ()}
     command = [plugin.command, *(plugin.args or [])]
@@ -174,6 +187,23 @@ def _with_plugin(single: SingleConfig, environ: Mapping[str, str]) -> SingleConf
         own.client_cert_data = _base64(status["clientCertificateData"])
         own.client_key_data = _base64(status.get("clientKeyData") or "")
     return single._replace(user=own)
+
+
+def _named(whole: dict[str, Any], kind: str, name: str | None) -> dict[str, Any]:
+    """Return what a kubeconfig says of a user or a cluster."""
+    found: dict[str, Any] = next(entry[kind] for entry in whole[f"{kind}s"] if entry["name"] == name)
+    return found
+
+
+def _cluster_info(cluster: dict[str, Any]) -> dict[str, Any]:
+    """Return what a plugin is told of the cluster; what is meant for it alone stands in an extension."""
+    found = {key: cluster[key] for key in _TOLD if key in cluster}
+    with suppress(OSError):  # who connects says what is wrong with the file
+        if "certificate-authority" in cluster:
+            text = Path(cluster["certificate-authority"]).read_text(encoding="utf-8")
+            found["certificate-authority-data"] = _base64(text)
+    own = [e["extension"] for e in cluster.get("extensions") or () if e["name"] == _EXTENSION]
+    return found | ({"config": own[0]} if own else {})
 
 
 def _base64(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import sys
 from pathlib import Path
@@ -133,3 +134,39 @@ def test_a_certificate_of_a_plugin_is_taken(tmp_path: Path) -> None:
     }
     chosen = choose(write(tmp_path / "config", "prod", current="prod", user={"exec": told}), None, {})
     assert chosen.user is not None and chosen.user.client_cert_data == "UEVN"
+
+
+TELLS_BACK = """#!/bin/sh
+printf '{"status": {"token": "%s"}}' "$(printf %s "$KUBERNETES_EXEC_INFO" | base64 -w0)"
+"""
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_a_plugin_beside_the_kubeconfig_is_told_of_the_cluster_if_it_wants(
+    tmp_path: Path, wanted: bool
+) -> None:
+    (tmp_path / "bin").mkdir()
+    program = tmp_path / "bin" / "plugin"
+    program.write_text(TELLS_BACK)
+    program.chmod(0o755)
+    told = {"apiVersion": "client.authentication.k8s.io/v1", "command": "./bin/plugin"}
+    file = write(
+        tmp_path / "config", "prod", current="prod", user={"exec": told | {"provideClusterInfo": wanted}}
+    )
+    whole = yaml.safe_load(file.read_text())
+    (tmp_path / "ca.crt").write_text("PEM")
+    extension = {"name": "client.authentication.k8s.io/exec", "extension": {"audience": "shop"}}
+    whole["clusters"][0]["cluster"] |= {"certificate-authority": "ca.crt", "extensions": [extension]}
+    file.write_text(yaml.safe_dump(whole))
+    chosen = choose(file, None, {"PATH": "/usr/bin:/bin"})
+    assert chosen.user is not None and chosen.user.token is not None
+    spec = json.loads(base64.b64decode(chosen.user.token))["spec"]
+    assert spec.get("cluster") == (
+        {
+            "server": "https://prod:6443",
+            "certificate-authority-data": base64.b64encode(b"PEM").decode(),
+            "config": {"audience": "shop"},
+        }
+        if wanted
+        else None
+    )
