@@ -12,7 +12,7 @@ from tests.waiting import until
 from backout.databases.postgres.reversible import back, journal
 from backout.databases.postgres.reversible.locks import Locked
 
-from .conftest import Database
+from .conftest import Database, in_background
 from .engine import migrate, redo, run, undo
 from .states import schema_of, seen
 
@@ -36,6 +36,30 @@ def test_c25_a_reader_in_the_way_is_named_and_nothing_is_changed(database: Datab
     run(reader, "COMMIT")
     undo(link, number)
     assert seen(link, "SELECT id, a FROM t") == "1 a1"
+
+
+@pytest.mark.parametrize(
+    ("up", "first", "then"),
+    [
+        ("DROP TABLE o", "t", "INSERT INTO o VALUES (1, 1)"),
+        ("ALTER TABLE o DROP COLUMN t", "t", "DELETE FROM o"),
+        ("ALTER TABLE t ALTER COLUMN id TYPE bigint", "o", "UPDATE t SET a = 'x'"),
+    ],
+)
+def test_a_client_at_work_in_two_tables_is_no_victim_of_a_deadlock_with_a_migration(
+    database: Database, up: str, first: str, then: str
+) -> None:
+    link, client, other = database.link(), database.link(), database.link()
+    run(
+        link,
+        "CREATE TABLE t (id int PRIMARY KEY, a text); CREATE TABLE o (id int, t int REFERENCES t); INSERT INTO t VALUES (1)",
+    )
+    at_it = "SELECT count(*) AS n FROM pg_stat_activity WHERE datname = current_database() AND (wait_event_type = 'Lock' OR query LIKE '%_bo_beforehand')"
+    run(client, f"BEGIN; SELECT id FROM {first}")
+    with in_background(lambda: migrate(link, up)) as failed:
+        until(lambda: other.rows(at_it)[0]["n"] != "0")
+        run(client, f"{then}; COMMIT")
+    assert failed == []
 
 
 class _Writer(threading.Thread):

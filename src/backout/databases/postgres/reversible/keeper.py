@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from backout.databases.postgres.reversible import answers, intent, journal, manners
+from backout.databases.postgres.reversible.beforehand import lock_beforehand
 from backout.databases.postgres.reversible.catalog import Snapshot
 from backout.databases.postgres.reversible.difference import Difference
 from backout.databases.postgres.reversible.effects.base import Operation
@@ -211,6 +212,7 @@ def soften(softer: Softer, statement: Statement, given: dict[str, str], migratio
         LinkError: PostgreSQL refuses it.
         Veto: It could not be taken back.
     """
+    lock_beforehand(softer.work.link, statement)
     if retypes_column(statement):
         Retyper(softer.work, softer.journal, given, migration).alter_table(statement)
     elif drops_column(statement):
