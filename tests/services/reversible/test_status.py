@@ -197,6 +197,22 @@ def test_a_migration_that_runs_is_named(database: Database) -> None:
     assert str(found.running.pid) in found.why[0]
 
 
+def test_a_migration_that_was_cut_short_is_not_nothing(database: Database) -> None:
+    link = database.link()
+    run(link, "CREATE TABLE t (id int)")
+    number = migrate(link, "ALTER TABLE t ADD COLUMN n int")
+    run(link, f"UPDATE backout.migration SET state = 'running' WHERE id = {number}")  # as a kill leaves it
+
+    found = status(database)
+
+    assert ([one.id for one in found.migrations], found.possible) == ([number], "no")
+    assert found.why == (
+        f"Migration {number} was cut short, and its end is not noted yet: backout db finish.",
+    )
+    Migrations(database.url).finish()
+    assert status(database).possible == "yes"
+
+
 def test_an_index_alone_is_looked_for_and_comes_back(database: Database) -> None:
     link = database.link()
     run(link, BEFORE)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from backout.databases.postgres.reversible import journal
 from backout.databases.postgres.reversible.catalog import read
 from backout.databases.postgres.reversible.due import due
-from backout.databases.postgres.reversible.link import Link, LinkError
+from backout.databases.postgres.reversible.link import Link, LinkError, LinkLost
 from backout.databases.postgres.reversible.locks import asked_again
 from backout.faults import fault_point
 from backout.migration import Finished, Unfinished
@@ -27,10 +27,14 @@ def finish(link: Link, what: Callable[[Link], list[str]] = due) -> Finished:
     """
     tried: list[str] = []
     failed: dict[str, str] = {}
-    while statements := [one for one in _read(link, what) if one not in tried]:
-        tried += statements
-        failed |= _run_all(link, statements)
-    _settle(link)
+    try:
+        while statements := [one for one in _read(link, what) if one not in tried]:
+            tried += statements
+            failed |= _run_all(link, statements)
+        _settle(link)
+    except LinkLost as error:
+        # The caller goes on to tell what was committed before.
+        failed = failed or {"what is due after it": " ".join(str(error).split())}
     return Finished(
         done=tuple(one for one in tried if one not in failed),
         unfinished=tuple(Unfinished(statement=one, why=why) for one, why in failed.items()),
@@ -70,7 +74,7 @@ def _run_all(link: Link, statements: Sequence[str]) -> dict[str, str]:
             _run(link, statement)
             fault_point("db.due.after")
         except LinkError as error:
-            failed[statement] = str(error)
+            failed[statement] = " ".join(str(error).split())
     return failed
 
 

@@ -18,7 +18,7 @@ from backout.databases.postgres.reversible.due import due
 from backout.databases.postgres.reversible.effects import effect
 from backout.databases.postgres.reversible.hide import NotHidden
 from backout.databases.postgres.reversible.journal import Entry, Migration
-from backout.databases.postgres.reversible.link import Link, LinkError
+from backout.databases.postgres.reversible.link import Link, LinkError, LinkLost
 from backout.databases.postgres.reversible.locks import under_locks
 from backout.databases.postgres.reversible.names import is_hidden
 from backout.databases.postgres.reversible.rows import undo as rows_undo
@@ -44,6 +44,10 @@ class NotReversible(Exception):
     def __init__(self, why: str, *, next_command: str = "backout db history") -> None:
         super().__init__(why)
         self.next_command = next_command
+
+
+class CommitUnanswered(Exception):
+    """The session ended before the server had answered to COMMIT: all of it was done, or nothing."""
 
 
 @dataclass(slots=True)
@@ -100,6 +104,7 @@ def undo(
     Raises:
         Locked: The tables are in use.
         NotReversible: Something was changed behind it.
+        CommitUnanswered: It is not known whether it was committed.
     """
     chosen = tuple(sorted((m.id for m in migrations), reverse=True))
     return _work(link, chosen, _Turn("applied", "undone", part), patience_s=patience_s, dry_run=dry_run)
@@ -152,12 +157,19 @@ def _work(link: Link, chosen: tuple[int, ...], turn: _Turn, *, patience_s: float
         _refuse_violators(link, now, entries)
     try:
         rows = under_locks(link, tables, attempt, patience_s=patience_s)
+    except LinkLost:
+        raise
     except (LinkError, Moved, NotHidden, Unreadable) as error:
         raise NotReversible(str(error)) from error
     held_s = time.monotonic() - begun_s
     later = due(link) if dry_run else []
     fault_point("db.commit.before")
-    link.rows("ROLLBACK" if dry_run else "COMMIT")
+    try:
+        link.rows("ROLLBACK" if dry_run else "COMMIT")
+    except LinkLost as error:
+        if dry_run:
+            raise
+        raise CommitUnanswered(str(error)) from error
     fault_point("db.commit.after")
     return Outcome(chosen, work.done, later, held_s, _residues(entries, turn) + work.residues, rows)
 

@@ -95,6 +95,8 @@ def run_command(
     Capture(link, kept.migration).remove()
     unfinished = finish(link).unfinished
     if entries:
+        # A session that has ended meanwhile is told as that, and not as a database that could not be reached before.
+        link.rows("SELECT 1")
         journal.left_schema(link, kept.migration, fingerprint())
     unseen = not entries and bool(Difference(before, catalog.read_alone(link)).left)
     found = [f"{type(bug).__name__}: {bug}" for bug in proxy.failures]

@@ -27,6 +27,10 @@ class LinkError(Exception):
         self.sqlstate = fields.get("C", "XX000")
 
 
+class LinkLost(LinkError):
+    """The session has ended: what was committed is there, what was open is not."""
+
+
 class Link(Protocol):
     """A session; whoever holds it decides about transactions."""
 
@@ -100,7 +104,8 @@ class DirectLink:
         try:
             return self.connection.execute(query.encode(), prepare=False)
         except Error as error:
-            raise LinkError(_fields(error)) from None
+            kind = LinkLost if self.connection.closed else LinkError
+            raise kind(_fields(error)) from None
 
 
 def _fields(error: psycopg.Error) -> dict[str, str]:

@@ -6,10 +6,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from backout.databases.postgres.reversible.alone import Busy
-from backout.databases.postgres.reversible.back import NotReversible
-from backout.databases.postgres.reversible.link import LinkError
+from backout.databases.postgres.reversible.back import CommitUnanswered, NotReversible
+from backout.databases.postgres.reversible.link import LinkError, LinkLost
 from backout.databases.postgres.reversible.locks import Locked
-from backout.errors import BackoutError, CredentialsRefused, NotPossible, Refused, RunInProgress
+from backout.errors import (
+    BackoutError,
+    CredentialsRefused,
+    NotPossible,
+    OutcomeUnknown,
+    Refused,
+    RunInProgress,
+)
 from backout.message import msg
 from backout.redact import Redactor
 
@@ -18,12 +25,26 @@ _NO_RIGHT = "42501"
 
 def refused(error: LinkError, redactor: Redactor) -> BackoutError:
     """Return our error for what the server refused."""
+    if isinstance(error, LinkLost):
+        return _lost(redactor.text(_one_line(str(error))))
     what = msg("The database refused: {error}", error=redactor.text(str(error)))
     state = msg("What was open was rolled back.")
     if error.sqlstate == _NO_RIGHT:
         owner = "backout db history --database URL   # as the role that owns the tables"
         return CredentialsRefused(what, state=state, next_command=owner)
     return NotPossible(what, state=state, next_command="backout db history")
+
+
+def _lost(why: str) -> NotPossible:
+    return NotPossible(
+        msg("The session with the database has ended: {why}", why=why),
+        state=msg("What was committed is there and in the journal; what was open was rolled back."),
+        next_command="backout db status",
+    )
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
 
 
 @contextmanager
@@ -40,6 +61,12 @@ def told(verb: str) -> Iterator[None]:
             msg("The tables are in use: {holders}", holders=names or "nobody is known"),
             state=unchanged,
             next_command=f"backout db {verb} --wait 60",
+        ) from None
+    except CommitUnanswered as error:
+        raise OutcomeUnknown(
+            msg("The database did not answer to COMMIT: {why}", why=_one_line(str(error))),
+            state=msg("All of it was done, or nothing."),
+            next_command="backout db history   # says which",
         ) from None
     except NotReversible as error:
         raise Refused(

@@ -54,13 +54,16 @@ def read_status(
             database=database, standby=standby, possible="no", why=("No migration was run through backout.",)
         )
     migrations, entries = journal.migrations(link), journal.every_entry(link)
-    chosen = (
-        [one for one in migrations if one.state in STATES_STAYED][-steps:]
-        if only is None
-        else [one for one in migrations if one.id in only]
-    )
-    wanted = [one for one in entries if one.migration in {m.id for m in chosen}]
     running = _running(link, migrations)
+    # One that was killed only looks as if it ran: what it had committed can be taken back.
+    begun = {one.migration for one in entries} if running is None else set()
+    stays = [
+        one
+        for one in migrations
+        if one.state in STATES_STAYED or (one.state == "running" and one.id in begun)
+    ]
+    chosen = stays[-steps:] if only is None else [one for one in migrations if one.id in only]
+    wanted = [one for one in entries if one.migration in {m.id for m in chosen}]
     tables = sorted(tables_of(link, tuple(one.id for one in chosen), wanted))
     using = _holders(link, tables)
     looked = _Looked(asking, entries, wanted)
