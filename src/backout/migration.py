@@ -139,7 +139,8 @@ class WayTaken(Document):
         residues: What is not as it was before, for people.
         rows: What was done to rows that the migrations had changed; None: they had changed none.
         schema_same: Whether the schema is the one that stood before the migrations, or that they had left, by its fingerprint;
-            None: unknown, as somebody else changed it too, as something stays (`residues`), or as not all was done.
+            None: unknown, as somebody else changed it too, as something stays (`residues`), as not all was done, or as the database
+            did not answer any more.
     """
 
     direction: str

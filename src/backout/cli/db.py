@@ -197,7 +197,7 @@ def _tell(done: WayTaken) -> None:
     out(
         f"  schema: the same as {which}, by its fingerprint"
         if done.schema_same
-        else f"  schema: not compared with the one {which}, as somebody else changed it too, or something stays"
+        else f"  schema: not compared with the one {which}: somebody else changed it too, something stays, or the database is gone"
     )
     err(
         "next   backout db redo   # goes forward again"

@@ -31,6 +31,7 @@ from backout.databases.postgres.reversible.uninstall import still_hidden, uninst
 from backout.databases.postgres.reversible.waiting import end, waiting
 from backout.databases.postgres.reversible.words import sentence
 from backout.errors import (
+    BackoutError,
     ConfigError,
     NotPossible,
     Refused,
@@ -319,7 +320,11 @@ class ReversibleDatabase:
         """Say whether the schema that a way has led to is the one that it had to lead to."""
         if wanted is None or done.dry_run or done.unfinished:
             return done
-        return done.model_copy(update={"schema_same": self._fingerprint() == wanted})
+        try:
+            now = self._fingerprint()
+        except BackoutError:  # the way was taken, whether the database answers now or not
+            return done
+        return done.model_copy(update={"schema_same": now == wanted})
 
     def _fingerprint(self) -> str:
         """Return the schema as releases are recorded with it."""
