@@ -114,9 +114,14 @@ def points(rounds: Rounds) -> list[str]:
 
 
 def chosen(points: list[str]) -> Iterator[tuple[str, bool]]:
-    """Yield all points, or few and the change of the workload; and whether the folder is lost, every second time."""
+    """Yield all points, or few, the end and the change of the workload; and whether the folder is lost, every second time."""
     every = len(points) // FEW
-    few = [*points[every // 2 :: every], "kubernetes.template.before:1", "kubernetes.template.after:1"]
+    few = [
+        "journal.run.finished.after:1",  # its end is here alone, and whoever has an empty folder next must learn of it
+        *points[every // 2 :: every],
+        "kubernetes.template.before:1",
+        "kubernetes.template.after:1",
+    ]
     yield from zip(points if EVERYTHING else few, itertools.cycle((False, True)), strict=False)
 
 

@@ -19,13 +19,15 @@ def look_elsewhere(parts: Parts) -> None:
 
 
 def need_elsewhere(parts: Parts) -> None:
-    """The same, for whoever is about to act.
+    """The same, for whoever is about to act; and the other way round: others must not wait for a run that ended here.
 
     Raises:
-        TargetUnreachable: The target did not tell.
+        TargetUnreachable: The target did not tell, or cannot be written.
         JournalTampered: A run there is not as it was written.
     """
     _receive(parts)
+    if parts.mirror is not None and parts.apart is None:
+        parts.mirror.catch_up(parts.journal)
 
 
 def _receive(parts: Parts, patience_s: float = 20.0, *, at_once: bool = True) -> None:

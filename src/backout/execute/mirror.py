@@ -38,6 +38,7 @@ class Mirror:
         self._known: dict[str, str] = {}
         self._loose: set[str] = set()
         self._given_up: set[str] = set()
+        self._behind: set[str] = set()
         self._not_before_s = 0.0
 
     def not_needed_for(self, run: str) -> None:
@@ -91,8 +92,20 @@ class Mirror:
                 continue
             brought += journal.adopt(self._store.read(run, patience_s))
             self._known[run] = head
+            if _head(journal, run) != head:
+                self._behind.add(run)
         self._not_before_s = self._clock.monotonic_s() + _FRESH_S
         return brought
+
+    def catch_up(self, journal: Journal) -> None:
+        """Bring to the target what it lacks of the runs that were received: a kill may have kept their end from it. Idempotent.
+
+        Raises:
+            TargetUnreachable: The target cannot be written.
+        """
+        while self._behind:
+            self._send(journal, min(self._behind), _PATIENCE_S)
+            self._behind.remove(min(self._behind))
 
     def _send(self, journal: Journal, run: str, patience_s: float) -> None:
         here = self._there.pop(run, None)

@@ -168,6 +168,21 @@ def test_an_end_that_did_not_get_across_is_brought_later(machine: Machine) -> No
     assert [e.kind for e in shelf.runs[RUN]] == ["run.created", "run.finished"]
 
 
+def test_an_end_that_a_kill_kept_from_the_target_is_brought_by_whoever_acts_next(
+    machine: Machine,
+) -> None:
+    journal, _, shelf = machine("a")
+    journal.append("run.created", {}, run=RUN, generation=1)
+    shelf.reachable = False
+    with pytest.raises(TargetUnreachable):
+        journal.append("run.finished", {}, run=RUN, generation=1)
+    again, mirror, shelf = machine("a")
+    assert mirror.receive(again) == 0
+    mirror.catch_up(again)
+    mirror.catch_up(again)
+    assert [e.kind for e in shelf.runs[RUN]] == ["run.created", "run.finished"]
+
+
 def test_looks_are_not_repeated_at_once(machine: Machine) -> None:
     journal, mirror, shelf = machine("a")
     assert mirror.receive(journal) == 0
