@@ -244,3 +244,12 @@ def test_the_password_is_nowhere_in_what_is_told(database: Database) -> None:
     done = Migrations(database.url).finalize(now=True)
     secret = str(conninfo_to_dict(database.url).get("password") or "")
     assert secret and secret not in done.model_dump_json()
+
+
+def test_what_tells_rows_written_since_goes_with_the_column(database: Database) -> None:
+    link = database.link()
+    run(link, "CREATE TABLE t (id int, n int DEFAULT 5)")
+    migrate(link, "ALTER TABLE t DROP COLUMN n")
+    assert ours(link) != []
+    Migrations(database.url).finalize(now=True)
+    assert ours(link) == []

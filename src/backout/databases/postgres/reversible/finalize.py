@@ -127,6 +127,9 @@ def _drop_one(work: Work, one: Held) -> None:
     table = work.table_path(one.key.oid, called=one.called)
     if any(t["name"] == one.name for t in work.now.of_table("trigger", one.key.oid).values()):
         work.run(f"DROP TRIGGER {ident(one.name)} ON {table}")
+    marker = f"{one.name}_m"
+    if any(column["name"] == marker for column in work.now.columns(one.key.oid).values()):
+        work.run(f"ALTER TABLE {table} DROP COLUMN {ident(marker)}")
     work.run(f"ALTER TABLE {table} DROP COLUMN {ident(one.name)}")
 
 
