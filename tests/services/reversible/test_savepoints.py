@@ -16,7 +16,7 @@ from backout.databases.postgres.reversible.proxy.upstream import Upstream
 from backout.databases.postgres.reversible.rows.capture import Capture
 
 from .conftest import Database
-from .engine import run, undo
+from .engine import redo, run, undo
 
 pytestmark = pytest.mark.slow
 
@@ -108,3 +108,14 @@ def test_rows_that_are_not_logged_are_refused_wherever_savepoints_stand(
             client("COMMIT")
     assert database.link().rows("SELECT * FROM b") == []
     assert [row["x"] for row in database.link().rows("SELECT x FROM a ORDER BY id")] == ["one", "two"]
+
+
+def test_an_update_that_was_undone_is_not_run_again(database: Database) -> None:
+    link = database.link()
+    with migrating(database) as client:
+        client("BEGIN", "ALTER TABLE a ADD n text", "SAVEPOINT s", "UPDATE a SET n = 'no'", "ROLLBACK TO s")
+        client("UPDATE a SET n = x", "SAVEPOINT s", "UPDATE a SET n = n || '!'", "RELEASE s", "COMMIT")
+    undo(link, client.number)
+    run(link, "INSERT INTO a VALUES (3, 'three'); UPDATE a SET x = 'ONE' WHERE id = 1")
+    redo(link, client.number)
+    assert link.rows("SELECT n FROM a ORDER BY id") == [{"n": "ONE!"}, {"n": "two!"}, {"n": "three!"}]

@@ -24,6 +24,7 @@ from backout.databases.postgres.reversible.names import is_hidden
 from backout.databases.postgres.reversible.rows import undo as rows_undo
 from backout.databases.postgres.reversible.rows.entries import Unreadable
 from backout.databases.postgres.reversible.rows.report import RowsReport, sum_of
+from backout.databases.postgres.reversible.rows.store import WAY
 from backout.databases.postgres.reversible.rows.targets import to_lock
 from backout.databases.postgres.reversible.violators import in_the_way, violators
 from backout.databases.postgres.reversible.work import Moved, Work
@@ -159,7 +160,11 @@ def _work(link: Link, chosen: tuple[int, ...], turn: _Turn, *, patience_s: float
         rows = under_locks(link, tables, attempt, patience_s=patience_s)
     except LinkLost:
         raise
-    except (LinkError, Moved, NotHidden, Unreadable) as error:
+    except Moved as error:
+        if error.look is None:
+            raise NotReversible(str(error)) from error
+        raise NotReversible(str(error), next_command=_shown_by(error.look)) from error
+    except (LinkError, NotHidden, Unreadable) as error:
         raise NotReversible(str(error)) from error
     held_s = time.monotonic() - begun_s
     later = due(link) if dry_run else []
@@ -179,9 +184,11 @@ def _refuse_violators(link: Link, now: Snapshot, entries: Sequence[Entry]) -> No
     asking = Asking(link)
     for one in [one for entry in entries for one in violators(asking, now, entry)]:
         if one.stops:
-            raise NotReversible(
-                in_the_way(one), next_command=psql(str(one.value), options='psql "$DATABASE_URL"')
-            )
+            raise NotReversible(in_the_way(one), next_command=_shown_by(str(one.value)))
+
+
+def _shown_by(query: str) -> str:
+    return psql(query, options='psql "$DATABASE_URL"')
 
 
 def _residues(entries: list[Entry], turn: _Turn) -> list[str]:
@@ -205,14 +212,31 @@ def _all(work: Work, chosen: tuple[int, ...], entries: list[Entry], turn: _Turn)
         _one(work, [e for e in entries if e.migration == migration], to)
         if turn.part is Part.ALL or not journal.entries(work.link, (migration,), turn.since):
             journal.set_state(work.link, f"id = {migration}", to)
+    report = _rows(work, chosen, entries, turn)
+    for step in work.at_last:
+        step()
+    return report
+
+
+def _rows(work: Work, chosen: tuple[int, ...], entries: list[Entry], turn: _Turn) -> RowsReport | None:
     if not any(entry.kind == "rows" and entry.operation["tables"] for entry in entries):
         return None
-    leave: dict[int, list[int]] = {}
+    # A column that was made has kept its values, or got those of rows written meanwhile.
+    made = [
+        one for one in journal.entries(work.link, chosen, "applied", "undone") if one.kind == "column.added"
+    ]
+    leave = {(one.operation["table"], one.operation["attnum"]) for one in made}
     for key, one in work.now.things.items():
         if key.kind == "column" and is_hidden(str(one["name"])):
-            leave.setdefault(key.oid, []).append(key.sub)
-    write = rows_undo.undo if to == "undone" else rows_undo.redo
-    return write(work.link, chosen, leave=leave)
+            leave.add((key.oid, key.sub))
+    by_table: dict[int, list[int]] = {}
+    for table, attnum in leave:
+        by_table.setdefault(table, []).append(attnum)
+    write = rows_undo.undo if turn.to == "undone" else rows_undo.redo
+    work.link.rows(f"SET LOCAL {WAY} = 'on'")
+    report = write(work.link, chosen, leave=by_table)
+    work.link.rows(f"SET LOCAL {WAY} = ''")
+    return report
 
 
 def _one(work: Work, entries: list[Entry], to: str) -> None:

@@ -8,7 +8,7 @@ The expressions stand in the catalog, as functions: parsed, so that whatever the
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -63,34 +63,40 @@ def settings(work: Work) -> dict[str, str]:
     }
 
 
-def watch(work: Work, change: int, table: int, attnum: int) -> None:
-    """Have the rows marked whose value in a column changes, and no other column's.
+def watch(work: Work, change: int, table: int, attnums: Sequence[int], *, unless: str = SETTING) -> None:
+    """Have the rows marked whose value in one of these columns changes, and no other column's.
 
     By image: some types have no equality, and of those that have one, equal values may differ. By the function and not
     its operator: PostgreSQL cannot read again what it prints of that. What a migration itself writes is not marked: the
     way back of its rows knows it, and the hidden column has what was there before.
+
+    Args:
+        work: The transaction.
+        change: Number of the journal row.
+        table: Oid.
+        attnums: The columns.
+        unless: While this setting is not empty, nothing is marked.
     """
     path = work.table_path(table, called=hidden(change))
-    column = ident(work.thing("column", table, attnum, called=hidden(change))["name"])
+    names = [ident(work.thing("column", table, one, called=hidden(change))["name"]) for one in attnums]
+    new, old = (f"ROW({', '.join(f'{row}.{one}' for one in names)})" for row in ("NEW", "OLD"))
     name = ident(f"{LAST}{change}")
     if any(one["name"] == f"{LAST}{change}" for one in work.now.of_table("trigger", table).values()):
         work.run(f"DROP TRIGGER {name} ON {path}")
     work.run(
         f"CREATE TRIGGER {name} BEFORE UPDATE ON {path} FOR EACH ROW "
-        f"WHEN (pg_catalog.record_image_ne(ROW(NEW.{column}), ROW(OLD.{column})) "
-        f"AND coalesce(pg_catalog.current_setting('{SETTING}', true), '') OPERATOR(pg_catalog.=) '') "
+        f"WHEN (pg_catalog.record_image_ne({new}, {old}) "
+        f"AND coalesce(pg_catalog.current_setting('{unless}', true), '') OPERATOR(pg_catalog.=) '') "
         f"EXECUTE FUNCTION {ident(SCHEMA, f'{PREFIX}{change}_mark')}()"
     )
     work.run(f"ALTER TABLE {path} ENABLE ALWAYS TRIGGER {name}")
 
 
-def marker(work: Work, change: int) -> None:
-    """Make the function that marks a row. Whoever writes rows runs it, and it does nothing else."""
+def marker(work: Work, change: int, column: str, value: str = "true") -> None:
+    """Make the function that marks a row by a column. Whoever writes rows runs it, and it does nothing else."""
     path = ident(SCHEMA, f"{PREFIX}{change}_mark")
-    column = ident(f"{PREFIX}{change}_d")
-    work.run(
-        f"CREATE FUNCTION {path}() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN NEW.{column} := true; RETURN NEW; END$$"
-    )
+    body = f"BEGIN NEW.{ident(column)} := {value}; RETURN NEW; END"
+    work.run(f"CREATE FUNCTION {path}() RETURNS trigger LANGUAGE plpgsql AS $${body}$$")
     work.run(f"REVOKE ALL ON FUNCTION {path} FROM PUBLIC")
 
 
@@ -109,6 +115,18 @@ def forget(work: Work, change: int, operation: Record) -> None:
         f"SELECT oid::regprocedure::text AS called FROM pg_catalog.pg_proc WHERE pronamespace = '{SCHEMA}'::regnamespace AND {ours}",
     ):
         work.run(f"DROP FUNCTION {one['called']}")
+
+
+@contextmanager
+def by_index(work: Work) -> Iterator[None]:
+    """Have marked rows found by their index: nothing is known of how few they are.
+
+    Hazard: what has to read a whole table then seems to cost so much that it is compiled first.
+    """
+    work.run("SET LOCAL enable_seqscan = off")
+    work.run("SET LOCAL jit = off")
+    yield
+    work.run("SET LOCAL enable_seqscan = on")
 
 
 @contextmanager
@@ -146,12 +164,8 @@ def convert(
     mark, target = (ident(columns[attnum]["name"]) for attnum in (operation["mark"], to))
     expression = called_with(work, table, steps)
     set_as(work, operation["settings"])
-    with quietly(work.link, [table], []):
+    with quietly(work.link, [table], []), by_index(work):
         work.link.rows("SAVEPOINT backout")
-        # Nothing is known of how few rows are marked: without this, the index is not used. Hazard: what has to read a
-        # whole table then seems to cost so much that it is compiled first.
-        work.run("SET LOCAL enable_seqscan = off")
-        work.run("SET LOCAL jit = off")
         try:
             work.run(f"UPDATE {path} SET {target} = {expression}, {mark} = NULL WHERE {mark}")
         except LinkError as error:
@@ -162,12 +176,11 @@ def convert(
             _one_by_one(work, path, (target, mark, expression), value)
             _tell(work, called, required=required and value is None, why=str(error))
         work.link.rows("RELEASE SAVEPOINT backout")
-        work.run("SET LOCAL enable_seqscan = on")
 
 
-def called_with(work: Work, table: int, steps: list[Record]) -> str:
-    """Return the text that calls functions on a row, each on what the one before gave."""
-    columns, expression = work.now.columns(table), ""
+def called_with(work: Work, table: int, steps: list[Record], *, of: str = "") -> str:
+    """Return the text that calls functions on a row, each on what the one before gave, the first on what is given."""
+    columns, expression = work.now.columns(table), of
     for step in steps:
         given = [ident(columns[one]["name"]) if one else expression for one in step["columns"]]
         expression = f"{ident(SCHEMA, step['function'])}({', '.join(given)})"

@@ -49,14 +49,14 @@ def tell_open(work: Work, called: str) -> None:
 
 
 def is_written(record: dict[str, Any], column: str) -> str:
-    """Return the condition of rows that were written while a column was hidden.
+    """Return the condition of rows that were written while a column was hidden, or changed where that is told.
 
     Args:
         record: Of the hidden column.
         column: What it is called now.
     """
     if record["marker"] is not None:
-        return ident(record["marker"])
+        return f"{ident(record['marker'])} IS NOT NULL"
     return f"{ident(column)} = {record['mark']}" if record["mark"] is not None else f"{ident(column)} IS NULL"
 
 
@@ -72,6 +72,12 @@ def fill(work: Work, record: dict[str, Any], value: str | None) -> None:
     marked = record["mark"] is not None or record["marker"] is not None
     if marked or (record["not_null"] and not record["numbers"]):
         _replace(work, record, value, called)
+    unmark(work, record)
+
+
+def unmark(work: Work, record: dict[str, Any]) -> None:
+    """Take away what told the rows that were written while a column was hidden."""
+    called = record["called"]
     if record["written"] is not None:
         for key, one in work.now.of_table("index", record["table"]).items():
             if one["name"] == record["written"]:

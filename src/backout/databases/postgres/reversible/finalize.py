@@ -92,7 +92,7 @@ def _drop(link: Link, migrations: Sequence[Migration], entries: list[Entry]) -> 
     things = held(before, entries)
     told = documents(link, before, things)
     for entry in entries:
-        if entry.kind == "column.retyped":
+        if entry.kind == "column.retyped" or "recipe" in entry.operation:
             forget(work, entry.id, entry.operation)
     # Of all the indexes first, and so on: a type can be hidden by one migration, and the last column of it by a later one.
     for one in sorted(things, key=lambda one: KINDS.index(one.key.kind)):

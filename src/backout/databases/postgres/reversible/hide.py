@@ -11,8 +11,8 @@ from typing import Any
 
 from backout.databases.postgres.reversible import constraints, primary
 from backout.databases.postgres.reversible.catalog import Key, Snapshot, Thing
-from backout.databases.postgres.reversible.marks import mark_of
 from backout.databases.postgres.reversible.names import COMMENT, SCHEMA, hidden, ident, is_hidden, literal
+from backout.databases.postgres.reversible.relax import relax
 from backout.databases.postgres.reversible.work import Work
 
 Record = dict[str, Any]
@@ -23,7 +23,14 @@ class NotHidden(Exception):
 
 
 def hide_column(
-    work: Work, table: int, attnum: int, change: int, *, marked: bool = False, twin: str | None = None
+    work: Work,
+    table: int,
+    attnum: int,
+    change: int,
+    *,
+    marked: bool = False,
+    changed: bool = False,
+    twin: str | None = None,
 ) -> Record:
     """Hide a column.
 
@@ -33,6 +40,7 @@ def hide_column(
         attnum: Its number in the table.
         change: Number of the journal row.
         marked: Rows written since have to be told, for there is an answer for them.
+        changed: So have rows that are changed, by the caller's trigger: they and the new ones are told by a column.
         twin: The hidden name, where another column takes its place with the same keys: rows written since are told by
             the caller, and a primary key is given up.
 
@@ -66,7 +74,7 @@ def hide_column(
         "explains": [],
     }
     work.run(f"ALTER TABLE {path} RENAME COLUMN {ident(column['name'])} TO {ident(name)}")
-    record |= _relax(
+    record |= relax(
         work,
         path,
         column,
@@ -74,6 +82,7 @@ def hide_column(
         unique=twin is not None or _in_unique(now, table, attnum),
         kept=_numbers_itself(now, table, attnum, column),
         marked=marked,
+        changed=changed,
     )
     if was["not_null"] and not column["not_null"]:
         record["relaxed"] = True  # by this transaction, before
@@ -82,46 +91,10 @@ def hide_column(
     guard(work, table, attnum, record)
     # By this index, which is built after the COMMIT, rows written since are found; without a mark there is nothing to find.
     told = record["mark"] is not None or record["marker"] is not None or record["relaxed"]
-    record["written"] = f"{name}_w" if told and not record["numbers"] and twin is None else None
+    by_values = not record["numbers"] or record["marker"] is not None
+    record["written"] = f"{name}_w" if told and by_values and twin is None else None
     record["explains"] = _explained(record, table, attnum)
     return record
-
-
-def _relax(
-    work: Work, path: str, column: Thing, name: str, *, unique: bool, kept: bool, marked: bool
-) -> Record:
-    """Let rows be written without a value; tell those rows by a mark, as far as the type has one to spare.
-
-    Returns:
-        `mark`: what they have (SQL; None: NULL); `marker`: the column that tells them, where neither a mark nor NULL can;
-        `relaxed`: NOT NULL was taken away; `numbers`: it goes on getting values by itself, and nothing was changed.
-    """
-    if kept:
-        # What a generated column is made of may be hidden, too, and NULL.
-        relaxed = bool(column["generated"] and column["not_null"])
-        if relaxed:
-            work.run(f"ALTER TABLE {path} ALTER COLUMN {ident(name)} DROP NOT NULL")
-        return {"mark": None, "marker": None, "relaxed": relaxed, "numbers": True}
-    found = None if unique else mark_of(column["type_text"], column["modifier"])
-    change = f"ALTER TABLE {path} ALTER COLUMN {ident(name)}"
-    if found is not None:
-        work.run(f"{change} SET DEFAULT {found}")
-    elif column["default"] is not None:
-        work.run(f"{change} DROP DEFAULT")
-    relaxed = bool(column["not_null"]) and found is None
-    if relaxed:
-        work.run(f"{change} DROP NOT NULL")
-    marker = None
-    if (
-        found is None
-        and not column["not_null"]
-        and (marked or (column["default"] is not None and not unique))
-    ):
-        marker = f"{name}_m"
-        # In two steps: rows that are there already stay without.
-        work.run(f"ALTER TABLE {path} ADD COLUMN {ident(marker)} boolean")
-        work.run(f"ALTER TABLE {path} ALTER COLUMN {ident(marker)} SET DEFAULT true")
-    return {"mark": found, "marker": marker, "relaxed": relaxed, "numbers": False}
 
 
 def guard(work: Work, table: int, attnum: int, record: Record) -> None:

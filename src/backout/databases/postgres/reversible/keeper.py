@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from backout.databases.postgres.reversible import answers, intent, journal, manners
@@ -15,10 +14,11 @@ from backout.databases.postgres.reversible.explain import take_explained
 from backout.databases.postgres.reversible.guards import guard_hidden
 from backout.databases.postgres.reversible.journal import Entry
 from backout.databases.postgres.reversible.last_read import LastRead
-from backout.databases.postgres.reversible.link import Link, scalar
-from backout.databases.postgres.reversible.names import SCHEMA, literal
+from backout.databases.postgres.reversible.link import Link, as_login, scalar
+from backout.databases.postgres.reversible.names import SCHEMA
 from backout.databases.postgres.reversible.parse import Statement
 from backout.databases.postgres.reversible.proxy.keeper import Done, Manner, Pass
+from backout.databases.postgres.reversible.recipes import Recipes
 from backout.databases.postgres.reversible.retype import Retyper, retypes_column
 from backout.databases.postgres.reversible.session_rows import SessionRows
 from backout.databases.postgres.reversible.soften import Softer, drops_column, is_softened_drop
@@ -61,12 +61,14 @@ class ReversibleKeeper:
     kept: Kept
     _before: Snapshot | None = None
     _rows: SessionRows = field(init=False)
+    _recipes: Recipes = field(init=False)
     _part: int = 0
     _ran: list[str] = field(default_factory=list)
     _opaque: bool = False
 
     def __post_init__(self) -> None:
         self._rows = SessionRows(self.kept.migration, self.kept.connect)
+        self._recipes = Recipes(self.kept.migration)
 
     def manner(self, statement: Statement) -> Manner:
         """Tell how to run a statement."""
@@ -75,6 +77,7 @@ class ReversibleKeeper:
     def begins(self, link: Link) -> None:
         """Read the catalog as it is before the transaction changes it."""
         self._before, self._part, self._ran = self.kept.catalog.read(link), 0, []
+        self._recipes.begins(self._before)
         with as_login(link):
             self._rows.begins(link)
 
@@ -100,8 +103,9 @@ class ReversibleKeeper:
         return Pass()
 
     def ran(self, link: Link, statement: Statement) -> None:
-        """Remember it, to be named."""
+        """Remember it, to be named, and how it filled what the migration made."""
         self._ran.append(short(statement))
+        self._recipes.ran(link, statement)
         self._opaque = self._opaque or manners.is_opaque(statement)
 
     def before_alone(self, link: Link, statement: Statement) -> None:
@@ -185,9 +189,10 @@ class ReversibleKeeper:
         take_rewritten(difference, opaque=self._opaque)
         if difference.left:
             raise unexplained(difference, statements)
+        self._recipes.add_to(link, difference.after, found, rows["updated"] if rows is not None else ())
         for kind, operation in found:
             answers.check(kind, operation, self.kept.answers)
-            self._add(link, journal.next_id(link), kind, operation)
+            self._add(link, self._recipes.number(link, operation), kind, operation)
         guard_hidden(Work(link), difference)
         link.rows(
             f"UPDATE {SCHEMA}.change SET state = 'applied' WHERE migration = {self.kept.migration} AND state = 'pending'"
@@ -219,15 +224,3 @@ def soften(softer: Softer, statement: Statement, given: dict[str, str], migratio
         softer.alter_table(statement)
     else:
         softer.drop(statement)
-
-
-@contextmanager
-def as_login(link: Link) -> Iterator[None]:
-    """Act as the role that logged in, whatever role the migration has set; put that back."""
-    role = scalar(link, "SELECT pg_catalog.current_setting('role')", again=True) or "none"
-    if role == "none":
-        yield
-        return
-    link.rows("SELECT pg_catalog.set_config('role', 'none', true)")
-    yield
-    link.rows(f"SELECT pg_catalog.set_config('role', {literal(role)}, true)")

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import count
 from typing import TYPE_CHECKING, Any, Protocol
+
+from backout.databases.postgres.reversible.names import literal
 
 if TYPE_CHECKING:
     import psycopg
@@ -60,6 +64,18 @@ def scalar(link: Link, query: str, *, again: bool = False) -> str | None:
     """Return the first column of the only row, or None."""
     found = link.rows(query, again=again)
     return next(iter(found[0].values())) if found else None
+
+
+@contextmanager
+def as_login(link: Link) -> Iterator[None]:
+    """Act as the role that logged in, whatever role the migration has set; put that back."""
+    role = scalar(link, "SELECT pg_catalog.current_setting('role')", again=True) or "none"
+    if role == "none":
+        yield
+        return
+    link.rows("SELECT pg_catalog.set_config('role', 'none', true)")
+    yield
+    link.rows(f"SELECT pg_catalog.set_config('role', {literal(role)}, true)")
 
 
 class DirectLink:

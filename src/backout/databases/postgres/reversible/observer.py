@@ -13,8 +13,8 @@ from backout.databases.postgres.reversible import answers, catalog, journal, man
 from backout.databases.postgres.reversible.catalog import Key, Snapshot
 from backout.databases.postgres.reversible.difference import Difference
 from backout.databases.postgres.reversible.effects.base import Operation
-from backout.databases.postgres.reversible.keeper import as_login, is_softened, soften
-from backout.databases.postgres.reversible.link import Link, LinkError, scalar
+from backout.databases.postgres.reversible.keeper import is_softened, soften
+from backout.databases.postgres.reversible.link import Link, LinkError, as_login, scalar
 from backout.databases.postgres.reversible.parse import Statement, cascades
 from backout.databases.postgres.reversible.proxy.keeper import Manner, Pass, Veto
 from backout.databases.postgres.reversible.rows.capture import NotCaptured, refuse_unloggable

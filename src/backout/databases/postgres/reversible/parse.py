@@ -80,6 +80,13 @@ def written_relations(statement: Statement) -> list[str]:
     return found
 
 
+def nodes_in(statement: Statement) -> set[str]:
+    """Return the names of the parser's kinds of nodes that a statement consists of."""
+    from postgast import walk
+
+    return {type(node).__name__ for _field, node in walk(statement.node)}
+
+
 def cascades(statement: Statement) -> bool:
     """Tell whether a statement says CASCADE."""
     node = statement.node

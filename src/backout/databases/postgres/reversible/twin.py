@@ -80,8 +80,8 @@ def make(
     numbering.given(work, table, operation["new"], numbers)
     make_again(work, found, table, operation["new"])
     work.run(f"ALTER TABLE {path} ALTER COLUMN {mark} SET DEFAULT true")
-    marker(work, change)
-    watch(work, change, table, operation["new"])
+    marker(work, change, f"{hidden(change)}_d")
+    watch(work, change, table, [operation["new"]])
     told = explained(Difference(before, work.now))
     operation |= {"explains": record["explains"] + told["explains"], "replaces": told["replaces"]}
     operation["filenode"] = [filenode, work.now.things[Key("table", table)]["filenode"]]

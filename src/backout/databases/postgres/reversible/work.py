@@ -19,11 +19,12 @@ class Moved(Exception):
     Attributes:
         thing: What it was, for people.
         why: What is the matter with it.
+        look: A query that shows it.
     """
 
-    def __init__(self, thing: str, why: str) -> None:
+    def __init__(self, thing: str, why: str, *, look: str | None = None) -> None:
         super().__init__(f"{thing} {why}")
-        self.thing, self.why = thing, why
+        self.thing, self.why, self.look = thing, why, look
 
 
 @dataclass(slots=True)
@@ -35,6 +36,7 @@ class Work:
         reads: Reads the catalog.
         done: What was run, in order.
         at_end: What has to wait, within the transaction, until all else is in its place.
+        at_last: What is looked at when the rows are written, too.
         begun: The catalog as it was when the transaction, or its work on one migration's transaction, began.
         residues: What could not be brought back as it was, for people.
     """
@@ -43,6 +45,7 @@ class Work:
     reads: Callable[[Link], Snapshot] = read
     done: list[str] = field(default_factory=list)
     at_end: list[Callable[[], object]] = field(default_factory=list)
+    at_last: list[Callable[[], object]] = field(default_factory=list)
     begun: Snapshot | None = None
     residues: list[str] = field(default_factory=list)
     _turns: list[tuple[int, Callable[[], object]]] = field(default_factory=list)

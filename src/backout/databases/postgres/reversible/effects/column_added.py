@@ -8,8 +8,9 @@ from typing import ClassVar
 from backout.databases.postgres.reversible.catalog import Key
 from backout.databases.postgres.reversible.difference import Difference
 from backout.databases.postgres.reversible.effects.base import ADDS, NEITHER, Bears, Operation
-from backout.databases.postgres.reversible.fill import fill
+from backout.databases.postgres.reversible.fill import fill, unmark
 from backout.databases.postgres.reversible.hide import hide_column, may_hide, require_column, show_column
+from backout.databases.postgres.reversible.refill import refill, watch
 from backout.databases.postgres.reversible.work import Work
 
 
@@ -47,15 +48,27 @@ class ColumnAdded:
 
     def down(self, work: Work, change: int, operation: Operation) -> Operation:
         """Hide it."""
-        return operation | {"hidden": hide_column(work, operation["table"], operation["attnum"], change)}
+        recipe = operation.get("recipe")
+        record = hide_column(
+            work, operation["table"], operation["attnum"], change, changed=recipe is not None
+        )
+        if recipe is not None:
+            # What the other changes of the same migration write on their way back is not what earlier code writes.
+            work.at_end.append(lambda: watch(work, change, record, recipe))
+        return operation | {"hidden": record}
 
     def redo(self, work: Work, change: int, operation: Operation) -> Operation:
-        """Show it again."""
+        """Show it again, filled as the migration did where rows were written meanwhile."""
         record = operation["hidden"]
         show_column(work, record)
-        fill(work, record, record["default"])
+        if "recipe" in operation:
+            refill(work, change, record, operation["recipe"])
+            unmark(work, record)
+        else:
+            fill(work, record, record["default"])
         require_column(work, record)
-        return {key: operation[key] for key in ("table", "attnum", "called", "optional")} | {
+        kept = ("table", "attnum", "called", "optional", "recipe")
+        return {key: operation[key] for key in kept if key in operation} | {
             "constraints": record["constraints"]
         }
 

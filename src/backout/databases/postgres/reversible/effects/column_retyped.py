@@ -76,7 +76,7 @@ def _shown(work: Work, change: int, operation: Operation, record: Operation, num
     )
     show_column(work, record)
     numbering.given(work, operation["table"], record["attnum"], numbers)
-    watch(work, change, operation["table"], record["attnum"])
+    watch(work, change, operation["table"], [record["attnum"]])
     hiding = operation["hidden"]
     guard(work, operation["table"], hiding["attnum"], hiding)
     work.at_end.append(lambda: require_column(work, record))

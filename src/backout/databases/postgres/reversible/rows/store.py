@@ -14,6 +14,7 @@ KEPT = f"{SCHEMA}.row_kept"
 TRUNCATED = f"{SCHEMA}.row_truncated"
 FUNCTION = f"{SCHEMA}.log_row"
 SETTING = f"{SCHEMA}.migration"
+WAY = f"{SCHEMA}.way"
 
 FORMATS = {
     "DateStyle": "ISO, YMD",

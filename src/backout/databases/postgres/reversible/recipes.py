@@ -1,0 +1,283 @@
+"""How a migration filled a column that it made, kept with it: rows that are written while it is hidden get their value in the same way.
+
+The expressions stand in the catalog, as those of a change of type do (`conversion.py`): whatever they name may be renamed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from backout.databases.postgres.reversible import expressions, journal
+from backout.databases.postgres.reversible.catalog import Key, Snapshot
+from backout.databases.postgres.reversible.conversion import function, settings
+from backout.databases.postgres.reversible.effects.base import Operation
+from backout.databases.postgres.reversible.expressions import NotOverColumns
+from backout.databases.postgres.reversible.held import path
+from backout.databases.postgres.reversible.journal import Entry
+from backout.databases.postgres.reversible.link import Link, LinkError, as_login, objects, scalar
+from backout.databases.postgres.reversible.names import SCHEMA, hidden, ident, literal
+from backout.databases.postgres.reversible.parse import Statement
+from backout.databases.postgres.reversible.session_rows import written_tables
+from backout.databases.postgres.reversible.updates import OTHER_FORM, Update, may_update_besides, update_of
+from backout.databases.postgres.reversible.work import Work
+
+MOST = 8
+"""UPDATEs of one column that are kept; a tool that saves object by object makes thousands."""
+
+_OTHERWISE = "the migration filled it by another statement than an UPDATE"
+_TOO_MANY = f"the migration filled it by more than {MOST} UPDATEs"
+# Source: PostgreSQL 15 and 18, src/include/nodes/primnodes.h: functions, and those of operators.
+_CALLED = r":(?:func|opfunc)id (\d+)"
+
+Column = tuple[int, int]
+
+
+@dataclass(slots=True)
+class _Filled:
+    """What a transaction set of one column that its migration made.
+
+    Attributes:
+        number: Of its journal row.
+        steps: One for each UPDATE, in order: functions that give the value and tell of which rows.
+        why: Why it cannot be done again, for people.
+    """
+
+    number: int
+    steps: list[Operation] = field(default_factory=list)
+    why: str | None = None
+
+
+@dataclass(slots=True)
+class Recipes:
+    """Watches the UPDATEs of one session of a migration.
+
+    Args:
+        migration: Number in the journal.
+    """
+
+    migration: int
+    _before: Snapshot | None = None
+    _filled: dict[Column, _Filled] = field(default_factory=dict)
+    _earlier: dict[Column, Entry] | None = None
+    _otherwise: set[int] = field(default_factory=set)
+    _nothing: set[tuple[str, ...]] = field(default_factory=set)
+
+    def begins(self, before: Snapshot) -> None:
+        """A transaction begins."""
+        self._before, self._earlier = before, None
+        self._filled, self._otherwise, self._nothing = {}, set(), set()
+
+    def ran(self, link: Link, statement: Statement) -> None:
+        """Keep how a statement, which has ended well, filled columns that the migration made."""
+        update = update_of(statement)
+        if update is None:
+            self._nothing.clear()
+            if may_update_besides(statement):
+                with as_login(link):
+                    self._otherwise |= set(written_tables(link, statement))
+        elif (update.relation, *sorted(update.values)) not in self._nothing:
+            with as_login(link):
+                self._update(link, update)
+
+    def number(self, link: Link, operation: Operation) -> int:
+        """Return the number under which a change is journalled: functions may have it in their names already."""
+        filled = self._filled.get(_column(operation)) if "recipe" in operation else None
+        return filled.number if filled is not None else journal.next_id(link)
+
+    def add_to(
+        self, link: Link, now: Snapshot, found: list[tuple[str, Operation]], updated: Iterable[int]
+    ) -> None:
+        """Put the recipes into the operations of the columns that they are for.
+
+        Args:
+            link: The session, before its COMMIT.
+            now: The catalog.
+            found: Kind and operation of what the transaction has changed.
+            updated: Tables of which it has updated rows.
+        """
+        self._look_otherwise(link, now, found, set(updated))
+        if not self._filled:
+            return
+        alive = _alive(link, self._filled.values())
+        made = {_column(op): op for kind, op in found if kind == "column.added"}
+        earlier = self._made_earlier(link)
+        for column, filled in self._filled.items():
+            steps = [one for one in filled.steps if names_of([one]) <= alive]
+            if column in made:
+                _put(link, made[column], steps, filled.why)
+            elif column in earlier:
+                _put(link, earlier[column].operation, steps, filled.why)
+                journal.write(link, earlier[column])
+            else:
+                _drop(link, names_of(steps))
+
+    def _update(self, link: Link, update: Update) -> None:
+        columns = objects(
+            link,
+            "SELECT attrelid::int8 AS table, attnum, attname AS name, pg_catalog.format_type(atttypid, -1) AS type "
+            f"FROM pg_catalog.pg_attribute WHERE attrelid = pg_catalog.to_regclass({literal(update.relation)}) "
+            "AND attnum > 0 AND NOT attisdropped",
+        )
+        new = self._new(link, columns)
+        filled = [one for one in columns if one["attnum"] in new and one["name"] in update.values]
+        if all(self._of(link, (one["table"], one["attnum"])).why for one in filled):
+            self._nothing.add((update.relation, *sorted(update.values)))
+        for one in filled:
+            self._fill(link, update, one, columns, new)
+
+    def _new(self, link: Link, columns: list[dict[str, Any]]) -> set[int]:
+        """Return the numbers of a table's columns that the migration has made; none, if it has made the table."""
+        if not columns or self._before is None:
+            return set()
+        table = columns[0]["table"]
+        if Key("table", table) not in self._before.things:
+            return set()
+        earlier = {attnum for oid, attnum in self._made_earlier(link) if oid == table}
+        had = {one["attnum"] for one in columns if Key("column", table, one["attnum"]) in self._before.things}
+        return {one["attnum"] for one in columns if one["attnum"] not in had} | earlier
+
+    def _of(self, link: Link, column: Column) -> _Filled:
+        if column not in self._filled:
+            earlier = self._made_earlier(link).get(column)
+            self._filled[column] = _Filled(earlier.id if earlier is not None else journal.next_id(link))
+        return self._filled[column]
+
+    def _made_earlier(self, link: Link) -> dict[Column, Entry]:
+        """Return the columns that the migration's earlier transactions have made."""
+        if self._earlier is None:
+            entries = journal.entries(link, (self.migration,), "applied")
+            self._earlier = {_column(one.operation): one for one in entries if one.kind == "column.added"}
+        return self._earlier
+
+    def _fill(
+        self, link: Link, update: Update, one: dict[str, Any], columns: list[dict[str, Any]], new: set[int]
+    ) -> None:
+        filled, value = self._of(link, (one["table"], one["attnum"])), update.values[one["name"]]
+        too_many = _TOO_MANY if len(filled.steps) == MOST else None
+        filled.why = filled.why or update.why or (OTHER_FORM if value is None else too_many)
+        if filled.why is not None:
+            return
+        places = {c["name"]: (0 if c is one else c["attnum"], c["type"]) for c in columns}
+        work = Work(link)
+        link.rows("SAVEPOINT backout")
+        try:
+            step = self._step(work, filled.number, (value, update.where), places, one["type"])
+            filled.why = _not_again(
+                link, step, {c["attnum"]: c["name"] for c in columns if c["attnum"] in new}
+            )
+        except (LinkError, NotOverColumns) as error:
+            filled.why = f"{OTHER_FORM} ({error})"
+        if filled.why is None:
+            filled.steps.append(step)
+        else:
+            link.rows("ROLLBACK TO SAVEPOINT backout")
+        link.rows("RELEASE SAVEPOINT backout")
+
+    def _step(
+        self,
+        work: Work,
+        number: int,
+        trees: tuple[Any, Any],
+        places: dict[str, tuple[int, str]],
+        type_text: str,
+    ) -> Operation:
+        value, where = trees
+        if value.WhichOneof("node") == "a_const":
+            # A literal has the type of the column that it is put into; a function's result has one of its own.
+            value = expressions.parsed(f"CAST({expressions.over(value, str)} AS {type_text})")
+
+        def made(tree: Any, returns: str) -> Operation:
+            name = f"{hidden(number)}_up{journal.next_id(work.link)}"
+            return function(work, name, tree, places, returns)
+
+        return {
+            "value": made(value, type_text),
+            "where": made(where, "pg_catalog.bool") if where is not None else None,
+            "settings": settings(work),
+        }
+
+    def _look_otherwise(
+        self, link: Link, now: Snapshot, found: list[tuple[str, Operation]], updated: set[int]
+    ) -> None:
+        """Note the columns that something else than an UPDATE has filled."""
+        tables = self._otherwise & updated
+        if not tables:
+            return
+        added = [op for kind, op in found if kind == "column.added"]
+        added += [one.operation for one in self._made_earlier(link).values()]
+        for operation in added:
+            column = _column(operation)
+            if column[0] in tables and column not in self._filled and _has_values(link, now, column):
+                self._of(link, column).why = _OTHERWISE
+
+
+def names_of(steps: Iterable[Operation]) -> set[str]:
+    """Return the names of the functions of steps."""
+    return {one["function"] for step in steps for one in (step["value"], step["where"]) if one is not None}
+
+
+def sources(steps: Sequence[Operation]) -> list[int]:
+    """Return the numbers of the columns that steps read, but for the one that they fill."""
+    read = {
+        attnum for step in steps for one in (step["value"], step["where"]) if one for attnum in one["columns"]
+    }
+    return sorted(read - {0})
+
+
+def _column(operation: Operation) -> Column:
+    return operation["table"], operation["attnum"]
+
+
+def _put(link: Link, operation: Operation, steps: list[Operation], why: str | None) -> None:
+    had = operation.get("recipe", {"steps": [], "why": None})
+    together = [*had["steps"], *steps]
+    why = had["why"] or why or (_TOO_MANY if len(together) > MOST else None)
+    if why is not None:
+        _drop(link, names_of(together))
+        together = []
+    if together or why:
+        operation["recipe"] = {"steps": together, "why": why}
+
+
+def _not_again(link: Link, step: Operation, new: dict[int, str]) -> str | None:
+    """Return why a step cannot be run on other rows, or later; None: it can."""
+    made = next((new[attnum] for attnum in sources([step]) if attnum in new), None)
+    if made is not None:
+        return f"the migration's UPDATE reads {made}, which the migration made, too"
+    names = ", ".join(literal(name) for name in sorted(names_of([step])))
+    volatile = scalar(
+        link,
+        "SELECT p.proname FROM pg_catalog.pg_proc f, "
+        f"pg_catalog.regexp_matches(f.prosqlbody::text, {literal(_CALLED)}, 'g') m, pg_catalog.pg_proc p "
+        f"WHERE f.pronamespace = '{SCHEMA}'::regnamespace AND f.proname IN ({names}) "
+        "AND p.oid = m[1]::oid AND p.provolatile = 'v' LIMIT 1",
+    )
+    if volatile is not None:
+        return f"the migration's UPDATE calls {volatile}(), which gives another value each time"
+    return None
+
+
+def _has_values(link: Link, now: Snapshot, column: Column) -> bool:
+    thing = now.things.get(Key("column", *column))
+    if thing is None:
+        return False
+    there = f"SELECT FROM {path(now, Key('table', column[0]))} WHERE {ident(str(thing['name']))} IS NOT NULL"
+    return scalar(link, f"SELECT EXISTS ({there})") == "t"
+
+
+def _alive(link: Link, filled: Iterable[_Filled]) -> set[str]:
+    """Return the names of the functions that are there: what a savepoint has undone is not."""
+    names = ", ".join(literal(name) for one in filled for name in sorted(names_of(one.steps))) or "NULL"
+    found = objects(
+        link,
+        f"SELECT proname AS name FROM pg_catalog.pg_proc WHERE pronamespace = '{SCHEMA}'::regnamespace AND proname IN ({names})",
+    )
+    return {str(one["name"]) for one in found}
+
+
+def _drop(link: Link, names: set[str]) -> None:
+    """Drop functions that nobody will call."""
+    for name in sorted(names):
+        link.rows(f"DROP FUNCTION {ident(SCHEMA, name)}")
