@@ -117,7 +117,7 @@ COLUMNS_ADDED = (
           "CREATE TYPE mood AS ENUM ('ok', 'bad');"),
     Kind("column_added_and_filled", T, "ALTER TABLE t ADD COLUMN n text; UPDATE t SET n = a || '!'; ALTER TABLE t ALTER n SET NOT NULL",
          WRITE.replace("(id, a) VALUES (4, 'a4'", "(id, a, n) VALUES (4, 'a4', 'n4'"), IA, WROTE, OLD, "SELECT id, a, n FROM t ORDER BY id",
-         "3 A3 A3! | 4 a4 n4 | 5 a5 a5!"),
+         "3 A3 A3! | 4 a4 n4 | 5 a5 a5!", clients=(Client("t", ("id", "a"), "old"), Client("t", ("id", "n", "a"), "new"))),
     plain("column_added_volatile", "ALTER TABLE t ADD n uuid NOT NULL DEFAULT gen_random_uuid()",
           ahead="SELECT id, a, n IS NULL AS n FROM t ORDER BY id", forth="3 A3 f | 4 a4 f | 5 a5 f"),
     plain("column_added_now", "ALTER TABLE t ADD n timestamptz NOT NULL DEFAULT now()",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -21,6 +22,14 @@ _PAUSE_S = 0.004
 _ELSEWHERE = ("42703", "42P01", "23502")
 """undefined_column, undefined_table, not_null_violation (PostgreSQL 15 documentation, appendix A): what a statement ends
 with that the schema of the moment has no place for."""
+
+_IS_NOT_NULL = re.compile(r"_bo_\d+_nn")
+"""A column that is NOT NULL again, and not yet proven to be."""
+
+
+def _is_elsewhere(error: psycopg.Error) -> bool:
+    proven_later = _IS_NOT_NULL.fullmatch(error.diag.constraint_name or "") is not None
+    return error.sqlstate in _ELSEWHERE or proven_later
 
 
 class Writer:
@@ -92,7 +101,7 @@ class Writer:
         try:
             touched = self._connection.execute(statement, values).rowcount
         except psycopg.Error as error:
-            if self.client.of == "both" or error.sqlstate not in _ELSEWHERE:
+            if self.client.of == "both" or not _is_elsewhere(error):
                 self.wrong.append(f"{statement}: {error.sqlstate} {error}")
             return False
         if touched != 1:
