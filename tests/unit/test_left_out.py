@@ -23,7 +23,9 @@ def test_environment():
 
 def run(folder: Path, **environ: str) -> tuple[int, list[str]]:
     """Run the test above under this project's conftest, with nothing on the path."""
-    shutil.copy(Path(__file__).parents[1] / "conftest.py", folder)
+    for name in ("conftest.py", "in_memory.py"):
+        shutil.copy(Path(__file__).parents[1] / name, folder)
+    (folder / "__init__.py").touch()
     (folder / "test_it.py").write_text(TEST)
     (folder / "pytest.ini").touch()
     done = subprocess.run(

@@ -45,7 +45,7 @@ def run(folder: Path, test: str, *words: str, **environ: str) -> tuple[int, str]
     """Run tests under this project's conftest in a project of their own."""
     tests = folder / "tests"
     (tests / "crash").mkdir(parents=True)
-    for name in ("conftest.py", "scheduling.py", "crash/totals.py"):
+    for name in ("conftest.py", "in_memory.py", "scheduling.py", "crash/totals.py"):
         shutil.copy(TESTS / name, tests / name)
     (tests / "test_it.py").write_text(test)
     (folder / "pytest.ini").write_text("[pytest]\naddopts = --import-mode=importlib\n")
