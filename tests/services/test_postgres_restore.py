@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -568,6 +568,15 @@ def test_a_restore_that_is_stopped_is_cut_short_and_can_be_dropped(service: Any,
     assert adapter.restore_state(order.database).state is BesideState.ABSENT
 
 
+def command_lines(launcher: psutil.Process) -> list[str]:
+    """Return those of a process and of all that it has started; one may end while it is looked at."""
+    found = []
+    for process in [launcher, *launcher.children(recursive=True)]:
+        with suppress(psutil.NoSuchProcess):
+            found.append(" ".join(process.cmdline()))
+    return found
+
+
 def test_a_password_is_in_no_file_and_no_list_of_processes(service: Any, tmp_path: Path) -> None:
     adapter, order = service.adapter(tmp_path), slow_order(service, tmp_path)
     adapter.start_restore(order, None)
@@ -575,8 +584,8 @@ def test_a_password_is_in_no_file_and_no_list_of_processes(service: Any, tmp_pat
     held = holder(lock)
     assert held is not None and held.pid is not None
     launcher = psutil.Process(held.pid)
-    until(lambda: any("psql" in p.name() for p in launcher.children(recursive=True)))
-    shown = " ".join(" ".join(p.cmdline()) for p in [launcher, *launcher.children(recursive=True)])
+    until(lambda: any("psql" in line for line in command_lines(launcher)))
+    shown = " ".join(command_lines(launcher))
     written = " ".join(f.read_text() for f in lock.parent.iterdir() if f.is_file())
     for text in (shown, written):
         assert "s3cret" not in text

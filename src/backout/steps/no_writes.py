@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
 from backout.document import Json
@@ -71,15 +72,21 @@ class NoWrites(LookingStep):
                 passing = shutting.passing()
                 data: dict[str, Json] = {} if passing is None else {PASSING: str(passing)}
                 return Receipt(what=_proven(window_s, passing), data=data)
-            found = msg("{rows} rows were written in {seconds} s.", rows=rows, seconds=window_s)
-            if writers:
-                found = msg("Have written and not committed: {writers}.", writers="; ".join(writers))
+            found = _found(rows, writers, window_s)
             if shutting.try_once(found):
                 continue
             if acting.clock.monotonic_s() + window_s >= acting.deadline_s:
                 break
             acting.note(msg("{found} Looking again.", found=str(found)))
         raise shutting.failed(found)
+
+
+def _found(rows: int, writers: Sequence[str], window_s: float) -> Message:
+    written = msg("{rows} rows were written in {seconds} s.", rows=rows, seconds=window_s)
+    if not writers:
+        return written
+    open_ones = msg("Have written and not committed: {writers}.", writers="; ".join(writers))
+    return open_ones if not rows else msg("{written} {open}", written=str(written), open=str(open_ones))
 
 
 class _Shutting:

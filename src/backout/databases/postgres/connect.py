@@ -230,10 +230,18 @@ def pooler_session(conninfo: str, redactor: Redactor, timeout_s: float) -> Itera
 
 
 def _has_settings(connection: psycopg.Connection[Any], lock_timeout_ms: int) -> bool:
-    """Tell whether a new session has the settings that it was opened with: a pooler may pass over them."""
+    """Tell whether a new session has the settings that it was opened with: a pooler may pass over them.
+
+    Raises:
+        psycopg.OperationalError: The session has ended meanwhile.
+    """
+    from psycopg import OperationalError
+
     asked = connection.pgconn.exec_(
         b"SELECT setting FROM pg_catalog.pg_settings WHERE name OPERATOR(pg_catalog.=) 'lock_timeout'"
     )
+    if connection.closed:
+        raise OperationalError(connection.pgconn.get_error_message())
     return asked.get_value(0, 0) == str(max(1, lock_timeout_ms)).encode()
 
 
