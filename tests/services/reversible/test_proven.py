@@ -51,6 +51,16 @@ def test_what_is_declared_to_stay_is_not_held_against_it(database: Database, typ
     assert "keeps its label ok" in done.out and "not compared" in done.out
 
 
+def test_what_stays_of_a_later_one_is_not_held_against_an_earlier_one(
+    database: Database, typed: Typed
+) -> None:
+    typed("migrate", *psql("CREATE TYPE mood AS ENUM ('sad')")).ended(0)
+    typed("migrate", *psql("ALTER TYPE mood ADD VALUE 'ok'")).ended(0)
+    typed("db", "rollback", "--steps", "2", "--yes").ended(0)
+    assert "not compared" in typed("db", "redo", "--yes").ended(0).out
+    assert "not compared" in typed("db", "redo", "--yes").ended(0).out
+
+
 def test_another_schema_than_the_one_before_fails(database: Database, typed: Typed) -> None:
     link = database.link()
     run(link, "CREATE TABLE t (a int)")

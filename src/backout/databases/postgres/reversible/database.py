@@ -172,7 +172,8 @@ class ReversibleDatabase:
                 raise out_of_order(chosen[0].id, later)
             # One by one: what a migration builds after its COMMIT may be renamed by the next one.
             turns = [chosen] if dry_run else [[one] for one in chosen]
-            wanted = schema_forward(chosen, self._fingerprint())
+            undone = [one for one in journal.every_entry(link) if one.state == "undone"]
+            wanted = schema_forward(chosen, undone, self._fingerprint())
             outcomes: list[Outcome] = []
             unfinished: list[Unfinished] = []
             for turn in turns:

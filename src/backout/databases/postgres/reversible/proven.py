@@ -20,17 +20,26 @@ def schema_back(chosen: Sequence[Migration], entries: Sequence[Entry], now: str)
     Returns:
         None: unknown, as something stays, or as somebody else changed the schema between them or since.
     """
-    stays = any(e.operation.get("residue") or accepts_null(e.operation.get("fill")) for e in entries)
-    if not chosen or stays or not _unbroken(chosen) or chosen[-1].schema_after != now:
+    if not chosen or _stays(entries) or not _unbroken(chosen) or chosen[-1].schema_after != now:
         return None
     return chosen[0].schema_before
 
 
-def schema_forward(chosen: Sequence[Migration], now: str) -> str | None:
-    """Return the fingerprint of the schema that stands once migrations are made again; as `schema_back`."""
-    if not chosen or not _unbroken(chosen) or chosen[0].schema_before != now:
+def schema_forward(chosen: Sequence[Migration], undone: Sequence[Entry], now: str) -> str | None:
+    """Return the fingerprint of the schema that stands once migrations are made again; as `schema_back`.
+
+    Args:
+        chosen: Oldest first.
+        undone: Changes of these and of all later migrations: what stays of a later one is shown with what it is part of.
+        now: Fingerprint of the schema as it stands.
+    """
+    if not chosen or _stays(undone) or not _unbroken(chosen) or chosen[0].schema_before != now:
         return None
     return chosen[-1].schema_after
+
+
+def _stays(entries: Sequence[Entry]) -> bool:
+    return any(e.operation.get("residue") or accepts_null(e.operation.get("fill")) for e in entries)
 
 
 def _unbroken(chosen: Sequence[Migration]) -> bool:
