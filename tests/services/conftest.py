@@ -18,6 +18,7 @@ import psycopg
 import pytest
 from psycopg import sql
 from tests.services.both import Both
+from tests.services.restoring import ROWS
 
 from backout.clock import SystemClock
 from backout.databases.postgres import PostgresDatabase, PostgresOptions
@@ -218,3 +219,24 @@ def both(make_database: Any) -> Iterator[Both]:
     yield Both(made, live)
     for connection in [*made.opened, *live.opened]:
         connection.close()
+
+
+@pytest.fixture
+def service(database: Any) -> Iterator[Any]:
+    """A database whose role may make others beside it; those are dropped."""
+    with database.server.admin() as admin:
+        admin.execute(sql.SQL("ALTER ROLE {} CREATEDB").format(sql.Identifier(database.role)))
+    database.run(
+        "CREATE TABLE reports (id serial PRIMARY KEY, body text NOT NULL)",
+        "CREATE TABLE alembic_version (version_num text)",
+        "INSERT INTO alembic_version VALUES ('1975ea83b712')",
+        f"INSERT INTO reports (body) SELECT 'report ' || g FROM generate_series(1, {ROWS}) g",
+        "CREATE INDEX ON reports (body)",
+    )
+    yield database
+    with database.server.admin() as admin:
+        for (name,) in admin.execute(
+            "SELECT datname FROM pg_database WHERE starts_with(datname, %s) AND datname <> %s",
+            (database.name, database.name),
+        ).fetchall():
+            admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
