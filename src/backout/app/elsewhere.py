@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from backout.app.parts import Parts
 from backout.errors import BackoutError
+
+if TYPE_CHECKING:
+    from backout.execute.mirror import Mirror
 
 _PATIENCE_S = 1.0
 
@@ -14,8 +18,10 @@ def look_elsewhere(parts: Parts) -> None:
     """Bring what the target tells of runs; what cannot be asked or kept now is left for the next command. Idempotent."""
     if parts.look_only:
         return
-    with suppress(BackoutError):
-        _receive(parts, _PATIENCE_S, at_once=False)
+    mirror = _mirror(parts)
+    if mirror is not None:
+        with suppress(BackoutError):
+            mirror.receive(parts.journal, _PATIENCE_S, at_once=False)
 
 
 def need_elsewhere(parts: Parts) -> None:
@@ -25,12 +31,12 @@ def need_elsewhere(parts: Parts) -> None:
         TargetUnreachable: The target did not tell, or cannot be written.
         JournalTampered: A run there is not as it was written.
     """
-    _receive(parts)
-    if parts.mirror is not None and parts.apart is None:
-        parts.mirror.catch_up(parts.journal)
+    mirror = _mirror(parts)
+    if mirror is not None:
+        mirror.receive(parts.journal)
+        mirror.catch_up(parts.journal)
 
 
-def _receive(parts: Parts, patience_s: float = 20.0, *, at_once: bool = True) -> None:
+def _mirror(parts: Parts) -> Mirror | None:
     # A journal apart has an emergency's own run alone; it is merged into the one that has all.
-    if parts.mirror is not None and parts.apart is None:
-        parts.mirror.receive(parts.journal, patience_s, at_once=at_once)
+    return parts.mirror if parts.apart is None else None
