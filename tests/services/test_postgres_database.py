@@ -18,7 +18,7 @@ import pytest
 
 from backout.databases.base import Database
 from backout.databases.postgres import PostgresDatabase, PostgresOptions
-from backout.databases.postgres.connect import secrets_of
+from backout.databases.postgres.connect import has_settings, secrets_of
 from backout.databases.postgres.doctor import diagnose
 from backout.errors import BackoutError, ConfigError, CredentialsRefused, TargetUnreachable
 from backout.holds.base import HoldMeans
@@ -242,6 +242,13 @@ def test_the_server_ends_the_session(database: Any, tmp_path: Path) -> None:
         adapter.scalar("SELECT pg_sleep(8)", 10)
     thread.join()
     check_error(caught.value, "s3cret")
+
+
+def test_a_session_that_is_ended_as_it_begins_is_none_of_a_poolers(database: Any) -> None:
+    with database.admin() as admin, psycopg.connect(database.url) as connection:
+        admin.execute("SELECT pg_terminate_backend(%s)", (connection.info.backend_pid,))
+        with pytest.raises(psycopg.OperationalError, match="terminating connection"):
+            has_settings(connection, 1000)
 
 
 def test_the_password_is_told_to_the_redactor_in_every_spelling(tmp_path: Path, make_site: Any) -> None:

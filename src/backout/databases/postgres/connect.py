@@ -135,7 +135,7 @@ class Connector:
                 keepalives_count=3,
                 tcp_user_timeout=10_000,
             )
-            if not _has_settings(connection, round(self.lock_timeout_s * 1000)):
+            if not has_settings(connection, round(self.lock_timeout_s * 1000)):
                 connection.close()
                 raise behind_a_pooler()
             return connection
@@ -229,7 +229,7 @@ def pooler_session(conninfo: str, redactor: Redactor, timeout_s: float) -> Itera
         ) from None
 
 
-def _has_settings(connection: psycopg.Connection[Any], lock_timeout_ms: int) -> bool:
+def has_settings(connection: psycopg.Connection[Any], lock_timeout_ms: int) -> bool:
     """Tell whether a new session has the settings that it was opened with: a pooler may pass over them.
 
     Raises:
