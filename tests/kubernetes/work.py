@@ -70,26 +70,21 @@ def maintenance() -> dict[str, Any]:
 
 def cron_job() -> dict[str, Any]:
     """Return one that never starts a run by itself in a test's time."""
-    template = pod_template("nightly", WRITES)
-    template["spec"]["restartPolicy"] = "Never"
-    return {
-        "apiVersion": "batch/v1",
-        "kind": "CronJob",
-        "metadata": {"name": "nightly"},
-        "spec": {"schedule": "0 0 1 1 *", "jobTemplate": {"spec": {"template": template}}},
-    }
+    spec = {"schedule": "0 0 1 1 *", "jobTemplate": {"spec": {"template": _once("nightly")}}}
+    return {"apiVersion": "batch/v1", "kind": "CronJob", "metadata": {"name": "nightly"}, "spec": spec}
 
 
 def job() -> dict[str, Any]:
     """Return one of no CronJob that does not end by itself."""
-    template = pod_template("import", WRITES)
+    spec = {"template": _once("import")}
+    return {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "import"}, "spec": spec}
+
+
+def _once(app: str) -> dict[str, Any]:
+    """Return the template of pods that are not started again when they end."""
+    template = pod_template(app, WRITES)
     template["spec"]["restartPolicy"] = "Never"
-    return {
-        "apiVersion": "batch/v1",
-        "kind": "Job",
-        "metadata": {"name": "import"},
-        "spec": {"template": template},
-    }
+    return template
 
 
 def start_work(service: KubeService) -> None:
