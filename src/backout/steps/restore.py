@@ -249,7 +249,7 @@ class CheckRestored(LookingStep):
         )
 
     def apply(self, spec: StepSpec, acting: Acting) -> Receipt:
-        """Look; raises `BackupUnusable` for what is not whole, or another schema."""
+        """Look, and give what was prepared earlier the publications made since; raises `BackupUnusable` for what is not whole."""
         beside, usable = str(spec.params["beside"]), spec.params["usable"]
         assert isinstance(usable, list)
         known = acting.target("backups", BackupReader).checked(beside)
