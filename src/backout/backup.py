@@ -137,6 +137,7 @@ class RestoreOrder(Document):
     Attributes:
         database: Name of the new database.
         live: Name of the live database, whose owner, encoding, collation, settings and rights it gets.
+        server: ``host:port`` of the other server that it is restored on, for people; null: the configured address's.
         tables: Only these (``schema.table``); empty: everything.
         needed_bytes: Free space that is needed before the first byte; null: unknown, and accepted by name.
         space_path: A path on the database server's disk, if that disk is this machine's.
@@ -152,6 +153,7 @@ class RestoreOrder(Document):
     identity: str
     database: str
     live: str
+    server: str | None = None
     jobs: int = 2
     tables: tuple[str, ...] = ()
     needed_bytes: int | None = None
@@ -189,6 +191,7 @@ class BesideDatabase(Document):
         swap_xid: Full id of the transaction that swapped it out: what has a later one was written after the swap.
         why: Why it failed.
         closes: A swap with it was cut short, and nobody can connect to this live database until it goes on or is let go.
+        server: ``host:port`` where it is on another server than the configured address names; null: on that one.
         stops_writes: A switch to it was cut short, and nobody can write into this live database until then.
     """
 
@@ -205,6 +208,7 @@ class BesideDatabase(Document):
     swap_xid: int | None = None
     why: str | None = None
     closes: str | None = None
+    server: str | None = None
     stops_writes: str | None = None
 
 

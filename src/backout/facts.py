@@ -20,6 +20,8 @@ class DataFacts(Document):
     Attributes:
         database: Name of the live database.
         oid: The server's number for it.
+        servers: ``host:port`` by name, of the live database and those beside it that are on another server than the address names.
+        restores_on: ``host:port`` of that server, where backups are restored on it; null: it is the address's.
         accepts: Whether it takes connections: a swap that was cut short may have closed it.
         may_create: Whether our role may create a database beside it.
         server_major: The server's major version.
@@ -36,6 +38,8 @@ class DataFacts(Document):
 
     database: str
     oid: int
+    servers: dict[str, str] = {}
+    restores_on: str | None = None
     accepts: bool
     may_create: bool
     server_major: int

@@ -138,7 +138,8 @@ def _switch(section: RestoreSection, site: Site, database: object) -> OwnSwitch 
             next_command="backout doctor   # after taking restore.switch out of backout.yaml",
         )
     switch = OwnSwitch(section.switch, site)
-    database.follow(switch.used)
+    server = section.switch.server
+    database.follow(switch.used, server.get_secret_value() if server is not None else None)
     return switch
 
 

@@ -1,11 +1,13 @@
-"""A database that cannot be renamed: the service is switched to the restored one, and back; never are both written."""
+"""A database that cannot be renamed: the service is switched to the restored one, and back; never are both written.
+
+All of it on one server, and with another server that backups are restored on.
+"""
 
 from __future__ import annotations
 
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,165 +17,25 @@ from tests.command_line import Done
 
 from backout.demo.clients import Clients
 from backout.demo.releases import BAD, GOOD
-from backout.demo.stage import Stage
 
-from .conftest import _PROBES, Scene
+from .switching import COMMAND, RESTORED, Switched, as_it_was, switched_stage
 
 pytestmark = pytest.mark.slow
 
-# What a team would write: the address stands in the service's env file. The files beside it make it fail, or wait.
-_SWITCH = """\
-#!/bin/sh
-set -eu
-echo "$BACKOUT_DATABASE_FROM $BACKOUT_DATABASE_TO" >>switches.log
-while [ -e hang ]; do sleep 0.05; done
-if [ -e fail ]; then echo "the vault is sealed" >&2; exit 3; fi
-env=srv/collector/shared/env
-sed "s#^\\\\(DATABASE_URL=.*/\\\\)[A-Za-z0-9_]*#\\\\1$BACKOUT_DATABASE_TO#" $env >$env.new
-chmod 600 $env.new
-mv $env.new $env
-"""
-_PROBE = """\
-#!/bin/sh
-if [ -e unsure ]; then echo "the vault does not answer" >&2; exit 2; fi
-if [ -e third ]; then echo elsewhere; exit 0; fi
-sed -n 's#^DATABASE_URL=.*/\\\\([A-Za-z0-9_]*\\\\).*#\\\\1#p' srv/collector/shared/env
-"""
-_OWN = """
-restore:
-  reconnect_s: 0.5
-  switch:
-    run: [bin/use-database]
-    probe: [bin/used-database]
-    timeout_s: 30
-"""
-_COMMAND = """\
-platform:
-  kind: command
-  deploy: [bin/deploy, "{version}"]
-  probe: [sh, -c, "basename $(readlink srv/collector/current)"]
-"""
-_INSERT = "INSERT INTO reports (id, tenant, body) VALUES (gen_random_uuid(), %s, 'x')"
-_TENANTS = "SELECT tenant FROM reports WHERE tenant NOT LIKE 'smoke%' AND body = 'x' ORDER BY 1"
-DAMAGED, RESTORED = ["", "", "", "since"], ["a", "b", "c"]
 
-
-@dataclass
-class Switched:
-    """The stage with such a command, a backup of three rows, the bad release, and what was damaged since."""
-
-    scene: Scene
-
-    @property
-    def directory(self) -> Path:
-        return self.scene.stage.directory
-
-    @property
-    def cli(self) -> Any:
-        return self.scene.cli
-
-    def run(self, *words: str, env: dict[str, str] | None = None) -> Any:
-        return self.cli("run", "--scenario", "full", "--yes", *words, env=env)
-
-    def used(self) -> str:
-        text = (self.scene.stage.root / "shared" / "env").read_text()
-        found = re.search(r"^DATABASE_URL=.*/(\w+)", text, re.MULTILINE)
-        assert found
-        return found[1]
-
-    def url(self, database: str) -> str:
-        return f"{self.scene.stage.database_url.rpartition('/')[0]}/{database}"
-
-    def tenants(self, database: str | None = None) -> list[str]:
-        with psycopg.connect(self.url(database or self.used())) as connection:
-            return [row[0] for row in connection.execute(_TENANTS)]
-
-    def write(self, tenant: str) -> None:
-        with psycopg.connect(self.url(self.used()), autocommit=True) as connection:
-            connection.execute(_INSERT, [tenant])
-
-    def writable(self) -> list[str]:
-        """Which databases a client may write into now."""
-        with psycopg.connect(self.url("postgres")) as connection:
-            rows = connection.execute(
-                "SELECT datname FROM pg_database WHERE datname LIKE 'collector%' AND datallowconn ORDER BY 1"
-            ).fetchall()
-        found = []
-        for (name,) in rows:
-            with psycopg.connect(self.url(name)) as connection:
-                if connection.execute("SHOW transaction_read_only").fetchone() == ("off",):
-                    found.append(str(name))
-        return found
-
-    def beside(self) -> dict[str, str]:
-        found = self.cli("backup", "list", "--json").ended(0).json["beside"]
-        return {d["name"]: d["state"] for d in found}
-
-    @property
-    def switches(self) -> int:
-        log = self.directory / "switches.log"
-        return len(log.read_text().splitlines()) if log.exists() else 0
-
-    def flag(self, name: str) -> Path:
-        return self.directory / name
-
-    def is_back(self) -> None:
-        """The restored database is used and written, the other one kept and not written."""
-        used = self.used()
-        assert used.startswith("collector_restored_") and self.tenants() == RESTORED
-        assert self.writable() == [used] and self.beside() == {"collector": "kept"}
-        assert self.scene.stage.running_version() == GOOD and self.scene.state()["front"] == "pass"
-
-    def is_as_before(self) -> None:
-        assert self.used() == "collector" and self.tenants() == DAMAGED
-        assert self.scene.stage.running_version() == BAD
-        assert "collector" in self.writable() and self.scene.state()["front"] == "pass"
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory, require_service: Any) -> Iterator[Switched]:
+@pytest.fixture(scope="module", params=[False, True], ids=["one server", "two servers"])
+def made(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, require_service: Any
+) -> Iterator[Switched]:
     require_service("postgres")
-    with Stage(tmp_path_factory.mktemp("switch") / "stage", fsync=False) as stage:
-        text = stage.config.read_text()
-        for old, new in _PROBES.items():
-            text = text.replace(old, new)
-        stage.config.write_text(text.replace("\nrestore:\n", _OWN))
-        for name, script in (("use-database", _SWITCH), ("used-database", _PROBE)):
-            path = stage.directory / "bin" / name
-            path.write_text(script.replace("\\\\", "\\"))
-            path.chmod(0o755)
-        switched = Switched(Scene(stage))
-        stage.deploy(GOOD)
-        with psycopg.connect(stage.database_url, autocommit=True) as live:
-            live.execute("TRUNCATE reports")
-        for tenant in RESTORED:
-            switched.write(tenant)
-        switched.cli("record").ended(0)
-        with psycopg.connect(stage.database_url, autocommit=True) as live:
-            live.execute("DELETE FROM reports WHERE body <> 'x'")
-        switched.cli("backup", "create").ended(0)
-        stage.deploy(BAD)
-        switched.cli("record", "--state", "bad").ended(0)
-        switched.write("since")
-        with psycopg.connect(stage.database_url, autocommit=True) as live:
-            live.execute("UPDATE reports SET tenant = '' WHERE tenant <> 'since' AND body = 'x'")
-            live.execute("ANALYZE")
-        stage.snapshot()
+    with switched_stage(tmp_path_factory.mktemp("switch"), two=request.param) as switched:
         yield switched
 
 
 @pytest.fixture
 def switched(made: Switched) -> Iterator[Switched]:
-    """The stage as it was at the beginning, the service's address too."""
-    stage, env = made.scene.stage, made.scene.stage.root / "shared" / "env"
-    address = env.read_text()
-    config = stage.config.read_text()
-    yield made
-    for name in ("hang", "fail", "unsure", "third", "switches.log"):
-        made.flag(name).unlink(missing_ok=True)
-    env.write_text(address)
-    stage.config.write_text(config)
-    stage.reset()
+    with as_it_was(made) as switched:
+        yield switched
 
 
 def test_the_service_is_switched_and_the_person_changes_their_mind(switched: Switched) -> None:
@@ -183,6 +45,11 @@ def test_the_service_is_switched_and_the_person_changes_their_mind(switched: Swi
     )
     runbook = switched.cli("plan", "--scenario", "full", "--format", "md").ended(0).out
     assert "BACKOUT_DATABASE_FROM=collector BACKOUT_DATABASE_TO=collector_restored_" in runbook
+    if switched.other is not None:
+        port = switched.other.port
+        assert re.search(rf"Restore \S+ on 127\.0\.0\.1:{port}, as collector_restored_", plan)
+        assert f"createdb -h 127.0.0.1 -p {port} -T template0 collector_restored_" in runbook
+        assert f"BACKOUT_HOST_TO=127.0.0.1 BACKOUT_PORT_TO={port} " in runbook
     switched.run().ended(0)
     switched.is_back()
     run = json.loads(switched.cli("status", "--json").ended(0).out)["id"]
@@ -200,6 +67,23 @@ def test_the_service_is_switched_and_the_person_changes_their_mind(switched: Swi
     switched.is_as_before()
     assert switched.writable() == ["collector"] and switched.beside() == {restored: "kept"}
     assert "after" in switched.tenants(restored), "what was written meanwhile is not lost"
+
+
+def test_where_the_other_server_is_down_nothing_is_begun(made: Switched, switched: Switched) -> None:
+    """And nothing else waits for it: there is nothing of the service on it."""
+    if switched.other is None:
+        assert all("server" not in b for b in switched.beside())
+        return
+    switched.other.stop()
+    try:
+        switched.cli("plan", "--scenario", "full").refused(
+            3, what="cannot be reached.*refused", now="Nothing", next="doctor"
+        )
+        lines = [d for d in switched.cli("doctor", "--json").json["lines"] if d["ok"] is False]
+        assert f"127.0.0.1:{switched.other.port}" in str([d["evidence"] for d in lines])
+        switched.cli("plan").ended(0)
+    finally:
+        switched.other.start()
 
 
 def test_the_next_backup_and_the_next_way_back_are_of_the_database_in_use(switched: Switched) -> None:
@@ -269,6 +153,7 @@ def test_clients_write_all_the_time_and_nothing_is_lost(
         "switch.run.before",
         "switch.run.after",
         "switch.end.before",
+        "switch.end.between",
         "switch.end.after",
         "switch.after",
     ],
@@ -419,7 +304,7 @@ def test_where_nothing_can_restart_the_service_the_proof_names_who_was_not_told(
     switched.cli("backup", "create").ended(0)
     newest = switched.cli("backup", "list", "--json").json["backups"][0]["backup"]["name"]
     old = switched.used()
-    with switched.scene.configured(lambda c: re.sub(r"platform:\n(?:  .*\n)+", _COMMAND, c)):
+    with switched.scene.configured(lambda c: re.sub(r"platform:\n(?:  .*\n)+", COMMAND, c)):
         failed = switched.cli("run", "--scenario", "data", "--backup", newest, "--yes").ended(6)
         assert "Clients are in a database that is kept, and can write nothing there: pid" in failed.out
         assert switched.used() != old and switched.writable() == [switched.used()]

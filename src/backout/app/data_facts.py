@@ -7,6 +7,7 @@ from datetime import datetime
 from backout.app.parts import Parts
 from backout.app.readings import known_readings
 from backout.app.restorable import restorable
+from backout.backup import BesideDatabase
 from backout.backups.base import BackupStore
 from backout.databases.restores import InTheWay, Restorable, RestoresTables, Switchable
 from backout.errors import (
@@ -36,15 +37,18 @@ def _look(
     live = database.live(deadline_s)
     backups = store.found(deadline_s)
     in_the_way = _in_the_way(parts, database)
+    beside = database.beside(deadline_s)
     return DataFacts(
         database=live.name,
         oid=live.oid,
+        servers=_servers(parts, database, live.name, beside),
+        restores_on=database.elsewhere(None) if parts.switch and isinstance(database, Switchable) else None,
         accepts=live.accepts,
         may_create=live.may_create,
         server_major=live.server_version // 10000,
         backups=backups,
         readings=known_readings(parts, backups[:50]),
-        beside=database.beside(deadline_s),
+        beside=beside,
         rows=database.counts(live.name, exact=False, deadline_s=deadline_s) if live.accepts else {},
         free_bytes=database.free_bytes(parts.restore.free_space_path),
         blockers=in_the_way.blockers,
@@ -59,6 +63,16 @@ def _in_the_way(parts: Parts, database: Restorable) -> InTheWay:
     if parts.switch is not None and isinstance(database, Switchable):
         return database.in_the_way_of_a_switch()
     return database.in_the_way()
+
+
+def _servers(
+    parts: Parts, database: Restorable, live: str, beside: tuple[BesideDatabase, ...]
+) -> dict[str, str]:
+    """Return where those databases are that are not on the server of the configured address."""
+    found = {one.name: one.server for one in beside}
+    if parts.switch is not None and isinstance(database, Switchable):
+        found[live] = database.elsewhere(live)
+    return {name: server for name, server in found.items() if server is not None}
 
 
 def _unfit(database: object, tables: tuple[str, ...]) -> tuple[Message, ...]:

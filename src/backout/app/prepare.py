@@ -11,7 +11,7 @@ from backout.app.restorable import restorable
 from backout.assess.backups import is_prepared, unpacked_bytes
 from backout.assess.rules.backups import SPACE_FACTOR
 from backout.backup import Backup, BesideDatabase, BesideState, RestoreOrder
-from backout.databases.restores import Checked, Restorable
+from backout.databases.restores import Checked, Restorable, Switchable
 from backout.document import Document, Json
 from backout.errors import NotPossible, StepFailed
 from backout.facts import DataFacts
@@ -107,7 +107,7 @@ def restore_order(parts: Parts, database: Restorable, backup: Backup, what: str)
     live, restore = database.live(_LOOK_S), parts.restore
     standing = next(
         (
-            d.name
+            d
             for d in database.beside(_LOOK_S)
             if d.state is BesideState.RESTORED
             and d.run is None
@@ -126,8 +126,9 @@ def restore_order(parts: Parts, database: Restorable, backup: Backup, what: str)
         path=backup.path,
         format=backup.format,
         identity=backup.identity,
-        database=standing or database_name(live.name, what, parts.clock.now()),
+        database=standing.name if standing else database_name(live.name, what, parts.clock.now()),
         live=live.name,
+        server=standing.server if standing else _elsewhere(parts, database),
         jobs=restore.jobs,
         tables=backup.rows_in,
         needed_bytes=None if unpacked is None else round(unpacked * SPACE_FACTOR),
@@ -137,6 +138,11 @@ def restore_order(parts: Parts, database: Restorable, backup: Backup, what: str)
         max_replica_lag_bytes=restore.max_replica_lag_bytes,
         max_wal_bytes=restore.max_wal_bytes,
     )
+
+
+def _elsewhere(parts: Parts, database: object) -> str | None:
+    """Return the other server that a new database is made on, if there is one."""
+    return database.elsewhere(None) if parts.switch and isinstance(database, Switchable) else None
 
 
 def _await(parts: Parts, database: Restorable, order: RestoreOrder, note: Note) -> BesideDatabase:

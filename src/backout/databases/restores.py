@@ -214,8 +214,21 @@ class Switchable(Protocol):
     `live`. Everything is idempotent; the way back of a switch is the same with the names exchanged.
     """
 
-    def follow(self, used: Callable[[], str]) -> None:
-        """From now on, take the database that `used` names for the live one, whatever the configured address names."""
+    def follow(self, used: Callable[[], str], server: str | None = None) -> None:
+        """From now on, take the database that `used` names for the live one, whatever the configured address names.
+
+        Args:
+            used: Tells the name.
+            server: Address of another server, on which restored databases are made; None: on the same one.
+        """
+        ...
+
+    def place(self, database: str) -> tuple[str, str]:
+        """Return host and port of the server that has that database."""
+        ...
+
+    def elsewhere(self, database: str | None) -> str | None:
+        """Return ``host:port`` of a database (None: of one to be made) that is not on the configured address's server; None: it is."""
         ...
 
     def in_the_way_of_a_switch(self) -> InTheWay:

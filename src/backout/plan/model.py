@@ -175,6 +175,7 @@ class DataPlan(Document):
         why: Why that one.
         taken_at: When it was taken.
         way: How; `tables` and `command` overwrite the live database.
+        server: ``host:port`` of the other server that it is restored on; null: the configured address's.
         beside: Database that it is restored into, or stands restored in already (`prepared`); null: into none.
         kept: Name that the live database is kept under; null: it is overwritten.
         tables: The only tables that go back; empty: all.
@@ -191,6 +192,7 @@ class DataPlan(Document):
     taken_at: datetime | None
     database: str
     way: Way = Way.SWAP
+    server: str | None = None
     beside: str | None
     kept: str | None
     tables: tuple[str, ...] = ()

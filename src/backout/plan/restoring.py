@@ -141,6 +141,7 @@ def data_plan(choice: Choice, data: DataFacts, request: Request, terms: Terms) -
         why=choice.why,
         taken_at=choice.backup.taken_at,
         database=data.database,
+        server=data.servers.get(ready.name) if ready else data.restores_on,
         beside=ready.name if ready else database_name(data.database, "restored", terms.now),
         kept=database_name(data.database, "before", terms.now),
         prepared=ready is not None,
@@ -197,6 +198,7 @@ def restore_step(choice: Choice, data: DataFacts, planned: DataPlan, terms: Term
         identity=backup.identity,
         database=planned.beside,
         live=data.database,
+        server=planned.server,
         jobs=restore.jobs,
         tables=_taken_out(backup, planned.tables),
         needed_bytes=needed_bytes(data, backup, restore.unpacked_bytes),
@@ -230,6 +232,7 @@ def _check(choice: Choice, planned: DataPlan, answer: Answer) -> StepSpec:
         target="database",
         params={
             "beside": planned.beside,
+            "server": planned.server,
             "live": planned.database,
             "usable": list(held_to(choice, answer)),
             "rows": dict(manifest.rows) if manifest is not None and manifest.rows_exact else {},
@@ -251,7 +254,7 @@ def _count(planned: DataPlan) -> StepSpec:
     return StepSpec(
         kind="data.count",
         target="database",
-        params={"beside": planned.beside, "ceiling_rows": planned.ceiling_rows},
+        params={"beside": planned.beside, "server": planned.server, "ceiling_rows": planned.ceiling_rows},
         timeout_s=_LOOK_S,
     )
 

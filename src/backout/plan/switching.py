@@ -42,6 +42,7 @@ def _switch(
         target="database",
         params={
             **exchange_params(choice, facts, data, planned, request, terms),
+            "servers": {**data.servers, **({planned.beside: planned.server} if planned.server else {})},
             "command": list(restore.switch or ()),
             "cwd": restore.cwd,
             "held": _held_by_the_run(facts, request),

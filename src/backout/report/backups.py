@@ -58,7 +58,12 @@ def backup_lines(listed: Iterable[ListedBackup], now: datetime) -> list[BackupLi
 
 def beside_lines(found: Iterable[BesideDatabase], now: datetime) -> list[Message]:
     """Return a sentence for each database beside the live one: what it is, how big, until when it is kept."""
-    return [_beside(database, now) for database in found]
+    return [
+        _beside(database, now)
+        if database.server is None
+        else msg("On {server}: {what}", server=database.server, what=str(_beside(database, now)))
+        for database in found
+    ]
 
 
 def size_text(count: int | None) -> str:

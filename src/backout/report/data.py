@@ -77,7 +77,8 @@ def data_section(run: Run) -> list[str]:
 def _beside(plan: DataPlan) -> str:
     if plan.beside is None:
         return ""
-    return code(plan.beside) + (f" ({say('stands ready')})" if plan.prepared else "")
+    there = f" {say('on {server}', server=plan.server)}" if plan.server is not None else ""
+    return code(plan.beside) + there + (f" ({say('stands ready')})" if plan.prepared else "")
 
 
 def _safety(plan: DataPlan) -> str:

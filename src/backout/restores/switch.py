@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 
 from backout.errors import NotPossible, StepFailed
 from backout.faults import fault_point
@@ -18,6 +18,7 @@ from backout.restores.scripts import executable, how_it_ended
 from backout.words import Words
 
 FROM, TO = "BACKOUT_DATABASE_FROM", "BACKOUT_DATABASE_TO"
+HOST_TO, PORT_TO = "BACKOUT_HOST_TO", "BACKOUT_PORT_TO"
 _NAME_BYTES = 63
 _POLL_S = 0.05
 _FRESH_S = 2.0
@@ -25,15 +26,21 @@ _FRESH_S = 2.0
 
 
 class SwitchCommandOptions(Declared):
-    """Your own command that makes the service's connection name another database of the server."""
+    """Your own command that makes the service's connection name another database."""
 
     run: Words = Field(
         description="Makes the service's connection name the database `$BACKOUT_DATABASE_TO`; now it names "
-        "`$BACKOUT_DATABASE_FROM`. No shell runs it. Harmless when it is so already."
+        "`$BACKOUT_DATABASE_FROM`. Its server is `$BACKOUT_HOST_TO`, `$BACKOUT_PORT_TO`. No shell runs it. Harmless when it is "
+        "so already."
     )
     probe: Words = Field(
         description="Prints the name of the database that the service's connection names now, in its first line; with "
         "another exit status than 0, or without a name, it is unknown."
+    )
+    server: SecretStr | None = Field(
+        default=None,
+        description="Address of another server, as ${NAME}: backups are restored on it, and the service is switched to it. It has "
+        "the same major version, roles and extensions; the database in it counts for nothing. Left out: the same server.",
     )
     timeout_s: Seconds = Field(default=120.0, gt=0, description="Seconds that the command may take.")
     probe_timeout_s: Seconds = Field(default=5.0, gt=0, description="Seconds that the probe may take.")
@@ -103,17 +110,22 @@ class OwnSwitch:
             return Used(None, "what the probe printed first is no name of a database")
         return Used(name)
 
-    def carry_out(self, old: str, new: str) -> bool:
+    def carry_out(self, old: str, new: str, place: tuple[str, str]) -> bool:
         """Start the command and wait until it ended; False: one still runs after its time.
 
         It outlives this process, and is started once at a time. What it did, the probe tells.
+
+        Args:
+            old: The database that is used.
+            new: The one that shall be.
+            place: Host and port of its server.
 
         Raises:
             StepFailed: It could not be started.
         """
         if not self.ended():
             return False
-        self._start(old, new)
+        self._start(old, new, place)
         return self.ended()
 
     def ended(self) -> bool:
@@ -126,9 +138,9 @@ class OwnSwitch:
             clock.wait(_POLL_S)
         return True
 
-    def _start(self, old: str, new: str) -> None:
+    def _start(self, old: str, new: str, place: tuple[str, str]) -> None:
         site = self._site
-        environ = {**site.environ, FROM: old, TO: new}
+        environ = {**site.environ, FROM: old, TO: new, HOST_TO: place[0], PORT_TO: place[1]}
         fault_point("switch.run.before")
         try:
             self.job.start(

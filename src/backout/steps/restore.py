@@ -14,6 +14,7 @@ from backout.message import Message, msg
 from backout.plan.base import Acting, Probe, Probed, Receipt, World
 from backout.plan.model import Hazard, StepSpec
 from backout.steps.looking import LookingStep
+from backout.steps.servers import options
 
 if TYPE_CHECKING:
     from backout.backup import Reading
@@ -81,6 +82,11 @@ class RestoreBeside:
     def describe(self, spec: StepSpec) -> Message:
         """Say what goes where."""
         order = _order(spec)
+        if order.server is not None:
+            return msg(
+                "Restore {backup} on {server}, as {database}.",
+                backup=order.backup, server=order.server, database=order.database,
+            )  # fmt: skip
         return msg(
             "Restore {backup} beside the live database, as {database}.",
             backup=order.backup,
@@ -91,7 +97,8 @@ class RestoreBeside:
         """Return the commands of the format."""
         order = _order(spec)
         name, path = shlex.quote(order.database), shlex.quote(order.path)
-        make, into = f"createdb -T template0 {name}", f"-d {name}"
+        at = options(order.server)
+        make, into = f"createdb {at}-T template0 {name}", f"{at}-d {name}"
         if order.format.value == "plain gzip":
             return (make, f"gunzip -c {path} | psql -X -v ON_ERROR_STOP=1 -1 {into}")
         if order.format.value == "plain":
@@ -183,7 +190,7 @@ class DropBeside:
     def by_hand(self, spec: StepSpec) -> tuple[str, ...]:
         """Return the command."""
         return (
-            f"dropdb {shlex.quote(_order(spec).database)}   # not if it was live meanwhile: then it has rows",
+            f"dropdb {options(_order(spec).server)}{shlex.quote(_order(spec).database)}   # not if it was live meanwhile: then it has rows",
         )
 
     def hazards(self, spec: StepSpec) -> tuple[Hazard, ...]:
@@ -242,7 +249,7 @@ class CheckRestored(LookingStep):
 
     def by_hand(self, spec: StepSpec) -> tuple[str, ...]:
         """Return the queries."""
-        into = f"psql -d {shlex.quote(str(spec.params['beside']))}"
+        into = f"psql {options(spec.params.get('server'))}-d {shlex.quote(str(spec.params['beside']))}"
         return (
             f'{into} -c "SELECT conrelid::regclass, conname FROM pg_constraint WHERE NOT convalidated"   # none',
             f'{into} -c "SELECT indexrelid::regclass FROM pg_index WHERE NOT indisvalid"   # none',

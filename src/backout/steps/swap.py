@@ -14,6 +14,7 @@ from backout.plan.model import Hazard, StepSpec
 from backout.plan.restoring import rows_behind
 from backout.steps.exchange import exchanged, order_of, worlds
 from backout.steps.looking import LookingStep
+from backout.steps.servers import options
 
 _EXAMPLES = 5
 _COUNT_S = 2.0
@@ -39,7 +40,7 @@ class CountRows(LookingStep):
         query = "SELECT relname, n_live_tup FROM pg_stat_user_tables ORDER BY 1"
         return (
             f'psql "$DATABASE_URL" -c "{query}"',
-            f'psql -d {shlex.quote(str(spec.params["beside"]))} -c "{query}"',
+            f'psql {options(spec.params.get("server"))}-d {shlex.quote(str(spec.params["beside"]))} -c "{query}"',
         )
 
     def apply(self, spec: StepSpec, acting: Acting) -> Receipt:

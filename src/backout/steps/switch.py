@@ -11,8 +11,9 @@ from backout.faults import fault_point
 from backout.message import Message, msg
 from backout.plan.base import Acting, Probe, Probed, Receipt, World
 from backout.plan.model import Hazard, StepSpec
-from backout.restores.switch import FROM, TO, OwnSwitch
+from backout.restores.switch import FROM, HOST_TO, PORT_TO, TO, OwnSwitch
 from backout.steps.exchange import exchanged, order_of, worlds
+from backout.steps.servers import options
 
 
 class SwitchData:
@@ -38,11 +39,17 @@ class SwitchData:
         read_only = f"ALTER DATABASE {old} SET default_transaction_read_only = on"
         end = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{text}'"
         told = f"{FROM}={shlex.quote(order.live)} {TO}={shlex.quote(order.beside)}"
+        servers = spec.params.get("servers", {})
+        assert isinstance(servers, dict)
+        there, here = options(servers.get(order.beside)), options(servers.get(order.live))
+        if servers:
+            host, port = str(servers.get(order.beside, "HOST:PORT")).rpartition(":")[::2]
+            told += f" {HOST_TO}={shlex.quote(host)} {PORT_TO}={port}"
         return (
-            f"psql -d postgres -c {shlex.quote(read_only)}",
-            f"psql -d postgres -c {shlex.quote(end)}",
+            f"psql {here}-d postgres -c {shlex.quote(read_only)}",
+            f"psql {here}-d postgres -c {shlex.quote(end)}",
             "# sequences now: no number that was given out may be given out again (setval to the larger of both)",
-            f"psql -d postgres -c {shlex.quote(f'ALTER DATABASE {_quoted(order.beside)} RESET default_transaction_read_only')}",
+            f"psql {there}-d postgres -c {shlex.quote(f'ALTER DATABASE {_quoted(order.beside)} RESET default_transaction_read_only')}",
             f"cd {shlex.quote(str(spec.params['cwd']))} && {told} {_line(spec)}",
         )
 
@@ -157,7 +164,7 @@ class SwitchData:
                 raise _a_third(order, used or "nothing that can be told")
             fault_point("switch.before")
             database.begin_switch(order, held=held, note=acting.note)
-            if not switch.carry_out(order.live, order.beside):
+            if not switch.carry_out(order.live, order.beside, database.place(order.beside)):
                 raise _still_runs(order, switch)
             used = switch.ask().name
         if used == order.live:

@@ -18,6 +18,7 @@ EXAMPLE = (files("backout.config") / "example.yaml").read_text()
 PUBLISHED = Path(__file__).parents[3] / "docs" / "reference" / "backout.schema.json"
 ENVIRON = {
     "DATABASE_URL": "postgres://u:hunter22@127.0.0.1/db",
+    "OTHER_DATABASE_URL": "postgres://u:hunter22@127.0.0.2",
     "DEPLOY_TOKEN": "hunter23",
     "POOLER_URL": "postgres://p:hunter24@h/pgbouncer",
 }

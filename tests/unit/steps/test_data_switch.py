@@ -35,7 +35,13 @@ class Databases:
         self.kept: str | None = None
         self.blocked: tuple[Message, ...] = ()
 
-    def follow(self, used: Callable[[], str]) -> None: ...
+    def follow(self, used: Callable[[], str], server: str | None = None) -> None: ...
+
+    def place(self, database: str) -> tuple[str, str]:
+        return f"server-of-{database}", "5433"
+
+    def elsewhere(self, database: str | None) -> str | None:
+        return None
 
     def in_the_way_of_a_switch(self) -> InTheWay:
         return InTheWay((), ())
@@ -119,6 +125,34 @@ def test_the_old_one_is_closed_first_and_kept_once_the_service_uses_the_new_one(
     check_probe_changes_nothing(
         KIND, scene.spec, scene.acting, lambda: (scene.ran, list(scene.databases.done))
     )
+
+
+def test_the_command_is_told_where_the_new_one_is(scene: Scene) -> None:
+    script = 'echo "$BACKOUT_HOST_TO:$BACKOUT_PORT_TO" >place; echo "$BACKOUT_DATABASE_TO" >used'
+    options = scene.switch.options.model_copy(update={"run": ("sh", "-c", script)})
+    scene.switch.options = options
+    KIND.apply(scene.spec, scene.acting)
+    assert (scene.folder / "place").read_text() == f"server-of-{NEW}:5433\n"
+
+
+def test_by_hand_each_statement_goes_to_the_server_that_has_the_database(scene: Scene) -> None:
+    spec = scene.spec.model_copy(update={"params": {**scene.spec.params, "servers": {NEW: "db2:5433"}}})
+    lines = KIND.by_hand(spec)
+    assert [line.startswith("psql -h db2 -p 5433 ") for line in lines if line.startswith("psql")] == [
+        False,
+        False,
+        True,
+    ]
+    assert f"BACKOUT_DATABASE_TO={NEW} BACKOUT_HOST_TO=db2 BACKOUT_PORT_TO=5433 sh" in lines[-1]
+    back = KIND.inverse(spec)
+    assert back is not None
+    lines = KIND.by_hand(back)
+    assert [line.startswith("psql -h db2 -p 5433 ") for line in lines if line.startswith("psql")] == [
+        True,
+        True,
+        False,
+    ]
+    assert "BACKOUT_HOST_TO=HOST BACKOUT_PORT_TO=PORT" in lines[-1]
 
 
 def test_killed_before_the_command_ran_it_is_run_and_killed_after_it_is_not_run_again(scene: Scene) -> None:

@@ -46,6 +46,7 @@ class Mark(Document):
         since: When it came to this state, by the server's clock.
         comment: The comment that the live database had when this one was swapped out.
         closing: Number of the live database that a swap with this one has closed and not opened again.
+        home: What tells the live database's server (`other_server.identity`); None: it is the one that this one is on.
         switching: True: it is a switch of the service that closed it, for writes alone; whether the service uses this
             one by now only the run that began can find out.
     """
@@ -61,6 +62,7 @@ class Mark(Document):
     why: str | None = None
     comment: str | None = None
     closing: int | None = None
+    home: str | None = None
     switching: bool | None = None
 
 
@@ -110,24 +112,37 @@ def server_now(connection: psycopg.Connection[Any]) -> datetime:
 
 
 def look(
-    connection: psycopg.Connection[Any], live: str, name: str | None = None, *, sizes: bool = False
+    connection: psycopg.Connection[Any],
+    live: str,
+    name: str | None = None,
+    *,
+    home: str | None = None,
+    sizes: bool = False,
 ) -> list[Found]:
-    """Return the databases that belong to the live one (or that one of them), oldest first."""
+    """Return the databases of this server that belong to the live one (or that one of them), oldest first.
+
+    Args:
+        connection: A session with the server.
+        live: Name of the live database.
+        name: The one that is looked for; None: all.
+        home: What tells the live database's server (`Cluster.home`); None: it is this one.
+        sizes: Whether their sizes are asked for.
+    """
     rows = connection.execute(_LIST, {"live": live, "name": name, "sizes": sizes}).fetchall()
     found = [Found(oid, title, accepts, read_mark(text), size) for oid, title, accepts, text, size in rows]
     texts = {row[0]: row[3] for row in rows}
-    return [f for f in found if _ours(f, live, texts[f.oid])]
+    return [f for f in found if _ours(f, live, home, texts[f.oid])]
 
 
-def _ours(found: Found, live: str, comment: str | None) -> bool:
+def _ours(found: Found, live: str, home: str | None, comment: str | None) -> bool:
     if found.mark is not None:
-        return found.mark.live == live
+        return (found.mark.live, found.mark.home) == (live, home)
     # It is created closed, and opened only after its mark was written: nobody ever put anything into it.
     return comment is None and not found.accepts and bool(_UNFINISHED.search(found.name))
 
 
-def described(found: Found, held: dict[int, int]) -> BesideDatabase:
-    """Return a database beside as people see it; `held` are the restores that go on."""
+def described(found: Found, held: dict[int, int], server: str | None = None) -> BesideDatabase:
+    """Return a database beside as people see it; `held` are the restores that go on, `server` is where it is if elsewhere."""
     mark = found.mark
     if mark is None:
         return BesideDatabase(
@@ -136,6 +151,7 @@ def described(found: Found, held: dict[int, int]) -> BesideDatabase:
             state=BesideState.CUT_SHORT,
             accepts=False,
             size_bytes=found.size_bytes,
+            server=server,
         )
     state = BesideState(mark.state)
     if state is BesideState.RESTORING and found.oid not in held:
@@ -147,23 +163,31 @@ def described(found: Found, held: dict[int, int]) -> BesideDatabase:
         state=state,
         accepts=found.accepts,
         size_bytes=found.size_bytes,
+        server=server,
         **told,
     )
 
 
 def list_beside(cluster: Cluster, deadline_s: float) -> tuple[BesideDatabase, ...]:
     """Return every database of this service that stands beside the live one, oldest first."""
-    with cluster.maintenance(deadline_s) as connection:
-        held = locked(connection, RESTORE_LOCK)
-        there = look(connection, cluster.live, sizes=True)
-        live = named(connection, cluster.live).get(cluster.live)
-        held_live = live is not None and read_back(setting_of(connection, live.oid))[0] is not Answer.NO
-    found = [described(f, held) for f in there]
+    found: list[BesideDatabase] = []
+    there: list[Found] = []
+    with cluster.everywhere(deadline_s) as servers:
+        for connection, home in servers:
+            held, here = (
+                locked(connection, RESTORE_LOCK),
+                look(connection, cluster.live, home=home, sizes=True),
+            )
+            found += [described(f, held, cluster.elsewhere(f.name)) for f in here]
+            there += here
+        first = servers[0].connection
+        live = named(first, cluster.live).get(cluster.live)
+        held_live = live is not None and read_back(setting_of(first, live.oid))[0] is not Answer.NO
     if live is not None and (held_live or not live.accepts):
         # A swap closes the live database, a switch away from it makes it refuse writes.
         field = "stops_writes" if live.accepts else "closes"
-        by = {f.oid for f in there if f.mark is not None and f.mark.closing == live.oid}
-        found = [f.model_copy(update={field: live.name}) if f.oid in by else f for f in found]
+        by = {f.name for f in there if f.mark is not None and f.mark.closing == live.oid}
+        found = [f.model_copy(update={field: live.name}) if f.name in by else f for f in found]
     return tuple(sorted(found, key=lambda f: (f.since or datetime.max.replace(tzinfo=UTC), f.oid)))
 
 
@@ -183,8 +207,9 @@ def drop(cluster: Cluster, name: str) -> None:
     Raises:
         Refused: It is the live one, or backout did not make it, or a swap with it was cut short.
     """
-    with cluster.maintenance(ACT_DEADLINE_S) as connection:
-        found = look(connection, cluster.live, name)
+    home = cluster.home(cluster.live, name)
+    with cluster.maintenance(ACT_DEADLINE_S, of=name) as connection:
+        found = look(connection, cluster.live, name, home=home)
         if not found:
             _refuse_a_stranger(connection, cluster, name)
             return

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from backout.backup import SwapOrder
 from backout.databases.postgres.beside import Found, look
-from backout.databases.postgres.carried import refused
+from backout.databases.postgres.carried import At, refused
 from backout.databases.postgres.closing import closed_by_swap
-from backout.databases.postgres.cluster import Cluster, Named, named
+from backout.databases.postgres.cluster import Both, Cluster, Named, named
 from backout.databases.postgres.sequences import sequences_without_right
 from backout.databases.postgres.sessions import sessions_of
 from backout.databases.restores import InTheWay
@@ -51,12 +51,12 @@ def swap_blockers(
     live, beside = there.get(order.live), there.get(order.beside)
     if found or live is None or beside is None:
         return tuple(found)
-    found += states(connection, order, live, beside)
+    found += states(Both(connection, connection, None), order, live, beside)
     found += _role(connection, live, beside)
-    found += stays_behind(connection, order)
+    found += stays_behind(connection, [order.live, order.beside], order.accept_slots)
     found += _sessions(connection, live, beside)
     if not found:
-        found += refused(connection, order.beside, beside.oid, live.oid)
+        found += refused(order.beside, At(connection, beside.oid), At(connection, live.oid))
         found += sequences_out_of_reach(cluster, order, live, beside)
     return tuple(found)
 
@@ -82,12 +82,9 @@ def in_the_way(connection: psycopg.Connection[Any], cluster: Cluster) -> InTheWa
     if live is None:
         return InTheWay((msg("There is no database {name}", name=cluster.live),), ())
     names = slots_of(connection, cluster.live)
-    order = SwapOrder(
-        live=cluster.live, live_oid=live.oid, beside=cluster.live, kept=cluster.live, accept_slots=names
-    )
     found = [
         *_role(connection, live, live),
-        *stays_behind(connection, order),
+        *stays_behind(connection, [live.name], names),
         *_sessions(connection, live, live),
     ]
     return InTheWay(tuple(found), names)
@@ -108,18 +105,17 @@ def _names(cluster: Cluster, order: SwapOrder, there: dict[str, Named]) -> Itera
         )
 
 
-def states(
-    connection: psycopg.Connection[Any], order: SwapOrder, live: Named, beside: Named
-) -> Iterator[Message]:
+def states(sessions: Both, order: SwapOrder, live: Named, beside: Named) -> Iterator[Message]:
     """Say whether one of them is not in a state to become, or to be, the live one."""
-    found: Found | None = next(iter(look(connection, order.live, order.beside)), None)
+    there = look(sessions.beside, order.live, order.beside, home=sessions.home)
+    found: Found | None = next(iter(there), None)
     if found is None or found.mark is None:
         yield msg(
             "{name} is not a database that backout made beside {live}", name=order.beside, live=order.live
         )
     elif found.mark.state not in ("restored", "kept"):
         yield msg("{name} is not whole: {state}", name=order.beside, state=found.mark.state)
-    if not live.accepts and closed_by_swap(connection, order.live) is None:
+    if not live.accepts and closed_by_swap(sessions.live, order.live) is None:
         yield msg("{name} takes no connections, and it was not backout that closed it", name=order.live)
     if not beside.accepts:
         yield msg("{name} takes no connections", name=order.beside)
@@ -141,16 +137,17 @@ def _role(connection: psycopg.Connection[Any], live: Named, beside: Named) -> It
             yield msg("{name} is a template", name=name)
 
 
-def stays_behind(connection: psycopg.Connection[Any], order: SwapOrder) -> Iterator[Message]:
-    """Name what belongs to a database and would stay with the old one."""
-    names = [order.live, order.beside]
+def stays_behind(
+    connection: psycopg.Connection[Any], names: list[str], accepted: tuple[str, ...]
+) -> Iterator[Message]:
+    """Name what belongs to one of these databases of a server, and would stay with it."""
     for gid, owner, database in connection.execute(_PREPARED, (names,)).fetchall():
         yield msg(
             "Prepared transaction {gid} of {owner} is open in {database}: COMMIT PREPARED or ROLLBACK PREPARED first",
             gid=gid, owner=owner, database=database,
         )  # fmt: skip
     for name, database, kind in connection.execute(_SLOTS, {"names": names}).fetchall():
-        if name not in order.accept_slots:
+        if name not in accepted:
             yield msg(
                 "{kind} {name} belongs to {database} and would stay with the old database: drop it, or accept it by name",
                 kind=kind.capitalize(), name=name, database=database,

@@ -47,6 +47,13 @@ SELECT pg_get_userbyid(d.datdba)::text, pg_encoding_to_char(d.encoding)::text, d
 FROM pg_database d JOIN pg_tablespace t ON t.oid = d.dattablespace WHERE d.oid = %s"""
 
 
+class At(NamedTuple):
+    """A database by its number, and a session with the server that it is on."""
+
+    connection: psycopg.Connection[Any]
+    oid: int
+
+
 class Change(NamedTuple):
     """One statement that makes a database more like the live one, and what it is about."""
 
@@ -69,9 +76,9 @@ class Made(NamedTuple):
     usual_tablespace: bool
 
 
-def made_with(connection: psycopg.Connection[Any], oid: int) -> Made | None:
+def made_with(database: At) -> Made | None:
     """Return what a database was made with; None: it is gone."""
-    row = connection.execute(_MAKE, (oid,)).fetchone()
+    row = database.connection.execute(_MAKE, (database.oid,)).fetchone()
     return Made(*row) if row else None
 
 
@@ -100,9 +107,9 @@ def create_statement(name: str, made: Made) -> Composed:
     return sql.SQL(" ").join(parts)
 
 
-def made_differently(connection: psycopg.Connection[Any], oid: int, like: int) -> Iterator[Message]:
+def made_differently(database: At, like: At) -> Iterator[Message]:
     """Say what cannot be carried: a database keeps the encoding and collation that it was made with."""
-    one, other = made_with(connection, oid), made_with(connection, like)
+    one, other = made_with(database), made_with(like)
     if one is None or other is None:
         return
     for word in ("owner", "encoding", "collate", "ctype", "provider", "locale", "icu_rules", "tablespace"):
@@ -116,28 +123,28 @@ def made_differently(connection: psycopg.Connection[Any], oid: int, like: int) -
             )
 
 
-def changes(connection: psycopg.Connection[Any], name: str, oid: int, like: int) -> list[Change]:
+def changes(name: str, database: At, like: At) -> list[Change]:
     """Return what has to be done to the database `name` so that it has the settings, rights and limit of `like`."""
     return [
-        *_setting_changes(connection, name, oid, like),
-        *_right_changes(connection, name, oid, like),
-        *_limit_change(connection, name, oid, like),
+        *_setting_changes(name, database, like),
+        *_right_changes(name, database, like),
+        *_limit_change(name, database, like),
     ]
 
 
-def carry(connection: psycopg.Connection[Any], name: str, oid: int, like: int) -> None:
+def carry(name: str, database: At, like: At) -> None:
     """Give the database the settings, rights and limit of `like`, within the transaction that is open."""
-    for change in changes(connection, name, oid, like):
-        connection.execute(change.statement)
+    for change in changes(name, database, like):
+        database.connection.execute(change.statement)
 
 
-def refused(connection: psycopg.Connection[Any], name: str, oid: int, like: int) -> list[Message]:
+def refused(name: str, database: At, like: At) -> list[Message]:
     """Return what this role may not carry: each change is tried, and all are rolled back."""
     import psycopg
 
-    problems = []
+    problems, connection = [], database.connection
     with connection.transaction(force_rollback=True):
-        for change in changes(connection, name, oid, like):
+        for change in changes(name, database, like):
             try:
                 with connection.transaction():
                     connection.execute(change.statement)
@@ -151,19 +158,20 @@ def refused(connection: psycopg.Connection[Any], name: str, oid: int, like: int)
     return problems
 
 
-def settings_of(connection: psycopg.Connection[Any], oid: int) -> dict[tuple[str, str], str]:
+def settings_of(database: At) -> dict[tuple[str, str], str]:
     """Return a database's settings by role (empty: all roles) and name, as they are without our hold."""
-    found = {(role, name): value for role, name, value in connection.execute(_SETTINGS, (oid,)).fetchall()}
+    rows = database.connection.execute(_SETTINGS, (database.oid,)).fetchall()
+    found = {(role, name): value for role, name, value in rows}
     held = found.pop(("", SETTING), None)
     before = setting_before(held)
     return found if before is None else {**found, ("", SETTING): before}
 
 
-def _setting_changes(connection: psycopg.Connection[Any], name: str, oid: int, like: int) -> Iterator[Change]:
+def _setting_changes(name: str, database: At, like: At) -> Iterator[Change]:
     from psycopg import sql
 
-    have, want = settings_of(connection, oid), settings_of(connection, like)
-    raw = {(r, n) for r, n, _ in connection.execute(_SETTINGS, (oid,)).fetchall()}
+    have, want = settings_of(database), settings_of(like)
+    raw = {(r, n) for r, n, _ in database.connection.execute(_SETTINGS, (database.oid,)).fetchall()}
     for role, setting in sorted(raw | want.keys()):
         value = want.get((role, setting))
         if value == have.get((role, setting)) and ((role, setting) in raw) == (value is not None):
@@ -193,10 +201,11 @@ def _value(setting: str, value: str) -> Composed:
     return sql.SQL(", ").join(sql.Literal(element) for element in elements)
 
 
-def _right_changes(connection: psycopg.Connection[Any], name: str, oid: int, like: int) -> Iterator[Change]:
-    made = made_with(connection, oid)
+def _right_changes(name: str, database: At, like: At) -> Iterator[Change]:
+    made = made_with(database)
     owner = made.owner if made else ""
-    have, want = rights_of(connection, oid), rights_without_hold(connection, like)
+    have = rights_of(database.connection, database.oid)
+    want = rights_without_hold(like.connection, like.oid)
     given, wanted = _of_others(have, owner), _of_others(want, owner)
     for key, right in sorted(given.items()):
         if key not in wanted or wanted[key].grantable != right.grantable:
@@ -219,10 +228,10 @@ def _right_change(statement: Composed, right: Right) -> Change:
     return Change(statement, msg("Right {what} of {who}", what=right.what, who=right.grantee or "PUBLIC"))
 
 
-def _limit_change(connection: psycopg.Connection[Any], name: str, oid: int, like: int) -> Iterator[Change]:
+def _limit_change(name: str, database: At, like: At) -> Iterator[Change]:
     from psycopg import sql
 
-    have, want = made_with(connection, oid), made_with(connection, like)
+    have, want = made_with(database), made_with(like)
     if have is None or want is None or have.limit == want.limit:
         return
     statement = sql.SQL("ALTER DATABASE {} CONNECTION LIMIT {}").format(

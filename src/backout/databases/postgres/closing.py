@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from backout.databases.postgres.beside import Found, look, write_mark
 from backout.databases.postgres.by_hand import psql, quoted
-from backout.databases.postgres.carried import settings_of
+from backout.databases.postgres.carried import At, settings_of
 from backout.databases.postgres.cluster import ACT_DEADLINE_S, SWAP_LOCK, Cluster, locked, named, try_lock
 from backout.databases.postgres.marks import SETTING
 from backout.databases.postgres.pooler import resume
@@ -127,15 +127,16 @@ class ClosedBySwap:
         with self._cluster.maintenance(deadline_s) as connection:
             if closed_by_swap(connection, live) is None:
                 return None
-            prior = settings_of(connection, named(connection, live)[live].oid).get(("", SETTING))
+            prior = settings_of(At(connection, named(connection, live)[live].oid)).get(("", SETTING))
         return HoldFact(name=name, modes=modes, held=Answer.YES, mode=CLOSED, prior={SETTING: prior})
 
     def by_switch(self, deadline_s: float) -> bool:
         """Return whether a switch away from the live database was begun, and neither made nor undone."""
         live = self._cluster.live
-        with self._cluster.maintenance(deadline_s) as connection:
-            there = named(connection, live)
-            return any(f.mark and f.mark.closing == there[live].oid for f in look(connection, live))
+        with self._cluster.everywhere(deadline_s) as servers:
+            there = named(servers[0].connection, live)
+            beside = [f for connection, home in servers for f in look(connection, live, home=home)]
+            return any(f.mark and f.mark.closing == there[live].oid for f in beside)
 
     def release(self) -> bool:
         """Open the live database again if a swap cut short has closed it; return whether it had.

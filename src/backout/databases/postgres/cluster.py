@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from backout.databases.postgres.carried import At, made_with
 from backout.databases.postgres.connect import Connector
-from backout.databases.postgres.creating import lacking_right
+from backout.databases.postgres.creating import Lacking, lacking_right
+from backout.databases.postgres.other_server import identity
 from backout.databases.restores import LiveDatabase
 from backout.errors import TargetUnreachable
 from backout.message import msg
@@ -30,6 +32,42 @@ SELECT d.oid::bigint, d.datallowconn, current_setting('server_version_num')::int
        CASE WHEN has_database_privilege(d.oid, 'CONNECT') OR pg_has_role('pg_read_all_stats', 'USAGE')
             THEN pg_database_size(d.oid) END
 FROM pg_database d WHERE d.datname = %s"""
+
+
+class Seen(NamedTuple):
+    """A session with a server that may have databases of the service.
+
+    Attributes:
+        home: What marks on it say of the live one's server (`Mark.home`); None: it is that server.
+    """
+
+    connection: psycopg.Connection[Any]
+    home: str | None
+
+
+class Both(NamedTuple):
+    """Sessions with the servers of the live database and of one beside it.
+
+    Attributes:
+        home: What a mark on the latter says of the former (`Mark.home`); None: it is one server, and one session.
+    """
+
+    live: psycopg.Connection[Any]
+    beside: psycopg.Connection[Any]
+    home: str | None
+
+    @property
+    def exchanged(self) -> Both:
+        """The same sessions, for the other one as the live one."""
+        return Both(self.beside, self.live, None if self.home is None else identity(self.beside))
+
+    def of(self, live: Named, beside: Named) -> Iterator[tuple[psycopg.Connection[Any], list[Named]]]:
+        """Yield each session with those of both databases that are on its server."""
+        if self.live is self.beside:
+            yield self.live, [live, beside]
+        else:
+            yield self.live, [live]
+            yield self.beside, [beside]
 
 
 class Named(NamedTuple):
@@ -64,10 +102,92 @@ class Cluster:
         """Name of the live database."""
         return self.connector.database
 
+    @property
+    def makes_on(self) -> Connector:
+        """The server on which databases are made."""
+        return self.connector if self.connector.other is None else self.connector.other.connector
+
     @contextmanager
-    def maintenance(self, deadline_s: float = ACT_DEADLINE_S) -> Iterator[psycopg.Connection[Any]]:
-        """Open a session to the maintenance database, each statement a transaction of its own."""
-        with self.connector.to(self.maintenance_name).session(deadline_s, autocommit=True) as connection:
+    def maintenance(
+        self, deadline_s: float = ACT_DEADLINE_S, *, of: str | None = None
+    ) -> Iterator[psycopg.Connection[Any]]:
+        """Open a session to the maintenance database, each statement a transaction of its own.
+
+        Args:
+            deadline_s: Seconds that each statement may take at most.
+            of: The database whose server is meant; None: the live one.
+        """
+        with self._maintains(self._server(of), deadline_s) as connection:
+            yield connection
+
+    @contextmanager
+    def making(self, deadline_s: float = ACT_DEADLINE_S) -> Iterator[psycopg.Connection[Any]]:
+        """Open a session to the maintenance database of the server on which databases are made."""
+        with self._maintains(self.makes_on, deadline_s) as connection:
+            yield connection
+
+    @contextmanager
+    def both(self, live: str, beside: str | None, deadline_s: float = ACT_DEADLINE_S) -> Iterator[Both]:
+        """Open a session to the maintenance database of either one's server: the same session where that is one server.
+
+        Args:
+            live: The one database.
+            beside: The other one; None: one that is still to be made.
+            deadline_s: Seconds that each statement may take at most.
+        """
+        servers = self._server(live), self.makes_on if beside is None else self._server(beside)
+        with self._maintains(servers[0], deadline_s) as first:
+            if servers[0] is servers[1]:
+                yield Both(first, first, None)
+                return
+            with self._maintains(servers[1], deadline_s) as second:
+                yield Both(first, second, identity(first))
+
+    @contextmanager
+    def everywhere(
+        self, deadline_s: float = ACT_DEADLINE_S, *, live: str | None = None
+    ) -> Iterator[tuple[Seen, ...]]:
+        """Open a session to the maintenance database of every server that may have the service's databases.
+
+        Args:
+            deadline_s: Seconds that each statement may take at most.
+            live: The live database, whose server comes first; None: the one that is live now.
+        """
+        first = self._server(live)
+        with ExitStack() as opened:
+            sessions = [opened.enter_context(self._maintains(first, deadline_s))]
+            sessions += [opened.enter_context(self._maintains(s, deadline_s)) for s in self._others(first)]
+            home = identity(sessions[0]) if len(sessions) > 1 else None
+            yield tuple(Seen(session, home if place else None) for place, session in enumerate(sessions))
+
+    def home(self, live: str, seen_from: str) -> str | None:
+        """Return what a mark on the server of `seen_from` says of the server of `live`; None: it is the same."""
+        server = self._server(live)
+        if server is self._server(seen_from):
+            return None
+        with self._maintains(server, ACT_DEADLINE_S) as connection:
+            return identity(connection)
+
+    def elsewhere(self, name: str) -> str | None:
+        """Return ``host:port`` of a database that is on the other server than the configured address; None: it is not."""
+        return self.shown(self._server(name))
+
+    def shown(self, server: Connector) -> str | None:
+        """Return ``host:port`` of the other server; None: it is the first one."""
+        return None if server is self.connector else ":".join(server.place)
+
+    def _server(self, name: str | None) -> Connector:
+        if self.connector.other is None:
+            return self.connector
+        return self.connector.server_of(self.live if name is None else name)
+
+    def _others(self, live: Connector) -> Iterator[Connector]:
+        if self.connector.other is not None:
+            yield self.connector if live is not self.connector else self.connector.other.connector
+
+    @contextmanager
+    def _maintains(self, server: Connector, deadline_s: float) -> Iterator[psycopg.Connection[Any]]:
+        with server.to(self.maintenance_name).session(deadline_s, autocommit=True) as connection:
             yield connection
 
     @contextmanager
@@ -93,11 +213,26 @@ def live_database(cluster: Cluster, deadline_s: float) -> LiveDatabase:
     """
     with cluster.maintenance(deadline_s) as connection:
         row = connection.execute(_LIVE, (cluster.live,)).fetchone()
-        may_create = lacking_right(connection, cluster.live) is None
-    if row is None:
+        if row is None:
+            raise no_database(cluster.live)
+        oid, accepts, version, size = row
+        lacking = lacking_like(cluster, At(connection, oid), deadline_s)
+    return LiveDatabase(cluster.live, oid, size or 0, accepts, version, lacking is None)
+
+
+def lacking_like(cluster: Cluster, live: At, deadline_s: float) -> Lacking | None:
+    """Return the first right that the role lacks to make a database like that one; None: it has all of them.
+
+    Raises:
+        TargetUnreachable: The database is gone, or the server on which it would be made does not answer.
+    """
+    made = made_with(live)
+    if made is None:
         raise no_database(cluster.live)
-    oid, accepts, version, size = row
-    return LiveDatabase(cluster.live, oid, size or 0, accepts, version, may_create)
+    if cluster.connector.other is None:
+        return lacking_right(live.connection, made)
+    with cluster.making(deadline_s) as connection:
+        return lacking_right(connection, made)
 
 
 def server_version(connection: psycopg.Connection[Any]) -> int:
@@ -108,7 +243,7 @@ def server_version(connection: psycopg.Connection[Any]) -> int:
 def no_database(name: str) -> TargetUnreachable:
     """Return the error that there is no such database."""
     return TargetUnreachable(
-        msg("There is no database {name} on this server", name=name),
+        msg("There is no database {name} on the server", name=name),
         state=msg("Nothing was changed."),
         next_command="backout doctor",
     )

@@ -17,6 +17,8 @@ from backout.redact import Redactor
 if TYPE_CHECKING:
     import psycopg
 
+    from backout.databases.postgres.other_server import OtherServer
+
 APPLICATION_NAME = "backout"
 # What it ignores while it closes a lost connection would stand on standard error, before our own words.
 logging.getLogger("psycopg").addHandler(logging.NullHandler())
@@ -40,12 +42,13 @@ _NO_SETTINGS = "unsupported startup parameter"
 
 @dataclass(frozen=True, slots=True)
 class Connector:
-    """How to reach one database.
+    """How to reach one database, and from it the others of the service.
 
     Attributes:
         conninfo: URL or ``key=value`` text; empty: libpq's own ``PG*`` variables.
         connect_timeout_s: Seconds for the connection alone (libpq's floor is 2).
-        used: Tells which database of that server is meant; None: the one in `conninfo`.
+        used: Tells which database is meant; None: the one in `conninfo`.
+        other: Another server, on which restored databases may be; None: there is only this one.
     """
 
     conninfo: str = field(repr=False)
@@ -54,16 +57,19 @@ class Connector:
     statement_timeout_s: float
     connect_timeout_s: float
     used: Callable[[], str] | None = field(default=None, repr=False, compare=False)
+    other: OtherServer | None = field(default=None, repr=False, compare=False)
 
     @property
     def database(self) -> str:
-        """Name of the database that a session is opened to; connects nowhere.
+        """Name of the database that a session is opened to; connects nowhere itself.
 
         Source: PostgreSQL 15 documentation, 34.1.2 "Parameter Key Words": `dbname` defaults to the user name.
         """
         from psycopg import pq
 
-        told = self._parameters()
+        if self.used is not None:
+            return self.used()
+        told = self._written()
         usual = {option.keyword.decode(): option.val for option in pq.Conninfo.get_defaults()}
         for name in ("dbname", "user"):
             value = told.get(name) or (usual.get(name) or b"").decode()
@@ -72,10 +78,38 @@ class Connector:
         return "postgres"
 
     def to(self, database: str) -> Connector:
-        """Return the way to another database of the same server."""
+        """Return the way to another database of the service, on the server that has it."""
         from psycopg.conninfo import make_conninfo
 
-        return replace(self, conninfo=make_conninfo("", **{**self._written(), "dbname": database}), used=None)
+        server = self.server_of(database)
+        told = {**server._written(), "dbname": database}
+        return replace(server, conninfo=make_conninfo("", **told), used=None)
+
+    def server_of(self, database: str) -> Connector:
+        """Return the way to the server that has that database; the first one where none has it (`OtherServer.has`)."""
+        if self.other is not None and self.other.has(database, self):
+            return self.other.connector
+        return self
+
+    @contextmanager
+    def beside(self, database: str, live: psycopg.Connection[Any]) -> Iterator[psycopg.Connection[Any]]:
+        """Give a session with the server of a database that needs not be connected to: the live one's, where it is that server."""
+        server = self.server_of(database)
+        if self.other is None or server is self.server_of(live.info.dbname):
+            yield live
+            return
+        with self.other.outside(server) as connection:
+            yield connection
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """Host (or the folder of its socket) and port of the server, as they are written; connects nowhere."""
+        from psycopg import pq
+
+        told = self._written()
+        usual = {o.keyword.decode(): (o.val or b"").decode() for o in pq.Conninfo.get_defaults()}
+        host, port = ((told.get(name) or usual.get(name) or "") for name in ("host", "port"))
+        return host or told.get("hostaddr", ""), port or "5432"
 
     def for_programs(self, settings: Mapping[str, str]) -> tuple[str, dict[str, str]]:
         """Return the connection text for PostgreSQL's own programs, and what their environment needs.
@@ -144,8 +178,7 @@ class Connector:
 
     def _parameters(self) -> dict[str, str]:
         """Return what is connected to, by keyword."""
-        told = self._written()
-        return told if self.used is None else told | {"dbname": self.used()}
+        return self._written() if self.used is None else self.to(self.used())._written()
 
     def _written(self) -> dict[str, str]:
         import psycopg

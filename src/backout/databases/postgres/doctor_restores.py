@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from backout.databases.postgres.cluster import Cluster, server_version
+from backout.databases.postgres.carried import At, made_with
+from backout.databases.postgres.cluster import Cluster, named, no_database, server_version
 from backout.databases.postgres.creating import lacking_right
 from backout.databases.postgres.programs import find_programs
+from backout.databases.postgres.server_fit import unfit_server
 from backout.errors import BackoutError
 from backout.message import msg
 from backout.platforms.base import Diagnosis
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 
 _DEADLINE_S = 5.0
 _SUBJECT = "database restore"
+_FIT = "restore.switch.server in backout.yaml, and what an administrator of that server gives"
 
 _STAY = """
 SELECT 'logical slot ' || slot_name FROM pg_replication_slots WHERE slot_type = 'logical' AND database = %(live)s
@@ -38,8 +41,7 @@ def diagnose_restores(cluster: Cluster) -> Iterator[Diagnosis]:
                     ok=True,
                     evidence=msg("The maintenance database {name} answers", name=name),
                 ),
-                _may_create(connection, cluster.live),
-                _programs(connection, cluster),
+                *([] if cluster.connector.other is not None else _may_make(connection, connection, cluster)),
                 _stays_behind(connection, cluster),
             ]
     except BackoutError as error:
@@ -47,10 +49,43 @@ def diagnose_restores(cluster: Cluster) -> Iterator[Diagnosis]:
         evidence = msg("The maintenance database {name}: {why}", name=name, why=str(error.what))
         lines = [Diagnosis(subject=_SUBJECT, ok=False, evidence=evidence, remedy=remedy)]
     yield from lines
+    if cluster.connector.other is not None:
+        yield from _on_the_other_server(cluster)
 
 
-def _may_create(connection: psycopg.Connection[Any], live: str) -> Diagnosis:
-    lacking = lacking_right(connection, live)
+def _on_the_other_server(cluster: Cluster) -> list[Diagnosis]:
+    """Say whether the other server answers, and could hold a database like the live one."""
+    server = cluster.shown(cluster.makes_on) or ""
+    try:
+        with (
+            cluster.both(cluster.live, None, _DEADLINE_S) as sessions,
+            cluster.inside(cluster.live, _DEADLINE_S) as live,
+        ):
+            answers = msg("{server} answers (restore.switch.server)", server=server)
+            unfit = list(unfit_server(live, sessions.beside)) if sessions.home is not None else []
+            return [
+                Diagnosis(subject=_SUBJECT, ok=True, evidence=answers),
+                *_may_make(sessions.live, sessions.beside, cluster),
+                *(Diagnosis(subject=_SUBJECT, ok=False, evidence=why, remedy=_FIT) for why in unfit),
+            ]
+    except BackoutError as error:
+        evidence = msg("{server} (restore.switch.server): {why}", server=server, why=str(error.what))
+        return [Diagnosis(subject=_SUBJECT, ok=False, evidence=evidence, remedy=_FIT)]
+
+
+def _may_make(
+    live: psycopg.Connection[Any], there: psycopg.Connection[Any], cluster: Cluster
+) -> list[Diagnosis]:
+    """Say whether a database like the live one can be made and filled, by sessions with its server and with the other one's."""
+    return [_may_create(live, there, cluster.live), _programs(there, cluster)]
+
+
+def _may_create(live: psycopg.Connection[Any], connection: psycopg.Connection[Any], name: str) -> Diagnosis:
+    there = named(live, name).get(name)
+    made = made_with(At(live, there.oid)) if there is not None else None
+    if made is None:
+        raise no_database(name)
+    lacking = lacking_right(connection, made)
     if lacking is not None:
         remedy = f"{lacking.by_hand} (as an administrator)"
         return Diagnosis(subject=_SUBJECT, ok=False, evidence=lacking.what, remedy=remedy)

@@ -77,12 +77,12 @@ class PostgresRestores:
         )
 
     def _terms(self) -> Terms:
-        """Return the live database's name and its server's version, as far as they can be told now."""
+        """Return the live database's name and the version of the server that restores, as far as they can be told now."""
         from backout.databases.postgres.cluster import server_version
         from backout.databases.postgres.dumps.rules import Terms
 
         try:
-            with self._cluster.maintenance(_VERSION_DEADLINE_S) as connection:
+            with self._cluster.making(_VERSION_DEADLINE_S) as connection:
                 return Terms(self._cluster.live, server_version(connection) // 10_000)
         except NotPossible:
             return Terms(self._cluster.live, None)

@@ -24,7 +24,7 @@ from backout.databases.postgres.beside import (
     server_now,
     write_mark,
 )
-from backout.databases.postgres.carried import changes, create_statement, made_with
+from backout.databases.postgres.carried import At, changes, create_statement, made_with
 from backout.databases.postgres.cluster import (
     RESTORE_LOCK,
     Cluster,
@@ -45,9 +45,13 @@ from backout.message import msg
 if TYPE_CHECKING:
     import psycopg
 
+    from backout.databases.postgres.connect import Connector
+
 _LONG_S = 3600.0
 _BEGIN_WITHIN_S = 20.0
 _POLL_S = 0.02
+PASSWORD, OTHER_PASSWORD = "BACKOUT_PASSWORD", "BACKOUT_OTHER_PASSWORD"
+"""Tell the process that restores the passwords in the addresses: PGPASSWORD would stand for both servers."""
 _FAILED = "failed.json"
 """Says why a restore failed, once its database is gone."""
 
@@ -57,11 +61,13 @@ class Task(Document):
 
     Attributes:
         conninfo: To the live database, without the password.
+        other: To the other server that it is restored on, without the password; None: it is the same one.
         oid: Number of the new database: should another one have its name by now, nothing is done.
     """
 
     order: RestoreOrder
     conninfo: str
+    other: str | None
     maintenance: str
     programs: str
     schemas: tuple[str, ...] | None
@@ -85,11 +91,12 @@ def restore_state(cluster: Cluster, name: str) -> BesideDatabase:
     """Return how far a database is; one that failed was dropped, and says why."""
     job = _job(cluster, name)
     begins = job.running()  # it takes its lock a moment later; asked first, for it may end meanwhile
-    with cluster.maintenance() as connection:
+    home = cluster.home(cluster.live, name)
+    with cluster.maintenance(of=name) as connection:
         held = locked(connection, RESTORE_LOCK)
-        found = look(connection, cluster.live, name, sizes=True)
+        found = look(connection, cluster.live, name, home=home, sizes=True)
         if found:
-            return described(found[0], {found[0].oid: 0} if begins else held)
+            return described(found[0], {found[0].oid: 0} if begins else held, cluster.elsewhere(name))
     try:
         return BesideDatabase.model_validate_json((job.folder / _FAILED).read_text())
     except (OSError, ValueError):
@@ -122,17 +129,17 @@ def start_restore(cluster: Cluster, order: RestoreOrder, run: str | None) -> Non
     _refuse_a_full_disk(order)
     _refuse_some_tables_of_text(order)
     stop_restore(cluster, order.database)
-    with cluster.maintenance(_LONG_S) as connection:
+    _refuse_a_second(cluster, order, run)
+    with cluster.both(order.live, None, _LONG_S) as (there, connection, home):
         connection.execute("SELECT set_config('statement_timeout', %s, false)", (str(round(_LONG_S * 1000)),))
         programs = find_programs(cluster.programs, server_version(connection))
         if order.max_replica_lag_bytes is not None:
             lag_bytes(connection)  # raises where it cannot be seen
         refuse_too_much_wal(connection, order)
-        _refuse_a_stranger(connection, cluster, order.database)
-        _refuse_a_second(connection, cluster, order, run)
-        if look(connection, cluster.live, order.database):
+        _refuse_a_stranger(connection, cluster, order.database, home)
+        if look(connection, cluster.live, order.database, home=home):
             drop_found(connection, order.database)
-        oid = _create(connection, cluster, order, run)
+        oid = _create(there, connection, order, run, home)
         _launch(connection, cluster, _task(cluster, order, run, oid, programs.folder))
 
 
@@ -143,9 +150,10 @@ def stop_restore(cluster: Cluster, name: str) -> None:
     if held is not None and held.pid is not None:
         with suppress(ProcessLookupError):
             os.killpg(held.pid, signal.SIGKILL)  # the launcher leads a session of its own
-    with cluster.maintenance() as connection:
+    home = cluster.home(cluster.live, name)
+    with cluster.maintenance(of=name) as connection:
         ends_s = time.monotonic() + _BEGIN_WITHIN_S
-        while (pid := _restoring(connection, cluster, name)) is not None:
+        while (pid := _restoring(connection, cluster.live, name, home)) is not None:
             if time.monotonic() > ends_s:
                 raise StepFailed(
                     msg("The restore into {name} could not be ended (session {pid})", name=name, pid=pid),
@@ -170,8 +178,8 @@ def _job(cluster: Cluster, name: str) -> Job:
     return Job(job_folder(cluster, name))
 
 
-def _restoring(connection: psycopg.Connection[Any], cluster: Cluster, name: str) -> int | None:
-    found = look(connection, cluster.live, name)
+def _restoring(connection: psycopg.Connection[Any], live: str, name: str, home: str | None) -> int | None:
+    found = look(connection, live, name, home=home)
     return locked(connection, RESTORE_LOCK).get(found[0].oid) if found else None
 
 
@@ -203,8 +211,10 @@ def _refuse_some_tables_of_text(order: RestoreOrder) -> None:
         )
 
 
-def _refuse_a_stranger(connection: psycopg.Connection[Any], cluster: Cluster, name: str) -> None:
-    if name in named(connection, name) and not look(connection, cluster.live, name):
+def _refuse_a_stranger(
+    connection: psycopg.Connection[Any], cluster: Cluster, name: str, home: str | None
+) -> None:
+    if name in named(connection, name) and not look(connection, cluster.live, name, home=home):
         raise Refused(
             msg("There is a database {name} that backout did not make", name=name),
             state=msg("Nothing was changed."),
@@ -212,11 +222,11 @@ def _refuse_a_stranger(connection: psycopg.Connection[Any], cluster: Cluster, na
         )
 
 
-def _refuse_a_second(
-    connection: psycopg.Connection[Any], cluster: Cluster, order: RestoreOrder, run: str | None
-) -> None:
+def _refuse_a_second(cluster: Cluster, order: RestoreOrder, run: str | None) -> None:
     """Refuse to begin anew what this run swapped in already: whoever asks for it was asleep meanwhile."""
-    for found in look(connection, cluster.live):
+    with cluster.everywhere() as servers:
+        there = [f for connection, home in servers for f in look(connection, cluster.live, home=home)]
+    for found in there:
         mark = found.mark
         if mark is not None and mark.state == "kept" and run is not None and mark.run == run:
             raise Refused(
@@ -227,20 +237,32 @@ def _refuse_a_second(
 
 
 def _create(
-    connection: psycopg.Connection[Any], cluster: Cluster, order: RestoreOrder, run: str | None
+    there: psycopg.Connection[Any],
+    connection: psycopg.Connection[Any],
+    order: RestoreOrder,
+    run: str | None,
+    home: str | None,
 ) -> int:
-    """Create the database closed, mark it, and open it: without a mark nobody can have put anything into it."""
+    """Create the database closed, mark it, and open it: without a mark nobody can have put anything into it.
+
+    Args:
+        there: A session with the live database's server.
+        connection: A session with the server on which it is made.
+        order: What is restored into it.
+        run: The run that makes it.
+        home: As in `Mark`.
+    """
     from psycopg import errors, sql
 
-    live = named(connection, order.live).get(order.live)
-    made = made_with(connection, live.oid) if live else None
+    live = named(there, order.live).get(order.live)
+    made = made_with(At(there, live.oid)) if live else None
     if live is None or made is None:
         raise no_database(order.live)
     fault_point("restore.create.before")
     try:
         connection.execute(create_statement(order.database, made))
     except errors.InsufficientPrivilege as error:
-        lacking = lacking_right(connection, order.live)
+        lacking = lacking_right(connection, made)
         raise CredentialsRefused(
             msg("A database cannot be created: {why}", why=str(error.diag.message_primary)),
             state=msg("Nothing was created."),
@@ -255,31 +277,34 @@ def _create(
         backup=order.backup,
         identity=order.identity,
         run=run,
+        home=home,
     )
     write_mark(connection, order.database, mark)
     fault_point("restore.mark.after")
     with connection.transaction():
-        _carry_what_is_allowed(connection, order.database, oid, live.oid)
+        _carry_what_is_allowed(order.database, At(connection, oid), At(there, live.oid))
         open_it = sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS true")
         connection.execute(open_it.format(sql.Identifier(order.database)))
     fault_point("restore.open.after")
     return oid
 
 
-def _carry_what_is_allowed(connection: psycopg.Connection[Any], name: str, oid: int, live_oid: int) -> None:
+def _carry_what_is_allowed(name: str, database: At, live: At) -> None:
     """Carry rights and settings; what this role may not carry is told when the database is checked."""
     import psycopg
 
-    for change in changes(connection, name, oid, live_oid):
-        with suppress(psycopg.Error), connection.transaction():
-            connection.execute(change.statement)
+    for change in changes(name, database, live):
+        with suppress(psycopg.Error), database.connection.transaction():
+            database.connection.execute(change.statement)
 
 
 def _task(cluster: Cluster, order: RestoreOrder, run: str | None, oid: int, programs: Path) -> Task:
     conninfo, _ = cluster.connector.for_programs({})
+    other = cluster.connector.other
     return Task(
         order=order,
         conninfo=conninfo,
+        other=other.connector.for_programs({})[0] if other is not None else None,
         maintenance=cluster.maintenance_name,
         programs=str(programs),
         schemas=cluster.schemas,
@@ -288,6 +313,12 @@ def _task(cluster: Cluster, order: RestoreOrder, run: str | None, oid: int, prog
         connect_timeout_s=cluster.connector.connect_timeout_s,
         lock_timeout_s=cluster.connector.lock_timeout_s,
     )
+
+
+def _handed_over(variable: str, connector: Connector) -> dict[str, str]:
+    """Return the password in a server's address, under that name; empty: it has none."""
+    password = connector.for_programs({})[1].get("PGPASSWORD")
+    return {variable: password} if password else {}
 
 
 def _launch(connection: psycopg.Connection[Any], cluster: Cluster, task: Task) -> None:
@@ -299,7 +330,9 @@ def _launch(connection: psycopg.Connection[Any], cluster: Cluster, task: Task) -
     file = job.folder / "task.json"
     with open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as out:  # noqa: PTH123
         out.write(task.model_dump_json())
-    _, secret = cluster.connector.for_programs({})
+    connector, other = cluster.connector, cluster.connector.other
+    secret = _handed_over(PASSWORD, connector)
+    secret |= _handed_over(OTHER_PASSWORD, other.connector) if other is not None else {}
     command = [sys.executable, "-P", "-m", "backout.databases.postgres.restoring", str(file)]
     fault_point("restore.launch.before")
     started = job.start(

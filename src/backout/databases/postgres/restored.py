@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from backout.databases.postgres.carried import changes, made_differently
+from backout.databases.postgres.carried import At, changes, made_differently
 from backout.databases.postgres.catalog import schema_in_snapshot
 from backout.databases.postgres.cluster import Cluster, named, no_database
 from backout.databases.postgres.counts import count
@@ -80,20 +80,19 @@ def _not_valid(connection: psycopg.Connection[Any]) -> set[str]:
 
 
 def _differences(cluster: Cluster, database: str, live: str) -> Iterator[Message]:
-    with cluster.maintenance() as connection:
-        there = named(connection, database, live)
-        for name in (database, live):
-            if name not in there:
-                raise no_database(name)
-        one, other = there[database].oid, there[live].oid
-        found = list(made_differently(connection, one, other))
+    with cluster.both(live, database) as (there, connection, _):
+        here, like = named(connection, database).get(database), named(there, live).get(live)
+        if here is None or like is None:
+            raise no_database(database if here is None else live)
+        one, other = At(connection, here.oid), At(there, like.oid)
+        found = list(made_differently(one, other))
         found += [
             msg(
                 "{about} differs from the live database; the swap makes it equal by: {by_hand}",
                 about=str(change.about),
                 by_hand=change.statement.as_string(connection),
             )
-            for change in changes(connection, database, one, other)
+            for change in changes(database, one, other)
         ]
     yield from found
 

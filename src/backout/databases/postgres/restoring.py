@@ -16,6 +16,7 @@ import tempfile
 import threading
 import time
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -25,9 +26,10 @@ from backout.databases.postgres.by_hand import psql, quoted
 from backout.databases.postgres.cluster import RESTORE_LOCK, Cluster, server_version, try_lock
 from backout.databases.postgres.connect import Connector
 from backout.databases.postgres.filling import Filling, analysing, filling
+from backout.databases.postgres.other_server import OtherServer
 from backout.databases.postgres.programs import die_with_parent, find_programs
 from backout.databases.postgres.publications import catch_up
-from backout.databases.postgres.restore import Task, free_bytes
+from backout.databases.postgres.restore import OTHER_PASSWORD, PASSWORD, Task, free_bytes
 from backout.databases.postgres.watching import lag_bytes, refuse_too_much_wal
 from backout.errors import BackoutError, NotPossible, StepFailed
 from backout.faults import fault_point
@@ -52,12 +54,14 @@ def main(path: str) -> None:
     task = Task.model_validate_json(file.read_text())
     cluster = _cluster(task, file.parent)
     # With autocommit and nothing open: its time-outs are for statements, and this session waits for long.
-    with cluster.maintenance(3600) as connection:
+    live, name = task.order.live, task.order.database
+    home = cluster.home(live, name)
+    with cluster.maintenance(3600, of=name) as connection:
         connection.execute("SET statement_timeout = 0")
         if not try_lock(connection, RESTORE_LOCK, task.oid):
             return
         fault_point("restore.lock.after")
-        found = look(connection, task.order.live, task.order.database)
+        found = look(connection, live, name, home=home)
         if (
             not found
             or found[0].oid != task.oid
@@ -76,15 +80,26 @@ def main(path: str) -> None:
 
 def _cluster(task: Task, folder: Path) -> Cluster:
     redactor = Redactor()
-    redactor.add(os.environ.get("PGPASSWORD"))
+    redactor.add(*(os.environ.get(name) for name in ("PGPASSWORD", PASSWORD, OTHER_PASSWORD)))
     connector = Connector(
-        conninfo=task.conninfo,
+        conninfo=_with_password(task.conninfo, PASSWORD),
         redactor=redactor,
         lock_timeout_s=task.lock_timeout_s,
         statement_timeout_s=3600,
         connect_timeout_s=task.connect_timeout_s,
     )
+    if task.other is not None:
+        there = replace(connector, conninfo=_with_password(task.other, OTHER_PASSWORD))
+        connector = replace(connector, other=OtherServer(there, task.maintenance))
     return Cluster(connector, task.maintenance, Path(task.programs), folder.parent, task.schemas)
+
+
+def _with_password(conninfo: str, variable: str) -> str:
+    """Return a connection text with the password that was handed over; no program that is started inherits it."""
+    from psycopg.conninfo import make_conninfo
+
+    password = os.environ.pop(variable, None)
+    return make_conninfo(conninfo, password=password) if password else conninfo
 
 
 class _Worker:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from backout.backup import SwapOrder
 from backout.databases.postgres.beside import Found, Mark, look, server_now, write_comment, write_mark
 from backout.databases.postgres.blockers import swap_blockers, was_made
-from backout.databases.postgres.carried import carry
+from backout.databases.postgres.carried import At, carry
 from backout.databases.postgres.closing import alone, close, closed_by_swap, reopen
 from backout.databases.postgres.cluster import Cluster, Named, named
 from backout.databases.postgres.marks import SETTING
@@ -165,7 +165,7 @@ def _rename(connection: psycopg.Connection[Any], order: SwapOrder, live: Named, 
         ).fetchone()
         comment, xid = row or (None, None)
         comment = comment_without_hold(comment)
-        carry(connection, order.beside, beside.oid, live.oid)
+        carry(order.beside, At(connection, beside.oid), At(connection, live.oid))
         fault_point("swap.rename.before")
         rename = sql.SQL("ALTER DATABASE {} RENAME TO {}")
         connection.execute(rename.format(names[order.live], names[order.kept]))

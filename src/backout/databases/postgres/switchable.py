@@ -21,10 +21,26 @@ class PostgresSwitches:
     _cluster: Cluster
     _connector: Connector
 
-    def follow(self, used: Callable[[], str]) -> None:
+    def follow(self, used: Callable[[], str], server: str | None = None) -> None:
         """From now on, take the database that `used` names for the live one; it is asked when a session is opened."""
-        self._connector = replace(self._cluster.connector, used=used)
+        from backout.databases.postgres.connect import secrets_of
+        from backout.databases.postgres.other_server import OtherServer
+
+        connector, other = self._cluster.connector, None
+        if server is not None:
+            connector.redactor.add(*secrets_of(server, {}))
+            other = OtherServer(replace(connector, conninfo=server), self._cluster.maintenance_name)
+        self._connector = replace(connector, used=used, other=other)
         self._cluster = replace(self._cluster, connector=self._connector)
+
+    def place(self, database: str) -> tuple[str, str]:
+        """Return host and port of the server that has that database."""
+        return self._connector.to(database).place
+
+    def elsewhere(self, database: str | None) -> str | None:
+        """Return ``host:port`` of a database (None: of one to be made) that is not on the server of the configured address."""
+        cluster = self._cluster
+        return cluster.shown(cluster.makes_on) if database is None else cluster.elsewhere(database)
 
     def in_the_way_of_a_switch(self) -> InTheWay:
         """Return what stands against any switch away from the live database now."""

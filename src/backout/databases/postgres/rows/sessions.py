@@ -48,18 +48,18 @@ def snapshots(connector: Connector, kept: str) -> Iterator[Sides]:
     """
     with connector.session(_ONE_STATEMENT_S) as live:
         begin_reading(live)
-        check_open(live, kept)
+        with connector.beside(kept, live) as there:
+            check_open(there, kept, live.info.dbname)
         with connector.to(kept).session(_ONE_STATEMENT_S) as other:
             begin_reading(other)
             yield Sides(kept=other, live=live, utf8=encodings_are_utf8(other, live))
 
 
-def check_open(live: psycopg.Connection[Any], kept: str) -> None:
-    """Raise unless the kept database is there, takes connections, and is not the live one."""
-    query = "SELECT datallowconn, datname = current_database() FROM pg_database WHERE datname = %s"
-    row = live.execute(query, (kept,)).fetchone()
+def check_open(there: psycopg.Connection[Any], kept: str, live: str) -> None:
+    """Raise unless the kept database is there, takes connections, and is not the live one; `there` is a session with its server."""
+    row = there.execute("SELECT datallowconn FROM pg_database WHERE datname = %s", (kept,)).fetchone()
     unchanged = msg("Nothing was changed.")
-    if row is None or row[1]:
+    if row is None or kept == live:
         raise UsageError(
             msg("There is no kept database {database}.", database=kept)
             if row is None
