@@ -261,6 +261,7 @@ class TableDifference(Document):
         updated: Rows of one key that differ.
         deleted: Rows that only the live one has, and that were not written after the swap: deleted since the backup.
         after_swap: Rows of the live one that were written after the swap: left out of the three numbers.
+        rows: Rows that the kept one has; null: they were not counted.
         examples: Up to a few keys by what happened (`inserted`, `updated`, `deleted`), as text.
         only_kept_columns: Columns that only the kept one has; their values are not compared.
         only_live_columns: Columns that only the live one has.
@@ -274,6 +275,7 @@ class TableDifference(Document):
     updated: int = 0
     deleted: int = 0
     after_swap: int = 0
+    rows: int | None = None
     examples: dict[str, tuple[str, ...]] = {}
     only_kept_columns: tuple[str, ...] = ()
     only_live_columns: tuple[str, ...] = ()

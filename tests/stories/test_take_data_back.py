@@ -72,6 +72,9 @@ def test_code_and_data_go_back_and_the_person_changes_their_mind(damaged):
     ):
         plan = damaged.cli("plan", "--scenario", "full").ended(0).out
     assert f"Tenants affected: {tenants_now}." in plan and "sent twice: public.outbox" in plan
+    assert re.search(
+        r"rows by table +now +in the backup\n(?:.*\n)*? +public\.reports +about \d+ +\d+\n", plan
+    )
     done = damaged.cli("run", "--scenario", "full", "--yes").ended(0)
     assert "data back to collector_" in done.err
     assert tenants(damaged) == ["a", "b", "c"]

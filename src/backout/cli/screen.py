@@ -56,9 +56,27 @@ def show_plan(plan: Plan, kinds: Mapping[str, StepKind]) -> None:
     out(f"  takes             {expected(plan.total)}")
     out(f"  downtime          {downtime_text(plan.downtime)}")
     out(f"  would be lost     {loss_text(plan)}")
+    _show_rows(plan)
     out(f"  no way back from  {no_return_text(plan)}")
     _show_hazards(plan)
     out(f"  plan {plan.id}, {plan.digest[:19]}…, valid until {plan.expires_at:%H:%M UTC}")
+
+
+def _show_rows(plan: Plan) -> None:
+    from backout.report.counts import FEW, count_lines
+
+    if plan.data is None:
+        return
+    lines, more = count_lines(plan.data.counts, FEW)
+    rows = [(clean(line.table), plain(line.now), plain(line.then)) for line in lines]
+    if not rows:
+        return
+    first, second = (max(len(row[i]) for row in rows) for i in (0, 1))
+    out(f"  {'rows by table':<{max(16, first)}}  {'now':<{second}}  in the backup")
+    for table, now, then in rows:
+        out(f"    {table:<{max(14, first - 2)}}  {now:<{second}}  {then}")
+    if more is not None:
+        out(f"    {plain(more)}")
 
 
 def _show_hazards(plan: Plan) -> None:

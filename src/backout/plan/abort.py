@@ -75,6 +75,8 @@ def plan_abort(
             "hazards": {},
             "point_of_no_return": None,
             "losses": (),
+            # They were counted for the run; what is live now has others.
+            "data": original.data and original.data.model_copy(update={"counts": ()}),
             "serving": serving,
         }
     )

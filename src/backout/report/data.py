@@ -7,9 +7,11 @@ from collections.abc import Iterable
 
 from backout.backup import TableCount, TableDifference
 from backout.document import Json
-from backout.execute.run import Run
-from backout.message import msg
+from backout.execute.run import Run, StepState
+from backout.message import Message, msg
+from backout.plan.abort import CHANGES_DATABASE
 from backout.plan.model import DataPlan, Way
+from backout.report.counts import FEW, count_lines
 from backout.report.duration import duration, moment
 from backout.report.markup import block, code, escape, facts, say, shown, table
 
@@ -19,6 +21,8 @@ _WAYS = {
     Way.TABLES: msg("chosen tables made equal to the backup"),
     Way.COMMAND: msg("your own script overwrites the live database"),
 }
+_PLANNED = (msg("Rows now"), msg("Rows in the backup"))
+_CHANGED = (msg("Rows before"), msg("Rows after"))
 
 
 def data_plan_section(plan: DataPlan | None) -> list[str]:
@@ -39,7 +43,7 @@ def data_plan_section(plan: DataPlan | None) -> list[str]:
         (say("Tenants affected"), _number(plan.tenants)),
         (say("Queues that go back too"), ", ".join(code(q) for q in plan.queues)),
     ]
-    return [f"## {say('Data')}", "", *facts(pairs), *_counts(plan.counts)]
+    return [f"## {say('Data')}", "", *facts(pairs), *_counts(plan.counts, _PLANNED, most=FEW)]
 
 
 def data_section(run: Run) -> list[str]:
@@ -71,7 +75,7 @@ def data_section(run: Run) -> list[str]:
         return lines + _overwritten(run)
     counted = _receipt(run, "data.count").get("counts")
     counts = [TableCount.model_validate(c) for c in counted] if isinstance(counted, list) else plan.counts
-    return lines + _counts(counts) + _differences(run)
+    return lines + _counts(counts, _CHANGED if _is_changed(run) else _PLANNED) + _differences(run)
 
 
 def _beside(plan: DataPlan) -> str:
@@ -105,7 +109,7 @@ def _before_and_after(run: Run) -> list[str]:
     why = say(
         "What the script overwrote is not kept beside, so rows cannot be compared; restored from the safety backup they can:"
     )
-    return [*_counts(counts), *_how_to_compare(run, why)]
+    return [*_counts(counts, _CHANGED), *_how_to_compare(run, why)]
 
 
 def _overwritten(run: Run) -> list[str]:
@@ -117,14 +121,22 @@ def _overwritten(run: Run) -> list[str]:
         return [say("No table was compared yet."), ""]
     differences = [TableDifference.model_validate(d) for d in found]
     rows = [
-        [code(d.table), str(d.inserted), str(d.updated), str(d.deleted), escape(_examples(d))]
+        [code(d.table), *_around(d), str(d.inserted), str(d.updated), str(d.deleted), escape(_examples(d))]
         for d in differences
     ]
-    head = [say("Table"), say("Came back"), say("Overwritten"), say("Removed"), say("For example")]
+    head = ["Rows before", "Rows after", "Came back", "Overwritten", "Removed", "For example"]
     why = say(
         "What was overwritten and removed is in the safety backup; restored from it, it can be compared and brought:"
     )
-    return [*table(head, rows), *_how_to_compare(run, why)]
+    return [*table([say("Table"), *map(say, head)], rows), *_how_to_compare(run, why)]
+
+
+def _around(difference: TableDifference) -> tuple[str, str]:
+    """Return the rows of the live table before and after it was made equal."""
+    after = difference.rows
+    if after is None:
+        return say("not known"), say("not known")
+    return f"{after - difference.inserted + difference.deleted:,}", f"{after:,}"
 
 
 def _how_to_compare(run: Run, why: str) -> list[str]:
@@ -144,7 +156,7 @@ def _how_to_compare(run: Run, why: str) -> list[str]:
 
 def _swapped_back(run: Run, plan: DataPlan) -> list[str]:
     """After an abort what was live is live again; what was written in between is in the other one."""
-    if not _changed(run):
+    if not _is_changed(run):
         return []
     return [
         f"## {say('Data')}",
@@ -155,17 +167,19 @@ def _swapped_back(run: Run, plan: DataPlan) -> list[str]:
     ]
 
 
-def _counts(counts: Iterable[TableCount]) -> list[str]:
-    rows = [
-        [code(c.table), _count(c.live, c.live_exact), _count(c.restored, c.restored_exact)] for c in counts
-    ]
-    if not rows:
+def _counts(
+    counts: Iterable[TableCount], sides: tuple[Message, Message], *, most: int | None = None
+) -> list[str]:
+    lines, more = count_lines(counts, most)
+    if not lines:
         return []
-    return [*table([say("Table"), say("Rows before"), say("Rows after")], rows)]
+    rows = [[code(line.table), shown(line.now), shown(line.then)] for line in lines]
+    rows += [[shown(more), "", ""]] if more is not None else []
+    return table([say("Table"), *map(shown, sides)], rows)
 
 
 def _differences(run: Run) -> list[str]:
-    if not _changed(run):
+    if not _is_changed(run):
         return []
     found = _receipt(run, "data.compare").get("differences")
     if not isinstance(found, list):
@@ -196,9 +210,18 @@ def _examples(difference: TableDifference) -> str:
     return "; ".join(f"{what}: {', '.join(keys)}" for what, keys in difference.examples.items() if keys)
 
 
+def _is_changed(run: Run) -> bool:
+    """Whether another database is the live one; killed right after that, the step's own receipt is lost."""
+    return any(
+        run.plan.step(p.key).spec.kind in CHANGES_DATABASE
+        and p.state in (StepState.APPLIED, StepState.CONFIRMED)
+        for p in run.steps
+    )
+
+
 def _changed(run: Run) -> dict[str, Json]:
-    """Return what the step told that made another database the live one; nothing where it was not done."""
-    return _receipt(run, "data.swap") or _receipt(run, "data.switch")
+    """Return what the step told that made another database the live one."""
+    return next((told for kind in CHANGES_DATABASE if (told := _receipt(run, kind))), {})
 
 
 def _receipt(run: Run, kind: str) -> dict[str, Json]:
@@ -219,9 +242,3 @@ def _whole(value: Json) -> int | None:
 
 def _number(value: int | None) -> str:
     return say("not known") if value is None else f"{value:,}"
-
-
-def _count(value: int | None, exact: bool) -> str:
-    if value is None:
-        return say("not known")
-    return f"{value:,}" if exact else f"{say('about')} {value:,}"

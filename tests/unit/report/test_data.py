@@ -15,7 +15,7 @@ from backout.backup import BesideDatabase, BesideState, TableCount, TableDiffere
 from backout.checks.base import Outcome, Verification
 from backout.document import Json
 from backout.message import msg
-from backout.plan.model import DataPlan, Phase, Plan, PlannedStep, StepSpec
+from backout.plan.model import DataPlan, Phase, Plan, PlannedStep, StepSpec, Way
 from backout.report.backups import ListedBackup, backup_lines, beside_lines, size_text
 from backout.report.data import data_plan_section, data_section
 from backout.report.duration import duration
@@ -102,8 +102,16 @@ def test_a_runbook_has_the_backup_the_rows_and_the_ceiling(of_data: Plan) -> Non
 def test_estimates_are_told_from_counts_and_what_is_not_known_is_not_a_number() -> None:
     assert _cells(data_plan_section(DATA))[1:] == [
         ["<code>public.orders</code>", "about 12,345", "12,000"],
-        ["<code>public.later</code>", "7", "not known"],
+        ["<code>public.later</code>", "7", "not there"],
     ]
+
+
+def test_a_runbook_shows_a_few_tables_and_how_many_more_there_are() -> None:
+    many = tuple(TableCount(table=f"public.t{n}", live=n, restored=0) for n in range(1, 31))
+    rows = _cells(data_plan_section(DATA.model_copy(update={"counts": many})))
+    assert rows[0] == ["Table", "Rows now", "Rows in the backup"]
+    assert rows[1] == ["<code>public.t30</code>", "30", "0"]
+    assert rows[-1] == ["and 20 more tables", "", ""]
 
 
 def test_a_name_that_would_break_a_table_stands_in_its_cell() -> None:
@@ -146,6 +154,42 @@ def test_before_the_swap_a_report_offers_no_comparison(of_data: Plan, story: Cal
     told = story(of_data).add("run.started").begin("01-data-count")
     told.apply("01-data-count", msg("Counted."), data=_counted(11)).confirm("01-data-count", msg("Counted."))
     assert "data diff" not in report_markdown(told.run, NOW, KINDS)
+    assert _cells(data_section(told.run)) == [
+        ["Table", "Rows now", "Rows in the backup"],
+        ["<code>public.orders</code>", "11", "9"],
+    ]
+
+
+def test_a_swap_whose_receipt_was_lost_with_the_process_is_told_by_what_was_confirmed_later(
+    of_data: Plan, story: Callable[..., Any]
+) -> None:
+    told = story(of_data).add("run.started").begin("01-data-count")
+    told.apply("01-data-count", msg("Counted."), data=_counted(11)).confirm("01-data-count", msg("Counted."))
+    told.begin("02-data-swap").confirm("02-data-swap", msg("Seen done."))
+    found = TableDifference(table="public.orders", inserted=2)
+    told.begin("03-data-compare").apply(
+        "03-data-compare", msg("Compared."), data={"differences": [found.model_dump(mode="json")]}
+    )
+    rows = _cells(data_section(told.run))
+    assert rows[0] == ["Table", "Rows before", "Rows after"]
+    assert ["<code>public.orders</code>", "2", "0", "0", ""] in rows
+
+
+def test_a_report_about_chosen_tables_has_their_rows_before_and_after(
+    plan: Callable[..., Plan], story: Callable[..., Any]
+) -> None:
+    data = DATA.model_copy(update={"way": Way.TABLES, "tables": ("public.orders",), "safety": "shop_safety"})
+    steps = (_step(1, "tables.check", Phase.SAFEGUARD, {}), _step(2, "tables.restore", Phase.SWAP_DATA, {}))
+    told = story(plan(data=data, steps=steps, estimates={}, hazards={}, scenario="data")).add("run.started")
+    found = TableDifference(table="public.orders", inserted=5, updated=20, deleted=2, rows=1_050)
+    told.begin("01-tables-check").apply(
+        "01-tables-check", msg("Compared."), data={"differences": [found.model_dump(mode="json")]}
+    )
+    assert ["<code>public.orders</code>", "1,047", "1,050", "5", "20", "2", ""] in _cells(
+        data_section(told.run)
+    )
+    # A journal of an earlier version has no count in it.
+    assert TableDifference.model_validate({"table": "public.orders"}).rows is None
 
 
 def test_after_the_swap_and_before_the_comparison_a_report_names_the_command(

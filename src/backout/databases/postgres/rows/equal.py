@@ -102,11 +102,20 @@ def _compare(sides: Sides, pairs: list[Pair], note: Note) -> tuple[TableDifferen
     found = []
     for pair in pairs:
         note(msg("comparing {table}", table=pair.label))
-        found.append(difference(sides, pair, None, _EXAMPLES))
+        told = difference(sides, pair, None, _EXAMPLES)
+        found.append(told.model_copy(update={"rows": _rows(sides.kept, pair)}))
     unknown = [msg("{table}: {why}", table=d.table, why=str(d.unknown)) for d in found if d.unknown]
     if unknown:
         raise _not_equal("; ".join(str(m) for m in unknown))
     return tuple(found)
+
+
+def _rows(restored: psycopg.Connection[Any], pair: Pair) -> int:
+    from psycopg import sql
+
+    assert pair.kept is not None
+    row = restored.execute(sql.SQL("SELECT count(*) FROM {} AS t").format(pair.kept.source)).fetchone()
+    return int(row[0]) if row else 0
 
 
 def _differs(found: TableDifference) -> bool:
