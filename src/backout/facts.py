@@ -33,7 +33,7 @@ class DataFacts(Document):
         blockers: What would keep a swap from being made now.
         slots: Logical slots and subscriptions of the live database: they would stay with the old one.
         unfit: Why tables that were asked for cannot go back alone, each with its name.
-        tenants: Tenants in the live database; null: no column is declared, or it cannot be told.
+        tenants: Tenants in the live database; null: no column is declared.
     """
 
     database: str
@@ -51,7 +51,7 @@ class DataFacts(Document):
     blockers: tuple[Message, ...] = ()
     slots: tuple[str, ...] = ()
     unfit: tuple[Message, ...] = ()
-    tenants: int | None = None
+    tenants: Observed[int] | None = None
 
 
 class Facts(Document):

@@ -95,6 +95,24 @@ def test_code_and_data_go_back_and_the_person_changes_their_mind(damaged):
     assert other.startswith("collector_restored_") and found == (1,), "what was written meanwhile is not lost"
 
 
+def test_tenants_that_cannot_be_counted_are_told_with_the_reason(damaged):
+    def told():
+        plan = damaged.cli("plan", "--scenario", "full").ended(0).out
+        (reason,) = re.findall(r"How many tenants are affected is not known \((.*?)\)\.", plan)
+        return reason
+
+    with damaged.configured(lambda c: c.replace("public.reports.tenant", "public.reports.customer")):
+        assert 'column "customer" does not exist' in told()
+        runbook = damaged.cli("plan", "--scenario", "full", "--format", "md").ended(0).out
+        assert f"- **Tenants affected:** not known: {told()}" in runbook.replace("\\", "")
+    role = damaged.execute("SELECT current_user")[0][0]
+    with damaged.sql(f"REVOKE SELECT ON reports FROM {role}", undo=(f"GRANT SELECT ON reports TO {role}",)):
+        assert "permission denied for table reports" in told()
+    with psycopg.connect(damaged.stage.database_url) as busy:
+        busy.execute("LOCK TABLE reports IN ACCESS EXCLUSIVE MODE")
+        assert "timeout" in told()
+
+
 def test_what_stands_prepared_is_not_restored_again_and_a_ceiling_holds(damaged):
     damaged.cli("backup", "restore", "--prepare").ended(0)
     (prepared,) = kept_names(damaged)

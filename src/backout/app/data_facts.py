@@ -9,7 +9,7 @@ from backout.app.readings import known_readings
 from backout.app.restorable import restorable
 from backout.backup import BesideDatabase
 from backout.backups.base import BackupStore
-from backout.databases.restores import InTheWay, Restorable, RestoresTables, Switchable
+from backout.databases.restores import InTheWay, LiveDatabase, Restorable, RestoresTables, Switchable
 from backout.errors import (
     BackoutError,
 )
@@ -25,14 +25,19 @@ def observe_data(
     if parts.backups is None or parts.database is None or parts.emergency:
         return None
     try:
-        found = _look(parts, restorable(parts), parts.backups, deadline_s, tables)
+        found = _look(parts, restorable(parts), parts.backups, deadline_s, now, tables)
     except BackoutError as error:
         return Observed[DataFacts](unknown=error.what, source="database and backups", observed_at=now)
     return Observed[DataFacts](value=found, source="database and backups", observed_at=now)
 
 
 def _look(
-    parts: Parts, database: Restorable, store: BackupStore, deadline_s: float, tables: tuple[str, ...]
+    parts: Parts,
+    database: Restorable,
+    store: BackupStore,
+    deadline_s: float,
+    now: datetime,
+    tables: tuple[str, ...],
 ) -> DataFacts:
     live = database.live(deadline_s)
     backups = store.found(deadline_s)
@@ -54,7 +59,7 @@ def _look(
         blockers=in_the_way.blockers,
         slots=in_the_way.slots,
         unfit=_unfit(database, tables) if live.accepts else (),
-        tenants=_tenants(parts, deadline_s) if live.accepts else None,
+        tenants=_tenants(parts, live, deadline_s, now),
     )
 
 
@@ -83,13 +88,20 @@ def _unfit(database: object, tables: tuple[str, ...]) -> tuple[Message, ...]:
     return (msg("This database cannot take single tables back."),)
 
 
-def _tenants(parts: Parts, deadline_s: float) -> int | None:
+def _tenants(parts: Parts, live: LiveDatabase, deadline_s: float, now: datetime) -> Observed[int] | None:
+    """Return how many tenants the live database has; None where no column is declared."""
     declared, database = parts.restore.tenants, parts.database
     if declared is None or database is None:
         return None
     schema, table, column = ('"' + part.replace('"', '""') + '"' for part in declared.split("."))
     try:
+        if not live.accepts:
+            return _unknown(declared, msg("Nobody can connect to {database}.", database=live.name), now)
         value = database.scalar(f"SELECT count(DISTINCT {column}) FROM {schema}.{table}", deadline_s)
-    except BackoutError:
-        return None
-    return value if isinstance(value, int) else None
+    except BackoutError as error:
+        return _unknown(declared, error.what, now)
+    return Observed[int](value=int(str(value)), source=declared, observed_at=now)
+
+
+def _unknown(declared: str, why: Message, now: datetime) -> Observed[int]:
+    return Observed[int](unknown=why, source=declared, observed_at=now)

@@ -183,7 +183,8 @@ class DataPlan(Document):
         counts: Rows by table, live now and in the backup, as far as they are known.
         rows_behind: Rows that the live database has more than the backup; null: not known before the restore.
         ceiling_rows: Above this many the run stops before anything is swapped; null: no limit.
-        tenants: Tenants affected; null: not known.
+        tenants: Tenants affected; null: not known, or nobody asked.
+        tenants_unknown: Why they could not be counted; null: they were, or no column is declared.
         queues: Declared queues and outboxes: what is in them was perhaps sent already.
     """
 
@@ -202,6 +203,7 @@ class DataPlan(Document):
     rows_behind: int | None = None
     ceiling_rows: int | None = None
     tenants: int | None = None
+    tenants_unknown: Message | None = None
     queues: tuple[str, ...] = ()
 
 

@@ -148,7 +148,8 @@ def data_plan(choice: Choice, data: DataFacts, request: Request, terms: Terms) -
         counts=counts,
         rows_behind=behind,
         ceiling_rows=ceiling,
-        tenants=data.tenants,
+        tenants=data.tenants.value if data.tenants is not None else None,
+        tenants_unknown=data.tenants.unknown if data.tenants is not None else None,
         queues=terms.restore.queues,
     )
 
@@ -342,6 +343,9 @@ def _losses(data: DataPlan) -> list[Message]:
     lines.append(_where_they_are(data))
     if data.tenants is not None:
         lines.append(msg("Tenants affected: {tenants}.", tenants=data.tenants))
+    if data.tenants_unknown is not None:
+        reason = str(data.tenants_unknown).rstrip(".")
+        lines.append(msg("How many tenants are affected is not known ({reason}).", reason=reason))
     if data.queues:
         lines.append(
             msg(

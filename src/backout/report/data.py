@@ -13,7 +13,7 @@ from backout.plan.abort import CHANGES_DATABASE
 from backout.plan.model import DataPlan, Way
 from backout.report.counts import FEW, count_lines
 from backout.report.duration import duration, moment
-from backout.report.markup import block, code, escape, facts, say, shown, table
+from backout.report.markup import block, code, escape, facts, plain, say, shown, table
 
 _WAYS = {
     Way.SWAP: msg("restored beside, and swapped in"),
@@ -40,7 +40,7 @@ def data_plan_section(plan: DataPlan | None) -> list[str]:
         (say("Safety backup"), _safety(plan)),
         (say("Rows that stay behind"), _number(plan.rows_behind)),
         (say("At most"), _number(plan.ceiling_rows)),
-        (say("Tenants affected"), _number(plan.tenants)),
+        (say("Tenants affected"), _tenants(plan)),
         (say("Queues that go back too"), ", ".join(code(q) for q in plan.queues)),
     ]
     return [f"## {say('Data')}", "", *facts(pairs), *_counts(plan.counts, _PLANNED, most=FEW)]
@@ -83,6 +83,12 @@ def _beside(plan: DataPlan) -> str:
         return ""
     there = f" {say('on {server}', server=plan.server)}" if plan.server is not None else ""
     return code(plan.beside) + there + (f" ({say('stands ready')})" if plan.prepared else "")
+
+
+def _tenants(plan: DataPlan) -> str:
+    if plan.tenants_unknown is not None:
+        return say("not known: {reason}", reason=plain(plan.tenants_unknown))
+    return "" if plan.tenants is None else _number(plan.tenants)
 
 
 def _safety(plan: DataPlan) -> str:

@@ -19,6 +19,8 @@ from tests.unit.plan.planned import (
 )
 
 from backout.backup import TableCount
+from backout.message import msg
+from backout.observed import Observed
 from backout.plan.model import Plan, Scenario
 from backout.plan.refusal import refusal
 from backout.plan.restoring import rows_behind
@@ -67,6 +69,16 @@ def test_without_a_count_in_the_backup_nothing_is_made_up() -> None:
 def test_rows_behind_never_cover_for_each_other(counts: list[Any], behind: int | None) -> None:
     made = tuple(TableCount(table=t, live=live, restored=restored) for t, live, restored in counts)
     assert rows_behind(made) == behind
+
+
+def test_tenants_affected_are_a_number_or_a_reason_or_nobody_asked() -> None:
+    number = Observed[int](value=3, source="public.t.tenant", observed_at=NOW)
+    reason = number.model_copy(update={"value": None, "unknown": msg("permission denied for table t")})
+    told = [str(m) for tenants in (number, reason, None) for m in planned(full(tenants=tenants)).losses]
+    assert [line for line in told if "enants" in line] == [
+        "Tenants affected: 3.",
+        "How many tenants are affected is not known (permission denied for table t).",
+    ]
 
 
 def test_without_a_means_of_holding_the_plan_says_that_requests_fail_during_the_swap() -> None:
