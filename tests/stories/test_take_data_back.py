@@ -159,6 +159,27 @@ def test_a_damaged_backup_and_one_from_after_the_damage_are_passed_over_by_name(
     assert tenants(damaged) == ["", "", "", "since"]
 
 
+def test_a_backup_made_before_the_bad_release_is_recorded_neither_removes_nor_replaces_the_one_from_before_it(
+    good,
+):
+    good.cli("record").ended(0)
+    good.cli("backup", "create").ended(0)
+    (before,) = backup_names(good)
+    good.stage.deploy(BAD)
+    good.execute("UPDATE reports SET tenant = '' WHERE tenant NOT LIKE 'smoke%'")
+    another_second(good)
+    good.cli("backup", "create", "--keep", "1").ended(0)
+    (late, kept) = backup_names(good)
+    assert kept == before
+    listed = good.cli("backup", "list").ended(0).out
+    assert f"kept for the way back from {BAD}, which is not recorded yet" in listed
+    good.cli("record", "--state", "bad").ended(0)
+    another_second(good)
+    good.cli("backup", "create", "--keep", "1").ended(0)
+    plan = good.cli("plan", "--scenario", "full").ended(0).out
+    assert f"({before})" in plan and f"{late}: it was taken while {BAD} ran" in plan
+
+
 def another_second(scene):
     """Wait until a backup gets another name: it is named by the second."""
     second = int(time.time())

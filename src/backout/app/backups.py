@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
-from itertools import zip_longest
 
 from backout.app.parts import Parts
 from backout.app.readings import Readings
 from backout.app.restorable import restorable, store_of
 from backout.app.safety import safety_pins
-from backout.assess.backups import fits
+from backout.assess.needed import needed
 from backout.assess.versions import current_version
 from backout.backup import Backup, BesideDatabase, Manifest, Reading
 from backout.errors import (
@@ -109,23 +108,13 @@ def drop_beside(parts: Parts, name: str) -> BesideDatabase:
 def pins(parts: Parts) -> dict[str, Message]:
     """Return the backups that must not be rotated, each with the reason.
 
-    Kept are, for every release whose window (`restore.keep_h`) is open, the newest backup from before it and the newest of
-    these that fits the release before it, and every backup that a run needs which has not ended. One that reading found damaged
-    stands for none.
+    Kept are those that a way back needs whose window (`restore.keep_h`) is open (see `assess.needed`), and every backup that
+    a run needs which has not ended. One that reading found damaged stands for none.
     """
     readings = Readings(parts)
     backups = tuple(b for b in whole(store_of(parts).found(_LOOK_S)) if not _damaged(readings.known(b)))
-    found: dict[str, Message] = {}
     window = parts.clock.now() - timedelta(hours=parts.restore.keep_h)
-    releases = parts.book.newest()
-    current = max((r.deployed_at for r in releases), default=None)
-    for release, earlier in zip_longest(releases, releases[1:]):
-        if release.deployed_at < window and release.deployed_at != current:
-            continue
-        before = [b for b in backups if b.taken_at is not None and b.taken_at < release.deployed_at]
-        fitting = [b for b in before if earlier is not None and fits(b, earlier)]
-        for backup in (*before[:1], *fitting[:1]):
-            found[backup.name] = msg("the way back from {version}", version=release.version)
+    found = dict(needed(backups, parts.book.newest(), window))
     return found | safety_pins(parts, window) | _needed_by_runs(parts)
 
 

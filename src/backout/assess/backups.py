@@ -30,10 +30,11 @@ def choose_backup(facts: Facts, request: Request, target: Release) -> Choice:
         NeedsAcceptance: Nothing says when the damage began; a backup or a time has to be named.
     """
     data = _data(facts)
-    before = _damage_began(facts, request, target)
+    suspects = _suspects(facts, request, target)
+    before = min((r.deployed_at for r in suspects), default=None)
     usable = usable_schemas(target)
     if request.backup is not None:
-        return _named(data, facts, request, before, usable)
+        return _named(data, facts, request, suspects, usable)
     limit = request.at if request.at is not None else before
     if limit is None:
         raise NeedsAcceptance(
@@ -47,6 +48,7 @@ def choose_backup(facts: Facts, request: Request, target: Release) -> Choice:
     for backup in data.backups:
         reason = (
             _not_from_before(backup, facts, limit, by_person=request.at is not None)
+            or (_taken_while_it_ran(backup, facts, suspects) if request.at is None else None)
             or _unfit(backup, data, facts, usable)
             or _of_other_migrations(backup, heads)
         )
@@ -56,7 +58,7 @@ def choose_backup(facts: Facts, request: Request, target: Release) -> Choice:
                 why=_why(backup, limit, by_person=request.at is not None),
                 before=before,
                 named=request.at is not None,
-                late=_late(backup, before),
+                late=_late(backup, facts, suspects),
                 usable=usable,
                 passed_over=tuple(passed_over),
             )
@@ -128,23 +130,21 @@ def _data(facts: Facts) -> DataFacts:
     return facts.data.value
 
 
-def _damage_began(facts: Facts, request: Request, target: Release) -> datetime | None:
-    """Return when the bad release was deployed: what is older cannot hold its damage. None: not known."""
+def _suspects(facts: Facts, request: Request, target: Release) -> list[Release]:
+    """Return the releases that may have done the damage: what is older than all of them cannot hold it. Empty: not known."""
     current = current_version(facts)
     running = release_of(facts, current) if current else None
     if request.scenario is Scenario.FULL and target.version != current:
-        suspects = [r for r in _recorded(facts) if r.deployed_at > target.deployed_at]
-    else:
-        shut_out = {q.version for q in facts.quarantined}
-        backed_out = [
-            r
-            for r in _recorded(facts)
-            if (r.version in shut_out or r.state is ReleaseState.BAD)
-            and running is not None
-            and r.deployed_at > running.deployed_at
-        ]
-        suspects = backed_out or ([running] if running is not None and running.source == "recorded" else [])
-    return min((r.deployed_at for r in suspects), default=None)
+        return [r for r in _recorded(facts) if r.deployed_at > target.deployed_at]
+    shut_out = {q.version for q in facts.quarantined}
+    backed_out = [
+        r
+        for r in _recorded(facts)
+        if (r.version in shut_out or r.state is ReleaseState.BAD)
+        and running is not None
+        and r.deployed_at > running.deployed_at
+    ]
+    return backed_out or ([running] if running is not None and running.source == "recorded" else [])
 
 
 def _recorded(facts: Facts) -> Iterator[Release]:
@@ -152,7 +152,7 @@ def _recorded(facts: Facts) -> Iterator[Release]:
 
 
 def _named(
-    data: DataFacts, facts: Facts, request: Request, before: datetime | None, usable: tuple[str, ...]
+    data: DataFacts, facts: Facts, request: Request, suspects: list[Release], usable: tuple[str, ...]
 ) -> Choice:
     name = str(request.backup)
     backup = next((b for b in data.backups if b.name == name), None)
@@ -174,7 +174,12 @@ def _named(
     _refuse_what_it_lacks(backup, request)
     why = msg("Backup {name} was asked for.", name=name)
     return Choice(
-        backup=backup, why=why, before=before, named=True, late=_late(backup, before), usable=usable
+        backup=backup,
+        why=why,
+        before=min((r.deployed_at for r in suspects), default=None),
+        named=True,
+        late=_late(backup, facts, suspects),
+        usable=usable,
     )
 
 
@@ -189,6 +194,22 @@ def _not_from_before(backup: Backup, facts: Facts, limit: datetime, *, by_person
     if by_person:
         return msg("it was taken after {limit}", limit=_time(limit))
     return msg("it was taken after the bad release and may hold the damage: it has to be named")
+
+
+def _taken_while_it_ran(backup: Backup, facts: Facts, suspects: list[Release]) -> Message | None:
+    """Say why not, where a suspect ran when the backup was taken, as its manifest tells: it was recorded only later."""
+    version = backup.manifest.release if backup.manifest is not None else None
+    for suspect in suspects:
+        if version != suspect.version:
+            continue
+        # It may have run before, too, until another one was recorded.
+        others = [r.deployed_at for r in _recorded(facts) if r.deployed_at < suspect.deployed_at]
+        if backup.taken_at is None or not others or backup.taken_at > max(others):
+            return msg(
+                "it was taken while {version} ran and may hold the damage: it has to be named",
+                version=version,
+            )
+    return None
 
 
 def _refuse_what_it_lacks(backup: Backup, request: Request) -> None:
@@ -257,8 +278,9 @@ def _broken(backup: Backup, data: DataFacts, facts: Facts) -> Message | None:
     return None
 
 
-def _late(backup: Backup, before: datetime | None) -> bool:
-    return before is not None and backup.taken_at is not None and backup.taken_at >= before
+def _late(backup: Backup, facts: Facts, suspects: list[Release]) -> bool:
+    after = backup.taken_at is not None and any(backup.taken_at >= r.deployed_at for r in suspects)
+    return after or _taken_while_it_ran(backup, facts, suspects) is not None
 
 
 def _why(backup: Backup, limit: datetime, *, by_person: bool) -> Message:

@@ -65,6 +65,24 @@ def test_the_newest_of_all_taken_after_the_corruption_is_not_chosen_and_the_reas
     assert "b3" in str(over) and "has to be named" in str(over)
 
 
+def test_one_taken_while_the_bad_release_ran_before_anybody_recorded_it_is_not_chosen() -> None:
+    while_bad = backup("b2", 4, OLD, release="5.5.0")
+    seen = facts(BAD, GOOD, data=data_facts(while_bad, backup("b1", 28, OLD, release="5.4.0")))
+    choice = chosen(seen)
+    assert choice.backup.name == "b1"
+    assert "b2: it was taken while 5.5.0 ran" in str(choice.passed_over[0])
+    assert chosen(seen, backup="b2").late, "named, it is warned of"
+    by_time = chosen(seen, at=hours(4))
+    assert (by_time.backup.name, by_time.late) == ("b2", True), "who says a time knows it"
+
+
+def test_one_from_when_the_bad_release_ran_an_earlier_time_is_chosen() -> None:
+    """5.5.0 was good, went back for another reason, and came again with a damaged configuration."""
+    first = release("5.5.0", 60, OLD)
+    seen = facts(BAD, GOOD, first, data=data_facts(backup("b1", 50, OLD, release="5.5.0")))
+    assert chosen(seen).backup.name == "b1"
+
+
 def test_one_taken_in_the_moment_of_the_release_is_not_from_before_it() -> None:
     seen = facts(BAD, GOOD, data=data_facts(backup("b2", 3, OLD), backup("b1", 28, OLD)))
     assert chosen(seen).backup.name == "b1"
