@@ -185,6 +185,48 @@ def test_publications_made_since_a_database_was_prepared_follow_it(pair: Pair, a
         assert beside.execute("SELECT pubname FROM pg_publication").fetchall() == [("feed",)]
 
 
+def test_a_publication_is_given_to_the_owner_it_has_in_the_live_database_or_it_is_told(
+    pair: Pair, adapter: Any
+) -> None:
+    def owners() -> dict[str, str]:
+        with pair.connect(pair.beside) as beside:
+            query = "SELECT pubname, pg_get_userbyid(pubowner)::text FROM pg_publication"
+            return dict(beside.execute(query).fetchall())
+
+    stranger, member = f"{pair.role}_stranger", f'{pair.role}; ALTER "member'
+    with pair.admin(pair.live) as admin, pair.connect() as live, pair.connect(pair.beside) as beside:
+        for role in (stranger, member):
+            admin.execute(sql.SQL("CREATE ROLE {}").format(sql.Identifier(role)))
+        try:
+            admin.execute(sql.SQL("GRANT {} TO {}").format(sql.Identifier(member), sql.Identifier(pair.role)))
+            for database in (pair.live, pair.beside):
+                to_all = sql.SQL("GRANT CREATE ON DATABASE {} TO {}, {}")
+                admin.execute(to_all.format(*map(sql.Identifier, (database, stranger, member))))
+            for name, role in (("fed", stranger), ("ours", member), ("roots", None), ("new", member)):
+                live.execute(sql.SQL("CREATE PUBLICATION {} FOR TABLE which").format(sql.Identifier(name)))
+                if name != "new":
+                    beside.execute(
+                        sql.SQL("CREATE PUBLICATION {} FOR TABLE which").format(sql.Identifier(name))
+                    )
+                owner = sql.SQL("CURRENT_USER") if role is None else sql.Identifier(role)
+                given = sql.SQL("ALTER PUBLICATION {} OWNER TO {}")
+                admin.execute(given.format(sql.Identifier(name), owner))
+            (told,) = adapter.catch_up(pair.beside, pair.live)
+            assert f'-d {pair.beside} -c \'ALTER PUBLICATION "fed" OWNER TO "{stranger}"\'' in str(told)
+            # A superuser may alter `roots` whoever owns it.
+            assert owners() == {"fed": pair.role, "ours": member, "roots": pair.role, "new": member}
+            with pair.admin(pair.beside) as by_hand:
+                by_hand.execute(sql.SQL("ALTER PUBLICATION fed OWNER TO {}").format(sql.Identifier(stranger)))
+            assert adapter.catch_up(pair.beside, pair.live) == ()
+        finally:
+            for database in (pair.live, pair.beside):
+                with pair.admin(database) as there:
+                    for role in (stranger, member):
+                        there.execute(sql.SQL("DROP OWNED BY {}").format(sql.Identifier(role)))
+            for role in (stranger, member):
+                admin.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(role)))
+
+
 @pytest.mark.parametrize("name", ["a b'c\"d%s", "größe {x} =\\", "x" * 63, "-d postgres"])
 def test_any_name_can_be_swapped(name: str, database: Any, make_site: Any, tmp_path: Path) -> None:
     from psycopg.conninfo import make_conninfo

@@ -1,7 +1,8 @@
 """Publications: a restored database gets those of the live one, and what cannot be carried is told with what to type.
 
-A dump has them as they were. Whoever subscribes since, or to what was changed since, would get nothing after a swap.
-Source: PostgreSQL 18 documentation, "CREATE PUBLICATION", 52.40 "pg_publication".
+A dump has them as they were. Whoever subscribes since, or to what was changed since, would get nothing after a swap; and only
+its owner may alter one.
+Source: PostgreSQL 18 documentation, "CREATE PUBLICATION", "ALTER PUBLICATION", 52.40 "pg_publication".
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, LiteralString
+from typing import TYPE_CHECKING, Any, LiteralString, NamedTuple
 
 from backout.databases.postgres.by_hand import psql, quoted
 from backout.databases.postgres.cluster import Cluster, server_version
@@ -37,18 +38,22 @@ _ALL: LiteralString = """
 SELECT p.oid::bigint, p.pubname::text, p.puballtables,
        concat_ws(', ', CASE WHEN p.pubinsert THEN 'insert' END, CASE WHEN p.pubupdate THEN 'update' END,
                  CASE WHEN p.pubdelete THEN 'delete' END, CASE WHEN p.pubtruncate THEN 'truncate' END),
-       (to_jsonb(p) ->> 'pubviaroot')::boolean, to_jsonb(p) ->> 'pubgencols'
-FROM pg_publication p ORDER BY 2"""
+       (to_jsonb(p) ->> 'pubviaroot')::boolean, to_jsonb(p) ->> 'pubgencols',
+       CASE WHEN NOT r.rolsuper THEN r.rolname::text END
+FROM pg_publication p LEFT JOIN pg_roles r ON r.oid = p.pubowner ORDER BY 2"""
 _SINCE = 150000
 
 
 def publications(connection: psycopg.Connection[Any]) -> dict[str, str]:
-    """Return the statement that makes each publication, by its name."""
+    """Return the statements that make each publication, by its name.
+
+    A superuser as its owner is not among them: one may alter it whoever owns it.
+    """
     newer = server_version(connection) >= _SINCE
     found = {}
     # Names are then printed with their schema, here and there.
     connection.execute("SELECT set_config('search_path', 'pg_catalog', false)")
-    for oid, name, everything, operations, via_root, generated in connection.execute(_ALL).fetchall():
+    for oid, name, everything, operations, via_root, generated, owner in connection.execute(_ALL).fetchall():
         parts = ["ALL TABLES"] if everything else []
         tables = connection.execute(_TABLES_15 if newer else _TABLES, {"oid": oid}).fetchone()
         parts += [f"TABLE {tables[0]}"] if tables and tables[0] else []
@@ -59,6 +64,8 @@ def publications(connection: psycopg.Connection[Any]) -> dict[str, str]:
         options += ["publish_generated_columns = stored"] if generated == "s" else []
         what = f" FOR {', '.join(parts)}" if parts else ""
         found[str(name)] = f"CREATE PUBLICATION {quoted(name)}{what} WITH ({', '.join(options)})"
+        if owner is not None:
+            found[str(name)] += _owned(name) + quoted(owner)
     return found
 
 
@@ -73,29 +80,53 @@ def carry_publications(connection: psycopg.Connection[Any], live: psycopg.Connec
     """Give a restored database the publications that the live one has; what this role may not make stays as it is. Idempotent."""
     import psycopg
 
-    for statements in _changes(publications(connection), publications(live)).values():
-        with suppress(psycopg.Error), connection.transaction():
-            for statement in statements:
-                connection.execute(statement.encode())
+    for change in _changes(publications(connection), publications(live)).values():
+        for statements in change:
+            # One that cannot be given to its owner is there all the same.
+            with suppress(psycopg.Error), connection.transaction():
+                for statement in statements:
+                    connection.execute(statement.encode())
 
 
 def differing_publications(database: str, here: dict[str, str], there: dict[str, str]) -> Iterator[Message]:
     """Name the publications of a restored database that are not as in the live one, and what makes them equal."""
-    for name, statements in _changes(here, there).items():
+    for name, change in _changes(here, there).items():
         yield msg(
             "Publication {name} is not as in the live database ({there}); to make it so: {by_hand}",
             name=name,
             there=there.get(name, "it has none of that name"),
-            by_hand=psql(*statements, options=f"psql -d {shlex.quote(database)}"),
+            by_hand=psql(*change.made, *change.given, options=f"psql -d {shlex.quote(database)}"),
         )
 
 
-def _changes(here: dict[str, str], there: dict[str, str]) -> dict[str, list[str]]:
-    return {
-        name: [
-            *([f"DROP PUBLICATION {quoted(name)}"] if name in here else []),
-            *([there[name]] if name in there else []),
-        ]
-        for name in sorted(here.keys() | there.keys())
-        if here.get(name) != there.get(name)
-    }
+class _Change(NamedTuple):
+    """Statements that make a publication what it has to be, and that give it to its owner."""
+
+    made: tuple[str, ...]
+    given: tuple[str, ...]
+
+
+def _changes(here: dict[str, str], there: dict[str, str]) -> dict[str, _Change]:
+    found = {}
+    for name in sorted(here.keys() | there.keys()):
+        is_made, is_given = _apart(name, here.get(name, ""))
+        made, given = _apart(name, there.get(name, ""))
+        gone = (f"DROP PUBLICATION {quoted(name)}",) if is_made and is_made != made else ()
+        change = _Change(
+            (*gone, *(made if made != is_made else ())), given if given != is_given or gone else ()
+        )
+        if any(change):
+            found[name] = change
+    return found
+
+
+def _owned(name: str) -> str:
+    return f"; ALTER PUBLICATION {quoted(name)} OWNER TO "
+
+
+def _apart(name: str, statements: str) -> _Change:
+    """Take the statement about its owner away from the others; each may be missing."""
+    made, mark, owner = statements.rpartition(_owned(name))
+    if not mark:
+        return _Change((statements,) if statements else (), ())
+    return _Change((made,), (mark.removeprefix("; ") + owner,))
