@@ -131,6 +131,22 @@ class Reading(Document):
     left_out: tuple[Message, ...] = ()
 
 
+class PastRestore(Document):
+    """A restore beside the live database that a person asked for, and how long it took.
+
+    Attributes:
+        seconds: From its start until all was restored; checking it is not in them.
+        size_bytes: Of the backup.
+    """
+
+    backup: str
+    identity: str
+    format: BackupFormat
+    size_bytes: int
+    at: datetime
+    seconds: float
+
+
 class RestoreOrder(Document):
     """Restore this backup into that new database; absolute, so that it can be carried out twice.
 

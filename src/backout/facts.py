@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from backout.backup import Backup, BesideDatabase, Reading
+from backout.backup import Backup, BesideDatabase, PastRestore, Reading
 from backout.document import Document
 from backout.message import Message
 from backout.migration_status import BlockedSession
@@ -27,6 +27,7 @@ class DataFacts(Document):
         server_major: The server's major version.
         backups: Newest first.
         readings: What reading a backup to its end told, by its name; only where its data is still what was read.
+        restored: Restores that were asked for by hand, newest first.
         beside: Databases that stand beside the live one.
         rows: The server's estimates by table.
         free_bytes: Free space on the database's disk; null: it cannot be told.
@@ -45,6 +46,7 @@ class DataFacts(Document):
     server_major: int
     backups: tuple[Backup, ...] = ()
     readings: dict[str, Reading] = {}
+    restored: tuple[PastRestore, ...] = ()
     beside: tuple[BesideDatabase, ...] = ()
     rows: dict[str, int] = {}
     free_bytes: int | None = None

@@ -113,9 +113,24 @@ def test_tenants_that_cannot_be_counted_are_told_with_the_reason(damaged):
         assert "timeout" in told()
 
 
+def test_how_long_a_hold_that_comes_first_is_at_least_is_told_by_what_was_read_and_restored_before(damaged):
+    def held():
+        plan = damaged.cli("plan", "--scenario", "full", "--hold-first").ended(0).out
+        return re.search(r"downtime +requests are held: (.*)", plan)[1]
+
+    assert held().startswith("not measured.")
+    damaged.cli("backup", "verify").ended(0)
+    assert re.match(
+        r"at least \S+ m?s \(reading it alone takes that; its restore was not measured yet\)\.", held()
+    )
+    damaged.cli("backup", "restore").ended(0)
+    assert re.match(r"at least \S+ m?s \(so long restoring it by hand took \d{4}-.* UTC\)\.", held())
+
+
 def test_what_stands_prepared_is_not_restored_again_and_a_ceiling_holds(damaged):
     damaged.cli("backup", "restore", "--prepare").ended(0)
     (prepared,) = kept_names(damaged)
+    assert "[0 s (it stands restored already)]" in damaged.cli("plan", "--scenario", "full").ended(0).out
     write(damaged.stage, "one", "two", "three")
     damaged.execute("CREATE PUBLICATION since_then FOR TABLE reports")
     damaged.cli("run", "--scenario", "full", "--max-loss", "2", "--yes").refused(

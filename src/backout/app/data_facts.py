@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from backout.app.parts import Parts
-from backout.app.readings import known_readings
+from backout.app.readings import known_readings, past_restores
 from backout.app.restorable import restorable
 from backout.backup import BesideDatabase
 from backout.backups.base import BackupStore
@@ -53,6 +53,7 @@ def _look(
         server_major=live.server_version // 10000,
         backups=backups,
         readings=known_readings(parts, backups[:50]),
+        restored=past_restores(parts),
         beside=beside,
         rows=database.counts(live.name, exact=False, deadline_s=deadline_s) if live.accepts else {},
         free_bytes=database.free_bytes(parts.restore.free_space_path),

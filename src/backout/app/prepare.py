@@ -10,7 +10,7 @@ from backout.app.readings import PreparedCheck, Readings, known_readings
 from backout.app.restorable import restorable
 from backout.assess.backups import is_prepared, unpacked_bytes
 from backout.assess.rules.backups import SPACE_FACTOR
-from backout.backup import Backup, BesideDatabase, BesideState, RestoreOrder
+from backout.backup import Backup, BesideDatabase, BesideState, PastRestore, RestoreOrder
 from backout.databases.restores import Checked, Restorable, Switchable
 from backout.document import Document, Json
 from backout.errors import NotPossible, StepFailed
@@ -54,9 +54,18 @@ def restore_backup(parts: Parts, name: str | None, *, prepare: bool, note: Note)
     order = restore_order(parts, database, backup, "prepared" if prepare else "restored")
     began_s = parts.clock.monotonic_s()
     state = database.restore_state(order.database)
+    took: PastRestore | None = None
     if state.state is not BesideState.RESTORED:
         database.start_restore(order, None)
         state = _await(parts, database, order, note)
+        took = PastRestore(
+            backup=backup.name,
+            identity=backup.identity,
+            format=backup.format,
+            size_bytes=backup.size_bytes,
+            at=parts.clock.now(),
+            seconds=round(parts.clock.monotonic_s() - began_s, 3),
+        )
     found: Checked = database.check_restored(order.database, order.live, note=note)
     if not found.problems:
         noted = PreparedCheck(
@@ -66,6 +75,7 @@ def restore_backup(parts: Parts, name: str | None, *, prepare: bool, note: Note)
             written=found.written,
         )
         body: dict[str, Json] = {"database": order.database, "oid": state.oid, "backup": backup.name}
+        body |= {"took": took.model_dump(mode="json")} if took is not None else {}
         parts.journal.append("backup.restored", body | {"found": noted.model_dump(mode="json")})
     if prepare and not found.problems:
         _drop_older(parts, database, order.database)

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from backout.app.parts import Parts
 from backout.app.restorable import restorable
-from backout.backup import Backup, Reading
+from backout.backup import Backup, PastRestore, Reading
 from backout.databases.restores import Checked
 from backout.document import Document
 from backout.errors import (
@@ -86,3 +86,10 @@ def known_readings(parts: Parts, backups: tuple[Backup, ...]) -> dict[str, Readi
     """Return what reading these backups told last, by name, where their data is still what was read."""
     readings = Readings(parts)
     return {b.name: r for b in backups if (r := readings.known(b)) is not None}
+
+
+def past_restores(parts: Parts) -> tuple[PastRestore, ...]:
+    """Return the restores beside the live database that were asked for by hand, newest first."""
+    events = parts.journal.events(kinds=("backup.restored",), newest=50)
+    told = (e.body.get("took") for e in reversed(events))
+    return tuple(PastRestore.model_validate(one) for one in told if one is not None)

@@ -39,6 +39,7 @@ class RestoreTerms:
     max_wal_bytes: int | None = None
     unpacked_bytes: int | None = None
     keep_h: float = 72.0
+    verified_for_h: float = 12.0
     reconnect_s: float = 10.0
     queues: tuple[str, ...] = ()
     command: tuple[str, ...] | None = None
@@ -92,16 +93,33 @@ def numbered(
     return tuple(steps)
 
 
-def estimate(facts: Facts, kind: str) -> Estimate:
-    """Return the median of the measured seconds of a kind of step, or "not measured"."""
+def estimate(facts: Facts, kind: str, known: Estimate | None = None) -> Estimate:
+    """Return the median of the measured seconds of a kind of step, or "not measured".
+
+    Args:
+        facts: The facts.
+        kind: The kind of step.
+        known: What is known of this very step: nothing is left to do, or a lower bound where nothing was measured.
+    """
+    if known is not None and known.seconds is not None:
+        return known
     seconds = facts.step_seconds.get(kind, ())
-    return Estimate(seconds=round(median(seconds), 3), runs=len(seconds)) if seconds else Estimate()
+    if seconds:
+        return Estimate(seconds=round(median(seconds), 3), runs=len(seconds))
+    return known or Estimate()
 
 
 def total(estimates: Iterable[Estimate]) -> Estimate:
-    """Return the sum; "not measured" as soon as one of them is not."""
+    """Return the sum; "not measured" as soon as one of them is not, with a lower bound where one has one."""
     parts = list(estimates)
     seconds = [e.seconds for e in parts if e.seconds is not None]
-    if not parts or len(seconds) < len(parts):
+    if parts and len(seconds) == len(parts):
+        return Estimate(
+            seconds=round(sum(seconds), 3), runs=min((e.runs for e in parts if e.basis is None), default=0)
+        )
+    bounded = [e for e in parts if e.least_s]
+    if not bounded:
         return Estimate()
-    return Estimate(seconds=round(sum(seconds), 3), runs=min(e.runs for e in parts))
+    largest = max(bounded, key=lambda e: e.least_s or 0.0)
+    least_s = sum(seconds) + sum(e.least_s for e in bounded if e.least_s is not None)
+    return Estimate(least_s=round(least_s, 3), basis=largest.basis)

@@ -22,6 +22,7 @@ from backout.plan.holding import (
     release_of_hold,
     suspend_specs,
 )
+from backout.plan.lengths import lengths
 from backout.plan.model import (
     Downtime,
     Estimate,
@@ -76,7 +77,8 @@ def plan_back(
     steps = _steps(assessment, facts, request, ways, kinds, terms)
     start = world_now(facts)
     visited = tuple(simulate(steps, kinds, start))
-    estimates = {s.key: estimate(facts, s.spec.kind) for s in steps}
+    known = _known_lengths(assessment, facts, data, terms)
+    estimates = {s.key: estimate(facts, s.spec.kind, known.get(s.spec.kind)) for s in steps}
     return Plan(
         id=terms.plan_id,
         purpose="back",
@@ -107,6 +109,15 @@ def plan_back(
         losses=data.losses if data is not None else (),
         data=data.data if data is not None else None,
     )
+
+
+def _known_lengths(
+    assessment: Assessment, facts: Facts, data: Restoring | None, terms: Terms
+) -> dict[str, Estimate]:
+    seen = facts.data.value if facts.data is not None else None
+    if data is None or seen is None or assessment.choice is None:
+        return {}
+    return lengths(assessment.choice, seen, data.data, terms)
 
 
 @dataclass(frozen=True, slots=True)

@@ -132,11 +132,15 @@ class Estimate(Document):
 
     Attributes:
         seconds: Median; null means "not measured".
-        runs: How many measured runs it rests on.
+        runs: How many measured runs it rests on; 0: on none, but it is known all the same.
+        least_s: A lower bound where it was not measured; null: there is none.
+        basis: What a lower bound, or what no run measured, rests on.
     """
 
     seconds: float | None = None
     runs: int = 0
+    least_s: float | None = None
+    basis: Message | None = None
 
 
 class Downtime(Document):

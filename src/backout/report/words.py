@@ -14,6 +14,7 @@ from backout.message import Message, msg
 from backout.plan.base import StepKind
 from backout.plan.model import Estimate, Plan, Scenario, Severity, StepSpec, Verdict
 from backout.report.duration import duration
+from backout.report.markup import plain
 
 Tone = Literal["good", "warn", "bad", "calm"]
 Kinds = Mapping[str, StepKind]
@@ -167,13 +168,23 @@ def step_sentence(spec: StepSpec, kinds: Kinds) -> Message:
 
 def expected(estimate: Estimate | None) -> Message:
     """Return the expected time with what it rests on."""
-    if estimate is None or estimate.seconds is None:
+    if estimate is None or (estimate.seconds is None and estimate.least_s is None):
         return msg("not measured")
+    if estimate.seconds is None or estimate.basis is not None:
+        return _reckoned(estimate)
     if estimate.runs == 0:
         return msg("{time}", time=duration(estimate.seconds))
     if estimate.runs == 1:
         return msg("{time} (measured in 1 run)", time=duration(estimate.seconds))
     return msg("{time} (median of {runs} runs)", time=duration(estimate.seconds), runs=estimate.runs)
+
+
+def _reckoned(estimate: Estimate) -> Message:
+    """Return a time that no run measured with what it rests on."""
+    basis = plain(estimate.basis) if estimate.basis is not None else plain(msg("not measured"))
+    if estimate.seconds is not None:
+        return msg("{time} ({basis})", time=duration(estimate.seconds), basis=basis)
+    return msg("at least {time} ({basis})", time=duration(estimate.least_s or 0.0), basis=basis)
 
 
 def figure(value: float | None) -> str:
