@@ -176,7 +176,12 @@ def _nobody_swaps(pair: Pair) -> bool:
 @pytest.mark.parametrize("bouncer", ["extra_float_digits", "extra_float_digits,options"], indirect=True)
 def test_backout_itself_does_not_go_through_a_pooler_and_says_so(pair: Pair, bouncer: Bouncer) -> None:
     url = make_conninfo(pair.url, port=bouncer.port, dbname="front")
-    with pytest.raises(ConfigError, match="leads to a pooler"):
+    with pytest.raises(ConfigError, match="leads to a pooler") as refused:
         Migrations(url).history()
+    typed = subprocess.run(
+        refused.value.next_command, shell=True, env={**os.environ, "DATABASE_URL": url}, capture_output=True
+    )
+    with pair.admin() as server:
+        assert typed.stdout.decode().strip() == f"127.0.0.1|{server.info.port}", typed.stderr
     with pytest.raises(ConfigError, match="leads to a pooler"):
         Migrations(url).migrate(["true"])

@@ -278,15 +278,20 @@ def has_settings(connection: psycopg.Connection[Any], lock_timeout_ms: int) -> b
     return asked.get_value(0, 0) == str(max(1, lock_timeout_ms)).encode()
 
 
-def behind_a_pooler() -> ConfigError:
+class BehindAPooler(ConfigError):
+    """The connection is not one with the server itself."""
+
+
+def behind_a_pooler() -> BehindAPooler:
     """Return our error that the connection is not one with the server itself."""
-    return ConfigError(
+    return BehindAPooler(
         msg(
             "The database's URL leads to a pooler, which does not keep a session's settings: a wait for a lock would have no end. "
             "Name the server's own host and port (database.url, DATABASE_URL, --database); clients may go on using the pooler"
         ),
         state=msg("Nothing was changed."),
-        next_command=_NEXT,
+        # Source: PostgreSQL 15 documentation, 9.26 "System Information Functions": the address at which the server took the connection.
+        next_command='psql -Atc "SELECT inet_server_addr(), inet_server_port()" "$DATABASE_URL"   # where the server itself listens',
     )
 
 

@@ -14,6 +14,7 @@ from backout.databases.postgres.reversible import journal
 from backout.databases.postgres.reversible.apart import apart
 from backout.databases.postgres.reversible.asking import Asking
 from backout.databases.postgres.reversible.catalog import Snapshot, read, read_alone
+from backout.databases.postgres.reversible.commit import commit
 from backout.databases.postgres.reversible.due import due
 from backout.databases.postgres.reversible.effects import effect
 from backout.databases.postgres.reversible.hide import NotHidden
@@ -45,10 +46,6 @@ class NotReversible(Exception):
     def __init__(self, why: str, *, next_command: str = "backout db history") -> None:
         super().__init__(why)
         self.next_command = next_command
-
-
-class CommitUnanswered(Exception):
-    """The session ended before the server had answered to COMMIT: all of it was done, or nothing."""
 
 
 @dataclass(slots=True)
@@ -168,14 +165,10 @@ def _work(link: Link, chosen: tuple[int, ...], turn: _Turn, *, patience_s: float
         raise NotReversible(str(error)) from error
     held_s = time.monotonic() - begun_s
     later = due(link) if dry_run else []
-    fault_point("db.commit.before")
-    try:
-        link.rows("ROLLBACK" if dry_run else "COMMIT")
-    except LinkLost as error:
-        if dry_run:
-            raise
-        raise CommitUnanswered(str(error)) from error
-    fault_point("db.commit.after")
+    if dry_run:
+        link.rows("ROLLBACK")
+    else:
+        commit(link)
     return Outcome(chosen, work.done, later, held_s, _residues(entries, turn) + work.residues, rows)
 
 

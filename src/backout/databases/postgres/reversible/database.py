@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from backout import foreground
 from backout.databases.postgres.catalog import read_schema
-from backout.databases.postgres.connect import Connector, secrets_of
+from backout.databases.postgres.connect import BehindAPooler, Connector, secrets_of
 from backout.databases.postgres.reversible import back, journal
 from backout.databases.postgres.reversible.after import finish
 from backout.databases.postgres.reversible.alone import Busy, alone
@@ -338,6 +338,8 @@ class ReversibleDatabase:
         try:
             with self._connector.session(_DAY_S, autocommit=autocommit) as connection:
                 yield connection
+        except BehindAPooler:
+            raise
         except (TargetUnreachable, ConfigError) as error:
             raise type(error)(error.what, state=error.state, next_command=_WITHOUT_US) from None
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from backout.databases.postgres.reversible import journal
 from backout.databases.postgres.reversible.back import NotReversible
 from backout.databases.postgres.reversible.catalog import Key, Snapshot, read
+from backout.databases.postgres.reversible.commit import commit
 from backout.databases.postgres.reversible.conversion import forget
 from backout.databases.postgres.reversible.held import KINDS, Held, documents, held, path
 from backout.databases.postgres.reversible.journal import Entry, Migration
@@ -54,6 +55,7 @@ def finalize(link: Link, migrations: Sequence[Migration], *, patience_s: float, 
     Raises:
         Locked: The tables are in use.
         NotReversible: Something needs what is hidden; nothing was changed.
+        CommitUnanswered: It is not known whether it was committed.
     """
     numbers = tuple(one.id for one in migrations)
     entries = journal.entries(link, numbers, "applied", "undone")
@@ -72,7 +74,10 @@ def finalize(link: Link, migrations: Sequence[Migration], *, patience_s: float, 
         if error.sqlstate == _STILL_NEEDED:
             raise NotReversible(f"{error}: {error.fields.get('D', '')}") from error
         raise
-    link.rows("ROLLBACK" if dry_run else "COMMIT")
+    if dry_run:
+        link.rows("ROLLBACK")
+    else:
+        commit(link)
     return replace(dropped, seconds=time.monotonic() - begun_s)
 
 

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from backout.databases.postgres.reversible.alone import Busy
-from backout.databases.postgres.reversible.back import CommitUnanswered, NotReversible
+from backout.databases.postgres.reversible.back import NotReversible
+from backout.databases.postgres.reversible.commit import CommitUnanswered
 from backout.databases.postgres.reversible.link import LinkError, LinkLost
 from backout.databases.postgres.reversible.locks import Locked
 from backout.errors import (

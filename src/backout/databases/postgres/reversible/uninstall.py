@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from backout.databases.postgres.reversible.back import NotReversible
 from backout.databases.postgres.reversible.catalog import Key, Snapshot, read
+from backout.databases.postgres.reversible.commit import commit
 from backout.databases.postgres.reversible.difference import Difference
 from backout.databases.postgres.reversible.link import Link, scalar
 from backout.databases.postgres.reversible.locks import locked
@@ -58,6 +59,7 @@ def uninstall(link: Link, *, patience_s: float) -> list[str]:
     Raises:
         Locked: The tables are in use.
         NotReversible: Something of somebody else's would go with it; nothing was changed.
+        CommitUnanswered: It is not known whether it was committed.
     """
     tables = sorted({table for table, _, _ in _leftovers(read(link))})
     locked(link, tables, patience_s=patience_s)
@@ -78,7 +80,7 @@ def uninstall(link: Link, *, patience_s: float) -> list[str]:
         if scalar(link, f"SELECT to_regnamespace('{schema}')") is not None:
             work.run(f"DROP SCHEMA {ident(schema)} CASCADE")
     _refuse_others(link, Difference(before, work.now))
-    link.rows("COMMIT")
+    commit(link)
     return work.done
 
 
