@@ -29,12 +29,14 @@ class Recorded:
         veto: Given a call, tells why it is vetoed.
         done: Given a statement's text, the tag of what was done instead, and what to run for it.
         runs: SQL that the keeper runs over the link in each of its calls.
+        puts_off: SQL that it puts off in each of them, before and after that.
     """
 
     calls: list[str] = field(default_factory=list)
     veto: Callable[[str], str | None] = lambda call: None
     done: Callable[[str], tuple[str, str] | None] = lambda text: None
     runs: tuple[str, ...] = (_READS,)
+    puts_off: tuple[str, ...] = (_READS,)
 
     def keeper(self) -> Recording:
         return Recording(self)
@@ -89,7 +91,11 @@ class Recording:
     def _note(self, call: str, link: Link | None = None) -> None:
         self._told.calls.append(call)
         if link is not None:
+            for query in self._told.puts_off:
+                link.later(query)
             for query in self._told.runs:
                 link.rows(query)
+            for query in self._told.puts_off:
+                link.later(query)
         if words := self._told.veto(call):
             raise Veto(words, detail="That is the detail.", hint="That is the hint.")

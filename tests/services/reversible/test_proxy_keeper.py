@@ -255,6 +255,34 @@ def test_an_error_of_the_keeper_is_one_of_the_statement(t: str, connect: Connect
     assert ids(t) == [1, 2]
 
 
+def test_what_the_keeper_puts_off_is_done_before_what_comes_next(
+    t: str, connect: Connect, told: Recorded
+) -> None:
+    connection = connect(autocommit=False)
+    told.runs, told.puts_off = (), ("UPDATE t SET id = id + 1",)
+    connection.execute("INSERT INTO t VALUES (100) /* wrap */")
+    assert connection.execute("SELECT id FROM t ORDER BY id").fetchall() == [(7,), (102,)]
+    connection.commit()
+    assert ids(t) == [9, 104]
+
+
+@pytest.mark.parametrize("runs", [(), ("SELECT 1",)])
+def test_an_error_of_what_the_keeper_puts_off_is_one_of_the_statement(
+    t: str, connect: Connect, told: Recorded, runs: tuple[str, ...]
+) -> None:
+    connection = connect(autocommit=False)
+    told.runs, told.puts_off = runs, ("SELECT 1 / 0",)
+    with pytest.raises(errors.DivisionByZero):
+        connection.execute("INSERT INTO t VALUES (2)")
+    with pytest.raises(errors.InFailedSqlTransaction):
+        connection.execute("INSERT INTO t VALUES (3)")
+    told.runs, told.puts_off = (), ()
+    connection.rollback()
+    connection.execute("INSERT INTO t VALUES (4)")
+    connection.commit()
+    assert ids(t) == [1, 4]
+
+
 def test_nothing_of_the_keepers_is_left_in_the_session(t: str, connect: Connect) -> None:
     connection = connect()
     connection.execute("INSERT INTO t VALUES (2)")

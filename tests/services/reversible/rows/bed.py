@@ -52,12 +52,12 @@ class Bed:
         capture = Capture(self.link(), number)
         session.rows("BEGIN")
         capture.begin(session)
-        before, logged_before = counts.changed(session), counts.logged(session, number)
+        before = counts.tally(session, number)
         oids = [self.oid(table) for table in tables]
         for statement in statements:
             capture.ensure(session, oids)
             session.rows(statement)
-        found = counts.uncaptured(session, capture.own, number, before, logged_before)
+        found = counts.uncaptured(capture.own, before, counts.tally(session, number))
         assert found == [] or not logged, found
         session.rows("COMMIT")
         assert capture.remove() == []

@@ -148,12 +148,12 @@ def test_a_table_made_by_the_transaction_needs_no_log(bed: Bed) -> None:
     session, capture = bed.link(), Capture(bed.link(), 7)
     session.rows("BEGIN")
     capture.begin(session)
-    before = counts.changed(session)
+    before = counts.tally(session, 7)
     session.rows("CREATE TABLE fresh (id int)")
     oid = int(session.rows("SELECT 'fresh'::regclass::oid::int8 AS oid")[0]["oid"] or 0)
     capture.ensure(session, [oid])
     session.rows("INSERT INTO fresh VALUES (1)")
-    assert counts.uncaptured(session, capture.own, 7, before, {}) == []
+    assert counts.uncaptured(capture.own, before, counts.tally(session, 7)) == []
     session.rows("COMMIT")
     assert _log(bed) == []
 
@@ -164,7 +164,7 @@ def test_d2_what_is_not_logged_is_named(bed: Bed) -> None:
     session.rows("BEGIN")
     capture.begin(session)
     capture.ensure(session, [bed.oid("seen"), bed.oid("partly")])
-    before, logged = counts.changed(session), counts.logged(session, 7)
+    before = counts.tally(session, 7)
     session.rows("INSERT INTO seen VALUES (1)")
     session.rows("INSERT INTO partly VALUES (1)")
     session.rows("ALTER TABLE partly DISABLE TRIGGER USER")  # C10
@@ -172,7 +172,10 @@ def test_d2_what_is_not_logged_is_named(bed: Bed) -> None:
     session.rows("DO $$BEGIN EXECUTE 'INSERT INTO unseen VALUES (1)'; END$$")
     session.rows("CREATE TEMP TABLE tt AS SELECT 1 AS x")
     session.rows("INSERT INTO tt VALUES (2)")
-    assert counts.uncaptured(session, capture.own, 7, before, logged) == ["public.partly", "public.unseen"]
+    assert counts.uncaptured(capture.own, before, counts.tally(session, 7)) == [
+        "public.partly",
+        "public.unseen",
+    ]
     session.rows("ROLLBACK")
     assert capture.remove() == []
 
@@ -341,14 +344,14 @@ def test_a_savepoint_that_takes_the_trigger_with_it(bed: Bed) -> None:
     session, capture = bed.link(), Capture(bed.link(), 7)
     session.rows("BEGIN")
     capture.begin(session)
-    before = counts.changed(session)
+    before = counts.tally(session, 7)
     session.rows("LOCK TABLE t")
     session.rows("SAVEPOINT s")
     capture.ensure(session, [bed.oid("t")])
     session.rows("ROLLBACK TO s")
     capture.ensure(session, [bed.oid("t")])
     session.rows("INSERT INTO t VALUES (1)")
-    assert counts.uncaptured(session, capture.own, 7, before, {}) == []
+    assert counts.uncaptured(capture.own, before, counts.tally(session, 7)) == []
     session.rows("COMMIT")
     assert _log(bed) == [("t", None, "(1)")]
 

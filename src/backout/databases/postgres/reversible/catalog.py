@@ -9,12 +9,12 @@ Source: PostgreSQL 15 and 18 documentation, chapter "System Catalogs".
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from backout.databases.postgres.reversible.link import Link
+from backout.databases.postgres.reversible.link import Link, Row
 from backout.databases.postgres.reversible.names import SCHEMA, literal
 
 
@@ -217,14 +217,16 @@ def _query(kinds: Collection[str], some: str, rest: str = "") -> str:
     return f"WITH {looked} SELECT kind, oid::int8::text AS oid, sub::text AS sub, thing::text AS thing FROM ({joined}) u"
 
 
-def _of(tables: Collection[int]) -> str:
-    return f"oid IN ({', '.join(map(str, sorted(tables))) or 'NULL'})"
+_SOME = "oid = ANY ($1::oid[])"
 
 
-# With many tables the estimated cost is such that the server would compile the query, which takes longer than running it.
-_OWN_SETTINGS = """WITH had AS MATERIALIZED (
-  SELECT pg_catalog.current_setting('search_path') AS path, pg_catalog.current_setting('jit') AS jit)
-SELECT path, jit, pg_catalog.set_config('search_path', 'pg_catalog', true), pg_catalog.set_config('jit', 'off', true) FROM had"""
+def _oids(tables: Collection[int]) -> str:
+    return f"{{{','.join(map(str, sorted(tables)))}}}"
+
+
+# With many tables the estimated cost is such that the server would compile the query, which takes longer than running it;
+# and a plan for the tables of one transaction takes longer to make than the one for any is slower.
+_OWN = {"search_path": "pg_catalog", "jit": "off", "plan_cache_mode": "force_generic_plan"}
 
 
 @contextmanager
@@ -234,18 +236,42 @@ def own_settings(link: Link) -> Iterator[None]:
     Args:
         link: The session, in a transaction; what it had set is set again, unless PostgreSQL refuses something.
     """
-    had = link.rows(_OWN_SETTINGS, again=True)[0]
-    yield
-    link.rows(
-        f"SELECT pg_catalog.set_config('search_path', {literal(had['path'])}, true), "
-        f"pg_catalog.set_config('jit', {literal(had['jit'])}, true)"
-    )
+    with _set(link, _OWN):
+        yield
 
 
-def _things(link: Link, query: str, *, again: bool = False) -> dict[Key, Thing]:
+@contextmanager
+def at_work(link: Link) -> Iterator[bool]:
+    """Have `own_settings`, and act as the role that logged in, whatever role the migration has set.
+
+    Args:
+        link: As of `own_settings`.
+
+    Yields:
+        Whether the transaction has written anything.
+    """
+    with _set(link, {**_OWN, "role": "none"}) as had:
+        yield had["xid"] is not None
+
+
+@contextmanager
+def _set(link: Link, wanted: Mapping[str, str]) -> Iterator[Row]:
+    now = ", ".join(f"pg_catalog.current_setting('{name}') AS {name}" for name in wanted)
+    then = ", ".join(f"pg_catalog.set_config('{name}', '{value}', true)" for name, value in wanted.items())
+    had = link.rows(
+        f"WITH had AS MATERIALIZED (SELECT {now}, pg_catalog.pg_current_xact_id_if_assigned() AS xid) "
+        f"SELECT had.*, {then} FROM had",
+        again=True,
+    )[0]
+    yield had
+    back = (f"pg_catalog.set_config('{name}', {literal(had[name])}, true)" for name in wanted)
+    link.later(f"SELECT {', '.join(back)}")
+
+
+def _things(link: Link, query: str, *values: str) -> dict[Key, Thing]:
     return {
         Key(row["kind"] or "", int(row["oid"] or 0), int(row["sub"] or 0)): json.loads(row["thing"] or "{}")
-        for row in link.rows(query, again=again)
+        for row in link.rows(query, values, again=True)
     }
 
 
@@ -263,10 +289,10 @@ def read(link: Link, tables: Collection[int] | None = None) -> Snapshot:
 def read_here(link: Link, tables: Collection[int] | None = None) -> Snapshot:
     """Do what `read` does, in a session that has `own_settings`."""
     if tables is None:
-        return Snapshot(_things(link, _query(_PARTS, "true", _others()), again=True))
+        return Snapshot(_things(link, _query(_PARTS, "true", _others())))
     kinds = [kind for kind in _PARTS if kind not in ("function", "label")]
     names = f"SELECT 'table', q.* FROM ({_NAMES}) q(oid, sub, thing)"
-    return Snapshot(_things(link, _query(kinds, _of(tables), names), again=True))
+    return Snapshot(_things(link, _query(kinds, _SOME, names), _oids(tables)))
 
 
 def read_changed(link: Link, last: Snapshot, tables: Collection[int], kinds: Collection[str]) -> Snapshot:
@@ -278,7 +304,7 @@ def read_changed(link: Link, last: Snapshot, tables: Collection[int], kinds: Col
         tables: Oids of the tables of which something is another; those that are gone, too.
         kinds: Others than a table's own of which things came or went; those that stayed are as they were.
     """
-    found = _things(link, _query([*_OF_TABLES, *kinds], _of(tables)))
+    found = _things(link, _query([*_OF_TABLES, *sorted(kinds)], _SOME), _oids(tables))
     of, owners = set(tables), {*tables, 0}  # domains' constraints, which are of no table, are always read
     kept = {
         key: thing

@@ -82,7 +82,7 @@ class Difference:
 def _changes(before: Snapshot, after: Snapshot) -> Iterator[Change]:
     for key in before.things.keys() | after.things.keys():
         was, is_ = before.things.get(key), after.things.get(key)
-        if was == is_ or _engines_own(was, is_) or _of_hidden_table(after, is_):
+        if was is is_ or was == is_ or _engines_own(was, is_) or _of_hidden_table(after, is_):
             continue
         if was is None or is_ is None:
             yield Change(key, was, is_)

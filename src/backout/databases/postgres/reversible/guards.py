@@ -8,22 +8,26 @@ from backout.databases.postgres.reversible.link import objects
 from backout.databases.postgres.reversible.names import SCHEMA, is_hidden
 from backout.databases.postgres.reversible.work import Work
 
+Guarded = tuple[int, int, str]
 
-def guard_hidden(work: Work, difference: Difference) -> None:
-    """Guard every hidden column of the tables that a transaction gave a column."""
+
+def behind_hidden(difference: Difference) -> list[Guarded]:
+    """Return the hidden columns of the tables that a transaction gave a column: table, attnum and name. Pure."""
     tables = {
         key.oid
         for key, one in difference.after.things.items()
         if key.kind == "column" and key not in difference.before.things and not is_hidden(one["name"])
     }
-    guarded = [
+    return [
         (table, attnum, str(one["name"]))
         for table in tables
         for attnum, one in difference.after.columns(table).items()
         if is_hidden(one["name"])
     ]
-    if not guarded:
-        return
+
+
+def guard_hidden(work: Work, guarded: list[Guarded]) -> None:
+    """Guard hidden columns that were found to stand before new ones."""
     records = {
         one["hidden"]: one
         for one in objects(

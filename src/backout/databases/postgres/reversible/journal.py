@@ -7,12 +7,12 @@ is there then. Only the owner can read or write it.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from backout.databases.postgres.reversible.link import Link, objects, scalar
-from backout.databases.postgres.reversible.names import HIDDEN_SCHEMA, SCHEMA, ident, literal
+from backout.databases.postgres.reversible.names import HIDDEN_SCHEMA, SCHEMA, literal
 from backout.databases.postgres.reversible.rows import store
 
 Operation = dict[str, Any]
@@ -207,24 +207,49 @@ def next_id(link: Link) -> int:
     return int(scalar(link, f"SELECT nextval('{SCHEMA}.change_id_seq')") or 0)
 
 
-def write(link: Link, entry: Entry) -> None:
-    """Add a change, or replace what was written under its number."""
-    link.rows(
-        f"INSERT INTO {SCHEMA}.change (id, migration, part, kind, operation, state) VALUES ({entry.id}, {entry.migration}, "
-        f"{entry.part}, {literal(entry.kind)}, {literal(json.dumps(entry.operation))}, {literal(entry.state)}) "
+def next_ids(link: Link, count: int) -> list[int]:
+    """Return so many numbers of changes, in order."""
+    if not count:
+        return []
+    each = f"SELECT pg_catalog.nextval('{SCHEMA}.change_id_seq') AS id FROM pg_catalog.generate_series(1, $1::int)"
+    return [int(one["id"] or 0) for one in link.rows(each, [str(count)], again=True)]
+
+
+def write(link: Link, *new: Entry) -> None:
+    """Add changes, or replace what was written under their numbers."""
+    rows = ", ".join(
+        f"({one.id}, {one.migration}, {one.part}, {literal(one.kind)}, {literal(json.dumps(one.operation))}, {literal(one.state)})"
+        for one in new
+    )
+    link.later(
+        f"INSERT INTO {SCHEMA}.change (id, migration, part, kind, operation, state) VALUES {rows} "
         "ON CONFLICT (id) DO UPDATE SET operation = EXCLUDED.operation, state = EXCLUDED.state"
     )
 
 
-def entries(link: Link, migrations: tuple[int, ...], *states: str) -> list[Entry]:
-    """Return the changes of migrations that are in one of those states, oldest first."""
-    numbers, wanted = ", ".join(map(str, migrations)) or "NULL", ", ".join(map(literal, states))
+def apply(link: Link, migration: int) -> None:
+    """Note that what an open transaction of a migration has journalled is to be."""
+    link.later(
+        f"UPDATE {SCHEMA}.change SET state = 'applied' WHERE migration = {migration} AND state = 'pending'"
+    )
+
+
+def entries(
+    link: Link, migrations: tuple[int, ...], *states: str, known: Collection[int] = ()
+) -> list[Entry]:
+    """Return the changes of migrations that are in one of those states, oldest first, but for those known by number."""
     found = objects(
         link,
-        f"SELECT id, migration, part, kind, operation, state FROM {ident(SCHEMA)}.change "
-        f"WHERE migration IN ({numbers}) AND state IN ({wanted}) ORDER BY id",
+        f"SELECT id, migration, part, kind, operation, state FROM {SCHEMA}.change WHERE migration = ANY ($1::bigint[]) "
+        "AND state = ANY ($2::text[]) AND id <> ALL ($3::bigint[]) ORDER BY id",
+        [_array(one) for one in (migrations, states, known)],
+        again=True,
     )
     return [Entry(**one) for one in found]
+
+
+def _array(values: Iterable[object]) -> str:
+    return f"{{{','.join(map(str, values))}}}"
 
 
 def of_kind(link: Link, kind: str) -> list[Entry]:

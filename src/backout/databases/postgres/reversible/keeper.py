@@ -7,15 +7,14 @@ from dataclasses import dataclass, field
 
 from backout.databases.postgres.reversible import answers, intent, journal, manners
 from backout.databases.postgres.reversible.beforehand import lock_beforehand
-from backout.databases.postgres.reversible.catalog import Snapshot
+from backout.databases.postgres.reversible.catalog import Snapshot, at_work
 from backout.databases.postgres.reversible.difference import Difference
 from backout.databases.postgres.reversible.effects.base import Operation
 from backout.databases.postgres.reversible.explain import take_explained
-from backout.databases.postgres.reversible.guards import guard_hidden
+from backout.databases.postgres.reversible.guards import behind_hidden, guard_hidden
 from backout.databases.postgres.reversible.journal import Entry
 from backout.databases.postgres.reversible.last_read import LastRead
-from backout.databases.postgres.reversible.link import Link, as_login, scalar
-from backout.databases.postgres.reversible.names import SCHEMA
+from backout.databases.postgres.reversible.link import Link, as_login
 from backout.databases.postgres.reversible.parse import Statement
 from backout.databases.postgres.reversible.proxy.keeper import Done, Manner, Pass
 from backout.databases.postgres.reversible.recipes import Recipes
@@ -42,12 +41,16 @@ class Kept:
         connect: Opens another session as the same role, for the logs of rows.
         answers: What nobody can compute, by ``table.column``.
         catalog: As it was read last.
+        applied: What the journal was found to have of it, by number: transactions that are committed.
+        widened: Oids of tables to which it has given a column, committed or not.
     """
 
     migration: int
     connect: Callable[[], Link]
     answers: dict[str, str] = field(default_factory=dict)
     catalog: LastRead = field(default_factory=LastRead)
+    applied: dict[int, Entry] = field(default_factory=dict)
+    widened: set[int] = field(default_factory=set)
 
 
 @dataclass(slots=True)
@@ -68,7 +71,7 @@ class ReversibleKeeper:
 
     def __post_init__(self) -> None:
         self._rows = SessionRows(self.kept.migration, self.kept.connect)
-        self._recipes = Recipes(self.kept.migration)
+        self._recipes = Recipes(self.kept.migration, self.kept.widened)
 
     def manner(self, statement: Statement) -> Manner:
         """Tell how to run a statement."""
@@ -76,9 +79,9 @@ class ReversibleKeeper:
 
     def begins(self, link: Link) -> None:
         """Read the catalog as it is before the transaction changes it."""
-        self._before, self._part, self._ran = self.kept.catalog.read(link), 0, []
-        self._recipes.begins(self._before)
-        with as_login(link):
+        with at_work(link):
+            self._before, self._part, self._ran = self.kept.catalog.read_here(link), 0, []
+            self._recipes.begins(self._before)
             self._rows.begins(link)
 
     def statement(self, link: Link, statement: Statement) -> Pass | Done:
@@ -95,11 +98,11 @@ class ReversibleKeeper:
             self._ran.append(short(statement))
             fault_point("migrate.softened")
             return Done(manners.tag_of(statement))
-        with as_login(link):
-            if statement.kind == "truncate_stmt":
+        if statement.kind == "truncate_stmt":
+            with as_login(link):
                 self._truncate(link, statement)
-            else:
-                self._rows.statement(link, statement)
+        else:
+            self._rows.statement(link, statement)
         return Pass()
 
     def ran(self, link: Link, statement: Statement) -> None:
@@ -123,11 +126,16 @@ class ReversibleKeeper:
 
     def before_commit(self, link: Link) -> None:
         """Explain every difference, or refuse."""
-        if scalar(link, "SELECT pg_catalog.pg_current_xact_id_if_assigned()") is None:
-            return  # it wrote nothing
-        with as_login(link):
-            self._explain(link, self._ran)
-        fault_point("migrate.commit.before")
+        difference = None
+        with at_work(link) as wrote:
+            if wrote and self._before is not None:
+                difference = Difference(self._before, self.kept.catalog.read_here(link))
+                self._explain(link, difference)
+        if difference is not None:
+            if behind := behind_hidden(difference):
+                with as_login(link):
+                    guard_hidden(Work(link), behind)
+            fault_point("migrate.commit.before")
 
     def before_savepoint(self, link: Link) -> None:
         """Come to a verdict about the rows that were changed so far."""
@@ -176,27 +184,41 @@ class ReversibleKeeper:
         self._part = self._part or change
         journal.write(link, Entry(change, self.kept.migration, self._part, kind, operation, "pending"))
 
-    def _explain(self, link: Link, statements: list[str]) -> None:
-        if self._before is None:
-            return
-        difference = Difference(self._before, self.kept.catalog.read(link))
-        take_explained(difference, journal.entries(link, (self.kept.migration,), "pending"))
+    def _explain(self, link: Link, difference: Difference) -> None:
+        pending = self._pending(link)
+        take_explained(difference, pending)
         found = found_in(difference)
-        known = journal.entries(link, (self.kept.migration,), "pending", "applied")
-        rows = self._rows.check(link, difference, [(e.kind, e.operation) for e in known] + found)
+        known = [(e.kind, e.operation) for e in (*self.kept.applied.values(), *pending)]
+        rows = self._rows.check(link, difference, known + found)
         if rows is not None:
             found.append(("rows", rows))
         take_rewritten(difference, opaque=self._opaque)
         if difference.left:
-            raise unexplained(difference, statements)
+            raise unexplained(difference, self._ran)
         self._recipes.add_to(link, difference.after, found, rows["updated"] if rows is not None else ())
         for kind, operation in found:
             answers.check(kind, operation, self.kept.answers)
-            self._add(link, self._recipes.number(link, operation), kind, operation)
-        guard_hidden(Work(link), difference)
-        link.rows(
-            f"UPDATE {SCHEMA}.change SET state = 'applied' WHERE migration = {self.kept.migration} AND state = 'pending'"
-        )
+        self._journal(link, found, pending)
+
+    def _pending(self, link: Link) -> list[Entry]:
+        """Return what the transaction has journalled so far, and learn what others have."""
+        new = journal.entries(link, (self.kept.migration,), "pending", "applied", known=self.kept.applied)
+        self.kept.applied.update((one.id, one) for one in new if one.state == "applied")
+        return [one for one in new if one.state == "pending"]
+
+    def _journal(self, link: Link, found: list[tuple[str, Operation]], pending: list[Entry]) -> None:
+        numbers = self._recipes.numbers(link, [operation for _kind, operation in found])
+        if found:
+            part = self._part or numbers[0]
+            journal.write(
+                link,
+                *(
+                    Entry(number, self.kept.migration, part, kind, operation, "applied")
+                    for number, (kind, operation) in zip(numbers, found, strict=True)
+                ),
+            )
+        if pending:
+            journal.apply(link, self.kept.migration)
 
 
 def is_softened(statement: Statement) -> bool:

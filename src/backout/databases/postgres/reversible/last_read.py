@@ -100,11 +100,15 @@ class LastRead:
         Args:
             link: The session, in a transaction.
         """
-        last = self._last  # another session's may come in between
         with catalog.own_settings(link):
-            now = stamps(link)
-            # What somebody commits after this has another stamp, and is read then.
-            found = _read(link, now, last)
+            return self.read_here(link)
+
+    def read_here(self, link: Link) -> Snapshot:
+        """Do what `read` does, in a session that has `catalog.own_settings`."""
+        last = self._last  # another session's may come in between
+        now = stamps(link)
+        # What somebody commits after this has another stamp, and is read then.
+        found = _read(link, now, last)
         self._last = now, found
         return found
 
@@ -123,9 +127,7 @@ def _changed(then: Stamps, now: Stamps, last: Snapshot) -> tuple[set[int], set[s
     """Return the tables, and the other kinds, of which something is another; None: it may be anything. Pure."""
     tables: set[int] = set()
     kinds: set[str] = set()
-    for whose in then.keys() | now.keys():
-        if then.get(whose) == now.get(whose):
-            continue
+    for whose in {whose for whose, _stamp in then.items() ^ now.items()}:
         kind, oid = whose.split(":")
         if kind == "table" and f"composite:{oid}" not in then:
             tables.add(int(oid))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import count
 from typing import TYPE_CHECKING, Any, Protocol
@@ -38,31 +38,42 @@ class LinkLost(LinkError):
 class Link(Protocol):
     """A session; whoever holds it decides about transactions."""
 
-    def rows(self, query: str, *, again: bool = False) -> list[Row]:
+    def rows(self, query: str, values: Sequence[str] = (), *, again: bool = False) -> list[Row]:
         """Run one statement and return its rows by column name, every value as PostgreSQL prints it.
 
         Args:
             query: The statement.
+            values: Of its parameters ($1, …), which only one that is asked again has.
             again: It will be asked often in these very words: the session may keep its plan.
 
         Raises:
-            LinkError: The server refused it.
+            LinkError: The server refused it, or one that was put off.
+        """
+        ...
+
+    def later(self, statement: str) -> None:
+        """Run a statement of which nobody wants the rows, at the latest before the next one.
+
+        A session that is told over a wire saves a way there and back.
         """
         ...
 
 
-def objects(link: Link, query: str, *, again: bool = False) -> list[dict[str, Any]]:
+def objects(
+    link: Link, query: str, values: Sequence[str] = (), *, again: bool = False
+) -> list[dict[str, Any]]:
     """Return a query's rows with the types JSON has (numbers, booleans, lists)."""
     found = link.rows(
         f"SELECT coalesce(pg_catalog.json_agg(q), '[]')::pg_catalog.text AS found FROM ({query}) q",
+        values,
         again=again,
     )
     return list(json.loads(found[0]["found"] or "[]"))
 
 
-def scalar(link: Link, query: str, *, again: bool = False) -> str | None:
+def scalar(link: Link, query: str, values: Sequence[str] = (), *, again: bool = False) -> str | None:
     """Return the first column of the only row, or None."""
-    found = link.rows(query, again=again)
+    found = link.rows(query, values, again=again)
     return next(iter(found[0].values())) if found else None
 
 
@@ -75,7 +86,7 @@ def as_login(link: Link) -> Iterator[None]:
         return
     link.rows("SELECT pg_catalog.set_config('role', 'none', true)")
     yield
-    link.rows(f"SELECT pg_catalog.set_config('role', {literal(role)}, true)")
+    link.later(f"SELECT pg_catalog.set_config('role', {literal(role)}, true)")
 
 
 class DirectLink:
@@ -89,7 +100,7 @@ class DirectLink:
         self.connection = connection
         self._kept: dict[str, str] = {}
 
-    def rows(self, query: str, *, again: bool = False) -> list[Row]:
+    def rows(self, query: str, values: Sequence[str] = (), *, again: bool = False) -> list[Row]:
         """Run one statement.
 
         Hazard: psycopg forgets what it has prepared with every ALTER, DROP and ROLLBACK (3.3, `_preparing.py`).
@@ -101,7 +112,8 @@ class DirectLink:
                 name = f"_bo_link_{next(_numbers)}"
                 self._run(f"PREPARE {name} AS {query}")
                 self._kept[query] = name
-            query = f"EXECUTE {self._kept[query]}"
+            told = f"({', '.join(map(literal, values))})" if values else ""
+            query = f"EXECUTE {self._kept[query]}{told}"
         result = self._run(query).pgresult
         if result is None or result.status != pq.ExecStatus.TUPLES_OK:
             return []
@@ -113,6 +125,10 @@ class DirectLink:
             }
             for row in range(result.ntuples)
         ]
+
+    def later(self, statement: str) -> None:
+        """Run a statement of which nobody wants the rows."""
+        self.rows(statement)
 
     def _run(self, query: str) -> psycopg.Cursor[Any]:
         from psycopg import Error

@@ -25,9 +25,9 @@ from backout.databases.postgres.reversible.session_rows import (
     MOST_ROWS,
     not_logged,
     refuse_rebuilt,
-    refuse_uncounted,
     rows_changed,
     truncated_tables,
+    uncounted,
     unkept,
     unloggable,
     written_tables,
@@ -275,10 +275,8 @@ class Observer:
         return kept, refused
 
     def _by_rows(self, link: Link, difference: Difference, refused: list[Veto]) -> Found:
-        try:
-            refuse_uncounted(link)
-        except Veto as veto:
-            refused.append(veto)
+        if scalar(link, "SELECT pg_catalog.current_setting('track_counts')") != "on":
+            refused.append(uncounted())
             return []
         found = rows_changed(difference, self._counts, changed(link))
         if found is None:

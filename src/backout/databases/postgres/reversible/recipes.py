@@ -55,9 +55,11 @@ class Recipes:
 
     Args:
         migration: Number in the journal.
+        widened: Oids of tables to which any session of it has given a column.
     """
 
     migration: int
+    widened: set[int]
     _before: Snapshot | None = None
     _filled: dict[Column, _Filled] = field(default_factory=dict)
     _earlier: dict[Column, Entry] | None = None
@@ -78,13 +80,13 @@ class Recipes:
                 with as_login(link):
                     self._otherwise |= set(written_tables(link, statement))
         elif (update.relation, *sorted(update.values)) not in self._nothing:
-            with as_login(link):
-                self._update(link, update)
+            self._update(link, update)
 
-    def number(self, link: Link, operation: Operation) -> int:
-        """Return the number under which a change is journalled: functions may have it in their names already."""
-        filled = self._filled.get(_column(operation)) if "recipe" in operation else None
-        return filled.number if filled is not None else journal.next_id(link)
+    def numbers(self, link: Link, operations: Sequence[Operation]) -> list[int]:
+        """Return the numbers under which changes are journalled: functions may have one in their names already."""
+        had = [self._filled.get(_column(one)) if "recipe" in one else None for one in operations]
+        new = iter(journal.next_ids(link, had.count(None)))
+        return [filled.number if filled is not None else next(new) for filled in had]
 
     def add_to(
         self, link: Link, now: Snapshot, found: list[tuple[str, Operation]], updated: Iterable[int]
@@ -97,6 +99,7 @@ class Recipes:
             found: Kind and operation of what the transaction has changed.
             updated: Tables of which it has updated rows.
         """
+        self.widened.update(op["table"] for kind, op in found if kind == "column.added")
         self._look_otherwise(link, now, found, set(updated))
         if not self._filled:
             return
@@ -117,23 +120,37 @@ class Recipes:
         columns = objects(
             link,
             "SELECT attrelid::int8 AS table, attnum, attname AS name, pg_catalog.format_type(atttypid, -1) AS type "
-            f"FROM pg_catalog.pg_attribute WHERE attrelid = pg_catalog.to_regclass({literal(update.relation)}) "
-            "AND attnum > 0 AND NOT attisdropped",
+            "FROM pg_catalog.pg_attribute WHERE attrelid = pg_catalog.to_regclass($1) AND attnum > 0 AND NOT attisdropped",
+            [update.relation],
+            again=True,
         )
-        new = self._new(link, columns)
+        if self._has_new(columns):
+            with as_login(link):
+                self._fill_all(link, update, columns)
+        else:
+            self._nothing.add((update.relation, *sorted(update.values)))
+
+    def _has_new(self, columns: list[dict[str, Any]]) -> bool:
+        """Tell whether the migration may have made any of a table's columns, and not the table."""
+        if not columns or self._before is None:
+            return False
+        table = columns[0]["table"]
+        had = self._before.things.keys()
+        return Key("table", table) in had and (
+            table in self.widened or any(Key("column", table, one["attnum"]) not in had for one in columns)
+        )
+
+    def _fill_all(self, link: Link, update: Update, columns: list[dict[str, Any]]) -> None:
+        new = self._new(link, columns[0]["table"], columns)
         filled = [one for one in columns if one["attnum"] in new and one["name"] in update.values]
         if all(self._of(link, (one["table"], one["attnum"])).why for one in filled):
             self._nothing.add((update.relation, *sorted(update.values)))
         for one in filled:
             self._fill(link, update, one, columns, new)
 
-    def _new(self, link: Link, columns: list[dict[str, Any]]) -> set[int]:
-        """Return the numbers of a table's columns that the migration has made; none, if it has made the table."""
-        if not columns or self._before is None:
-            return set()
-        table = columns[0]["table"]
-        if Key("table", table) not in self._before.things:
-            return set()
+    def _new(self, link: Link, table: int, columns: list[dict[str, Any]]) -> set[int]:
+        """Return the numbers of a table's columns that the migration has made."""
+        assert self._before is not None
         earlier = {attnum for oid, attnum in self._made_earlier(link) if oid == table}
         had = {one["attnum"] for one in columns if Key("column", table, one["attnum"]) in self._before.things}
         return {one["attnum"] for one in columns if one["attnum"] not in had} | earlier

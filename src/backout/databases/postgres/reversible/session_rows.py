@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from backout.databases.postgres.reversible.catalog import Key
+from backout.databases.postgres.reversible.catalog import Key, at_work
 from backout.databases.postgres.reversible.difference import Difference
 from backout.databases.postgres.reversible.effects.base import Operation
-from backout.databases.postgres.reversible.link import Link, objects, scalar
-from backout.databases.postgres.reversible.names import ident, literal
+from backout.databases.postgres.reversible.link import Link, objects
+from backout.databases.postgres.reversible.names import ident
 from backout.databases.postgres.reversible.parse import Statement, cascades, written_relations
 from backout.databases.postgres.reversible.proxy.keeper import Veto
 from backout.databases.postgres.reversible.rows.capture import Capture, NotCaptured
 from backout.databases.postgres.reversible.rows.closure import mentioned
-from backout.databases.postgres.reversible.rows.counts import Counts, changed, logged, uncaptured
+from backout.databases.postgres.reversible.rows.counts import Counts, Tally, tally, uncaptured
 from backout.databases.postgres.reversible.rows.truncate import Truncated, keep_rows
 
 _WRITES = re.compile(r"\b(insert|update|delete|merge|copy|perform|call|execute)\b", re.IGNORECASE)
+_OPAQUE = ("do_stmt", "call_stmt", "execute_stmt")
 
 MOST_ROWS = 1_000_000
 """That a TRUNCATE may drop: they are copied, which takes seconds for so many, and the table is locked meanwhile."""
@@ -37,13 +39,13 @@ class SessionRows:
     connect: Callable[[], Link]
     _capture: Capture | None = None
     _before: Counts = field(default_factory=dict)
-    _settled: tuple[Counts, dict[int, int]] = field(default=({}, {}))
+    _settled: Tally = field(default_factory=Tally)
     _missed: list[str] = field(default_factory=list)
 
     def begins(self, link: Link) -> None:
         """A transaction begins."""
-        self._settle(link)
-        self._before = self._settled[0]
+        self._settled = tally(link, self.migration)
+        self._before = self._settled.changed
         self._missed = []
         if self._capture is not None:
             self._capture.begin(link)
@@ -54,9 +56,13 @@ class SessionRows:
         Raises:
             Veto: They cannot be.
         """
-        tables = written_tables(link, statement)
-        if not tables:
+        if not may_write(statement):
             return
+        if tables := written_tables(link, statement):
+            with at_work(link):
+                self._log(link, tables)
+
+    def _log(self, link: Link, tables: list[int]) -> None:
         self._own(link)
         assert self._capture is not None
         try:
@@ -86,16 +92,16 @@ class SessionRows:
 
     def before_savepoint(self, link: Link) -> None:
         """See to it that all rows that were changed so far are logged, so that only later ones are asked for."""
-        if changed(link) != self._settled[0]:
-            self._missed += self._unlogged(link)
-            self._settle(link)
+        now = tally(link, self.migration)
+        if now.changed != self._settled.changed:
+            self._missed += self._unlogged(link, now)
+            self._settled = now
 
     def rolled_back_to_savepoint(self, link: Link) -> None:
         """Ask for none of the rows that were changed so far: they are undone, or were asked for before the savepoint."""
         if self._capture is not None:
             self._capture.begin(link)  # what it has set may be undone, too
-        if changed(link) != self._settled[0]:
-            self._settle(link)
+        self._settled = tally(link, self.migration)
 
     def check(
         self, link: Link, difference: Difference, operations: list[tuple[str, Operation]]
@@ -110,20 +116,19 @@ class SessionRows:
         Raises:
             Veto: Something was changed that is not logged, or that the way back would not know.
         """
-        refuse_uncounted(link)
-        found = rows_changed(difference, self._before, changed(link))
+        now = tally(link, self.migration)
+        if not now.counted:
+            raise uncounted()
+        found = rows_changed(difference, self._before, now.changed)
         refuse_rebuilt(difference, [*operations, *([("rows", found)] if found else [])])
         if found is not None and found["tables"]:
-            missed = sorted({*self._missed, *self._unlogged(link)})
+            missed = sorted({*self._missed, *self._unlogged(link, now)})
             if missed:
                 raise not_logged(missed)
         return found
 
-    def _unlogged(self, link: Link) -> list[str]:
-        return uncaptured(link, self._own(link), self.migration, *self._settled)
-
-    def _settle(self, link: Link) -> None:
-        self._settled = changed(link), logged(link, self.migration)
+    def _unlogged(self, link: Link, now: Tally) -> list[str]:
+        return uncaptured(self._own(link), self._settled, now)
 
     def _own(self, link: Link) -> Link:
         """Return the second session; it is opened when it is needed for the first time."""
@@ -157,18 +162,13 @@ def not_logged(tables: list[str]) -> Veto:
     )
 
 
-def refuse_uncounted(link: Link) -> None:
-    """Do nothing, where the server counts the rows that a transaction changes.
-
-    Raises:
-        Veto: It does not.
-    """
-    if scalar(link, "SELECT pg_catalog.current_setting('track_counts')") != "on":
-        raise Veto(
-            "backout cannot tell which rows this transaction has changed",
-            detail="The server does not count them: its setting track_counts is off.",
-            hint="ALTER ROLE … RESET track_counts, or the same for the database or the server.",
-        )
+def uncounted() -> Veto:
+    """Return the refusal of a transaction of which the server does not count the rows that it changes."""
+    return Veto(
+        "backout cannot tell which rows this transaction has changed",
+        detail="The server does not count them: its setting track_counts is off.",
+        hint="ALTER ROLE … RESET track_counts, or the same for the database or the server.",
+    )
 
 
 def rows_changed(difference: Difference, before: Counts, now: Counts) -> Operation | None:
@@ -189,9 +189,16 @@ def rows_changed(difference: Difference, before: Counts, now: Counts) -> Operati
     return {"tables": known, "updated": updated, "filled": filled, "called": names}
 
 
+def may_write(statement: Statement) -> bool:
+    """Tell whether a statement may write to tables, as far as its text tells."""
+    if statement.kind in _OPAQUE:
+        return _WRITES.search(statement.text) is not None
+    return bool(written_relations(statement))
+
+
 def written_tables(link: Link, statement: Statement) -> list[int]:
     """Return oids of the tables that a statement may write to, as far as its text tells."""
-    if statement.kind in ("do_stmt", "call_stmt", "execute_stmt"):
+    if statement.kind in _OPAQUE:
         return mentioned(link, statement.text) if _WRITES.search(statement.text) else []
     return _oids(link, written_relations(statement))
 
@@ -211,11 +218,12 @@ def _oids(link: Link, names: list[str]) -> list[int]:
     """Return the oids of relations; those that are not there are left out, the server will say so."""
     if not names:
         return []
-    values = ", ".join(f"({literal(name)})" for name in names)
     found = objects(
         link,
-        f"SELECT DISTINCT pg_catalog.to_regclass(n)::oid::int8 AS oid FROM (VALUES {values}) v(n) "
+        "SELECT DISTINCT pg_catalog.to_regclass(n)::oid::int8 AS oid FROM pg_catalog.json_array_elements_text($1::json) n "
         "WHERE pg_catalog.to_regclass(n) IS NOT NULL",
+        [json.dumps(names)],
+        again=True,
     )
     return [int(one["oid"]) for one in found]
 

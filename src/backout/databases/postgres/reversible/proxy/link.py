@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from backout.databases.postgres.reversible.link import Row
     from backout.databases.postgres.reversible.proxy.session import Session
 
@@ -15,11 +17,15 @@ class SessionLink:
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    def rows(self, query: str, *, again: bool = False) -> list[Row]:
+    def rows(self, query: str, values: Sequence[str] = (), *, again: bool = False) -> list[Row]:
         """Run one statement and return its rows by column name, every value as PostgreSQL prints it.
 
         Raises:
-            LinkError: The server refused it.
+            LinkError: The server refused it, or one that was put off.
         """
-        answer = self._session.ask(query, quiet=True, again=again)
+        answer = self._session.ask(query, values, quiet=True, again=again)
         return [dict(zip(answer.columns, row, strict=True)) for row in answer.rows]
+
+    def later(self, statement: str) -> None:
+        """Put off a statement until the next is run, or the keeper has answered."""
+        self._session.later(statement)

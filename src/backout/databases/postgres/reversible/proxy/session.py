@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from backout.databases.postgres.reversible.link import LinkError
@@ -51,7 +51,9 @@ class Session:
 
     def __init__(self, client: Stream, server: Stream) -> None:
         self.client, self.server = client, server
-        self._kept: dict[str, bytes] = {}
+        self._kept: dict[str, tuple[bytes, list[str]]] = {}
+        self._later: list[str] = []
+        self._unclean = False
         self.status, self.tag = "I", ""
         self.parameters: dict[str, str] = {}
         self._told: dict[str, str] = {}
@@ -203,42 +205,73 @@ class Session:
             if early := self._while_copying():
                 return early
 
-    def ask(self, sql: str, *, quiet: bool = False, again: bool = False) -> Answer:
-        """Run a statement of the proxy's own; the client hears nothing of its rows and its end.
+    def ask(
+        self, sql: str, values: Sequence[str] = (), *, quiet: bool = False, again: bool = False
+    ) -> Answer:
+        """Run a statement of the proxy's own, after those put off; the client hears nothing of its rows and its end.
 
         Hazard: it must not be a simple query, which would destroy the client's nameless statement and portal.
 
         Args:
             sql: One statement.
+            values: Of its parameters.
             quiet: Whether notices are kept from the client.
             again: It will be asked often: the server keeps its plan.
 
         Raises:
+            LinkError: The server refused it, or one that was put off.
+        """
+        name, columns = self._kept.get(sql, (b"", None)) if again else (b"", None)
+        told = forget = describe = b""
+        if not name:
+            name = b"%s_%d" % (_OURS, len(self._kept)) if again else _OURS
+            told, describe = wire.parse(name, sql), wire.describe_portal(_OURS)
+            told, forget = (wire.close(b"S", name) + told, b"") if again else (told, wire.close(b"S", name))
+        run = wire.bind(_OURS, name, values) + describe + wire.execute(_OURS) + wire.close(b"P", _OURS)
+        before, self._later = self._later, []
+        self._tidy()
+        for one in before:
+            self.server.put(_only_run(one))
+        self.server.put(told + run + forget + wire.SYNC)
+        answer = self._answer(quiet, len(before))
+        self._unclean = False
+        answer.columns = columns or answer.columns
+        if again:
+            self._kept[sql] = (name, answer.columns)
+        return answer
+
+    def later(self, sql: str) -> None:
+        """Put off a statement of the proxy's own until the next is asked; who does it sees to `catch_up`."""
+        self._later.append(sql)
+
+    def catch_up(self) -> None:
+        """Run what was put off.
+
+        Raises:
             LinkError: The server refused it.
         """
-        name = self._kept.get(sql) if again else None
-        told = b""
-        if name is None:
-            name = b"%s_%d" % (_OURS, len(self._kept)) if again else _OURS
-            told = wire.close(b"S", name) + wire.parse(name, sql)
-        # What a failed one left behind is closed first.
-        clean = wire.close(b"P", _OURS)
-        run = wire.bind(_OURS, name) + wire.describe_portal(_OURS) + wire.execute(_OURS)
-        forget = b"" if again else wire.close(b"S", name)
-        self.server.put(clean + told + run + clean + forget + wire.SYNC)
-        answer = self._answer(quiet)
-        if again:
-            self._kept[sql] = name
-        return answer
+        if self._later:
+            self.ask(self._later.pop(), quiet=True)
+
+    def give_up(self) -> None:
+        """Forget what was put off: the transaction is undone."""
+        self._later.clear()
+
+    def _tidy(self) -> None:
+        """Have closed what a failed statement has left behind."""
+        if self._unclean:
+            self.server.put(wire.close(b"P", _OURS) + wire.close(b"S", _OURS))
+        self._unclean = True
 
     def understands(self, sql: str) -> dict[str, str]:
         """Have the server parse a text, which runs nothing, and return its error by letter; empty: it has none."""
-        clean = wire.close(b"S", _OURS)
-        self.server.put(clean + wire.parse(_OURS, sql) + clean + wire.SYNC)
+        self._tidy()
+        self.server.put(wire.parse(_OURS, sql) + wire.close(b"S", _OURS) + wire.SYNC)
         try:
             self._answer(quiet=True)
         except LinkError as error:
             return error.fields
+        self._unclean = False
         return {}
 
     def sync(self) -> None:
@@ -246,13 +279,16 @@ class Session:
         self.server.put(wire.SYNC)
         self._answer(quiet=False)
 
-    def _answer(self, quiet: bool) -> Answer:
+    def _answer(self, quiet: bool, before: int = 0) -> Answer:
+        """Take in what the server says; of so many statements before the last one, the rows are left out."""
         answer, error = Answer(), None
         while (one := self.hear()).kind != b"Z":
-            if one.kind == b"T":
-                answer.columns = wire.columns_of(one.body)
-            elif one.kind == b"D":
+            if one.kind == b"D" and not before:
                 answer.rows.append(wire.values_of(one.body))
+            elif one.kind == b"T":
+                answer.columns = wire.columns_of(one.body)
+            elif one.kind == b"C" and before:
+                before -= 1
             elif one.kind == b"E":
                 error = wire.fields_of(one.body)
                 if error.get("V") in ("FATAL", "PANIC"):
@@ -278,6 +314,12 @@ class Session:
 
     def _is_muted(self, one: Message) -> bool:
         return bool(self.muted) and wire.fields_of(one.body).get("C") == self.muted
+
+
+def _only_run(sql: str) -> bytes:
+    """Return the messages that have the server run a statement, and tell of its rows no names."""
+    run = wire.bind(_OURS, _OURS) + wire.execute(_OURS)
+    return wire.parse(_OURS, sql) + run + wire.close(b"P", _OURS) + wire.close(b"S", _OURS)
 
 
 def await_client(session: Session, meanwhile: Callable[[Message], None]) -> Message:

@@ -42,15 +42,17 @@ class Transaction:
             self._session.ask("BEGIN")
             self.ours = True
 
-    def tell_begins(self) -> None:
-        """Let the keeper know of this transaction, once.
+    def _in_it(self, call: Callable[[], T]) -> T:
+        """Ask the keeper, who has first to know of this transaction, once."""
+        begins = not self._begun
+        self._begun = True
 
-        Raises:
-            Refusal: The keeper has failed with it.
-        """
-        if not self._begun:
-            self._begun = True
-            self._asked(lambda: self._keeper.begins(self._link))
+        def both() -> T:
+            if begins:
+                self._keeper.begins(self._link)
+            return call()
+
+        return self._asked(both)
 
     def decide(self, statement: Statement) -> Pass | Done:
         """Ask the keeper about a statement.
@@ -58,8 +60,7 @@ class Transaction:
         Raises:
             Refusal: It must not run.
         """
-        self.tell_begins()
-        return self._asked(lambda: self._keeper.statement(self._link, statement))
+        return self._in_it(lambda: self._keeper.statement(self._link, statement))
 
     def ran(self, statement: Statement) -> None:
         """Let the keeper know that a statement has ended well.
@@ -141,8 +142,7 @@ class Transaction:
         Raises:
             Refusal: The keeper has failed with it.
         """
-        self.tell_begins()
-        self._asked(lambda: self._keeper.before_savepoint(self._link))
+        self._in_it(lambda: self._keeper.before_savepoint(self._link))
 
     def undone_in_part(self) -> None:
         """Let the keeper know that the client went back to a savepoint.
@@ -161,13 +161,16 @@ class Transaction:
             self._begun = False
             self._keeper.ended(committed=committed)
 
-    @staticmethod
-    def _asked(call: Callable[[], T]) -> T:
+    def _asked(self, call: Callable[[], T]) -> T:
         try:
-            return call()
+            answer = call()
+            self._session.catch_up()
+            return answer
         except Veto as veto:
+            self._session.give_up()
             words = wire.error("0A000", veto.message, detail=veto.detail, hint=veto.hint)
             raise Refusal(words) from None
         except LinkError as error:
+            self._session.give_up()
             # The place is one in what the keeper asked, which the client does not know.
             raise Refusal(wire.told(b"E", {k: v for k, v in error.fields.items() if k != "P"})) from None

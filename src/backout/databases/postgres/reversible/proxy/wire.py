@@ -6,7 +6,7 @@ Source: PostgreSQL 18 documentation, 54.7 "Message Formats" and 54.8 "Error and 
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 FLUSH = b"H\x00\x00\x00\x04"
@@ -104,9 +104,12 @@ def parse(name: bytes, sql: str) -> bytes:
     return message(b"P", text(name) + text(sql) + b"\0\0")
 
 
-def bind(portal: bytes, statement: bytes) -> bytes:
-    """Return a Bind without parameters, that asks for text."""
-    return message(b"B", text(portal) + text(statement) + b"\0\0\0\0\0\0")
+def bind(portal: bytes, statement: bytes, values: Sequence[str] = ()) -> bytes:
+    """Return a Bind with values as text, that asks for text."""
+    told = b"".join(struct.pack("!i", len(raw)) + raw for raw in (value.encode() for value in values))
+    return message(
+        b"B", text(portal) + text(statement) + b"\0\0" + struct.pack("!h", len(values)) + told + b"\0\0"
+    )
 
 
 def describe_portal(portal: bytes) -> bytes:

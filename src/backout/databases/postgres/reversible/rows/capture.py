@@ -59,6 +59,7 @@ class Capture:
     patience_s: float = _PATIENCE_S
     _ready: set[int] = field(default_factory=set)
     _alive: bool = False
+    _others: set[int] = field(default_factory=set)
 
     @property
     def trigger(self) -> str:
@@ -68,7 +69,7 @@ class Capture:
     def begin(self, session: Link) -> None:
         """Make the triggers fire for the rest of a session's transaction."""
         self._ready.clear()
-        session.rows(f"SELECT pg_catalog.set_config('{SETTING}', '{self.migration}', true)")
+        session.later(f"SELECT pg_catalog.set_config('{SETTING}', '{self.migration}', true)")
 
     def ensure(self, session: Link, tables: Sequence[int]) -> None:
         """Have the rows logged of these tables, and of all that change with them.
@@ -139,33 +140,44 @@ class Capture:
 
     def _existing(self, tables: list[int]) -> set[int]:
         """Return those that others can see too: the session's transaction has not made them."""
-        numbers = ", ".join(map(str, tables)) or "NULL"
-        found = objects(
-            self.own, f"SELECT oid::int8 AS oid FROM pg_catalog.pg_class WHERE oid IN ({numbers})"
-        )
-        return {int(one["oid"]) for one in found}
+        if unknown := set(tables) - self._others:
+            numbers = ", ".join(map(str, sorted(unknown)))
+            found = objects(
+                self.own, f"SELECT oid::int8 AS oid FROM pg_catalog.pg_class WHERE oid IN ({numbers})"
+            )
+            self._others |= {
+                int(one["oid"]) for one in found
+            }  # what others have seen once is not the session's own
+        return self._others & set(tables)
 
     def _table(self, session: Link, table: Table) -> bool:
         """Log a table's rows; tell whether that was arranged inside the session's transaction."""
         refuse_unloggable(table)
-        if table.trigger and _shaped(session, self.migration, table):
-            return self._held(session, table.oid)
-        if self._held(session, table.oid):
+        shaped, held = self._stands(session, table)
+        if table.trigger and shaped:
+            return held
+        if held:
             self._inside(session, table)
             return True
         self._outside(table)
         return False
 
-    def _held(self, session: Link, table: int) -> bool:
-        """Tell whether the session's transaction has a lock that keeps others from making a trigger."""
-        return (
-            scalar(
-                session,
-                f"SELECT EXISTS (SELECT FROM pg_catalog.pg_locks WHERE pid = pg_catalog.pg_backend_pid() AND relation = {table} "
-                f"AND locktype = 'relation' AND granted AND mode IN ({_BLOCKING}))",
-            )
-            == "t"
+    def _stands(self, session: Link, table: Table) -> tuple[bool, bool]:
+        """Tell how far the logging of a table has come.
+
+        Returns:
+            Whether the columns are noted that the table had when its log began, and none of them is gone; and whether the
+            session's transaction has a lock that keeps others from making a trigger.
+        """
+        (found,) = session.rows(
+            f"SELECT (SELECT attnums <@ $1::int2[] FROM {SHAPE} WHERE migration = $2::bigint AND relation = $3::oid "
+            "ORDER BY since DESC LIMIT 1) AS shaped, EXISTS (SELECT FROM pg_catalog.pg_locks "
+            "WHERE pid = pg_catalog.pg_backend_pid() AND relation = $3::oid AND locktype = 'relation' AND granted "
+            f"AND mode IN ({_BLOCKING})) AS held",
+            [f"{{{','.join(map(str, table.attnums))}}}", str(self.migration), str(table.oid)],
+            again=True,
         )
+        return found["shaped"] == "t", found["held"] == "t"
 
     def _outside(self, table: Table) -> None:
         path = ident(table.schema, table.name)
@@ -218,16 +230,6 @@ class Capture:
             self.own.rows("ROLLBACK")
             raise
         self.own.rows("COMMIT")
-
-
-def _shaped(session: Link, migration: int, table: Table) -> bool:
-    """Tell whether the columns are noted that the table had when its log began, and none of them is gone."""
-    found = scalar(
-        session,
-        f"SELECT attnums <@ {_array(table.attnums)} FROM {SHAPE} WHERE migration = {migration} "
-        f"AND relation = {table.oid} ORDER BY since DESC LIMIT 1",
-    )
-    return found == "t"
 
 
 def _array(numbers: Sequence[int] | None) -> str:

@@ -71,19 +71,19 @@ def closure(link: Link, tables: Sequence[int], *, trigger: str, migration: int) 
     """
     if not tables:
         return []
-    wanted = ", ".join(f"{oid}::oid" for oid in tables)
     query = f"""WITH RECURSIVE {_EDGES.lstrip()},
-    f(rel) AS (SELECT unnest(ARRAY[{wanted}]) UNION SELECT e.b FROM edges e JOIN f ON e.a = f.rel)
+    f(rel) AS (SELECT unnest($1::oid[]) UNION SELECT e.b FROM edges e JOIN f ON e.a = f.rel)
     SELECT c.oid::int8 AS oid, c.relkind AS kind, n.nspname || '.' || c.relname AS called, n.nspname AS schema,
       c.relname AS name, pg_catalog.pg_has_role(c.relowner, 'USAGE') AS owned, c.relnatts AS last,
       (SELECT pg_catalog.array_agg(attnum ORDER BY attnum) FROM pg_catalog.pg_attribute
         WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped) AS attnums, {KEY.format("c.oid")} AS key,
-      EXISTS (SELECT FROM pg_catalog.pg_trigger t WHERE t.tgrelid = c.oid AND t.tgname = {literal(trigger)}
+      EXISTS (SELECT FROM pg_catalog.pg_trigger t WHERE t.tgrelid = c.oid AND t.tgname = $2
         AND t.tgenabled <> 'D') AS trigger
     FROM f JOIN pg_catalog.pg_class c ON c.oid = f.rel JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
     WHERE c.relkind IN ('r', 'f') AND c.relpersistence <> 't' AND n.nspname NOT IN ('{SCHEMA}', '{HIDDEN_SCHEMA}')
       AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' ORDER BY c.oid"""
-    return [Table(**{**one, "attnums": one["attnums"] or []}) for one in objects(link, query)]
+    found = objects(link, query, [f"{{{','.join(map(str, tables))}}}", trigger], again=True)
+    return [Table(**{**one, "attnums": one["attnums"] or []}) for one in found]
 
 
 KEY = """(SELECT k.indkey::int2[] FROM pg_catalog.pg_index k WHERE k.indrelid = {0} AND k.indisunique AND k.indisvalid

@@ -5,11 +5,20 @@ Source: PostgreSQL 15 and 18 documentation, section "The Cumulative Statistics S
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
 from backout.databases.postgres.reversible.link import Link, objects
 from backout.databases.postgres.reversible.names import HIDDEN_SCHEMA, SCHEMA
 from backout.databases.postgres.reversible.rows.store import LOG
 
 Counts = dict[int, tuple[int, int, int]]
+
+_CHANGED = (
+    "SELECT relid::int8 AS oid, n_tup_ins AS i, n_tup_upd AS u, n_tup_del AS d FROM pg_catalog.pg_stat_xact_user_tables "
+    f"WHERE n_tup_ins + n_tup_upd + n_tup_del > 0 AND schemaname NOT IN ('{SCHEMA}', '{HIDDEN_SCHEMA}')"
+)
 
 
 def changed(session: Link) -> Counts:
@@ -18,48 +27,60 @@ def changed(session: Link) -> Counts:
     What earlier transactions did may be among them, so only the difference of two calls tells what one transaction did.
     Rows that were rolled back to a savepoint are counted.
     """
-    found = objects(
-        session,
-        "SELECT relid::int8 AS oid, n_tup_ins AS i, n_tup_upd AS u, n_tup_del AS d FROM pg_catalog.pg_stat_xact_user_tables "
-        f"WHERE n_tup_ins + n_tup_upd + n_tup_del > 0 AND schemaname NOT IN ('{SCHEMA}', '{HIDDEN_SCHEMA}')",
-        again=True,
-    )
+    return _counts(objects(session, _CHANGED, again=True))
+
+
+def _counts(found: Iterable[dict[str, Any]]) -> Counts:
     return {int(one["oid"]): (int(one["i"]), int(one["u"]), int(one["d"])) for one in found}
 
 
-def logged(session: Link, migration: int) -> dict[int, int]:
-    """Return how many rows a migration has logged by table (oid), as the session sees it."""
-    found = objects(
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What a session counts at one moment.
+
+    Attributes:
+        changed: As `changed` tells.
+        logged: How many rows the migration has logged by table (oid), as the session sees it.
+        counted: The server counts the rows that a transaction changes.
+    """
+
+    changed: Counts = field(default_factory=dict)
+    logged: dict[int, int] = field(default_factory=dict)
+    counted: bool = True
+
+
+def tally(session: Link, migration: int) -> Tally:
+    """Return what a session counts at this moment, acting as the role that logged in."""
+    log = f"SELECT relation::int8 AS oid, count(*) AS n FROM {LOG} WHERE migration = $1::bigint GROUP BY 1"
+    (found,) = objects(
         session,
-        f"SELECT relation::int8 AS oid, count(*) AS n FROM {LOG} WHERE migration = {migration} GROUP BY 1",
+        "SELECT pg_catalog.current_setting('track_counts') = 'on' AS counted, "
+        f"(SELECT pg_catalog.json_agg(c) FROM ({_CHANGED}) c) AS changed, (SELECT pg_catalog.json_agg(l) FROM ({log}) l) AS logged",
+        [str(migration)],
         again=True,
     )
-    return {int(one["oid"]): int(one["n"]) for one in found}
+    logged = {int(one["oid"]): int(one["n"]) for one in found["logged"] or ()}
+    return Tally(_counts(found["changed"] or ()), logged, found["counted"])
 
 
-def uncaptured(
-    session: Link, own: Link, migration: int, before: Counts, logged_before: dict[int, int]
-) -> list[str]:
+def uncaptured(own: Link, before: Tally, now: Tally) -> list[str]:
     """Return the tables that a transaction has changed without a log of it.
 
     A table that the transaction has made is left out, and temporary ones are. Rows that a block of PL/pgSQL has rolled back
     since are counted though their log is gone: such a table is named for safety.
 
     Args:
-        session: In its transaction, before COMMIT, acting as the role that logged in.
         own: Another session: what it cannot see was made by the transaction.
-        migration: Number.
-        before: `changed` of when the transaction began, or of a later moment up to which nothing is missing.
-        logged_before: `logged` of then.
+        before: Of when the transaction began, or of a later moment up to which nothing is missing.
+        now: Of the moment that is asked about.
 
     Returns:
         Names with their schemas.
     """
-    now, log = changed(session), logged(session, migration)
     suspects = []
-    for oid, counts in now.items():
-        changes = sum(counts) - sum(before.get(oid, (0, 0, 0)))
-        if changes > log.get(oid, 0) - logged_before.get(oid, 0):
+    for oid, counts in now.changed.items():
+        changes = sum(counts) - sum(before.changed.get(oid, (0, 0, 0)))
+        if changes > now.logged.get(oid, 0) - before.logged.get(oid, 0):
             suspects.append(oid)
     if not suspects:
         return []
