@@ -84,6 +84,22 @@ class Outlook(Document):
     age_s: float
 
 
+class RedoOutlook(Document):
+    """Whether what was taken back could be made again now.
+
+    Attributes:
+        migrations: Those that `redo` would make again, oldest first.
+        possible: `yes`, `no` or `unknown`: yes means that all is as the journal says; the rest only trying tells.
+        why: Reasons for `no` or `unknown`.
+        not_again: What they did to earlier rows, and would not be done to those written since.
+    """
+
+    migrations: tuple[Outlook, ...]
+    possible: str
+    why: tuple[str, ...] = ()
+    not_again: tuple[str, ...] = ()
+
+
 class MigrationStatus(Document):
     """Whether the newest migrations could be taken back now, and what backout keeps in the database.
 
@@ -93,6 +109,7 @@ class MigrationStatus(Document):
         possible: `yes`, `no` or `unknown`: whether the way back would be gone now.
         why: Reasons for `no` or `unknown`.
         migrations: Those that would be taken back, oldest first.
+        redo: What could be made again; None: no migration was taken back.
         rows: Rows written since.
         holders: Who uses the tables now.
         running: What runs now.
@@ -108,6 +125,7 @@ class MigrationStatus(Document):
     possible: str
     why: tuple[str, ...] = ()
     migrations: tuple[Outlook, ...] = ()
+    redo: RedoOutlook | None = None
     rows: tuple[RowsSince, ...] = ()
     holders: tuple[LockHolder, ...] = ()
     running: RunningMigration | None = None

@@ -168,6 +168,8 @@ def _tell(done: WayTaken) -> None:
     if done.dry_run:
         for statement in (*done.statements, *(f"{later}   -- afterwards" for later in done.later)):
             out(f"{statement};")
+        for residue in done.residues:
+            out(f"-- {residue}")
         err(f"Tried and undone: migration {numbers}. The locks were held for {done.seconds * 1000:.0f} ms.")
         return
     word = "taken back" if done.direction == "back" else "made again"

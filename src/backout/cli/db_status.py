@@ -10,8 +10,10 @@ from backout.cli.common import JsonOption, err, guarded, out, out_json
 from backout.cli.db_options import DatabaseOption, database_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from backout.migration import HiddenThing
-    from backout.migration_status import MigrationStatus, RowsSince
+    from backout.migration_status import MigrationStatus, Outlook, RowsSince
 
 _SHOWN = 20
 _HOUR_S = 3600.0
@@ -50,7 +52,7 @@ def command(
 
 
 def _tell(found: MigrationStatus) -> None:
-    names = ", ".join(f"{one.id} ({one.release})" if one.release else str(one.id) for one in found.migrations)
+    names = _names(found.migrations)
     out(f"{found.database}: the way back of migration {names or '-'} is possible now: {found.possible}")
     for reason in found.why:
         out(f"  {reason}")
@@ -69,10 +71,20 @@ def _tell(found: MigrationStatus) -> None:
     for statement in found.due:
         out(f"  still due: {statement}")
     _tell_hidden(found)
+    if found.redo is not None:
+        out(f"  migration {_names(found.redo.migrations)} can be made again now: {found.redo.possible}")
+        for reason in (*found.redo.why, *found.redo.not_again):
+            out(f"    {reason}")
     if found.due:
         err("next   backout db finish")
     elif found.possible == "yes":
         err("next   backout db rollback --dry-run")
+    elif found.redo is not None and found.redo.possible == "yes":
+        err("next   backout db redo --dry-run")
+
+
+def _names(migrations: Sequence[Outlook]) -> str:
+    return ", ".join(f"{one.id} ({one.release})" if one.release else str(one.id) for one in migrations)
 
 
 def _row(row: RowsSince) -> str:

@@ -13,14 +13,16 @@ from backout.databases.postgres.reversible import back, journal
 from backout.databases.postgres.reversible.after import finish
 from backout.databases.postgres.reversible.alone import Busy, alone
 from backout.databases.postgres.reversible.answers import over
+from backout.databases.postgres.reversible.asking import Asking
 from backout.databases.postgres.reversible.back import Outcome
-from backout.databases.postgres.reversible.catalog import read
+from backout.databases.postgres.reversible.catalog import read, read_alone
 from backout.databases.postgres.reversible.choosing import STATES_STAYED, newest, nothing, oldest
 from backout.databases.postgres.reversible.command import run_command
 from backout.databases.postgres.reversible.due import owed
 from backout.databases.postgres.reversible.finalize import Dropped, finalize
 from backout.databases.postgres.reversible.journal import Migration
 from backout.databases.postgres.reversible.link import DirectLink, LinkError, scalar
+from backout.databases.postgres.reversible.not_again import not_again
 from backout.databases.postgres.reversible.observing import observe_command
 from backout.databases.postgres.reversible.proven import schema_back, schema_forward
 from backout.databases.postgres.reversible.proxy.upstream import Upstream
@@ -174,15 +176,20 @@ class ReversibleDatabase:
             turns = [chosen] if dry_run else [[one] for one in chosen]
             undone = [one for one in journal.every_entry(link) if one.state == "undone"]
             wanted = schema_forward(chosen, undone, self._fingerprint())
+            rows = not_again(
+                Asking(link),
+                read_alone(link),
+                [one for one in undone if one.migration in {m.id for m in chosen}],
+            )
             outcomes: list[Outcome] = []
             unfinished: list[Unfinished] = []
             for turn in turns:
                 with told("redo"):
                     outcomes.append(back.redo(link, turn, patience_s=patience_s, dry_run=dry_run))
                 unfinished += [] if dry_run else finish(link).unfinished
-        return self._proven(
-            taken("forward", back.joined(outcomes), tuple(unfinished), dry_run=dry_run), wanted
-        )
+        outcome = back.joined(outcomes)
+        outcome.residues += rows
+        return self._proven(taken("forward", outcome, tuple(unfinished), dry_run=dry_run), wanted)
 
     def finish(self) -> Finished:
         """Do what is due after a COMMIT, where a kill or a lock has left it. Idempotent.

@@ -195,7 +195,7 @@ class ReversibleKeeper:
         take_rewritten(difference, opaque=self._opaque)
         if difference.left:
             raise unexplained(difference, self._ran)
-        self._recipes.add_to(link, difference.after, found, rows["updated"] if rows is not None else ())
+        self._recipes.add_to(link, difference.after, found, rows or {})
         for kind, operation in found:
             answers.check(kind, operation, self.kept.answers)
         self._journal(link, found, pending)

@@ -33,8 +33,47 @@ def obstacles(now: Snapshot, entries: Sequence[Entry]) -> list[str]:
         elif entry.kind in ("column.added", "table.added", "type.added"):
             found += _is_gone(now, entry)
         elif entry.kind == "renamed" and entry.id not in later:
-            found += _renamed(now, entry)
+            found += _renamed(now, entry, entry.operation["to"][0])
     return found
+
+
+def obstacles_again(now: Snapshot, entries: Sequence[Entry]) -> list[str]:
+    """Return what is not as the journal says it is, so that the way forward would be refused; arguments as of `obstacles`."""
+    found: list[str] = []
+    there = {one.change for one in held(now, entries)}
+    renamed: set[tuple[object, ...]] = set()
+    for entry in entries:
+        told = entry.operation
+        if entry.kind in ("column.added", "table.added", "type.added"):
+            if entry.id not in there:
+                found.append(f"{_called(entry)} is not hidden any more")
+            found += _taken_since(now, entry, entries)
+        elif entry.kind == "renamed":
+            key = (told["of"], told["oid"], told["sub"])
+            if key not in renamed:  # a later rename begins where this one ends
+                found += _renamed(now, entry, told["from"][0])
+            renamed.add(key)
+        elif entry.kind in ("column.hidden", "table.hidden", "type.hidden", "index.hidden"):
+            found += _is_gone(now, entry)
+    return found
+
+
+def _taken_since(now: Snapshot, entry: Entry, entries: Sequence[Entry]) -> Iterator[str]:
+    """Yield it if something that stays has the name of a table or column that would be there again."""
+    record, kind = entry.operation.get("hidden") or {}, entry.kind.partition(".")[0]
+    where = {"table": "schema", "column": "table"}.get(kind)
+    if where is None or not record:
+        return
+    leaving = {
+        Key(kind, int(told.get("table") or told["oid"]), int(told.get("attnum") or told.get("sub") or 0))
+        for one in entries
+        for told in [one.operation.get("hidden") or one.operation]
+        if one.kind == f"{kind}.hidden" or (one.kind == "renamed" and told["of"] == kind)
+    }
+    for key, thing in now.things.items():
+        same = (thing["name"], thing.get(where)) == (record["name"], record[where])
+        if key.kind == kind and same and key not in leaving:
+            yield f"{_called(entry)} cannot be made again: another {kind} has its name"
 
 
 def _called(entry: Entry) -> str:
@@ -43,18 +82,18 @@ def _called(entry: Entry) -> str:
 
 
 def _is_gone(now: Snapshot, entry: Entry) -> Iterator[str]:
-    told, kind = entry.operation, entry.kind.partition(".")[0]
-    oid = told["oid"] if kind == "type" else told["table"]
-    if Key(kind, oid, told.get("attnum", 0)) not in now.things:
+    told, kind = entry.operation.get("hidden") or entry.operation, entry.kind.partition(".")[0]
+    oid = told["oid"] if kind in ("type", "index") else told["table"]
+    if Key(kind, oid, told.get("attnum") or 0 if kind == "column" else 0) not in now.things:
         yield f"{_called(entry)} is not there any more"
 
 
-def _renamed(now: Snapshot, entry: Entry) -> Iterator[str]:
+def _renamed(now: Snapshot, entry: Entry, name: str) -> Iterator[str]:
     told = entry.operation
     thing = now.things.get(Key(told["of"], told["oid"], told["sub"]))
     if thing is None:
         yield f"{_called(entry)} is not there any more"
-    elif thing["name"] != told["to"][0]:
+    elif thing["name"] != name:
         yield f"{_called(entry)} is called {thing['name']} now"
 
 

@@ -64,12 +64,15 @@ class Recipes:
     _filled: dict[Column, _Filled] = field(default_factory=dict)
     _earlier: dict[Column, Entry] | None = None
     _otherwise: set[int] = field(default_factory=set)
+    _only_new: set[int] = field(default_factory=set)
+    _earlier_too: set[int] = field(default_factory=set)
     _nothing: set[tuple[str, ...]] = field(default_factory=set)
 
     def begins(self, before: Snapshot) -> None:
         """A transaction begins."""
         self._before, self._earlier = before, None
         self._filled, self._otherwise, self._nothing = {}, set(), set()
+        self._only_new, self._earlier_too = set(), set()
 
     def ran(self, link: Link, statement: Statement) -> None:
         """Keep how a statement, which has ended well, filled columns that the migration made."""
@@ -88,19 +91,18 @@ class Recipes:
         new = iter(journal.next_ids(link, had.count(None)))
         return [filled.number if filled is not None else next(new) for filled in had]
 
-    def add_to(
-        self, link: Link, now: Snapshot, found: list[tuple[str, Operation]], updated: Iterable[int]
-    ) -> None:
+    def add_to(self, link: Link, now: Snapshot, found: list[tuple[str, Operation]], rows: Operation) -> None:
         """Put the recipes into the operations of the columns that they are for.
 
         Args:
             link: The session, before its COMMIT.
             now: The catalog.
             found: Kind and operation of what the transaction has changed.
-            updated: Tables of which it has updated rows.
+            rows: What it did to rows; it is noted with it of which tables an UPDATE changed new columns alone.
         """
+        rows["refilled"] = sorted(self._only_new - self._earlier_too - self._otherwise)
         self.widened.update(op["table"] for kind, op in found if kind == "column.added")
-        self._look_otherwise(link, now, found, set(updated))
+        self._look_otherwise(link, now, found, set(rows.get("updated", ())))
         if not self._filled:
             return
         alive = _alive(link, self._filled.values())
@@ -129,6 +131,7 @@ class Recipes:
                 self._fill_all(link, update, columns)
         else:
             self._nothing.add((update.relation, *sorted(update.values)))
+            self._earlier_too |= {one["table"] for one in columns}
 
     def _has_new(self, columns: list[dict[str, Any]]) -> bool:
         """Tell whether the migration may have made any of a table's columns, and not the table."""
@@ -145,6 +148,8 @@ class Recipes:
         filled = [one for one in columns if one["attnum"] in new and one["name"] in update.values]
         if all(self._of(link, (one["table"], one["attnum"])).why for one in filled):
             self._nothing.add((update.relation, *sorted(update.values)))
+        kind = self._only_new if len(filled) == len(update.values) else self._earlier_too
+        kind.add(columns[0]["table"])
         for one in filled:
             self._fill(link, update, one, columns, new)
 

@@ -186,7 +186,8 @@ def rows_changed(difference: Difference, before: Counts, now: Counts) -> Operati
     if not known and not filled:
         return None
     names = ", ".join(difference.after.name(Key("table", table)) for table in known or filled)
-    return {"tables": known, "updated": updated, "filled": filled, "called": names}
+    deleted = [t for t, c in counts.items() if c[2] != before.get(t, (0, 0, 0))[2]]
+    return {"tables": known, "updated": updated, "deleted": deleted, "filled": filled, "called": names}
 
 
 def may_write(statement: Statement) -> bool:

@@ -16,12 +16,20 @@ from backout.databases.postgres.reversible.held import documents, held
 from backout.databases.postgres.reversible.journal import Entry, Migration
 from backout.databases.postgres.reversible.link import Link, objects, scalar
 from backout.databases.postgres.reversible.locks import holders
-from backout.databases.postgres.reversible.outlook import obstacles
+from backout.databases.postgres.reversible.not_again import not_again
+from backout.databases.postgres.reversible.outlook import obstacles, obstacles_again
 from backout.databases.postgres.reversible.rows.store import LOG
 from backout.databases.postgres.reversible.since import rows_since
 from backout.databases.postgres.reversible.violators import in_the_way
 from backout.migration import HiddenThing
-from backout.migration_status import LockHolder, MigrationStatus, Outlook, RowsSince, RunningMigration
+from backout.migration_status import (
+    LockHolder,
+    MigrationStatus,
+    Outlook,
+    RedoOutlook,
+    RowsSince,
+    RunningMigration,
+)
 
 _PATIENCE_S = 10.0
 """For how long `rollback` asks for a table, unless somebody says otherwise."""
@@ -63,10 +71,11 @@ def read_status(
         if one.state in STATES_STAYED or (one.state == "running" and one.id in begun)
     ]
     chosen = stays[-steps:] if only is None else [one for one in migrations if one.id in only]
+    undone = [one for one in migrations if one.state == "undone"][:steps] if only is None else []
     wanted = [one for one in entries if one.migration in {m.id for m in chosen}]
     tables = sorted(tables_of(link, tuple(one.id for one in chosen), wanted))
     using = _holders(link, tables)
-    looked = _Looked(asking, entries, wanted)
+    looked = _Looked(asking, entries, wanted, [e for e in entries if e.migration in {m.id for m in undone}])
     no = [*_before(standby, running, chosen), *_not_owned(link, tables), *looked.no]
     unknown = [*looked.unknown, *(_waits(one) for one in using if one.seconds >= patience_s)]
     return MigrationStatus(
@@ -75,6 +84,7 @@ def read_status(
         possible="no" if no else "unknown" if unknown else "yes",
         why=(*no, *unknown),
         migrations=tuple(_outlook(one) for one in chosen),
+        redo=_redo(undone, stays, looked, [*_before(standby, running, undone)]) if undone else None,
         rows=tuple(looked.rows),
         holders=tuple(using),
         running=running,
@@ -93,16 +103,22 @@ class _Looked:
         asking: Asks.
         entries: Of every migration.
         wanted: Of those that would be taken back.
+        again: Of those that would be made again.
     """
 
-    def __init__(self, asking: Asking, entries: Sequence[Entry], wanted: Sequence[Entry]) -> None:
+    def __init__(
+        self, asking: Asking, entries: Sequence[Entry], wanted: Sequence[Entry], again: Sequence[Entry]
+    ) -> None:
         self.no: list[str] = []
         self.unknown: list[str] = []
+        self.unread: list[str] = []
         self.rows: list[RowsSince] = []
         self.due: list[str] = []
         self.hidden: list[HiddenThing] = []
         self.hidden_bytes: int | None = None
         self.log_bytes: int | None = None
+        self.not_forward: list[str] = []
+        self.not_again: list[str] = []
         now = self._catalog(asking)
         if now is None:
             return
@@ -116,13 +132,16 @@ class _Looked:
             if one.stops and one.rows is None
         ]
         self._sizes(asking, now, entries)
+        self.not_forward = [f"{one}." for one in obstacles_again(now, again)]
+        self.not_again = not_again(asking, now, again)
 
     def _catalog(self, asking: Asking) -> Snapshot | None:
         try:
             with asking.question() as link:
                 return read(link)
         except Unanswered as error:
-            self.unknown.append(f"The catalog could not be read: {error}.")
+            self.unread.append(f"The catalog could not be read: {error}.")
+            self.unknown += self.unread
             return None
 
     def _sizes(self, asking: Asking, now: Snapshot, entries: Sequence[Entry]) -> None:
@@ -135,6 +154,23 @@ class _Looked:
         except Unanswered:
             return  # a table is locked, or there are too many: its size stays unknown
         self.hidden_bytes = sum(one.size_bytes + (one.estimated_bytes or 0) for one in self.hidden)
+
+
+def _redo(
+    undone: Sequence[Migration], stays: Sequence[Migration], looked: _Looked, no: list[str]
+) -> RedoOutlook:
+    later = ", ".join(str(one.id) for one in stays if one.id > undone[0].id)
+    if later:
+        no.append(
+            f"Migration {later} came after it and is applied: backout db rollback takes that back first."
+        )
+    no += looked.not_forward
+    return RedoOutlook(
+        migrations=tuple(_outlook(one) for one in undone),
+        possible="no" if no else "unknown" if looked.unread else "yes",
+        why=tuple(no or looked.unread),
+        not_again=tuple(looked.not_again),
+    )
 
 
 def _stops(one: RowsSince) -> str:
