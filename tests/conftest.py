@@ -20,7 +20,7 @@ settings.register_profile("ci", derandomize=True)
 if os.environ.get("CI"):
     settings.load_profile("ci")
 
-SERVICES = ("postgres", "pgbouncer", "prometheus", "go", "node", "tmpfs", "kubernetes")
+SERVICES = ("postgres", "pgbouncer", "prometheus", "docker-registry", "go", "node", "tmpfs", "kubernetes")
 KEPT = ("BACKOUT_CRASH_RANDOM", "BACKOUT_CRASH_SEED", "BACKOUT_TESTBED_HOME")
 """Settings of the tests themselves."""
 NODE_TOOLS = Path(__file__).parent / "services/reversible/node"

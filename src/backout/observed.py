@@ -138,12 +138,12 @@ class OfferedImage(Document):
     Attributes:
         image: In full, by its digest where that is known.
         instead_of: The image that runs now.
-        by_digest: Whether it is named by its content: a tag can be moved at any time.
+        by_tag: Why nobody told which content its tag means; null: it is named by its content.
     """
 
     image: str
     instead_of: str
-    by_digest: bool
+    by_tag: Message | None = None
 
 
 class SecretChange(Document):

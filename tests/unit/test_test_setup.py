@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "test-setup"
-SERVICES = ("git", "curl", "ps", "initdb", "psql", "pgbouncer", "prometheus")
+SERVICES = ("git", "curl", "ps", "initdb", "psql", "pgbouncer", "prometheus", "docker-registry")
 
 
 @pytest.fixture

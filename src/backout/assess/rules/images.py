@@ -27,13 +27,14 @@ def new_image(case: Case) -> Iterator[Finding]:
 def by_tag(case: Case) -> Iterator[Finding]:
     """The image is named by a tag alone: what stands behind it can be another one by the time it is fetched."""
     offered = case.facts.offered
-    if offered is not None and not offered.by_digest:
+    if offered is not None and offered.by_tag is not None:
         yield Finding(
             rule="image.by-tag",
             severity=Severity.NEEDS_APPROVAL,
             evidence=msg(
-                "{image} is a tag: no record and no pod tells which image it is, and it can be moved.",
+                "{image} is a tag, which can be moved: no record and no pod tells which image it is, and {why}.",
                 image=offered.image,
+                why=str(offered.by_tag),
             ),
             remedy=msg("Name it by its digest (NAME@sha256:…), or name the risk: --accept image-by-tag."),
             accept="image-by-tag",

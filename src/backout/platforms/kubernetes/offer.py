@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from backout.message import Message
 from backout.observed import OfferedImage, Workload
 from backout.platforms.abilities import Offer
 from backout.platforms.kubernetes.images import (
@@ -16,6 +17,7 @@ from backout.platforms.kubernetes.images import (
     same_image,
     with_images,
 )
+from backout.platforms.kubernetes.registry import digest_at_registry
 from backout.platforms.kubernetes.releases import Deployed, Made, ref_of
 from backout.platforms.kubernetes.seen import Seen
 from backout.platforms.kubernetes.template import (
@@ -49,16 +51,26 @@ def offer(platform: KubernetesPlatform, workload: Workload, name: str, patience_
     view = platform.cluster.view(patience_s)
     current = _first_image(view.seens[0].object["spec"]["template"])
     image = in_full(name, current)
-    known = _release_with(platform, view, image)
+    known, unknown = _release_with(platform, view, image), None
+    if known is None and pinned(image) is None:
+        image, unknown = _resolved(platform, image, patience_s)
+        known = _release_with(platform, view, image)
     if known is not None:
         return Offer(artefact=known.artefact, workload=workload, image=None)
-    digest = pinned(image) or digest_seen(image, platform.api.list("Pod", patience_s=patience_s))
-    exact = f"{image}@{digest}" if digest and not pinned(image) else image
-    made = _made(view, current, exact, digest)
+    made = _made(view, current, image, pinned(image))
     releases: Any = workload.detail["releases"]
     detail = {**workload.detail, "releases": {**releases, made.ref: made.model_dump(mode="json")}}
-    told = OfferedImage(image=exact, instead_of=current, by_digest=digest is not None)
+    told = OfferedImage(image=image, instead_of=current, by_tag=unknown)
     return Offer(artefact=made.artefact, workload=workload.model_copy(update={"detail": detail}), image=told)
+
+
+def _resolved(platform: KubernetesPlatform, image: str, patience_s: float) -> tuple[str, Message | None]:
+    """Return the image with the digest that pods, else the registry, tell of its tag; or as it is, and why."""
+    seen = digest_seen(image, platform.api.list("Pod", patience_s=patience_s))
+    if seen is not None:
+        return f"{image}@{seen}", None
+    told = digest_at_registry(image, platform.site.environ, platform.site.redactor)
+    return (image, told) if isinstance(told, Message) else (f"{image}@{told}", None)
 
 
 def _release_with(platform: KubernetesPlatform, view: View, image: str) -> Deployed | None:
