@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import socket
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -104,3 +109,102 @@ def test_each_verb_that_is_missing_is_named(fresh: KubeService) -> None:
     account = f"--as=system:serviceaccount:{fresh.namespace}:backout"
     words = ("-n", fresh.namespace, "auth", "can-i", "get", "secrets", account)
     assert fresh.node.kubectl(*words, check=False).stdout.strip() == "no"
+
+
+class Tunnels:
+    """A proxy that makes a tunnel for whoever asks for one (CONNECT), and notes whereto."""
+
+    def __init__(self) -> None:
+        self.to = list[str]()
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._listening.getsockname()[1]}"
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def close(self) -> None:
+        self._listening.close()
+
+    def _serve(self) -> None:
+        with suppress(OSError):  # it was closed
+            while True:
+                threading.Thread(
+                    target=self._tunnel, args=(self._listening.accept()[0],), daemon=True
+                ).start()
+
+    def _tunnel(self, near: socket.socket) -> None:
+        head = b""
+        while b"\r\n\r\n" not in head:
+            head += near.recv(4096)
+        self.to.append(head.split()[1].decode())
+        host, _, port = self.to[-1].partition(":")
+        with near, socket.create_connection((host, int(port))) as far:
+            near.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+            back = threading.Thread(target=_pour, args=(far, near), daemon=True)
+            back.start()
+            _pour(near, far)
+            back.join()
+
+
+def _pour(source: socket.socket, to: socket.socket) -> None:
+    with suppress(OSError):
+        while data := source.recv(65536):
+            to.sendall(data)
+        to.shutdown(socket.SHUT_WR)
+
+
+@pytest.fixture
+def tunnels() -> Iterator[Tunnels]:
+    made = Tunnels()
+    yield made
+    made.close()
+
+
+def told_of(
+    kubeconfig: Path, to: Path, *, cluster: dict[str, str], user: dict[str, str] | None = None
+) -> str:
+    """Write a kubeconfig that says more of cluster and user."""
+    whole = json.loads(kubeconfig.read_text())
+    whole["clusters"][0]["cluster"] |= cluster
+    whole["users"][0]["user"] |= user or {}
+    to.write_text(json.dumps(whole))
+    return str(to)
+
+
+def test_proxy_name_and_person_of_the_kubeconfig_are_taken_as_kubectl_takes_them(
+    service: KubeService, tunnels: Tunnels, tmp_path: Path
+) -> None:
+    server = service.node.url.removeprefix("https://")
+    both = {"proxy-url": tunnels.url, "tls-server-name": "kubernetes.default.svc"}
+    cli = service.configure(kubeconfig=told_of(service.kubeconfig, tmp_path / "both", cluster=both))
+    assert "permissions: all" in cli("doctor").everything
+    assert set(tunnels.to) == {server}
+    cli("plan", *KNOWN[:2]).ended(0)
+
+    elsewhere = {"tls-server-name": "another-cluster.example.com"}
+    told = told_of(service.kubeconfig, tmp_path / "elsewhere", cluster=elsewhere)
+    cli = service.configure(kubeconfig=told)
+    cli("run", *KNOWN).refused(3, what="not valid for 'another-cluster.example.com'", now=".", next="kubectl")
+
+    gone = told_of(service.kubeconfig, tmp_path / "gone", cluster={"proxy-url": "http://127.0.0.1:1"})
+    service.configure(kubeconfig=gone)("run", *KNOWN).refused(
+        3, what="does not answer: ConnectError", now=".", next="kubectl"
+    )
+
+    person = told_of(service.node.kubeconfig, tmp_path / "person", cluster={}, user={"as": "a-guest"})
+    cli = service.configure(kubeconfig=person, namespace=service.namespace)
+    cli("run", *KNOWN).refused(3, what='User "a-guest" cannot get', now=".", next="auth can-i")
+    assert service.served() == ["2.0.0"]
+
+
+def test_files_of_kubeconfig_are_one_as_for_kubectl(service: KubeService, tmp_path: Path) -> None:
+    whole = json.loads(service.kubeconfig.read_text())
+    first, second = tmp_path / "first", tmp_path / "second"
+    first.write_text(json.dumps({"clusters": whole["clusters"], "contexts": [], "users": []}))
+    second.write_text(json.dumps(whole | {"clusters": []}))
+    several = os.pathsep.join(map(str, (first, tmp_path / "not-there", second)))
+    cli = service.configure(kubeconfig=None)
+    env = {"KUBECONFIG": several}
+    doctor = cli("doctor", env=env).everything
+    assert (
+        f"server {service.node.url}, namespace {service.namespace}" in doctor and "permissions: all" in doctor
+    )
+    cli("plan", *KNOWN[:2], env=env).ended(0)

@@ -19,13 +19,12 @@ from typing import TYPE_CHECKING, Any
 from backout.errors import BackoutError, CredentialsRefused, LostRace, NotPossible, TargetUnreachable
 from backout.message import msg
 from backout.platforms.kubernetes.answers import budgets_of, reason_of, told_to_wait_s
-from backout.platforms.kubernetes.kubeconfig import client_parameters
+from backout.platforms.kubernetes.connection import Connection, client_parameters
 from backout.platforms.kubernetes.paths import PATHS, group_of, plural
 from backout.platforms.kubernetes.patience import Patience
 
 if TYPE_CHECKING:
     import httpx2
-    from lightkube.config.kubeconfig import SingleConfig
 
     from backout.clock import Clock
 
@@ -60,18 +59,18 @@ class Api:
         namespace: Namespace of the objects; None: the context's.
     """
 
-    def __init__(self, connect: Callable[[], SingleConfig], namespace: str | None, clock: Clock) -> None:
+    def __init__(self, connect: Callable[[], Connection], namespace: str | None, clock: Clock) -> None:
         self._connect, self._namespace, self._clock = connect, namespace, clock
         self.server_now: datetime | None = None
         """The time as the API server's newest answer told it."""
-        self._config: SingleConfig | None = None
+        self._config: Connection | None = None
         self._client: httpx2.Client | None = None
         self._opening, self._shaken_s, self.patience = threading.RLock(), float("-inf"), Patience(clock)
 
     # --- where --------------------------------------------------------------------------------------
 
     @property
-    def config(self) -> SingleConfig:
+    def config(self) -> Connection:
         """The connection that is used."""
         with self._opening:  # one plugin, one client, however many threads ask first
             self._config = self._config or self._connect()
@@ -307,7 +306,7 @@ class Api:
 
     def _unreachable(self, why: str) -> TargetUnreachable:
         return TargetUnreachable(
-            msg("The API server {server} does not answer: {why}", server=self.config.cluster.server, why=why),
+            msg("The API server {server} does not answer: {why}", server=self.config.server, why=why),
             state=msg("What the cluster did is not known until it answers again."),
             next_command=self.kubectl("get", "pods"),
         )

@@ -57,7 +57,7 @@ def _cluster(platform: KubernetesPlatform) -> Diagnosis:
     text = msg(
         "context {context}, server {server}, namespace {namespace}",
         context=config.context_name,
-        server=config.cluster.server,
+        server=config.server,
         namespace=namespace,
     )
     return _line("cluster", True, text, "")

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from backout.errors import ConfigError, CredentialsRefused
 from backout.message import msg
+from backout.platforms.kubernetes.connection import Connection
 
 if TYPE_CHECKING:
     from lightkube.config.kubeconfig import KubeConfig, SingleConfig
@@ -30,7 +31,7 @@ _TOLD = ("server", "tls-server-name", "insecure-skip-tls-verify", "certificate-a
 _EXTENSION = "client.authentication.k8s.io/exec"
 
 
-def choose(kubeconfig: Path | None, context: str | None, environ: Mapping[str, str]) -> SingleConfig:
+def choose(kubeconfig: Path | None, context: str | None, environ: Mapping[str, str]) -> Connection:
     """Return the connection: the file that is named, else $KUBECONFIG, ~/.kube/config, the service account.
 
     An `exec` plugin is run, and its token or certificate stands in the answer.
@@ -59,32 +60,15 @@ def choose(kubeconfig: Path | None, context: str | None, environ: Mapping[str, s
             "kubectl config get-contexts",
         ) from None
     assert single is not None
-    return _with_plugin(single, whole, environ)
-
-
-def client_parameters(config: SingleConfig) -> dict[str, Any]:
-    """Return what the HTTP client is made with: address, certificates, credential. `choose` was called before.
-
-    Raises:
-        CredentialsRefused: A certificate is missing, or cannot be read as such.
-    """
-    import ssl
-
-    from lightkube.config.client_adapter import ConnectionParams
-
-    try:
-        parameters = ConnectionParams(trust_env=True).httpx_params(config)
-    except (OSError, ValueError) as error:
-        raise CredentialsRefused(
-            msg("The kubeconfig's certificates cannot be used: {why}", why=str(error)),
-            state=msg("No cluster was asked."),
-            next_command="kubectl config view --minify",
-        ) from None
-    # Hazard: Python 3.13 is strict about RFC 5280 by default, kubectl is not: clusters whose certificates lack an authority
-    # key identifier or the CA's key usage (EKS, older GKE and MicroK8s) would not be reached. What signed is still checked.
-    # Source: docs.python.org/3.13, ssl.create_default_context; github.com/kubernetes-client/python/issues/2394.
-    parameters["verify"].verify_flags &= ~ssl.VERIFY_X509_STRICT
-    return parameters
+    if single.user is None:
+        raise _unusable(msg("The kubeconfig's context {context} names no user.", context=single.context_name))
+    if not whole:  # the pod's service account
+        return Connection(single, {}, {})
+    cluster, user = (
+        _named(whole, "cluster", single.context.cluster),
+        _named(whole, "user", single.context.user),
+    )
+    return Connection(_with_plugin(single, cluster, user, environ), cluster, user)
 
 
 def _found(kubeconfig: Path | None, environ: Mapping[str, str]) -> tuple[KubeConfig, dict[str, Any]]:
@@ -149,7 +133,9 @@ def _read(file: Path) -> dict[str, Any]:
     return content
 
 
-def _with_plugin(single: SingleConfig, whole: dict[str, Any], environ: Mapping[str, str]) -> SingleConfig:
+def _with_plugin(
+    single: SingleConfig, cluster: dict[str, Any], told: dict[str, Any], environ: Mapping[str, str]
+) -> SingleConfig:
     """Run the `exec` plugin of the user, if there is one.
 
     Source: kubernetes.io, "Authenticating", client-go credential plugins; "Client Authentication (v1)", ExecCredential.
@@ -162,8 +148,8 @@ def _with_plugin(single: SingleConfig, whole: dict[str, Any], environ: Mapping[s
 
     plugin = user.exec
     spec: dict[str, Any] = {"interactive": False}
-    if _named(whole, "user", single.context.user)["exec"].get("provideClusterInfo"):
-        spec["cluster"] = _cluster_info(_named(whole, "cluster", single.context.cluster))
+    if told["exec"].get("provideClusterInfo"):
+        spec["cluster"] = _cluster_info(cluster)
     asked = {"apiVersion": plugin.apiVersion, "kind": "ExecCredential", "spec": spec}
     env = {**environ, "KUBERNETES_EXEC_INFO": json.dumps(asked)}
     env |= {v.name: v.value for v in plugin.env or ()}

@@ -21,7 +21,7 @@ from backout.errors import CredentialsRefused, TargetUnreachable
 from backout.platforms.kubernetes.api import Api
 from backout.platforms.kubernetes.kubeconfig import choose
 
-Open = Callable[[Path], Api]
+Open = Callable[..., Api]
 
 
 class Answers(BaseHTTPRequestHandler):
@@ -73,8 +73,9 @@ def serve(tmp_path: Path) -> Iterator[Callable[[Path], Open]]:
         servers.append(server)
         threading.Thread(target=server.serve_forever, args=(0.05,)).start()
 
-        def opened(ca: Path) -> Api:
+        def opened(ca: Path, **told: str) -> Api:
             cluster = {"server": f"https://127.0.0.1:{server.server_port}", "certificate-authority": str(ca)}
+            cluster |= told
             file = tmp_path / "kubeconfig"
             file.write_text(
                 json.dumps(
@@ -115,3 +116,13 @@ def test_who_signed_and_for_what_address_is_checked_all_the_same(
     ca.write_text("rubbish")
     with pytest.raises(CredentialsRefused, match="certificates cannot be used"):
         serve(certificate)(ca).get("Pod", "web-1", patience_s=0.2)
+
+
+def test_the_name_that_the_kubeconfig_tells_is_the_one_that_the_certificate_must_have(
+    tmp_path: Path, serve: Callable[[Path], Open]
+) -> None:
+    ca, certificate = signed(tmp_path / "own", "127.0.0.2")
+    opened = serve(certificate)
+    assert opened(ca, **{"tls-server-name": "127.0.0.2"}).get("Pod", "web-1", patience_s=5) == {"kind": "Pod"}
+    with pytest.raises(TargetUnreachable, match="IP address mismatch"):
+        opened(ca, **{"tls-server-name": "127.0.0.1"}).get("Pod", "web-1", patience_s=0.2)

@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from backout.errors import ConfigError, CredentialsRefused
+from backout.platforms.kubernetes.connection import client_parameters
 from backout.platforms.kubernetes.kubeconfig import choose
 
 
@@ -32,10 +33,10 @@ def write(path: Path, *contexts: str, current: str | None = None, user: dict[str
 
 def test_the_context_that_is_named_else_the_current_one(tmp_path: Path) -> None:
     file = write(tmp_path / "config", "staging", "prod", current="staging")
-    assert choose(file, None, {}).cluster.server == "https://staging:6443"
+    assert choose(file, None, {}).server == "https://staging:6443"
     chosen = choose(file, "prod", {})
     assert (chosen.context_name, chosen.namespace) == ("prod", "ns-prod")
-    assert chosen.user is not None and chosen.user.token == "token-of-prod"
+    assert chosen.single.user is not None and chosen.single.user.token == "token-of-prod"
 
 
 @pytest.mark.parametrize(("context", "named"), [("prd", "prd"), (None, "none is current")])
@@ -54,7 +55,7 @@ def test_several_files_are_one_and_the_first_of_a_name_stands(tmp_path: Path) ->
     environ = {"KUBECONFIG": f"{first}:{tmp_path / 'not-there'}:{second}"}
     assert choose(None, None, environ).context_name == "staging"
     prod = choose(None, "prod", environ)
-    assert prod.user is not None and prod.user.token == "token-of-prod"
+    assert prod.single.user is not None and prod.single.user.token == "token-of-prod"
 
 
 def test_files_beside_a_kubeconfig_are_found_from_it(tmp_path: Path) -> None:
@@ -62,7 +63,7 @@ def test_files_beside_a_kubeconfig_are_found_from_it(tmp_path: Path) -> None:
     folder.mkdir()
     file = write(folder / "config", "prod", current="prod", user={"client-certificate": "tls/me.crt"})
     chosen = choose(file, None, {})
-    assert chosen.user is not None and chosen.user.client_cert == str(folder / "tls/me.crt")
+    assert chosen.single.user is not None and chosen.single.user.client_cert == str(folder / "tls/me.crt")
 
 
 @pytest.mark.parametrize(
@@ -106,8 +107,8 @@ def plugin(tmp_path: Path, how: str) -> Path:
 
 def test_a_plugin_gives_the_token(tmp_path: Path) -> None:
     chosen = choose(plugin(tmp_path, "good"), None, {})
-    assert chosen.user is not None
-    assert chosen.user.token == "client.authentication.k8s.io/v1 as declared"
+    assert chosen.single.user is not None
+    assert chosen.single.user.token == "client.authentication.k8s.io/v1 as declared"
 
 
 @pytest.mark.parametrize("how", ["fails", "empty"])
@@ -133,7 +134,7 @@ def test_a_certificate_of_a_plugin_is_taken(tmp_path: Path) -> None:
         "args": [str(tmp_path / "plugin.py")],
     }
     chosen = choose(write(tmp_path / "config", "prod", current="prod", user={"exec": told}), None, {})
-    assert chosen.user is not None and chosen.user.client_cert_data == "UEVN"
+    assert chosen.single.user is not None and chosen.single.user.client_cert_data == "UEVN"
 
 
 TELLS_BACK = """#!/bin/sh
@@ -159,8 +160,8 @@ def test_a_plugin_beside_the_kubeconfig_is_told_of_the_cluster_if_it_wants(
     whole["clusters"][0]["cluster"] |= {"certificate-authority": "ca.crt", "extensions": [extension]}
     file.write_text(yaml.safe_dump(whole))
     chosen = choose(file, None, {"PATH": "/usr/bin:/bin"})
-    assert chosen.user is not None and chosen.user.token is not None
-    spec = json.loads(base64.b64decode(chosen.user.token))["spec"]
+    assert chosen.single.user is not None and chosen.single.user.token is not None
+    spec = json.loads(base64.b64decode(chosen.single.user.token))["spec"]
     assert spec.get("cluster") == (
         {
             "server": "https://prod:6443",
@@ -170,3 +171,48 @@ def test_a_plugin_beside_the_kubeconfig_is_told_of_the_cluster_if_it_wants(
         if wanted
         else None
     )
+
+
+def test_as_whom_one_acts_is_told_as_kubectl_tells_it(tmp_path: Path) -> None:
+    user = {
+        "token": "t",
+        "as": "oncall",
+        "as-uid": "7",
+        "as-groups": ["ops", "readers"],
+        "as-user-extra": {"reason": ["incident"]},
+    }
+    chosen = choose(write(tmp_path / "config", "prod", current="prod", user=user), None, {})
+    assert client_parameters(chosen)["headers"] == [
+        ("Impersonate-User", "oncall"),
+        ("Impersonate-Uid", "7"),
+        ("Impersonate-Group", "ops"),
+        ("Impersonate-Group", "readers"),
+        ("Impersonate-Extra-reason", "incident"),
+    ]
+
+
+def with_cluster(file: Path, **more: str) -> Path:
+    whole = yaml.safe_load(file.read_text())
+    whole["clusters"][0]["cluster"] |= more
+    file.write_text(yaml.safe_dump(whole))
+    return file
+
+
+def test_what_backout_cannot_do_is_refused_and_named(tmp_path: Path) -> None:
+    file = with_cluster(
+        write(tmp_path / "a", "prod", current="prod"), **{"proxy-url": "socks5://me:secret@127.0.0.1:1080"}
+    )
+    with pytest.raises(ConfigError, match="proxy-url is a proxy of the kind socks5") as caught:
+        client_parameters(choose(file, None, {}))
+    assert caught.value.next_command == "kubectl config view --minify"
+    assert "secret" not in str(caught.value.what)
+
+    file = write(tmp_path / "b", "prod", current="prod", user={"auth-provider": {"name": "gcp"}})
+    with pytest.raises(ConfigError, match="auth-provider not supported"):
+        client_parameters(choose(file, None, {}))
+
+    whole = yaml.safe_load(write(tmp_path / "c", "prod", current="prod").read_text())
+    del whole["contexts"][0]["context"]["user"]
+    (tmp_path / "c").write_text(yaml.safe_dump(whole))
+    with pytest.raises(ConfigError, match="context prod names no user"):
+        choose(tmp_path / "c", None, {})
