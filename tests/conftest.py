@@ -21,7 +21,13 @@ if os.environ.get("CI"):
     settings.load_profile("ci")
 
 SERVICES = ("postgres", "pgbouncer", "prometheus", "docker-registry", "go", "node", "tmpfs", "kubernetes")
-KEPT = ("BACKOUT_CRASH_RANDOM", "BACKOUT_CRASH_SEED", "BACKOUT_TESTBED_HOME")
+KEPT = (
+    "BACKOUT_CRASH_RANDOM",
+    "BACKOUT_CRASH_SEED",
+    "BACKOUT_TESTBED_HOME",
+    "BACKOUT_TEST_KUBECONFIG",
+    "BACKOUT_TEST_IMAGES",
+)
 """Settings of the tests themselves."""
 NODE_TOOLS = Path(__file__).parent / "services/reversible/node"
 LONGEST_FIRST = (
