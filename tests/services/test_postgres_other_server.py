@@ -16,7 +16,7 @@ from backout.databases.postgres.beside import Mark, comment_of
 from backout.demo.binaries import account, system_binaries, wheel_binaries
 from backout.demo.children import Children
 from backout.demo.postgres import EmbeddedPostgres
-from backout.errors import BackoutError, NotPossible, TargetUnreachable
+from backout.errors import BackoutError, ConfigError, NotPossible, TargetUnreachable
 
 from .pairs import quiet
 from .restoring import ROWS, dumped, ended, order_of, rows_in
@@ -161,6 +161,16 @@ def test_the_service_is_switched_there_and_back_and_no_row_or_number_is_lost(
     with other.connect(name) as used, pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
         used.execute("INSERT INTO reports (body) VALUES ('too late')")
     assert rows_in(service, service.name) == ROWS + 2
+
+
+def test_an_address_that_cannot_be_read_is_named_and_its_password_is_not(
+    service: Any, tmp_path: Path
+) -> None:
+    adapter = service.adapter(tmp_path)
+    adapter.follow(lambda: service.name, "postgresql://u:hunter22@[::1")
+    with pytest.raises(ConfigError, match=r"restore\.switch\.server cannot be read") as raised:
+        adapter.in_the_way_of_a_switch()
+    assert "hunter22" not in str(raised.value)
 
 
 def test_single_tables_go_back_from_there(other: Other, service: Any, tmp_path: Path) -> None:

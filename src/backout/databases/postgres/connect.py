@@ -47,6 +47,7 @@ class Connector:
     Attributes:
         conninfo: URL or ``key=value`` text; empty: libpq's own ``PG*`` variables.
         connect_timeout_s: Seconds for the connection alone (libpq's floor is 2).
+        setting: Where the address stands, for people.
         used: Tells which database is meant; None: the one in `conninfo`.
         other: Another server, on which restored databases may be; None: there is only this one.
     """
@@ -56,6 +57,7 @@ class Connector:
     lock_timeout_s: float
     statement_timeout_s: float
     connect_timeout_s: float
+    setting: str = "Database.url"
     used: Callable[[], str] | None = field(default=None, repr=False, compare=False)
     other: OtherServer | None = field(default=None, repr=False, compare=False)
 
@@ -189,7 +191,9 @@ class Connector:
         except psycopg.Error:
             # Hazard: psycopg prints the connection text, password and all, in this message.
             raise ConfigError(
-                msg("Database.url cannot be read as a PostgreSQL URL or as key=value text"),
+                msg(
+                    "{setting} cannot be read as a PostgreSQL URL or as key=value text", setting=self.setting
+                ),
                 state=msg("Nothing was touched."),
                 next_command=_NEXT,
             ) from None

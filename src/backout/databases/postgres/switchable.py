@@ -29,7 +29,10 @@ class PostgresSwitches:
         connector, other = self._cluster.connector, None
         if server is not None:
             connector.redactor.add(*secrets_of(server, {}))
-            other = OtherServer(replace(connector, conninfo=server), self._cluster.maintenance_name)
+            other = OtherServer(
+                replace(connector, conninfo=server, setting="restore.switch.server"),
+                self._cluster.maintenance_name,
+            )
         self._connector = replace(connector, used=used, other=other)
         self._cluster = replace(self._cluster, connector=self._connector)
 
