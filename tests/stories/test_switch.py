@@ -154,6 +154,7 @@ def test_clients_write_all_the_time_and_nothing_is_lost(
         "switch.run.after",
         "switch.end.before",
         "switch.end.between",
+        "switch.end.others",
         "switch.end.after",
         "switch.after",
     ],
