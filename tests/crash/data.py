@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, LiteralString, NamedTuple
@@ -83,7 +84,7 @@ def prepare(crash: Crash) -> dict[str, Story]:
 
 def content_of(crash: Crash, taken_at: datetime) -> str:
     """Return count and digest of the rows that the backup has, as the live database has them now."""
-    with psycopg.connect(crash.stage.database_url, connect_timeout=5) as connection:
+    with psycopg.connect(crash.live_url, connect_timeout=5) as connection:
         row = connection.execute(_WHAT, [taken_at]).fetchone()
     assert row is not None
     return str(row[0])
@@ -93,7 +94,7 @@ def row_troubles(crash: Crash, story: Story, wanted: str) -> list[str]:
     """Return what is wrong with the rows: those of the backup as wanted, later ones on one side, none lost."""
     try:
         found = content_of(crash, story.taken_at)
-        live = rows_since(crash.stage.database_url, story.taken_at)
+        live = rows_since(crash.live_url, story.taken_at)
         kept = [rows_since(url, story.taken_at) for url in crash.stage.kept_urls()]
         lost = crash.lost()
     except psycopg.OperationalError as error:
@@ -115,7 +116,7 @@ def strays(crash: Crash) -> list[str]:
 
 
 def _count(crash: Crash, since: datetime | None = None) -> int:
-    with psycopg.connect(crash.stage.database_url, connect_timeout=5) as connection:
+    with psycopg.connect(crash.live_url, connect_timeout=5) as connection:
         since = since or datetime.fromtimestamp(0, UTC)
         row = connection.execute("SELECT count(*) FROM reports WHERE received_at > %s", [since]).fetchone()
     return int(row[0]) if row else 0
@@ -155,6 +156,18 @@ def gone_on(crash: Crash, story: Story) -> Ended:
     if newest and newest[0].state is RunState.FINISHED:
         return crash.command("status")
     return crash.go_on(story.words)
+
+
+def first_of(points: Sequence[str], kinds: Sequence[str]) -> list[str]:
+    """Return the first point of each kind."""
+    return [next(p for p in points if p.startswith(kind)) for kind in kinds]
+
+
+def ended_there(point: str, died: Ended) -> list[str]:
+    """Return what is wrong with the end of a command that was to die at a point."""
+    if died.killed or (point.startswith(IN_THE_WORKER) and died.code in (0, 5)):
+        return []
+    return [f"was not killed: {died}"]
 
 
 def aborted(crash: Crash, story: Story, before: dict[str, Any], rounds: Rounds, since: str) -> list[str]:

@@ -96,8 +96,16 @@ class Crash:
 
     def lost(self) -> set[str]:
         """Return the reports acknowledged since the last count that are in no database that is or was live."""
-        urls = (self.stage.database_url, *self.stage.kept_urls())
-        return self.clients.missing(*urls, since=self._start)
+        return self.clients.missing(*self.all_urls(), since=self._start)
+
+    @property
+    def live_url(self) -> str:
+        """The database that the service uses, as its owner."""
+        return self.stage.database_url
+
+    def all_urls(self) -> tuple[str, ...]:
+        """Every database that is or was live."""
+        return (self.stage.database_url, *self.stage.kept_urls())
 
     # --- commands ---------------------------------------------------------------------------------
 

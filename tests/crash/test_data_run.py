@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import random
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import pytest
 
-from .data import IN_THE_WORKER, Story, Whole, gone_on, went_back
-from .suite import Crash, Ended, Rounds, how, killed
+from .data import Story, Whole, ended_there, first_of, gone_on, went_back
+from .suite import Crash, Rounds, how, killed
 
 pytestmark = [pytest.mark.slow, pytest.mark.crash]
 
@@ -42,11 +42,11 @@ def test_every_point(
     for inside in INSIDE:
         assert any(p.startswith(inside) for p in points), f"no fault point inside {inside}"
     rounds = Rounds(crash, f"run --scenario {name} killed at every point, resumed", say)
-    for point in points if everything else _first(points, SHORT[name]):
+    for point in points if everything else first_of(points, SHORT[name]):
         crash.reset(name)
         since = crash.mark()
         died = crash.command(*story.words, fault=point)
-        troubles = _ended_there(point, died)
+        troubles = ended_there(point, died)
         back = died if died.code == 0 else gone_on(crash, story)
         rounds.tell(point, troubles + went_back(crash, story, back, wanted, rounds, since))
     rounds.close()
@@ -99,13 +99,3 @@ def test_ctrl_c_at_random_instants(
         troubles += went_back(crash, story, back, wanted, rounds, since)
         rounds.tell(f"{story.name} {after_s:.3f} s ({how(left)})", troubles)
     rounds.close()
-
-
-def _first(points: Sequence[str], kinds: Sequence[str]) -> list[str]:
-    return [next(p for p in points if p.startswith(kind)) for kind in kinds]
-
-
-def _ended_there(point: str, died: Ended) -> list[str]:
-    if died.killed or (point.startswith(IN_THE_WORKER) and died.code in (0, 5)):
-        return []
-    return [f"was not killed: {died}"]

@@ -27,11 +27,14 @@ def told(superuser_url: str) -> list[str]:
     """Return each database in a line, with its date as `*`: open or closed, its mark, its settings."""
     with _connect(superuser_url) as connection:
         return [
-            " ".join(
-                (_DATED.sub("_*", name), "open" if accepts else "closed", *_mark(comment), settings)
-            ).strip()
+            " ".join((undated(name), "open" if accepts else "closed", *_mark(comment), settings)).strip()
             for name, accepts, comment, settings in connection.execute(_ALL).fetchall()
         ]
+
+
+def undated(name: str) -> str:
+    """Return the name of a database with its date as `*`."""
+    return _DATED.sub("_*", name)
 
 
 def kept(superuser_url: str) -> list[str]:
