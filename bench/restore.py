@@ -28,6 +28,7 @@ from backout.backup import Backup, BesideState
 from backout.demo.clients import Clients
 from backout.demo.releases import GOOD
 from backout.demo.stage import Stage
+from backout.execute.runner import poll_after_s
 from backout.plan.model import Scenario
 
 ROWS = int(os.environ.get("BACKOUT_BENCH_ROWS", "4000000"))
@@ -110,13 +111,20 @@ def _ours(stage: Stage, backout: Backout, backup: Backup) -> dict[str, float]:
 
     database = restorable(backout.parts)
     order = restore_order(backout.parts, database, backup, "restored")
-    began_s = time.perf_counter()
-    database.start_restore(order, None)
-    filled_s: float | None = None
-    while (state := database.restore_state(order.database)).state is BesideState.RESTORING:
-        if filled_s is None and _analysing(stage, order.database):
-            filled_s = time.perf_counter()
-        time.sleep(0.02)
+    # A superuser sees at what time statistics were begun; asked by one session, and the state as often as a run asks.
+    with psycopg.connect(stage.postgres.superuser_url, autocommit=True) as watching:
+        began_s = time.perf_counter()
+        database.start_restore(order, None)
+        filled_s: float | None = None
+        asked_s = began_s
+        while True:
+            filled_s = filled_s or _analysing_since(watching, order.database)
+            now_s = time.perf_counter()
+            if now_s - asked_s >= poll_after_s(now_s - began_s):
+                state, asked_s = database.restore_state(order.database), now_s
+                if state.state is not BesideState.RESTORING:
+                    break
+            time.sleep(0.02)
     restored_s = time.perf_counter()
     assert state.state is BesideState.RESTORED, state.why
     found = database.check_restored(order.database, order.live, note=lambda _message: None)
@@ -131,13 +139,14 @@ def _ours(stage: Stage, backout: Backout, backup: Backup) -> dict[str, float]:
     }
 
 
-def _analysing(stage: Stage, database: str) -> bool:
-    with psycopg.connect(stage.postgres.superuser_url, autocommit=True) as connection:
-        row = connection.execute(
-            "SELECT count(*) FROM pg_stat_activity WHERE datname = %s AND query ILIKE 'analyze%%'",
-            (database,),
-        ).fetchone()
-    return bool(row and row[0])
+def _analysing_since(watching: psycopg.Connection[Any], database: str) -> float | None:
+    """Return when the first ANALYZE of that database began, by `time.perf_counter`; None: none is under way."""
+    row = watching.execute(
+        "SELECT extract(epoch FROM clock_timestamp() - min(query_start))::float8 FROM pg_stat_activity"
+        " WHERE datname = %s AND query ILIKE 'analyze%%'",
+        (database,),
+    ).fetchone()
+    return None if row is None or row[0] is None else time.perf_counter() - float(row[0])
 
 
 def _bare_command(stage: Stage, backup: Backup, database: str) -> str:

@@ -28,7 +28,7 @@ from backout.plan.base import Acting, Probe, Probed, Receipt, StepKind, Vouched
 from backout.plan.model import Phase, PlannedStep, Retry
 from backout.plan.refusal import words_of
 
-POLL_S = 0.05
+POLL_S, _LONGEST_POLL_S, _POLL_SHARE = 0.05, 0.5, 0.02
 SETTLE_S = 1.5
 """How long a probe may say "not done, and nothing is under way" after `apply` before the step has failed."""
 
@@ -43,6 +43,15 @@ SWITCHES = {
 """Phases that change what the guard compares, and what of it."""
 
 Watch = Callable[[Event | Message, Run], None]
+
+
+def poll_after_s(waited_s: float) -> float:
+    """Return the seconds until a step that goes on for so long already is looked at again.
+
+    Each look costs its target something (a database a session), also where a restore needs the machine for itself; so what
+    takes long is asked less often, and is seen done two per cent later at most.
+    """
+    return min(max(POLL_S, waited_s * _POLL_SHARE), _LONGEST_POLL_S)
 
 
 @dataclass(slots=True)
@@ -184,7 +193,8 @@ class Runner:
     def _await(self, run: Run, step: PlannedStep, kind: StepKind) -> Probe:
         """Poll the probe until the goal is reached; raises when it is not by the deadline, or will not be."""
         acting = self._acting(run, step)
-        settled_s = self.clock.monotonic_s() + min(SETTLE_S, step.spec.timeout_s)
+        began_s = self.clock.monotonic_s()
+        settled_s = began_s + min(SETTLE_S, step.spec.timeout_s)
         while True:
             probe = kind.probe(step.spec, acting)
             if probe.answer is Probed.DONE:
@@ -202,7 +212,7 @@ class Runner:
                     probe.evidence, state=self._state(run), next_command=f"backout resume {run.id}"
                 )
             self._check_interrupt(run)
-            self.clock.wait(POLL_S)
+            self.clock.wait(poll_after_s(now_s - began_s))
 
     def _acting(self, run: Run, step: PlannedStep) -> Acting:
         # A look that another process took, and did not live to confirm, is an old look: it is taken anew.
