@@ -19,6 +19,7 @@ from tests.services.reversible.tools import (
     AlembicPsycopg2,
     Drizzle,
     DrizzlePostgres,
+    Prisma,
     Psql,
     Tool,
 )
@@ -87,7 +88,9 @@ def tool(request: pytest.FixtureRequest, tmp_path: Path, require_service: Callab
     return made
 
 
-@pytest.mark.parametrize("tool", [Drizzle, DrizzlePostgres, Alembic, AlembicPsycopg2, Psql], indirect=True)
+@pytest.mark.parametrize(
+    "tool", [Drizzle, DrizzlePostgres, Prisma, Alembic, AlembicPsycopg2, Psql], indirect=True
+)
 # One version: a history takes a minute or two, and what differs between versions is tested kind by kind.
 @pytest.mark.parametrize("server", [15], indirect=True)
 def test_a_history_goes_up_as_without_backout_and_back_and_up_again_one_by_one(

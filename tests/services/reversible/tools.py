@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -157,6 +158,50 @@ class DrizzlePostgres(Drizzle):
 
     def argv(self) -> list[str]:
         return ["node", "migrate-postgres.mjs"]
+
+
+class Prisma(Tool):
+    """`prisma migrate deploy` with the engine that the package has in it, on the files of drizzle-kit.
+
+    That engine cuts a file at every semicolon, so that no block can be in it; Prisma itself writes none.
+    """
+
+    needs = "node"
+    clocks = ("started_at", "finished_at", "(?<=[( ])id(?=='[0-9a-f-]{36}')")
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        (folder / "node_modules").symlink_to(NODE_TOOLS / "node_modules")
+        shutil.copy(HISTORIES / "prisma.config.ts", folder)
+        (folder / "prisma/migrations").mkdir(parents=True)
+        (folder / "prisma/schema.prisma").write_text(
+            'datasource db {\n  provider = "postgresql"\n  url = env("DATABASE_URL")\n}\n'
+        )
+        (folder / "prisma/migrations/migration_lock.toml").write_text('provider = "postgresql"\n')
+        self._files = sorted((HISTORIES / "drizzle").glob("*.sql"))
+        # Else it would download engines that it does not run.
+        (folder / "none").touch(mode=0o755)
+        names = ("PRISMA_QUERY_ENGINE_LIBRARY", "PRISMA_SCHEMA_ENGINE_BINARY")
+        self._added |= dict.fromkeys(names, str(folder / "none")) | {"CHECKPOINT_DISABLE": "1"}
+
+    def names(self) -> list[str]:
+        return [one.stem for one in self._files]
+
+    def lay(self, count: int) -> None:
+        for one in self._files[:count]:
+            at = self.folder / "prisma/migrations" / one.stem
+            at.mkdir(exist_ok=True)
+            text = re.sub(r"DO \$\$ BEGIN(.*?)EXCEPTION.*?END \$\$;", r"\1", one.read_text(), flags=re.DOTALL)
+            (at / "migration.sql").write_text(text)
+
+    def argv(self) -> list[str]:
+        return [str(self.folder / "node_modules/.bin/prisma"), "migrate", "deploy"]
+
+    def done(self, url: str, link: DirectLink) -> int:
+        said = self.plain(url, self.argv()[0], "migrate", "status")
+        pending = [one for one in self.names() if f"\n{one}\n" in said.stdout]
+        assert bool(pending) == (said.returncode != 0), said.stdout + said.stderr
+        return len(self.names()) - len(pending)
 
 
 class Psql(Tool):
