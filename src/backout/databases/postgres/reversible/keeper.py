@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from backout.databases.postgres.reversible import answers, intent, journal, manners
 from backout.databases.postgres.reversible.beforehand import lock_beforehand
-from backout.databases.postgres.reversible.catalog import Snapshot, at_work
+from backout.databases.postgres.reversible.catalog import Snapshot, at_work, read_alone
 from backout.databases.postgres.reversible.difference import Difference
 from backout.databases.postgres.reversible.effects.base import Operation
 from backout.databases.postgres.reversible.explain import take_explained
@@ -15,6 +15,7 @@ from backout.databases.postgres.reversible.guards import behind_hidden, guard_hi
 from backout.databases.postgres.reversible.journal import Entry
 from backout.databases.postgres.reversible.last_read import LastRead
 from backout.databases.postgres.reversible.link import Link, as_login
+from backout.databases.postgres.reversible.meanwhile import Commit, Meanwhile
 from backout.databases.postgres.reversible.parse import Statement
 from backout.databases.postgres.reversible.proxy.keeper import Done, Manner, Pass
 from backout.databases.postgres.reversible.recipes import Recipes
@@ -42,6 +43,7 @@ class Kept:
         answers: What nobody can compute, by ``table.column``.
         catalog: As it was read last.
         applied: What the journal was found to have of it, by number: transactions that are committed.
+        meanwhile: What each session has committed while others were at work.
         widened: Oids of tables to which it has given a column, committed or not.
     """
 
@@ -50,6 +52,7 @@ class Kept:
     answers: dict[str, str] = field(default_factory=dict)
     catalog: LastRead = field(default_factory=LastRead)
     applied: dict[int, Entry] = field(default_factory=dict)
+    meanwhile: Meanwhile = field(default_factory=Meanwhile)
     widened: set[int] = field(default_factory=set)
 
 
@@ -68,6 +71,8 @@ class ReversibleKeeper:
     _part: int = 0
     _ran: list[str] = field(default_factory=list)
     _opaque: bool = False
+    _since: int = 0
+    _commit: Commit | None = None
 
     def __post_init__(self) -> None:
         self._rows = SessionRows(self.kept.migration, self.kept.connect)
@@ -79,6 +84,7 @@ class ReversibleKeeper:
 
     def begins(self, link: Link) -> None:
         """Read the catalog as it is before the transaction changes it."""
+        self._since = self.kept.meanwhile.now()
         with at_work(link):
             self._before, self._part, self._ran = self.kept.catalog.read_here(link), 0, []
             self._recipes.begins(self._before)
@@ -93,6 +99,8 @@ class ReversibleKeeper:
         if is_softened(statement):
             with as_login(link):
                 begun = self._before or self.kept.catalog.read(link)
+                if self.kept.meanwhile.now() != self._since:
+                    begun = self.kept.meanwhile.rebased(begun, self.kept.catalog.read(link), self._since)
                 work = Work(link, self.kept.catalog.read, begun=begun)
                 self._soften(work, begun, statement)
             self._ran.append(short(statement))
@@ -118,19 +126,27 @@ class ReversibleKeeper:
             raise refused_outright(statement, refused)
         if statement.kind == "index_stmt":
             intent.intend(link, self.kept.migration, statement)
+            self._before = read_alone(link)
 
     def ended_alone(self, link: Link, statement: Statement, *, failed: bool) -> None:
         """Journal what it did: the catalog tells, also when it failed and left an index that is not valid."""
         if statement.kind == "index_stmt":
             intent.recognise(link)
+            if self._before is not None:
+                done = self.kept.meanwhile.commits(self._before, read_alone(link))
+                self.kept.meanwhile.ended(done, committed=True)
+            self._before = None
 
     def before_commit(self, link: Link) -> None:
         """Explain every difference, or refuse."""
         difference = None
         with at_work(link) as wrote:
             if wrote and self._before is not None:
-                difference = Difference(self._before, self.kept.catalog.read_here(link))
+                after = self.kept.catalog.read_here(link)
+                before = self.kept.meanwhile.rebased(self._before, after, self._since)
+                difference = Difference(before, after)
                 self._explain(link, difference)
+                self._commit = self.kept.meanwhile.commits(before, after)
         if difference is not None:
             if behind := behind_hidden(difference):
                 with as_login(link):
@@ -153,6 +169,9 @@ class ReversibleKeeper:
     def ended(self, *, committed: bool) -> None:
         """Forget the transaction."""
         fault_point("migrate.commit.after")
+        if self._commit is not None:
+            self.kept.meanwhile.ended(self._commit, committed=committed)
+            self._commit = None
         self._before, self._part, self._ran, self._opaque = None, 0, [], False
 
     def _truncate(self, link: Link, statement: Statement) -> None:
