@@ -20,7 +20,7 @@ from backout.databases.postgres.reversible.effects import effect
 from backout.databases.postgres.reversible.hide import NotHidden
 from backout.databases.postgres.reversible.journal import Entry, Migration
 from backout.databases.postgres.reversible.link import Link, LinkError, LinkLost
-from backout.databases.postgres.reversible.locks import under_locks
+from backout.databases.postgres.reversible.locks import Numbered, under_locks
 from backout.databases.postgres.reversible.names import is_hidden
 from backout.databases.postgres.reversible.rows import undo as rows_undo
 from backout.databases.postgres.reversible.rows.entries import Unreadable
@@ -154,7 +154,7 @@ def _work(link: Link, chosen: tuple[int, ...], turn: _Turn, *, patience_s: float
     if turn.to == "undone":
         _refuse_violators(link, now, entries)
     try:
-        rows = under_locks(link, tables, attempt, patience_s=patience_s)
+        rows = under_locks(link, tables, attempt, patience_s=patience_s, numbered=numbered_by(entries))
     except LinkLost:
         raise
     except Moved as error:
@@ -250,6 +250,23 @@ def _one(work: Work, entries: list[Entry], to: str) -> None:
         # Later steps may have added to their operation.
         for entry in done:
             journal.write(work.link, entry)
+
+
+def numbered_by(entries: Sequence[Entry]) -> set[Numbered]:
+    """Return the columns and tables whose sequences are changed with them: renamed, moved or given to another. Pure."""
+    found: set[Numbered] = set()
+    for entry in entries:
+        told = entry.operation
+        record = told.get("hidden") or told
+        if entry.kind in ("table.added", "table.hidden"):
+            found.add((record["table"], 0))
+        elif entry.kind in ("column.added", "column.hidden"):
+            found.add((record["table"], record["attnum"]))
+        elif entry.kind == "column.retyped":
+            found |= {(told["table"], one) for one in (told["new"], told.get("old")) if one is not None}
+        elif entry.kind == "renamed" and (told["of"] == "sequence" or told["from"][1] != told["to"][1]):
+            found.add((told["oid"], 0))
+    return found
 
 
 def tables_of(link: Link, migrations: tuple[int, ...], entries: list[Entry]) -> set[int]:

@@ -59,7 +59,11 @@ def finalize(link: Link, migrations: Sequence[Migration], *, patience_s: float, 
     """
     numbers = tuple(one.id for one in migrations)
     entries = journal.entries(link, numbers, "applied", "undone")
-    tables = sorted(_tables(read(link), entries))
+    now = read(link)
+    tables = sorted(_tables(now, entries))
+    numbered = {
+        (one.key.oid, one.key.sub) for one in held(now, entries) if one.key.kind in ("table", "column")
+    }
     begun_s = 0.0
 
     def attempt() -> Dropped:
@@ -69,7 +73,7 @@ def finalize(link: Link, migrations: Sequence[Migration], *, patience_s: float, 
         return _drop(link, migrations, entries)
 
     try:
-        dropped = under_locks(link, tables, attempt, patience_s=patience_s)
+        dropped = under_locks(link, tables, attempt, patience_s=patience_s, numbered=numbered)
     except LinkError as error:
         if error.sqlstate == _STILL_NEEDED:
             raise NotReversible(f"{error}: {error.fields.get('D', '')}") from error

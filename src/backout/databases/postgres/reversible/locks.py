@@ -8,18 +8,23 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from backout.databases.postgres.reversible.link import Link, LinkError, objects
-from backout.databases.postgres.reversible.names import ident
+from backout.databases.postgres.reversible.link import Link, LinkError, objects, scalar
+from backout.databases.postgres.reversible.names import ident, literal
 
 _Made = TypeVar("_Made")
+
+Numbered = tuple[int, int]
+"""A column, by its table's oid and its number; 0: all of the table's, or the oid is a sequence's."""
 
 NOT_AVAILABLE = "55P03"
 """Source: PostgreSQL 15 documentation, appendix A, `lock_not_available`."""
 _PAUSE_S = 0.02
+_SEQUENCE_MS = 20
+"""For so long others may have to wait behind us for a number, so that those who have one can end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +80,14 @@ def asked_again(attempt: Callable[[], _Made], *, patience_s: float) -> _Made:
         time.sleep(_PAUSE_S * (0.5 + random.random()))
 
 
-def begin_locked(link: Link, tables: str, mode: str) -> None:
+def begin_locked(link: Link, tables: str, mode: str, sequences: Sequence[str] = ()) -> None:
     """Begin a transaction that has a lock of tables at once, or none.
 
     Args:
         link: In no transaction; in one afterwards.
         tables: Quoted names, as a list; empty: no lock.
         mode: Of the lock, without the word MODE.
+        sequences: What `of_sequences` returns: locked before.
 
     Raises:
         LinkError: 55P03: somebody else has it; no transaction is open.
@@ -90,26 +96,82 @@ def begin_locked(link: Link, tables: str, mode: str) -> None:
     if not tables:
         return
     try:
+        lock_sequences(link, sequences)
         link.rows(f"LOCK TABLE {tables} IN {mode} MODE NOWAIT")
     except LinkError:
         link.rows("ROLLBACK")
         raise
 
 
-def locked(link: Link, tables: Sequence[int], *, patience_s: float) -> None:
+def of_sequences(link: Link, columns: Collection[Numbered]) -> list[str]:
+    """Return statements that take the exclusive locks of the sequences that number columns, and change nothing.
+
+    LOCK TABLE takes none of a sequence; giving one to the role that owns it does, and leaves it as it is.
+    Source: PostgreSQL 15, src/backend/commands/tablecmds.c, ATExecChangeOwner and AlterTableGetLockLevel.
+
+    Args:
+        link: The session.
+        columns: Whose are needed, and no others: who inserts a row asks those of all columns.
+
+    Returns:
+        Those that number by themselves last, as a client asks the others first; else in another order each time, as theirs is unknown.
+    """
+    if not columns:
+        return []
+    pairs = ", ".join(f"({oid}, {sub})" for oid, sub in sorted(set(columns)))
+    found = objects(
+        link,
+        f"WITH wanted(oid, sub) AS (VALUES {pairs}) SELECT n.nspname AS schema, c.relname AS name, r.rolname AS owner FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
+        "JOIN pg_catalog.pg_roles r ON r.oid = c.relowner LEFT JOIN pg_catalog.pg_depend d ON d.objid = c.oid "
+        "AND d.classid = 'pg_catalog.pg_class'::regclass AND d.refclassid = d.classid AND d.deptype IN ('a', 'i') "
+        "WHERE c.relkind = 'S' AND EXISTS (SELECT FROM wanted w WHERE w.oid IN (c.oid, d.refobjid) AND w.sub IN (0, d.refobjsubid)) "
+        "ORDER BY d.deptype IS NOT DISTINCT FROM 'i', random()",
+    )
+    return [
+        f"ALTER SEQUENCE {ident(one['schema'], one['name'])} OWNER TO {ident(one['owner'])}" for one in found
+    ]
+
+
+def lock_sequences(link: Link, statements: Sequence[str]) -> None:
+    """Take locks of sequences, before those of their tables: in that order a client does that asks for a number first.
+
+    Who has asked for one and has not written its row yet needs the table, and would wait for it behind us.
+
+    Args:
+        link: In a transaction; its `lock_timeout` is set again.
+        statements: What `of_sequences` returns.
+
+    Raises:
+        LinkError: 55P03: one was not to be had.
+    """
+    if not statements:
+        return
+    had = scalar(link, "SELECT pg_catalog.current_setting('lock_timeout')")
+    link.rows(f"SET LOCAL lock_timeout = '{_SEQUENCE_MS}ms'")
+    for one in statements:
+        link.rows(one)
+    link.rows(f"SET LOCAL lock_timeout = {literal(had)}")
+
+
+def locked(
+    link: Link, tables: Sequence[int], *, patience_s: float, numbered: Collection[Numbered] = ()
+) -> None:
     """Begin a transaction that has the exclusive lock of every table, or none.
 
     Args:
         link: In no transaction; in one afterwards.
         tables: Oids; those that are gone are left out.
         patience_s: Seconds to go on trying.
+        numbered: Columns whose sequences are to be changed, too: their locks come first.
 
     Raises:
         Locked: They were not to be had; no transaction is open.
     """
     try:
         asked_again(
-            lambda: begin_locked(link, ", ".join(_names(link, tables)), "ACCESS EXCLUSIVE"),
+            lambda: begin_locked(
+                link, ", ".join(_names(link, tables)), "ACCESS EXCLUSIVE", of_sequences(link, numbered)
+            ),
             patience_s=patience_s,
         )
     except LinkError as error:
@@ -118,26 +180,38 @@ def locked(link: Link, tables: Sequence[int], *, patience_s: float) -> None:
         raise Locked(holders(link, tables)) from None
 
 
-def under_locks(link: Link, tables: Sequence[int], work: Callable[[], _Made], *, patience_s: float) -> _Made:
+def under_locks(
+    link: Link,
+    tables: Sequence[int],
+    work: Callable[[], _Made],
+    *,
+    patience_s: float,
+    numbered: Collection[Numbered] = (),
+) -> _Made:
     """Work in a transaction that has the exclusive lock of every table, and return with the transaction open.
 
     The whole is tried again where something else that the work needs is in use. After an error no transaction is open.
 
     Raises:
-        Locked: The tables were not to be had in time.
-        LinkError: What the work raised; with 55P03 something else was not to be had.
+        Locked: The tables, or what else the work needs, were not to be had in time.
+        LinkError: What the work raised.
     """
     ends_s = time.monotonic() + patience_s
 
     def attempt() -> _Made:
-        locked(link, tables, patience_s=max(0, ends_s - time.monotonic()))
+        locked(link, tables, patience_s=max(0, ends_s - time.monotonic()), numbered=numbered)
         try:
             return work()
         except Exception:
             link.rows("ROLLBACK")
             raise
 
-    return asked_again(attempt, patience_s=patience_s)
+    try:
+        return asked_again(attempt, patience_s=patience_s)
+    except LinkError as error:
+        if error.sqlstate != NOT_AVAILABLE:
+            raise
+        raise Locked(holders(link, tables)) from None
 
 
 def holders(link: Link, tables: Sequence[int]) -> list[Holder]:
