@@ -212,7 +212,7 @@ class Runner:
                     probe.evidence, state=self._state(run), next_command=f"backout resume {run.id}"
                 )
             self._check_interrupt(run)
-            self.clock.wait(poll_after_s(now_s - began_s))
+            self.clock.wait(max(poll_after_s(now_s - began_s), probe.worthwhile_s))
 
     def _acting(self, run: Run, step: PlannedStep) -> Acting:
         # A look that another process took, and did not live to confirm, is an old look: it is taken anew.

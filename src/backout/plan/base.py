@@ -54,11 +54,13 @@ class Probe(Document):
     Attributes:
         in_progress: The effect is under way by itself (a process is starting, a script runs): wait, do
             not apply again.
+        worthwhile_s: In how long another look tells something new, at the earliest: looking takes from the machine what is waited for.
     """
 
     answer: Probed
     evidence: Message
     in_progress: bool = False
+    worthwhile_s: float = 0
 
 
 class Receipt(Document):

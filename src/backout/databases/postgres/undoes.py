@@ -52,13 +52,16 @@ class PostgresUndoes:
     def waiting(self, deadline_s: float) -> tuple[BlockedSession, ...]:
         """Return the sessions that wait for locks, and who keeps them waiting."""
         from backout.databases.postgres.reversible.link import DirectLink, LinkError
-        from backout.databases.postgres.reversible.refusals import refused
         from backout.databases.postgres.reversible.waiting import waiting
 
         with self._connector.session(deadline_s, autocommit=True) as connection:
             try:
                 return tuple(waiting(DirectLink(connection), self._site.redactor.text))
             except LinkError as error:
+                from backout.databases.postgres.reversible.refusals import (
+                    refused,
+                )  # It brings the whole engine.
+
                 raise refused(error, self._site.redactor) from None
 
     def _journal(self) -> ReleaseMigrations:

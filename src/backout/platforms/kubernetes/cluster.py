@@ -20,7 +20,7 @@ from backout.platforms.kubernetes.seen import Seen
 from backout.platforms.kubernetes.template import Template, config_maps_of, original_of, secrets_of
 
 _TRIES = 10
-_SAME_TIME_S = 0.05
+SAME_TIME_S = 0.05
 """Two that ask within this time ask at once: what runs, and what could be run, are asked side by side."""
 
 
@@ -62,11 +62,16 @@ class Cluster:
         """Return the workloads, in the declared order."""
         return tuple(read(self._api, workload, patience_s) for workload in self._workloads)
 
-    def view(self, patience_s: float) -> View:
-        """Return workloads and releases as they stand; who asks while another one looks shares that look."""
+    def view(self, patience_s: float, *, age_s: float = SAME_TIME_S) -> View:
+        """Return workloads and releases as they stand; who asks while another one looks shares that look.
+
+        Args:
+            patience_s: How long the server is waited for.
+            age_s: How old a look may be that was taken before.
+        """
         asked_s = time.monotonic()
         with self._looking:
-            if self._newest is not None and self._newest[0] >= asked_s - _SAME_TIME_S:
+            if self._newest is not None and self._newest[0] >= asked_s - age_s:
                 return self._newest[1]
             began_s = time.monotonic()
             view = self._look(patience_s)

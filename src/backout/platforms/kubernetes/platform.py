@@ -16,7 +16,7 @@ from backout.platforms.abilities import Offer
 from backout.platforms.base import Capabilities, Detection, Diagnosis, Site
 from backout.platforms.kubernetes.api import Api
 from backout.platforms.kubernetes.automation import Automation, automation_of, declared
-from backout.platforms.kubernetes.cluster import Cluster, View
+from backout.platforms.kubernetes.cluster import SAME_TIME_S, Cluster, View
 from backout.platforms.kubernetes.controllers import owners_of
 from backout.platforms.kubernetes.grounds import Grounds
 from backout.platforms.kubernetes.kubeconfig import choose
@@ -42,8 +42,11 @@ if TYPE_CHECKING:
     from backout.holds.base import HoldMeans
     from backout.plan.base import StepKind
     from backout.plan.model import StepSpec
+    from backout.platforms.kubernetes.releases import Deployed
 
 _PATIENCE_S = 5.0
+_JUST_NOW_S = 2.0
+"""What a release is made of, and that it is there, may be told by the look that somebody just took at what runs."""
 
 
 class KubernetesPlatform:
@@ -169,9 +172,7 @@ class KubernetesPlatform:
         Raises:
             UnknownVersion: The cluster has no such release.
         """
-        view = self.cluster.view(_PATIENCE_S)
-        found = next((d for d in view.releases if d.ref == ref), None)
-        found = found or next((d for d in view.releases if d.version == ref), None)
+        found = self._deployed(ref, _JUST_NOW_S) or self._deployed(ref, SAME_TIME_S)
         if found is None:
             raise UnknownVersion(
                 msg("Neither the history of {workload} nor a record has {ref}",
@@ -180,6 +181,12 @@ class KubernetesPlatform:
                 next_command=self.api.kubectl("rollout", "history", self.options.workloads[0]),
             )  # fmt: skip
         return found.artefact.model_copy(update={"digest": found.digest})
+
+    def _deployed(self, ref: str, age_s: float) -> Deployed | None:
+        """Return the release of that ref, else the newest of that version, as a look of at most that age has it."""
+        releases = self.cluster.view(_PATIENCE_S, age_s=age_s).releases
+        found = next((d for d in releases if d.ref == ref), None)
+        return found or next((d for d in releases if d.version == ref), None)
 
     def offer(self, workload: Workload, name: str) -> Offer | None:
         """Return what `kubectl set image` would make of that image; None: it names none."""

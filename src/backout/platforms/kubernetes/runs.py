@@ -32,7 +32,7 @@ class Runs:
 
     def __init__(self, api: Api, service: str) -> None:
         self._api, self._service = api, service
-        self._last: dict[str, Object] = {}
+        self._last: dict[str, Object | None] = {}
 
     def heads(self, patience_s: float) -> Mapping[str, str]:
         """Return for each run the identity of its newest event."""
@@ -58,14 +58,15 @@ class Runs:
             whole = [_number(part) for part in parts] == list(range(1, len(parts) + 1))
             if not whole or str(len(events)) != notes.get(COUNT) or events[-1].identity != notes.get(NEWEST):
                 raise self._tampered(parts[-1])
-            self._last[run] = parts[-1]
+        self._last[run] = parts[-1] if parts else None
         return events
 
     def append(
         self, run: str, events: Sequence[RunEvent], *, after: str | None, patience_s: float = PATIENCE_S
     ) -> bool:
         """Append events if `after` is the newest one; compared by resourceVersion, part by part."""
-        part = self._last.pop(run, None) or next(reversed(self._parts(run, patience_s)), None)
+        known = run in self._last
+        part = self._last.pop(run) if known else next(reversed(self._parts(run, patience_s)), None)
         if (part["metadata"]["annotations"].get(NEWEST) if part is not None else None) != after:
             return False
         left = list(events)

@@ -28,6 +28,8 @@ Object = dict[str, Any]
 _TRIES = 10
 _LAST_LOOK_S = 1.0
 """So long before the deadline a probe asks the cluster also why it is not done."""
+_WORTHWHILE_S = 0.25
+"""Pods take seconds; looking takes from a small cluster what they start with."""
 _CHANGE_CAUSE = "kubernetes.io/change-cause"
 
 
@@ -118,7 +120,7 @@ def rolling(spec: StepSpec, acting: Acting, obj: Object) -> Probe:
     if not _late(acting):
         counted = progress(Seen(workload_of(spec), obj, (), ()), text(spec, "template"), {})
         if not counted.done and not counted.failed:
-            return Probe(answer=Probed.PARTIAL, evidence=counted.evidence, in_progress=True)
+            return _under_way(counted.evidence)
     return probe_of(*look(spec, acting), spec, acting)
 
 
@@ -137,7 +139,11 @@ def probe_of(seen: Seen, found: Progress, spec: StepSpec, acting: Acting) -> Pro
         if why is not None:
             told = platform.site.redactor.text(str(why))
             evidence = msg("{evidence}; {why}", evidence=str(found.evidence), why=told)
-    return Probe(answer=Probed.PARTIAL, evidence=evidence, in_progress=not found.failed)
+    return _under_way(evidence, goes_on=not found.failed)
+
+
+def _under_way(evidence: Message, *, goes_on: bool = True) -> Probe:
+    return Probe(answer=Probed.PARTIAL, evidence=evidence, in_progress=goes_on, worthwhile_s=_WORTHWHILE_S)
 
 
 class WorkloadStep:
