@@ -69,9 +69,11 @@ def pids(name: str = "") -> list[int]:
     """Return what runs in the cgroup of a component, or (without a name) of the whole node."""
     found: set[int] = set()
     for hierarchy in _hierarchies():
-        for file in (hierarchy / NAME / name).rglob("cgroup.procs"):
-            with suppress(OSError):
-                found.update(int(line) for line in file.read_text().split())
+        # Groups of pods that end go away meanwhile: os.walk passes them over, Path.rglob does not (CPython 3.11).
+        for folder, _, files in os.walk(hierarchy / NAME / name):
+            if "cgroup.procs" in files:
+                with suppress(OSError):
+                    found.update(int(line) for line in Path(folder, "cgroup.procs").read_text().split())
     return sorted(found)
 
 
