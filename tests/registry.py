@@ -137,7 +137,7 @@ class _TokenHandler(BaseHTTPRequestHandler):
 
 
 class Registry:
-    """Keeps its images in memory.
+    """Keeps its images below a folder.
 
     Args:
         auth: As the registry's own configuration says it; `password` and `TokenServer.settings` are such.
@@ -157,7 +157,7 @@ class Registry:
         told: dict[str, Any] = {
             "version": 0.1,
             "log": {"level": "warn"},
-            "storage": {"inmemory": {}},
+            "storage": {"filesystem": {"rootdirectory": str(folder / self.name)}},
             "http": http,
         }
         told |= {"auth": dict(auth)} if auth else {}
