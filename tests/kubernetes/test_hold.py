@@ -21,6 +21,7 @@ from testbed.node import Node
 
 from . import work
 from .kinds import QuickService
+from .laptop import Laptop
 from .service import KubeService
 
 pytestmark = pytest.mark.slow
@@ -65,6 +66,23 @@ def test_each_means_keeps_the_contract(busy: KubeService) -> None:
     for hold in (SCALE, DIVERT):
         for means in busy.platform(hold=hold).hold_means():
             check_hold(means, means.mode, snapshot=lambda: _held_state(busy))
+
+
+@pytest.mark.parametrize("at", ["kubernetes.hold.before:1", "kubernetes.hold.before:2"])
+def test_who_was_taken_over_and_wakes_up_holds_nothing(busy: KubeService, tmp_path: Path, at: str) -> None:
+    """The Service, then the CronJob: it had looked at the lease and was about to write when it fell asleep."""
+    hold = {**DIVERT, "suspend": SUSPEND}
+    clis = [busy.configure(folder=tmp_path / name, hold=hold) for name in ("a", "b")]
+    first, second = (Laptop(c.directory, c.environ, f"laptop-{n}") for n, c in enumerate(clis))
+    before = _held_state(busy)
+    acting = first.frozen("hold", "--yes", at=at)
+    second("abort", "--take-over", "--reason", "he went for lunch", "--yes").ended(0)
+    assert _held_state(busy) == before
+    first.wake(acting)
+    first.finish(acting).refused(
+        5, what="took over|taken over", now="stopped|changed nothing", next="backout"
+    )
+    assert _held_state(busy) == before
 
 
 class Clients:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 
-from backout.errors import LostRace
+from backout.errors import CredentialsRefused, LostRace, NotPossible
 from backout.message import msg
 from backout.platforms.kubernetes.api import Api, Conflict
 from backout.platforms.kubernetes.history import need, read
@@ -51,8 +52,17 @@ class View:
 class Cluster:
     """Looks, keeps, stamps."""
 
-    def __init__(self, api: Api, service: str, workloads: tuple[WorkloadName, ...], secrets: Secrets) -> None:
-        self._api, self._workloads, self._secrets = api, workloads, secrets
+    def __init__(
+        self,
+        api: Api,
+        service: str,
+        workloads: tuple[WorkloadName, ...],
+        secrets: Secrets,
+        held: tuple[WorkloadName, ...] = (),
+    ) -> None:
+        self._api, self._workloads, self._secrets, self._held = api, workloads, secrets, held
+        self.generation: int | None = None
+        """The number of the lease that this process took; None: it took none."""
         self._looking = threading.Lock()
         self._newest: tuple[float, View] | None = None
         self._kept = Kept(api, service)
@@ -115,30 +125,34 @@ class Cluster:
         return live(seens, contents, _originals(secrets)).model_copy(update={"prints": prints})
 
     def stamp(self, generation: int) -> None:
-        """Write a new owner's generation on every workload; a lost race is tried again.
+        """Write a new owner's generation on every workload, and on what a hold changes; a lost race is tried again.
 
         Raises:
-            LostRace: Somebody changes a workload all the time.
+            LostRace: Somebody changes one of them all the time.
         """
+        self.generation = generation
         for workload in self._workloads:
-            for _ in range(_TRIES):
-                obj = need(self._api, workload, 20.0)
-                meta = obj["metadata"]
-                mark = {
-                    "annotations": {GENERATION: str(generation)},
-                    "resourceVersion": meta["resourceVersion"],
-                }
-                try:
-                    self._api.patch(workload.kind, workload.name, {"metadata": mark})
-                except Conflict:
-                    continue
-                break
-            else:
-                raise LostRace(
-                    msg("{workload} is changed by somebody else all the time", workload=workload.text),
-                    state=msg("Nothing else was changed."),
-                    next_command="backout status",
-                )
+            self._stamp(workload, generation)
+        for thing in self._held:
+            # One that is not there, or that our Role does not let us change, an earlier owner cannot change either.
+            with suppress(NotPossible, CredentialsRefused):
+                self._stamp(thing, generation)
+
+    def _stamp(self, thing: WorkloadName, generation: int) -> None:
+        for _ in range(_TRIES):
+            meta = need(self._api, thing, 20.0)["metadata"]
+            mark = {
+                "annotations": {GENERATION: str(generation)},
+                "resourceVersion": meta["resourceVersion"],
+            }
+            with suppress(Conflict):
+                self._api.patch(thing.kind, thing.name, {"metadata": mark})
+                return
+        raise LostRace(
+            msg("{workload} is changed by somebody else all the time", workload=thing.text),
+            state=msg("Nothing else was changed."),
+            next_command="backout status",
+        )
 
     def _contents(self, names: set[str]) -> dict[str, str]:
         found = {name: self._kept.config_hash(name) for name in sorted(names)}

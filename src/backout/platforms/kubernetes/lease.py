@@ -78,8 +78,13 @@ class ClusterLease:
 def need_generation(api: Api, service: str, acting: Acting) -> None:
     """Raise `LeaseLost` if the lease at the target has a newer owner than this process."""
     acting.fence.check()
+    need_newest(api, service, acting.fence.generation)
+
+
+def need_newest(api: Api, service: str, generation: int) -> None:
+    """Raise `LeaseLost` if the lease at the target has a newer number than this one."""
     stored = ClusterLease(api, service, lambda _generation: None).read()
-    if stored is not None and stored.generation > acting.fence.generation:
+    if stored is not None and stored.generation > generation:
         raise LeaseLost(
             msg("{holder} took over: its lease is number {generation}", holder=stored.holder, generation=stored.generation),
             state=msg("This process changed nothing more."),

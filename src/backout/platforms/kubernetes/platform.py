@@ -20,7 +20,7 @@ from backout.platforms.kubernetes.cluster import SAME_TIME_S, Cluster, View
 from backout.platforms.kubernetes.controllers import owners_of
 from backout.platforms.kubernetes.grounds import Grounds
 from backout.platforms.kubernetes.kubeconfig import choose
-from backout.platforms.kubernetes.lease import ClusterLease
+from backout.platforms.kubernetes.lease import ClusterLease, need_newest
 from backout.platforms.kubernetes.options import KubernetesOptions
 from backout.platforms.kubernetes.records import Records
 from backout.platforms.kubernetes.runs import Runs
@@ -65,7 +65,8 @@ class KubernetesPlatform:
         file = site.directory / options.kubeconfig if options.kubeconfig else None
         self.api = Api(partial(choose, file, options.context, site.environ), options.namespace, site.clock)
         self.secrets = Secrets(self.api, site.service, options.secrets, site.redactor)
-        self.cluster = Cluster(self.api, site.service, options.names, self.secrets)
+        held = tuple(n for n in options.hold.names if n not in options.names)
+        self.cluster = Cluster(self.api, site.service, options.names, self.secrets, held)
 
     @classmethod
     def create(cls, options: BaseModel, site: Site) -> KubernetesPlatform:
@@ -230,7 +231,12 @@ class KubernetesPlatform:
         """Return the means of holding that the configuration names."""
         from backout.platforms.kubernetes.holds.made import means_of
 
-        return means_of(self.options, self.api, self.site.clock)
+        return means_of(self.options, self.api, self.site.clock, self._need_newest)
+
+    def _need_newest(self) -> None:
+        """Raise `LeaseLost` if somebody took the lease over that this process took."""
+        if self.cluster.generation is not None:
+            need_newest(self.api, self.site.service, self.cluster.generation)
 
     def lease_store(self) -> ClusterLease:
         """Return the lease in the cluster."""

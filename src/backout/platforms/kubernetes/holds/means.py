@@ -63,6 +63,8 @@ class ClusterHold:
     """Holds things in their order, and lets them go in the opposite one.
 
     Args:
+        fence: Raises `LeaseLost` where another process took over; asked after a thing was read and before it is written. Who
+            takes over changes each thing, so what was read before is old, and the API server refuses its write.
         mode: `stop`, `divert` or `suspend`.
         things: What is held; running Jobs of a CronJob are found and held with it.
         maintenance: Whose pods a Service points to while it is held; None: to nobody.
@@ -73,6 +75,7 @@ class ClusterHold:
         self,
         api: Api,
         clock: Clock,
+        fence: Callable[[], None],
         name: str,
         mode: str,
         things: tuple[WorkloadName, ...],
@@ -80,7 +83,8 @@ class ClusterHold:
         maintenance: WorkloadName | None = None,
         up_within_s: float | None = None,
     ) -> None:
-        self._api, self._clock, self.name, self.mode, self._names = api, clock, name, mode, things
+        self._api, self._clock, self._fence = api, clock, fence
+        self.name, self.mode, self._names = name, mode, things
         self._maintenance, self._up_within_s = maintenance, up_within_s
 
     # --- looking ------------------------------------------------------------------------------------
@@ -169,6 +173,7 @@ class ClusterHold:
             patch = wanted(thing)
             if patch is None:
                 return
+            self._fence()
             fault_point(f"kubernetes.{word}.before")
             try:
                 self._api.patch(thing.name.kind, thing.name.name, patch)

@@ -69,6 +69,12 @@ class KubernetesHoldOptions(Declared):
         return self
 
     @property
+    def names(self) -> tuple[WorkloadName, ...]:
+        """What a hold changes besides the workloads that are scaled."""
+        service = (WorkloadName("Service", self.service),) if self.service is not None else ()
+        return (*service, *self.suspended)
+
+    @property
     def suspended(self) -> tuple[WorkloadName, ...]:
         """What is suspended, in its order."""
         return tuple(suspended_name(text) for text in self.suspend)
