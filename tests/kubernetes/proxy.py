@@ -42,6 +42,7 @@ class FaultyProxy:
     Attributes:
         down: Whether it hangs up instead of answering, as while the server is restarted.
         hung_up: How often it did.
+        asked: How many requests came.
     """
 
     def __init__(self, kubeconfig: Path, to: Path) -> None:
@@ -50,7 +51,7 @@ class FaultyProxy:
         self.server, self.faults = urlsplit(cluster["server"]), list[Fault]()
         self.tls = ssl.create_default_context(cafile=cluster["certificate-authority"])
         self._lock = threading.Lock()
-        self.down, self.hung_up = False, 0
+        self.down, self.hung_up, self.asked = False, 0, 0
         self._http = ThreadingHTTPServer(
             ("127.0.0.1", 0), type("Handler", (_Handler,), {"proxy": self} | _VERBS)
         )
@@ -61,6 +62,7 @@ class FaultyProxy:
 
     def met(self, method: str, path: str) -> Fault | None:
         with self._lock:
+            self.asked += 1
             found = next((f for f in self.faults if f.fits(method, path)), None)
             if found is not None:
                 found.met += 1

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from backout.errors import UnknownVersion
+
+from .proxy import FaultyProxy
 from .service import KubeService
 
 pytestmark = pytest.mark.slow
@@ -43,3 +48,20 @@ def test_without_any_record_history_tells(fresh: KubeService) -> None:
     assert fresh.served() == ["2.0.0"]
     cli("run", "--yes", "--accept", "schema-unknown").ended(0)
     assert fresh.served() == ["1.0.0"]
+
+
+def test_what_was_just_looked_at_is_not_asked_again_and_what_was_not_seen_is(
+    service: KubeService, tmp_path: Path
+) -> None:
+    proxy = FaultyProxy(service.kubeconfig, tmp_path / "proxied")
+    try:
+        platform = service.platform(kubeconfig=str(tmp_path / "proxied"))
+        platform.observe(10.0)
+        asked = proxy.asked
+        assert platform.identify("1.0.0").ref == service.refs["1.0.0"]
+        assert proxy.asked == asked
+        with pytest.raises(UnknownVersion):
+            platform.identify("9.9.9")
+        assert proxy.asked == 2 * asked
+    finally:
+        proxy.close()
