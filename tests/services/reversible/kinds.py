@@ -317,4 +317,38 @@ OTHERS = (
     Kind("label_added", "CREATE TYPE mood AS ENUM ('ok', 'bad');" + T, "ALTER TYPE mood ADD VALUE 'so' BEFORE 'bad'", WRITE, IA, WROTE, OLD, IA, REST, residue=True),
 )  # fmt: skip
 
-KINDS = COLUMNS_ADDED + COLUMNS_DROPPED + COLUMNS_CHANGED + TABLES + CONSTRAINTS + INDEXES + OTHERS
+_LOUD = "CREATE FUNCTION loud() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN NEW.a = upper(NEW.a); RETURN NEW; END$$;"
+_TRIGGER = "CREATE TRIGGER loud BEFORE INSERT OR UPDATE ON t FOR EACH ROW EXECUTE FUNCTION loud()"
+_HAD = f"{_LOUD} {_TRIGGER};"
+_LOUDER = "3 A3 | 4 a4 | 5 A5"
+"""What the old release wrote last, with its trigger."""
+_TWICE = "FUNCTION twice(x int) RETURNS int LANGUAGE sql AS"
+
+FUNCTIONS = (
+    plain("function_added", f"CREATE {_TWICE} 'SELECT 2 * x'", ahead="SELECT twice(id) FROM t ORDER BY id", forth="6 | 8 | 10"),
+    plain("function_dropped", "DROP FUNCTION twice", f"CREATE {_TWICE} 'SELECT 2 * x';"),
+    plain("function_dropped_by_arguments", "DROP FUNCTION twice(text)", f"CREATE {_TWICE} 'SELECT 2 * x'; CREATE FUNCTION twice(text) RETURNS text LANGUAGE sql AS 'SELECT $1 || $1';"),
+    plain("function_replaced", f"CREATE OR REPLACE {_TWICE} 'SELECT x + x' STRICT", f"CREATE {_TWICE} 'SELECT 2 * x';",
+          ahead="SELECT twice(id) FROM t ORDER BY id", forth="6 | 8 | 10"),
+    plain("function_replaced_twice", f"CREATE OR REPLACE {_TWICE} 'SELECT 3 * x'; CREATE OR REPLACE {_TWICE} 'SELECT x + x'", f"CREATE {_TWICE} 'SELECT 2 * x';"),
+    plain("function_made_anew", "DROP FUNCTION twice; CREATE FUNCTION twice(x int) RETURNS bigint LANGUAGE sql AS 'SELECT 2::bigint * x'",
+          f"CREATE {_TWICE} 'SELECT 2 * x';", ahead="SELECT pg_typeof(twice(1))", forth="bigint"),
+    plain("function_of_a_new_column", "ALTER TABLE t ADD n int DEFAULT 7; CREATE FUNCTION total() RETURNS bigint LANGUAGE sql AS 'SELECT sum(n) FROM t'",
+          ahead="SELECT total()", forth="21"),
+    plain("function_in_a_new_default", f"CREATE {_TWICE} 'SELECT 2 * x'; ALTER TABLE t ADD n int DEFAULT twice(3)",
+          ahead="SELECT n FROM t ORDER BY id", forth="6 | 6 | 6"),
+    plain("procedure_added_and_dropped", "DROP PROCEDURE p; CREATE PROCEDURE q() LANGUAGE plpgsql AS 'BEGIN END'", "CREATE PROCEDURE p() LANGUAGE plpgsql AS 'BEGIN END';"),
+    Kind("trigger_added", T, f"{_LOUD} {_TRIGGER}", WRITE, IA, "1 A1 | 3 a3 | 4 A4", OLD, IA, "3 A3 | 4 A4 | 5 a5"),
+    Kind("trigger_dropped", T + _HAD, "DROP TRIGGER loud ON t", WRITE, IA, WROTE, OLD, IA, _LOUDER),
+    Kind("trigger_dropped_with_function", T + _HAD, "DROP TRIGGER loud ON t; DROP FUNCTION loud", WRITE, IA, WROTE, OLD, IA, _LOUDER),
+    Kind("trigger_made_anew", T + _HAD, f"DROP TRIGGER IF EXISTS loud ON t; {_TRIGGER.replace('INSERT OR ', '')}", WRITE, IA, WROTE, OLD, IA, _LOUDER),
+    Kind("trigger_disabled", T + _HAD, "ALTER TABLE t DISABLE TRIGGER loud", WRITE, IA, WROTE, OLD, IA, _LOUDER),
+    Kind("trigger_enabled_always", f"{T} {_HAD} ALTER TABLE t DISABLE TRIGGER loud;", "ALTER TABLE t ENABLE ALWAYS TRIGGER loud",
+         WRITE, IA, "1 A1 | 3 a3 | 4 A4", OLD, IA, "3 A3 | 4 A4 | 5 a5"),
+    Kind("trigger_function_replaced", T + _HAD, _LOUD.replace("CREATE", "CREATE OR REPLACE").replace("upper", "lower"),
+         WRITE, IA, "1 a1 | 3 a3 | 4 a4", OLD, IA, _LOUDER),
+)  # fmt: skip
+
+KINDS = (
+    COLUMNS_ADDED + COLUMNS_DROPPED + COLUMNS_CHANGED + TABLES + CONSTRAINTS + INDEXES + OTHERS + FUNCTIONS
+)

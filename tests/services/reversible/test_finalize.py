@@ -22,6 +22,8 @@ CREATE TABLE t (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, a text NOT NULL
   m mood, n bigserial, UNIQUE (a, b), UNIQUE (b, m));
 CREATE INDEX t_a ON t (a);
 CREATE TABLE old (x serial PRIMARY KEY, y text, t int REFERENCES t);
+CREATE FUNCTION tf() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+CREATE TRIGGER tr BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION tf();
 INSERT INTO p VALUES (1), (2);
 INSERT INTO t (a, b, m) VALUES ('one', 1, 'ok'), ('two', 2, 'bad');
 INSERT INTO old (y) SELECT repeat('y', 1000) FROM generate_series(1, 100);
@@ -32,6 +34,8 @@ ALTER TABLE t DROP COLUMN n;
 DROP TABLE old;
 ALTER TABLE t DROP COLUMN m;
 DROP TYPE mood;
+DROP TRIGGER tr ON t;
+DROP FUNCTION tf;
 ALTER TABLE t ADD COLUMN c text NOT NULL DEFAULT 'c';
 """
 _OURS = """
@@ -39,6 +43,8 @@ SELECT attname::text AS name FROM pg_attribute WHERE starts_with(attname, '_bo_'
 UNION ALL SELECT relname FROM pg_class WHERE starts_with(relname, '_bo_')
 UNION ALL SELECT conname FROM pg_constraint WHERE starts_with(conname, '_bo_')
 UNION ALL SELECT tgname FROM pg_trigger WHERE starts_with(tgname, '_bo_')
+UNION ALL SELECT proname FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+  WHERE starts_with(proname, '_bo_') AND nspname = 'backout_hidden'
 UNION ALL SELECT typname FROM pg_type WHERE starts_with(typname, '_bo_')
 UNION ALL SELECT nspname FROM pg_namespace WHERE nspname ~ '^backout_[0-9]+$'"""
 
@@ -71,7 +77,7 @@ def test_all_that_was_hidden_is_dropped_and_the_visible_schema_stays(database: D
     assert done.migrations == (number,)
     assert {(one.kind, one.called) for one in done.dropped} == {
         ("column", "public.t.a"), ("column", "public.t.n"), ("column", "public.t.m"),
-        ("table", "public.old"), ("type", "public.mood"),
+        ("table", "public.old"), ("type", "public.mood"), ("trigger", "public.t.tr"), ("function", "public.tf"),
     }  # fmt: skip
     table = next(one for one in done.dropped if one.kind == "table")
     assert table.size_bytes > 100_000
@@ -233,7 +239,7 @@ def test_after_a_dump_and_restore_hidden_things_are_found_by_name(database: Data
         link,
         "UPDATE backout.change SET operation = replace(replace(operation::text, '\"table\": ', '\"table\": 9'), '\"oid\": ', '\"oid\": 9')::json",
     )
-    assert len(Migrations(database.url).finalize(now=True).dropped) == 5
+    assert len(Migrations(database.url).finalize(now=True).dropped) == 7
     assert ours(link) == []
 
 

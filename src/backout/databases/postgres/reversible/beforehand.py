@@ -79,6 +79,11 @@ def _named(statement: Statement) -> list[str]:
         return [ident(*(name for name in (node.relation.schemaname, node.relation.relname) if name))]
     # Types have no such list, and an index is no table.
     names = [[part.string.sval for part in one.list.items] for one in node.objects]
+    if (
+        node.DESCRIPTOR.fields_by_name["remove_type"].enum_type.values_by_name["OBJECT_TRIGGER"].number
+        == node.remove_type
+    ):
+        names = [one[:-1] for one in names]  # behind its table's name stands the trigger's
     return [ident(*one) for one in names if one]
 
 

@@ -90,6 +90,14 @@ def _comment(catalog: str, alias: str) -> str:
     return _COMMENT.format(catalog, alias)
 
 
+FUNCTION_BODY = """md5(concat_ws('|', p.prosrc, p.probin, to_jsonb(p) ->> 'prosqlbody', p.prorettype, p.proargnames, p.proargdefaults,
+          p.prokind, p.provolatile, p.prosecdef, p.proleakproof, p.proisstrict, p.proretset, p.proparallel, p.proconfig,
+          p.procost, p.prorows, p.prolang, p.proallargtypes, p.proargmodes))"""
+"""Of a row `p` of pg_proc: what CREATE OR REPLACE can make another."""
+# An extension's functions change with it alone; an aggregate has no text.
+_FUNCTION_TEXT = """CASE WHEN p.prokind <> 'a' AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass
+          AND d.objid = p.oid AND d.deptype = 'e') THEN pg_get_functiondef(p.oid) END"""
+
 _PARTS = {
     "schema": f"""SELECT n.oid, 0 AS sub, json_build_object('name', n.nspname, 'owner', n.nspowner::int8, 'acl', n.nspacl::text,
         'comment', {_comment("pg_namespace", "n")}) AS thing
@@ -147,10 +155,9 @@ _PARTS = {
     "label": """SELECT e.oid, 0, json_build_object('name', e.enumlabel, 'type', e.enumtypid::int8, 'order', e.enumsortorder)
       FROM pg_enum e JOIN pg_type t ON t.oid = e.enumtypid JOIN looked l ON l.oid = t.typnamespace""",
     "function": f"""SELECT p.oid, 0, json_build_object('name', p.proname, 'schema', p.pronamespace::int8, 'owner', p.proowner::int8,
-        'acl', p.proacl::text, 'arguments', p.proargtypes::text, 'comment', {_comment("pg_proc", "p")}, 'body',
-        md5(concat_ws('|', p.prosrc, p.probin, to_jsonb(p) ->> 'prosqlbody', p.prorettype, p.proargnames, p.proargdefaults,
-          p.prokind, p.provolatile, p.prosecdef, p.proleakproof, p.proisstrict, p.proretset, p.proparallel, p.proconfig,
-          p.procost, p.prorows, p.prolang, p.proallargtypes, p.proargmodes)))
+        'acl', p.proacl::text, 'arguments', p.proargtypes::text, 'comment', {_comment("pg_proc", "p")}, 'body', {FUNCTION_BODY},
+        'defaults', p.pronargdefaults, 'names', p.proargnames, 'parsed', (to_jsonb(p) ->> 'prosqlbody') IS NOT NULL,
+        'signature', pg_get_function_identity_arguments(p.oid), 'definition', {_FUNCTION_TEXT})
       FROM pg_proc p JOIN looked l ON l.oid = p.pronamespace""",
     "sequence": f"""SELECT c.oid, 0, json_build_object('name', c.relname, 'schema', c.relnamespace::int8, 'owner', c.relowner::int8,
         'acl', c.relacl::text, 'persistence', c.relpersistence, 'type', s.seqtypid::int8, 'start', s.seqstart, 'increment', s.seqincrement,

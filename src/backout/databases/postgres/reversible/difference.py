@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from backout.databases.postgres.reversible.catalog import Key, Snapshot, Thing
 from backout.databases.postgres.reversible.names import is_hidden
 
-_TEXTS = {"type_text", "default_text", "definition"}
+_TEXTS = {"type_text", "default_text", "definition", "signature"}
 """Made of names for people: they change when something else is renamed."""
 
 
@@ -82,7 +82,7 @@ class Difference:
 def _changes(before: Snapshot, after: Snapshot) -> Iterator[Change]:
     for key in before.things.keys() | after.things.keys():
         was, is_ = before.things.get(key), after.things.get(key)
-        if was is is_ or was == is_ or _engines_own(was, is_) or _of_hidden_table(after, is_):
+        if was is is_ or was == is_ or _engines_own(was, is_) or _of_own_table(before, after, is_):
             continue
         if was is None or is_ is None:
             yield Change(key, was, is_)
@@ -99,7 +99,8 @@ def _engines_own(was: Thing | None, is_: Thing | None) -> bool:
     )
 
 
-def _of_hidden_table(after: Snapshot, thing: Thing | None) -> bool:
-    """Tell whether something is a part of a table that is hidden: also that nobody but the engine has."""
-    table = after.things.get(Key("table", (thing or {}).get("table") or 0))
-    return table is not None and is_hidden(str(table["name"]))
+def _of_own_table(before: Snapshot, after: Snapshot, thing: Thing | None) -> bool:
+    """Tell whether something is a part of a table that only the engine has, and was never seen under another name."""
+    key = Key("table", (thing or {}).get("table") or 0)
+    was, is_ = before.things.get(key), after.things.get(key)
+    return is_ is not None and is_hidden(str(is_["name"])) and (was is None or is_hidden(str(was["name"])))

@@ -11,6 +11,7 @@ from backout.databases.postgres.reversible.back import NotReversible
 from backout.databases.postgres.reversible.catalog import Key, Snapshot, read
 from backout.databases.postgres.reversible.commit import commit
 from backout.databases.postgres.reversible.conversion import forget
+from backout.databases.postgres.reversible.functions import path_of
 from backout.databases.postgres.reversible.held import KINDS, Held, documents, held, path
 from backout.databases.postgres.reversible.journal import Entry, Migration
 from backout.databases.postgres.reversible.link import Link, LinkError, scalar
@@ -89,9 +90,9 @@ def _tables(now: Snapshot, entries: list[Entry]) -> set[int]:
     """Return the oids of the tables that are dropped, or lose a column or an index."""
     own = {one.key: now.things[one.key] for one in held(now, entries)}
     return {
-        int(thing["table"]) if key.kind == "index" else key.oid
+        int(thing["table"]) if key.kind in ("index", "trigger") else key.oid
         for key, thing in own.items()
-        if key.kind in ("table", "column", "index")
+        if key.kind in ("table", "column", "index", "trigger")
     }
 
 
@@ -129,6 +130,13 @@ def _drop_one(work: Work, one: Held) -> None:
         return  # it went with its table, or with a column that it is an index of
     if one.key.kind == "schema":
         work.run(f"DROP SCHEMA {ident(one.name)}")
+        return
+    if one.key.kind == "trigger":
+        path_there = work.table_path(work.now.things[one.key]["table"], called=one.called)
+        work.run(f"DROP TRIGGER {ident(one.name)} ON {path_there}")
+        return
+    if one.key.kind == "function":
+        work.run(f"DROP ROUTINE {path_of(work, one.key.oid, one.called)}")
         return
     if one.key.kind != "column":
         work.run(f"DROP {one.key.kind.upper()} {path(work.now, one.key)}")

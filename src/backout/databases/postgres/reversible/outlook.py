@@ -11,7 +11,15 @@ from backout.databases.postgres.reversible.catalog import Key, Snapshot
 from backout.databases.postgres.reversible.held import held
 from backout.databases.postgres.reversible.journal import Entry, is_hiding
 
-_HIDDEN = ("column.hidden", "table.hidden", "type.hidden", "index.hidden")
+_HIDDEN = (
+    "column.hidden",
+    "table.hidden",
+    "type.hidden",
+    "index.hidden",
+    "trigger.hidden",
+    "function.hidden",
+)
+_ADDED = ("column.added", "table.added", "type.added", "trigger.added", "function.added")
 
 
 def obstacles(now: Snapshot, entries: Sequence[Entry]) -> list[str]:
@@ -30,7 +38,7 @@ def obstacles(now: Snapshot, entries: Sequence[Entry]) -> list[str]:
             found.append(f"{_called(entry)} is not hidden any more")
         elif entry.kind == "table.hidden":
             found += _name_taken(now, entry, entries)
-        elif entry.kind in ("column.added", "table.added", "type.added"):
+        elif entry.kind in _ADDED:
             found += _is_gone(now, entry)
         elif entry.kind == "renamed" and entry.id not in later:
             found += _renamed(now, entry, entry.operation["to"][0])
@@ -44,7 +52,7 @@ def obstacles_again(now: Snapshot, entries: Sequence[Entry]) -> list[str]:
     renamed: set[tuple[object, ...]] = set()
     for entry in entries:
         told = entry.operation
-        if entry.kind in ("column.added", "table.added", "type.added"):
+        if entry.kind in _ADDED:
             if entry.id not in there:
                 found.append(f"{_called(entry)} is not hidden any more")
             found += _taken_since(now, entry, entries)
@@ -53,7 +61,7 @@ def obstacles_again(now: Snapshot, entries: Sequence[Entry]) -> list[str]:
             if key not in renamed:  # a later rename begins where this one ends
                 found += _renamed(now, entry, told["from"][0])
             renamed.add(key)
-        elif entry.kind in ("column.hidden", "table.hidden", "type.hidden", "index.hidden"):
+        elif entry.kind in _HIDDEN:
             found += _is_gone(now, entry)
     return found
 
@@ -83,7 +91,7 @@ def _called(entry: Entry) -> str:
 
 def _is_gone(now: Snapshot, entry: Entry) -> Iterator[str]:
     told, kind = entry.operation.get("hidden") or entry.operation, entry.kind.partition(".")[0]
-    oid = told["oid"] if kind in ("type", "index") else told["table"]
+    oid = told["table"] if kind in ("column", "table") else told["oid"]
     if Key(kind, oid, told.get("attnum") or 0 if kind == "column" else 0) not in now.things:
         yield f"{_called(entry)} is not there any more"
 
@@ -109,7 +117,7 @@ def _renamed_later(entries: Sequence[Entry]) -> set[int]:
             key = ("column", told["table"], told["attnum"])
         elif entry.kind == "table.hidden":
             key = ("table", told["table"], 0)
-        elif entry.kind in ("index.hidden", "type.hidden"):
+        elif entry.kind in _HIDDEN:
             key = (entry.kind.partition(".")[0], told["oid"], 0)
         else:
             continue

@@ -14,17 +14,28 @@ from typing import Any
 from backout.databases.postgres.reversible.catalog import Key, Snapshot
 from backout.databases.postgres.reversible.difference import Difference
 from backout.databases.postgres.reversible.effects.base import Operation
+from backout.databases.postgres.reversible.functions import hide_function, path_of
 from backout.databases.postgres.reversible.hide import NotHidden, hide_column, rename
 from backout.databases.postgres.reversible.link import LinkError, objects
 from backout.databases.postgres.reversible.names import PREFIX, SCHEMA, hidden, ident, is_hidden
 from backout.databases.postgres.reversible.parse import Statement, deparse
 from backout.databases.postgres.reversible.proxy.keeper import Veto
 from backout.databases.postgres.reversible.tables import hide_table
+from backout.databases.postgres.reversible.triggers import can_be_hidden, hide_trigger
 from backout.databases.postgres.reversible.work import Work
 
 _STILL_NEEDED = "2BP01"
 _TRY = "_bo_try"
-_HIDES = {"OBJECT_TABLE": "table", "OBJECT_INDEX": "index", "OBJECT_TYPE": "type", "OBJECT_DOMAIN": "type"}
+_HIDES = {
+    "OBJECT_TABLE": "table",
+    "OBJECT_INDEX": "index",
+    "OBJECT_TYPE": "type",
+    "OBJECT_DOMAIN": "type",
+    "OBJECT_TRIGGER": "trigger",
+    "OBJECT_FUNCTION": "function",
+    "OBJECT_PROCEDURE": "function",
+    "OBJECT_ROUTINE": "function",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +78,7 @@ class Softer:
         self._rest(statement)
 
     def drop(self, statement: Statement) -> None:
-        """Hide the tables, indexes or types that a DROP names.
+        """Hide the tables, indexes, types, triggers or functions that a DROP names.
 
         Raises:
             LinkError: PostgreSQL refuses it.
@@ -87,7 +98,13 @@ class Softer:
             if key not in self.begun.things:
                 self._drop_new(key)
                 continue
-            hide = {"table": self._hide_table, "index": self._hide_index, "type": self._hide_type}[kind]
+            hide = {
+                "table": self._hide_table,
+                "index": self._hide_index,
+                "type": self._hide_type,
+                "trigger": self._hide_trigger,
+                "function": self._hide_function,
+            }[kind]
             self.journal(f"{kind}.hidden", partial(hide, key))
 
     def _tried(self, text: str) -> Difference:
@@ -160,9 +177,15 @@ class Softer:
         if key not in now.things:
             return
         called = now.name(key)
+        name = ident(now.things[key]["name"])
         if key.kind == "column":
-            path, name = self.work.table_path(key.oid, called=called), ident(now.things[key]["name"])
+            path = self.work.table_path(key.oid, called=called)
             self.work.run(f"ALTER TABLE {path} DROP COLUMN {name} CASCADE")
+        elif key.kind == "trigger":
+            path = self.work.table_path(now.things[key]["table"], called=called)
+            self.work.run(f"DROP TRIGGER {name} ON {path}")
+        elif key.kind == "function":
+            self.work.run(f"DROP ROUTINE {path_of(self.work, key.oid, called)} CASCADE")
         else:
             path = self.work.path(key.kind, key.oid, called=called)
             self.work.run(f"DROP {key.kind.upper()} {path} CASCADE")
@@ -189,6 +212,34 @@ class Softer:
             "name": (self.work.was(key) or one)["name"],
             "table": one["table"],
             "explains": [["index", key.oid, 0, ["name"]]],
+        }
+
+    def _hide_trigger(self, key: Key, change: int) -> Operation:
+        one, called = self.work.now.things[key], self.work.now.name(key)
+        if not can_be_hidden(self.work.now, one):
+            raise Veto(
+                f"backout cannot yet undo dropping the trigger {called}",
+                detail="It is a constraint's, or of a view, a partition or a table that others inherit from.",
+            )
+        told = {"oid": key.oid, "called": called, "table": one["table"], "name": one["name"]}
+        state = hide_trigger(self.work, told, change)
+        was = self.work.was(key) or one
+        explains = [["trigger", key.oid, 0, ["name", "enabled"]]]
+        return told | {"name": was["name"], "enabled": state, "explains": explains}
+
+    def _hide_function(self, key: Key, change: int) -> Operation:
+        one, called = self.work.now.things[key], self.work.now.name(key)
+        if one["definition"] is None:
+            raise Veto(f"backout cannot yet undo dropping the aggregate {called}")
+        was = self.work.was(key) or one
+        hide_function(self.work, key.oid, change, called)
+        explains = [["function", key.oid, 0, ["name", "schema"]]]
+        return {
+            "oid": key.oid,
+            "called": called,
+            "name": was["name"],
+            "schema": was["schema"],
+            "explains": explains,
         }
 
     def _hide_type(self, key: Key, change: int) -> Operation:

@@ -19,6 +19,7 @@ from backout.databases.postgres.reversible.names import (
     ident,
     is_hidden,
 )
+from backout.databases.postgres.reversible.triggers import is_switched_off
 from backout.databases.postgres.reversible.work import Work
 
 _LOCK_MS = 100
@@ -38,7 +39,9 @@ def _is_hiding(now: Snapshot, key: Key, thing: dict[str, object]) -> bool:
     if key.kind == "column":
         # A view that was made with `SELECT *` has a column of that name, too.
         return name.startswith(PREFIX) and str(thing["comment"]).startswith(COMMENT)
-    if key.kind in ("table", "type", "sequence"):
+    if key.kind == "trigger":
+        return is_switched_off(thing)
+    if key.kind in ("table", "type", "sequence", "function"):
         schema = now.things.get(Key("schema", int(str(thing["schema"]))), {})
         return schema.get("name") == HIDDEN_SCHEMA and not (key.kind == "sequence" and thing["owned_by"])
     return bool(

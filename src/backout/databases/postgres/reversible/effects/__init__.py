@@ -10,6 +10,11 @@ from backout.databases.postgres.reversible.effects.column_not_null import Column
 from backout.databases.postgres.reversible.effects.column_retyped import ColumnRetyped
 from backout.databases.postgres.reversible.effects.commented import Commented
 from backout.databases.postgres.reversible.effects.constraint import ConstraintAdded, ConstraintDropped
+from backout.databases.postgres.reversible.effects.function import (
+    FunctionAdded,
+    FunctionHidden,
+    FunctionReplaced,
+)
 from backout.databases.postgres.reversible.effects.index import IndexAdded, IndexHidden
 from backout.databases.postgres.reversible.effects.label_added import LabelAdded
 from backout.databases.postgres.reversible.effects.renamed import Renamed
@@ -17,6 +22,11 @@ from backout.databases.postgres.reversible.effects.rows_changed import RowsChang
 from backout.databases.postgres.reversible.effects.schema_added import SchemaAdded
 from backout.databases.postgres.reversible.effects.table_added import TableAdded
 from backout.databases.postgres.reversible.effects.table_hidden import TableHidden
+from backout.databases.postgres.reversible.effects.trigger import (
+    TriggerAdded,
+    TriggerHidden,
+    TriggerSwitched,
+)
 from backout.databases.postgres.reversible.effects.type_added import TypeAdded, TypeHidden
 
 EFFECTS: tuple[Effect, ...] = (
@@ -29,6 +39,12 @@ EFFECTS: tuple[Effect, ...] = (
     ConstraintDropped(),
     IndexAdded(),
     IndexHidden(),
+    TriggerAdded(),
+    TriggerHidden(),
+    TriggerSwitched(),
+    FunctionAdded(),
+    FunctionHidden(),
+    FunctionReplaced(),
     ColumnAdded(),
     ColumnHidden(),
     ColumnRetyped(),

@@ -1,0 +1,138 @@
+"""CREATE, CREATE OR REPLACE and DROP of functions and procedures: they are hidden, or get the text that they had."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import ClassVar
+
+from backout.databases.postgres.reversible.difference import Change, Difference
+from backout.databases.postgres.reversible.effects.base import ADDS, NEITHER, TAKES, Bears, Operation
+from backout.databases.postgres.reversible.functions import body_of, hide_function, show_function
+from backout.databases.postgres.reversible.work import Moved, Work
+
+
+class FunctionAdded:
+    """A function that was not there. What it was called by may still be there, hidden: so it stays, and is hidden."""
+
+    kind: ClassVar[str] = "function.added"
+    down_at: ClassVar[int] = 49
+    redo_at: ClassVar[int] = 53
+
+    def bears(self, operation: Operation) -> Bears:
+        """Earlier code does not know it."""
+        return ADDS
+
+    def find(self, difference: Difference) -> Iterator[Operation]:
+        """Take every new one, but aggregates."""
+        for change in difference.added("function"):
+            one = change.thing
+            if one["definition"] is None:
+                continue
+            difference.take(change.key)
+            called = difference.after.name(change.key)
+            yield {
+                "oid": change.key.oid,
+                "called": called,
+                "name": one["name"],
+                "schema": one["schema"],
+            }
+
+    def down(self, work: Work, change: int, operation: Operation) -> Operation:
+        """Hide it."""
+        hide_function(work, operation["oid"], change, operation["called"])
+        return operation
+
+    def redo(self, work: Work, change: int, operation: Operation) -> Operation:
+        """Show it again."""
+        show_function(work, operation)
+        return operation
+
+
+class FunctionHidden:
+    """A function that the migration dropped, as the engine does it: hidden."""
+
+    kind: ClassVar[str] = "function.hidden"
+    down_at: ClassVar[int] = 53
+    redo_at: ClassVar[int] = 49
+
+    def bears(self, operation: Operation) -> Bears:
+        """Later code does not use it."""
+        return TAKES
+
+    def find(self, difference: Difference) -> Iterator[Operation]:
+        """Find none: it was softened, or is lost, which nobody may explain."""
+        yield from ()
+
+    def down(self, work: Work, change: int, operation: Operation) -> Operation:
+        """Show it."""
+        show_function(work, operation)
+        return operation
+
+    def redo(self, work: Work, change: int, operation: Operation) -> Operation:
+        """Hide it again."""
+        hide_function(work, operation["oid"], change, operation["called"])
+        return operation
+
+
+class FunctionReplaced:
+    """A function whose text, or whose properties, are others: CREATE OR REPLACE keeps the function itself.
+
+    The texts are PostgreSQL's own (`pg_get_functiondef`), and what comes of them is compared.
+    """
+
+    kind: ClassVar[str] = "function.replaced"
+    down_at: ClassVar[int] = 80
+    redo_at: ClassVar[int] = 80
+
+    def bears(self, operation: Operation) -> Bears:
+        """Nobody can tell what a body does to other code."""
+        return NEITHER
+
+    def find(self, difference: Difference) -> Iterator[Operation]:
+        """Take those whose earlier text can be put back."""
+        for change in difference.changed("function", "body"):
+            if not _can_be_put_back(change):
+                continue
+            difference.take(change.key, "body", "defaults", "names")
+            before, after = change.before or {}, change.after or {}
+            yield {
+                "oid": change.key.oid,
+                "called": difference.after.name(change.key),
+                "texts": [before["definition"], after["definition"]],
+                "bodies": [before["body"], after["body"]],
+            }
+
+    def down(self, work: Work, change: int, operation: Operation) -> Operation:
+        """Put the earlier text back."""
+        return _replace(work, operation, since=1, to=0)
+
+    def redo(self, work: Work, change: int, operation: Operation) -> Operation:
+        """Put the later text back."""
+        return _replace(work, operation, since=0, to=1)
+
+
+def _can_be_put_back(change: Change) -> bool:
+    """Tell whether CREATE OR REPLACE takes both texts: it takes no default away, and no parameter gets another name.
+
+    Source: PostgreSQL 15 documentation, "CREATE FUNCTION", Notes. A body that is parsed already (BEGIN ATOMIC) is told by
+    where in its text each word stands, which another text does not give back.
+    """
+    before, after = change.before or {}, change.after or {}
+    same = all(before[one] == after[one] for one in ("defaults", "names"))
+    return (
+        same
+        and None not in (before["definition"], after["definition"])
+        and not (before["parsed"] or after["parsed"])
+    )
+
+
+def _replace(work: Work, operation: Operation, *, since: int, to: int) -> Operation:
+    oid, called = operation["oid"], operation["called"]
+    if body_of(work, oid, called) != operation["bodies"][since]:
+        raise Moved(called, "is not as the migration left it: somebody has replaced it since")
+    # Its body may speak of what is only put back after it.
+    work.run("SET LOCAL check_function_bodies = off")
+    work.run(operation["texts"][to])
+    if body_of(work, oid, called) != operation["bodies"][to]:
+        raise Moved(called, "does not come of its text: it has another name or schema by now")
+    return operation

@@ -1,0 +1,55 @@
+"""Functions on their way: hidden, shown, and looked at one by one, as the way back does not read all that there are."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from backout.databases.postgres.reversible.catalog import FUNCTION_BODY
+from backout.databases.postgres.reversible.link import objects
+from backout.databases.postgres.reversible.names import HIDDEN_SCHEMA, hidden, ident
+from backout.databases.postgres.reversible.work import Moved, Work
+
+
+def body_of(work: Work, oid: int, called: str) -> str:
+    """Return what the catalog tells of a function's body and properties, in short.
+
+    Raises:
+        Moved: It is not there.
+    """
+    return str(_one(work, oid, called)["body"])
+
+
+def path_of(work: Work, oid: int, called: str) -> str:
+    """Return the quoted name of a function with its schema and arguments, as ALTER and DROP ROUTINE take it.
+
+    Raises:
+        Moved: It is not there.
+    """
+    one = _one(work, oid, called)
+    return f"{ident(one['schema'], one['name'])}({one['arguments']})"
+
+
+def hide_function(work: Work, oid: int, change: int, called: str) -> None:
+    """Move a function to the hidden schema, under a hidden name."""
+    work.run(f"ALTER ROUTINE {path_of(work, oid, called)} RENAME TO {ident(hidden(change))}")
+    work.run(f"ALTER ROUTINE {path_of(work, oid, called)} SET SCHEMA {ident(HIDDEN_SCHEMA)}")
+
+
+def show_function(work: Work, told: dict[str, Any]) -> None:
+    """Move a function back to its schema and name."""
+    oid, called = told["oid"], told["called"]
+    schema = ident(work.schema_name(told["schema"]))
+    work.run(f"ALTER ROUTINE {path_of(work, oid, called)} SET SCHEMA {schema}")
+    work.run(f"ALTER ROUTINE {path_of(work, oid, called)} RENAME TO {ident(told['name'])}")
+
+
+def _one(work: Work, oid: int, called: str) -> dict[str, Any]:
+    found = objects(
+        work.link,
+        "SELECT n.nspname AS schema, p.proname AS name, pg_catalog.pg_get_function_identity_arguments(p.oid) AS arguments, "
+        f"{FUNCTION_BODY} AS body FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace "
+        f"WHERE p.oid = {oid}",
+    )
+    if not found:
+        raise Moved(called, "is not there")
+    return found[0]

@@ -1,0 +1,100 @@
+"""Functions and triggers that somebody has changed behind a migration are left as they are, and that is said."""
+
+from __future__ import annotations
+
+import pytest
+
+from backout.databases.postgres.reversible.back import NotReversible
+
+from .conftest import Database
+from .engine import migrate, redo, run, undo
+from .states import schema_of, seen
+
+pytestmark = pytest.mark.slow
+
+_F = "CREATE OR REPLACE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT {}'"
+_TF = "CREATE FUNCTION tf() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';"
+_TR = "CREATE TRIGGER tr BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION tf()"
+
+
+def refused(link, number: int, database: Database, why: str) -> None:
+    there = schema_of(database.url)
+    with pytest.raises(NotReversible, match=why):
+        undo(link, number)
+    assert schema_of(database.url) == there
+
+
+def test_a_function_that_was_replaced_since_is_left(database: Database) -> None:
+    link = database.link()
+    run(link, _F.format(1))
+    number = migrate(link, _F.format(2))
+    run(link, _F.format(3))
+    refused(link, number, database, r"public\.f is not as the migration left it")
+    assert seen(link, "SELECT f()") == "3"
+    run(link, _F.format(2))
+    undo(link, number)
+    assert seen(link, "SELECT f()") == "1"
+
+
+def test_a_function_that_moved_since_is_not_made_a_second_time(database: Database) -> None:
+    link = database.link()
+    run(link, _F.format(1))
+    number = migrate(link, _F.format(2))
+    run(link, "ALTER FUNCTION f RENAME TO g")
+    refused(link, number, database, r"it has another name or schema by now")
+    assert seen(link, "SELECT g()") == "2"
+
+
+def test_a_function_speaks_of_what_comes_back_after_it(database: Database) -> None:
+    """Its text is put back before its table, and looked at by nobody until it is called."""
+    link = database.link()
+    run(link, "CREATE TABLE t (id int, a int); INSERT INTO t VALUES (1, 7);"
+        "CREATE FUNCTION f() RETURNS bigint LANGUAGE sql AS 'SELECT sum(a) FROM t'")  # fmt: skip
+    number = migrate(
+        link,
+        "CREATE OR REPLACE FUNCTION f() RETURNS bigint LANGUAGE sql AS 'SELECT 0::bigint'; DROP TABLE t",
+    )
+    assert seen(link, "SELECT f()") == "0"
+    undo(link, number)
+    assert seen(link, "SELECT f()") == "7"
+    redo(link, number)
+    assert seen(link, "SELECT f()") == "0"
+
+
+def test_a_trigger_that_was_switched_or_renamed_since_is_left(database: Database) -> None:
+    link = database.link()
+    run(link, f"CREATE TABLE t (id int); {_TF} {_TR}")
+    switched = migrate(link, "ALTER TABLE t DISABLE TRIGGER tr")
+    run(link, "ALTER TABLE t ENABLE ALWAYS TRIGGER tr")
+    refused(link, switched, database, r"was switched by somebody else")
+    run(link, "ALTER TABLE t DISABLE TRIGGER tr")
+    undo(link, switched)
+    made = migrate(link, _TR.replace("TRIGGER tr", "TRIGGER tr2"))
+    run(link, "ALTER TRIGGER tr2 ON t RENAME TO tr3")
+    refused(link, made, database, r"is called tr3 by now")
+
+
+def test_a_trigger_whose_name_was_taken_since_is_left(database: Database) -> None:
+    link = database.link()
+    run(link, f"CREATE TABLE t (id int); {_TF} {_TR}")
+    number = migrate(link, "DROP TRIGGER tr ON t")
+    run(link, _TR)
+    refused(link, number, database, r"another trigger has its name")
+
+
+def test_what_a_hidden_trigger_was_switched_to_stays(database: Database) -> None:
+    link = database.link()
+    run(link, f"CREATE TABLE t (id int); {_TF} {_TR}; ALTER TABLE t ENABLE REPLICA TRIGGER tr")
+    before = schema_of(database.url)
+    number = migrate(link, "DROP TRIGGER tr ON t")
+    undo(link, number)
+    assert schema_of(database.url) == before
+
+
+def test_a_column_that_was_renamed_before_its_table_was_dropped(database: Database) -> None:
+    link = database.link()
+    run(link, "CREATE TABLE t (id int, a int); INSERT INTO t VALUES (1, 7)")
+    before = schema_of(database.url)
+    number = migrate(link, "ALTER TABLE t RENAME a TO b; ALTER TABLE t ADD c int; DROP TABLE t")
+    undo(link, number)
+    assert schema_of(database.url) == before
