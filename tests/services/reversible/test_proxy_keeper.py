@@ -266,6 +266,13 @@ def test_what_the_keeper_puts_off_is_done_before_what_comes_next(
     assert ids(t) == [9, 104]
 
 
+def test_outside_a_transaction_nothing_is_put_off(t: str, connect: Connect, told: Recorded) -> None:
+    told.puts_off = ("INSERT INTO t SELECT max(id) + 1 FROM t",)
+    told.runs = ("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", "COMMIT")
+    connect().execute("VACUUM t")
+    assert ids(t) == [1, 2, 3, 4, 5]
+
+
 @pytest.mark.parametrize("runs", [(), ("SELECT 1",)])
 def test_an_error_of_what_the_keeper_puts_off_is_one_of_the_statement(
     t: str, connect: Connect, told: Recorded, runs: tuple[str, ...]

@@ -241,8 +241,13 @@ class Session:
         return answer
 
     def later(self, sql: str) -> None:
-        """Put off a statement of the proxy's own until the next is asked; who does it sees to `catch_up`."""
+        """Put off a statement of the proxy's own until the next is asked; who does it sees to `catch_up`.
+
+        Hazard: outside a transaction it is run at once: together they would be one.
+        """
         self._later.append(sql)
+        if self.status == "I":
+            self.catch_up()
 
     def catch_up(self) -> None:
         """Run what was put off.
