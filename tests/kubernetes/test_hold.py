@@ -17,6 +17,7 @@ from tests.waiting import until
 
 from backout.demo.postgres import EmbeddedPostgres
 from backout.testing.holds import check_hold
+from backout.testing.lease import lease_of
 from testbed.node import Node
 
 from . import work
@@ -181,3 +182,15 @@ def test_hold_first_goes_back_behind_the_hold(busy: KubeService) -> None:
     assert "Suspend background work" in shown
     assert busy.served() == ["1.0.0", "1.0.0"] and _held_state(busy) == before
     until(lambda: len(work.running(busy, work.WORK)) == 4)
+
+
+def test_what_is_not_there_or_may_not_be_changed_keeps_nobody_from_taking_the_lease(
+    fresh: KubeService,
+) -> None:
+    hold = {"serving": "service", "service": "collector", "suspend": ["job/gone"]}
+    role = fresh.get("role", "backout")
+    left = [rule for rule in role["rules"] if "services" not in rule["resources"]]
+    assert len(left) == len(role["rules"]) - 1
+    fresh.patch({"rules": left}, "role/backout")
+    store, lease = fresh.platform(hold=hold).lease_store(), lease_of(1)
+    assert store.swap(None, lease) and store.read() == lease

@@ -7,7 +7,7 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass
 
-from backout.errors import CredentialsRefused, LostRace, NotPossible
+from backout.errors import CredentialsRefused, LostRace
 from backout.message import msg
 from backout.platforms.kubernetes.api import Api, Conflict
 from backout.platforms.kubernetes.history import need, read
@@ -135,15 +135,17 @@ class Cluster:
             self._stamp(workload, generation)
         for thing in self._held:
             # One that is not there, or that our Role does not let us change, an earlier owner cannot change either.
-            with suppress(NotPossible, CredentialsRefused):
-                self._stamp(thing, generation)
+            with suppress(CredentialsRefused):
+                self._stamp(thing, generation, needed=False)
 
-    def _stamp(self, thing: WorkloadName, generation: int) -> None:
+    def _stamp(self, thing: WorkloadName, generation: int, *, needed: bool = True) -> None:
         for _ in range(_TRIES):
-            meta = need(self._api, thing, 20.0)["metadata"]
+            obj = need(self._api, thing, 20.0) if needed else self._api.get(thing.kind, thing.name)
+            if obj is None:
+                return
             mark = {
                 "annotations": {GENERATION: str(generation)},
-                "resourceVersion": meta["resourceVersion"],
+                "resourceVersion": obj["metadata"]["resourceVersion"],
             }
             with suppress(Conflict):
                 self._api.patch(thing.kind, thing.name, {"metadata": mark})
