@@ -91,6 +91,38 @@ def test_what_a_hidden_trigger_was_switched_to_stays(database: Database) -> None
     assert schema_of(database.url) == before
 
 
+def test_what_a_hidden_function_needs_can_be_dropped_after_it(database: Database) -> None:
+    """As in the plain database, where the function is gone."""
+    link = database.link()
+    run(link, "CREATE TYPE mood AS ENUM ('ok'); CREATE TABLE t (id int);"
+        "CREATE FUNCTION f(mood) RETURNS mood LANGUAGE sql AS 'SELECT $1';"
+        "CREATE FUNCTION g() RETURNS SETOF t LANGUAGE sql AS 'SELECT * FROM t'")  # fmt: skip
+    before = schema_of(database.url)
+    dropped = [migrate(link, "DROP FUNCTION f(mood), g(); DROP TABLE t"), migrate(link, "DROP TYPE mood")]
+    assert not schema_of(database.url)[0].tables
+    for number in reversed(dropped):
+        undo(link, number)
+    assert schema_of(database.url) == before
+    assert seen(link, "SELECT f('ok')") == "ok"
+
+
+def test_what_was_made_of_a_table_that_is_dropped_then_is_not_there_when_it_comes_back(
+    database: Database,
+) -> None:
+    link = database.link()
+    run(link, f"CREATE TABLE t (id int PRIMARY KEY, a int); INSERT INTO t VALUES (1, 7); {_TF}")
+    before = schema_of(database.url)
+    number = migrate(
+        link,
+        f"CREATE INDEX i ON t (a); CREATE UNIQUE INDEX u ON t (a); ALTER TABLE t ADD c int DEFAULT 5, ADD CHECK (a > 0), ADD UNIQUE (a, id); {_TR}; DROP TABLE t",
+    )
+    undo(link, number)
+    assert schema_of(database.url) == before and seen(link, "SELECT * FROM t") == "1 7"
+    redo(link, number)
+    undo(link, number)
+    assert schema_of(database.url) == before
+
+
 def test_a_column_that_was_renamed_before_its_table_was_dropped(database: Database) -> None:
     link = database.link()
     run(link, "CREATE TABLE t (id int, a int); INSERT INTO t VALUES (1, 7)")

@@ -16,7 +16,7 @@ from backout.databases.postgres.reversible.locks import (
     of_sequences,
 )
 from backout.databases.postgres.reversible.names import ident, literal
-from backout.databases.postgres.reversible.parse import Statement
+from backout.databases.postgres.reversible.parse import Statement, object_of
 
 _PATIENCE_S = 2.0
 _SAVEPOINT = "_bo_beforehand"
@@ -77,13 +77,10 @@ def _named(statement: Statement) -> list[str]:
     node = statement.node
     if statement.kind == "alter_table_stmt":
         return [ident(*(name for name in (node.relation.schemaname, node.relation.relname) if name))]
-    # Types have no such list, and an index is no table.
+    # Types and functions have no such list, and an index is no table.
     names = [[part.string.sval for part in one.list.items] for one in node.objects]
-    if (
-        node.DESCRIPTOR.fields_by_name["remove_type"].enum_type.values_by_name["OBJECT_TRIGGER"].number
-        == node.remove_type
-    ):
-        names = [one[:-1] for one in names]  # behind its table's name stands the trigger's
+    if object_of(statement) == "OBJECT_TRIGGER":
+        return []  # its own table is all that it locks
     return [ident(*one) for one in names if one]
 
 

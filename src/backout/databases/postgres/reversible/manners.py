@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from backout.databases.postgres.reversible.parse import Statement
+from backout.databases.postgres.reversible.parse import Statement, object_of
 from backout.databases.postgres.reversible.proxy.keeper import Manner
 
 _FREE = {
@@ -96,7 +96,5 @@ def is_opaque(statement: Statement) -> bool:
 def tag_of(statement: Statement) -> str:
     """Return the command tag with which the plain server answers a statement that is softened."""
     if statement.kind == "drop_stmt":
-        node = statement.node
-        kind = node.DESCRIPTOR.fields_by_name["remove_type"].enum_type.values_by_number[node.remove_type].name
-        return _DROPS[kind]
+        return _DROPS[object_of(statement)]
     return _TAGS[statement.kind]

@@ -156,3 +156,10 @@ def _column_refs(message: Any) -> Iterator[Any]:
         if field.type == field.TYPE_MESSAGE:
             for one in (value,) if hasattr(value, "ListFields") else value:
                 yield from _column_refs(one)
+
+
+def object_of(statement: Statement) -> str:
+    """Return what a DROP drops, as the parser names it: ``OBJECT_TABLE``."""
+    node = statement.node
+    field = node.DESCRIPTOR.fields_by_name["remove_type"]
+    return str(field.enum_type.values_by_number[node.remove_type].name)

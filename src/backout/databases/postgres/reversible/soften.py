@@ -17,8 +17,15 @@ from backout.databases.postgres.reversible.effects.base import Operation
 from backout.databases.postgres.reversible.functions import hide_function, path_of
 from backout.databases.postgres.reversible.hide import NotHidden, hide_column, rename
 from backout.databases.postgres.reversible.link import LinkError, objects
-from backout.databases.postgres.reversible.names import PREFIX, SCHEMA, hidden, ident, is_hidden
-from backout.databases.postgres.reversible.parse import Statement, deparse
+from backout.databases.postgres.reversible.names import (
+    HIDDEN_SCHEMA,
+    PREFIX,
+    SCHEMA,
+    hidden,
+    ident,
+    is_hidden,
+)
+from backout.databases.postgres.reversible.parse import Statement, deparse, object_of
 from backout.databases.postgres.reversible.proxy.keeper import Veto
 from backout.databases.postgres.reversible.tables import hide_table
 from backout.databases.postgres.reversible.triggers import can_be_hidden, hide_trigger
@@ -84,7 +91,7 @@ class Softer:
             LinkError: PostgreSQL refuses it.
             Veto: It would take away what cannot be hidden.
         """
-        kind = _HIDES[_object_of(statement)]
+        kind = _HIDES[object_of(statement)]
         gone = self._tried(statement.text)
         things = [c.key for c in gone.gone(kind) if not is_hidden(c.thing["name"])]
         for key in things:
@@ -98,6 +105,8 @@ class Softer:
             if key not in self.begun.things:
                 self._drop_new(key)
                 continue
+            if kind == "table":
+                self._drop_new_of(key.oid)
             hide = {
                 "table": self._hide_table,
                 "index": self._hide_index,
@@ -144,13 +153,14 @@ class Softer:
         self._drop_functions()
 
     def _drop_functions(self) -> None:
-        """Drop, within the savepoint, the functions that the journal's schema has for changes of types."""
+        """Drop, within the savepoint, the functions that are hidden, and those that the journal's schema has for changes of types."""
         for one in objects(
             self.work.link,
-            f"SELECT oid::regprocedure::text AS called FROM pg_catalog.pg_proc WHERE pronamespace = '{SCHEMA}'::regnamespace "
-            f"AND pg_catalog.starts_with(proname, '{PREFIX}')",
+            "SELECT p.oid::regprocedure::text AS called FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n "
+            f"ON n.oid = p.pronamespace WHERE n.nspname IN ('{SCHEMA}', '{HIDDEN_SCHEMA}') "
+            f"AND pg_catalog.starts_with(p.proname, '{PREFIX}')",
         ):
-            self.work.link.rows(f"DROP FUNCTION {one['called']} CASCADE")
+            self.work.link.rows(f"DROP ROUTINE IF EXISTS {one['called']} CASCADE")
 
     def _rest(self, statement: Statement) -> None:
         """Run the commands of an ALTER TABLE that are no drops, when the drops are done: PostgreSQL does them first."""
@@ -171,6 +181,14 @@ class Softer:
                 detail=f"It would also take away or change: {', '.join(sorted(left)[:10])}.",
             )
 
+    def _drop_new_of(self, table: int) -> None:
+        """Drop what the transaction has made of a table that was there, in whose place nothing is seen when it comes back."""
+        for kind in ("trigger", "constraint", "index", "column"):
+            for key, one in self.work.now.things.items():
+                ours = key in self.begun.things or is_hidden(str(one["name"]))
+                if key.kind == kind and one["table"] == table and not ours:
+                    self._drop_new(key)
+
     def _drop_new(self, key: Key) -> None:
         """Drop what the transaction has made itself, unless it went with another."""
         now = self.work.now
@@ -184,6 +202,9 @@ class Softer:
         elif key.kind == "trigger":
             path = self.work.table_path(now.things[key]["table"], called=called)
             self.work.run(f"DROP TRIGGER {name} ON {path}")
+        elif key.kind == "constraint":
+            path = self.work.table_path(now.things[key]["table"], called=called)
+            self.work.run(f"ALTER TABLE {path} DROP CONSTRAINT {name} CASCADE")
         elif key.kind == "function":
             self.work.run(f"DROP ROUTINE {path_of(self.work, key.oid, called)} CASCADE")
         else:
@@ -267,13 +288,7 @@ def drops_column(statement: Statement) -> bool:
 
 def is_softened_drop(statement: Statement) -> bool:
     """Tell whether a DROP names what can be hidden."""
-    return statement.kind == "drop_stmt" and _object_of(statement) in _HIDES
-
-
-def _object_of(statement: Statement) -> str:
-    node = statement.node
-    field = node.DESCRIPTOR.fields_by_name["remove_type"]
-    return str(field.enum_type.values_by_number[node.remove_type].name)
+    return statement.kind == "drop_stmt" and object_of(statement) in _HIDES
 
 
 def _subtype(command: Any) -> str:

@@ -31,11 +31,11 @@ def hide_trigger(work: Work, told: dict[str, Any], change: int) -> str:
     one = work.thing("trigger", key.oid, called=called)
     if one["name"] != told["name"]:
         raise Moved(called, f"is called {one['name']} by now")
-    was = str(one["enabled"])
-    switch(work, key, "D", called)
     path = work.table_path(one["table"], called=called)
+    # First what takes the stronger lock: whoever asks for it later may meet another who waits for it, too.
     work.run(f"ALTER TRIGGER {ident(one['name'])} ON {path} RENAME TO {ident(hidden(change))}")
-    return was
+    switch(work, key, "D", called)
+    return str(one["enabled"])
 
 
 def show_trigger(work: Work, told: dict[str, Any]) -> None:
