@@ -229,7 +229,7 @@ class Api:
         import httpx2
 
         ends_s = self.patience.end_s(patience_s)
-        wait_s, renewed = _FIRST_WAIT_S, False
+        wait_s, renewed, doubted = _FIRST_WAIT_S, False, False
         while True:
             try:
                 response = self._open().request(
@@ -250,6 +250,11 @@ class Api:
                     continue
                 # One that has just started does not know the roles yet: seen on 1.35.4 for a moment.
                 shaken = self._clock.monotonic_s() < self._shaken_s + _GRACE_S
+                if response.status_code == 403 and not shaken and not doubted:
+                    doubted = True  # it may have started anew between two requests, and nobody has seen that
+                    if self._starts():
+                        self._shaken_s = self._clock.monotonic_s()
+                    continue
                 busy = (*_BUSY, *((401, 403) if shaken else ()))
                 if response.status_code not in busy or budgets_of(response):
                     return self._judged(method, path, response)
@@ -259,6 +264,18 @@ class Api:
                 raise self._unreachable(why)
             self._clock.wait(wait_s)
             wait_s = min(2 * wait_s, _LONGEST_WAIT_S)
+
+    def _starts(self) -> bool:
+        """Return whether the API server says that it is not ready: everybody may ask that, whatever it knows of roles.
+
+        Source: Kubernetes 1.35 documentation, "Kubernetes API health endpoints"; kube-apiserver, `--authorization-always-allow-paths`.
+        """
+        import httpx2
+
+        try:
+            return self._open().get("readyz", timeout=self.patience.try_s(_TRY_S)).status_code >= 500
+        except httpx2.HTTPError:
+            return True
 
     def _open(self) -> httpx2.Client:
         import httpx2
