@@ -249,33 +249,28 @@ class Softer:
         return told | {"name": was["name"], "enabled": state, "explains": explains}
 
     def _hide_function(self, key: Key, change: int) -> Operation:
-        one, called = self.work.now.things[key], self.work.now.name(key)
-        if one["definition"] is None:
-            raise Veto(f"backout cannot yet undo dropping the aggregate {called}")
-        was = self.work.was(key) or one
-        hide_function(self.work, key.oid, change, called)
-        explains = [["function", key.oid, 0, ["name", "schema"]]]
-        return {
-            "oid": key.oid,
-            "called": called,
-            "name": was["name"],
-            "schema": was["schema"],
-            "explains": explains,
-        }
+        if self.work.now.things[key]["definition"] is None:
+            raise Veto(
+                f"backout cannot yet undo dropping the aggregate {self.work.now.name(key)}",
+                detail="Aggregates are not hidden yet.",
+            )
+        return self._move_away(key, change, hide_function)
 
     def _hide_type(self, key: Key, change: int) -> Operation:
         from backout.databases.postgres.reversible.effects.type_added import hide_type
 
-        one, called = self.work.now.things[key], self.work.now.name(key)
-        was = self.work.was(key) or one
-        hide_type(self.work, key.oid, change, called)
-        explains = [["type", key.oid, 0, ["name", "schema"]]]
+        return self._move_away(key, change, hide_type)
+
+    def _move_away(self, key: Key, change: int, hide: Callable[[Work, int, int, str], None]) -> Operation:
+        """Hide what goes to the hidden schema by its number alone."""
+        called, was = self.work.now.name(key), self.work.was(key) or self.work.now.things[key]
+        hide(self.work, key.oid, change, called)
         return {
             "oid": key.oid,
             "called": called,
             "name": was["name"],
             "schema": was["schema"],
-            "explains": explains,
+            "explains": [[*key, ["name", "schema"]]],
         }
 
 
