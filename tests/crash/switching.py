@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 import psycopg
+from tests.switch_command import write_switch
 
 from backout.demo import stage_databases
 from backout.demo.clients import Clients
@@ -14,19 +15,6 @@ from backout.demo.stage import Stage
 from .suite import CODE, Crash
 
 USED = r"(?m)^DATABASE_URL=.*/(\w+)$"
-_SWITCH = """\
-#!/bin/sh
-set -eu
-echo "$BACKOUT_DATABASE_FROM $BACKOUT_DATABASE_TO" >>switches.log
-env=srv/collector/shared/env
-sed "s#^\\(DATABASE_URL=.*/\\)[A-Za-z0-9_]*#\\1$BACKOUT_DATABASE_TO#" $env >$env.new
-chmod 600 $env.new
-mv $env.new $env
-"""
-_PROBE = """\
-#!/bin/sh
-sed -n 's#^DATABASE_URL=.*/\\([A-Za-z0-9_]*\\).*#\\1#p' srv/collector/shared/env
-"""
 _OWN = "\nrestore:\n  switch:\n    run: [bin/use-database]\n    probe: [bin/used-database]\n"
 _WRITABLE = "SELECT datname::text FROM pg_database WHERE datname LIKE 'collector%' AND datallowconn"
 
@@ -41,10 +29,7 @@ class Switching(Crash):
 
     def prepare(self) -> None:
         """Declare the command and its probe, and prepare the rest."""
-        for name, script in (("use-database", _SWITCH), ("used-database", _PROBE)):
-            path = self.stage.directory / "bin" / name
-            path.write_text(script)
-            path.chmod(0o755)
+        write_switch(self.stage.directory / "bin")
         config = self.stage.config.read_text()
         assert "\nrestore:\n" in config
         self.stage.config.write_text(config.replace("\nrestore:\n", _OWN, 1))

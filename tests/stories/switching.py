@@ -11,6 +11,7 @@ from typing import Any
 
 import psycopg
 from psycopg import sql
+from tests.switch_command import write_switch
 
 from backout.demo.children import Children
 from backout.demo.postgres import EmbeddedPostgres
@@ -19,24 +20,6 @@ from backout.demo.stage import Stage
 
 from .conftest import _PROBES, Scene
 
-# What a team would write: the address stands in the service's env file. The files beside it make it fail, or wait.
-_SWITCH = """\
-#!/bin/sh
-set -eu
-echo "$BACKOUT_DATABASE_FROM $BACKOUT_DATABASE_TO" >>switches.log
-while [ -e hang ]; do sleep 0.05; done
-if [ -e fail ]; then echo "the vault is sealed" >&2; exit 3; fi
-env=srv/collector/shared/env
-sed "s#^\\\\(DATABASE_URL=.*@\\\\).*#\\\\1$BACKOUT_HOST_TO:$BACKOUT_PORT_TO/$BACKOUT_DATABASE_TO#" $env >$env.new
-chmod 600 $env.new
-mv $env.new $env
-"""
-_PROBE = """\
-#!/bin/sh
-if [ -e unsure ]; then echo "the vault does not answer" >&2; exit 2; fi
-if [ -e third ]; then echo elsewhere; exit 0; fi
-sed -n 's#^DATABASE_URL=.*/\\\\([A-Za-z0-9_]*\\\\).*#\\\\1#p' srv/collector/shared/env
-"""
 _OWN = """
 restore:
   reconnect_s: 0.5
@@ -153,10 +136,7 @@ def switched_stage(directory: Path, *, two: bool) -> Iterator[Switched]:
         for old, new in _PROBES.items():
             text = text.replace(old, new)
         stage.config.write_text(text.replace("\nrestore:\n", _OWN + (_SERVER if other else "")))
-        for name, script in (("use-database", _SWITCH), ("used-database", _PROBE)):
-            path = stage.directory / "bin" / name
-            path.write_text(script.replace("\\\\", "\\"))
-            path.chmod(0o755)
+        write_switch(stage.directory / "bin")
         switched = Switched(Scene(stage), other)
         if other is not None:
             switched.cli.environ["OTHER_DATABASE_URL"] = other.maintenance_url
