@@ -16,10 +16,11 @@ class RowsSince(Document):
             `null`: they would have NULL where that must not be. `unique`:
             they may be equal in a unique index. `orphans`: they have no partner for a foreign key that comes back.
             `violators`: they do not meet a CHECK that comes back, and earlier code could not change them.
+            `twice`: they have a value more than once that a key which comes back allows once.
             `apart`: it comes back as it was dropped, and they, also earlier rows that were changed, are in `value` alone.
         what: The column, or the constraint.
         rows: How many; None: unknown.
-        value: What they get: an SQL expression. Of `violators`: a statement that shows them. Of `apart`: what was made before and is hidden with what is in it.
+        value: What they get: an SQL expression. Of `violators` and `twice`: a statement that shows them. Of `apart`: what was made before and is hidden with what is in it.
         why: Why it is unknown.
         stops: The way back would be refused; else the constraint comes back for new rows and stays unproven.
     """

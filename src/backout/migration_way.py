@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import NamedTuple
 
 from backout.document import Document
 from backout.migration import MigrationRecord
@@ -32,6 +33,18 @@ class Part(StrEnum):
     """Those that the earlier code can work with: they wait until the later code has stopped."""
 
 
+class Prepared(NamedTuple):
+    """How far that is which a way back has to have built before it begins.
+
+    Attributes:
+        built: Statements that would drop what is built of it.
+        missing: Statements that build the rest.
+    """
+
+    built: tuple[str, ...]
+    missing: tuple[str, ...]
+
+
 class MigrationsBack(Document):
     """The migrations that are to be taken back with a release's code, and whether and when they could be.
 
@@ -42,6 +55,7 @@ class MigrationsBack(Document):
         possible: `yes`, `no` or `unknown`: whether they could be taken back at this moment.
         why: Reasons for `no` or `unknown`.
         rows: Rows written since, as far as something is done about them.
+        builds: Statements that have to be run before, which takes a while and lets everybody work: keys come back by them.
     """
 
     migrations: tuple[MigrationRecord, ...]
@@ -50,6 +64,7 @@ class MigrationsBack(Document):
     possible: str
     why: tuple[str, ...] = ()
     rows: tuple[RowsSince, ...] = ()
+    builds: tuple[str, ...] = ()
 
     @property
     def ids(self) -> tuple[int, ...]:

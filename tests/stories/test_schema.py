@@ -114,6 +114,41 @@ def test_part_of_it_goes_before_the_code_and_part_after_it(migrated: Migrated) -
     migrated.scene.finished_well()
 
 
+KEYED = "CREATE UNIQUE INDEX reports_once ON reports (body) WHERE body = 'since'"
+UNKEYED = "DROP INDEX reports_once"
+SCHEMA = ("--scenario", "schema", "--accept", "schema-unknown")
+STANDING = "SELECT indexname FROM pg_indexes WHERE indexname LIKE '\\_bo\\_%' OR indexname = 'reports_once'"
+
+
+def test_a_key_is_built_before_requests_wait(migrated: Migrated) -> None:
+    migrated.scene.execute(KEYED)
+    migrated.migrate(UNKEYED)
+    plan = migrated.scene.cli("plan", *SCHEMA, "--json").ended(0).json["plan"]
+    order = [step["spec"]["kind"] for step in plan["steps"]]
+    assert order.index("migrations.prepare") < order.index("hold") < order.index("migrations.back")
+    fault = {"BACKOUT_FAULT": "migrations.prepare.after"}
+    assert migrated.scene.cli("run", *SCHEMA, "--yes", env=fault).code == -9
+    assert migrated.scene.execute(STANDING) == [("_bo_1",)]
+    migrated.scene.cli("abort", "--yes").ended(0)
+    assert migrated.scene.execute(STANDING) == []
+    migrated.scene.cli("run", *SCHEMA, "--yes").ended(0)
+    assert migrated.scene.execute(STANDING) == [("reports_once",)]
+    migrated.scene.finished_well()
+
+
+def test_what_is_there_twice_stops_the_run_before_anything_is_changed(migrated: Migrated) -> None:
+    migrated.scene.execute(KEYED)
+    migrated.migrate(UNKEYED)
+    rows = [migrated.written(), migrated.written()]
+    refused = migrated.scene.cli("run", *SCHEMA, "--yes")
+    assert refused.code != 0
+    assert "1 value(s) are there more than once" in refused.everything
+    assert (migrated.states(), migrated.scene.stage.running_version()) == (["applied"], BAD)
+    migrated.scene.execute(f"DELETE FROM reports WHERE id = '{rows[0]}'")
+    migrated.scene.cli("run", *SCHEMA, "--yes").ended(0)
+    migrated.scene.finished_well()
+
+
 @pytest.mark.parametrize("number", [1, 2])
 def test_a_kill_halfway_is_resumed_or_aborted(migrated: Migrated, number: int) -> None:
     migrated.migrate(f"{DROP}; {ADD}")

@@ -24,6 +24,7 @@ _ROWS = {
     "unique": "{rows} row(s) may be equal to others in {what}",
     "apart": "{what} comes back as it was dropped: what was written to {value} since is hidden with that",
     "violators": "{rows} row(s) do not meet {what}, and earlier code could not change them",
+    "twice": "{rows} value(s) are there more than once, which {what} does not allow",
     "orphans": "{rows} row(s) have no partner for {what}, which would stay unproven",
 }
 

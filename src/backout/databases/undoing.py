@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
     from backout.migration import Finished, MigrationRecord, WayTaken
     from backout.migration_status import BlockedSession
-    from backout.migration_way import MigrationsBack, Part
+    from backout.migration_way import MigrationsBack, Part, Prepared
 
 
 @runtime_checkable
@@ -26,6 +26,18 @@ class UndoesMigrations(Protocol):
 
     def migrations_due(self) -> tuple[str, ...]:
         """Return the statements that are still due after a way back or forward."""
+        ...
+
+    def migrations_prepared(self, migrations: Sequence[int]) -> Prepared:
+        """Return how far that is which has to be built before these migrations are taken back."""
+        ...
+
+    def prepare_migrations(self, migrations: Sequence[int]) -> Finished:
+        """Build it, while everybody works; where something fails nothing of it stays. Idempotent."""
+        ...
+
+    def unprepare_migrations(self, migrations: Sequence[int]) -> None:
+        """Take it away: these migrations are not taken back. Idempotent."""
         ...
 
     def migrations_left(self, migrations: Sequence[int], part: Part, *, taken_back: bool) -> int:

@@ -202,6 +202,8 @@ def _steps(
         specs.append((phase, lift_spec(facts, shut_away)))
     if data is not None:
         specs += [(Phase.PREPARE if request.hold_first else Phase.SAFEGUARD, s) for s in data.safeguard]
+    if schema is not None and schema.prepare is not None:
+        specs.append((Phase.PREPARE if request.hold_first else Phase.SAFEGUARD, schema.prepare))
     if not request.hold_first:
         specs += [(Phase.HOLD, s) for s in holds]
     if data is not None:

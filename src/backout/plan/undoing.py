@@ -20,6 +20,7 @@ class Undoing:
     """What a plan needs to take migrations back.
 
     Attributes:
+        prepare: The step before anything is stopped, which may take long; None: nothing has to be built.
         bridge: The step before the code is switched; None: none.
         between: The step while nothing is served; None: none.
         contract: The step after the code was switched; None: none.
@@ -27,6 +28,7 @@ class Undoing:
         bears: By fingerprint of a schema: whether the earlier and the later release work with it.
     """
 
+    prepare: StepSpec | None
     bridge: StepSpec | None
     between: StepSpec | None
     contract: StepSpec | None
@@ -58,6 +60,7 @@ def undoing(assessment: Assessment, facts: Facts) -> Undoing | None:
     answer = assessment.compatibility.answer
     borne = Answer.YES if place is Place.AFTER else Answer.UNKNOWN
     return Undoing(
+        _prepare(back),
         *steps[place],
         finish=StepSpec(kind="migrations.finish", target="database", timeout_s=_FINISH_S),
         bears={
@@ -66,6 +69,13 @@ def undoing(assessment: Assessment, facts: Facts) -> Undoing | None:
             after: (answer, Answer.YES if place is Place.BEFORE else Answer.UNKNOWN),
         },
     )
+
+
+def _prepare(back: MigrationsBack) -> StepSpec | None:
+    if not back.builds:
+        return None
+    params: dict[str, Json] = {"migrations": list(back.ids)}
+    return StepSpec(kind="migrations.prepare", target="database", params=params, timeout_s=_FINISH_S)
 
 
 def _back(

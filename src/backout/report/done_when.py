@@ -48,6 +48,12 @@ _GENERIC = {
     "restore.command": msg(
         "The script ended with exit status 0, and the tables have the rows of the backup."
     ),
+    "migrations.prepare": msg(
+        "The indexes are built, and backout db status says that the way back is possible."
+    ),
+    "migrations.unprepare": msg(
+        "Nothing refuses a value that is there already, as the later release expects."
+    ),
     "migrations.back": msg("backout db history says `undone` for each of them."),
     "migrations.again": msg("backout db history says `applied` for each of them."),
     "migrations.finish": msg("backout db status names nothing that is due."),

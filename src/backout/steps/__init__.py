@@ -8,6 +8,7 @@ from backout.steps.evidence import SaveEvidence
 from backout.steps.guard import Guard
 from backout.steps.hold import Hold, ReleaseHold
 from backout.steps.migrations import Finish, MakeAgain, TakeBack
+from backout.steps.migrations_prepared import Prepare, Unprepare
 from backout.steps.no_writes import NoWrites
 from backout.steps.own_restore import RestoreByScript
 from backout.steps.quarantine import Quarantine, Unquarantine
@@ -48,6 +49,8 @@ def generic_step_kinds() -> dict[str, StepKind]:
         RestoreByScript(),
         CheckTables(),
         RestoreTables(),
+        Prepare(),
+        Unprepare(),
         TakeBack(),
         MakeAgain(),
         Finish(),

@@ -84,7 +84,7 @@ class _Moves:
 
     def probe(self, spec: StepSpec, acting: Acting) -> Probe:
         """Ask the journal in the database."""
-        database, ids, part = _database(acting), ids_of(spec), _part(spec)
+        database, ids, part = database_of(acting), ids_of(spec), _part(spec)
         standing = database.migrations_left(ids, part, taken_back=True)
         undone = database.migrations_left(ids, part, taken_back=False)
         left, done = (standing, undone) if self.takes_back else (undone, standing)
@@ -93,7 +93,7 @@ class _Moves:
         evidence = msg(
             "Of {count} changes of migration {ids}, {done} are so.",
             count=left + done,
-            ids=_names(ids),
+            ids=names_of(ids),
             done=done,
         )
         return Probe(answer=Probed.PARTIAL if done else Probed.NOT_DONE, evidence=evidence)
@@ -161,7 +161,7 @@ class TakeBack(_Moves):
 
     def by_hand(self, spec: StepSpec) -> tuple[str, ...]:
         """Return the tool's own command, which needs no configuration."""
-        line = f"backout db rollback --steps {len(ids_of(spec))}   # migrations {_names(ids_of(spec))}"
+        line = f"backout db rollback --steps {len(ids_of(spec))}   # migrations {names_of(ids_of(spec))}"
         return (f"{line}; once the later release has stopped" if _part(spec) is not Part.ALL else line,)
 
     def apply(self, spec: StepSpec, acting: Acting) -> Receipt:
@@ -175,7 +175,7 @@ class TakeBack(_Moves):
         """
         acting.fence.check()
         fault_point("migrations.before")
-        done = _moved(lambda: _database(acting).take_back(ids_of(spec), _part(spec)))
+        done = _moved(lambda: database_of(acting).take_back(ids_of(spec), _part(spec)))
         fault_point("migrations.after")
         return self._receipt(spec, acting, done)
 
@@ -190,17 +190,17 @@ class MakeAgain(_Moves):
 
     def describe(self, spec: StepSpec) -> Message:
         """Say which."""
-        return msg("Make migration {ids} again, with all that was written since.", ids=_names(ids_of(spec)))
+        return msg("Make migration {ids} again, with all that was written since.", ids=names_of(ids_of(spec)))
 
     def by_hand(self, spec: StepSpec) -> tuple[str, ...]:
         """Return the tool's own command, which needs no configuration."""
-        return (f"backout db redo --steps {len(ids_of(spec))}   # migrations {_names(ids_of(spec))}",)
+        return (f"backout db redo --steps {len(ids_of(spec))}   # migrations {names_of(ids_of(spec))}",)
 
     def apply(self, spec: StepSpec, acting: Acting) -> Receipt:
         """Make them again; idempotent, and with the errors of `TakeBack.apply`."""
         acting.fence.check()
         fault_point("migrations.again.before")
-        done = _moved(lambda: _database(acting).make_again(ids_of(spec), _part(spec)))
+        done = _moved(lambda: database_of(acting).make_again(ids_of(spec), _part(spec)))
         return self._receipt(spec, acting, done)
 
 
@@ -242,7 +242,7 @@ class Finish:
 
     def probe(self, spec: StepSpec, acting: Acting) -> Probe:
         """Ask the catalog what is due."""
-        found = _database(acting).migrations_due()
+        found = database_of(acting).migrations_due()
         if not found:
             return Probe(answer=Probed.DONE, evidence=msg("Nothing is due."))
         return Probe(answer=Probed.NOT_DONE, evidence=msg("Due: {statements}", statements="; ".join(found)))
@@ -256,7 +256,7 @@ class Finish:
         Raises:
             StepFailed: Something of it failed.
         """
-        done = _database(acting).finish_migrations()
+        done = database_of(acting).finish_migrations()
         if done.unfinished:
             first = done.unfinished[0]
             raise StepFailed(
@@ -293,12 +293,14 @@ def _moved(move: Callable[[], WayTaken | None]) -> WayTaken | None:
 
 
 def _about(said: Message, spec: StepSpec) -> Message:
-    return said.model_copy(update={"fields": {"ids": _names(ids_of(spec))}})
+    return said.model_copy(update={"fields": {"ids": names_of(ids_of(spec))}})
 
 
-def _database(acting: Acting) -> UndoesMigrations:
+def database_of(acting: Acting) -> UndoesMigrations:
+    """Return the database whose migrations a step is about."""
     return acting.target("database", UndoesMigrations)
 
 
-def _names(ids: Iterable[int]) -> str:
+def names_of(ids: Iterable[int]) -> str:
+    """Return the numbers of migrations for a sentence."""
     return " and ".join(map(str, ids))

@@ -84,14 +84,14 @@ def added(name: str, column: str, new: str, forth: str, before: str = "") -> Kin
 
 def dropped(
     name: str, column: str, values: str, back: str, old: str, *, new: str = "", ahead: str = IA, forth: str = REST,
-    before: str = "", after: str = "", last: str = "b text",
+    before: str = "", after: str = "", last: str = "b text", up: str = "ALTER TABLE t DROP COLUMN n",
 ) -> Kind:  # fmt: skip
     """Return a kind that drops a column `n` of `t`, which has a column behind it."""
     return Kind(
         name,
         f"{before} CREATE TABLE t (id int PRIMARY KEY, n {column}, a text, {last}); "
         f"INSERT INTO t (id, n, a) VALUES {values}; {after}",
-        "ALTER TABLE t DROP COLUMN n",
+        up,
         WRITE + new,
         "SELECT id, a, n FROM t ORDER BY id",
         back,
@@ -324,6 +324,25 @@ _LOUDER = "3 A3 | 4 a4 | 5 A5"
 """What the old release wrote last, with its trigger."""
 _TWICE = "FUNCTION twice(x int) RETURNS int LANGUAGE sql AS"
 
+KEYS_DROPPED = (
+    plain("unique_dropped", "ALTER TABLE t DROP CONSTRAINT uq", "ALTER TABLE t ADD CONSTRAINT uq UNIQUE (a);"),
+    plain("unique_dropped_deferrable", "ALTER TABLE t DROP CONSTRAINT uq",
+          "ALTER TABLE t ADD CONSTRAINT uq UNIQUE (a) INCLUDE (id) WITH (fillfactor = 80) DEFERRABLE INITIALLY DEFERRED;"
+          "COMMENT ON CONSTRAINT uq ON t IS 'each once';"),
+    plain("unique_index_dropped", "DROP INDEX i", "CREATE UNIQUE INDEX i ON t (lower(a) DESC) WHERE id <> 77; COMMENT ON INDEX i IS 'i';"),
+    plain("key_dropped", "ALTER TABLE t DROP CONSTRAINT t_pkey"),
+    plain("key_dropped_with_its_references", "ALTER TABLE t DROP CONSTRAINT t_pkey CASCADE",
+          "CREATE TABLE c (id int REFERENCES t ON DELETE CASCADE); INSERT INTO c VALUES (3);"),
+    plain("key_replaced", "ALTER TABLE t DROP CONSTRAINT t_pkey, ADD PRIMARY KEY (id, a)", "ALTER TABLE t ALTER a SET NOT NULL;"),
+    plain("unique_widened", "ALTER TABLE t DROP CONSTRAINT uq; ALTER TABLE t ADD CONSTRAINT uq UNIQUE (a, id)",
+          "ALTER TABLE t ADD CONSTRAINT uq UNIQUE (a);"),
+    plain("key_with_a_new_column", "ALTER TABLE t DROP CONSTRAINT t_pkey; ALTER TABLE t ADD z int DEFAULT 1; ALTER TABLE t ADD PRIMARY KEY (id, z)"),
+    plain("key_over_a_new_column", "ALTER TABLE t ADD z int NOT NULL DEFAULT 1; ALTER TABLE t ADD PRIMARY KEY (id, z)", "ALTER TABLE t DROP CONSTRAINT t_pkey;"),
+    dropped("key_column_dropped", "int DEFAULT 7", "(1,1,'a1'),(2,2,'a2'),(3,3,'a3')", "1 A1 1 | 3 a3 3 | 4 a4 7",
+            "", after="ALTER TABLE t DROP CONSTRAINT t_pkey; ALTER TABLE t ADD PRIMARY KEY (id, n);", up="ALTER TABLE t DROP COLUMN n; ALTER TABLE t ADD PRIMARY KEY (id)"),
+    plain("unique_index_replaced", "DROP INDEX i; CREATE UNIQUE INDEX i ON t (a, id)", "CREATE UNIQUE INDEX i ON t (a);"),
+)  # fmt: skip
+
 FUNCTIONS = (
     plain("function_added", f"CREATE {_TWICE} 'SELECT 2 * x'", ahead="SELECT twice(id) FROM t ORDER BY id", forth="6 | 8 | 10"),
     plain("function_dropped", "DROP FUNCTION twice", f"CREATE {_TWICE} 'SELECT 2 * x';"),
@@ -350,5 +369,13 @@ FUNCTIONS = (
 )  # fmt: skip
 
 KINDS = (
-    COLUMNS_ADDED + COLUMNS_DROPPED + COLUMNS_CHANGED + TABLES + CONSTRAINTS + INDEXES + OTHERS + FUNCTIONS
+    COLUMNS_ADDED
+    + COLUMNS_DROPPED
+    + COLUMNS_CHANGED
+    + TABLES
+    + CONSTRAINTS
+    + KEYS_DROPPED
+    + INDEXES
+    + OTHERS
+    + FUNCTIONS
 )

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from backout.databases.postgres.reversible.of_releases import ReleaseMigrations
     from backout.migration import Finished, MigrationRecord, WayTaken
     from backout.migration_status import BlockedSession
-    from backout.migration_way import MigrationsBack, Part
+    from backout.migration_way import MigrationsBack, Part, Prepared
     from backout.platforms.base import Site
 
 
@@ -32,6 +32,18 @@ class PostgresUndoes:
     def migrations_due(self) -> tuple[str, ...]:
         """Return the statements that are still due after a way back or forward."""
         return self._journal().due()
+
+    def migrations_prepared(self, migrations: Sequence[int]) -> Prepared:
+        """Return how far that is which has to be built before these migrations are taken back."""
+        return self._journal().prepared(migrations)
+
+    def prepare_migrations(self, migrations: Sequence[int]) -> Finished:
+        """Build it, while everybody works; idempotent."""
+        return self._journal().prepare(migrations)
+
+    def unprepare_migrations(self, migrations: Sequence[int]) -> None:
+        """Take it away; idempotent."""
+        self._journal().unprepare(migrations)
 
     def migrations_left(self, migrations: Sequence[int], part: Part, *, taken_back: bool) -> int:
         """Return how many changes of a part are still to be taken back, or made again."""

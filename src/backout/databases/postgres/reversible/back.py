@@ -20,8 +20,9 @@ from backout.databases.postgres.reversible.effects import effect
 from backout.databases.postgres.reversible.hide import NotHidden
 from backout.databases.postgres.reversible.journal import Entry, Migration
 from backout.databases.postgres.reversible.link import Link, LinkError, LinkLost
-from backout.databases.postgres.reversible.locks import Numbered, under_locks
+from backout.databases.postgres.reversible.locks import Locked, Numbered, under_locks
 from backout.databases.postgres.reversible.names import is_hidden
+from backout.databases.postgres.reversible.ready import get_ready, give_up
 from backout.databases.postgres.reversible.rows import undo as rows_undo
 from backout.databases.postgres.reversible.rows.entries import Unreadable
 from backout.databases.postgres.reversible.rows.report import RowsReport, sum_of
@@ -140,19 +141,46 @@ class _Turn(NamedTuple):
 def _work(link: Link, chosen: tuple[int, ...], turn: _Turn, *, patience_s: float, dry_run: bool) -> Outcome:
     entries = of_part(journal.entries(link, chosen, turn.since), turn.part)
     tables = sorted(tables_of(link, chosen, entries))
+    if turn.to == "undone":
+        _refuse_violators(link, read_alone(link, tables), entries)
+        if not dry_run:
+            _get_ready(link, entries)
+    try:
+        return _moved(link, chosen, entries, turn, patience_s=patience_s, dry_run=dry_run)
+    except (Locked, NotReversible):
+        give_up(link, entries)
+        raise
+
+
+def _get_ready(link: Link, entries: Sequence[Entry]) -> None:
+    failed = get_ready(link, entries)
+    if failed:
+        raise NotReversible(
+            f"{failed[0].statement} failed: {failed[0].why}", next_command="backout db status"
+        )
+
+
+def _moved(
+    link: Link,
+    chosen: tuple[int, ...],
+    entries: list[Entry],
+    turn: _Turn,
+    *,
+    patience_s: float,
+    dry_run: bool,
+) -> Outcome:
+    tables = sorted(tables_of(link, chosen, entries))
     reads = partial(read, tables=tables)
     work, begun_s = Work(link, reads), 0.0
 
     def attempt() -> RowsReport | None:
         nonlocal work, begun_s
         fault_point("db.locked")
-        work, begun_s = Work(link, reads), time.monotonic()
+        work, begun_s = Work(link, reads, only_tried=dry_run), time.monotonic()
         return _all(work, chosen, entries, turn)
 
     # The server answers faster what the session has asked before: not for the first time under the locks.
-    now = read_alone(link, tables)
-    if turn.to == "undone":
-        _refuse_violators(link, now, entries)
+    read_alone(link, tables)
     try:
         rows = under_locks(link, tables, attempt, patience_s=patience_s, numbered=numbered_by(entries))
     except LinkLost:

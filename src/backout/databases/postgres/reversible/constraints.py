@@ -11,6 +11,7 @@ from backout.databases.postgres.reversible.work import Work
 
 _ACTIONS = {"a": "NO ACTION", "r": "RESTRICT", "c": "CASCADE", "n": "SET NULL", "d": "SET DEFAULT"}
 _MATCH = {"f": "MATCH FULL", "p": "MATCH PARTIAL", "s": ""}
+_WORDS = {"p": "PRIMARY KEY", "u": "UNIQUE"}
 _KEPT = ("name", "table", "kind", "columns", "to_table", "to_columns", "on_update", "on_delete", "match",
          "deferrable", "deferred", "valid", "no_inherit", "definition", "comment")  # fmt: skip
 
@@ -28,6 +29,26 @@ def kept(thing: Thing, snapshot: Snapshot) -> Kept:
         index = snapshot.things[Key("index", thing["index"])]
         made["key"] = {name: index[name] for name in ("columns", "nulls_not_distinct", "options")}
     return made
+
+
+def index_kept(index: Thing, snapshot: Snapshot, key: Thing | None = None) -> dict[str, Any]:
+    """Return what is needed to build a unique index again, and to make a key of it.
+
+    Args:
+        index: It.
+        snapshot: The catalog that has it.
+        key: The constraint that it is of; None: of none.
+    """
+    return {
+        "table": index["table"],
+        "name": index["name"],
+        "definition": index["definition"],
+        "names": {str(n): str(one["name"]) for n, one in snapshot.columns(index["table"]).items()},
+        "key": [] if key is None else key["columns"],
+        "word": None if key is None else _WORDS[key["kind"]],
+        "deferred": "" if key is None else _deferred(key),
+        "comment": index["comment"] if key is None else key["comment"],
+    }
 
 
 def add(work: Work, constraint: Kept) -> int:
@@ -72,7 +93,7 @@ def rebuilt_key(work: Work, constraint: Kept) -> dict[str, Any]:
         "table": constraint["table"],
         "name": constraint["name"],
         "definition": " ".join(word for word in words if word),
-        "word": "PRIMARY KEY" if constraint["kind"] == "p" else "UNIQUE",
+        "word": _WORDS[constraint["kind"]],
         "names": names_now(work, constraint["table"]),
         "deferred": _deferred(constraint),
         "comment": constraint["comment"],

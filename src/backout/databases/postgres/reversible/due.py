@@ -10,12 +10,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from backout.databases.postgres.reversible import journal, primary
+from backout.databases.postgres.reversible.built import built, left_over, path_of, renamed
 from backout.databases.postgres.reversible.catalog import Key, Snapshot, read
 from backout.databases.postgres.reversible.fill import is_written
 from backout.databases.postgres.reversible.journal import Entry, is_hiding
 from backout.databases.postgres.reversible.link import Link
 from backout.databases.postgres.reversible.names import ident, literal
-from backout.databases.postgres.reversible.parse import index_of
 
 _BY_CHECK = re.compile(r"_bo_\d+(_\d+|_n)?_nn")
 
@@ -41,6 +41,7 @@ def owed(link: Link) -> list[str]:
 
 def _owed(now: Snapshot, entries: list[Entry]) -> list[str]:
     return [
+        *left_over(now, entries),
         *_keys(now, entries),
         *_proofs(now, entries),
         *_values(now),
@@ -56,8 +57,8 @@ def _indexes(now: Snapshot, entries: list[Entry]) -> Iterator[str]:
         if name is None or not hidden or Key("column", record["table"], record["attnum"]) not in now.things:
             continue
         # A constant as the key: the values may be longer than an index can hold.
-        rows = f"{_path(now, record['table'])} ((1)) WHERE {is_written(record, record['hidden'])}"
-        yield from _built(now, record["table"], name, f"CREATE INDEX CONCURRENTLY {ident(name)} ON {rows}")
+        rows = f"{path_of(now, record['table'])} ((1)) WHERE {is_written(record, record['hidden'])}"
+        yield from built(now, record["table"], name, f"CREATE INDEX CONCURRENTLY {ident(name)} ON {rows}")
 
 
 def _wanted(now: Snapshot, entries: list[Entry]) -> Iterator[str]:
@@ -69,26 +70,16 @@ def _wanted(now: Snapshot, entries: list[Entry]) -> Iterator[str]:
         listed = ", ".join(ident(columns[attnum]["name"]) for attnum in one["columns"]) or "(1)"
         where = f" WHERE {ident(columns[one['where']]['name'])}" if one["where"] else ""
         create = f"CREATE {'UNIQUE ' if one['unique'] else ''}INDEX CONCURRENTLY {ident(one['name'])}"
-        yield from _built(
-            now, one["table"], one["name"], f"{create} ON {_path(now, one['table'])} ({listed}){where}"
+        yield from built(
+            now, one["table"], one["name"], f"{create} ON {path_of(now, one['table'])} ({listed}){where}"
         )
-
-
-def _built(now: Snapshot, table: int, name: str, create: str) -> Iterator[str]:
-    """Yield what builds an index, unless it is there; one that was cut short goes first."""
-    found = next((one for one in now.of_table("index", table).values() if one["name"] == name), None)
-    if found is not None and found["valid"]:
-        return
-    if found is not None:
-        yield f"DROP INDEX CONCURRENTLY {ident(_schema(now, table), name)}"
-    yield create
 
 
 def _promotions(now: Snapshot, entries: list[Entry]) -> Iterator[str]:
     for entry in entries:
         record = entry.operation.get("key")
         if record is not None and Key("table", record["table"]) in now.things:
-            yield from primary.promotions(now, record, _path(now, record["table"]))
+            yield from primary.promotions(now, record, path_of(now, record["table"]))
 
 
 def _keys(now: Snapshot, entries: list[Entry]) -> Iterator[str]:
@@ -100,8 +91,8 @@ def _keys(now: Snapshot, entries: list[Entry]) -> Iterator[str]:
         table = made["table"]
         if Key("table", table) not in now.things:
             continue
-        path, name = _path(now, table), ident(made["name"])
-        yield from _built(now, table, made["name"], _renamed(now, made))
+        path, name = path_of(now, table), ident(made["name"])
+        yield from built(now, table, made["name"], renamed(now, made))
         if made["word"] and not any(
             one["name"] == made["name"] for one in now.of_table("constraint", table).values()
         ):
@@ -110,24 +101,12 @@ def _keys(now: Snapshot, entries: list[Entry]) -> Iterator[str]:
                 yield f"COMMENT ON CONSTRAINT {name} ON {path} IS {literal(made['comment'])}"
 
 
-def _renamed(now: Snapshot, made: dict[str, Any]) -> str:
-    """Return what builds an index, its table and columns called as they are now."""
-    columns = now.columns(made["table"])
-    names = {
-        old: str(columns[int(attnum)]["name"])
-        for attnum, old in made["names"].items()
-        if int(attnum) in columns
-    }
-    schema, table = _schema(now, made["table"]), str(now.things[Key("table", made["table"])]["name"])
-    return index_of(str(made["definition"]), schema, table, names)
-
-
 def _proofs(now: Snapshot, entries: list[Entry]) -> Iterator[str]:
     """Yield what proves the constraints that were valid before, and were put back for new rows only."""
     for constraint in _constraints_in([entry.operation for entry in entries]):
         for one in now.of_table("constraint", constraint["table"]).values():
             if one["name"] == constraint["name"] and constraint["valid"] and not one["valid"]:
-                yield f"ALTER TABLE {_path(now, one['table'])} VALIDATE CONSTRAINT {ident(one['name'])}"
+                yield f"ALTER TABLE {path_of(now, one['table'])} VALIDATE CONSTRAINT {ident(one['name'])}"
 
 
 def _values(now: Snapshot) -> Iterator[str]:
@@ -138,7 +117,7 @@ def _values(now: Snapshot) -> Iterator[str]:
     for key, one in now.things.items():
         if key.kind != "constraint" or not _BY_CHECK.fullmatch(str(one["name"])):
             continue
-        path, column = _path(now, one["table"]), now.columns(one["table"])[one["columns"][0]]
+        path, column = path_of(now, one["table"]), now.columns(one["table"])[one["columns"][0]]
         if column["not_null"]:
             yield f"ALTER TABLE {path} DROP CONSTRAINT {ident(one['name'])}"
         else:
@@ -155,11 +134,3 @@ def _constraints_in(value: Any) -> Iterator[dict[str, Any]]:
     elif isinstance(value, list):
         for inner in value:
             yield from _constraints_in(inner)
-
-
-def _schema(now: Snapshot, table: int) -> str:
-    return str(now.things[Key("schema", now.things[Key("table", table)]["schema"])]["name"])
-
-
-def _path(now: Snapshot, table: int) -> str:
-    return ident(_schema(now, table), now.things[Key("table", table)]["name"])

@@ -7,6 +7,7 @@ those who do not know it: not its NOT NULL, foreign keys, CHECKs, or names.
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import Any
 
 from backout.databases.postgres.reversible import constraints, primary
@@ -42,7 +43,7 @@ def hide_column(
         marked: Rows written since have to be told, for there is an answer for them.
         changed: So have rows that are changed, by the caller's trigger: they and the new ones are told by a column.
         twin: The hidden name, where another column takes its place with the same keys: rows written since are told by
-            the caller, and a primary key is given up.
+            the caller, and a primary key is given up, as it is where nothing would give the column its values.
 
     Returns:
         What `show_column` needs, and who explains the differences it makes (`explains`).
@@ -55,7 +56,7 @@ def hide_column(
     path = work.table_path(table, called=now.name(Key("table", table)))
     was = work.was(Key("column", table, attnum)) or column
     name = twin or hidden(change)
-    may_hide(now, table, attnum, twin=twin is not None)
+    may_hide(now, table, attnum)
     record: Record = {
         "table": table,
         "attnum": attnum,
@@ -68,7 +69,9 @@ def hide_column(
         "alone_unique": _in_unique(now, table, attnum, alone=True),
         "comment": was["comment"],
         "constraints": _drop_constraints(work, now, table, attnum),
-        "primary": primary.given_up(work, now, table, attnum, name) if twin is not None else None,
+        "primary": None
+        if twin is None and _numbers_itself(now, table, attnum, column)
+        else primary.given_up(work, now, table, attnum, name),
         "renamed": _rename_indexes(work, now, table, attnum, name)
         + _rename_sequence(work, now, table, attnum, name),
         "explains": [],
@@ -150,7 +153,8 @@ def require_column(work: Work, record: Record) -> None:
     if record["primary"] is not None:
         primary.taken_up(work, record["primary"])
     for one in record["constraints"]:
-        constraints.add(work, one)
+        # The key that a foreign key leads to may come back after it.
+        work.at_end.append(partial(constraints.add, work, one))
 
 
 def require_value(work: Work, table: int, attnum: int, called: str, mark: str) -> None:
@@ -173,7 +177,7 @@ def rename(work: Work, kind: str, oid: int, to: str, *, called: str) -> None:
     work.run(f"ALTER {word} {work.path(kind, oid, called=called)} RENAME TO {ident(to)}")
 
 
-def may_hide(now: Snapshot, table: int, attnum: int, *, twin: bool = False) -> None:
+def may_hide(now: Snapshot, table: int, attnum: int) -> None:
     """Do nothing, if a column can be hidden.
 
     Raises:
@@ -184,11 +188,8 @@ def may_hide(now: Snapshot, table: int, attnum: int, *, twin: bool = False) -> N
     if _refuses_null(now, column["type"]):
         raise NotHidden(f"{called} is of a domain that takes no NULL")
     for one in now.of_table("constraint", table).values():
-        if attnum in (one["columns"] or ()):
-            if one["kind"] == "p" and not twin and not _numbers_itself(now, table, attnum, column):
-                raise NotHidden(f"{called} is in the primary key {one['name']}")
-            if one["kind"] == "x":
-                raise NotHidden(f"{called} is in the exclusion constraint {one['name']}")
+        if attnum in (one["columns"] or ()) and one["kind"] == "x":
+            raise NotHidden(f"{called} is in the exclusion constraint {one['name']}")
     for one in now.of_table("index", table).values():
         if attnum in one["columns"] and one["nulls_not_distinct"]:
             raise NotHidden(f"{called} is in the index {one['name']}, for which NULLs are not distinct")

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from backout.databases.postgres.reversible import back, journal
 from backout.databases.postgres.reversible.after import finish
 from backout.databases.postgres.reversible.back import Outcome
+from backout.databases.postgres.reversible.built import left_over, to_build
 from backout.databases.postgres.reversible.catalog import read_alone
 from backout.databases.postgres.reversible.choosing import STATES_STAYED
 from backout.databases.postgres.reversible.database import ReversibleDatabase
@@ -15,12 +16,13 @@ from backout.databases.postgres.reversible.effects import effect
 from backout.databases.postgres.reversible.journal import Entry, Migration
 from backout.databases.postgres.reversible.link import DirectLink
 from backout.databases.postgres.reversible.proven import schema_back
+from backout.databases.postgres.reversible.ready import get_ready, give_up
 from backout.databases.postgres.reversible.records import record, taken
 from backout.databases.postgres.reversible.refusals import out_of_order, told
 from backout.errors import LostRace
 from backout.message import msg
-from backout.migration import MigrationRecord, Unfinished, WayTaken
-from backout.migration_way import MigrationsBack, Part, Place
+from backout.migration import Finished, MigrationRecord, Unfinished, WayTaken
+from backout.migration_way import MigrationsBack, Part, Place, Prepared
 
 _PATIENCE_S = 10.0
 
@@ -38,6 +40,7 @@ class ReleaseMigrations(ReversibleDatabase):
         with self._link() as link:
             chosen = [one for one in journal.migrations(link) if one.id in ids]
             entries = journal.entries(link, tuple(ids), "applied")
+            builds = tuple(to_build(read_alone(link), entries))
             records = tuple(record(link, one) for one in chosen)
         return MigrationsBack(
             migrations=records,
@@ -46,7 +49,29 @@ class ReleaseMigrations(ReversibleDatabase):
             possible=status.possible,
             why=status.why,
             rows=status.rows,
+            builds=builds,
         )
+
+    def prepared(self, ids: Sequence[int]) -> Prepared:
+        """Return how far that is which has to be built before migrations are taken back."""
+        with self._link() as link:
+            now, entries = read_alone(link), journal.entries(link, tuple(ids), "applied")
+        return Prepared(tuple(left_over(now, entries)), tuple(to_build(now, entries)))
+
+    def prepare(self, ids: Sequence[int]) -> Finished:
+        """Build it; where something of it cannot be built, nothing of it stays."""
+        with self._link() as link:
+            self._known(link)
+            entries = journal.entries(link, tuple(ids), "applied")
+            statements = to_build(read_alone(link), entries)
+            failed = get_ready(link, entries)
+        return Finished(done=() if failed else tuple(statements), unfinished=failed)
+
+    def unprepare(self, ids: Sequence[int]) -> None:
+        """Drop what was built for a way back that is not taken."""
+        with self._link() as link:
+            self._known(link)
+            give_up(link, journal.entries(link, tuple(ids), "applied"))
 
     def due(self) -> tuple[str, ...]:
         """Return what is still to be run after a way back or forward."""

@@ -119,7 +119,9 @@ def with_columns(check: str, names: dict[str, str]) -> str:
     return deparse(statement.kind, statement.node).removeprefix(head)
 
 
-def index_of(definition: str, schema: str, table: str, names: dict[str, str]) -> str:
+def index_of(
+    definition: str, schema: str, table: str, names: dict[str, str], *, name: str | None = None
+) -> str:
     """Return a CREATE INDEX for a table of another name, its columns with other names.
 
     Args:
@@ -127,10 +129,13 @@ def index_of(definition: str, schema: str, table: str, names: dict[str, str]) ->
         schema: Of the table.
         table: Its name.
         names: New names of columns by old ones; others stay.
+        name: Of the index, if it shall have another, and be built CONCURRENTLY.
     """
     (statement,) = statements(definition)
     node = statement.node
-    same = all(old == new for old, new in names.items())
+    if name is not None:
+        node.idxname, node.concurrent = name, True
+    same = name is None and all(old == new for old, new in names.items())
     if same and (node.relation.schemaname, node.relation.relname) == (schema, table):
         return definition
     node.relation.schemaname, node.relation.relname = schema, table
@@ -139,6 +144,25 @@ def index_of(definition: str, schema: str, table: str, names: dict[str, str]) ->
             one.index_elem.name = names.get(one.index_elem.name, one.index_elem.name)
     _rename_columns(node, names)
     return deparse(statement.kind, node)
+
+
+def keys_of(index: str) -> str:
+    """Return the query of what an index has as its keys, `k1` and so on, in the rows that it is about.
+
+    Args:
+        index: Its CREATE INDEX, with the names of now.
+    """
+    (made,) = statements(index)
+    node = made.node
+    table = ident(node.relation.schemaname, node.relation.relname)
+    names = [f"{ident(one.index_elem.name or '?')} AS k{at}" for at, one in enumerate(node.index_params, 1)]
+    (query,) = statements(f"SELECT {', '.join(names)} FROM {table}")
+    for one, target in zip(node.index_params, query.node.target_list, strict=True):
+        if not one.index_elem.name:
+            target.res_target.val.CopyFrom(one.index_elem.expr)
+    if node.HasField("where_clause"):
+        query.node.where_clause.CopyFrom(node.where_clause)
+    return deparse(query.kind, query.node)
 
 
 def _rename_columns(node: Any, names: dict[str, str]) -> None:

@@ -75,6 +75,11 @@ def promotions(now: Snapshot, record: Record | None, path: str) -> Iterator[str]
         yield f"ALTER TABLE {path} ADD CONSTRAINT {name} PRIMARY KEY USING INDEX {name}{words}"
 
 
+def kept_by(record: Record) -> Record:
+    """Return what a change has to tell `due.py` when it has hidden a column: the index that has to stand by, if any."""
+    return {} if record["primary"] is None else {"wanted": [standby_of(record["primary"])]}
+
+
 def standby_of(record: Record) -> Record:
     """Return the index that has to stand by for a key that was given up, as `due.py` has it built."""
     return {

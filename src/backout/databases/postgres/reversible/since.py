@@ -30,6 +30,8 @@ def rows_since(asking: Asking, now: Snapshot, entries: Sequence[Entry]) -> list[
             dropped = entry.operation["dropped"]
             is_key = dropped["kind"] == "f"
             found += _orphans(asking, now, dropped) if is_key else violators(asking, now, entry)
+        else:
+            found += violators(asking, now, entry)
     return found + [
         RowsSince(kind="apart", what=one.dropped, rows=None, value=", ".join(one.made), stops=False)
         for one in apart([entry for entry in entries if entry.state == "applied"])

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from backout.databases.postgres.reversible import primary
 from backout.databases.postgres.reversible.catalog import Key, Snapshot
 from backout.databases.postgres.reversible.difference import Difference
 from backout.databases.postgres.reversible.effects.base import Operation
@@ -85,7 +86,7 @@ class Softer:
         self._rest(statement)
 
     def drop(self, statement: Statement) -> None:
-        """Hide the tables, indexes, types, triggers or functions that a DROP names.
+        """Hide the tables, indexes, types, triggers or functions that a DROP names; a unique index is dropped.
 
         Raises:
             LinkError: PostgreSQL refuses it.
@@ -102,7 +103,7 @@ class Softer:
                 _take_type(gone, key.oid)
         self._refuse_left(gone, statement)
         for key in things:
-            if key not in self.begun.things:
+            if key not in self.begun.things or (kind == "index" and self.work.now.things[key]["unique"]):
                 self._drop_new(key)
                 continue
             if kind == "table":
@@ -213,7 +214,8 @@ class Softer:
 
     def _hide_column(self, key: Key, change: int) -> Operation:
         marked = self.answered(self.work.now.name(key))
-        return {"hidden": _or_veto(lambda: hide_column(self.work, key.oid, key.sub, change, marked=marked))}
+        record = _or_veto(lambda: hide_column(self.work, key.oid, key.sub, change, marked=marked))
+        return {"hidden": record} | primary.kept_by(record)
 
     def _hide_table(self, key: Key, change: int) -> Operation:
         return {"hidden": _or_veto(lambda: hide_table(self.work, key.oid, change))}
@@ -221,11 +223,6 @@ class Softer:
     def _hide_index(self, key: Key, change: int) -> Operation:
         one = self.work.now.things[key]
         called = self.work.now.name(key)
-        if one["unique"]:
-            raise Veto(
-                f"backout cannot yet undo dropping the unique index {called}",
-                detail="The way back would have to build it anew, and rows written since may be twice in it.",
-            )
         rename(self.work, "index", key.oid, hidden(change), called=called)
         return {
             "oid": key.oid,

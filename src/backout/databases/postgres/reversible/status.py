@@ -174,7 +174,7 @@ def _redo(
 
 
 def _stops(one: RowsSince) -> str:
-    if one.kind == "violators":
+    if one.kind in ("violators", "twice"):
         return in_the_way(one)
     return f"{one.rows} row(s) would have NULL in {one.what}."
 

@@ -1,4 +1,4 @@
-"""Rows that do not meet a CHECK which would come back: earlier code could not change any column of them."""
+"""Rows that are in the way of what would come back: a CHECK that earlier code could not change them under, a key that has them twice."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from collections.abc import Iterator
 
 from backout.databases.postgres.reversible import constraints
 from backout.databases.postgres.reversible.asking import Asking, Unanswered
+from backout.databases.postgres.reversible.built import is_built_before, renamed
 from backout.databases.postgres.reversible.catalog import Key, Snapshot
 from backout.databases.postgres.reversible.held import path
 from backout.databases.postgres.reversible.journal import Entry
 from backout.databases.postgres.reversible.names import is_hidden
+from backout.databases.postgres.reversible.parse import keys_of
 from backout.migration_status import RowsSince
 
 # Source: PostgreSQL 15 and 18, src/backend/utils/adt/ruleutils.c, `pg_get_constraintdef_worker`.
@@ -18,7 +20,9 @@ _CHECK = re.compile(r"CHECK \((?P<expression>.*)\)(?: NO INHERIT)?(?: NOT VALID)
 
 
 def violators(asking: Asking, now: Snapshot, entry: Entry) -> Iterator[RowsSince]:
-    """Yield it for the CHECK that a way back of a change would bring back, where there are any or nobody knows."""
+    """Yield it for the CHECK or key that a way back of a change would bring back, where there are any or nobody knows."""
+    if is_built_before(entry):
+        yield from _twice(asking, now, entry)
     if not _brings_check(entry) or Key("table", entry.operation["dropped"]["table"]) not in now.things:
         return
     dropped, called = entry.operation["dropped"], entry.operation["called"]
@@ -30,17 +34,43 @@ def violators(asking: Asking, now: Snapshot, entry: Entry) -> Iterator[RowsSince
         yield _told(called, None, why="columns that it speaks of come back with it")
         return
     those = f"FROM {path(now, Key('table', dropped['table']))} WHERE ({found['expression']}) IS FALSE"
+    yield from _counted(asking, called, f"SELECT count(*) {those}", f"SELECT * {those}")
+
+
+def _twice(asking: Asking, now: Snapshot, entry: Entry) -> Iterator[RowsSince]:
+    """Yield how many keys stand in several rows."""
+    made = entry.operation["made"]
+    if Key("table", made["table"]) not in now.things:
+        return
+    index = renamed(now, made)
+    keys = keys_of(index)
+    names = ", ".join(f"k{at}" for at in range(1, keys.count(" AS k") + 1))
+    apart = "" if "NULLS NOT DISTINCT" in index else "WHERE k IS NOT NULL "
+    those = f"SELECT {names}, count(*) AS rows FROM ({keys}) k {apart}GROUP BY {names} HAVING count(*) > 1"
+    yield from _counted(
+        asking, entry.operation["called"], f"SELECT count(*) FROM ({those}) t", those, kind="twice"
+    )
+
+
+def _counted(
+    asking: Asking, called: str, counts: str, shows: str, *, kind: str = "violators"
+) -> Iterator[RowsSince]:
     rows, why = None, None
     try:
-        rows = asking.count(f"SELECT count(*) {those}")
+        rows = asking.count(counts)
     except Unanswered as error:
         why = str(error)
     if rows != 0:
-        yield _told(called, rows, value=f"SELECT * {those}", why=why)
+        yield _told(called, rows, kind=kind, value=shows, why=why)
 
 
 def in_the_way(one: RowsSince) -> str:
     """Say what has to be done before the way back."""
+    if one.kind == "twice":
+        return (
+            f"{one.rows} value(s) are there more than once, which {one.what} does not allow when it comes back. "
+            f"Change them first; they are shown by: {one.value}"
+        )
     return (
         f"{one.rows} row(s) do not meet {one.what}, which comes back, and the earlier code could not change them. "
         f"Change them first; they are shown by: {one.value}"
@@ -55,5 +85,12 @@ def _brings_check(entry: Entry) -> bool:
     return bool(dropped["kind"] == "c" and dropped["valid"])
 
 
-def _told(called: str, rows: int | None, *, value: str | None = None, why: str | None = None) -> RowsSince:
-    return RowsSince(kind="violators", what=called, rows=rows, value=value, why=why, stops=bool(rows))
+def _told(
+    called: str,
+    rows: int | None,
+    *,
+    kind: str = "violators",
+    value: str | None = None,
+    why: str | None = None,
+) -> RowsSince:
+    return RowsSince(kind=kind, what=called, rows=rows, value=value, why=why, stops=bool(rows))

@@ -15,6 +15,7 @@ _WORDS = {
     "column.retyped": "column {called} has another type: {types}",
     "constraint.added": "constraint {called} made",
     "constraint.dropped": "constraint {called} dropped",
+    "key.dropped": "key {called} dropped",
     "index.added": "index {called} made",
     "index.hidden": "index {called} dropped (hidden)",
     "trigger.added": "trigger {called} made",

@@ -39,6 +39,7 @@ class Work:
         at_last: What is looked at when the rows are written, too.
         begun: The catalog as it was when the transaction, or its work on one migration's transaction, began.
         residues: What could not be brought back as it was, for people.
+        only_tried: All of it is rolled back in the end.
     """
 
     link: Link
@@ -48,6 +49,7 @@ class Work:
     at_last: list[Callable[[], object]] = field(default_factory=list)
     begun: Snapshot | None = None
     residues: list[str] = field(default_factory=list)
+    only_tried: bool = False
     _turns: list[tuple[int, Callable[[], object]]] = field(default_factory=list)
     _seen: Snapshot | None = None
 

@@ -16,6 +16,7 @@ from backout.databases.postgres.reversible.effects.function import (
     FunctionReplaced,
 )
 from backout.databases.postgres.reversible.effects.index import IndexAdded, IndexHidden
+from backout.databases.postgres.reversible.effects.key_dropped import KeyDropped
 from backout.databases.postgres.reversible.effects.label_added import LabelAdded
 from backout.databases.postgres.reversible.effects.renamed import Renamed
 from backout.databases.postgres.reversible.effects.rows_changed import RowsChanged
@@ -37,6 +38,7 @@ EFFECTS: tuple[Effect, ...] = (
     TableHidden(),
     ConstraintAdded(),
     ConstraintDropped(),
+    KeyDropped(),
     IndexAdded(),
     IndexHidden(),
     TriggerAdded(),

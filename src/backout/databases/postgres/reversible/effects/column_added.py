@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
+from backout.databases.postgres.reversible import primary
 from backout.databases.postgres.reversible.catalog import Key
 from backout.databases.postgres.reversible.difference import Difference
 from backout.databases.postgres.reversible.effects.base import ADDS, NEITHER, Bears, Operation
@@ -55,7 +56,8 @@ class ColumnAdded:
         if recipe is not None:
             # What the other changes of the same migration write on their way back is not what earlier code writes.
             work.at_end.append(lambda: watch(work, change, record, recipe))
-        return operation | {"hidden": record}
+        rest = {key: value for key, value in operation.items() if key != "key"}
+        return rest | {"hidden": record} | primary.kept_by(record)
 
     def redo(self, work: Work, change: int, operation: Operation) -> Operation:
         """Show it again, filled as the migration did where rows were written meanwhile."""
@@ -69,7 +71,8 @@ class ColumnAdded:
         require_column(work, record)
         kept = ("table", "attnum", "called", "optional", "recipe")
         return {key: operation[key] for key in kept if key in operation} | {
-            "constraints": record["constraints"]
+            "constraints": record["constraints"],
+            "key": record["primary"],
         }
 
 

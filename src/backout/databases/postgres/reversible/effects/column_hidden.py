@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
+from backout.databases.postgres.reversible import primary
 from backout.databases.postgres.reversible.difference import Difference
 from backout.databases.postgres.reversible.effects.base import NEITHER, TAKES, Bears, Operation
 from backout.databases.postgres.reversible.fill import accepts_null, fill, leave_open
@@ -37,15 +38,17 @@ class ColumnHidden:
         is_open = accepts_null(operation.get("fill")) and leave_open(work, record)
         fill(work, record, operation.get("fill") or record["default"])
         require_column(work, record | {"relaxed": record["relaxed"] and not is_open})
-        return {key: operation[key] for key in operation if key != "hidden"} | {
+        return {key: operation[key] for key in operation if key not in ("hidden", "wanted")} | {
             "table": record["table"],
             "attnum": record["attnum"],
             "called": record["called"],
             "constraints": record["constraints"],
+            "key": record["primary"],
         }
 
     def redo(self, work: Work, change: int, operation: Operation) -> Operation:
         """Hide it again."""
         marked = "fill" in operation
         hidden = hide_column(work, operation["table"], operation["attnum"], change, marked=marked)
-        return operation | {"hidden": hidden}
+        rest = {key: value for key, value in operation.items() if key != "key"}
+        return rest | {"hidden": hidden} | primary.kept_by(hidden)

@@ -1,0 +1,102 @@
+"""Indexes that are built while everybody works with their table: what builds them, and what stands by for a way back. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from backout.databases.postgres.reversible.catalog import Key, Snapshot
+from backout.databases.postgres.reversible.journal import Entry
+from backout.databases.postgres.reversible.names import hidden, ident
+from backout.databases.postgres.reversible.parse import index_of
+
+KEY_DROPPED = "key.dropped"
+"""The kind of a key that is built anew before a way back."""
+
+
+def built(now: Snapshot, table: int, name: str, create: str) -> Iterator[str]:
+    """Yield what builds an index, unless it is there; one that was cut short goes first."""
+    found = next((one for one in now.of_table("index", table).values() if one["name"] == name), None)
+    if found is not None and found["valid"]:
+        return
+    if found is not None:
+        yield _dropped(now, table, name)
+    yield create
+
+
+def renamed(now: Snapshot, made: dict[str, Any], *, name: str | None = None) -> str:
+    """Return what builds an index, its table and columns called as they are now.
+
+    Args:
+        now: The catalog.
+        made: `table` (oid), `definition`, and in `names` the columns' names of then by attnum.
+        name: What it shall be called instead; it is built beside what is written then.
+    """
+    columns = now.columns(made["table"])
+    names = {
+        old: str(columns[int(attnum)]["name"])
+        for attnum, old in made["names"].items()
+        if int(attnum) in columns
+    }
+    schema, table = schema_of(now, made["table"]), str(now.things[Key("table", made["table"])]["name"])
+    return index_of(str(made["definition"]), schema, table, names, name=name)
+
+
+def to_build(now: Snapshot, entries: Sequence[Entry]) -> list[str]:
+    """Return the statements that build what a way back needs before it begins, and is not there yet.
+
+    Args:
+        now: The catalog.
+        entries: Of all migrations that would be taken back.
+    """
+    return [
+        statement
+        for entry in entries
+        if is_built_before(entry) and Key("table", entry.operation["table"]) in now.things
+        for statement in built(
+            now,
+            entry.operation["table"],
+            hidden(entry.id),
+            renamed(now, entry.operation["made"], name=hidden(entry.id)),
+        )
+    ]
+
+
+def left_over(now: Snapshot, entries: Sequence[Entry]) -> list[str]:
+    """Return the statements that drop what was built for a way back which nobody took."""
+    return [
+        _dropped(now, entry.operation["table"], hidden(entry.id))
+        for entry in entries
+        if is_built_before(entry)
+        and any(
+            one["name"] == hidden(entry.id)
+            for one in now.of_table("index", entry.operation["table"]).values()
+        )
+    ]
+
+
+def standing_by(now: Snapshot, table: int, change: int) -> int | None:
+    """Return the oid of the index that was built for a change; None: there is none, or it is not whole."""
+    for key, one in now.of_table("index", table).items():
+        if one["name"] == hidden(change) and one["valid"]:
+            return key.oid
+    return None
+
+
+def is_built_before(entry: Entry) -> bool:
+    """Tell whether the way back of a change needs an index that has to be built before."""
+    return entry.kind == KEY_DROPPED and entry.state == "applied" and "key" not in entry.operation
+
+
+def _dropped(now: Snapshot, table: int, name: str) -> str:
+    return f"DROP INDEX CONCURRENTLY {ident(schema_of(now, table), name)}"
+
+
+def schema_of(now: Snapshot, table: int) -> str:
+    """Return the name of a table's schema."""
+    return str(now.things[Key("schema", now.things[Key("table", table)]["schema"])]["name"])
+
+
+def path_of(now: Snapshot, table: int) -> str:
+    """Return the quoted name with its schema of a table."""
+    return ident(schema_of(now, table), now.things[Key("table", table)]["name"])
