@@ -340,6 +340,9 @@ KEYS_DROPPED = (
     plain("key_over_a_new_column", "ALTER TABLE t ADD z int NOT NULL DEFAULT 1; ALTER TABLE t ADD PRIMARY KEY (id, z)", "ALTER TABLE t DROP CONSTRAINT t_pkey;"),
     dropped("key_column_dropped", "int DEFAULT 7", "(1,1,'a1'),(2,2,'a2'),(3,3,'a3')", "1 A1 1 | 3 a3 3 | 4 a4 7",
             "", after="ALTER TABLE t DROP CONSTRAINT t_pkey; ALTER TABLE t ADD PRIMARY KEY (id, n);", up="ALTER TABLE t DROP COLUMN n; ALTER TABLE t ADD PRIMARY KEY (id)"),
+    plain("unique_index_of_some_dropped", "DROP INDEX i; ALTER TABLE t ALTER s SET DEFAULT 'y'", "ALTER TABLE t ADD s varchar(9) DEFAULT 'x'; CREATE UNIQUE INDEX i ON t (id) WHERE s IN ('x', 'y');"),
+    plain("unique_index_of_some_added", "CREATE UNIQUE INDEX i ON t (id) WHERE s IN ('x', 'y')", "ALTER TABLE t ADD s varchar(9) DEFAULT 'x';"),
+    plain("check_of_some_dropped", "ALTER TABLE t DROP CONSTRAINT one_of; ALTER TABLE t RENAME s TO r", "ALTER TABLE t ADD s varchar(9) DEFAULT 'x' CONSTRAINT one_of CHECK (s IN ('x', 'y'));"),
     plain("unique_index_replaced", "DROP INDEX i; CREATE UNIQUE INDEX i ON t (a, id)", "CREATE UNIQUE INDEX i ON t (a);"),
 )  # fmt: skip
 
@@ -350,6 +353,8 @@ FUNCTIONS = (
     plain("function_replaced", f"CREATE OR REPLACE {_TWICE} 'SELECT x + x' STRICT", f"CREATE {_TWICE} 'SELECT 2 * x';",
           ahead="SELECT twice(id) FROM t ORDER BY id", forth="6 | 8 | 10"),
     plain("function_replaced_twice", f"CREATE OR REPLACE {_TWICE} 'SELECT 3 * x'; CREATE OR REPLACE {_TWICE} 'SELECT x + x'", f"CREATE {_TWICE} 'SELECT 2 * x';"),
+    plain("function_replaced_with_a_default", "CREATE OR REPLACE FUNCTION thrice(  x  int  =  3*1,  y text DEFAULT now()::text) RETURNS int LANGUAGE sql AS 'SELECT x + x + x'",
+          "CREATE FUNCTION thrice(x int DEFAULT 3 * 1, y text DEFAULT now()::text) RETURNS int LANGUAGE sql AS 'SELECT 3 * x';"),
     plain("function_made_anew", "DROP FUNCTION twice; CREATE FUNCTION twice(x int) RETURNS bigint LANGUAGE sql AS 'SELECT 2::bigint * x'",
           f"CREATE {_TWICE} 'SELECT 2 * x';", ahead="SELECT pg_typeof(twice(1))", forth="bigint"),
     plain("function_of_a_new_column", "ALTER TABLE t ADD n int DEFAULT 7; CREATE FUNCTION total() RETURNS bigint LANGUAGE sql AS 'SELECT sum(n) FROM t'",

@@ -90,10 +90,11 @@ def _comment(catalog: str, alias: str) -> str:
     return _COMMENT.format(catalog, alias)
 
 
-FUNCTION_BODY = """md5(concat_ws('|', p.prosrc, p.probin, to_jsonb(p) ->> 'prosqlbody', p.prorettype, p.proargnames, p.proargdefaults,
+FUNCTION_BODY = """md5(concat_ws('|', p.prosrc, p.probin, to_jsonb(p) ->> 'prosqlbody', p.prorettype, p.proargnames,
+          regexp_replace(p.proargdefaults::text, ':location -?[0-9]+', '', 'g'),
           p.prokind, p.provolatile, p.prosecdef, p.proleakproof, p.proisstrict, p.proretset, p.proparallel, p.proconfig,
           p.procost, p.prorows, p.prolang, p.proallargtypes, p.proargmodes))"""
-"""Of a row `p` of pg_proc: what CREATE OR REPLACE can make another."""
+"""Of a row `p` of pg_proc: what CREATE OR REPLACE can make another; where in its text a default stood is nothing to anybody."""
 # An extension's functions change with it alone; an aggregate has no text.
 _FUNCTION_TEXT = """CASE WHEN p.prokind <> 'a' AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass
           AND d.objid = p.oid AND d.deptype = 'e') THEN pg_get_functiondef(p.oid) END"""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from backout.databases.postgres.reversible.catalog import Key, Snapshot, Thing
-from backout.databases.postgres.reversible.names import ident, literal
+from backout.databases.postgres.reversible.names import ident, is_hidden, literal
 from backout.databases.postgres.reversible.parse import with_columns
 from backout.databases.postgres.reversible.work import Work
 
@@ -49,6 +49,25 @@ def index_kept(index: Thing, snapshot: Snapshot, key: Thing | None = None) -> di
         "deferred": "" if key is None else _deferred(key),
         "comment": index["comment"] if key is None else key["comment"],
     }
+
+
+def can_be_built_again(now: Snapshot, index: Thing) -> bool:
+    """Tell whether an index can be built anew beside what works with its table, as it was, and is that table's alone.
+
+    Args:
+        now: The catalog that has the table.
+        index: It, as it was.
+    """
+    table = now.things.get(Key("table", index["table"]))
+    return bool(
+        table is not None
+        and table["kind"] == "r"
+        and not table["bound"]
+        and not is_hidden(str(table["name"]))
+        and " USING btree " in index["definition"]
+        and index["valid"]
+        and not any(index[word] for word in ("exclusion", "replica_identity", "clustered", "tablespace"))
+    )
 
 
 def add(work: Work, constraint: Kept) -> int:

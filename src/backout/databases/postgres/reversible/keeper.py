@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from backout.databases.postgres.reversible import answers, intent, journal, manners
@@ -185,7 +185,13 @@ class ReversibleKeeper:
         self._add(link, journal.next_id(link), "rows", operation)
 
     def _soften(self, work: Work, begun: Snapshot, statement: Statement) -> None:
-        softer = Softer(work, lambda kind, make: self._write(work.link, kind, make), self._answered, begun)
+        softer = Softer(
+            work,
+            lambda kind, make: self._write(work.link, kind, make),
+            self._answered,
+            begun,
+            lambda table: _twins_of(table, journal.entries(work.link, (self.kept.migration,), "pending")),
+        )
         soften(softer, statement, self.kept.answers, self.kept.migration)
 
     def _answered(self, column: str) -> bool:
@@ -238,6 +244,11 @@ class ReversibleKeeper:
             )
         if pending:
             journal.apply(link, self.kept.migration)
+
+
+def _twins_of(table: int, pending: Iterable[Entry]) -> set[int]:
+    told = [one.operation for one in pending if one.kind == "column.retyped"]
+    return {one["new"] for one in told if one["form"] == "twin" and one["table"] == table}
 
 
 def is_softened(statement: Statement) -> bool:

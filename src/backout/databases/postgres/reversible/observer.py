@@ -208,7 +208,7 @@ class Observer:
         begun = self._before or seen.before
         assert begun is not None
         trial = _Trial(link, begun=begun)
-        softer = Softer(trial, partial(self._journal, link, seen), self._answered, begun)
+        softer = Softer(trial, partial(self._journal, link, seen), self._answered, begun, lambda _table: ())
         link.rows(f"SAVEPOINT {_TRY}")
         try:
             with as_login(link):

@@ -111,10 +111,11 @@ def with_columns(check: str, names: dict[str, str]) -> str:
         check: As `pg_get_constraintdef` prints it: columns without their table.
         names: New ones by old ones; others stay.
     """
-    if all(old == new for old, new in names.items()):
+    if all(old == new for old, new in names.items()) and _CAST_LIST not in check:
         return check
     head = "ALTER TABLE t ADD "
     (statement,) = statements(f"{head}{check}")
+    _keep_casts(statement.node)
     _rename_columns(statement.node, names)
     return deparse(statement.kind, statement.node).removeprefix(head)
 
@@ -135,7 +136,8 @@ def index_of(
     node = statement.node
     if name is not None:
         node.idxname, node.concurrent = name, True
-    same = name is None and all(old == new for old, new in names.items())
+    _keep_casts(node)
+    same = name is None and _CAST_LIST not in definition and all(old == new for old, new in names.items())
     if same and (node.relation.schemaname, node.relation.relname) == (schema, table):
         return definition
     node.relation.schemaname, node.relation.relname = schema, table
@@ -169,6 +171,32 @@ def _rename_columns(node: Any, names: dict[str, str]) -> None:
     for one in _column_refs(node):
         if len(one.fields) == 1 and one.fields[0].WhichOneof("node") == "string":
             one.fields[0].string.sval = names.get(one.fields[0].string.sval, one.fields[0].string.sval)
+
+
+_CAST_LIST = "])::"
+
+
+def _keep_casts(node: Any) -> None:
+    """Have PostgreSQL understand what it prints for `x IN ('a', 'b')` of a varchar as what it was.
+
+    Hazard: it prints ``(ARRAY['a'::varchar])::text[]``, and reads that as ``ARRAY[('a'::varchar)::text]``: the same
+    answers, but another text from then on. With the type between it does not. Source: PostgreSQL 15 and 18,
+    src/backend/parser/parse_expr.c, `transformTypeCast`.
+    """
+    from postgast import walk
+
+    for _field, one in list(walk(node)):
+        if type(one).__name__ != "TypeCast" or one.arg.WhichOneof("node") != "a_array_expr":
+            continue
+        elements = list(one.arg.a_array_expr.elements)
+        inner = [e.type_cast.type_name for e in elements if e.WhichOneof("node") == "type_cast"]
+        if not inner or len(inner) < len(elements) or any(t.names != inner[0].names for t in inner):
+            continue
+        between = type(one)()
+        between.arg.CopyFrom(one.arg)
+        between.type_name.CopyFrom(inner[0])
+        between.type_name.array_bounds.add().integer.ival = -1
+        one.arg.type_cast.CopyFrom(between)
 
 
 def _column_refs(message: Any) -> Iterator[Any]:

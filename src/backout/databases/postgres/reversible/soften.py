@@ -6,12 +6,13 @@ same things are hidden.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from backout.databases.postgres.reversible import primary
+from backout.databases.postgres.reversible import constraints, primary
+from backout.databases.postgres.reversible.built import KEY_DROPPED
 from backout.databases.postgres.reversible.catalog import Key, Snapshot
 from backout.databases.postgres.reversible.difference import Difference
 from backout.databases.postgres.reversible.effects.base import Operation
@@ -55,12 +56,14 @@ class Softer:
         journal: Adds an entry of a kind: it is given the entry's number, and returns the operation.
         answered: Tells whether there is an answer for a column, by its name with table and schema.
         begun: The catalog when the transaction began: what came since is dropped, for nobody has written into it.
+        twins: Tells by a table's oid which of its columns are in the place of one whose type the transaction has changed.
     """
 
     work: Work
     journal: Callable[[str, Callable[[int], Operation]], None]
     answered: Callable[[str], bool]
     begun: Snapshot
+    twins: Callable[[int], Collection[int]]
 
     def alter_table(self, statement: Statement) -> None:
         """Hide the columns that an ALTER TABLE drops, and do the rest of it.
@@ -103,8 +106,11 @@ class Softer:
                 _take_type(gone, key.oid)
         self._refuse_left(gone, statement)
         for key in things:
-            if key not in self.begun.things or (kind == "index" and self.work.now.things[key]["unique"]):
+            if key not in self.begun.things:
                 self._drop_new(key)
+                continue
+            if kind == "index" and self.work.now.things[key]["unique"]:
+                self.journal(KEY_DROPPED, partial(self._drop_unique, key))
                 continue
             if kind == "table":
                 self._drop_new_of(key.oid)
@@ -143,8 +149,17 @@ class Softer:
         return self.work.read()
 
     def _drop_hidden(self) -> None:
-        """Drop, within the savepoint, what is hidden of tables, and what works for it."""
+        """Drop, within the savepoint, the tables that are hidden, what is hidden of others, and what works for it."""
+        gone = {
+            key.oid
+            for key, one in self.work.now.things.items()
+            if key.kind == "table" and is_hidden(one["name"])
+        }
+        for oid in gone:
+            self.work.link.rows(f"DROP TABLE {self.work.table_path(oid, called='hidden')} CASCADE")
         for key, one in self.work.now.things.items():
+            if (one.get("table") or 0) in gone:
+                continue
             if key.kind == "column" and is_hidden(one["name"]):
                 path = self.work.table_path(key.oid, called=one["name"])
                 self.work.link.rows(f"ALTER TABLE {path} DROP COLUMN {ident(one['name'])} CASCADE")
@@ -183,11 +198,18 @@ class Softer:
             )
 
     def _drop_new_of(self, table: int) -> None:
-        """Drop what the transaction has made of a table that was there, in whose place nothing is seen when it comes back."""
+        """Drop what the transaction has made of a table that was there, in whose place nothing is seen when it comes back.
+
+        A column with another type than before is no such thing, nor what stands over it: it was there.
+        """
+        twins = set(self.twins(table))
         for kind in ("trigger", "constraint", "index", "column"):
             for key, one in self.work.now.things.items():
-                ours = key in self.begun.things or is_hidden(str(one["name"]))
-                if key.kind == kind and one["table"] == table and not ours:
+                if key.kind != kind or one["table"] != table:
+                    continue
+                columns = {key.sub} if kind == "column" else set(one["columns"] or ())
+                ours = key in self.begun.things or is_hidden(str(one["name"])) or columns & twins
+                if not ours:
                     self._drop_new(key)
 
     def _drop_new(self, key: Key) -> None:
@@ -230,6 +252,24 @@ class Softer:
             "name": (self.work.was(key) or one)["name"],
             "table": one["table"],
             "explains": [["index", key.oid, 0, ["name"]]],
+        }
+
+    def _drop_unique(self, key: Key, change: int) -> Operation:
+        now = self.work.now
+        one, called = now.things[key], now.name(key)
+        if not constraints.can_be_built_again(now, one):
+            raise Veto(
+                f"backout cannot yet undo dropping the unique index {called}",
+                detail="The way back would have to build it anew, which it can for an index of the kind btree of a table "
+                "by itself, that is neither a replica identity nor what the table is clustered on.",
+            )
+        was = self.work.was(key) or one
+        self._drop_new(key)
+        return {
+            "called": called,
+            "table": one["table"],
+            "made": constraints.index_kept(was, self.work.begun or now),
+            "explains": [["index", key.oid, 0, []]],
         }
 
     def _hide_trigger(self, key: Key, change: int) -> Operation:

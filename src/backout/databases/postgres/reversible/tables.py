@@ -26,7 +26,9 @@ def hide_table(work: Work, table: int, change: int) -> Record:
     called = now.name(Key("table", table))
     thing = work.thing("table", table, called=called)
     _refuse(now, table, called)
-    record: Record = {"table": table, "called": called, "name": thing["name"], "schema": thing["schema"]}
+    # It comes back as it was before the transaction may have renamed or moved it, to drop it then.
+    was = work.was(Key("table", table)) or thing
+    record: Record = {"table": table, "called": called, "name": was["name"], "schema": was["schema"]}
     record["schema_name"] = work.schema_name(thing["schema"])
     record["hidden"] = hidden(change)
     record["constraints"] = _drop_foreign_keys(work, now, table)
@@ -59,7 +61,9 @@ def show_table(work: Work, record: Record) -> None:
     moved = work.table_path(record["table"], called=called)
     work.run(f"ALTER TABLE {moved} RENAME TO {ident(record['name'])}")
     for one in record["renamed"]:
-        _rename(work, one["kind"], one["oid"], one["from"], called)
+        # An index of a column whose type was changed before the table was dropped is hidden with that column by now.
+        if work.thing(one["kind"], one["oid"], called=called)["name"] == _part(record["hidden"], one["oid"]):
+            _rename(work, one["kind"], one["oid"], one["from"], called)
 
 
 def require_table(work: Work, record: Record) -> None:
@@ -108,9 +112,14 @@ def _rename_parts(work: Work, now: Snapshot, table: int, name: str) -> list[Reco
     for kind, oid, was in _parts(now, table):
         if is_hidden(was):
             continue
-        _rename(work, kind, oid, f"{name}_p{len(found)}", was)
-        found.append({"kind": kind, "oid": oid, "from": was})
+        _rename(work, kind, oid, _part(name, oid), was)
+        first = work.was(Key(kind, oid)) or {"name": was}
+        found.append({"kind": kind, "oid": oid, "from": str(first["name"])})
     return found
+
+
+def _part(hidden_table: str, oid: int) -> str:
+    return f"{hidden_table}_p{oid}"
 
 
 def _rename(work: Work, kind: str, oid: int, to: str, called: str) -> None:

@@ -10,7 +10,7 @@ from typing import ClassVar
 
 from backout.databases.postgres.reversible import constraints, primary
 from backout.databases.postgres.reversible.built import KEY_DROPPED, standing_by
-from backout.databases.postgres.reversible.catalog import Key, Thing
+from backout.databases.postgres.reversible.catalog import Key
 from backout.databases.postgres.reversible.difference import Difference
 from backout.databases.postgres.reversible.effects.base import NEITHER, Bears, Operation
 from backout.databases.postgres.reversible.names import hidden, ident, is_hidden, literal
@@ -35,7 +35,7 @@ class KeyDropped:
             if one["kind"] not in "pu" or not one["index"]:
                 continue
             index = difference.before.things[Key("index", one["index"])]
-            if not _is_plain(difference, index):
+            if not constraints.can_be_built_again(difference.after, index):
                 continue
             lost = [n for n in one["columns"] if not _must(difference, one["table"], n)]
             told: Operation = {"called": difference.before.name(change.key), "table": one["table"]}
@@ -49,7 +49,7 @@ class KeyDropped:
             difference.take(Key("index", one["index"]))
             yield told | {"made": constraints.index_kept(index, difference.before, one)}
         for change in difference.gone("index"):
-            if change.thing["unique"] and _is_plain(difference, change.thing):
+            if change.thing["unique"] and constraints.can_be_built_again(difference.after, change.thing):
                 difference.take(change.key)
                 yield {
                     "called": difference.before.name(change.key),
@@ -114,23 +114,6 @@ class KeyDropped:
         oid = work.again("index", 0, operation["table"], made["name"])
         work.run(f"DROP INDEX {work.path('index', oid, called=called)}")
         return operation
-
-
-def _is_plain(difference: Difference, index: Thing) -> bool:
-    """Tell whether an index can be built anew beside what works with the table, and is its own table's alone."""
-    table = difference.after.things.get(Key("table", index["table"]))
-    return bool(
-        table is not None
-        and table["kind"] == "r"
-        and not table["bound"]
-        and not is_hidden(str(table["name"]))
-        and " USING btree " in index["definition"]
-        and index["valid"]
-        and not index["exclusion"]
-        and not index["replica_identity"]
-        and not index["clustered"]
-        and not index["tablespace"]
-    )
 
 
 def _must(difference: Difference, table: int, attnum: int) -> bool:
