@@ -185,6 +185,40 @@ def test_what_runs_outside_a_transaction_is_looked_at_too(database: Database) ->
     assert [row["i"] for row in left] == ["a_y"], "as the plain tool leaves it"
 
 
+def test_what_another_session_commits_meanwhile_is_told_once(database: Database) -> None:
+    """As Flyway: a transaction about its history is open while another session does the work."""
+    run(database.link(), "CREATE TABLE history (version int); " + _SHOP)
+    journal.install(database.link())
+    observed = Observed()
+    with Proxy(Upstream.of(database.url), lambda: Observer(observed)) as proxy:
+        address = proxy.environment()["DATABASE_URL"]
+        with psycopg.connect(address) as history, psycopg.connect(address) as work:
+            history.execute("INSERT INTO history VALUES (1)")
+            for statement in ("ADD z int", "DROP COLUMN x", "RENAME y TO w", "SET (fillfactor = 50)"):
+                work.execute(f"ALTER TABLE a {statement}".encode())
+            work.commit()
+            history.execute("ALTER TABLE history ADD at int")
+            history.commit()
+        assert proxy.failures == []
+    assert sorted(kept(observed)) == [
+        "column public.a.x dropped (hidden)",
+        "column public.a.z made",
+        "column public.history.at made",
+        "column y is now public.a.w",
+        "rows of public.history changed",
+    ]
+    assert len(refused(observed)) == 1 and "table public.a: another options" in observed.refused[0].detail
+
+
+def test_what_could_not_be_hidden_is_told_and_nothing_else_is_held_against_it(database: Database) -> None:
+    run(database.link(), "CREATE TABLE part (id int) PARTITION BY LIST (id)")
+    observed = observe(
+        database, "ALTER TABLE part ADD x int; CREATE TABLE n (id int); COMMENT ON TABLE n IS 'n'"
+    )
+    assert len(refused(observed)) == 1, refused(observed)
+    assert "public.part.x is of a table that is partitioned" in refused(observed)[0]
+
+
 def test_a_client_that_goes_away_in_the_middle_is_rolled_back_and_told_of_by_nobody(
     database: Database,
 ) -> None:

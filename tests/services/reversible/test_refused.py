@@ -6,7 +6,7 @@ import pytest
 
 from backout.databases.postgres.reversible import journal
 from backout.databases.postgres.reversible.link import LinkError
-from backout.databases.postgres.reversible.proxy.keeper import Veto
+from backout.databases.postgres.reversible.proxy.keeper import NOT_COMMITTED, Veto
 
 from .conftest import Database
 from .engine import migrate, run
@@ -165,3 +165,25 @@ def test_refused_and_nothing_is_changed(name: str, database: Database) -> None:
     assert catalog_of(link) == before
     assert rows_of(link) == rows
     assert journal.every_entry(link) == []
+
+
+@pytest.mark.parametrize(
+    ("up", "what"),
+    [
+        ("CREATE VIEW v2 AS SELECT 1 AS x", "table public.v2: new"),
+        ("ALTER TABLE part ADD COLUMN y int", "public.part.y is of a table that is partitioned, a partition or inherits"),
+        ("GRANT SELECT ON t TO PUBLIC", "table public.t: another acl"),
+    ],
+)  # fmt: skip
+def test_a_refusal_names_the_thing_the_statement_the_state_and_what_to_do(
+    up: str, what: str, database: Database
+) -> None:
+    link = database.link()
+    run(link, BEFORE)
+    with pytest.raises(Veto) as raised:
+        migrate(link, f"ALTER TABLE nokey ADD more int; {up}")
+    said = raised.value
+    assert what in said.message + said.detail
+    assert said.message.endswith(f"; the last of 2 was: {up}")
+    assert NOT_COMMITTED in said.detail
+    assert said.hint

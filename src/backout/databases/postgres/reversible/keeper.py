@@ -212,7 +212,7 @@ class ReversibleKeeper:
     def _explain(self, link: Link, difference: Difference) -> None:
         pending = self._pending(link)
         take_explained(difference, pending)
-        found = found_in(difference)
+        found = found_in(difference, self._ran)
         known = [(e.kind, e.operation) for e in (*self.kept.applied.values(), *pending)]
         rows = self._rows.check(link, difference, known + found)
         if rows is not None:

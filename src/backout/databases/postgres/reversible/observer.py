@@ -15,6 +15,7 @@ from backout.databases.postgres.reversible.difference import Difference
 from backout.databases.postgres.reversible.effects.base import Operation
 from backout.databases.postgres.reversible.keeper import is_softened, soften
 from backout.databases.postgres.reversible.link import Link, LinkError, as_login, scalar
+from backout.databases.postgres.reversible.meanwhile import Commit, Meanwhile
 from backout.databases.postgres.reversible.parse import Statement, cascades
 from backout.databases.postgres.reversible.proxy.keeper import Manner, Pass, Veto
 from backout.databases.postgres.reversible.rows.capture import NotCaptured, refuse_unloggable
@@ -57,11 +58,13 @@ class Observed:
         answers: What nobody can compute, by ``table.column``.
         kept: What backout would have kept, by kind.
         refused: What it would have refused, each once.
+        meanwhile: What each session has committed while others were at work.
     """
 
     answers: dict[str, str] = field(default_factory=dict)
     kept: Found = field(default_factory=list)
     refused: list[Veto] = field(default_factory=list)
+    meanwhile: Meanwhile = field(default_factory=Meanwhile)
 
     def add(self, kept: Found, refused: list[Veto]) -> None:
         """Add what a transaction did."""
@@ -116,6 +119,8 @@ class Observer:
     _opaque: bool = False
     _alone: _Seen | None = None
     _verdict: tuple[Found, list[Veto]] | None = None
+    _since: int = 0
+    _commit: Commit | None = None
 
     def manner(self, statement: Statement) -> Manner:
         """Tell how to run a statement: those that backout refuses outright as PostgreSQL demands it."""
@@ -124,6 +129,7 @@ class Observer:
     def begins(self, link: Link) -> None:
         """Read the catalog as it is before the transaction changes it."""
         self.ended(committed=False)
+        self._since = self.observed.meanwhile.now()
         self._before, self._counts = catalog.read(link), changed(link)
 
     def statement(self, link: Link, statement: Statement) -> Pass:
@@ -170,15 +176,18 @@ class Observer:
         if seen.refused:
             self.observed.add([], [] if failed else seen.refused)
             return
-        difference = Difference(seen.before, catalog.read_alone(link))
-        self.observed.add(*self._explained(difference, [short(statement)]))
+        after = catalog.read_alone(link)
+        self.observed.meanwhile.ended(self.observed.meanwhile.commits(seen.before, after), committed=True)
+        self.observed.add(*self._explained(Difference(seen.before, after), [short(statement)]))
 
     def before_commit(self, link: Link) -> None:
         """Come to a verdict about the transaction."""
         if scalar(link, "SELECT pg_catalog.pg_current_xact_id_if_assigned()") is None or self._before is None:
             return
         with as_login(link):
-            difference = Difference(self._before, catalog.read(link))
+            after = catalog.read(link)
+            before = self.observed.meanwhile.rebased(self._before, after, self._since)
+            difference = Difference(before, after)
             kept, refused = self._by_statements(difference)
             rows = self._by_rows(link, difference, refused)
             more, others = self._explained(difference, self._ran)
@@ -188,6 +197,7 @@ class Observer:
         except Veto as veto:
             refused.append(veto)
         self._verdict = (kept, [*refused, *others])
+        self._commit = self.observed.meanwhile.commits(before, after)
 
     def before_savepoint(self, link: Link) -> None:
         """Do nothing: before the COMMIT the catalog tells what was done."""
@@ -199,6 +209,9 @@ class Observer:
         """Keep the verdict of what was committed, and forget the transaction."""
         if committed and self._verdict is not None:
             self.observed.add(*self._verdict)
+        if self._commit is not None:
+            self.observed.meanwhile.ended(self._commit, committed=committed)
+            self._commit = None
         self._before, self._verdict, self._opaque = None, None, False
         self._open, self._ended, self._ran = [], [], []
         self._logged, self._refused = set(), set()
@@ -297,9 +310,10 @@ class Observer:
         refused: list[Veto] = []
         found: Found = []
         try:
-            found = found_in(difference)
+            found = found_in(difference, statements)
         except Veto as veto:
-            refused.append(veto)
+            # What it did not come to is left over, and says nothing.
+            return kept, [veto]
         take_rewritten(difference, opaque=self._opaque)
         if difference.left:
             refused.append(unexplained(difference, statements))

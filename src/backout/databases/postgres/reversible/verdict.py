@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from backout.databases.postgres.reversible.catalog import Key
-from backout.databases.postgres.reversible.difference import Difference
+from backout.databases.postgres.reversible.difference import Change, Difference
 from backout.databases.postgres.reversible.effects import EFFECTS
 from backout.databases.postgres.reversible.effects.base import Operation
 from backout.databases.postgres.reversible.hide import NotHidden
 from backout.databases.postgres.reversible.parse import Statement
 from backout.databases.postgres.reversible.proxy.keeper import NOT_COMMITTED, Veto
 
+_LEAVE_IT_OUT = "Leave it out, or run it with the plain tool and without a way back."
 
-def found_in(difference: Difference) -> list[tuple[str, Operation]]:
+
+def found_in(difference: Difference, statements: list[str]) -> list[tuple[str, Operation]]:
     """Take from a difference what can be taken back; return each with its kind.
+
+    Args:
+        difference: All that was done.
+        statements: What ran, in short.
 
     Raises:
         Veto: Something new could not be hidden.
@@ -20,7 +26,11 @@ def found_in(difference: Difference) -> list[tuple[str, Operation]]:
     try:
         return [(one.kind, operation) for one in EFFECTS for operation in one.find(difference)]
     except NotHidden as error:
-        raise Veto(f"backout cannot hide this: {error}", detail="So making it could not be undone.") from None
+        raise Veto(
+            f"backout could not hide what this transaction made: {error}{_last(statements)}",
+            detail=f"So making it could not be undone. {NOT_COMMITTED}",
+            hint=_LEAVE_IT_OUT,
+        ) from None
 
 
 def take_rewritten(difference: Difference, *, opaque: bool) -> None:
@@ -49,7 +59,7 @@ def unexplained(difference: Difference, statements: list[str]) -> Veto:
         statements: What ran, in short.
     """
     left = []
-    for change in list(difference.left.values())[:10]:
+    for change in sorted(difference.left.values(), key=_whole_first)[:10]:
         what = (
             "gone"
             if change.after is None
@@ -59,12 +69,19 @@ def unexplained(difference: Difference, statements: list[str]) -> Veto:
         )
         where = difference.before if change.after is None else difference.after
         left.append(f"{change.key.kind} {where.name(change.key)}: {what}")
-    last = f"; the last of {len(statements)} was: {statements[-1]}" if statements else ""
     return Veto(
-        f"backout cannot undo what this transaction did to {left[0]}{last}",
+        f"backout cannot undo what this transaction did to {left[0]}{_last(statements)}",
         detail=f"Not understood: {'; '.join(left)}. {NOT_COMMITTED}",
-        hint="Leave it out, or run it with the plain tool and without a way back.",
+        hint=_LEAVE_IT_OUT,
     )
+
+
+def _whole_first(change: Change) -> tuple[bool, Key]:
+    return change.key.kind == "column" or "table" in change.thing, change.key
+
+
+def _last(statements: list[str]) -> str:
+    return f"; the last of {len(statements)} was: {statements[-1]}" if statements else ""
 
 
 def refused_outright(statement: Statement, why: str) -> Veto:

@@ -33,7 +33,9 @@ class ColumnAdded:
             NotHidden: The way back could not hide it.
         """
         for change in difference.added("column"):
-            if change.thing["local"] and not change.thing["inherited"]:
+            # What has columns and is new itself (a view) is refused by its own name.
+            of_new = difference.made(Key("table", change.key.oid))
+            if change.thing["local"] and not change.thing["inherited"] and not of_new:
                 difference.take(change.key)
                 _take_sequence(difference, change.key)
                 may_hide(difference.after, change.key.oid, change.key.sub)
