@@ -189,7 +189,7 @@ class Migrated(Document):
         exit_status: The command's own.
         connections: How many sessions came through the proxy.
         changes: What can be taken back; in the mode `observe`: what could have been.
-        unseen: The schema changed, and not through the proxy.
+        unseen: The schema, or the history of a migration tool, changed, and not through the proxy.
         failures: What went wrong within the proxy.
         unfinished: What was to be built after the migration, and failed.
         mode: `on`; `observe`: nothing was rewritten, and nothing of it can be taken back; or `off`: the command ran

@@ -53,8 +53,8 @@ def command(
 
 
 def _tell(found: MigrationStatus) -> None:
-    names = _names(found.migrations)
-    out(f"{found.database}: the way back of migration {names or '-'} is possible now: {found.possible}")
+    whose = f"the way back of migration {_names(found.migrations)}" if found.migrations else "a way back"
+    out(f"{found.database}: {whose} is possible now: {found.possible}")
     for reason in found.why:
         out(f"  {reason}")
     for one in found.migrations:
@@ -82,6 +82,10 @@ def _tell(found: MigrationStatus) -> None:
         err("next   backout db rollback --dry-run")
     elif found.redo is not None and found.redo.possible == "yes":
         err("next   backout db redo --dry-run")
+    elif found.possible == "unknown":
+        err("next   backout db rollback --dry-run   # tries it")
+    else:
+        err("next   backout db history")
 
 
 def _names(migrations: Sequence[Outlook]) -> str:

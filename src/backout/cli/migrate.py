@@ -69,13 +69,15 @@ def command(
     The section `migrations` of backout.yaml, where there is one, has the answers and the mode. BACKOUT_MIGRATIONS=off in
     the environment turns backout off for an emergency: the command runs directly, and nothing of it can be taken back.
 
-    Exit code 7: it changed the database past the proxy, so that nothing of it can be taken back.
+    Exit code 7: the schema, or the history of a migration tool, changed past the proxy: that cannot be taken back.
 
     Example: backout migrate --release 2.4.0 -- npx drizzle-kit migrate
     """
     from backout.app.migration_settings import switched_off
     from backout.app.migrations import Migrations, run_directly
 
+    if not argv[0].strip():
+        raise typer.BadParameter("the command is empty", param_hint="-- COMMAND…")
     answers = answers_in([*_answers("--fill", fill), *_answers("--back", back)])
     off_by = switched_off(os.environ)
     settings = settings_of(config) if off_by is None else None
@@ -102,7 +104,7 @@ def command(
 def _answers(option: str, given: list[str] | None) -> Iterator[tuple[str, str, str]]:
     for text in given or ():
         place, sign, expression = text.partition("=")
-        if not sign or not expression.strip():
+        if not sign or not expression.strip() or "." not in place:
             raise typer.BadParameter(f"{text}: expected TABLE.COLUMN=EXPR", param_hint=option)
         yield option.removeprefix("--"), place.strip(), expression.strip()
 
@@ -126,15 +128,16 @@ def _show(done: Migrated) -> None:
         err(
             "next   backout migrate --variable NAME -- …   # the variable that it reads; a literal URL has to go"
         )
-    elif done.unseen:
-        err("error  The schema changed, but not through backout.")
-        err("now    What changed it cannot be taken back by backout.")
-        err("next   backout db history")
-    elif done.migration is None:
+        return
+    if done.connections == 0 and not done.unseen:
+        err(
+            "The command failed, and no connection came through backout; the schema is the same as before it."
+        )
+    elif done.migration is None and not done.unseen:
         err("Nothing was changed that would have to be taken back.")
-    elif done.mode == "observe":
+    elif done.migration is not None and done.mode == "observe":
         _show_observed(done)
-    else:
+    elif done.migration is not None:
         err(f"Migration {done.migration} can be taken back:")
         for change in done.changes[:_SHOWN]:
             err(f"  {change}")
@@ -142,7 +145,18 @@ def _show(done: Migrated) -> None:
             err(f"  and {len(done.changes) - _SHOWN} more: backout db history")
         if done.exit_status:
             err(f"The command failed ({done.exit_status}); what it had committed before is there.")
-        err("next   backout db rollback --steps 1   # takes it back")
+        if not done.unseen:
+            err("next   backout db rollback --steps 1   # takes it back")
+    if done.unseen:
+        _show_unseen(done)
+
+
+def _show_unseen(done: Migrated) -> None:
+    err("error  The schema, or the history of a migration tool, changed, and not through backout.")
+    err("now    What did that cannot be taken back by backout.")
+    err(
+        "next   backout migrate --variable NAME -- …   # another variable that the command reads; a literal URL has to go"
+    )
 
 
 def _show_observed(done: Migrated) -> None:

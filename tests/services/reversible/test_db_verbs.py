@@ -97,6 +97,24 @@ def test_bad_input_says_what_to_type(db: Callable[..., Done]) -> None:
         assert "warning  The password in --database is shown" in told.err
 
 
+def test_an_address_that_leads_nowhere_is_told_with_what_to_type(
+    db: Callable[..., Done], typed: Callable[..., Done], database: Database
+) -> None:
+    asked = "--database postgresql://USER@HOST/NAME"
+    for verb in (("db", "status"), ("db", "history"), ("migrate", "--", "true")):
+        typed(*verb, DATABASE_URL="mysql://a/b").refused(2, what="DATABASE_URL", now="Nothing", next=asked)
+        wrong = database.url.replace("://collector:", "://collector:x")
+        typed(*verb, DATABASE_URL=wrong).refused(
+            3, what="password authentication failed", now="Nothing", next="psql -c"
+        )
+    assert "the command is empty" in typed("migrate", "--", "").ended(2).err
+    assert "expected TABLE.COLUMN=EXPR" in typed("migrate", "--fill", "n=1", "--", "true").ended(2).err
+    failed = typed("migrate", "--", "sh", "-c", "exit 5").ended(5).err
+    assert "no connection came through backout; the schema is the same" in failed
+    none = db("status").ended(0)
+    assert "a way back is possible now: no" in none.out and "next   backout db history" in none.err
+
+
 def test_another_role_is_told_so(
     database: Database, db: Callable[..., Done], postgres: EmbeddedPostgres
 ) -> None:

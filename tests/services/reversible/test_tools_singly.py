@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from tests.services.reversible.conftest import Database
+from tests.services.reversible.engine import run
 from tests.services.reversible.test_tools import State, ok, state, unlike
 from tests.services.reversible.tools import (
     Alembic,
@@ -129,6 +130,35 @@ def test_a_literal_url_goes_past_backout_and_that_is_told(database: Database, tm
     assert done.returncode == 7
     assert "No connection came through backout" in done.stderr
     assert "table public.customers" in state(database).things
+
+
+@pytest.mark.parametrize(
+    ("here", "past", "options", "code"),
+    [
+        ("SELECT 1", "ALTER TABLE t ADD b int", (), 7),
+        ("ALTER TABLE t ADD a int; CREATE INDEX CONCURRENTLY i ON t (id)", "ALTER TABLE t ADD b int", (), 7),
+        ("ALTER TABLE t ADD a int", "ALTER TABLE t ADD b int", ("--observe",), 7),
+        ("SELECT 1", "UPDATE alembic_version SET version_num = '2'", (), 7),
+        ("ALTER TABLE t ADD a int", "UPDATE alembic_version SET version_num = '2'", (), 7),
+        ("SELECT 1", "UPDATE alembic_version SET version_num = '2'", ("--observe",), 7),
+        ("ALTER TABLE t ADD a int; UPDATE alembic_version SET version_num = '2'", "SELECT 1", (), 0),
+        ("ALTER TABLE t ADD a int; CREATE INDEX CONCURRENTLY i ON t (id); DROP TABLE o", "SELECT 1", (), 0),
+        ("ALTER TABLE t ADD a int; DROP TABLE o", "SELECT 1", ("--observe",), 0),
+    ],
+)  # fmt: skip
+def test_what_goes_past_backout_beside_what_comes_through_is_told(
+    database: Database, tmp_path: Path, here: str, past: str, options: tuple[str, ...], code: int
+) -> None:
+    run(database.link(), "CREATE TABLE t (id int PRIMARY KEY); CREATE TABLE o (id int); "
+        "CREATE TABLE alembic_version (version_num text PRIMARY KEY); INSERT INTO alembic_version VALUES ('1')")  # fmt: skip
+    through = " ".join(f'-c "{one}"' for one in here.split("; "))
+    script = f'psql -Xq {through} && psql -Xq -d {database.url} -c "{past}"'
+    done = PsqlOne(tmp_path).through(database.url, *options, argv=["sh", "-ec", script])
+    assert done.returncode == code, done.stderr
+    assert ("not through backout" in done.stderr) is (code == 7)
+    assert ("next   backout migrate --variable NAME" in done.stderr) is (code == 7)
+    if "ADD a int" in here and not options:
+        assert "column public.t.a made" in done.stderr
 
 
 def test_commands_of_psql_are_each_their_own(database: Database, tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ APPLICATION_NAME = "backout"
 # What it ignores while it closes a lost connection would stand on standard error, before our own words.
 logging.getLogger("psycopg").addHandler(logging.NullHandler())
 
-_NEXT = "backout doctor"
+DOCTOR = "backout doctor"
 # Classes of errors that speak of the statement: feature, cardinality, data, constraint, transaction state
 # and termination, routine, syntax or name, PL/pgSQL. Source: PostgreSQL 15 documentation, appendix A.
 _STATEMENT_IS_WRONG = ("0A", "21", "22", "23", "25", "2D", "2F", "38", "39", "42", "P0")
@@ -195,7 +195,7 @@ class Connector:
                     "{setting} cannot be read as a PostgreSQL URL or as key=value text", setting=self.setting
                 ),
                 state=msg("Nothing was touched."),
-                next_command=_NEXT,
+                next_command=DOCTOR,
             ) from None
         return {name: str(value) for name, value in found.items() if value is not None}
 
@@ -219,7 +219,7 @@ class Connector:
         untouched = msg("Nothing was changed by this statement.")
         if isinstance(error, errors.QueryCanceled):
             what = msg("The database did not answer in time: {error}", error=text)
-            return TargetUnreachable(what, state=untouched, next_command=_NEXT)
+            return TargetUnreachable(what, state=untouched, next_command=DOCTOR)
         if isinstance(error, errors.LockNotAvailable):
             what = msg(
                 "Somebody else holds a lock that is needed: {error}", error=error.diag.message_primary or text
@@ -230,14 +230,14 @@ class Connector:
             error.sqlstate is None and _REFUSED.search(text)
         ):
             what = msg("The database refused: {error}", error=text)
-            return CredentialsRefused(what, state=untouched, next_command=_NEXT)
+            return CredentialsRefused(what, state=untouched, next_command=DOCTOR)
         if (error.sqlstate or "")[:2] in _STATEMENT_IS_WRONG:
-            return ConfigError(statement_failed(text), state=untouched, next_command=_NEXT)
+            return ConfigError(statement_failed(text), state=untouched, next_command=DOCTOR)
         if error.sqlstate is not None and error.sqlstate[:2] not in ("08", "53", "57"):
             what = msg("The database did not do it: {error}", error=text)
         else:
             what = msg("The database cannot be reached: {error}", error=text)
-        return TargetUnreachable(what, state=untouched, next_command=_NEXT)
+        return TargetUnreachable(what, state=untouched, next_command=DOCTOR)
 
 
 @contextmanager
@@ -262,7 +262,7 @@ def pooler_session(conninfo: str, redactor: Redactor, timeout_s: float) -> Itera
         raise TargetUnreachable(
             msg("The pooler does not answer: {error}", error=text),
             state=msg("Nothing was changed."),
-            next_command=_NEXT,
+            next_command=DOCTOR,
         ) from None
 
 

@@ -9,6 +9,7 @@ tables; goose 3 dialect postgres; refinery 0.8; Diesel 2 (`__diesel_schema_migra
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -62,14 +63,15 @@ _TOOLS = (
     _tool("diesel", "__diesel_schema_migrations", "version", "SELECT max(version) FROM {}"),
 )  # fmt: skip
 
+NO_MIGRATION = "none"
 HISTORY_TABLES = frozenset(tool.table for tool in _TOOLS)
 
 _FIND = """
-SELECT n.nspname::text, c.relname::text, array_agg(a.attname::text)
+SELECT c.oid::int8, n.nspname::text, c.relname::text, array_agg(a.attname::text)
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
 WHERE c.relkind = 'r' AND c.relname = ANY(%s) AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
-GROUP BY 1, 2 ORDER BY 1, 2"""
+GROUP BY 1, 2, 3 ORDER BY 2, 3"""
 
 
 def migration_head(connection: psycopg.Connection[Any]) -> str | None:
@@ -77,19 +79,42 @@ def migration_head(connection: psycopg.Connection[Any]) -> str | None:
 
     Within the transaction that is open. A history without any row is `tool:none`.
     """
-    from psycopg import sql
-
-    names = [tool.table for tool in _TOOLS]
-    heads = []
-    for schema, table, columns in connection.execute(_FIND, (names,)).fetchall():
-        tool = next((t for t in _TOOLS if t.table == table and _is(t, frozenset(columns))), None)
-        if tool is None:
-            continue
-        query = sql.SQL(tool.query).format(sql.Identifier(schema, table))
-        row = connection.execute(query).fetchone()
-        head = f"{tool.name}:{row[0] if row and row[0] is not None else 'none'}"
+    heads: list[str] = []
+    for _oid, schema, tool in _histories(connection):
+        head = f"{tool.name}:{_newest(connection, schema, tool)}"
         heads.append(head if head not in heads else f"{head}@{schema}")
     return " ".join(heads) or None
+
+
+def history_heads(connection: psycopg.Connection[Any]) -> dict[int, str]:
+    """Return the newest migration of each history table, by oid; of those that the role may not read none.
+
+    In autocommit.
+    """
+    from psycopg.errors import InsufficientPrivilege
+
+    heads = {}
+    for oid, schema, tool in _histories(connection):
+        try:
+            heads[oid] = _newest(connection, schema, tool)
+        except InsufficientPrivilege:
+            continue
+    return heads
+
+
+def _histories(connection: psycopg.Connection[Any]) -> Iterator[tuple[int, str, _Tool]]:
+    names = [tool.table for tool in _TOOLS]
+    for oid, schema, table, columns in connection.execute(_FIND, (names,)).fetchall():
+        tool = next((t for t in _TOOLS if t.table == table and _is(t, frozenset(columns))), None)
+        if tool is not None:
+            yield oid, schema, tool
+
+
+def _newest(connection: psycopg.Connection[Any], schema: str, tool: _Tool) -> str:
+    from psycopg import sql
+
+    row = connection.execute(sql.SQL(tool.query).format(sql.Identifier(schema, tool.table))).fetchone()
+    return str(row[0]) if row and row[0] is not None else NO_MIGRATION
 
 
 def _is(tool: _Tool, columns: frozenset[str]) -> bool:

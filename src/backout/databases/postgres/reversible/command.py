@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from backout import foreground
-from backout.databases.postgres.reversible import catalog, journal
+from backout.databases.postgres.reversible import journal
 from backout.databases.postgres.reversible.after import finish
 from backout.databases.postgres.reversible.alone import alone
-from backout.databases.postgres.reversible.difference import Difference
 from backout.databases.postgres.reversible.journal import Entry
 from backout.databases.postgres.reversible.keeper import Kept, ReversibleKeeper
-from backout.databases.postgres.reversible.link import Link
+from backout.databases.postgres.reversible.link import DirectLink, Link
+from backout.databases.postgres.reversible.past import Stands, history_moved, schema_moved
 from backout.databases.postgres.reversible.proxy.server import MISLEADING, Proxy
 from backout.databases.postgres.reversible.proxy.upstream import Upstream
 from backout.databases.postgres.reversible.rows.capture import Capture
@@ -33,7 +33,7 @@ class Ran:
         exit_status: The command's; of one that a signal ended 128 and the signal's number, as a shell says it.
         connections: How many sessions came through.
         entries: What was journalled.
-        unseen: The schema is another one, and nothing was journalled.
+        unseen: The schema, or the history of a tool, is another one than what came through has made of it.
         failures: What went wrong in the proxy.
         unfinished: What was to be built afterwards, and failed.
         refused: What would have been refused, if it was only observed.
@@ -50,7 +50,7 @@ class Ran:
 
 
 def run_command(
-    link: Link,
+    link: DirectLink,
     upstream: Upstream,
     argv: Sequence[str],
     *,
@@ -80,7 +80,7 @@ def run_command(
     """
     alone(link)
     in_transaction(link, journal.install)
-    before = catalog.read_alone(link)
+    before = Stands.now(link)
     kept = Kept(journal.begin(link, release, told, fingerprint()), connect, dict(answers))
     fault_point("migrate.begun")
     state = "failed"
@@ -92,13 +92,15 @@ def run_command(
     finally:
         entries = _ended(link, kept.migration, state)
     fault_point("migrate.ended")
+    after = Stands.now(link)
+    rows = [one.operation for one in entries if one.kind == "rows"]
+    unseen = schema_moved(before, after, kept.meanwhile) or history_moved(before, after, rows)
     Capture(link, kept.migration).remove()
     unfinished = finish(link).unfinished
     if entries:
         # A session that has ended meanwhile is told as that, and not as a database that could not be reached before.
         link.rows("SELECT 1")
         journal.left_schema(link, kept.migration, fingerprint())
-    unseen = not entries and bool(Difference(before, catalog.read_alone(link)).left)
     found = [f"{type(bug).__name__}: {bug}" for bug in proxy.failures]
     return Ran(
         kept.migration if entries else None, status, proxy.connections, entries, unseen, found, unfinished

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from backout import foreground
 from backout.databases.postgres.catalog import read_schema
-from backout.databases.postgres.connect import BehindAPooler, Connector, secrets_of
+from backout.databases.postgres.connect import DOCTOR, BehindAPooler, Connector, secrets_of
 from backout.databases.postgres.reversible import back, journal
 from backout.databases.postgres.reversible.after import finish
 from backout.databases.postgres.reversible.alone import Busy, alone
@@ -35,6 +35,7 @@ from backout.databases.postgres.reversible.words import sentence
 from backout.errors import (
     BackoutError,
     ConfigError,
+    CredentialsRefused,
     NotPossible,
     Refused,
     TargetUnreachable,
@@ -58,6 +59,8 @@ if TYPE_CHECKING:
 
 _CONNECT_S = 10.0
 _WITHOUT_US = 'psql -c "SELECT 1" "$DATABASE_URL"   # the same database, without backout'
+_SAY_WHERE = "backout db status --database postgresql://USER@HOST/NAME   # or set DATABASE_URL, or PGHOST and the others"
+_WHERE = "The database's URL (--database, else DATABASE_URL)"
 _DAY_S = 86_400.0
 """For statements that take as long as they take: an index of a large table, rows that have to be filled in."""
 
@@ -74,7 +77,8 @@ class ReversibleDatabase:
     def __init__(self, conninfo: str, environ: Mapping[str, str], redactor: Redactor) -> None:
         redactor.add(*secrets_of(conninfo, environ))
         self._redactor, self._conninfo = redactor, conninfo
-        self._connector = Connector(conninfo, redactor, _CONNECT_S, _DAY_S, _CONNECT_S)
+        self._next = _WITHOUT_US if {"DATABASE_URL", "PGHOST", "PGSERVICE"} & environ.keys() else _SAY_WHERE
+        self._connector = Connector(conninfo, redactor, _CONNECT_S, _DAY_S, _CONNECT_S, setting=_WHERE)
 
     def migrate(
         self,
@@ -347,8 +351,12 @@ class ReversibleDatabase:
                 yield connection
         except BehindAPooler:
             raise
-        except (TargetUnreachable, ConfigError) as error:
-            raise type(error)(error.what, state=error.state, next_command=_WITHOUT_US) from None
+        except ConfigError as error:
+            raise ConfigError(error.what, state=error.state, next_command=_SAY_WHERE) from None
+        except (TargetUnreachable, CredentialsRefused) as error:
+            if isinstance(error, CredentialsRefused) and error.next_command != DOCTOR:
+                raise  # of one who came in, and may not do something
+            raise type(error)(error.what, state=error.state, next_command=self._next) from None
 
     @contextmanager
     def _link(self) -> Iterator[DirectLink]:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from backout import foreground
-from backout.databases.postgres.reversible import catalog, journal
+from backout.databases.postgres.reversible import journal
 from backout.databases.postgres.reversible.alone import alone
 from backout.databases.postgres.reversible.command import Ran, environment, in_transaction
-from backout.databases.postgres.reversible.difference import Difference
 from backout.databases.postgres.reversible.effects.base import Operation
 from backout.databases.postgres.reversible.journal import Entry
-from backout.databases.postgres.reversible.link import Link, scalar
+from backout.databases.postgres.reversible.link import DirectLink, scalar
 from backout.databases.postgres.reversible.observer import Observed, Observer
+from backout.databases.postgres.reversible.past import Stands, history_moved, schema_moved
 from backout.databases.postgres.reversible.proxy.keeper import NOT_COMMITTED, Veto
 from backout.databases.postgres.reversible.proxy.server import Proxy
 from backout.databases.postgres.reversible.proxy.upstream import Upstream
@@ -23,7 +23,7 @@ _KEPT = "observed.kept"
 
 
 def observe_command(
-    link: Link,
+    link: DirectLink,
     upstream: Upstream,
     argv: Sequence[str],
     *,
@@ -36,7 +36,7 @@ def observe_command(
     alone(link)
     in_transaction(link, journal.install)
     began_at = scalar(link, "SELECT pg_catalog.clock_timestamp()::text") or ""
-    before, observed = catalog.read_alone(link), Observed(dict(answers))
+    before, observed = Stands.now(link), Observed(dict(answers))
     try:
         with Proxy(upstream, lambda: Observer(observed)) as proxy:
             status = foreground.run(argv, environment(proxy, variables))
@@ -48,7 +48,10 @@ def observe_command(
             if seen
             else None
         )
-    unseen = not seen and bool(Difference(before, catalog.read_alone(link)).left)
+    after = Stands.now(link)
+    unseen = schema_moved(before, after, observed.meanwhile) or (
+        not seen and history_moved(before, after, ())
+    )
     found = [f"{type(bug).__name__}: {bug}" for bug in proxy.failures]
     entries = [Entry(0, number or 0, 0, kind, told_, "observed") for kind, told_ in seen if kind == _KEPT]
     refused = tuple(map(_would_refuse, observed.refused))
