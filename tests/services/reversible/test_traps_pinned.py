@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import os
 import subprocess
+from collections.abc import Callable
 
 import pytest
+from tests.command_line import Done
 
+from backout.databases.postgres.programs import find_programs
 from backout.databases.postgres.reversible.back import NotReversible
 from backout.databases.postgres.reversible.link import DirectLink, LinkError
 from backout.databases.postgres.reversible.proxy.keeper import Veto
 from backout.databases.postgres.reversible.status import read_status
+from backout.demo.postgres import EmbeddedPostgres
 
 from .conftest import Database
 from .engine import migrate, run, undo, undo_leaving
-from .states import schema_of, seen
+from .states import catalog_of, rows_of, schema_of, seen
 
 pytestmark = pytest.mark.slow
 
@@ -173,3 +177,44 @@ def test_d28_a_hidden_column_says_itself_what_it_was(link: DirectLink) -> None:
     migrate(link, """ALTER TABLE t DROP COLUMN "it's \\ A" """)
     told = seen(link, "SELECT col_description('t'::regclass, 2)")
     assert told.startswith("backout: {") and "it's" in told and '"not_null": true' in told
+
+
+def test_d28_after_a_dump_and_restore_nothing_is_moved_by_numbers_that_are_others_there(
+    link: DirectLink,
+    database: Database,
+    second: Database,
+    typed: Callable[..., Done],
+    postgres: EmbeddedPostgres,
+) -> None:
+    run(
+        link,
+        "CREATE TABLE o (x int); CREATE TABLE t (id int PRIMARY KEY, a text, n int); INSERT INTO t VALUES (1, 'a1', 5)",
+    )
+    migrate(
+        link,
+        "ALTER TABLE t DROP COLUMN a; DROP TABLE o; ALTER TABLE t ALTER n TYPE bigint; ALTER TABLE t ADD z int",
+    )
+    migrate(link, "UPDATE t SET n = 7")
+    undo(link, migrate(link, "CREATE TABLE later (id int)"))
+    there = second.link()
+    run(there, "CREATE TABLE numbers_go_on (id int)")
+    programs = find_programs(postgres.binaries.directory, None)
+    dump = subprocess.run([programs.path("pg_dump"), "-d", database.url], capture_output=True, check=True)
+    told = [programs.path("psql"), "-Xq", "-d", second.url]
+    subprocess.run(told, input=dump.stdout, capture_output=True, check=True)
+    before, rows = catalog_of(there), rows_of(there)
+
+    for verb in (("rollback", "--yes"), ("rollback", "--steps", 2, "--yes"), ("redo", "--yes")):
+        refused = typed("db", *verb, DATABASE_URL=second.url)
+        refused.refused(8, what="dumped and restored", now="Nothing", next="finalize --now --undone")
+    found = read_status(there, "app", 1)
+    assert found.possible == "no" and "dumped and restored" in found.why[0]
+    assert found.redo is not None and found.redo.possible == "no"
+    assert catalog_of(there) == before and rows_of(there) == rows
+
+    one = migrate(there, "ALTER TABLE t DROP COLUMN n")
+    undo(there, one)
+    assert seen(there, "SELECT id, n FROM t") == "1 7"
+    typed("db", "finalize", "--now", "--undone", "--yes", DATABASE_URL=second.url).ended(0)
+    typed("db", "uninstall", "--yes", DATABASE_URL=second.url).ended(0)
+    assert "_bo_" not in str(catalog_of(there))

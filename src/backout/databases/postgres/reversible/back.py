@@ -105,6 +105,7 @@ def undo(
         NotReversible: Something was changed behind it.
         CommitUnanswered: It is not known whether it was committed.
     """
+    _refuse_elsewhere(migrations)
     chosen = tuple(sorted((m.id for m in migrations), reverse=True))
     return _work(link, chosen, _Turn("applied", "undone", part), patience_s=patience_s, dry_run=dry_run)
 
@@ -118,6 +119,7 @@ def redo(
     part: Part = Part.ALL,
 ) -> Outcome:
     """Make migrations again that were taken back, the oldest first; arguments and errors as of `undo`."""
+    _refuse_elsewhere(migrations)
     chosen = tuple(sorted(m.id for m in migrations))
     return _work(link, chosen, _Turn("undone", "applied", part), patience_s=patience_s, dry_run=dry_run)
 
@@ -128,6 +130,22 @@ def of_part(entries: Sequence[Entry], part: Part) -> list[Entry]:
         return list(entries)
     borne = part is Part.BORNE
     return [one for one in entries if effect(one.kind).bears(one.operation).old is borne]
+
+
+def _refuse_elsewhere(migrations: Sequence[Migration]) -> None:
+    for one in migrations:
+        if one.elsewhere:
+            raise NotReversible(
+                moved_here(one), next_command="backout db finalize --now --undone   # drops what is hidden"
+            )
+
+
+def moved_here(one: Migration) -> str:
+    """Say that a migration cannot go any way where its database was restored from a dump."""
+    return (
+        f"Migration {one.id} is from before this database was dumped and restored: "
+        "what the journal knows by its number has another one here, so that nothing can be moved by it."
+    )
 
 
 class _Turn(NamedTuple):

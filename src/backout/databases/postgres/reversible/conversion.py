@@ -102,7 +102,7 @@ def marker(work: Work, change: int, column: str, value: str = "true") -> None:
 
 def forget(work: Work, change: int, operation: Record) -> None:
     """Drop what tells and converts the rows written since: there is no way back any more."""
-    table, mark = operation["table"], f"{hidden(change)}_d"
+    table, mark = _marked(work, change, operation), f"{hidden(change)}_d"
     if any(one["name"] == f"{LAST}{change}" for one in work.now.of_table("trigger", table).values()):
         path = work.table_path(table, called=operation["called"])
         work.run(f"DROP TRIGGER {ident(f'{LAST}{change}')} ON {path}")
@@ -115,6 +115,16 @@ def forget(work: Work, change: int, operation: Record) -> None:
         f"SELECT oid::regprocedure::text AS called FROM pg_catalog.pg_proc WHERE pronamespace = '{SCHEMA}'::regnamespace AND {ours}",
     ):
         work.run(f"DROP FUNCTION {one['called']}")
+
+
+def _marked(work: Work, change: int, operation: Record) -> int:
+    """Return the oid of the table whose rows are marked: after a dump and restore the trigger's name tells it."""
+    named = (
+        int(one["table"])
+        for key, one in work.now.things.items()
+        if key.kind == "trigger" and one["name"] == f"{LAST}{change}"
+    )
+    return next(named, int(operation["table"]))
 
 
 @contextmanager

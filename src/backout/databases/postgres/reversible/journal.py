@@ -28,6 +28,7 @@ _TABLES = (
       schema_before text,
       schema_after text,
       command text NOT NULL,
+      home text,
       started_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
       ended_at timestamptz,
       state text NOT NULL CHECK (state IN ('running', 'applied', 'failed', 'undone', 'finalized', 'discarded', 'observed')),
@@ -45,6 +46,9 @@ _TABLES = (
       AS $$BEGIN RAISE EXCEPTION '%', TG_ARGV[0] USING ERRCODE = 'feature_not_supported'; END$$""",
 )
 
+
+_HOME = f"concat_ws(' ', '{SCHEMA}'::regnamespace::oid, '{SCHEMA}.migration'::regclass::oid, '{SCHEMA}.change'::regclass::oid)"
+"""The journal's own identity, which a dump and restore changes with that of everything that it tells of."""
 
 _GRANTED = f"""SELECT DISTINCT thing, a.grantee::regrole::text AS grantee FROM (
   SELECT 'SCHEMA ' || quote_ident(nspname) AS thing, nspowner AS owner, nspacl AS acl FROM pg_catalog.pg_namespace
@@ -71,6 +75,7 @@ class Migration:
         ended_at: ISO 8601, UTC; None: it runs, or backout was killed.
         state_at: Since when it is in that state; ISO 8601, UTC.
         state_age_s: Seconds that it is in that state, by the server's clock.
+        elsewhere: It was made before the database was dumped and restored: what it tells of has other identities here.
     """
 
     id: int
@@ -83,6 +88,7 @@ class Migration:
     ended_at: str | None
     state_at: str
     state_age_s: float
+    elsewhere: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,8 +136,8 @@ def begin(link: Link, release: str | None, command: str, schema_before: str | No
     """Note that a command starts; return the migration's number."""
     made = scalar(
         link,
-        f"INSERT INTO {SCHEMA}.migration (release, schema_before, command, state) "
-        f"VALUES ({literal(release)}, {literal(schema_before)}, {literal(command)}, 'running') RETURNING id",
+        f"INSERT INTO {SCHEMA}.migration (release, schema_before, command, home, state) "
+        f"VALUES ({literal(release)}, {literal(schema_before)}, {literal(command)}, {_HOME}, 'running') RETURNING id",
     )
     return int(made or 0)
 
@@ -150,8 +156,8 @@ def observe(
     """
     made = scalar(
         link,
-        f"INSERT INTO {SCHEMA}.migration (release, command, state, started_at, ended_at) VALUES ({literal(release)}, "
-        f"{literal(command)}, 'observed', {literal(began_at)}, pg_catalog.clock_timestamp()) RETURNING id",
+        f"INSERT INTO {SCHEMA}.migration (release, command, home, state, started_at, ended_at) VALUES ({literal(release)}, "
+        f"{literal(command)}, {_HOME}, 'observed', {literal(began_at)}, pg_catalog.clock_timestamp()) RETURNING id",
     )
     number = int(made or 0)
     for kind, operation in seen:
@@ -314,7 +320,8 @@ def migrations(link: Link) -> list[Migration]:
     found = objects(
         link,
         f"SELECT id, release, schema_before, schema_after, command, state, {utc.format('started_at')}, {utc.format('ended_at')}, "
-        f"{utc.format('state_at')}, extract(epoch FROM pg_catalog.clock_timestamp() - state_at)::float8 AS state_age_s "
+        f"{utc.format('state_at')}, extract(epoch FROM pg_catalog.clock_timestamp() - state_at)::float8 AS state_age_s, "
+        f"home IS DISTINCT FROM {_HOME} AS elsewhere "
         f"FROM {SCHEMA}.migration ORDER BY id",
     )
     return [Migration(**one) for one in found]

@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 from backout.databases.postgres.reversible import journal
 from backout.databases.postgres.reversible.alone import runs
 from backout.databases.postgres.reversible.asking import Asking, Unanswered
-from backout.databases.postgres.reversible.back import tables_of
+from backout.databases.postgres.reversible.back import moved_here, tables_of
 from backout.databases.postgres.reversible.catalog import Snapshot, read
 from backout.databases.postgres.reversible.choosing import STATES_STAYED
 from backout.databases.postgres.reversible.due import due_in
@@ -195,6 +195,7 @@ def _before(standby: bool, running: RunningMigration | None, chosen: Sequence[Mi
         for one in chosen
         if one.state == "observed"
     ]
+    found += [moved_here(one) for one in chosen if one.elsewhere]
     found += [
         f"Migration {one.id} was cut short, and its end is not noted yet: backout db finish."
         for one in chosen
