@@ -19,7 +19,7 @@ from .states import schema_of, seen
 pytestmark = pytest.mark.slow
 
 
-def test_c25_a_reader_in_the_way_is_named_and_nothing_is_changed(database: Database) -> None:
+def test_11_and_c25_a_reader_in_the_way_is_named_and_nothing_is_changed(database: Database) -> None:
     link, reader = database.link(), database.link()
     run(link, "CREATE TABLE t (id int, a text); INSERT INTO t VALUES (1, 'a1')")
     number = migrate(link, "ALTER TABLE t DROP COLUMN a")

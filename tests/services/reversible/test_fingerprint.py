@@ -159,7 +159,7 @@ def test_an_index_that_was_not_finished_is_told(server: Server) -> None:
         connection.execute("DROP SCHEMA kept CASCADE")
 
 
-def test_the_order_of_columns_counts_only_if_asked_for(server: Server) -> None:
+def test_25_the_order_of_columns_counts_only_if_asked_for(server: Server) -> None:
     with transaction(server) as link:
         loose, strict = read_print(link), read_print(link, strict_order=True)
         link.rows("ALTER TABLE app.t DROP a, ADD a int")

@@ -93,7 +93,7 @@ def tool(request: pytest.FixtureRequest, tmp_path: Path, require_service: Callab
 )
 # One version: a history takes a minute or two, and what differs between versions is tested kind by kind.
 @pytest.mark.parametrize("server", [15], indirect=True)
-def test_a_history_goes_up_as_without_backout_and_back_and_up_again_one_by_one(
+def test_17_a_history_goes_up_as_without_backout_and_back_and_up_again_one_by_one(
     tool: Tool, database: Database, plain: Database
 ) -> None:
     link = database.link()

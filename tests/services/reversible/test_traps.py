@@ -173,19 +173,6 @@ def test_16_a_column_dropped_and_added_by_two_migrations(link: DirectLink, datab
         assert seen(link, "SELECT id, a FROM t ORDER BY id") == "1 3 | 2 22"
 
 
-@pytest.mark.parametrize("number", [8, 17])
-def test_8_and_17_star_of_a_row_type_survives(link: DirectLink, number: int) -> None:
-    """A function of row type and a table of the dropped name: nothing breaks that the plain drop would leave whole."""
-    run(
-        link,
-        f"CREATE TABLE t (id int, a int); INSERT INTO t VALUES ({number}, 1); CREATE VIEW v AS SELECT id FROM t",
-    )
-    one = migrate(link, "ALTER TABLE t DROP COLUMN a")
-    assert seen(link, "SELECT * FROM v") == str(number)
-    undo(link, one)
-    assert seen(link, "SELECT * FROM t") == f"{number} 1"
-
-
 def test_13_a_prepared_statement_goes_on_with_named_columns(link: DirectLink, database: Database) -> None:
     run(link, "CREATE TABLE t (id int, a int); INSERT INTO t VALUES (1, 1)")
     app = database.link()

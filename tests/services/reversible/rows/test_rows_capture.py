@@ -402,7 +402,7 @@ def test_values_are_logged_exactly_whatever_the_session_has_set(bed: Bed) -> Non
     assert _log(bed) == [("t", wanted, wanted)]
 
 
-def test_a_replica_session_is_logged_too(bed: Bed) -> None:
+def test_22_a_replica_session_is_logged_too(bed: Bed) -> None:
     bed.sql("CREATE TABLE t (id int)")
     session, capture = DirectLink(bed.superuser()), Capture(bed.link(), 7)
     session.rows("BEGIN")
