@@ -141,6 +141,7 @@ class WayTaken(Document):
         schema_same: Whether the schema is the one that stood before the migrations, or that they had left, by its fingerprint;
             None: unknown, as somebody else changed it too, as something stays (`residues`), as not all was done, or as the database
             did not answer any more.
+        whole_same: As `schema_same`, of what an application cannot notice, too: owners, privileges, comments, storage, publications.
     """
 
     direction: str
@@ -153,6 +154,7 @@ class WayTaken(Document):
     residues: tuple[str, ...] = ()
     rows: RowsTaken | None = None
     schema_same: bool | None = None
+    whole_same: bool | None = None
 
 
 class Finished(Document):

@@ -90,13 +90,28 @@ class Migrations:
         steps: int | None = None,
         dry_run: bool = False,
         patience_s: float = _PATIENCE_S,
+        strict_order: bool = False,
     ) -> WayTaken:
-        """Take the newest migration back, or so many, or all after those of a release; no row and no value is lost."""
-        return self._database().back(to=to, steps=steps, dry_run=dry_run, patience_s=patience_s)
+        """Take the newest migration back, or so many, or all after those of a release; no row and no value is lost.
 
-    def redo(self, *, steps: int = 1, dry_run: bool = False, patience_s: float = _PATIENCE_S) -> WayTaken:
-        """Make again what was taken back, the oldest first."""
-        return self._database().forward(steps=steps, dry_run=dry_run, patience_s=patience_s)
+        With `strict_order`, the order of columns counts when the schema is compared.
+        """
+        return self._database().back(
+            to=to, steps=steps, dry_run=dry_run, patience_s=patience_s, strict_order=strict_order
+        )
+
+    def redo(
+        self,
+        *,
+        steps: int = 1,
+        dry_run: bool = False,
+        patience_s: float = _PATIENCE_S,
+        strict_order: bool = False,
+    ) -> WayTaken:
+        """Make again what was taken back, the oldest first; `strict_order` as of `rollback`."""
+        return self._database().forward(
+            steps=steps, dry_run=dry_run, patience_s=patience_s, strict_order=strict_order
+        )
 
     def finish(self) -> Finished:
         """Prove constraints and build indexes that a kill or a lock has left undone. Idempotent."""

@@ -9,7 +9,7 @@ import typer
 from backout.cli import db_blockers, db_finalize, db_status, db_uninstall
 from backout.cli.common import JsonOption, YesOption, err, guarded, leave, out, out_json, verb_group
 from backout.cli.confirm import confirm
-from backout.cli.db_options import DatabaseOption, DryRunOption, WaitOption, database_of
+from backout.cli.db_options import DatabaseOption, DryRunOption, StrictOrderOption, WaitOption, database_of
 from backout.errors import ExitCode
 from backout.message import msg
 
@@ -69,6 +69,7 @@ def rollback(
     ] = None,
     dry_run: DryRunOption = False,
     wait: WaitOption = 10.0,
+    strict_order: StrictOrderOption = False,
     yes: YesOption = False,
     database: DatabaseOption = None,
     as_json: JsonOption = False,
@@ -91,7 +92,9 @@ def rollback(
             yes=yes,
             command=_typed("rollback", to=to, steps=steps),
         )
-    done = Migrations(database_of(database)).rollback(to=to, steps=steps, dry_run=dry_run, patience_s=wait)
+    done = Migrations(database_of(database)).rollback(
+        to=to, steps=steps, dry_run=dry_run, patience_s=wait, strict_order=strict_order
+    )
     _show(done, as_json=as_json)
 
 
@@ -101,6 +104,7 @@ def redo(
     steps: Annotated[int, typer.Option("--steps", min=1, help="So many migrations, the oldest first.")] = 1,
     dry_run: DryRunOption = False,
     wait: WaitOption = 10.0,
+    strict_order: StrictOrderOption = False,
     yes: YesOption = False,
     database: DatabaseOption = None,
     as_json: JsonOption = False,
@@ -118,7 +122,9 @@ def redo(
             yes=yes,
             command=_typed("redo", steps=steps),
         )
-    done = Migrations(database_of(database)).redo(steps=steps, dry_run=dry_run, patience_s=wait)
+    done = Migrations(database_of(database)).redo(
+        steps=steps, dry_run=dry_run, patience_s=wait, strict_order=strict_order
+    )
     _show(done, as_json=as_json)
 
 
@@ -159,7 +165,7 @@ def _show(done: WayTaken, *, as_json: bool) -> None:
         out_json(done)
     else:
         _tell(done)
-    if done.unfinished or done.schema_same is False:
+    if done.unfinished or False in (done.schema_same, done.whole_same):
         leave(ExitCode.PROOF_FAILED)
 
 
@@ -192,17 +198,24 @@ def _tell(done: WayTaken) -> None:
         err("next   backout db finish")
         return
     which = "before it" if done.direction == "back" else "after it"
-    if done.schema_same is False:
-        err(f"not proven  The schema is another than the one {which}, and nobody else had changed it before.")
+    if False in (done.schema_same, done.whole_same):
+        what = "" if done.schema_same is False else " in what applications do not notice (owners, order, …)"
+        err(
+            f"not proven  The schema is another than the one {which}{what}, and nobody else had changed it before."
+        )
         err("next   backout db status")
         return
-    out(
-        f"  schema: the same as {which}, by its fingerprint"
-        if done.schema_same
-        else f"  schema: not compared with the one {which}: somebody else changed it too, something stays, or the database is gone"
-    )
+    out(f"  schema: {_compared(done, which)}")
     err(
         "next   backout db redo   # goes forward again"
         if done.direction == "back"
         else "next   backout db history"
     )
+
+
+def _compared(done: WayTaken, which: str) -> str:
+    if done.schema_same and done.whole_same:
+        return f"the same as {which}, by its fingerprint"
+    if done.schema_same:
+        return f"the same as {which} in all that applications notice; the rest was not compared: somebody else changed it too"
+    return f"not compared with the one {which}: somebody else changed it too, something stays, or the database is gone"

@@ -29,6 +29,13 @@ WaitOption = Annotated[
         "--wait", metavar="SECONDS", min=0, help="How long to go on asking for tables that are in use."
     ),
 ]
+StrictOrderOption = Annotated[
+    bool,
+    typer.Option(
+        "--strict-order",
+        help="Compare the order of columns, too, with the one that the schema had.",
+    ),
+]
 _PASSWORD = re.compile(r"^[a-z]+://[^/@:]*:[^@]+@|\bpassword\s*=", re.IGNORECASE)
 
 

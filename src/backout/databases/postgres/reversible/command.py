@@ -11,6 +11,7 @@ from backout import foreground
 from backout.databases.postgres.reversible import journal
 from backout.databases.postgres.reversible.after import finish
 from backout.databases.postgres.reversible.alone import alone
+from backout.databases.postgres.reversible.fingerprint import read_digests
 from backout.databases.postgres.reversible.journal import Entry
 from backout.databases.postgres.reversible.keeper import Kept, ReversibleKeeper
 from backout.databases.postgres.reversible.link import DirectLink, Link
@@ -81,7 +82,8 @@ def run_command(
     alone(link)
     in_transaction(link, journal.install)
     before = Stands.now(link)
-    kept = Kept(journal.begin(link, release, told, fingerprint()), connect, dict(answers))
+    whole = in_transaction(link, read_digests)
+    kept = Kept(journal.begin(link, release, told, fingerprint(), whole), connect, dict(answers))
     fault_point("migrate.begun")
     state = "failed"
     try:
@@ -100,7 +102,7 @@ def run_command(
     if entries:
         # A session that has ended meanwhile is told as that, and not as a database that could not be reached before.
         link.rows("SELECT 1")
-        journal.left_schema(link, kept.migration, fingerprint())
+        journal.left_schema(link, kept.migration, fingerprint(), in_transaction(link, read_digests))
     found = [f"{type(bug).__name__}: {bug}" for bug in proxy.failures]
     return Ran(
         kept.migration if entries else None, status, proxy.connections, entries, unseen, found, unfinished

@@ -17,14 +17,15 @@ from backout.databases.postgres.reversible.asking import Asking
 from backout.databases.postgres.reversible.back import Outcome
 from backout.databases.postgres.reversible.catalog import read, read_alone
 from backout.databases.postgres.reversible.choosing import STATES_STAYED, newest, nothing, oldest
-from backout.databases.postgres.reversible.command import run_command
+from backout.databases.postgres.reversible.command import in_transaction, run_command
 from backout.databases.postgres.reversible.due import owed
 from backout.databases.postgres.reversible.finalize import Dropped, finalize
+from backout.databases.postgres.reversible.fingerprint import read_digests
 from backout.databases.postgres.reversible.journal import Migration
-from backout.databases.postgres.reversible.link import DirectLink, LinkError, scalar
+from backout.databases.postgres.reversible.link import DirectLink, Link, LinkError, scalar
 from backout.databases.postgres.reversible.not_again import not_again
 from backout.databases.postgres.reversible.observing import observe_command
-from backout.databases.postgres.reversible.proven import schema_back, schema_forward
+from backout.databases.postgres.reversible.proven import Shape, shape_back, shape_forward
 from backout.databases.postgres.reversible.proxy.upstream import Upstream
 from backout.databases.postgres.reversible.records import record, taken
 from backout.databases.postgres.reversible.refusals import busy, out_of_order, refused, told
@@ -77,7 +78,8 @@ class ReversibleDatabase:
     def __init__(self, conninfo: str, environ: Mapping[str, str], redactor: Redactor) -> None:
         redactor.add(*secrets_of(conninfo, environ))
         self._redactor, self._conninfo = redactor, conninfo
-        self._next = _WITHOUT_US if {"DATABASE_URL", "PGHOST", "PGSERVICE"} & environ.keys() else _SAY_WHERE
+        named = bool(conninfo) or not environ.keys().isdisjoint(("PGHOST", "PGSERVICE"))
+        self._next = _WITHOUT_US if named else _SAY_WHERE
         self._connector = Connector(conninfo, redactor, _CONNECT_S, _DAY_S, _CONNECT_S, setting=_WHERE)
 
     def migrate(
@@ -143,7 +145,9 @@ class ReversibleDatabase:
             records = tuple(record(link, one) for one in journal.migrations(link))
         return MigrationHistory(database=self._connector.database, migrations=records)
 
-    def back(self, *, to: str | None, steps: int | None, dry_run: bool, patience_s: float) -> WayTaken:
+    def back(
+        self, *, to: str | None, steps: int | None, dry_run: bool, patience_s: float, strict_order: bool
+    ) -> WayTaken:
         """Take the newest migrations back: so many, or all after those of a release.
 
         Raises:
@@ -154,13 +158,14 @@ class ReversibleDatabase:
         with self._link() as link:
             chosen = newest(self._known(link), to=to, steps=steps)
             entries = journal.entries(link, tuple(one.id for one in chosen), "applied")
-            wanted = schema_back(sorted(chosen, key=lambda one: one.id), entries, self._fingerprint())
+            wanted = shape_back(sorted(chosen, key=lambda one: one.id), entries, self._shape(link))
             with told("rollback"):
                 outcome = back.undo(link, chosen, patience_s=patience_s, dry_run=dry_run)
             unfinished = () if dry_run else finish(link).unfinished
-        return self._proven(taken("back", outcome, unfinished, dry_run=dry_run), wanted)
+            done = taken("back", outcome, unfinished, dry_run=dry_run)
+            return self._proven(link, done, wanted, strict_order=strict_order)
 
-    def forward(self, *, steps: int, dry_run: bool, patience_s: float) -> WayTaken:
+    def forward(self, *, steps: int, dry_run: bool, patience_s: float, strict_order: bool) -> WayTaken:
         """Make the oldest migrations again that were taken back.
 
         Raises:
@@ -179,7 +184,7 @@ class ReversibleDatabase:
             # One by one: what a migration builds after its COMMIT may be renamed by the next one.
             turns = [chosen] if dry_run else [[one] for one in chosen]
             undone = [one for one in journal.every_entry(link) if one.state == "undone"]
-            wanted = schema_forward(chosen, undone, self._fingerprint())
+            wanted = shape_forward(chosen, undone, self._shape(link))
             rows = not_again(
                 Asking(link),
                 read_alone(link),
@@ -191,9 +196,10 @@ class ReversibleDatabase:
                 with told("redo"):
                     outcomes.append(back.redo(link, turn, patience_s=patience_s, dry_run=dry_run))
                 unfinished += [] if dry_run else finish(link).unfinished
-        outcome = back.joined(outcomes)
-        outcome.residues += rows
-        return self._proven(taken("forward", outcome, tuple(unfinished), dry_run=dry_run), wanted)
+            outcome = back.joined(outcomes)
+            outcome.residues += rows
+            done = taken("forward", outcome, tuple(unfinished), dry_run=dry_run)
+            return self._proven(link, done, wanted, strict_order=strict_order)
 
     def finish(self) -> Finished:
         """Do what is due after a COMMIT, where a kill or a lock has left it. Idempotent.
@@ -328,15 +334,18 @@ class ReversibleDatabase:
             raise busy(error) from None
         return journal.migrations(link) if journal.installed(link) else []
 
-    def _proven(self, done: WayTaken, wanted: str | None) -> WayTaken:
+    def _proven(self, link: Link, done: WayTaken, wanted: Shape, *, strict_order: bool) -> WayTaken:
         """Say whether the schema that a way has led to is the one that it had to lead to."""
-        if wanted is None or done.dry_run or done.unfinished:
+        if done.dry_run or done.unfinished:
             return done
         try:
-            now = self._fingerprint()
-        except BackoutError:  # the way was taken, whether the database answers now or not
+            same, whole = wanted.same(self._shape(link), strict_order=strict_order)
+        except (BackoutError, LinkError):  # the way was taken, whether the database answers now or not
             return done
-        return done.model_copy(update={"schema_same": now == wanted})
+        return done.model_copy(update={"schema_same": same, "whole_same": whole})
+
+    def _shape(self, link: Link) -> Shape:
+        return Shape(self._fingerprint(), in_transaction(link, read_digests))
 
     def _fingerprint(self) -> str:
         """Return the schema as releases are recorded with it."""

@@ -124,13 +124,28 @@ def read_print(link: Link, *, strict_order: bool = False) -> Print:
     Raises:
         LinkError: The server refused a query; 25P01 if no transaction is open.
     """
-    columns = tables.COLUMNS.format(position=tables.POSITION if strict_order else "NULL")
-    things: dict[str, str] = {}
     with printed_alike(link):
-        for query in (*_QUERIES, columns):
-            for row in link.rows(query):
-                things[row["name"] or ""] = row["definition"] or ""
-    return Print(things=dict(sorted(things.items())))
+        return _print(_things(link, *_QUERIES), _columns(link, strict_order=strict_order))
+
+
+def read_digests(link: Link) -> str:
+    """Return the digests of the fingerprint, without and with the order of columns, with a space between; as `read_print`."""
+    with printed_alike(link):
+        things = _things(link, *_QUERIES)
+        both = [_print(things, _columns(link, strict_order=strict)).digest for strict in (False, True)]
+    return " ".join(both)
+
+
+def _columns(link: Link, *, strict_order: bool) -> dict[str, str]:
+    return _things(link, tables.COLUMNS.format(position=tables.POSITION if strict_order else "NULL"))
+
+
+def _things(link: Link, *queries: str) -> dict[str, str]:
+    return {row["name"] or "": row["definition"] or "" for query in queries for row in link.rows(query)}
+
+
+def _print(things: dict[str, str], columns: dict[str, str]) -> Print:
+    return Print(things=dict(sorted((things | columns).items())))
 
 
 def differences(before: Print, after: Print) -> list[Difference]:

@@ -27,6 +27,8 @@ _TABLES = (
       release text,
       schema_before text,
       schema_after text,
+      whole_before text,
+      whole_after text,
       command text NOT NULL,
       home text,
       started_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
@@ -67,6 +69,8 @@ class Migration:
         release: Version it belongs to, where it was told.
         schema_before: Fingerprint of the schema before it, as `backout.schema.Schema` says it; None: unknown.
         schema_after: Of the one that it left, with what was due after it; None: unknown, as backout was killed.
+        whole_before: As `schema_before`, of all that is compared after a way: see `fingerprint.read_digests`.
+        whole_after: The same of `schema_after`.
         command: What was run, without secrets.
         state: `running`, `applied`, `failed` (ended so; what it had committed stays), `undone`, `finalized` (what it had
             hidden is dropped), `discarded` (taken back, and what that had hidden is dropped) or `observed` (it ran as it
@@ -82,6 +86,8 @@ class Migration:
     release: str | None
     schema_before: str | None
     schema_after: str | None
+    whole_before: str | None
+    whole_after: str | None
     command: str
     state: str
     started_at: str
@@ -132,12 +138,18 @@ def installed(link: Link) -> bool:
     return scalar(link, f"SELECT to_regclass('{SCHEMA}.change')") is not None
 
 
-def begin(link: Link, release: str | None, command: str, schema_before: str | None = None) -> int:
+def begin(
+    link: Link,
+    release: str | None,
+    command: str,
+    schema_before: str | None = None,
+    whole_before: str | None = None,
+) -> int:
     """Note that a command starts; return the migration's number."""
     made = scalar(
         link,
-        f"INSERT INTO {SCHEMA}.migration (release, schema_before, command, home, state) "
-        f"VALUES ({literal(release)}, {literal(schema_before)}, {literal(command)}, {_HOME}, 'running') RETURNING id",
+        f"INSERT INTO {SCHEMA}.migration (release, schema_before, whole_before, command, home, state) "
+        f"VALUES ({literal(release)}, {literal(schema_before)}, {literal(whole_before)}, {literal(command)}, {_HOME}, 'running') RETURNING id",
     )
     return int(made or 0)
 
@@ -190,9 +202,12 @@ def end(link: Link, migration: int, state: str) -> None:
     )
 
 
-def left_schema(link: Link, migration: int, fingerprint: str) -> None:
+def left_schema(link: Link, migration: int, fingerprint: str, whole: str) -> None:
     """Note the schema that a migration has left."""
-    link.rows(f"UPDATE {SCHEMA}.migration SET schema_after = {literal(fingerprint)} WHERE id = {migration}")
+    link.rows(
+        f"UPDATE {SCHEMA}.migration SET schema_after = {literal(fingerprint)}, whole_after = {literal(whole)} "
+        f"WHERE id = {migration}"
+    )
 
 
 def set_state(link: Link, where: str, state: str) -> None:
@@ -319,7 +334,7 @@ def migrations(link: Link) -> list[Migration]:
     utc = "to_char({0} AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"') AS {0}"
     found = objects(
         link,
-        f"SELECT id, release, schema_before, schema_after, command, state, {utc.format('started_at')}, {utc.format('ended_at')}, "
+        f"SELECT id, release, schema_before, schema_after, whole_before, whole_after, command, state, {utc.format('started_at')}, {utc.format('ended_at')}, "
         f"{utc.format('state_at')}, extract(epoch FROM pg_catalog.clock_timestamp() - state_at)::float8 AS state_age_s, "
         f"home IS DISTINCT FROM {_HOME} AS elsewhere "
         f"FROM {SCHEMA}.migration ORDER BY id",
