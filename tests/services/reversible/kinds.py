@@ -373,6 +373,16 @@ FUNCTIONS = (
          WRITE, IA, "1 a1 | 3 a3 | 4 a4", OLD, IA, _LOUDER),
 )  # fmt: skip
 
+_FORCED = "ALTER TABLE t ENABLE ROW LEVEL SECURITY; ALTER TABLE t FORCE ROW LEVEL SECURITY"
+_POLICY = "CREATE POLICY p ON t USING (id <> 3)"
+
+ACCESS = (
+    plain("row_security_enabled", "ALTER TABLE t ENABLE ROW LEVEL SECURITY"),
+    plain("row_security_forced", _FORCED, f"{_POLICY};", forth="4 a4 | 5 a5"),
+    Kind("row_security_disabled", f"{T} {_POLICY}; {_FORCED};", "ALTER TABLE t NO FORCE ROW LEVEL SECURITY, DISABLE ROW LEVEL SECURITY",
+         WRITE, IA, "1 A1 | 4 a4", OLD, IA, "3 a3 | 4 a4 | 5 a5"),
+)  # fmt: skip
+
 KINDS = (
     COLUMNS_ADDED
     + COLUMNS_DROPPED
@@ -383,4 +393,5 @@ KINDS = (
     + INDEXES
     + OTHERS
     + FUNCTIONS
+    + ACCESS
 )

@@ -102,7 +102,6 @@ REFUSED = {
     "comment_on_trigger": "COMMENT ON TRIGGER tr ON t IS 'tr'",
     "create_policy": "CREATE POLICY p2 ON t USING (true)",
     "drop_policy": "DROP POLICY po ON t",
-    "enable_row_security": "ALTER TABLE t ENABLE ROW LEVEL SECURITY",
     "create_rule": "CREATE RULE r2 AS ON DELETE TO t WHERE OLD.id = 7 DO INSTEAD NOTHING",
     "drop_rule": "DROP RULE ru ON t",
     "grant": "GRANT SELECT ON t TO PUBLIC",

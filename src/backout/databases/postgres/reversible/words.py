@@ -24,6 +24,7 @@ _WORDS = {
     "function.added": "function {called} made",
     "function.hidden": "function {called} dropped (hidden)",
     "function.replaced": "function {called} replaced",
+    "row_security": "row level security of {called} switched",
     "column.default": "default of {called} changed",
     "label.added": "label {label} added to type {called}",
     "rows": "rows of {called} changed",

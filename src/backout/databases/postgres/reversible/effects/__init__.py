@@ -19,6 +19,7 @@ from backout.databases.postgres.reversible.effects.index import IndexAdded, Inde
 from backout.databases.postgres.reversible.effects.key_dropped import KeyDropped
 from backout.databases.postgres.reversible.effects.label_added import LabelAdded
 from backout.databases.postgres.reversible.effects.renamed import Renamed
+from backout.databases.postgres.reversible.effects.row_security import RowSecurity
 from backout.databases.postgres.reversible.effects.rows_changed import RowsChanged
 from backout.databases.postgres.reversible.effects.schema_added import SchemaAdded
 from backout.databases.postgres.reversible.effects.table_added import TableAdded
@@ -47,6 +48,7 @@ EFFECTS: tuple[Effect, ...] = (
     FunctionAdded(),
     FunctionHidden(),
     FunctionReplaced(),
+    RowSecurity(),
     ColumnAdded(),
     ColumnHidden(),
     ColumnRetyped(),
