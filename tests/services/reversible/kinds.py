@@ -381,6 +381,20 @@ ACCESS = (
     plain("row_security_forced", _FORCED, f"{_POLICY};", forth="4 a4 | 5 a5"),
     Kind("row_security_disabled", f"{T} {_POLICY}; {_FORCED};", "ALTER TABLE t NO FORCE ROW LEVEL SECURITY, DISABLE ROW LEVEL SECURITY",
          WRITE, IA, "1 A1 | 4 a4", OLD, IA, "3 a3 | 4 a4 | 5 a5"),
+    plain("policy_added", f"{_FORCED}; {_POLICY}", forth="4 a4 | 5 a5"),
+    plain("policy_added_of_a_column", "ALTER TABLE t ADD n int DEFAULT 7; CREATE POLICY q ON t AS RESTRICTIVE FOR UPDATE TO reader, other USING (n > 0) WITH CHECK (n < 9)",
+          ahead="SELECT id, a, n FROM t ORDER BY id", forth="3 A3 7 | 4 a4 7 | 5 a5 7"),
+    Kind("policy_dropped", f"{T} {_POLICY}; COMMENT ON POLICY p ON t IS 'p'; {_FORCED};", f"DROP POLICY p ON t; {_POLICY.replace('p ON', 'q ON').replace('3', '1')}",
+         WRITE.replace("UPDATE t SET a = 'A1' WHERE id = 1;", ""), IA, "1 a1 | 4 a4", OLD, IA, "3 a3 | 4 a4 | 5 a5"),
+    plain("policy_dropped_and_column_renamed", "DROP POLICY q ON t; ALTER TABLE t RENAME z TO y; ALTER TABLE t RENAME w TO z; ALTER TABLE t DROP v",
+          "ALTER TABLE t ADD z int, ADD w int, ADD v varchar(9); CREATE POLICY q ON t FOR INSERT WITH CHECK (z > 0 AND w < 0 AND v IN ('x', 'y'));"),
+    plain("policy_dropped_with_column", "ALTER TABLE t DROP COLUMN z CASCADE", "ALTER TABLE t ADD z int; CREATE POLICY q ON t FOR DELETE USING (z > 0 OR id > 0);"),
+    plain("policy_dropped_with_table", "DROP TABLE o CASCADE", "CREATE TABLE o (x int); CREATE POLICY q ON t FOR SELECT USING (id IN (SELECT x FROM o));"),
+    plain("policy_made_anew", "DROP POLICY q ON t; ALTER TABLE t ALTER z TYPE bigint; CREATE POLICY q ON t USING (z > 5000000000)",
+          "ALTER TABLE t ADD z int; CREATE POLICY q ON t USING (z > 0);"),
+    plain("policy_changed", "ALTER POLICY q ON t TO reader, other USING (a <> '') WITH CHECK (a <> 'x'); ALTER POLICY q ON t RENAME TO r; ALTER POLICY s ON t RENAME TO q",
+          "CREATE POLICY q ON t TO PUBLIC WITH CHECK (id > 0); CREATE POLICY s ON t; COMMENT ON POLICY s ON t IS 's';"),
+    plain("policy_commented", "COMMENT ON POLICY q ON t IS 'new'", "CREATE POLICY q ON t; COMMENT ON POLICY q ON t IS 'old';"),
 )  # fmt: skip
 
 KINDS = (

@@ -143,9 +143,13 @@ _PARTS = {
       FROM chosen c JOIN pg_trigger t ON t.tgrelid = c.oid AND NOT t.tgisinternal""",
     "rule": """SELECT w.oid, 0, json_build_object('name', w.rulename, 'table', w.ev_class::int8, 'enabled', w.ev_enabled,
         'definition', pg_get_ruledef(w.oid), 'body', md5(concat_ws('|', w.ev_type, w.ev_qual, w.ev_action))) FROM chosen c JOIN pg_rewrite w ON w.ev_class = c.oid AND w.rulename <> '_RETURN'""",
-    "policy": """SELECT p.oid, 0, json_build_object('name', p.polname, 'table', p.polrelid::int8, 'command', p.polcmd,
-        'permissive', p.polpermissive, 'roles', p.polroles::int8[], 'using', p.polqual::text, 'check', p.polwithcheck::text)
-      FROM chosen c JOIN pg_policy p ON p.polrelid = c.oid""",
+    "policy": f"""SELECT p.oid, 0, json_build_object('name', p.polname, 'table', p.polrelid::int8, 'command', p.polcmd,
+        'permissive', p.polpermissive, 'roles', p.polroles::int8[], 'role_names', (SELECT json_agg(pg_get_userbyid(r.oid) ORDER BY r.n)
+          FROM unnest(p.polroles) WITH ORDINALITY r(oid, n)), 'using', p.polqual::text, 'check', p.polwithcheck::text,
+        'using_text', pg_get_expr(p.polqual, p.polrelid), 'check_text', pg_get_expr(p.polwithcheck, p.polrelid),
+        'columns', (SELECT json_agg(DISTINCT d.refobjsubid ORDER BY d.refobjsubid) FROM pg_depend d WHERE d.classid = 'pg_policy'::regclass
+          AND d.objid = p.oid AND d.refclassid = 'pg_class'::regclass AND d.refobjid = p.polrelid AND d.refobjsubid > 0),
+        'comment', {_comment("pg_policy", "p")}) FROM chosen c JOIN pg_policy p ON p.polrelid = c.oid""",
     "type": f"""SELECT t.oid, 0, json_build_object('name', t.typname, 'schema', t.typnamespace::int8, 'kind', t.typtype,
         'owner', t.typowner::int8, 'acl', t.typacl::text, 'base', t.typbasetype::int8, 'modifier', t.typtypmod,
         'not_null', t.typnotnull, 'default', t.typdefault, 'comment', {_comment("pg_type", "t")},

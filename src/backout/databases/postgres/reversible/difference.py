@@ -8,7 +8,15 @@ from dataclasses import dataclass, field
 from backout.databases.postgres.reversible.catalog import Key, Snapshot, Thing
 from backout.databases.postgres.reversible.names import is_hidden
 
-_TEXTS = {"type_text", "default_text", "definition", "signature"}
+_TEXTS = {
+    "type_text",
+    "default_text",
+    "definition",
+    "signature",
+    "role_names",
+    "using_text",
+    "check_text",
+}
 """Made of names for people: they change when something else is renamed."""
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from backout.databases.postgres.reversible import catalog
-from backout.databases.postgres.reversible.catalog import FIRST_OID, OTHERS, Snapshot
+from backout.databases.postgres.reversible.catalog import FIRST_OID, OTHERS, Key, Snapshot, Thing
 from backout.databases.postgres.reversible.link import Link, scalar
 
 Stamps = dict[str, str]
@@ -53,13 +53,14 @@ _ROWS = [
     # The schema `public`, and what is said of it, are of initdb and can change.
     "SELECT 'schema:' || oid, ctid, xmin FROM pg_namespace",
     "SELECT 'schema:' || objoid, ctid, xmin FROM pg_description WHERE classoid = 'pg_namespace'::regclass",
-    f"""SELECT coalesce({_OWNER}, 'table:' || k.conrelid, 'table:' || t.tgrelid, n.name || ':' || d.objoid), d.ctid, d.xmin
+    f"""SELECT coalesce({_OWNER}, 'table:' || k.conrelid, 'table:' || t.tgrelid, 'table:' || p.polrelid, n.name || ':' || d.objoid), d.ctid, d.xmin
       FROM pg_description d
       JOIN (VALUES ('pg_class', 'table'), ('pg_constraint', 'domain'), ('pg_trigger', 'trigger'), ('pg_type', 'type'),
-        ('pg_proc', 'function')) n(catalog, name) ON d.classoid = n.catalog::regclass
+        ('pg_proc', 'function'), ('pg_policy', 'policy')) n(catalog, name) ON d.classoid = n.catalog::regclass
       LEFT JOIN ({_CLASSES}) ON d.classoid = 'pg_class'::regclass AND c.oid = d.objoid
       LEFT JOIN pg_constraint k ON d.classoid = 'pg_constraint'::regclass AND k.oid = d.objoid AND k.conrelid <> 0
       LEFT JOIN pg_trigger t ON d.classoid = 'pg_trigger'::regclass AND t.oid = d.objoid
+      LEFT JOIN pg_policy p ON d.classoid = 'pg_policy'::regclass AND p.oid = d.objoid
       WHERE d.objoid >= {FIRST_OID}""",
     *(
         f"SELECT '{catalog}:' || {oid}, ctid, xmin FROM {catalog} WHERE {oid} >= {FIRST_OID}"
@@ -135,6 +136,13 @@ def _changed(then: Stamps, now: Stamps, last: Snapshot) -> tuple[set[int], set[s
             kinds.update(_CAME_OR_WENT[kind])
         else:
             return None
-    if any(key.kind == "rule" for key in last.things):
-        return None  # its text may name every table
+    if any(_names_others(key, thing) for key, thing in last.things.items()):
+        return None
     return tables, kinds
+
+
+def _names_others(key: Key, thing: Thing) -> bool:
+    """Tell whether the text of something may name every table: of a rule, and of a policy that asks another."""
+    if key.kind == "policy":
+        return "SUBLINK" in f"{thing['using']}{thing['check']}"
+    return key.kind == "rule"

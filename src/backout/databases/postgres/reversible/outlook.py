@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from backout.databases.postgres.reversible.catalog import Key, Snapshot
 from backout.databases.postgres.reversible.held import held
 from backout.databases.postgres.reversible.journal import Entry, is_hiding
+from backout.databases.postgres.reversible.policies import standing
 
 _HIDDEN = (
     "column.hidden",
@@ -42,6 +43,8 @@ def obstacles(now: Snapshot, entries: Sequence[Entry]) -> list[str]:
             found += _is_gone(now, entry)
         elif entry.kind == "renamed" and entry.id not in later:
             found += _renamed(now, entry, entry.operation["to"][0])
+        elif entry.kind in ("policy.added", "policy.changed"):
+            found += _policy(now, entry, "to", [one for one in entries if one.part > entry.part])
     return found
 
 
@@ -63,7 +66,19 @@ def obstacles_again(now: Snapshot, entries: Sequence[Entry]) -> list[str]:
             renamed.add(key)
         elif entry.kind in _HIDDEN:
             found += _is_gone(now, entry)
+        elif entry.kind in ("policy.dropped", "policy.changed"):
+            found += _policy(now, entry, "from", [one for one in entries if one.part < entry.part])
     return found
+
+
+def _policy(now: Snapshot, entry: Entry, side: str, sooner: Sequence[Entry]) -> Iterator[str]:
+    """Yield it if a policy is not as it was left, unless one of those that are worked on sooner may have changed it."""
+    told = entry.operation
+    if any(one.kind == "renamed" or one.operation.get("table") == told["table"] for one in sooner):
+        return
+    found = standing(now, told["oid"], told["table"], told[side])
+    if isinstance(found, str):
+        yield f"{told['called']} {found}"
 
 
 def _taken_since(now: Snapshot, entry: Entry, entries: Sequence[Entry]) -> Iterator[str]:

@@ -80,6 +80,7 @@ class Softer:
         for key in columns:
             gone.take(key)
             _take_parts(gone, key)
+        self._drop_policies(gone)
         self._refuse_left(gone, statement)
         for key in columns:
             if key not in self.begun.things:
@@ -104,6 +105,7 @@ class Softer:
                 _take_table(gone, key.oid)
             if kind == "type":
                 _take_type(gone, key.oid)
+        self._drop_policies(gone)
         self._refuse_left(gone, statement)
         for key in things:
             if key not in self.begun.things:
@@ -184,6 +186,12 @@ class Softer:
         if rest:
             self.work.run(deparse("alter_table_stmt", _copy(statement.node, rest)))
 
+    def _drop_policies(self, gone: Difference) -> None:
+        """Drop the policies that CASCADE takes: they hold no data, and the difference tells before the COMMIT how they were."""
+        for change in list(gone.gone("policy")):
+            gone.take(change.key)
+            self._drop_new(change.key)
+
     def _refuse_left(self, gone: Difference, statement: Statement) -> None:
         """Veto a statement that takes away more than can be hidden."""
         left = [
@@ -203,11 +211,11 @@ class Softer:
         A column with another type than before is no such thing, nor what stands over it: it was there.
         """
         twins = set(self.twins(table))
-        for kind in ("trigger", "constraint", "index", "column"):
+        for kind in ("policy", "trigger", "constraint", "index", "column"):
             for key, one in self.work.now.things.items():
                 if key.kind != kind or one["table"] != table:
                     continue
-                columns = {key.sub} if kind == "column" else set(one["columns"] or ())
+                columns = {key.sub} if kind == "column" else set(one.get("columns") or ())
                 ours = key in self.begun.things or is_hidden(str(one["name"])) or columns & twins
                 if not ours:
                     self._drop_new(key)
@@ -222,9 +230,9 @@ class Softer:
         if key.kind == "column":
             path = self.work.table_path(key.oid, called=called)
             self.work.run(f"ALTER TABLE {path} DROP COLUMN {name} CASCADE")
-        elif key.kind == "trigger":
+        elif key.kind in ("trigger", "policy"):
             path = self.work.table_path(now.things[key]["table"], called=called)
-            self.work.run(f"DROP TRIGGER {name} ON {path}")
+            self.work.run(f"DROP {key.kind.upper()} {name} ON {path}")
         elif key.kind == "constraint":
             path = self.work.table_path(now.things[key]["table"], called=called)
             self.work.run(f"ALTER TABLE {path} DROP CONSTRAINT {name} CASCADE")

@@ -41,7 +41,7 @@ def taken_by(statement: Statement, before: Snapshot, after: Snapshot, *, refused
     return [
         Taken(change.key, _values(change), change.after)
         for change in left
-        if refused or _is_its_own(statement, change, gone)
+        if refused or (_is_its_own(statement, change, gone) and not _is_policys(change, after))
     ]
 
 
@@ -55,6 +55,11 @@ def _is_its_own(statement: Statement, change: Change, gone: set[tuple[Any, ...]]
     if change.before is None:
         return change.key.kind in ("index", "constraint") and _place(change) in gone  # built anew
     return change.key.kind != "column" or bool(change.values & _TYPE)
+
+
+def _is_policys(change: Change, after: Snapshot) -> bool:
+    """Tell whether a policy has gone alone, which the transaction's difference explains."""
+    return change.key.kind == "policy" and Key("table", change.thing["table"]) in after.things
 
 
 def _values(change: Change) -> frozenset[str]:
