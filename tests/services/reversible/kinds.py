@@ -395,6 +395,26 @@ ACCESS = (
     plain("policy_changed", "ALTER POLICY q ON t TO reader, other USING (a <> '') WITH CHECK (a <> 'x'); ALTER POLICY q ON t RENAME TO r; ALTER POLICY s ON t RENAME TO q",
           "CREATE POLICY q ON t TO PUBLIC WITH CHECK (id > 0); CREATE POLICY s ON t; COMMENT ON POLICY s ON t IS 's';"),
     plain("policy_commented", "COMMENT ON POLICY q ON t IS 'new'", "CREATE POLICY q ON t; COMMENT ON POLICY q ON t IS 'old';"),
+    plain("granted", "GRANT SELECT, UPDATE ON t TO reader, PUBLIC; GRANT INSERT ON t TO other WITH GRANT OPTION", "GRANT SELECT ON t TO other;"),
+    plain("revoked", "REVOKE SELECT ON t FROM reader; REVOKE GRANT OPTION FOR INSERT ON t FROM other; REVOKE TRUNCATE ON t FROM collector",
+          "GRANT SELECT, UPDATE ON t TO reader; GRANT INSERT ON t TO other WITH GRANT OPTION; GRANT SELECT (a) ON t TO other;"),
+    plain("granted_on_columns", "GRANT UPDATE (a) ON t TO reader; REVOKE SELECT (id) ON t FROM other; ALTER TABLE t RENAME z TO y",
+          "ALTER TABLE t ADD z int; GRANT SELECT (id, a, z) ON t TO other; GRANT UPDATE (z) ON t TO reader;"),
+    plain("granted_on_table_and_columns", "GRANT SELECT ON t TO reader; REVOKE SELECT ON t FROM other", "GRANT SELECT (a) ON t TO reader; GRANT SELECT (id) ON t TO other;"),
+    plain("granted_on_others", "GRANT CREATE ON SCHEMA s TO other; GRANT USAGE ON SEQUENCE q TO reader; REVOKE EXECUTE ON FUNCTION twice FROM PUBLIC;"
+          "GRANT EXECUTE ON ALL ROUTINES IN SCHEMA public TO reader; REVOKE USAGE ON TYPE mood FROM PUBLIC; GRANT SELECT ON v TO reader; GRANT USAGE ON DOMAIN d TO other",
+          f"CREATE SCHEMA s; CREATE SEQUENCE q; CREATE {_TWICE} 'SELECT 2 * x'; CREATE PROCEDURE p(text) LANGUAGE plpgsql AS 'BEGIN END';"
+          "CREATE TYPE mood AS ENUM ('ok'); CREATE DOMAIN d AS int; CREATE VIEW v AS SELECT 1 AS x;"),
+    plain("default_privileges", "ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO reader; ALTER DEFAULT PRIVILEGES REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC;"
+          "ALTER DEFAULT PRIVILEGES IN SCHEMA public REVOKE USAGE ON SEQUENCES FROM reader; ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT INSERT ON TABLES TO reader",
+          "ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT USAGE ON SEQUENCES TO reader; ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO other;"),
+    plain("owner_of_table", "ALTER TABLE t OWNER TO other", "GRANT CREATE ON SCHEMA public TO other; ALTER TABLE t ADD z serial, ADD y int GENERATED ALWAYS AS IDENTITY;"),
+    plain("owner_and_privileges", "ALTER TABLE t OWNER TO other; GRANT UPDATE ON t TO reader; REVOKE SELECT ON t FROM reader; REVOKE DELETE ON t FROM collector",
+          "GRANT CREATE ON SCHEMA public TO other; GRANT SELECT ON t TO reader, other; GRANT DELETE ON t TO other; GRANT SELECT (a) ON t TO other;"),
+    plain("owner_of_others", "GRANT CREATE ON SCHEMA public TO other; ALTER VIEW v OWNER TO other; ALTER SEQUENCE q OWNER TO other; ALTER FUNCTION twice OWNER TO other;"
+          "ALTER TYPE mood OWNER TO other; ALTER DOMAIN d OWNER TO other; ALTER TYPE pair OWNER TO other; ALTER SCHEMA s OWNER TO other; ALTER TABLE s.x OWNER TO other",
+          f"CREATE SCHEMA s; CREATE TABLE s.x (y int); CREATE SEQUENCE q; CREATE {_TWICE} 'SELECT 2 * x'; CREATE TYPE mood AS ENUM ('ok'); CREATE DOMAIN d AS int;"
+          "CREATE TYPE pair AS (x int, y int); CREATE VIEW v AS SELECT 1 AS x;"),
 )  # fmt: skip
 
 KINDS = (

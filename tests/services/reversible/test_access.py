@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 
+import psycopg
 import pytest
 
 from backout.databases.postgres.reversible import catalog, journal
 from backout.databases.postgres.reversible.back import NotReversible
-from backout.databases.postgres.reversible.link import Link
+from backout.databases.postgres.reversible.link import Link, LinkError
 from backout.databases.postgres.reversible.outlook import obstacles, obstacles_again
+from backout.databases.postgres.reversible.proxy.keeper import Veto
+from backout.databases.postgres.reversible.words import sentence
 
 from .conftest import Database
 from .engine import migrate, redo, run, undo
@@ -67,6 +70,14 @@ def left(link: Link, number: int, why: str, *, forward: bool = False) -> None:
     assert [one for one in told if re.search(why, one)]
     with pytest.raises(NotReversible, match=why):
         (redo if forward else undo)(link, number)
+    assert catalog.read_alone(link) == there
+
+
+def refused(link: Link, number: int, why: str) -> None:
+    """Assert that a way back is refused by that reason, and that nothing was changed."""
+    there = catalog.read_alone(link)
+    with pytest.raises(NotReversible, match=why):
+        undo(link, number)
     assert catalog.read_alone(link) == there
 
 
@@ -151,7 +162,7 @@ def test_a_policy_of_a_role_that_was_dropped_since(database: Database, server: S
     number = migrate(link, "DROP POLICY p ON t")
     with server.connected(superuser=True) as admin:
         admin.execute(f"DROP ROLE {name}")
-    with pytest.raises(NotReversible, match=rf"p cannot be made again: its role {name} is not there"):
+    with pytest.raises(NotReversible, match=rf"p cannot be as it was: the role {name} is not there"):
         undo(link, number)
     with server.connected(superuser=True) as admin:
         admin.execute(f"CREATE ROLE {name}")
@@ -159,3 +170,187 @@ def test_a_policy_of_a_role_that_was_dropped_since(database: Database, server: S
     run(link, "DROP POLICY p ON t")
     with server.connected(superuser=True) as admin:
         admin.execute(f"DROP ROLE {name}")
+
+
+def test_privileges_of_what_is_dropped_then_come_back_with_it(database: Database) -> None:
+    link = database.link()
+    run(link, f"{_ROWS} GRANT SELECT (a) ON t TO reader; CREATE TABLE o (x int)")
+    before = schema_of(database.url)
+    number = migrate(
+        link,
+        "REVOKE SELECT (a) ON t FROM reader; ALTER TABLE t DROP a; GRANT SELECT ON o TO PUBLIC; DROP TABLE o",
+    )
+    after = schema_of(database.url)
+    told = [sentence(one) for one in journal.every_entry(link) if one.kind == "privileges"]
+    assert told == ["privileges on public.o changed", "privileges on public.t.a changed"]
+    undo(link, number)
+    assert schema_of(database.url) == before
+    redo(link, number)
+    assert schema_of(database.url) == after
+    undo(link, number)
+    assert schema_of(database.url) == before
+
+
+_DENIED = "42501"
+
+
+def denied(link: Link, query: str) -> bool:
+    """Tell whether the role `other` is refused a query."""
+    try:
+        as_other(link, query)
+    except LinkError as error:
+        assert error.sqlstate == _DENIED
+        return True
+    return False
+
+
+def test_another_role_may_read_what_it_might_then(database: Database) -> None:
+    link = database.link()
+    run(
+        link,
+        f"{_ROWS} GRANT SELECT (id) ON t TO other; CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+    )
+    number = migrate(
+        link,
+        "GRANT SELECT ON t TO other; REVOKE SELECT (id) ON t FROM other; REVOKE ALL ON FUNCTION f FROM PUBLIC",
+    )
+    assert as_other(link, "SELECT a FROM t WHERE id = 1") == "a1" and denied(link, "SELECT f()")
+    undo(link, number)
+    assert as_other(link, _SEES) == "1 | 2 | 3" and as_other(link, "SELECT f()") == "1"
+    assert denied(link, "SELECT a FROM t")
+    redo(link, number)
+    assert as_other(link, "SELECT a FROM t WHERE id = 1") == "a1" and denied(link, "SELECT f()")
+
+
+def test_what_somebody_else_was_given_since_stays(database: Database) -> None:
+    link = database.link()
+    run(link, f"{_ROWS} GRANT SELECT ON t TO reader")
+    number = migrate(link, "REVOKE ALL ON t FROM reader; GRANT UPDATE ON t TO reader")
+    run(link, "GRANT DELETE ON t TO other; GRANT SELECT (a) ON t TO other; GRANT INSERT ON t TO reader")
+    undo(link, number)
+    assert seen(link, _HELD) == "other DELETE | reader INSERT | reader SELECT"
+    run(link, "REVOKE INSERT ON t FROM reader; GRANT TRUNCATE ON t TO other")
+    redo(link, number)
+    assert seen(link, _HELD) == "other DELETE | other TRUNCATE | reader UPDATE"
+    assert seen(link, "SELECT attacl::text FROM pg_attribute WHERE attrelid = 't'::regclass AND attname = 'a'") == "{other=r/collector}"  # fmt: skip
+
+
+_HELD = (
+    "SELECT grantee::regrole::text AS grantee, privilege_type FROM pg_class, aclexplode(relacl) WHERE relname = 't' "
+    "AND grantee <> relowner ORDER BY 1, 2"
+)
+
+
+def test_privileges_that_somebody_gave_otherwise_since_are_left(database: Database) -> None:
+    link = database.link()
+    run(link, f"{_ROWS} GRANT CREATE ON SCHEMA public TO other")
+    number = migrate(link, "GRANT SELECT ON t TO other")
+    run(link, "GRANT SELECT ON t TO other WITH GRANT OPTION")
+    refused(link, number, r'public\.t for "other": SELECT was given otherwise by somebody else since')
+    run(link, "REVOKE GRANT OPTION FOR SELECT ON t FROM other; ALTER TABLE t OWNER TO other")
+    refused(link, number, r"public\.t has another owner since")
+    run(link, "ALTER TABLE t OWNER TO collector; REVOKE SELECT ON t FROM other")
+    undo(link, number)  # it is as before already
+
+
+def test_a_privilege_that_its_holder_has_given_on_since_is_not_taken_from_others(database: Database) -> None:
+    link = database.link()
+    run(link, _ROWS)
+    number = migrate(link, "GRANT SELECT ON t TO other WITH GRANT OPTION")
+    run(link, "SET ROLE other; GRANT SELECT ON t TO reader; RESET ROLE")
+    refused(link, number, r"public\.t has privileges that their holder has given on to others since")
+    run(link, "SET ROLE other; REVOKE SELECT ON t FROM reader; RESET ROLE")
+    undo(link, number)
+
+
+def test_privileges_that_were_given_on_come_back_from_whom_they_were(database: Database) -> None:
+    link = database.link()
+    run(
+        link,
+        f"{_ROWS} GRANT SELECT ON t TO other WITH GRANT OPTION; SET ROLE other; GRANT SELECT ON t TO reader; RESET ROLE",
+    )
+    before = schema_of(database.url)
+    number = migrate(link, "REVOKE SELECT ON t FROM other CASCADE")
+    after = schema_of(database.url)
+    undo(link, number)
+    assert schema_of(database.url) == before
+    redo(link, number)
+    assert schema_of(database.url) == after
+
+
+def test_what_the_role_of_the_migration_could_not_give_back_is_refused(
+    database: Database, server: Server
+) -> None:
+    link = database.link()
+    run(link, f"{_ROWS} CREATE TABLE u (id int); GRANT SELECT ON t TO reader WITH GRANT OPTION")
+    with psycopg.connect(
+        server.postgres.superuser_url, dbname=database.url.rsplit("/", 1)[1], autocommit=True
+    ) as admin:
+        admin.execute("SET ROLE reader; GRANT SELECT ON t TO other; RESET ROLE; ALTER TABLE u OWNER TO other")
+    journal.install(link)
+    there = catalog.read_alone(link)
+    for up, why in (
+        ("REVOKE SELECT ON t FROM reader CASCADE", 'permission denied to set role "reader"'),
+        ("ALTER TABLE u OWNER TO collector", "permission denied for schema public"),
+    ):
+        with pytest.raises(
+            Veto, match=r"could not undo what was done to owners or privileges of public\.[tu]"
+        ) as raised:
+            migrate(link, up)
+        assert why in str(raised.value.detail)
+        assert catalog.read_alone(link) == there
+
+
+@pytest.mark.parametrize(
+    "up",
+    [
+        "GRANT CONNECT ON DATABASE {name} TO other",
+        "DO $$BEGIN EXECUTE 'GRANT CONNECT ON DATABASE {name} TO other'; END$$",
+        "ALTER DATABASE {name} OWNER TO other",
+        "GRANT USAGE ON LANGUAGE sql TO other",
+        "GRANT USAGE ON SCHEMA backout TO other",
+        "GRANT USAGE ON SCHEMA backout_hidden TO other",
+    ],
+)
+def test_privileges_that_are_not_of_the_schema_are_refused(up: str, database: Database) -> None:
+    link, name = database.link(), database.url.rsplit("/", 1)[1]
+    journal.install(link)
+    there = catalog.read_alone(link)
+    with pytest.raises(Veto):
+        migrate(link, up.format(name=name))
+    assert catalog.read_alone(link) == there
+
+
+def test_no_other_role_can_read_or_write_the_journal_or_what_is_hidden(database: Database) -> None:
+    """Whatever new things are given to everybody by default."""
+    link = database.link()
+    kinds = ("TABLES", "SEQUENCES", "FUNCTIONS", "TYPES", "SCHEMAS")
+    open_ = "; ".join(f"ALTER DEFAULT PRIVILEGES GRANT ALL ON {kind} TO other, PUBLIC" for kind in kinds)
+    run(link, f"{open_}; {_ROWS} CREATE TABLE o (x int)")
+    numbers = [
+        migrate(link, "DROP TABLE o; ALTER TABLE t DROP a; UPDATE t SET id = id + 10"),
+        migrate(
+            link, f"{open_.replace('GRANT', 'REVOKE').replace(' TO ', ' FROM ')}; CREATE TABLE n (x int)"
+        ),
+        migrate(
+            link,
+            f"{open_}; ALTER TABLE t ALTER id TYPE bigint; GRANT ALL ON ALL TABLES IN SCHEMA public TO other",
+        ),
+    ]
+    for way in (lambda link, number: None, undo, redo):
+        for number in numbers if way is redo else reversed(numbers):
+            way(link, number)
+            there = seen(
+                link,
+                "SELECT c.oid::regclass::text AS path FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
+                "WHERE nspname IN ('backout', 'backout_hidden') AND relkind IN ('r', 'S')",
+            ).split(" | ")
+            assert "backout.change" in there and "backout.row_log" in there
+            for path in there:
+                assert denied(link, f"SELECT * FROM {path}")
+            assert denied(link, "DELETE FROM backout.change") and denied(
+                link, "INSERT INTO backout.change DEFAULT VALUES"
+            )
+            assert denied(link, "CREATE TABLE backout.mine (x int)") and denied(
+                link, "SELECT backout.refuse()"
+            )

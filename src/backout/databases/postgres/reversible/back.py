@@ -299,7 +299,7 @@ def _one(work: Work, entries: list[Entry], to: str) -> None:
 
 
 def numbered_by(entries: Sequence[Entry]) -> set[Numbered]:
-    """Return the columns and tables whose sequences are changed with them: renamed, moved or given to another. Pure."""
+    """Return the columns and tables whose sequences are changed with them: renamed, moved or given to another owner. Pure."""
     found: set[Numbered] = set()
     for entry in entries:
         told = entry.operation
@@ -310,9 +310,17 @@ def numbered_by(entries: Sequence[Entry]) -> set[Numbered]:
             found.add((record["table"], record["attnum"]))
         elif entry.kind == "column.retyped":
             found |= {(told["table"], one) for one in (told["new"], told.get("old")) if one is not None}
-        elif entry.kind == "renamed" and (told["of"] == "sequence" or told["from"][1] != told["to"][1]):
+        elif _changes_sequences(entry):
             found.add((told["oid"], 0))
     return found
+
+
+def _changes_sequences(entry: Entry) -> bool:
+    """Tell whether a sequence gets another name, schema or owner, or those of a table do with it."""
+    told = entry.operation
+    if entry.kind == "owner":
+        return told["of"] in ("table", "sequence")
+    return entry.kind == "renamed" and (told["of"] == "sequence" or told["from"][1] != told["to"][1])
 
 
 def tables_of(link: Link, migrations: tuple[int, ...], entries: list[Entry]) -> set[int]:

@@ -171,6 +171,14 @@ _PARTS = {
           WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.refclassid = 'pg_class'::regclass
             AND d.deptype IN ('a', 'i')), 'comment', {_comment("pg_class", "c")})
       FROM rels c JOIN pg_sequence s ON s.seqrelid = c.oid""",
+    "default privilege": """SELECT d.oid, 0, json_build_object('name', 'of ' || pg_get_userbyid(d.defaclrole) || CASE d.defaclobjtype WHEN 'r' THEN ' on tables'
+        WHEN 'S' THEN ' on sequences' WHEN 'f' THEN ' on functions' WHEN 'T' THEN ' on types' WHEN 'n' THEN ' on schemas' ELSE ' on others' END
+        || coalesce(' in ' || n.nspname, ''), 'role', d.defaclrole::int8, 'in_schema', d.defaclnamespace::int8, 'objects', d.defaclobjtype,
+        'acl', d.defaclacl::text) FROM pg_default_acl d LEFT JOIN pg_namespace n ON n.oid = d.defaclnamespace""",
+    "database": """SELECT d.oid, 0, json_build_object('name', d.datname, 'owner', d.datdba::int8, 'acl', d.datacl::text)
+      FROM pg_database d WHERE d.datname = current_database()""",
+    "journal": f"""SELECT n.oid, 0, json_build_object('name', n.nspname, 'owner', n.nspowner::int8, 'acl', n.nspacl::text)
+      FROM pg_namespace n WHERE n.nspname = '{SCHEMA}'""",
 }  # fmt: skip
 
 FIRST_OID = 16384
@@ -192,7 +200,6 @@ OTHERS = {
     "foreign server": "pg_foreign_server",
     "language": "pg_language",
     "event trigger": "pg_event_trigger",
-    "default privilege": "pg_default_acl",
     "transform": "pg_transform",
     "access method": "pg_am",
     "large object": "pg_largeobject_metadata",

@@ -20,6 +20,7 @@ from backout.databases.postgres.reversible.parse import Statement
 from backout.databases.postgres.reversible.proxy.keeper import Done, Manner, Pass
 from backout.databases.postgres.reversible.recipes import Recipes
 from backout.databases.postgres.reversible.retype import Retyper, retypes_column
+from backout.databases.postgres.reversible.rights_tried import rights_tried
 from backout.databases.postgres.reversible.session_rows import SessionRows
 from backout.databases.postgres.reversible.soften import Softer, drops_column, is_softened_drop
 from backout.databases.postgres.reversible.verdict import (
@@ -220,6 +221,7 @@ class ReversibleKeeper:
         take_rewritten(difference, opaque=self._opaque)
         if difference.left:
             raise unexplained(difference, self._ran)
+        found = rights_tried(link, found)
         self._recipes.add_to(link, difference.after, found, rows or {})
         for kind, operation in found:
             answers.check(kind, operation, self.kept.answers)

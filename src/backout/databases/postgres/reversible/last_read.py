@@ -62,6 +62,8 @@ _ROWS = [
       LEFT JOIN pg_trigger t ON d.classoid = 'pg_trigger'::regclass AND t.oid = d.objoid
       LEFT JOIN pg_policy p ON d.classoid = 'pg_policy'::regclass AND p.oid = d.objoid
       WHERE d.objoid >= {FIRST_OID}""",
+    "SELECT 'default:' || oid, ctid, xmin FROM pg_default_acl",
+    "SELECT 'database:' || oid, ctid, xmin FROM pg_database WHERE datname = current_database()",
     *(
         f"SELECT '{catalog}:' || {oid}, ctid, xmin FROM {catalog} WHERE {oid} >= {FIRST_OID}"
         for catalog, oid in ((c, "rngtypid" if c == "pg_range" else "oid") for c in OTHERS.values())

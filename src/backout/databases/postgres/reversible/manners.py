@@ -33,6 +33,13 @@ _REFUSED = {
     "reindex_stmt": "It makes other indexes of those that the journal knows.",
 }
 
+_WIDE = {
+    "OBJECT_DATABASE": "database",
+    "OBJECT_TABLESPACE": "tablespace",
+    "OBJECT_LANGUAGE": "language",
+    "OBJECT_PARAMETER_ACL": "parameter of the server",
+}
+
 _ALONE = {
     "createdb_stmt", "dropdb_stmt", "alter_system_stmt", "create_table_space_stmt", "drop_table_space_stmt",
     "create_subscription_stmt", "alter_subscription_stmt", "drop_subscription_stmt",
@@ -85,7 +92,14 @@ def why_refused(statement: Statement) -> str | None:
         one.def_elem.defname == "full" for one in statement.node.options
     ):
         return "VACUUM FULL rewrites a table."
+    if statement.kind == "grant_stmt" and (what := _granted_on(statement)) in _WIDE:
+        return f"Privileges on a {_WIDE[what]} are not looked at."
     return _REFUSED.get(statement.kind)
+
+
+def _granted_on(statement: Statement) -> str:
+    node = statement.node
+    return str(node.DESCRIPTOR.fields_by_name["objtype"].enum_type.values_by_number[node.objtype].name)
 
 
 def is_opaque(statement: Statement) -> bool:

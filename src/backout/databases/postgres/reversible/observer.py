@@ -18,6 +18,7 @@ from backout.databases.postgres.reversible.link import Link, LinkError, as_login
 from backout.databases.postgres.reversible.meanwhile import Commit, Meanwhile
 from backout.databases.postgres.reversible.parse import Statement, cascades
 from backout.databases.postgres.reversible.proxy.keeper import Manner, Pass, Veto
+from backout.databases.postgres.reversible.rights_tried import rights_tried
 from backout.databases.postgres.reversible.rows.capture import NotCaptured, refuse_unloggable
 from backout.databases.postgres.reversible.rows.closure import closure
 from backout.databases.postgres.reversible.rows.counts import Counts, changed
@@ -178,7 +179,7 @@ class Observer:
             return
         after = catalog.read_alone(link)
         self.observed.meanwhile.ended(self.observed.meanwhile.commits(seen.before, after), committed=True)
-        self.observed.add(*self._explained(Difference(seen.before, after), [short(statement)]))
+        self.observed.add(*self._explained(link, Difference(seen.before, after), [short(statement)]))
 
     def before_commit(self, link: Link) -> None:
         """Come to a verdict about the transaction."""
@@ -190,7 +191,7 @@ class Observer:
             difference = Difference(before, after)
             kept, refused = self._by_statements(difference)
             rows = self._by_rows(link, difference, refused)
-            more, others = self._explained(difference, self._ran)
+            more, others = self._explained(link, difference, self._ran)
         kept += more + rows
         try:
             refuse_rebuilt(difference, [*self.observed.kept, *kept])
@@ -304,13 +305,15 @@ class Observer:
         found["called"] = ", ".join(names[one] for one in found["tables"] or found["filled"])
         return [("rows", found)] if found["called"] else []
 
-    def _explained(self, difference: Difference, statements: list[str]) -> tuple[Found, list[Veto]]:
+    def _explained(
+        self, link: Link, difference: Difference, statements: list[str]
+    ) -> tuple[Found, list[Veto]]:
         """Return what the rest of a difference is to backout."""
         kept: Found = []
         refused: list[Veto] = []
         found: Found = []
         try:
-            found = found_in(difference, statements)
+            found = rights_tried(link, found_in(difference, statements))
         except Veto as veto:
             # What it did not come to is left over, and says nothing.
             return kept, [veto]

@@ -8,15 +8,15 @@ from __future__ import annotations
 from typing import Any
 
 from backout.databases.postgres.reversible.catalog import Key, Snapshot, Thing, own_settings
-from backout.databases.postgres.reversible.link import LinkError, objects
+from backout.databases.postgres.reversible.link import LinkError
 from backout.databases.postgres.reversible.locks import NOT_AVAILABLE
 from backout.databases.postgres.reversible.names import ident, literal
 from backout.databases.postgres.reversible.parse import uncast
+from backout.databases.postgres.reversible.roles import found_again
 from backout.databases.postgres.reversible.work import Moved, Work
 
 _COMMANDS = {"r": "SELECT", "a": "INSERT", "w": "UPDATE", "d": "DELETE", "*": "ALL"}
 _SAME = ("name", "command", "permissive", "roles", "columns", "using_text", "check_text")
-_PUBLIC = 0
 
 Kept = dict[str, Any]
 
@@ -67,10 +67,11 @@ def make_policy(work: Work, operation: dict[str, Any], policy: Kept) -> tuple[in
     """
     called, table = operation["called"], operation["table"]
     path = work.table_path(table, called=called)
+    roles = dict(zip(policy["roles"], policy["role_names"], strict=True))
     words = [
         f"CREATE POLICY {ident(policy['name'])} ON {path}",
         f"AS {'PERMISSIVE' if policy['permissive'] else 'RESTRICTIVE'} FOR {_COMMANDS[policy['command']]}",
-        f"TO {', '.join(_roles(work, called, policy))}",
+        f"TO {', '.join(role.name for role in found_again(work.link, roles, called).values())}",
     ]
     for clause, text in (("USING", policy["using_text"]), ("WITH CHECK", policy["check_text"])):
         if text is not None:
@@ -89,29 +90,3 @@ def make_policy(work: Work, operation: dict[str, Any], policy: Kept) -> tuple[in
     if thing["columns"] != policy["columns"]:
         raise Moved(called, "would speak of other columns than before: others have their names")
     return key.oid, kept(thing)
-
-
-def _roles(work: Work, called: str, policy: Kept) -> list[str]:
-    """Return the quoted names of its roles, of which some may have been renamed, or have other oids on another server.
-
-    Raises:
-        Moved: One is not there, or it cannot be told which one it is.
-    """
-    wanted = dict(zip(policy["roles"], policy["role_names"], strict=True))
-    oids, names = ", ".join(map(str, wanted)), ", ".join(literal(one) for one in wanted.values())
-    there = objects(
-        work.link,
-        "SELECT oid::int8 AS oid, rolname AS name FROM pg_catalog.pg_roles "
-        f"WHERE oid IN ({oids}) OR rolname IN ({names})",
-    )
-    found = []
-    for oid, name in wanted.items():
-        if oid == _PUBLIC:
-            found.append("PUBLIC")
-            continue
-        those = [one for one in there if one["oid"] == oid or one["name"] == name]
-        if len(those) != 1:
-            why = "is not there" if not those else "is not the only one that it could be"
-            raise Moved(called, f"cannot be made again: its role {name} {why}")
-        found.append(ident(those[0]["name"]))
-    return found

@@ -9,7 +9,7 @@ from backout.databases.postgres.reversible.catalog import Key, Snapshot, Thing, 
 from backout.databases.postgres.reversible.link import Link
 from backout.databases.postgres.reversible.names import ident
 
-_KEEPS = ("COMMENT ", "UPDATE ", "SET ")
+_KEEPS = ("COMMENT ", "UPDATE ", "SET ", "GRANT ", "REVOKE ")
 """Statements after which the catalog says what it said, as far as anybody asks: reading it takes longer than they do."""
 
 
@@ -88,8 +88,8 @@ class Work:
         self._turns.append((turn, step))
 
     def until(self, turn: int) -> None:
-        """Take the steps whose turn has come."""
-        for step in [step for at, step in self._turns if at <= turn]:
+        """Take the steps whose turn has come, in that order."""
+        for _at, step in sorted((one for one in self._turns if one[0] <= turn), key=lambda one: one[0]):
             step()
         self._turns = [one for one in self._turns if one[0] > turn]
 

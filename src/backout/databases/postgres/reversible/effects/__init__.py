@@ -18,7 +18,9 @@ from backout.databases.postgres.reversible.effects.function import (
 from backout.databases.postgres.reversible.effects.index import IndexAdded, IndexHidden
 from backout.databases.postgres.reversible.effects.key_dropped import KeyDropped
 from backout.databases.postgres.reversible.effects.label_added import LabelAdded
+from backout.databases.postgres.reversible.effects.owner import Owner
 from backout.databases.postgres.reversible.effects.policy import PolicyAdded, PolicyChanged, PolicyDropped
+from backout.databases.postgres.reversible.effects.privileges import DefaultPrivileges, Privileges
 from backout.databases.postgres.reversible.effects.renamed import Renamed
 from backout.databases.postgres.reversible.effects.row_security import RowSecurity
 from backout.databases.postgres.reversible.effects.rows_changed import RowsChanged
@@ -59,6 +61,9 @@ EFFECTS: tuple[Effect, ...] = (
     ColumnNotNull(),
     ColumnDefault(),
     LabelAdded(),
+    Privileges(),
+    DefaultPrivileges(),
+    Owner(),
     RowsChanged(),
     Renamed(),
     Commented(),
