@@ -417,6 +417,27 @@ ACCESS = (
           "CREATE TYPE pair AS (x int, y int); CREATE VIEW v AS SELECT 1 AS x;"),
 )  # fmt: skip
 
+_STORED = (
+    "ALTER TABLE t ALTER a SET STATISTICS 5, ALTER a SET STORAGE EXTERNAL, ALTER a SET COMPRESSION pglz, ALTER a SET (n_distinct = 5);"
+    "ALTER INDEX i SET (fillfactor = 60);"
+)
+
+STORED = (
+    plain("options_set", "ALTER TABLE t SET (fillfactor = 50, toast.autovacuum_enabled = false)"),
+    plain("options_changed", "ALTER TABLE t RESET (fillfactor); ALTER TABLE t SET (parallel_workers = 2, autovacuum_vacuum_threshold = 7); ALTER TABLE t RENAME TO u; ALTER TABLE u RENAME TO t",
+          "ALTER TABLE t SET (fillfactor = 50, parallel_workers = 1, autovacuum_enabled = false);"),
+    plain("stored_otherwise", _STORED, "CREATE INDEX i ON t (a);"),
+    plain("stored_as_by_default", "ALTER TABLE t ALTER a SET STATISTICS -1, ALTER a SET STORAGE EXTENDED, ALTER a SET COMPRESSION default, ALTER a RESET (n_distinct);"
+          "ALTER INDEX i RESET (fillfactor); ALTER INDEX i RENAME TO j", f"CREATE INDEX i ON t (a); {_STORED}"),
+    plain("clustered", "ALTER TABLE t CLUSTER ON t_pkey"),
+    plain("clustered_by_a_new_index", "CREATE INDEX i ON t (a); ALTER TABLE t CLUSTER ON i"),
+    plain("clustered_otherwise", "ALTER TABLE t CLUSTER ON t_pkey; DROP INDEX i", "CREATE INDEX i ON t (a); ALTER TABLE t CLUSTER ON i;"),
+    plain("not_clustered", "ALTER TABLE t SET WITHOUT CLUSTER", "ALTER TABLE t CLUSTER ON t_pkey;"),
+    plain("replica_identity_full", "ALTER TABLE t REPLICA IDENTITY FULL"),
+    plain("replica_identity_by_index", "ALTER TABLE t REPLICA IDENTITY USING INDEX t_pkey; ALTER INDEX t_pkey RENAME TO key", "ALTER TABLE t REPLICA IDENTITY NOTHING;"),
+    plain("replica_identity_by_default", "ALTER TABLE t REPLICA IDENTITY DEFAULT", "ALTER TABLE t REPLICA IDENTITY USING INDEX t_pkey;"),
+)  # fmt: skip
+
 KINDS = (
     COLUMNS_ADDED
     + COLUMNS_DROPPED
@@ -428,4 +449,5 @@ KINDS = (
     + OTHERS
     + FUNCTIONS
     + ACCESS
+    + STORED
 )

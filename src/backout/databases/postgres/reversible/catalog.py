@@ -105,7 +105,7 @@ _PARTS = {
       FROM pg_namespace n JOIN looked USING (oid)""",
     "table": f"""SELECT c.oid, 0, json_build_object('name', c.relname, 'schema', c.relnamespace::int8, 'kind', c.relkind,
         'owner', c.relowner::int8, 'acl', c.relacl::text, 'persistence', c.relpersistence, 'filenode', c.relfilenode::int8,
-        'options', c.reloptions, 'row_security', c.relrowsecurity, 'force_row_security', c.relforcerowsecurity,
+        'options', c.reloptions, 'toast_options', (SELECT o.reloptions FROM pg_class o WHERE o.oid = c.reltoastrelid), 'row_security', c.relrowsecurity, 'force_row_security', c.relforcerowsecurity,
         'replica_identity', c.relreplident, 'method', c.relam::int8, 'tablespace', c.reltablespace::int8,
         'bound', c.relpartbound::text, 'of_type', c.reloftype::int8,
         'parents', (SELECT json_agg(inhparent::int8 ORDER BY inhseqno) FROM pg_inherits WHERE inhrelid = c.oid),
@@ -115,7 +115,7 @@ _PARTS = {
         'type', a.atttypid::int8, 'modifier', a.atttypmod, 'type_text', format_type(a.atttypid, a.atttypmod),
         'not_null', a.attnotnull, 'default', d.adbin::text, 'default_text', pg_get_expr(d.adbin, d.adrelid),
         'identity', a.attidentity, 'generated', a.attgenerated, 'collation', a.attcollation::int8, 'acl', a.attacl::text,
-        'storage', a.attstorage, 'compression', a.attcompression, 'target', nullif(a.attstattarget, -1),
+        'storage', a.attstorage, 'compression', a.attcompression, 'target', nullif(a.attstattarget, -1), 'options', a.attoptions,
         'local', a.attislocal, 'inherited', a.attinhcount,
         'comment', (SELECT description FROM pg_description s WHERE s.classoid = 'pg_class'::regclass
                     AND s.objoid = a.attrelid AND s.objsubid = a.attnum))
@@ -134,7 +134,8 @@ _PARTS = {
         'predicate', x.indpred::text, 'unique', x.indisunique, 'primary', x.indisprimary, 'valid', x.indisvalid,
         'exclusion', x.indisexclusion, 'nulls_not_distinct', coalesce((to_jsonb(x) ->> 'indnullsnotdistinct')::bool, false),
         'replica_identity', x.indisreplident, 'clustered', x.indisclustered, 'filenode', c.relfilenode::int8,
-        'options', c.reloptions, 'tablespace', c.reltablespace::int8, 'comment', {_comment("pg_class", "c")})
+        'options', c.reloptions, 'tablespace', c.reltablespace::int8, 'comment', {_comment("pg_class", "c")},
+        'targets', (SELECT json_agg(json_build_array(a.attnum, a.attstattarget)) FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attstattarget >= 0))
       FROM rels c JOIN pg_index x ON x.indexrelid = c.oid JOIN chosen t ON t.oid = x.indrelid""",
     "trigger": f"""SELECT t.oid, 0, json_build_object('name', t.tgname, 'table', t.tgrelid::int8, 'enabled', t.tgenabled,
         'definition', pg_get_triggerdef(t.oid), 'columns', t.tgattr::int2[],

@@ -33,7 +33,8 @@ _OWNER = """CASE c.relkind WHEN 'S' THEN 'sequence:' || c.oid WHEN 'c' THEN 'com
 _CLASSES = "pg_class c LEFT JOIN pg_index x ON x.indexrelid = c.oid"
 _ROWS = [
     f"SELECT {_OWNER} AS of, c.ctid AS place, c.xmin AS maker FROM {_CLASSES} WHERE c.oid >= {FIRST_OID}",
-    f"SELECT 'table:' || attrelid, ctid, xmin FROM pg_attribute WHERE attrelid >= {FIRST_OID} AND attnum > 0",
+    f"""SELECT 'table:' || coalesce(x.indrelid, a.attrelid), a.ctid, a.xmin FROM pg_attribute a
+      LEFT JOIN pg_index x ON x.indexrelid = a.attrelid WHERE a.attrelid >= {FIRST_OID} AND a.attnum > 0""",
     f"SELECT 'table:' || adrelid, ctid, xmin FROM pg_attrdef WHERE oid >= {FIRST_OID}",
     f"""SELECT whose, k.ctid, k.xmin FROM pg_constraint k,
       unnest(CASE WHEN k.conrelid = 0 THEN ARRAY['type:' || k.contypid] ELSE ARRAY['table:' || k.conrelid, 'table:' || k.confrelid] END) whose

@@ -31,6 +31,7 @@ _WORDS = {
     "privileges": "privileges on {called} changed",
     "privileges.default": "default privileges {called} changed",
     "owner": "owner of {called} changed",
+    "stored": "storage settings of {called} changed: {what}",
     "column.default": "default of {called} changed",
     "label.added": "label {label} added to type {called}",
     "rows": "rows of {called} changed",
@@ -49,5 +50,8 @@ def sentence(entry: Entry) -> str:
     if entry.kind == "column.not_null":
         return f"column {called} {'must' if told['not_null'] else 'need not'} have a value"
     return _WORDS[entry.kind].format(
-        called=called, label=told.get("label", ""), types=" is now ".join(told.get("types", ()))
+        called=called,
+        label=told.get("label", ""),
+        types=" is now ".join(told.get("types", ())),
+        what=str(told.get("what", "")).replace("_", " "),
     )

@@ -25,6 +25,7 @@ from backout.databases.postgres.reversible.effects.renamed import Renamed
 from backout.databases.postgres.reversible.effects.row_security import RowSecurity
 from backout.databases.postgres.reversible.effects.rows_changed import RowsChanged
 from backout.databases.postgres.reversible.effects.schema_added import SchemaAdded
+from backout.databases.postgres.reversible.effects.stored import Stored
 from backout.databases.postgres.reversible.effects.table_added import TableAdded
 from backout.databases.postgres.reversible.effects.table_hidden import TableHidden
 from backout.databases.postgres.reversible.effects.trigger import (
@@ -64,6 +65,7 @@ EFFECTS: tuple[Effect, ...] = (
     Privileges(),
     DefaultPrivileges(),
     Owner(),
+    Stored(),
     RowsChanged(),
     Renamed(),
     Commented(),

@@ -31,6 +31,8 @@ class ConstraintAdded:
             one = change.thing
             if one["of_domain"] or one["parent"] or not one["local"] or one["kind"] == "x":
                 continue
+            if one["kind"] in "pu" and difference.after.things[Key("index", one["index"])]["clustered"]:
+                continue  # as an index that is built anew
             difference.take(change.key)
             if one["index"] and one["kind"] in "pu":
                 difference.take(Key("index", one["index"]))
