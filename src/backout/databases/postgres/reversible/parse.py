@@ -120,32 +120,18 @@ def with_columns(check: str, names: dict[str, str]) -> str:
     return deparse(statement.kind, statement.node).removeprefix(head)
 
 
-def uncast(expression: str) -> str:
+def as_printed(expression: str) -> str:
     """Return an expression that PostgreSQL has printed, so that it reads the same one from it.
-
-    Hazard: ``a IN ('x', 'y')`` of a varchar is printed with casts, which are read as another expression, and printed as that one.
 
     Args:
         expression: As `pg_get_expr` prints it.
     """
-    from postgast import walk
-
+    if _CAST_LIST not in expression:
+        return expression
     head = "SELECT "
     (statement,) = statements(f"{head}{expression}")
-    found = [
-        node
-        for _field, node in walk(statement.node)
-        if type(node).__name__ == "A_Expr"
-        and node.rexpr.WhichOneof("node") == "type_cast"
-        and node.rexpr.type_cast.arg.WhichOneof("node") == "a_array_expr"
-        and node.lexpr.WhichOneof("node") == "type_cast"
-    ]
-    for node in found:
-        for side in (node.lexpr, node.rexpr):
-            arg = type(side)()
-            arg.CopyFrom(side.type_cast.arg)
-            side.CopyFrom(arg)
-    return deparse(statement.kind, statement.node).removeprefix(head) if found else expression
+    _keep_casts(statement.node)
+    return deparse(statement.kind, statement.node).removeprefix(head)
 
 
 def index_of(

@@ -11,7 +11,7 @@ from backout.databases.postgres.reversible.catalog import Key, Snapshot, Thing, 
 from backout.databases.postgres.reversible.link import LinkError
 from backout.databases.postgres.reversible.locks import NOT_AVAILABLE
 from backout.databases.postgres.reversible.names import ident, literal
-from backout.databases.postgres.reversible.parse import uncast
+from backout.databases.postgres.reversible.parse import as_printed
 from backout.databases.postgres.reversible.roles import found_again
 from backout.databases.postgres.reversible.work import Moved, Work
 
@@ -75,7 +75,7 @@ def make_policy(work: Work, operation: dict[str, Any], policy: Kept) -> tuple[in
     ]
     for clause, text in (("USING", policy["using_text"]), ("WITH CHECK", policy["check_text"])):
         if text is not None:
-            words.append(f"{clause} ({uncast(text)})")
+            words.append(f"{clause} ({as_printed(text)})")
     try:
         with own_settings(work.link):
             work.run(" ".join(words))
