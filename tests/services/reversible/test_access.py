@@ -8,10 +8,12 @@ import psycopg
 import pytest
 
 from backout.databases.postgres.reversible import catalog, journal
+from backout.databases.postgres.reversible.asking import Asking
 from backout.databases.postgres.reversible.back import NotReversible
 from backout.databases.postgres.reversible.link import Link, LinkError
 from backout.databases.postgres.reversible.outlook import obstacles, obstacles_again
 from backout.databases.postgres.reversible.proxy.keeper import Veto
+from backout.databases.postgres.reversible.since import rows_since
 from backout.databases.postgres.reversible.words import sentence
 
 from .conftest import Database
@@ -354,3 +356,23 @@ def test_no_other_role_can_read_or_write_the_journal_or_what_is_hidden(database:
             assert denied(link, "CREATE TABLE backout.mine (x int)") and denied(
                 link, "SELECT backout.refuse()"
             )
+
+
+def test_what_the_policy_of_a_dropped_table_needs_can_be_dropped_after_it(database: Database) -> None:
+    link = database.link()
+    run(link, "CREATE FUNCTION f() RETURNS boolean LANGUAGE sql AS 'SELECT true'; CREATE TABLE u (x int);"
+        f"{_ROWS} CREATE POLICY p ON t USING (f() AND id IN (SELECT x FROM u))")  # fmt: skip
+    before = schema_of(database.url)
+    numbers = [migrate(link, "DROP TABLE t"), migrate(link, "DROP FUNCTION f; DROP TABLE u")]
+    for number in reversed(numbers):
+        undo(link, number)
+    assert schema_of(database.url) == before
+
+
+def test_rows_that_a_policy_hides_from_the_owner_are_not_counted_as_none(database: Database) -> None:
+    link = database.link()
+    run(link, f"{_ROWS} ALTER TABLE t ADD CONSTRAINT c CHECK (id < 9)")
+    number = migrate(link, "ALTER TABLE t DROP CONSTRAINT c")
+    run(link, f"INSERT INTO t VALUES (10, 'a10'); CREATE POLICY p ON t USING (id < 9); {_FORCED}")
+    (told,) = rows_since(Asking(link), catalog.read_alone(link), journal.entries(link, (number,), "applied"))
+    assert told.rows is None and "row-level security" in str(told)

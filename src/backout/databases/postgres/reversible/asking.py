@@ -44,6 +44,8 @@ class Asking:
         try:
             self.link.rows(f"SET LOCAL statement_timeout = {max(1, round(left_s * 1000))}")
             self.link.rows(f"SET LOCAL lock_timeout = {_LOCK_MS}")
+            # Where a policy hides rows from the owner, no count is better than one of some of them.
+            self.link.rows("SET LOCAL row_security = off")
             yield self.link
         except LinkError as error:
             raise Unanswered(str(error)) from error

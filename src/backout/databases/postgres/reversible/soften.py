@@ -168,6 +168,9 @@ class Softer:
             if key.kind == "trigger" and is_hidden(one["name"]):
                 path = self.work.table_path(one["table"], called=one["name"])
                 self.work.link.rows(f"DROP TRIGGER IF EXISTS {ident(one['name'])} ON {path}")
+            if key.kind == "policy" and is_hidden(self.work.now.things[Key("table", one["table"])]["name"]):
+                path = self.work.table_path(one["table"], called=one["name"])
+                self.work.link.rows(f"DROP POLICY {ident(one['name'])} ON {path}")
         self._drop_functions()
 
     def _drop_functions(self) -> None:
