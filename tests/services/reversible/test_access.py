@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 import psycopg
 import pytest
+from tests.command_line import Done
 
 from backout.databases.postgres.reversible import catalog, journal
 from backout.databases.postgres.reversible.asking import Asking
@@ -376,3 +378,61 @@ def test_rows_that_a_policy_hides_from_the_owner_are_not_counted_as_none(databas
     run(link, f"INSERT INTO t VALUES (10, 'a10'); CREATE POLICY p ON t USING (id < 9); {_FORCED}")
     (told,) = rows_since(Asking(link), catalog.read_alone(link), journal.entries(link, (number,), "applied"))
     assert told.rows is None and "row-level security" in str(told)
+
+
+def test_the_life_of_a_migration_of_access_as_it_is_typed(
+    database: Database, server: Server, typed: Callable[..., Done]
+) -> None:
+    link = database.link()
+    run(
+        link,
+        f"{_READ} ALTER TABLE t ADD z int; GRANT CREATE ON SCHEMA public TO other; GRANT SELECT ON t TO reader WITH GRANT OPTION",
+    )
+    up = (
+        f"BEGIN; CREATE POLICY p ON t FOR SELECT TO other USING (z > 0); {_FORCED} REVOKE INSERT ON t FROM collector;"
+        "GRANT DELETE ON t TO other; ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO other; ALTER TABLE t OWNER TO other; COMMIT"
+    )
+    before = schema_of(database.url)
+    told = (
+        typed("migrate", "--release", "2.0.0", "--", "psql", "-v", "ON_ERROR_STOP=1", "-c", up)
+        .ended(0)
+        .everything
+    )
+    after = schema_of(database.url)
+    assert "can be taken back" in told and "  owner of public.t changed" in told
+    assert "  policy public.t.p made" in told and "  row level security of public.t switched" in told
+    assert (
+        "  privileges on public.t changed" in told
+        and "  default privileges of collector on tables changed" in told
+    )
+    assert "is possible now: yes" in typed("db", "status").ended(0).out
+
+    run(link, "ALTER POLICY p ON t USING (z > 1)")
+    assert "public.t.p was changed by somebody else since" in typed("db", "status").everything
+    typed("db", "rollback", "--yes").refused(
+        8, what=r"public\.t\.p was changed", now="Nothing was changed", next="history"
+    )
+    run(link, "ALTER POLICY p ON t USING (z > 0)")
+    assert (
+        'ALTER TABLE "public"."t" NO FORCE ROW LEVEL SECURITY'
+        in typed("db", "rollback", "--dry-run").ended(0).out
+    )
+    typed("db", "rollback", "--yes").ended(0)
+    assert schema_of(database.url) == before
+    typed("db", "redo", "--yes").ended(0)
+    assert schema_of(database.url) == after
+
+    with psycopg.connect(
+        server.postgres.superuser_url, dbname=database.url.rsplit("/", 1)[1], autocommit=True
+    ) as admin:
+        admin.execute("SET ROLE reader; GRANT SELECT ON t TO PUBLIC")
+    no = typed(
+        "migrate", "--", "psql", "-v", "ON_ERROR_STOP=1", "-c", "REVOKE SELECT ON t FROM reader CASCADE"
+    ).ended(1)
+    assert "backout could not undo what was done to owners or privileges of public.t" in no.everything
+    assert 'permission denied to set role "reader"' in no.everything
+    assert schema_of(database.url)[1]["table public.t"] != after[1]["table public.t"]  # PUBLIC reads it still
+
+    typed("db", "finalize", "--now", "--yes").ended(0)
+    typed("db", "uninstall", "--yes").ended(0)
+    assert seen(link, "SELECT relforcerowsecurity FROM pg_class WHERE relname = 't'") == "t"
