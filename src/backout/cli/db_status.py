@@ -76,7 +76,8 @@ def _tell(found: MigrationStatus) -> None:
         out(f"  migration {_names(found.redo.migrations)} can be made again now: {found.redo.possible}")
         for reason in (*found.redo.why, *found.redo.not_again):
             out(f"    {reason}")
-    if found.due:
+    cut_short = found.running is None and any(one.state == "running" for one in found.migrations)
+    if found.due or cut_short:
         err("next   backout db finish")
     elif found.possible == "yes":
         err("next   backout db rollback --dry-run")

@@ -115,6 +115,16 @@ def test_an_address_that_leads_nowhere_is_told_with_what_to_type(
     assert "a way back is possible now: no" in none.out and "next   backout db history" in none.err
 
 
+def test_after_a_kill_the_status_says_what_to_type(database: Database, db: Callable[..., Done]) -> None:
+    link = database.link()
+    run(link, BEFORE)
+    migrate(link, "ALTER TABLE t ADD COLUMN d int")
+    run(link, "UPDATE backout.migration SET state = 'running'")
+    assert "next   backout db finish" in db("status").ended(0).err
+    db("finish").ended(0)
+    assert "next   backout db rollback --dry-run" in db("status").ended(0).err
+
+
 def test_another_role_is_told_so(
     database: Database, db: Callable[..., Done], postgres: EmbeddedPostgres
 ) -> None:
