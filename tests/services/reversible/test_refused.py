@@ -165,7 +165,7 @@ def test_refused_and_nothing_is_changed(name: str, database: Database) -> None:
     [
         ("CREATE VIEW v2 AS SELECT 1 AS x", "table public.v2: new"),
         ("ALTER TABLE part ADD COLUMN y int", "public.part.y is of a table that is partitioned, a partition or inherits"),
-        ("GRANT SELECT ON t TO PUBLIC", "table public.t: another acl"),
+        ("COMMENT ON FUNCTION f IS 'f'", "function public.f: another comment"),
     ],
 )  # fmt: skip
 def test_a_refusal_names_the_thing_the_statement_the_state_and_what_to_do(
