@@ -101,10 +101,14 @@ def _refuse_others(link: Link, difference: Difference) -> None:
     Raises:
         NotReversible: Something did.
     """
+    # A table that goes is named without its columns.
+    tables = {key.oid for key, one in difference.left.items() if key.kind == "table" and one.after is None}
     others = [
         f"{change.key.kind} {difference.before.name(change.key)}"
         for change in difference.left.values()
-        if not is_hidden(str(change.thing["name"])) and change.key.kind not in ("label", "published table")
+        if not is_hidden(str(change.thing["name"]))
+        and change.key.kind not in ("label", "published table")
+        and not (change.key.kind == "column" and change.key.oid in tables)
     ]
     if others:
         link.rows("ROLLBACK")
