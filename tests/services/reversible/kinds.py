@@ -441,6 +441,36 @@ STORED = (
     plain("replica_identity_by_default", "ALTER TABLE t REPLICA IDENTITY DEFAULT", "ALTER TABLE t REPLICA IDENTITY USING INDEX t_pkey;"),
 )  # fmt: skip
 
+_V = "CREATE VIEW v AS SELECT id, a FROM t WHERE id <> 2"
+_HAS_V = f"ALTER TABLE t ADD z int DEFAULT 7; {_V}; COMMENT ON VIEW v IS 'v'; COMMENT ON COLUMN v.a IS 'a'; ALTER VIEW v ALTER a SET DEFAULT 'd'; GRANT SELECT ON v TO PUBLIC; GRANT UPDATE (a) ON v TO other;"
+_W = "CREATE VIEW w WITH (security_barrier, check_option = local) AS SELECT v.a, v.id FROM v"
+_IV = "SELECT id, a FROM v ORDER BY id"
+
+VIEWS = (
+    plain("view_added", f"{_V}; {_W}; COMMENT ON VIEW v IS 'v'", ahead="SELECT * FROM w ORDER BY id", forth="A3 3 | a4 4 | a5 5"),
+    plain("view_dropped", "DROP VIEW v", _HAS_V),
+    plain("views_dropped", "DROP VIEW IF EXISTS w, v, x", f"{_HAS_V} {_W};"),
+    plain("views_dropped_by_cascade", "DROP VIEW v CASCADE", f"{_HAS_V} {_W};"),
+    plain("view_dropped_with_its_column", "ALTER TABLE t DROP z CASCADE", "ALTER TABLE t ADD z int DEFAULT 7, ADD y int; CREATE VIEW v AS SELECT z FROM t;"),
+    plain("view_dropped_with_its_table", "DROP TABLE o CASCADE", "CREATE TABLE o (id int); CREATE VIEW v AS SELECT * FROM o JOIN t USING (id);"),
+    plain("view_replaced", "CREATE OR REPLACE VIEW v AS SELECT id, a, z AS more FROM t", f"{_HAS_V} {_W};", ahead="SELECT * FROM v ORDER BY id", forth="3 A3 7 | 4 a4 7 | 5 a5 7"),
+    plain("view_made_anew_over_another_type", "DROP VIEW v; ALTER TABLE t ALTER z TYPE bigint; ALTER TABLE t ADD y text DEFAULT 'y'; CREATE VIEW v AS SELECT id, z, y FROM t",
+          f"{_HAS_V} DROP VIEW v; CREATE VIEW v AS SELECT id, z FROM t;", ahead="SELECT * FROM v ORDER BY id", forth="3 7 y | 4 7 y | 5 7 y"),
+    plain("view_made_anew_without_a_column", "DROP VIEW w; DROP VIEW v; ALTER TABLE t DROP COLUMN z; CREATE VIEW v AS SELECT id FROM t",
+          f"ALTER TABLE t ADD z int DEFAULT 7, ADD y int; CREATE VIEW v AS SELECT * FROM t; {_W};", ahead="SELECT * FROM v ORDER BY id", forth="3 | 4 | 5"),
+    plain("view_renamed_and_moved", "ALTER VIEW v RENAME TO v2; ALTER VIEW v2 SET SCHEMA s; ALTER TABLE t RENAME z TO zz; ALTER VIEW s.v2 RENAME a TO b; ALTER VIEW w SET (security_invoker)", f"CREATE SCHEMA s; {_HAS_V} {_W};",
+          ahead="SELECT id, b FROM s.v2 ORDER BY id", forth=REST),
+    plain("views_exchange_names", "ALTER VIEW v RENAME TO x; ALTER VIEW w RENAME TO v; ALTER VIEW x RENAME TO w", f"{_HAS_V} {_W};"),
+    plain("view_commented", "COMMENT ON VIEW v IS 'other'; COMMENT ON COLUMN v.id IS 'id'", _HAS_V),
+    plain("view_granted", "GRANT INSERT ON v TO other; REVOKE SELECT ON v FROM PUBLIC", _HAS_V),
+    Kind("view_written_through", T + "ALTER TABLE t ADD z int DEFAULT 7;" + _V + ";",
+         "DROP VIEW v; ALTER TABLE t ALTER z TYPE bigint; ALTER TABLE t ADD y text DEFAULT 'y'; CREATE VIEW v AS SELECT id, a, y FROM t", WRITE, _IV, "1 A1 | 3 a3 | 4 a4",
+         OLD, "SELECT id, a, y FROM v ORDER BY id", "3 A3 y | 4 a4 y | 5 a5 y", clients=(CLIENT, Client("v", ("id", "a")))),
+    plain("view_for_a_table", "ALTER TABLE o RENAME TO o_old; CREATE VIEW o AS SELECT x, 1 AS y FROM o_old", "CREATE TABLE o (x int);", ahead="SELECT count(*) FROM o", forth="0"),
+    plain("view_with_a_trigger", f"DROP VIEW v; {_V}", f"{_HAS_V} CREATE FUNCTION tf() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RETURN NEW; END$$;"
+          "CREATE TRIGGER tr INSTEAD OF INSERT ON v FOR EACH ROW EXECUTE FUNCTION tf(); CREATE RULE ru AS ON DELETE TO v DO INSTEAD NOTHING;"),
+)  # fmt: skip
+
 KINDS = (
     COLUMNS_ADDED
     + COLUMNS_DROPPED
@@ -453,4 +483,5 @@ KINDS = (
     + FUNCTIONS
     + ACCESS
     + STORED
+    + VIEWS
 )

@@ -29,6 +29,7 @@ CREATE UNIQUE INDEX nnd ON t (k1) NULLS NOT DISTINCT;
 CREATE INDEX low ON t (lower(a)); ALTER TABLE t CLUSTER ON u2;
 CREATE VIEW v AS SELECT id, n FROM t;
 CREATE MATERIALIZED VIEW mv AS SELECT id FROM t;
+CREATE VIEW over AS SELECT 1 AS x; CREATE MATERIALIZED VIEW over_m AS SELECT x FROM over;
 CREATE TRIGGER tr BEFORE UPDATE OF m ON t FOR EACH ROW EXECUTE FUNCTION tf();
 CREATE STATISTICS st ON k1, k2 FROM t;
 CREATE POLICY po ON t USING (u > 0);
@@ -46,7 +47,7 @@ INSERT INTO t (id, a, nn) VALUES (1, 'a1', 1); INSERT INTO part VALUES (1, 1); I
 REFUSED = {
     "drop_table_with_view": "DROP TABLE t CASCADE",
     "drop_table_needed": "DROP TABLE t",
-    "drop_column_with_view": "ALTER TABLE t DROP COLUMN n CASCADE",
+    "drop_column_with_materialized_view": "ALTER TABLE nokey ADD PRIMARY KEY (id); ALTER TABLE t DROP COLUMN id CASCADE",
     "drop_column_needed_by_a_view": "ALTER TABLE t DROP COLUMN n",
     "drop_column_of_a_trigger": "ALTER TABLE t DROP COLUMN m CASCADE",
     "drop_column_of_statistics": "ALTER TABLE t DROP COLUMN k2 CASCADE",
@@ -86,9 +87,11 @@ REFUSED = {
     "new_column_nulls_not_distinct": "ALTER TABLE nokey ADD z int UNIQUE NULLS NOT DISTINCT",
     "new_column_nulls_not_distinct_by_index": "ALTER TABLE nokey ADD z int; CREATE UNIQUE INDEX ON nokey (z) NULLS NOT DISTINCT",
     "new_column_in_an_exclusion": "ALTER TABLE nokey ADD z int4range; ALTER TABLE nokey ADD EXCLUDE USING gist (z WITH &&)",
-    "create_view": "CREATE VIEW v2 AS SELECT 1 AS x",
-    "replace_view": "CREATE OR REPLACE VIEW v AS SELECT id, n + 0 AS n FROM t",
-    "drop_view": "DROP VIEW v",
+    "view_that_a_function_needs": "CREATE FUNCTION of_v() RETURNS SETOF v LANGUAGE sql AS 'SELECT * FROM v'; CREATE OR REPLACE VIEW v AS SELECT id, n + 0 AS n FROM t",
+    "view_that_a_table_needs": "CREATE VIEW v2 AS SELECT 1 AS x; CREATE TABLE of_v (one v2)",
+    "view_that_a_policy_needs": "CREATE VIEW v2 AS SELECT 1 AS x; ALTER TABLE nokey ADD COLUMN y int; CREATE POLICY p2 ON nokey USING (x IN (SELECT x FROM v2))",
+    "view_with_a_rule_and_an_aggregate": "CREATE VIEW v2 AS SELECT 1 AS x; CREATE AGGREGATE ag (int) (sfunc = int4pl, stype = int)",
+    "drop_view_with_a_materialized_view": "DROP VIEW over CASCADE",
     "create_materialized_view": "CREATE MATERIALIZED VIEW mv2 AS SELECT 1 AS x",
     "drop_materialized_view": "DROP MATERIALIZED VIEW mv",
     "rename_function": "ALTER FUNCTION f RENAME TO f3",
@@ -134,8 +137,8 @@ REFUSED = {
     "create_publication": "CREATE PUBLICATION pub FOR TABLE t",
     "create_collation": "CREATE COLLATION co (locale = 'C')",
     "alter_constraint": "ALTER TABLE full_.x ADD UNIQUE (y); ALTER TABLE nokey ADD FOREIGN KEY (x) REFERENCES full_.x (y); "
-    "ALTER TABLE nokey ALTER CONSTRAINT nokey_x_fkey DEFERRABLE; DROP VIEW v",
-    "half_good": "CREATE TABLE good (x int); ALTER TABLE t DROP COLUMN o; DROP VIEW v",
+    "ALTER TABLE nokey ALTER CONSTRAINT nokey_x_fkey DEFERRABLE; DROP POLICY po ON t",
+    "half_good": "CREATE TABLE good (x int); ALTER TABLE t DROP COLUMN o; DROP POLICY po ON t",
     "create_role": "CREATE ROLE somebody",
     "drop_owned": "DROP OWNED BY collector",
 }

@@ -28,6 +28,7 @@ from backout.databases.postgres.reversible.rows.entries import Unreadable
 from backout.databases.postgres.reversible.rows.report import RowsReport, sum_of
 from backout.databases.postgres.reversible.rows.store import WAY
 from backout.databases.postgres.reversible.rows.targets import to_lock
+from backout.databases.postgres.reversible.views import oid_of
 from backout.databases.postgres.reversible.violators import in_the_way, violators
 from backout.databases.postgres.reversible.work import Moved, Work
 from backout.faults import fault_point
@@ -198,9 +199,10 @@ def _moved(
         return _all(work, chosen, entries, turn)
 
     # The server answers faster what the session has asked before: not for the first time under the locks.
-    read_alone(link, tables)
+    now = read_alone(link, tables)
+    numbered = numbered_by(entries) | views_in(now, entries)
     try:
-        rows = under_locks(link, tables, attempt, patience_s=patience_s, numbered=numbered_by(entries))
+        rows = under_locks(link, tables, attempt, patience_s=patience_s, numbered=numbered)
     except LinkLost:
         raise
     except Moved as error:
@@ -321,6 +323,14 @@ def _changes_sequences(entry: Entry) -> bool:
     if entry.kind == "owner":
         return told["of"] in ("table", "sequence")
     return entry.kind == "renamed" and (told["of"] == "sequence" or told["from"][1] != told["to"][1])
+
+
+def views_in(now: Snapshot, entries: Sequence[Entry]) -> set[Numbered]:
+    """Return the views that would be dropped, of those that are there. Pure."""
+    told = [
+        one for e in entries if e.kind == "views" for side in ("before", "after") for one in e.operation[side]
+    ]
+    return {(oid, 0) for one in told if (oid := oid_of(now, one)) is not None}
 
 
 def tables_of(link: Link, migrations: tuple[int, ...], entries: list[Entry]) -> set[int]:

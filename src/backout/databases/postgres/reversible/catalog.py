@@ -99,6 +99,17 @@ FUNCTION_BODY = """md5(concat_ws('|', p.prosrc, p.probin, to_jsonb(p) ->> 'prosq
 _FUNCTION_TEXT = """CASE WHEN p.prokind <> 'a' AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass
           AND d.objid = p.oid AND d.deptype = 'e') THEN pg_get_functiondef(p.oid) END"""
 
+# Of a view: the relations in its query.
+_USES = """(SELECT json_agg(DISTINCT d.refobjid::int8) FROM pg_rewrite w JOIN pg_depend d
+          ON d.classid = 'pg_rewrite'::regclass AND d.objid = w.oid AND d.refclassid = 'pg_class'::regclass AND d.refobjid <> c.oid
+          WHERE w.ev_class = c.oid AND w.rulename = '_RETURN')"""
+# Of a view: what would keep it from being dropped, but for other views: functions of its rows, rules of tables, policies, … .
+_NEEDED_BY = """(SELECT json_agg(DISTINCT pg_describe_object(d.classid, d.objid, d.objsubid)) FROM pg_depend d
+          WHERE d.deptype = 'n' AND ((d.refclassid = 'pg_class'::regclass AND d.refobjid = c.oid)
+            OR (d.refclassid = 'pg_type'::regclass AND d.refobjid IN (c.reltype, (SELECT typarray FROM pg_type WHERE oid = c.reltype))))
+          AND NOT (d.classid = 'pg_rewrite'::regclass AND EXISTS (SELECT FROM pg_rewrite w JOIN pg_class o ON o.oid = w.ev_class
+            WHERE w.oid = d.objid AND (o.oid = c.oid OR o.relkind = 'v'))))"""
+
 _PARTS = {
     "schema": f"""SELECT n.oid, 0 AS sub, json_build_object('name', n.nspname, 'owner', n.nspowner::int8, 'acl', n.nspacl::text,
         'comment', {_comment("pg_namespace", "n")}) AS thing
@@ -110,6 +121,8 @@ _PARTS = {
         'bound', c.relpartbound::text, 'of_type', c.reloftype::int8,
         'parents', (SELECT json_agg(inhparent::int8 ORDER BY inhseqno) FROM pg_inherits WHERE inhrelid = c.oid),
         'query', (SELECT md5(ev_action::text) FROM pg_rewrite w WHERE w.ev_class = c.oid AND w.rulename = '_RETURN'),
+        'definition', CASE WHEN c.relkind IN ('v', 'm') THEN pg_get_viewdef(c.oid) END, 'populated', c.relispopulated,
+        'uses', CASE WHEN c.relkind IN ('v', 'm') THEN {_USES} END, 'needed_by', CASE WHEN c.relkind = 'v' THEN {_NEEDED_BY} END,
         'comment', {_comment("pg_class", "c")}) FROM chosen c WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')""",
     "column": """SELECT a.attrelid, a.attnum, json_build_object('name', a.attname, 'table', a.attrelid::int8,
         'type', a.atttypid::int8, 'modifier', a.atttypmod, 'type_text', format_type(a.atttypid, a.atttypmod),

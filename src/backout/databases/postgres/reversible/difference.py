@@ -16,8 +16,9 @@ _TEXTS = {
     "role_names",
     "using_text",
     "check_text",
+    "needed_by",
 }
-"""Made of names for people: they change when something else is renamed."""
+"""Made of names for people: they change when something else is renamed, or comes to need a view."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -141,6 +141,10 @@ def _changed(then: Stamps, now: Stamps, last: Snapshot) -> tuple[set[int], set[s
             return None
     if any(_names_others(key, thing) for key, thing in last.things.items()):
         return None
+    # So may a view's; and who needs it is told with it, which is of another thing.
+    tables |= {
+        key.oid for key, one in last.things.items() if key.kind == "table" and one["kind"] in ("v", "m")
+    }
     return tables, kinds
 
 

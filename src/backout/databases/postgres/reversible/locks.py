@@ -18,7 +18,7 @@ from backout.databases.postgres.reversible.names import ident, literal
 _Made = TypeVar("_Made")
 
 Numbered = tuple[int, int]
-"""A column, by its table's oid and its number; 0: all of the table's, or the oid is a sequence's."""
+"""A column, by its table's oid and its number; 0: all of the table's, or the oid is a sequence's or a view's own."""
 
 NOT_AVAILABLE = "55P03"
 """Source: PostgreSQL 15 documentation, appendix A, `lock_not_available`."""
@@ -104,9 +104,10 @@ def begin_locked(link: Link, tables: str, mode: str, sequences: Sequence[str] = 
 
 
 def of_sequences(link: Link, columns: Collection[Numbered]) -> list[str]:
-    """Return statements that take the exclusive locks of the sequences that number columns, and change nothing.
+    """Return statements that take the exclusive locks of the sequences that number columns, and of views, and change nothing.
 
-    LOCK TABLE takes none of a sequence; giving one to the role that owns it does, and leaves it as it is.
+    LOCK TABLE takes none of a sequence, and of a view that of its tables, too; giving one to the role that owns it does, and
+    leaves it as it is.
     Source: PostgreSQL 15, src/backend/commands/tablecmds.c, ATExecChangeOwner and AlterTableGetLockLevel.
 
     Args:
@@ -114,26 +115,28 @@ def of_sequences(link: Link, columns: Collection[Numbered]) -> list[str]:
         columns: Whose are needed, and no others: who inserts a row asks those of all columns.
 
     Returns:
-        Those that number by themselves last, as a client asks the others first; else in another order each time, as theirs is unknown.
+        Views first, those upon others before them, as who reads one has its lock when he comes to what it shows; sequences that
+        number by themselves last, as a client asks the others first; else in another order each time, as theirs is unknown.
     """
     if not columns:
         return []
     pairs = ", ".join(f"({oid}, {sub})" for oid, sub in sorted(set(columns)))
     found = objects(
         link,
-        f"WITH wanted(oid, sub) AS (VALUES {pairs}) SELECT n.nspname AS schema, c.relname AS name, r.rolname AS owner FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
+        f"WITH wanted(oid, sub) AS (VALUES {pairs}) SELECT n.nspname AS schema, c.relname AS name, r.rolname AS owner, c.relkind AS kind FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
         "JOIN pg_catalog.pg_roles r ON r.oid = c.relowner LEFT JOIN pg_catalog.pg_depend d ON d.objid = c.oid "
         "AND d.classid = 'pg_catalog.pg_class'::regclass AND d.refclassid = d.classid AND d.deptype IN ('a', 'i') "
-        "WHERE c.relkind = 'S' AND EXISTS (SELECT FROM wanted w WHERE w.oid IN (c.oid, d.refobjid) AND w.sub IN (0, d.refobjsubid)) "
-        "ORDER BY d.deptype IS NOT DISTINCT FROM 'i', random()",
+        "WHERE c.relkind IN ('S', 'v') AND EXISTS (SELECT FROM wanted w WHERE w.oid IN (c.oid, d.refobjid) AND w.sub IN (0, d.refobjsubid)) "
+        "ORDER BY c.relkind = 'S', CASE WHEN c.relkind = 'v' THEN c.oid END DESC, d.deptype IS NOT DISTINCT FROM 'i', random()",
     )
     return [
-        f"ALTER SEQUENCE {ident(one['schema'], one['name'])} OWNER TO {ident(one['owner'])}" for one in found
+        f"ALTER {'VIEW' if one['kind'] == 'v' else 'SEQUENCE'} {ident(one['schema'], one['name'])} OWNER TO {ident(one['owner'])}"
+        for one in found
     ]
 
 
 def lock_sequences(link: Link, statements: Sequence[str]) -> None:
-    """Take locks of sequences, before those of their tables: in that order a client does that asks for a number first.
+    """Take locks of sequences and views, before those of their tables: in that order a client does that asks for a number first.
 
     Who has asked for one and has not written its row yet needs the table, and would wait for it behind us.
 
@@ -162,7 +165,7 @@ def locked(
         link: In no transaction; in one afterwards.
         tables: Oids; those that are gone are left out.
         patience_s: Seconds to go on trying.
-        numbered: Columns whose sequences are to be changed, too: their locks come first.
+        numbered: Columns whose sequences are to be changed, too, and views: their locks come first.
 
     Raises:
         Locked: They were not to be had; no transaction is open.

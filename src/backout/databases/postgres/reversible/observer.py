@@ -42,6 +42,7 @@ from backout.databases.postgres.reversible.verdict import (
     take_rewritten,
     unexplained,
 )
+from backout.databases.postgres.reversible.views import of_view
 from backout.databases.postgres.reversible.work import Work
 
 _TRY = "_bo_observed"
@@ -285,7 +286,9 @@ class Observer:
             kept += [] if seen.refused else seen.kept
             refused += seen.refused
             for one in still:
-                difference.take(one.key, *one.values)
+                # A view that went with it is told as what it is: it is dropped for real.
+                if not of_view(difference.before, one.key):
+                    difference.take(one.key, *one.values)
         return kept, refused
 
     def _by_rows(self, link: Link, difference: Difference, refused: list[Veto]) -> Found:

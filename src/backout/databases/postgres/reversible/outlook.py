@@ -5,7 +5,7 @@ What they cannot tell (a lock that is not to be had, a value that a constraint r
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from backout.databases.postgres.reversible.catalog import Key, Snapshot
 from backout.databases.postgres.reversible.held import held
@@ -45,7 +45,7 @@ def obstacles(now: Snapshot, entries: Sequence[Entry]) -> list[str]:
             found += _renamed(now, entry, entry.operation["to"][0])
         elif entry.kind in ("policy.added", "policy.changed"):
             found += _policy(now, entry, "to", [one for one in entries if one.part > entry.part])
-    return found
+    return found + _views_missing(now, reversed(entries), "after", "before")
 
 
 def obstacles_again(now: Snapshot, entries: Sequence[Entry]) -> list[str]:
@@ -68,7 +68,7 @@ def obstacles_again(now: Snapshot, entries: Sequence[Entry]) -> list[str]:
             found += _is_gone(now, entry)
         elif entry.kind in ("policy.dropped", "policy.changed"):
             found += _policy(now, entry, "from", [one for one in entries if one.part < entry.part])
-    return found
+    return found + _views_missing(now, entries, "before", "after")
 
 
 def _policy(now: Snapshot, entry: Entry, side: str, sooner: Sequence[Entry]) -> Iterator[str]:
@@ -97,6 +97,23 @@ def _taken_since(now: Snapshot, entry: Entry, entries: Sequence[Entry]) -> Itera
         same = (thing["name"], thing.get(where)) == (record["name"], record[where])
         if key.kind == kind and same and key not in leaving:
             yield f"{_called(entry)} cannot be made again: another {kind} has its name"
+
+
+def _views_missing(now: Snapshot, entries: Iterable[Entry], since: str, to: str) -> list[str]:
+    """Return the views that would have to be there when it is their turn, to be dropped, and are not."""
+    found = []
+    there = {(one["schema"], one["name"]) for one in now.things.values() if one.get("kind") == "v"}
+    for entry in entries:
+        if entry.kind == "views":
+            told, made = entry.operation[since], entry.operation[to]
+            found += [
+                f"the view {one['called']} is not there any more"
+                for one in told
+                if (one["schema"], one["name"]) not in there
+            ]
+            there -= {(one["schema"], one["name"]) for one in told}
+            there |= {(one["schema"], one["name"]) for one in made}
+    return found
 
 
 def _called(entry: Entry) -> str:

@@ -76,12 +76,14 @@ class Softer:
         only = _copy(statement.node, drops)
         before = self.work.now
         gone = self._tried(deparse("alter_table_stmt", only))
+        views = _take_views(gone)
         columns = [c.key for c in gone.gone("column")]
         for key in columns:
             gone.take(key)
             _take_parts(gone, key)
         self._drop_policies(gone)
         self._refuse_left(gone, statement)
+        self._drop_views(views)
         for key in columns:
             if key not in self.begun.things:
                 self._drop_new(key)
@@ -98,6 +100,7 @@ class Softer:
         """
         kind = _HIDES[object_of(statement)]
         gone = self._tried(statement.text)
+        views = _take_views(gone)
         things = [c.key for c in gone.gone(kind) if not is_hidden(c.thing["name"])]
         for key in things:
             gone.take(key)
@@ -107,6 +110,7 @@ class Softer:
                 _take_type(gone, key.oid)
         self._drop_policies(gone)
         self._refuse_left(gone, statement)
+        self._drop_views(views)
         for key in things:
             if key not in self.begun.things:
                 self._drop_new(key)
@@ -182,6 +186,12 @@ class Softer:
             f"AND pg_catalog.starts_with(p.proname, '{PREFIX}')",
         ):
             self.work.link.rows(f"DROP ROUTINE IF EXISTS {one['called']} CASCADE")
+
+    def _drop_views(self, views: list[int]) -> None:
+        """Drop the views that go by CASCADE for real: they are made again from what the catalog tells of them."""
+        if views:
+            paths = [self.work.table_path(oid, called=f"view {oid}") for oid in views]
+            self.work.run(f"DROP VIEW {', '.join(paths)}")
 
     def _rest(self, statement: Statement) -> None:
         """Run the commands of an ALTER TABLE that are no drops, when the drops are done: PostgreSQL does them first."""
@@ -380,6 +390,16 @@ def _take_table(gone: Difference, table: int) -> None:
             gone.take(change.key)
         if change.key.kind == "sequence" and (one["owned_by"] or [None])[0] == table:
             gone.take(change.key)
+
+
+def _take_views(gone: Difference) -> list[int]:
+    """Take the views that go with what they show; return their oids."""
+    views = [c.key.oid for c in gone.gone("table") if c.thing["kind"] == "v"]
+    for change in list(gone.left.values()):
+        own = change.key.oid if change.key.kind == "table" else change.thing.get("table")
+        if change.after is None and own in views:
+            gone.take(change.key)
+    return views
 
 
 def _take_type(gone: Difference, oid: int) -> None:

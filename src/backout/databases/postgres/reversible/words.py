@@ -32,6 +32,7 @@ _WORDS = {
     "privileges.default": "default privileges {called} changed",
     "owner": "owner of {called} changed",
     "stored": "storage settings of {called} changed: {what}",
+    "views": "views {called} made, dropped or changed",
     "column.default": "default of {called} changed",
     "label.added": "label {label} added to type {called}",
     "rows": "rows of {called} changed",

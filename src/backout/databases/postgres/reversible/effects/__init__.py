@@ -34,8 +34,10 @@ from backout.databases.postgres.reversible.effects.trigger import (
     TriggerSwitched,
 )
 from backout.databases.postgres.reversible.effects.type_added import TypeAdded, TypeHidden
+from backout.databases.postgres.reversible.effects.views_changed import ViewsChanged
 
 EFFECTS: tuple[Effect, ...] = (
+    ViewsChanged(),
     SchemaAdded(),
     TypeAdded(),
     TypeHidden(),
@@ -70,7 +72,7 @@ EFFECTS: tuple[Effect, ...] = (
     Renamed(),
     Commented(),
 )
-"""Whole things come before their parts: a new table takes its columns with it."""
+"""Whole things come before their parts: a new table takes its columns with it, a view all that it is."""
 
 
 def effect(kind: str) -> Effect:

@@ -1,0 +1,109 @@
+"""CREATE, CREATE OR REPLACE, DROP and ALTER of views: those of one transaction are dropped together, and made again together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import ClassVar
+
+from backout.databases.postgres.reversible.catalog import Key, Snapshot
+from backout.databases.postgres.reversible.difference import Difference
+from backout.databases.postgres.reversible.effects.base import ADDS, NEITHER, TAKES, Bears, Operation
+from backout.databases.postgres.reversible.names import is_hidden
+from backout.databases.postgres.reversible.proxy.keeper import NOT_COMMITTED, Veto
+from backout.databases.postgres.reversible.views import drop_views, in_order, is_view, make_views, told, upon
+from backout.databases.postgres.reversible.work import Work
+
+_PARTS = ("column", "trigger", "rule")
+
+
+class ViewsChanged:
+    """The views that are others after a transaction, and those upon them, as they were and as they became.
+
+    They go before anything else is done, as nothing that they show can be changed below them, and come when all else is back.
+    """
+
+    kind: ClassVar[str] = "views"
+    down_at: ClassVar[int] = 5
+    redo_at: ClassVar[int] = 5
+
+    def bears(self, operation: Operation) -> Bears:
+        """Of a view that was changed nobody can tell."""
+        if not operation["before"]:
+            return ADDS
+        return NEITHER if operation["after"] else TAKES
+
+    def find(self, difference: Difference) -> Iterator[Operation]:
+        """Take every change of a plain view, whatever it is.
+
+        Raises:
+            Veto: A view could not be dropped on the way back, or shows what is hidden.
+        """
+        changed = _changed(difference)
+        if not changed:
+            return
+        before = in_order(difference.before, _there(difference.before, changed))
+        after = in_order(difference.after, _there(difference.after, changed))
+        for oid in after:
+            _refuse(difference.after, oid)
+        _take(difference, {*before, *after})
+        names = [difference.before.name(Key("table", oid)) for oid in before]
+        names += [difference.after.name(Key("table", oid)) for oid in after]
+        yield {
+            "called": ", ".join(dict.fromkeys(names)),
+            "before": [told(difference.before, oid) for oid in before],
+            "after": [told(difference.after, oid) for oid in after],
+        }
+
+    def down(self, work: Work, change: int, operation: Operation) -> Operation:
+        """Drop the later ones; make the earlier ones when all else is as it was."""
+        gone = drop_views(work, operation["after"])
+        _last(work, operation["before"])
+        return operation | {"after": gone}
+
+    def redo(self, work: Work, change: int, operation: Operation) -> Operation:
+        """Drop the earlier ones; make the later ones when all else is as it became."""
+        gone = drop_views(work, operation["before"])
+        _last(work, operation["after"])
+        return operation | {"before": gone}
+
+
+def _last(work: Work, views: list[Operation]) -> None:
+    # After all that others have left for the end: names that were exchanged are in their places then.
+    work.at_end.append(lambda: work.at_end.append(lambda: make_views(work, views)))
+
+
+def _changed(difference: Difference) -> set[int]:
+    """Return the oids of the views of which anything is another, and of those upon them."""
+    found = set()
+    for key, change in difference.left.items():
+        oid = key.oid if key.kind == "table" else change.thing.get("table") if key.kind in _PARTS else None
+        if oid and (is_view(difference.before, oid) or is_view(difference.after, oid)):
+            found.add(oid)
+    return upon(difference.before, found) | upon(difference.after, found)
+
+
+def _there(now: Snapshot, views: set[int]) -> list[int]:
+    return [oid for oid in views if is_view(now, oid)]
+
+
+def _take(difference: Difference, views: set[int]) -> None:
+    for key, change in list(difference.left.items()):
+        of_view = change.thing.get("table") in views and key.kind in _PARTS
+        if of_view or (key.kind == "table" and key.oid in views):
+            difference.take(key)
+
+
+def _refuse(now: Snapshot, oid: int) -> None:
+    called = now.name(Key("table", oid))
+    hidden = [one["name"] for one in now.columns(oid).values() if is_hidden(one["name"])]
+    if hidden:
+        raise Veto(
+            f"backout cannot undo what makes the view {called}: it shows the hidden column {hidden[0]}",
+            detail=f"A column that was dropped is still in its table, and SELECT * finds it. {NOT_COMMITTED}",
+            hint="Name the columns in the view's query.",
+        )
+    if needed_by := now.things[Key("table", oid)]["needed_by"]:
+        raise Veto(
+            f"backout cannot undo what makes or changes the view {called}: {', '.join(needed_by)} needs it",
+            detail=f"The way back drops the view, and makes the earlier one again. {NOT_COMMITTED}",
+        )
