@@ -196,6 +196,7 @@ class Migrated(Document):
         unfinished: What was to be built after the migration, and failed.
         mode: `on`; `observe`: nothing was rewritten, and nothing of it can be taken back; or `off`: the command ran
             directly, and nothing is known of what it did.
+        uncaught: Hidden columns, with what an INSERT or COPY that names no columns puts there unnoticed: `value` or `NULL`.
         refused: In the mode `observe`: what would have been refused, each with its whole transaction.
     """
 
@@ -207,6 +208,7 @@ class Migrated(Document):
     failures: tuple[str, ...] = ()
     unfinished: tuple[Unfinished, ...] = ()
     mode: str = "on"
+    uncaught: tuple[tuple[str, str], ...] = ()
     refused: tuple[WouldRefuse, ...] = ()
 
 
@@ -220,6 +222,8 @@ class HiddenThing(Document):
         name: What it is called now.
         size_bytes: Of its files: of a table, of an index, of the indexes that go with a column.
         estimated_bytes: Of a column's values, by the statistics of the last ANALYZE; None: the table never had one.
+        uncaught: What an INSERT or COPY that names no columns puts into a column at its place unnoticed: `value`, `NULL`, or
+            None, as it is an error.
     """
 
     migration: int
@@ -228,6 +232,7 @@ class HiddenThing(Document):
     name: str
     size_bytes: int
     estimated_bytes: int | None
+    uncaught: str | None = None
 
 
 class Finalized(Document):

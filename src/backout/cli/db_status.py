@@ -8,6 +8,7 @@ import typer
 
 from backout.cli.common import JsonOption, err, guarded, out, out_json
 from backout.cli.db_options import DatabaseOption, database_of
+from backout.cli.migrate import said_uncaught
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -108,6 +109,8 @@ def _tell_hidden(found: MigrationStatus) -> None:
         )
     for one in found.hidden[:_SHOWN]:
         out(f"    {one.kind} {one.called} of migration {one.migration}: {sizes(one)}")
+        if one.uncaught:
+            out(f"      {said_uncaught(one.called, one.uncaught)}")
     if len(found.hidden) > _SHOWN:
         out(f"    and {len(found.hidden) - _SHOWN} more: backout db status --json")
     if found.log_bytes:

@@ -143,12 +143,19 @@ def _show(done: Migrated) -> None:
             err(f"  {change}")
         if len(done.changes) > _SHOWN:
             err(f"  and {len(done.changes) - _SHOWN} more: backout db history")
+        for column, what in done.uncaught:
+            err(f"note   {said_uncaught(column, what)}")
         if done.exit_status:
             err(f"The command failed ({done.exit_status}); what it had committed before is there.")
         if not done.unseen:
             err("next   backout db rollback --steps 1   # takes it back")
     if done.unseen:
         _show_unseen(done)
+
+
+def said_uncaught(column: str, what: str) -> str:
+    """Return the sentence about a hidden column that a write by position reaches unnoticed."""
+    return f"An INSERT or COPY that names no columns puts a {what} into the hidden column {column}, and nothing notices it."
 
 
 def _show_unseen(done: Migrated) -> None:

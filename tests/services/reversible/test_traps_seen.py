@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 import subprocess
 from collections.abc import Callable, Iterator
@@ -208,3 +209,24 @@ def test_24_a_dump_has_the_hidden_values_until_they_are_finalized(
     typed("db", "finalize", "--now", "--yes").ended(0)
     assert b"a1" not in subprocess.run(dump, capture_output=True, check=True).stdout
     assert list(rows_of(link)) == ['"public"."t"']
+
+
+def test_1_what_a_write_by_position_does_unnoticed_is_told_by_migrate_and_status(
+    link: DirectLink, typed: Callable[..., Done]
+) -> None:
+    run(link, "CREATE TABLE t (id int PRIMARY KEY, n int, a text, s serial, b int)")
+    note = r"An INSERT or COPY that names no columns puts a {} into the hidden column public\.t\.{}, and"
+
+    def told(statement: str) -> str:
+        return typed("migrate", "--", "psql", "-X", "-q", "-c", statement).ended(0).err
+
+    assert re.search(note.format("NULL", "n"), told("ALTER TABLE t DROP COLUMN n"))
+    assert "names no columns" not in told("ALTER TABLE t DROP COLUMN a")
+    assert re.search(note.format("value", "s"), told("ALTER TABLE t DROP COLUMN s"))
+    standing = typed("db", "status").ended(0).out
+    assert [name for name in "nas" if f"hidden column public.t.{name}," in standing] == ["n", "s"]
+    # The last one is behind nobody, until another column comes behind it.
+    assert "names no columns" not in told("ALTER TABLE t DROP COLUMN b")
+    assert "names no columns" not in typed("db", "status").ended(0).out
+    more = told("ALTER TABLE t ADD COLUMN c int")
+    assert [name for name in "nasb" if f"hidden column public.t.{name}," in more] == ["n", "s", "b"]

@@ -21,6 +21,7 @@ from backout.databases.postgres.reversible.command import in_transaction, run_co
 from backout.databases.postgres.reversible.due import owed
 from backout.databases.postgres.reversible.finalize import Dropped, finalize
 from backout.databases.postgres.reversible.fingerprint import read_digests
+from backout.databases.postgres.reversible.held import uncaught_by
 from backout.databases.postgres.reversible.journal import Migration
 from backout.databases.postgres.reversible.link import DirectLink, Link, LinkError, scalar
 from backout.databases.postgres.reversible.not_again import not_again
@@ -124,18 +125,29 @@ class ReversibleDatabase:
                 raise busy(error) from None
             except OSError as error:
                 raise foreground.not_started(argv, error) from None
+            uncaught = () if observe else self._uncaught(link, ran.migration)
         changes = tuple(sentence(entry) for entry in ran.entries)
         return Migrated(
             migration=ran.migration,
             exit_status=ran.exit_status,
             connections=ran.connections,
             changes=changes,
+            uncaught=uncaught,
             unseen=ran.unseen,
             failures=tuple(self._redactor.text(one) for one in ran.failures),
             unfinished=ran.unfinished,
             mode="observe" if observe else "on",
             refused=ran.refused,
         )
+
+    def _uncaught(self, link: DirectLink, migration: int | None) -> tuple[tuple[str, str], ...]:
+        if migration is None:
+            return ()
+        try:
+            found = uncaught_by(read_alone(link), journal.every_entry(link), migration)
+        except LinkError:  # the command has ended, whether the database answers now or not
+            return ()
+        return tuple((one.called, str(one.uncaught)) for one in found)
 
     def history(self) -> MigrationHistory:
         """Return every migration of the journal."""

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from backout.databases.postgres.reversible.catalog import Key, Snapshot
+from backout.databases.postgres.reversible.hide import uncaught
 from backout.databases.postgres.reversible.journal import Entry, is_hiding
 from backout.databases.postgres.reversible.link import Link, objects
 from backout.databases.postgres.reversible.names import (
@@ -33,6 +34,7 @@ class Held:
         key: Its identity now.
         called: What people call it.
         name: Its hidden name.
+        uncaught: What a write by position puts into it unnoticed: `value`, `NULL`, or None.
     """
 
     migration: int
@@ -40,6 +42,7 @@ class Held:
     key: Key
     called: str
     name: str
+    uncaught: str | None
 
 
 def held(now: Snapshot, entries: Sequence[Entry]) -> list[Held]:
@@ -53,8 +56,29 @@ def held(now: Snapshot, entries: Sequence[Entry]) -> list[Held]:
         if key is not None:
             told = entry.operation
             called = str(told.get("called") or told["hidden"]["called"])
-            found.append(Held(entry.migration, entry.id, key, called, str(now.things[key]["name"])))
+            open_to = uncaught(now, told["hidden"]) if kind == "column" else None
+            found.append(Held(entry.migration, entry.id, key, called, str(now.things[key]["name"]), open_to))
     return found
+
+
+def uncaught_by(now: Snapshot, entries: Sequence[Entry], migration: int) -> list[Held]:
+    """Return the hidden columns that a migration has hidden, or come to stand before others, and that writes by position reach.
+
+    Args:
+        now: The catalog.
+        entries: All of the journal.
+        migration: Its number.
+    """
+    tables = {
+        entry.operation.get("table")
+        for entry in entries
+        if entry.migration == migration and entry.kind == "column.added"
+    }
+    return [
+        one
+        for one in held(now, entries)
+        if one.uncaught and (one.migration == migration or one.key.oid in tables)
+    ]
 
 
 def _key(now: Snapshot, kind: str, entry: Entry) -> Key | None:
@@ -104,6 +128,7 @@ def documents(link: Link, now: Snapshot, things: Sequence[Held]) -> list[HiddenT
                 name=now.name(one.key),
                 size_bytes=size,
                 estimated_bytes=estimate,
+                uncaught=one.uncaught,
             )
         )
     return found

@@ -106,10 +106,7 @@ def guard(work: Work, table: int, attnum: int, record: Record) -> None:
     It can where a visible column comes after it. Where the hidden one gets its values by itself nothing is guarded; where
     the type has no value to spare, a NULL in its place is not caught.
     """
-    last = max(
-        (other for other, one in work.now.columns(table).items() if not is_hidden(one["name"])), default=0
-    )
-    if last < attnum or record["numbers"]:
+    if not _is_reached(work.now, table, attnum) or record["numbers"]:
         return
     path = work.table_path(table, called=record["called"])
     if any(one["name"] == record["hidden"] for one in work.now.of_table("trigger", table).values()):
@@ -123,6 +120,20 @@ def guard(work: Work, table: int, attnum: int, record: Record) -> None:
         f"CREATE TRIGGER {name} BEFORE INSERT ON {path} FOR EACH ROW WHEN ({reached}) "
         f"EXECUTE FUNCTION {SCHEMA}.refuse({literal(words)})"
     )
+
+
+def uncaught(now: Snapshot, record: Record) -> str | None:
+    """Return what a positional INSERT or COPY can put into a hidden column unnoticed: `value`, `NULL`, or None."""
+    if not _is_reached(now, record["table"], record["attnum"]):
+        return None
+    if record["numbers"]:
+        return "value"
+    return None if record["mark"] is not None or record["marker"] is not None else "NULL"
+
+
+def _is_reached(now: Snapshot, table: int, attnum: int) -> bool:
+    """Tell whether a visible column comes after one: what is written by position reaches it then."""
+    return any(other > attnum for other, one in now.columns(table).items() if not is_hidden(one["name"]))
 
 
 def show_column(work: Work, record: Record) -> None:
