@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from backout.migration import WINDOW_H
@@ -58,6 +58,7 @@ class Migrations:
         defaults: Mapping[str, str] | None = None,
         variables: Sequence[str] = (),
         observe: bool = False,
+        accept: Collection[str] = (),
     ) -> Migrated:
         """Run a migration command, unchanged, so that what it does can be taken back.
 
@@ -69,6 +70,7 @@ class Migrations:
             defaults: The same, where neither `answers` nor a comment in a statement has one.
             variables: Further environment variables by which the command finds the database.
             observe: Rewrite and refuse nothing, and say what would have been; nothing of it can be taken back.
+            accept: What is accepted by name: `subscribers`: those of logical replication see hidden columns and the journal.
         """
         return self._database().migrate(
             argv,
@@ -77,6 +79,7 @@ class Migrations:
             defaults=defaults or {},
             variables=variables,
             observe=observe,
+            accept=accept,
         )
 
     def history(self) -> MigrationHistory:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -14,6 +15,12 @@ from backout.errors import ExitCode
 from backout.migration import Migrated, answers_in
 
 _SHOWN = 20
+
+
+class Accepted(StrEnum):
+    """What can be accepted by name."""
+
+    SUBSCRIBERS = "subscribers"
 
 
 @guarded
@@ -57,6 +64,13 @@ def command(
             help="Rewrite and refuse nothing; say afterwards what would have been. It cannot be taken back.",
         ),
     ] = False,
+    accept: Annotated[
+        list[Accepted] | None,
+        typer.Option(
+            "--accept",
+            help="What is accepted by name. `subscribers`: those of logical replication see hidden columns and backout's own tables.",
+        ),
+    ] = None,
     config: ConfigOption = None,
     database: DatabaseOption = None,
     as_json: JsonOption = False,
@@ -93,6 +107,7 @@ def command(
             defaults=settings.answers,
             variables=(*settings.variables, *(variable or ())),
             observe=observe or settings.mode == "observe",
+            accept=tuple(one.value for one in accept or ()),
         )
     if as_json:
         out_json(done)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -61,6 +61,7 @@ def run_command(
     answers: Mapping[str, str],
     connect: Callable[[], Link],
     variables: Sequence[str] = (),
+    accept: Collection[str] = (),
 ) -> Ran:
     """Run a command whose connections go through the proxy.
 
@@ -74,6 +75,7 @@ def run_command(
         answers: What nobody can compute, by ``table.column``.
         connect: Opens another session of our own.
         variables: Further environment variables that get the proxy's URL.
+        accept: What is accepted by name.
 
     Raises:
         Busy: Another migration runs in this database.
@@ -83,7 +85,9 @@ def run_command(
     in_transaction(link, journal.install)
     before = Stands.now(link)
     whole = in_transaction(link, read_digests)
-    kept = Kept(journal.begin(link, release, told, fingerprint(), whole), connect, dict(answers))
+    kept = Kept(
+        journal.begin(link, release, told, fingerprint(), whole), connect, dict(answers), accept=accept
+    )
     fault_point("migrate.begun")
     state = "failed"
     try:

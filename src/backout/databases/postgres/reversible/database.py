@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from backout import foreground
 from backout.databases.postgres.catalog import read_schema
 from backout.databases.postgres.connect import DOCTOR, BehindAPooler, Connector, secrets_of
-from backout.databases.postgres.reversible import back, journal
+from backout.databases.postgres.reversible import back, journal, subscribers
 from backout.databases.postgres.reversible.after import finish
 from backout.databases.postgres.reversible.alone import Busy, alone
 from backout.databases.postgres.reversible.answers import over
@@ -29,7 +29,7 @@ from backout.databases.postgres.reversible.observing import observe_command
 from backout.databases.postgres.reversible.proven import Shape, shape_back, shape_forward
 from backout.databases.postgres.reversible.proxy.upstream import Upstream
 from backout.databases.postgres.reversible.records import record, taken
-from backout.databases.postgres.reversible.refusals import busy, out_of_order, refused, told
+from backout.databases.postgres.reversible.refusals import all_published, busy, out_of_order, refused, told
 from backout.databases.postgres.reversible.status import read_status
 from backout.databases.postgres.reversible.uninstall import still_hidden, uninstall
 from backout.databases.postgres.reversible.waiting import end, waiting
@@ -92,6 +92,7 @@ class ReversibleDatabase:
         defaults: Mapping[str, str],
         variables: Sequence[str],
         observe: bool = False,
+        accept: Collection[str] = (),
     ) -> Migrated:
         """Run a migration command through the proxy.
 
@@ -100,14 +101,24 @@ class ReversibleDatabase:
             UsageError: The command cannot be started.
             TargetUnreachable: The database does not answer.
             NotPossible: The role may not make the journal's schema.
+            Refused: Subscribers follow all tables, and that was not accepted.
         """
         told = self._redactor.text(" ".join(argv))
         with self._link() as link, ExitStack() as opened:
+            if subscribers.ACCEPT not in accept and (published := subscribers.of_everything(link)):
+                raise all_published(published)
             try:
                 upstream, given = Upstream.of(self._conninfo), over(defaults, answers)
                 if observe:
                     ran = observe_command(
-                        link, upstream, argv, told=told, release=release, answers=given, variables=variables
+                        link,
+                        upstream,
+                        argv,
+                        told=told,
+                        release=release,
+                        answers=given,
+                        variables=variables,
+                        accept=accept,
                     )
                 else:
                     ran = run_command(
@@ -120,6 +131,7 @@ class ReversibleDatabase:
                         answers=given,
                         connect=lambda: opened.enter_context(self._link()),
                         variables=variables,
+                        accept=accept,
                     )
             except Busy as error:
                 raise busy(error) from None

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 
-from backout.databases.postgres.reversible import answers, intent, journal, manners
+from backout.databases.postgres.reversible import answers, intent, journal, manners, subscribers
 from backout.databases.postgres.reversible.beforehand import lock_beforehand
 from backout.databases.postgres.reversible.catalog import Snapshot, at_work, read_alone
 from backout.databases.postgres.reversible.difference import Difference
@@ -46,6 +46,7 @@ class Kept:
         applied: What the journal was found to have of it, by number: transactions that are committed.
         meanwhile: What each session has committed while others were at work.
         widened: Oids of tables to which it has given a column, committed or not.
+        accept: What was accepted by name.
     """
 
     migration: int
@@ -55,6 +56,7 @@ class Kept:
     applied: dict[int, Entry] = field(default_factory=dict)
     meanwhile: Meanwhile = field(default_factory=Meanwhile)
     widened: set[int] = field(default_factory=set)
+    accept: Collection[str] = ()
 
 
 @dataclass(slots=True)
@@ -202,6 +204,8 @@ class ReversibleKeeper:
         """Journal an operation under a number that is taken before it is made, as names are made of it."""
         change = journal.next_id(link)
         operation = make(change)
+        if subscribers.ACCEPT not in self.kept.accept:
+            subscribers.refuse(link, kind, operation)
         if kind == "column.hidden":
             operation |= answers.for_column(operation["hidden"], self.kept.answers)
         self._add(link, change, kind, operation)

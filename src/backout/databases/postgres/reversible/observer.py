@@ -5,11 +5,11 @@ What would run instead of a statement is tried in a savepoint that is undone, be
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from functools import partial
 
-from backout.databases.postgres.reversible import answers, catalog, journal, manners, touched
+from backout.databases.postgres.reversible import answers, catalog, journal, manners, subscribers, touched
 from backout.databases.postgres.reversible.catalog import Key, Snapshot
 from backout.databases.postgres.reversible.difference import Difference
 from backout.databases.postgres.reversible.effects.base import Operation
@@ -58,12 +58,14 @@ class Observed:
 
     Attributes:
         answers: What nobody can compute, by ``table.column``.
+        accept: What was accepted by name.
         kept: What backout would have kept, by kind.
         refused: What it would have refused, each once.
         meanwhile: What each session has committed while others were at work.
     """
 
     answers: dict[str, str] = field(default_factory=dict)
+    accept: Collection[str] = ()
     kept: Found = field(default_factory=list)
     refused: list[Veto] = field(default_factory=list)
     meanwhile: Meanwhile = field(default_factory=Meanwhile)
@@ -240,6 +242,8 @@ class Observer:
 
     def _journal(self, link: Link, seen: _Seen, kind: str, make: Callable[[int], Operation]) -> None:
         operation = make(journal.next_id(link))
+        if subscribers.ACCEPT not in self.observed.accept:
+            subscribers.refuse(link, kind, operation)
         if kind == "column.hidden":
             operation |= answers.for_column(operation["hidden"], self.observed.answers)
         seen.kept.append((kind, operation))

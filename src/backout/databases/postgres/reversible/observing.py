@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from backout import foreground
 from backout.databases.postgres.reversible import journal
@@ -31,12 +31,13 @@ def observe_command(
     release: str | None,
     answers: Mapping[str, str],
     variables: Sequence[str] = (),
+    accept: Collection[str] = (),
 ) -> Ran:
     """Run a command behind the proxy, where nothing is rewritten or refused; arguments and errors as of `run_command`."""
     alone(link)
     in_transaction(link, journal.install)
     began_at = scalar(link, "SELECT pg_catalog.clock_timestamp()::text") or ""
-    before, observed = Stands.now(link), Observed(dict(answers))
+    before, observed = Stands.now(link), Observed(dict(answers), accept=accept)
     try:
         with Proxy(upstream, lambda: Observer(observed)) as proxy:
             status = foreground.run(argv, environment(proxy, variables))

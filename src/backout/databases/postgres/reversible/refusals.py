@@ -48,6 +48,15 @@ def _one_line(text: str) -> str:
     return " ".join(text.split())
 
 
+def all_published(names: list[str]) -> Refused:
+    """Return the refusal of a migration in a database all tables of which are followed, also those of the journal."""
+    return Refused(
+        msg("Publication {names} has all tables, also those that backout writes to: a PostgreSQL subscriber that has not got them stops.", names=", ".join(names)),
+        state=msg("Nothing was run."),
+        next_command="backout migrate --accept subscribers -- …   # where every subscriber bears tables and columns that it does not know",
+    )  # fmt: skip
+
+
 @contextmanager
 def told(verb: str) -> Iterator[None]:
     """Turn the engine's refusals into ours; the verb is what was typed."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
-from backout.databases.postgres.reversible import primary
+from backout.databases.postgres.reversible import primary, subscribers
 from backout.databases.postgres.reversible.catalog import Key
 from backout.databases.postgres.reversible.difference import Difference
 from backout.databases.postgres.reversible.effects.base import ADDS, NEITHER, Bears, Operation
@@ -58,6 +58,7 @@ class ColumnAdded:
         if recipe is not None:
             # What the other changes of the same migration write on their way back is not what earlier code writes.
             work.at_end.append(lambda: watch(work, change, record, recipe))
+        work.residues += subscribers.left_behind(work.link, record)
         rest = {key: value for key, value in operation.items() if key != "key"}
         return rest | {"hidden": record} | primary.kept_by(record)
 
