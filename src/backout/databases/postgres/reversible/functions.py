@@ -43,10 +43,20 @@ def show_function(work: Work, told: dict[str, Any]) -> None:
     work.run(f"ALTER ROUTINE {path_of(work, oid, called)} RENAME TO {ident(told['name'])}")
 
 
+def standing(work: Work, oid: int, called: str) -> tuple[str, int]:
+    """Return a function's name, and the oid of its schema.
+
+    Raises:
+        Moved: It is not there.
+    """
+    one = _one(work, oid, called)
+    return str(one["name"]), int(one["schema_oid"])
+
+
 def _one(work: Work, oid: int, called: str) -> dict[str, Any]:
     found = objects(
         work.link,
-        "SELECT n.nspname AS schema, p.proname AS name, pg_catalog.pg_get_function_identity_arguments(p.oid) AS arguments, "
+        "SELECT n.nspname AS schema, n.oid::int8 AS schema_oid, p.proname AS name, pg_catalog.pg_get_function_identity_arguments(p.oid) AS arguments, "
         f"{FUNCTION_BODY} AS body FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace "
         f"WHERE p.oid = {oid}",
     )

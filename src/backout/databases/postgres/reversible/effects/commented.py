@@ -1,14 +1,18 @@
-"""COMMENT ON a schema, table, column, constraint, index, type or sequence."""
+"""COMMENT ON a schema, table, column, constraint, index, trigger, type, function or sequence."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import ClassVar
 
+from backout.databases.postgres.reversible import functions
 from backout.databases.postgres.reversible.difference import Difference
 from backout.databases.postgres.reversible.effects.base import BOTH, Bears, Operation
 from backout.databases.postgres.reversible.names import ident, literal
 from backout.databases.postgres.reversible.work import Work
+
+
+_KINDS = ("schema", "table", "column", "constraint", "index", "trigger", "type", "function", "sequence")
 
 
 class Commented:
@@ -24,7 +28,7 @@ class Commented:
 
     def find(self, difference: Difference) -> Iterator[Operation]:
         """Take it."""
-        for kind in ("schema", "table", "column", "constraint", "index", "type", "sequence"):
+        for kind in _KINDS:
             for change in difference.changed(kind, "comment"):
                 if change.thing.get("of_domain"):
                     continue
@@ -51,14 +55,18 @@ class Commented:
 
 def _say(work: Work, operation: Operation, text: str | None) -> Operation:
     kind, called = operation["of"], operation["called"]
+    if kind == "function":
+        path = functions.path_of(work, operation["oid"], called)
+        work.run(f"COMMENT ON ROUTINE {path} IS {literal(text)}")
+        return operation
     oid = work.again(kind, operation["oid"], operation["table"], operation["name"])
     thing = work.thing(kind, oid, operation["sub"], called=called)
     if kind == "schema":
         subject = f"SCHEMA {ident(thing['name'])}"
     elif kind == "column":
         subject = f"COLUMN {work.table_path(thing['table'], called=called)}.{ident(thing['name'])}"
-    elif kind == "constraint":
-        subject = f"CONSTRAINT {ident(thing['name'])} ON {work.table_path(thing['table'], called=called)}"
+    elif kind in ("constraint", "trigger"):
+        subject = f"{kind.upper()} {ident(thing['name'])} ON {work.table_path(thing['table'], called=called)}"
     else:
         subject = f"{kind.upper()} {work.path(kind, oid, called=called)}"
     work.run(f"COMMENT ON {subject} IS {literal(text)}")

@@ -1,16 +1,18 @@
-"""RENAME of a column, table, constraint, index, type, sequence or schema, and SET SCHEMA."""
+"""RENAME of a column, table, constraint, index, trigger, type, function, sequence or schema, and SET SCHEMA."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
+from backout.databases.postgres.reversible import functions
 from backout.databases.postgres.reversible.catalog import Key
 from backout.databases.postgres.reversible.difference import Difference
 from backout.databases.postgres.reversible.effects.base import BOTH, NEITHER, Bears, Operation
 from backout.databases.postgres.reversible.names import hidden, ident
 from backout.databases.postgres.reversible.work import Moved, Work
 
+_KINDS = ("column", "table", "constraint", "index", "trigger", "type", "function", "sequence", "schema")
 _WORDS = {"table": "TABLE", "index": "INDEX", "sequence": "SEQUENCE", "type": "TYPE"}
 
 
@@ -22,12 +24,12 @@ class Renamed:
     redo_at: ClassVar[int] = 50
 
     def bears(self, operation: Operation) -> Bears:
-        """Code calls columns, tables and types by their names."""
-        return NEITHER if operation["of"] in ("column", "table", "type", "schema") else BOTH
+        """Code calls columns, tables, types and functions by their names."""
+        return NEITHER if operation["of"] in ("column", "table", "type", "function", "schema") else BOTH
 
     def find(self, difference: Difference) -> Iterator[Operation]:
         """Take every new name, and every other schema."""
-        for kind in ("column", "table", "constraint", "index", "type", "sequence", "schema"):
+        for kind in _KINDS:
             for change in difference.changed(kind, "name", "schema"):
                 before, after = change.before or {}, change.after or {}
                 difference.take(change.key, "name", "schema")
@@ -72,6 +74,8 @@ def _follows(difference: Difference, kind: str, key: Key, before: Operation, aft
 def _name(work: Work, change: int, told: Operation, now: list[Any], to: list[Any]) -> Operation:
     """Rename what is called so now; return the operation with the identity that it was found by."""
     kind, called = told["of"], told["called"]
+    if kind == "function":
+        return _name_function(work, told, now, to)
     operation = told | {"oid": work.again(kind, told["oid"], told["table"], now[0])}
     thing = work.thing(kind, operation["oid"], operation["sub"], called=called)
     if thing["name"] != now[0]:
@@ -93,8 +97,22 @@ def _name(work: Work, change: int, told: Operation, now: list[Any], to: list[Any
     return operation
 
 
+def _name_function(work: Work, told: Operation, now: list[Any], to: list[Any]) -> Operation:
+    oid, called = told["oid"], told["called"]
+    name, schema = functions.standing(work, oid, called)
+    if (name, schema) != (now[0], now[1]):
+        raise Moved(called, f"is called {name} now, or is in another schema")
+    if now[1] != to[1]:
+        work.run(
+            f"ALTER ROUTINE {functions.path_of(work, oid, called)} SET SCHEMA {ident(work.schema_name(to[1]))}"
+        )
+    if now[0] != to[0]:
+        work.run(f"ALTER ROUTINE {functions.path_of(work, oid, called)} RENAME TO {ident(to[0])}")
+    return told
+
+
 def _taken(work: Work, operation: Operation, thing: Operation, name: str) -> bool:
-    where = "table" if operation["of"] in ("column", "constraint") else "schema"
+    where = "table" if operation["of"] in ("column", "constraint", "trigger") else "schema"
     kinds = (
         ("table", "index", "sequence")
         if operation["of"] in ("table", "index", "sequence")
@@ -111,6 +129,9 @@ def _rename(work: Work, operation: Operation, name: str) -> None:
     thing = work.thing(kind, operation["oid"], operation["sub"], called=called)
     if kind == "schema":
         work.run(f"ALTER SCHEMA {ident(thing['name'])} RENAME TO {ident(name)}")
+    elif kind == "trigger":
+        table = work.table_path(thing["table"], called=called)
+        work.run(f"ALTER TRIGGER {ident(thing['name'])} ON {table} RENAME TO {ident(name)}")
     elif kind in ("column", "constraint"):
         table = work.table_path(thing["table"], called=called)
         work.run(f"ALTER TABLE {table} RENAME {kind.upper()} {ident(thing['name'])} TO {ident(name)}")
