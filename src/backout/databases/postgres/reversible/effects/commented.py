@@ -11,7 +11,6 @@ from backout.databases.postgres.reversible.effects.base import BOTH, Bears, Oper
 from backout.databases.postgres.reversible.names import ident, literal
 from backout.databases.postgres.reversible.work import Work
 
-
 _KINDS = ("schema", "table", "column", "constraint", "index", "trigger", "type", "function", "sequence")
 
 
