@@ -132,9 +132,20 @@ def test_a_name_that_was_taken_since_is_left(database: Database) -> None:
     refused(database, number, 'relation "v" already exists')
 
 
-def test_a_query_that_postgresql_prints_in_other_words_is_told(database: Database) -> None:
+def test_a_list_of_words_is_the_same_one_when_it_comes_back(database: Database) -> None:
     link = database.link()
     run(link, "CREATE TABLE t (a varchar); CREATE VIEW v AS SELECT a FROM t WHERE a IN ('x', 'y')")
+    before = schema_of(database.url)
+    assert undo(link, migrate(link, "DROP VIEW v")).residues == []
+    assert schema_of(database.url) == before
+
+
+def test_a_query_that_postgresql_prints_in_other_words_is_told(database: Database) -> None:
+    link = database.link()
+    run(
+        link,
+        "CREATE TABLE t (a varchar, b varchar); CREATE VIEW v AS SELECT a FROM t WHERE a = ANY (ARRAY['x', b])",
+    )
     number = migrate(link, "DROP VIEW v")
     told = undo(link, number).residues
     assert told == ["the view public.v has its query in other words: PostgreSQL prints it so from now on"]

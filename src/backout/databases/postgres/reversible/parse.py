@@ -120,16 +120,16 @@ def with_columns(check: str, names: dict[str, str]) -> str:
     return deparse(statement.kind, statement.node).removeprefix(head)
 
 
-def as_printed(expression: str) -> str:
-    """Return an expression that PostgreSQL has printed, so that it reads the same one from it.
+def as_printed(text: str, *, head: str = "SELECT ") -> str:
+    """Return an expression, or a query, that PostgreSQL has printed, so that it reads the same one from it.
 
     Args:
-        expression: As `pg_get_expr` prints it.
+        text: As `pg_get_expr` prints it, or `pg_get_viewdef`.
+        head: What makes a statement of it; of a query nothing.
     """
-    if _CAST_LIST not in expression:
-        return expression
-    head = "SELECT "
-    (statement,) = statements(f"{head}{expression}")
+    if _CAST_LIST not in text:
+        return text
+    (statement,) = statements(f"{head}{text}")
     _keep_casts(statement.node)
     return deparse(statement.kind, statement.node).removeprefix(head)
 

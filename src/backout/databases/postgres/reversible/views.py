@@ -12,6 +12,7 @@ from typing import Any
 from backout.databases.postgres.reversible.catalog import Key, Snapshot, own_settings, read
 from backout.databases.postgres.reversible.link import objects, scalar
 from backout.databases.postgres.reversible.names import ident, literal
+from backout.databases.postgres.reversible.parse import as_printed
 from backout.databases.postgres.reversible.privileges import granted
 from backout.databases.postgres.reversible.work import Moved, Work
 
@@ -119,9 +120,8 @@ def _make(work: Work, one: Told) -> None:
     called = one["called"]
     path = ident(work.schema_name(one["schema"]), one["name"])
     options = ", ".join(f"{name}={literal(value)}" for name, _, value in map(_option, one["options"] or ()))
-    work.run(
-        f"CREATE VIEW {path}{f' WITH ({options})' if options else ''} AS {one['definition'].strip().rstrip(';')}"
-    )
+    query = as_printed(one["definition"].strip().rstrip(";"), head="")
+    work.run(f"CREATE VIEW {path}{f' WITH ({options})' if options else ''} AS {query}")
     oid = int(scalar(work.link, f"SELECT pg_catalog.to_regclass({literal(path)})::oid::int8") or 0)
     made = told(read(work.link, [oid]), oid)
     if _shape(made) != _shape(one):
