@@ -317,6 +317,9 @@ OTHERS = (
     plain("enum_with_column", "CREATE TYPE mood AS ENUM ('ok', 'bad'); ALTER TABLE t ADD m mood NOT NULL DEFAULT 'ok'",
           ahead="SELECT id, a, m FROM t ORDER BY id", forth="3 A3 ok | 4 a4 ok | 5 a5 ok"),
     plain("enum_dropped_with_column", "ALTER TABLE t DROP m; DROP TYPE mood", "CREATE TYPE mood AS ENUM ('ok', 'bad'); ALTER TABLE t ADD m mood NOT NULL DEFAULT 'ok';"),
+    Kind("extension_added", T, "CREATE EXTENSION citext; ALTER TABLE t ADD c citext DEFAULT 'C'; CREATE EXTENSION IF NOT EXISTS pg_trgm SCHEMA public; CREATE INDEX i ON t USING gin (a gin_trgm_ops)",
+         WRITE, IA, WROTE, OLD, "SELECT id, a, c = 'c' AS c FROM t ORDER BY id", "3 A3 t | 4 a4 t | 5 a5 t", residue=True),
+    Kind("extension_with_an_enum_of_its_own", T, "CREATE SCHEMA e; CREATE EXTENSION seg SCHEMA e; CREATE EXTENSION hstore; CREATE EXTENSION btree_gist", WRITE, IA, WROTE, OLD, IA, REST, residue=True),
     Kind("label_added", "CREATE TYPE mood AS ENUM ('ok', 'bad');" + T, "ALTER TYPE mood ADD VALUE 'so' BEFORE 'bad'", WRITE, IA, WROTE, OLD, IA, REST, residue=True),
 )  # fmt: skip
 

@@ -238,7 +238,12 @@ def _residues(entries: list[Entry], turn: _Turn) -> list[str]:
     labels = [
         f"{one.operation['called']} keeps its label {one.operation['label']}: PostgreSQL cannot take it away"
         for one in entries
-        if one.operation.get("residue")
+        if one.kind == "label.added"
+    ]
+    labels += [
+        f"extension {one.operation['called']} stays: what uses it would go with it"
+        for one in entries
+        if one.kind == "extension.added"
     ]
     return labels + [
         f"{one.dropped} is as it was dropped: what was written to {', '.join(one.made)} since is hidden with that"

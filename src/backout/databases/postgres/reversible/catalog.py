@@ -222,14 +222,19 @@ OTHERS = {
 """What no way back is built for yet: told apart, so that a change of it is seen and refused."""
 
 
+_MEMBERS = """(SELECT json_agg(json_build_array(d.classid::regclass::text, d.objid::int8)) FROM pg_depend d
+  WHERE d.refclassid = 'pg_extension'::regclass AND d.refobjid = x.oid AND d.deptype = 'e')"""
+
+
 def _others() -> str:
     parts = []
     for kind, catalog in OTHERS.items():
         oid = "rngtypid" if catalog == "pg_range" else "oid"
+        told = f"'name', {oid}::text, 'row', md5(x::text)"
+        if kind == "extension":
+            told = f"'name', extname, 'row', md5(x::text), 'in_schema', extnamespace::int8, 'members', {_MEMBERS}"
         recent = f"WHERE {oid}::oid::int8 >= {FIRST_OID}"
-        parts.append(
-            f"SELECT '{kind}', {oid}::int8, 0, json_build_object('name', {oid}::text, 'row', md5(x::text)) FROM {catalog} x {recent}"
-        )
+        parts.append(f"SELECT '{kind}', {oid}::int8, 0, json_build_object({told}) FROM {catalog} x {recent}")
     return " UNION ALL ".join(parts)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from backout.databases.postgres.reversible.journal import Entry
 
 _WORDS = {
+    "extension.added": "extension {called} made",
     "schema.added": "schema {called} made",
     "type.added": "type {called} made",
     "type.hidden": "type {called} dropped (hidden)",

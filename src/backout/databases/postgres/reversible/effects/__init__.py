@@ -10,6 +10,7 @@ from backout.databases.postgres.reversible.effects.column_not_null import Column
 from backout.databases.postgres.reversible.effects.column_retyped import ColumnRetyped
 from backout.databases.postgres.reversible.effects.commented import Commented
 from backout.databases.postgres.reversible.effects.constraint import ConstraintAdded, ConstraintDropped
+from backout.databases.postgres.reversible.effects.extension_added import ExtensionAdded
 from backout.databases.postgres.reversible.effects.function import (
     FunctionAdded,
     FunctionHidden,
@@ -37,6 +38,7 @@ from backout.databases.postgres.reversible.effects.type_added import TypeAdded, 
 from backout.databases.postgres.reversible.effects.views_changed import ViewsChanged
 
 EFFECTS: tuple[Effect, ...] = (
+    ExtensionAdded(),
     ViewsChanged(),
     SchemaAdded(),
     TypeAdded(),
