@@ -20,7 +20,7 @@ from backout.databases.postgres.reversible.names import (
 )
 from backout.migration import HiddenThing
 
-KINDS = ("trigger", "index", "table", "column", "function", "type", "schema")
+KINDS = ("trigger", "index", "table", "column", "sequence", "function", "type", "schema")
 """In the order in which they can be dropped: a type after the columns of it, a schema when it is empty."""
 
 

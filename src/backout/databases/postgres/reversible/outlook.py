@@ -16,11 +16,12 @@ _HIDDEN = (
     "column.hidden",
     "table.hidden",
     "type.hidden",
+    "sequence.hidden",
     "index.hidden",
     "trigger.hidden",
     "function.hidden",
 )
-_ADDED = ("column.added", "table.added", "type.added", "trigger.added", "function.added")
+_ADDED = ("column.added", "table.added", "type.added", "sequence.added", "trigger.added", "function.added")
 
 
 def obstacles(now: Snapshot, entries: Sequence[Entry]) -> list[str]:

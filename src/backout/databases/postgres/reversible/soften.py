@@ -38,6 +38,7 @@ _TRY = "_bo_try"
 _HIDES = {
     "OBJECT_TABLE": "table",
     "OBJECT_INDEX": "index",
+    "OBJECT_SEQUENCE": "sequence",
     "OBJECT_TYPE": "type",
     "OBJECT_DOMAIN": "type",
     "OBJECT_TRIGGER": "trigger",
@@ -92,7 +93,7 @@ class Softer:
         self._rest(statement)
 
     def drop(self, statement: Statement) -> None:
-        """Hide the tables, indexes, types, triggers or functions that a DROP names; a unique index is dropped.
+        """Hide the tables, indexes, types, sequences, triggers or functions that a DROP names; a unique index is dropped.
 
         Raises:
             LinkError: PostgreSQL refuses it.
@@ -124,6 +125,7 @@ class Softer:
                 "table": self._hide_table,
                 "index": self._hide_index,
                 "type": self._hide_type,
+                "sequence": self._hide_sequence,
                 "trigger": self._hide_trigger,
                 "function": self._hide_function,
             }[kind]
@@ -318,6 +320,11 @@ class Softer:
         from backout.databases.postgres.reversible.effects.type_added import hide_type
 
         return self._move_away(key, change, hide_type)
+
+    def _hide_sequence(self, key: Key, change: int) -> Operation:
+        from backout.databases.postgres.reversible.effects.sequence import hide_sequence
+
+        return self._move_away(key, change, hide_sequence)
 
     def _move_away(self, key: Key, change: int, hide: Callable[[Work, int, int, str], None]) -> Operation:
         """Hide what goes to the hidden schema by its number alone."""

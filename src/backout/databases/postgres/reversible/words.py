@@ -7,6 +7,8 @@ from backout.databases.postgres.reversible.journal import Entry
 _WORDS = {
     "extension.added": "extension {called} made",
     "schema.added": "schema {called} made",
+    "sequence.added": "sequence {called} made",
+    "sequence.hidden": "sequence {called} dropped (hidden)",
     "type.added": "type {called} made",
     "type.hidden": "type {called} dropped (hidden)",
     "table.added": "table {called} made",

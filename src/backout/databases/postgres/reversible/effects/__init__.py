@@ -26,6 +26,7 @@ from backout.databases.postgres.reversible.effects.renamed import Renamed
 from backout.databases.postgres.reversible.effects.row_security import RowSecurity
 from backout.databases.postgres.reversible.effects.rows_changed import RowsChanged
 from backout.databases.postgres.reversible.effects.schema_added import SchemaAdded
+from backout.databases.postgres.reversible.effects.sequence import SequenceAdded, SequenceHidden
 from backout.databases.postgres.reversible.effects.stored import Stored
 from backout.databases.postgres.reversible.effects.table_added import TableAdded
 from backout.databases.postgres.reversible.effects.table_hidden import TableHidden
@@ -61,6 +62,8 @@ EFFECTS: tuple[Effect, ...] = (
     PolicyDropped(),
     PolicyChanged(),
     ColumnAdded(),
+    SequenceAdded(),
+    SequenceHidden(),
     ColumnHidden(),
     ColumnRetyped(),
     ColumnNotNull(),
