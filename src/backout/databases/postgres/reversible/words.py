@@ -19,6 +19,7 @@ _WORDS = {
     "constraint.added": "constraint {called} made",
     "constraint.dropped": "constraint {called} dropped",
     "key.dropped": "key {called} dropped",
+    "constraint.deferred": "constraint {called} is looked at at another moment",
     "index.added": "index {called} made",
     "index.hidden": "index {called} dropped (hidden)",
     "trigger.added": "trigger {called} made",
@@ -37,6 +38,7 @@ _WORDS = {
     "stored": "storage settings of {called} changed: {what}",
     "views": "views {called} made, dropped or changed",
     "column.default": "default of {called} changed",
+    "label.renamed": "label {label} of type {called} renamed",
     "label.added": "label {label} added to type {called}",
     "rows": "rows of {called} changed",
     "commented": "comment on {called} changed",
@@ -55,7 +57,7 @@ def sentence(entry: Entry) -> str:
         return f"column {called} {'must' if told['not_null'] else 'need not'} have a value"
     return _WORDS[entry.kind].format(
         called=called,
-        label=told.get("label", ""),
+        label=told.get("label") or told.get("from", ""),
         types=" is now ".join(told.get("types", ())),
         what=str(told.get("what", "")).replace("_", " "),
     )

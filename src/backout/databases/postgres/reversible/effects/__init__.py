@@ -9,7 +9,11 @@ from backout.databases.postgres.reversible.effects.column_hidden import ColumnHi
 from backout.databases.postgres.reversible.effects.column_not_null import ColumnNotNull
 from backout.databases.postgres.reversible.effects.column_retyped import ColumnRetyped
 from backout.databases.postgres.reversible.effects.commented import Commented
-from backout.databases.postgres.reversible.effects.constraint import ConstraintAdded, ConstraintDropped
+from backout.databases.postgres.reversible.effects.constraint import (
+    ConstraintAdded,
+    ConstraintDeferred,
+    ConstraintDropped,
+)
 from backout.databases.postgres.reversible.effects.extension_added import ExtensionAdded
 from backout.databases.postgres.reversible.effects.function import (
     FunctionAdded,
@@ -19,6 +23,7 @@ from backout.databases.postgres.reversible.effects.function import (
 from backout.databases.postgres.reversible.effects.index import IndexAdded, IndexHidden
 from backout.databases.postgres.reversible.effects.key_dropped import KeyDropped
 from backout.databases.postgres.reversible.effects.label_added import LabelAdded
+from backout.databases.postgres.reversible.effects.label_renamed import LabelRenamed
 from backout.databases.postgres.reversible.effects.owner import Owner
 from backout.databases.postgres.reversible.effects.policy import PolicyAdded, PolicyChanged, PolicyDropped
 from backout.databases.postgres.reversible.effects.privileges import DefaultPrivileges, Privileges
@@ -48,6 +53,7 @@ EFFECTS: tuple[Effect, ...] = (
     TableHidden(),
     ConstraintAdded(),
     ConstraintDropped(),
+    ConstraintDeferred(),
     KeyDropped(),
     IndexAdded(),
     IndexHidden(),
@@ -69,6 +75,7 @@ EFFECTS: tuple[Effect, ...] = (
     ColumnNotNull(),
     ColumnDefault(),
     LabelAdded(),
+    LabelRenamed(),
     Privileges(),
     DefaultPrivileges(),
     Owner(),

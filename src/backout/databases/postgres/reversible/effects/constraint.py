@@ -1,4 +1,4 @@
-"""ADD CONSTRAINT, and DROP CONSTRAINT of a foreign key or CHECK."""
+"""ADD CONSTRAINT; DROP CONSTRAINT of a foreign key or CHECK; ALTER CONSTRAINT of a foreign key."""
 
 from __future__ import annotations
 
@@ -119,6 +119,52 @@ class ConstraintDropped:
         table = work.table_path(dropped["table"], called=operation["called"])
         work.run(f"ALTER TABLE {table} DROP CONSTRAINT {ident(dropped['name'])}")
         return operation
+
+
+class ConstraintDeferred:
+    """A foreign key that is looked at at another moment: DEFERRABLE, INITIALLY DEFERRED, or neither."""
+
+    kind: ClassVar[str] = "constraint.deferred"
+    down_at: ClassVar[int] = 62
+    redo_at: ClassVar[int] = 62
+
+    def bears(self, operation: Operation) -> Bears:
+        """Whoever lets it be looked at later may write in an order that is refused else."""
+        return ADDS if operation["to"] > operation["from"] else TAKES
+
+    def find(self, difference: Difference) -> Iterator[Operation]:
+        """Take it."""
+        for change in difference.changed("constraint", "deferrable", "deferred"):
+            before, after = change.before or {}, change.after or {}
+            if after["kind"] != "f" or after["parent"]:
+                continue
+            difference.take(change.key, "deferrable", "deferred")
+            yield {
+                "oid": change.key.oid,
+                "table": after["table"],
+                "name": before["name"],
+                "called": difference.after.name(change.key),
+                "from": [before["deferrable"], before["deferred"]],
+                "to": [after["deferrable"], after["deferred"]],
+            }
+
+    def down(self, work: Work, change: int, operation: Operation) -> Operation:
+        """Have it looked at as before."""
+        return _defer(work, operation, operation["from"])
+
+    def redo(self, work: Work, change: int, operation: Operation) -> Operation:
+        """Have it looked at as the migration wanted it."""
+        return _defer(work, operation, operation["to"])
+
+
+def _defer(work: Work, operation: Operation, to: list[bool]) -> Operation:
+    called = operation["called"]
+    oid = work.again("constraint", operation["oid"], operation["table"], operation["name"])
+    name = work.thing("constraint", oid, called=called)["name"]
+    when = "DEFERRABLE INITIALLY DEFERRED" if to[1] else "DEFERRABLE" if to[0] else "NOT DEFERRABLE"
+    table = work.table_path(operation["table"], called=called)
+    work.run(f"ALTER TABLE {table} ALTER CONSTRAINT {ident(name)} {when}")
+    return operation | {"oid": oid}
 
 
 def _is_plain(difference: Difference, check: Thing) -> bool:
