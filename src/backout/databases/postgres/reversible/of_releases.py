@@ -133,10 +133,20 @@ def place_of(entries: Sequence[Entry]) -> Place:
     return Place.AROUND if apart else Place.BETWEEN
 
 
-def _names_of(entries: Sequence[Entry], kinds: str) -> set[str]:
-    """Return the names of what was added, or hidden: one name cannot stand for two things at once."""
-    told = [e.operation.get("hidden") or e.operation for e in entries if e.kind.endswith(kinds)]
-    return {str(one["called"]) for one in told}
+def _names_of(entries: Sequence[Entry], kinds: str) -> set[tuple[str, int, str]]:
+    """Return the names of what was added, or hidden, with the kind and the table: one cannot stand for two things at once.
+
+    Something may have been renamed before it was dropped: it has both names.
+    """
+    found = set()
+    for entry in entries:
+        what, _, how = entry.kind.partition(".")
+        told = entry.operation.get("hidden") or entry.operation
+        if f".{how}" == kinds:
+            table = int(told["table"]) if what in ("column", "trigger") else 0
+            last = str(told["called"]).rpartition(".")[2]
+            found |= {(what, table, last), (what, table, str(told.get("name", last)))}
+    return found
 
 
 def _left(
