@@ -35,12 +35,12 @@ def hide_function(work: Work, oid: int, change: int, called: str) -> None:
     work.run(f"ALTER ROUTINE {path_of(work, oid, called)} SET SCHEMA {ident(HIDDEN_SCHEMA)}")
 
 
-def show_function(work: Work, told: dict[str, Any]) -> None:
+def show_function(work: Work, operation: dict[str, Any]) -> None:
     """Move a function back to its schema and name."""
-    oid, called = told["oid"], told["called"]
-    schema = ident(work.schema_name(told["schema"]))
+    oid, called = operation["oid"], operation["called"]
+    schema = ident(work.schema_name(operation["schema"]))
     work.run(f"ALTER ROUTINE {path_of(work, oid, called)} SET SCHEMA {schema}")
-    work.run(f"ALTER ROUTINE {path_of(work, oid, called)} RENAME TO {ident(told['name'])}")
+    work.run(f"ALTER ROUTINE {path_of(work, oid, called)} RENAME TO {ident(operation['name'])}")
 
 
 def standing(work: Work, oid: int, called: str) -> tuple[str, int]:

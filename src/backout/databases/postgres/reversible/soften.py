@@ -27,8 +27,10 @@ from backout.databases.postgres.reversible.names import (
     ident,
     is_hidden,
 )
+from backout.databases.postgres.reversible.own_types import hide_type
 from backout.databases.postgres.reversible.parse import Statement, deparse, object_of
 from backout.databases.postgres.reversible.proxy.keeper import Veto
+from backout.databases.postgres.reversible.sequences import hide_sequence
 from backout.databases.postgres.reversible.tables import hide_table
 from backout.databases.postgres.reversible.triggers import can_be_hidden, hide_trigger
 from backout.databases.postgres.reversible.work import Work
@@ -317,13 +319,9 @@ class Softer:
         return self._move_away(key, change, hide_function)
 
     def _hide_type(self, key: Key, change: int) -> Operation:
-        from backout.databases.postgres.reversible.effects.type_added import hide_type
-
         return self._move_away(key, change, hide_type)
 
     def _hide_sequence(self, key: Key, change: int) -> Operation:
-        from backout.databases.postgres.reversible.effects.sequence import hide_sequence
-
         return self._move_away(key, change, hide_sequence)
 
     def _move_away(self, key: Key, change: int, hide: Callable[[Work, int, int, str], None]) -> Operation:

@@ -6,72 +6,38 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from backout.databases.postgres.reversible.difference import Change, Difference
-from backout.databases.postgres.reversible.effects.base import ADDS, NEITHER, TAKES, Bears, Operation
+from backout.databases.postgres.reversible.effects.away import Dropped, Made, made
+from backout.databases.postgres.reversible.effects.base import NEITHER, Bears, Operation
 from backout.databases.postgres.reversible.functions import body_of, hide_function, show_function
 from backout.databases.postgres.reversible.work import Moved, Work
 
 
-class FunctionAdded:
+class FunctionAdded(Made):
     """A function that was not there. What it was called by may still be there, hidden: so it stays, and is hidden."""
 
     kind: ClassVar[str] = "function.added"
     down_at: ClassVar[int] = 49
     redo_at: ClassVar[int] = 53
-
-    def bears(self, operation: Operation) -> Bears:
-        """Earlier code does not know it."""
-        return ADDS
+    hide = staticmethod(hide_function)
+    show = staticmethod(show_function)
 
     def find(self, difference: Difference) -> Iterator[Operation]:
         """Take every new one, but aggregates."""
         for change in difference.added("function"):
-            one = change.thing
-            if one["definition"] is None:
+            if change.thing["definition"] is None:
                 continue
             difference.take(change.key)
-            called = difference.after.name(change.key)
-            yield {
-                "oid": change.key.oid,
-                "called": called,
-                "name": one["name"],
-                "schema": one["schema"],
-            }
-
-    def down(self, work: Work, change: int, operation: Operation) -> Operation:
-        """Hide it."""
-        hide_function(work, operation["oid"], change, operation["called"])
-        return operation
-
-    def redo(self, work: Work, change: int, operation: Operation) -> Operation:
-        """Show it again."""
-        show_function(work, operation)
-        return operation
+            yield made(difference, change)
 
 
-class FunctionHidden:
+class FunctionHidden(Dropped):
     """A function that the migration dropped, as the engine does it: hidden."""
 
     kind: ClassVar[str] = "function.hidden"
     down_at: ClassVar[int] = 53
     redo_at: ClassVar[int] = 49
-
-    def bears(self, operation: Operation) -> Bears:
-        """Later code does not use it."""
-        return TAKES
-
-    def find(self, difference: Difference) -> Iterator[Operation]:
-        """Find none: it was softened, or is lost, which nobody may explain."""
-        yield from ()
-
-    def down(self, work: Work, change: int, operation: Operation) -> Operation:
-        """Show it."""
-        show_function(work, operation)
-        return operation
-
-    def redo(self, work: Work, change: int, operation: Operation) -> Operation:
-        """Hide it again."""
-        hide_function(work, operation["oid"], change, operation["called"])
-        return operation
+    hide = staticmethod(hide_function)
+    show = staticmethod(show_function)
 
 
 class FunctionReplaced:
