@@ -20,9 +20,9 @@ from backout.databases.postgres.reversible.effects import effect
 from backout.databases.postgres.reversible.hide import NotHidden
 from backout.databases.postgres.reversible.journal import Entry, Migration
 from backout.databases.postgres.reversible.link import Link, LinkError, LinkLost
-from backout.databases.postgres.reversible.locks import Locked, Numbered, under_locks
+from backout.databases.postgres.reversible.locks import Numbered, under_locks
 from backout.databases.postgres.reversible.names import is_hidden
-from backout.databases.postgres.reversible.ready import get_ready, give_up
+from backout.databases.postgres.reversible.ready import get_ready
 from backout.databases.postgres.reversible.rows import undo as rows_undo
 from backout.databases.postgres.reversible.rows.entries import Unreadable
 from backout.databases.postgres.reversible.rows.report import RowsReport, sum_of
@@ -164,11 +164,7 @@ def _work(link: Link, chosen: tuple[int, ...], turn: _Turn, *, patience_s: float
         _refuse_violators(link, read_alone(link, tables), entries)
         if not dry_run:
             _get_ready(link, entries)
-    try:
-        return _moved(link, chosen, entries, turn, patience_s=patience_s, dry_run=dry_run)
-    except (Locked, NotReversible):
-        give_up(link, entries)
-        raise
+    return _moved(link, chosen, entries, turn, patience_s=patience_s, dry_run=dry_run)
 
 
 def _get_ready(link: Link, entries: Sequence[Entry]) -> None:

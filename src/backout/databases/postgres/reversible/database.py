@@ -14,7 +14,7 @@ from backout.databases.postgres.reversible.after import finish
 from backout.databases.postgres.reversible.alone import Busy, alone
 from backout.databases.postgres.reversible.answers import over
 from backout.databases.postgres.reversible.asking import Asking
-from backout.databases.postgres.reversible.back import Outcome
+from backout.databases.postgres.reversible.back import NotReversible, Outcome
 from backout.databases.postgres.reversible.catalog import read, read_alone
 from backout.databases.postgres.reversible.choosing import STATES_STAYED, newest, nothing, oldest
 from backout.databases.postgres.reversible.command import in_transaction, run_command
@@ -24,10 +24,12 @@ from backout.databases.postgres.reversible.fingerprint import read_digests
 from backout.databases.postgres.reversible.held import uncaught_by
 from backout.databases.postgres.reversible.journal import Migration
 from backout.databases.postgres.reversible.link import DirectLink, Link, LinkError, scalar
+from backout.databases.postgres.reversible.locks import Locked
 from backout.databases.postgres.reversible.not_again import not_again
 from backout.databases.postgres.reversible.observing import observe_command
 from backout.databases.postgres.reversible.proven import Shape, shape_back, shape_forward
 from backout.databases.postgres.reversible.proxy.upstream import Upstream
+from backout.databases.postgres.reversible.ready import give_up
 from backout.databases.postgres.reversible.records import record, taken
 from backout.databases.postgres.reversible.refusals import all_published, busy, out_of_order, refused, told
 from backout.databases.postgres.reversible.status import read_status
@@ -184,7 +186,13 @@ class ReversibleDatabase:
             entries = journal.entries(link, tuple(one.id for one in chosen), "applied")
             wanted = shape_back(sorted(chosen, key=lambda one: one.id), entries, self._shape(link))
             with told("rollback"):
-                outcome = back.undo(link, chosen, patience_s=patience_s, dry_run=dry_run)
+                try:
+                    outcome = back.undo(link, chosen, patience_s=patience_s, dry_run=dry_run)
+                except (Locked, NotReversible):
+                    # A run keeps what it has built for its next try; what was typed here may be the last one.
+                    if not dry_run:
+                        give_up(link, entries)
+                    raise
             unfinished = () if dry_run else finish(link).unfinished
             done = taken("back", outcome, unfinished, dry_run=dry_run)
             return self._proven(link, done, wanted, strict_order=strict_order)
