@@ -247,7 +247,7 @@ OTHERWISE = "the migration filled it by another statement than an UPDATE"
         ("WITH x AS (SELECT 'x' AS n) UPDATE users SET full_name = 'x'", OTHER_TABLES),
         ("UPDATE users SET full_name = random()", "the migration's UPDATE calls random(), which gives another value each time"),
         ("UPDATE users SET full_name = mine(first)", "the migration's UPDATE calls mine(), which gives another value each time"),
-        ("ALTER TABLE users ADD b text; UPDATE users SET b = first; UPDATE users SET full_name = b",
+        ("ALTER TABLE users ADD b text; UPDATE users SET b = first WHERE id > 0; UPDATE users SET full_name = b",
          "the migration's UPDATE reads b, which the migration made, too"),
         ("UPDATE users SET (full_name, last) = (first, last)",
          "the migration's UPDATE is of a form that backout cannot run again"),

@@ -81,29 +81,6 @@ def test_a_column_that_is_filled_and_required_in_one_migration(database: Databas
     assert link.rows("SELECT id, name FROM users ORDER BY id")[0] == {"id": "1", "name": "A@x"}
 
 
-REWRITTEN = """ALTER TABLE users ADD COLUMN e2 text; UPDATE users SET e2 = upper(email);
-ALTER TABLE users DROP COLUMN active; ALTER TABLE users RENAME COLUMN e2 TO mail"""
-REBUILT = """CREATE TABLE u2 (id int PRIMARY KEY, email text); INSERT INTO u2 SELECT id, email FROM users;
-DROP TABLE posts; ALTER TABLE u2 RENAME TO people"""
-
-
-@pytest.mark.parametrize("script", [REWRITTEN, REBUILT], ids=["a1 a rewritten column", "a2 a rebuilt table"])
-@pytest.mark.parametrize("apart", [False, True], ids=["in one transaction", "in one each"])
-def test_what_is_made_anew_of_what_is_dropped_is_refused(
-    database: Database, script: str, apart: bool
-) -> None:
-    link = database.link()
-    run(link, BEFORE)
-    with pytest.raises(Veto, match="made anew"):
-        migrate(link, *(script.split(";") if apart else [script]))
-    assert link.rows("SELECT id, email, active FROM users ORDER BY id")[0] == {
-        "id": "1",
-        "email": "A@x",
-        "active": "t",
-    }
-    assert len(link.rows("SELECT id FROM posts")) == 2
-
-
 def test_truncate_keeps_the_rows_and_those_written_since(database: Database) -> None:
     link = database.link()
     run(link, BEFORE)

@@ -6,11 +6,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from backout.databases.postgres.reversible.fill import accepts_null, needs_answer, null_needs_answer
+from backout.databases.postgres.reversible.names import ident
 from backout.databases.postgres.reversible.proxy.keeper import Veto
 from backout.migration import ANSWER, answers_in
 
@@ -39,8 +40,13 @@ def _parts(key: str) -> tuple[str, str]:
     return word, place
 
 
-def for_column(record: dict[str, Any], given: dict[str, str]) -> dict[str, str]:
+def for_column(record: dict[str, Any], given: dict[str, str], *, must: bool = True) -> dict[str, str]:
     """Return the answer for a column that is dropped.
+
+    Args:
+        record: Of the hidden column.
+        given: The answers.
+        must: Its value follows from nothing else.
 
     Raises:
         Veto: It needs one, and there is none.
@@ -48,7 +54,7 @@ def for_column(record: dict[str, Any], given: dict[str, str]) -> dict[str, str]:
     answer = of(record["called"], given)
     if answer is not None:
         return {"fill": answer}
-    if needs_answer(record):
+    if must and needs_answer(record):
         raise _missing(
             record["called"], "Rows that are written after the column was dropped have no value for it"
         )
@@ -82,6 +88,23 @@ def no_way_back(called: str, old_type: str, new_type: str) -> Veto:
         f"backout needs an answer for {called}",
         detail=f"Rows that are written after its type was changed have a {new_type}, of which PostgreSQL makes no {old_type} by itself.",
         hint=f"Write this line into the statement, with the earlier value told by the later one: -- backout: back {_place(called)} = EXPR; or run backout migrate --back {_place(called)}=EXPR",
+    )
+
+
+def taken_by_others(called: str, takers: Sequence[str]) -> Veto:
+    """Return the refusal of dropping a column whose values others have, where nobody can compute it from them.
+
+    Args:
+        called: The dropped column.
+        takers: Those that may have got its values.
+    """
+    place, own = _place(called), ident(called.rpartition(".")[2])
+    return Veto(
+        f"backout needs an answer for {called}",
+        detail=f"The same migration fills {', '.join(takers)} from it, or nobody can tell from what. What is written after the "
+        "column was dropped is in the others alone, and on the way back the column needs the value that follows from it.",
+        hint=f"Write this line into the statement, with the dropped column's value told by the other columns of its row: -- backout: back {place} = EXPR; or run backout migrate --back {place}=EXPR. "
+        f"With {own} for EXPR, it comes back as it was dropped.",
     )
 
 

@@ -31,10 +31,12 @@ def apart(entries: Sequence[Entry]) -> list[Apart]:
     filled = {table for one in rows for table in (*one.get("filled", ()), *one["tables"])}
     found = []
     for one in entries:
-        if one.kind == "column.hidden":
+        if one.kind == "column.hidden" and "taken" not in one.operation:
             table = one.operation["hidden"]["table"]
-            made = _made(entries, "column.added", before=one, tables=updated & {table})
-        elif one.kind == "table.hidden":
+            made = (*one.operation.get("moved", ()),) or _made(
+                entries, "column.added", before=one, tables=updated & {table}
+            )
+        elif one.kind == "table.hidden" and "rebuilt" not in one.operation:
             made = _made(entries, "table.added", before=one, tables=filled)
         else:
             continue

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from backout.databases.postgres.reversible import expressions
+from backout.databases.postgres.reversible.catalog import Thing
 from backout.databases.postgres.reversible.link import LinkError, objects, scalar
 from backout.databases.postgres.reversible.names import LAST, PREFIX, SCHEMA, hidden, ident, literal
 from backout.databases.postgres.reversible.rows.quiet import quietly
@@ -81,8 +82,7 @@ def watch(work: Work, change: int, table: int, attnums: Sequence[int], *, unless
     names = [ident(work.thing("column", table, one, called=hidden(change))["name"]) for one in attnums]
     new, old = (f"ROW({', '.join(f'{row}.{one}' for one in names)})" for row in ("NEW", "OLD"))
     name = ident(f"{LAST}{change}")
-    if any(one["name"] == f"{LAST}{change}" for one in work.now.of_table("trigger", table).values()):
-        work.run(f"DROP TRIGGER {name} ON {path}")
+    unwatch(work, change, table)
     work.run(
         f"CREATE TRIGGER {name} BEFORE UPDATE ON {path} FOR EACH ROW "
         f"WHEN (pg_catalog.record_image_ne({new}, {old}) "
@@ -90,6 +90,26 @@ def watch(work: Work, change: int, table: int, attnums: Sequence[int], *, unless
         f"EXECUTE FUNCTION {ident(SCHEMA, f'{PREFIX}{change}_mark')}()"
     )
     work.run(f"ALTER TABLE {path} ENABLE ALWAYS TRIGGER {name}")
+
+
+def unwatch(work: Work, change: int, table: int) -> None:
+    """Undo `watch`. Idempotent."""
+    name = f"{LAST}{change}"
+    if any(one["name"] == name for one in work.now.of_table("trigger", table).values()):
+        work.run(f"DROP TRIGGER {ident(name)} ON {work.table_path(table, called=hidden(change))}")
+
+
+def told_by(columns: dict[int, Thing], read: Sequence[int]) -> list[int]:
+    """Return the columns by whose changes it is told that a value which is made of some may be another one.
+
+    Args:
+        columns: That can be watched, by attnum.
+        read: What the value is made of.
+    """
+    # Hazard: what a generated column is now is not known before the UPDATE.
+    plain = [attnum for attnum, one in columns.items() if not one["generated"]]
+    there = [attnum for attnum in read if attnum in columns]
+    return there if set(there) <= set(plain) else plain
 
 
 def marker(work: Work, change: int, column: str, value: str = "true") -> None:
@@ -103,11 +123,9 @@ def marker(work: Work, change: int, column: str, value: str = "true") -> None:
 def forget(work: Work, change: int, operation: Record) -> None:
     """Drop what tells and converts the rows written since: there is no way back any more."""
     table, mark = _marked(work, change, operation), f"{hidden(change)}_d"
-    if any(one["name"] == f"{LAST}{change}" for one in work.now.of_table("trigger", table).values()):
-        path = work.table_path(table, called=operation["called"])
-        work.run(f"DROP TRIGGER {ident(f'{LAST}{change}')} ON {path}")
+    unwatch(work, change, table)
     if any(one["name"] == mark for one in work.now.columns(table).values()):
-        path = work.table_path(table, called=operation["called"])
+        path = work.table_path(table, called=hidden(change))
         work.run(f"ALTER TABLE {path} DROP COLUMN {ident(mark)}")
     ours = f"proname ~ '^{hidden(change)}_(mark|up|down)[0-9]*$'"
     for one in objects(
@@ -153,7 +171,14 @@ def unwatched(work: Work, table: int) -> Iterator[None]:
 
 
 def convert(
-    work: Work, operation: Record, steps: list[Record], *, to: int, required: bool, value: str | None
+    work: Work,
+    operation: Record,
+    steps: list[Record],
+    *,
+    to: int,
+    required: bool,
+    value: str | None,
+    done: str = "NULL",
 ) -> None:
     """Convert the marked rows, and take the mark away.
 
@@ -163,7 +188,8 @@ def convert(
         steps: Functions, each over columns or (0) the result of the one before.
         to: The column that gets the values.
         required: It may hold no NULL.
-        value: SQL for rows whose value cannot be converted; None: NULL.
+        value: SQL for rows whose value cannot be converted, or is NULL where that may not be; None: NULL.
+        done: What the mark becomes in converted rows.
 
     Raises:
         Moved: Some values cannot be converted, and there is nothing to put in their place.
@@ -173,17 +199,19 @@ def convert(
     columns = work.now.columns(table)
     mark, target = (ident(columns[attnum]["name"]) for attnum in (operation["mark"], to))
     expression = called_with(work, table, steps)
+    if required and value is not None:
+        expression = f"coalesce({expression}, {value})"
     set_as(work, operation["settings"])
     with quietly(work.link, [table], []), by_index(work):
         work.link.rows("SAVEPOINT backout")
         try:
-            work.run(f"UPDATE {path} SET {target} = {expression}, {mark} = NULL WHERE {mark}")
+            work.run(f"UPDATE {path} SET {target} = {expression}, {mark} = {done} WHERE {mark}")
         except LinkError as error:
             work.link.rows("ROLLBACK TO SAVEPOINT backout")
             work.forget()
             if not error.sqlstate.startswith(_NOT_CONVERTED):
                 raise
-            _one_by_one(work, path, (target, mark, expression), value)
+            _one_by_one(work, path, (target, mark, expression), value, done)
             _tell(work, called, required=required and value is None, why=str(error))
         work.link.rows("RELEASE SAVEPOINT backout")
 
@@ -203,7 +231,7 @@ def set_as(work: Work, told: dict[str, str]) -> None:
         work.run(f"SET LOCAL {name} = {literal(setting)}")
 
 
-def _one_by_one(work: Work, path: str, parts: tuple[str, str, str], value: str | None) -> None:
+def _one_by_one(work: Work, path: str, parts: tuple[str, str, str], value: str | None, done: str) -> None:
     """Convert the rows that can be; mark the others as kept, and count them."""
     target, mark, expression = parts
     body = f"""DECLARE
@@ -211,7 +239,7 @@ def _one_by_one(work: Work, path: str, parts: tuple[str, str, str], value: str |
 BEGIN
   FOR row_at IN SELECT ctid FROM {path} WHERE {mark} LOOP
     BEGIN
-      UPDATE {path} SET {target} = {expression}, {mark} = NULL WHERE ctid = row_at;
+      UPDATE {path} SET {target} = {expression}, {mark} = {done} WHERE ctid = row_at;
     EXCEPTION WHEN data_exception OR check_violation OR not_null_violation THEN
       UPDATE {path} SET {target} = {value or "NULL"}, {mark} = false WHERE ctid = row_at;
       kept := kept + 1;

@@ -43,6 +43,13 @@ def over(node: Any, place: Callable[[str], str | int]) -> str:
         node: Its tree.
         place: Given a column's name, tells what stands for it: another column's name, or the number of a parameter.
     """
+    select = statements("SELECT 1")[0].node
+    select.target_list[0].res_target.val.CopyFrom(placed(node, place))
+    return deparse("select_stmt", select).removeprefix("SELECT ")
+
+
+def placed(node: Any, place: Callable[[str], str | int]) -> Any:
+    """Return the tree of an expression with other columns; arguments as of `over`."""
     copy = type(node)()
     copy.CopyFrom(node)
     for one in list(_references(copy)):
@@ -53,9 +60,23 @@ def over(node: Any, place: Callable[[str], str | int]) -> str:
             reference = one.column_ref
             del reference.fields[:]
             reference.fields.add().string.sval = found
-    select = statements("SELECT 1")[0].node
-    select.target_list[0].res_target.val.CopyFrom(copy)
-    return deparse("select_stmt", select).removeprefix("SELECT ")
+    return copy
+
+
+def within(node: Any, trees: dict[str, tuple[Any, str]]) -> Any:
+    """Return the tree of an expression in which columns are replaced by expressions, cast to the columns' types.
+
+    Args:
+        node: Its tree.
+        trees: Tree and type, by the column's name.
+    """
+    copy = type(node)()
+    copy.CopyFrom(node)
+    for one in list(_references(copy)):
+        if (found := trees.get(_name(one))) is not None:
+            tree, type_name = found
+            one.CopyFrom(parsed(f"CAST(({over(tree, str)}) AS {type_name})"))
+    return copy
 
 
 def type_text(column: Any) -> str:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from backout.databases.postgres.reversible import journal
+from backout.databases.postgres.reversible import journal, rebuilt
 from backout.databases.postgres.reversible.back import NotReversible
 from backout.databases.postgres.reversible.catalog import Key, Snapshot, read
 from backout.databases.postgres.reversible.commit import commit
@@ -102,7 +102,9 @@ def _drop(link: Link, migrations: Sequence[Migration], entries: list[Entry]) -> 
     things = held(before, entries)
     told = documents(link, before, things)
     for entry in entries:
-        if entry.kind == "column.retyped" or "recipe" in entry.operation:
+        if "rebuilt" in entry.operation:
+            rebuilt.forget(work, entry.id, entry.operation["rebuilt"])
+        if entry.kind == "column.retyped" or {"recipe", "taken", "rebuilt"} & entry.operation.keys():
             forget(work, entry.id, entry.operation)
     # Of all the indexes first, and so on: a type can be hidden by one migration, and the last column of it by a later one.
     for one in sorted(things, key=lambda one: KINDS.index(one.key.kind)):

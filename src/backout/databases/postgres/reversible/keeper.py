@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 
-from backout.databases.postgres.reversible import answers, intent, journal, manners, subscribers
+from backout.databases.postgres.reversible import (
+    answers,
+    intent,
+    journal,
+    learned,
+    manners,
+    rebuilds,
+    subscribers,
+)
 from backout.databases.postgres.reversible.beforehand import lock_beforehand
 from backout.databases.postgres.reversible.catalog import Snapshot, at_work, read_alone
 from backout.databases.postgres.reversible.difference import Difference
@@ -14,9 +22,10 @@ from backout.databases.postgres.reversible.explain import take_explained
 from backout.databases.postgres.reversible.guards import behind_hidden, guard_hidden
 from backout.databases.postgres.reversible.journal import Entry
 from backout.databases.postgres.reversible.last_read import LastRead
-from backout.databases.postgres.reversible.link import Link, as_login
+from backout.databases.postgres.reversible.link import Link, LinkError, as_login
 from backout.databases.postgres.reversible.meanwhile import Commit, Meanwhile
-from backout.databases.postgres.reversible.parse import Statement
+from backout.databases.postgres.reversible.origins import Origins
+from backout.databases.postgres.reversible.parse import Statement, statements
 from backout.databases.postgres.reversible.proxy.keeper import Done, Manner, Pass
 from backout.databases.postgres.reversible.recipes import Recipes
 from backout.databases.postgres.reversible.retype import Retyper, retypes_column
@@ -33,6 +42,8 @@ from backout.databases.postgres.reversible.verdict import (
 from backout.databases.postgres.reversible.work import Work
 from backout.faults import fault_point
 
+_LEARNED = "_bo_learned"
+
 
 @dataclass(slots=True)
 class Kept:
@@ -45,6 +56,8 @@ class Kept:
         catalog: As it was read last.
         applied: What the journal was found to have of it, by number: transactions that are committed.
         meanwhile: What each session has committed while others were at work.
+        made: Oids of the tables that it has made, committed.
+        origins: Where the rows come from that it writes.
         widened: Oids of tables to which it has given a column, committed or not.
         accept: What was accepted by name.
     """
@@ -55,6 +68,8 @@ class Kept:
     catalog: LastRead = field(default_factory=LastRead)
     applied: dict[int, Entry] = field(default_factory=dict)
     meanwhile: Meanwhile = field(default_factory=Meanwhile)
+    made: set[int] = field(default_factory=set)
+    origins: Origins = field(default_factory=Origins)
     widened: set[int] = field(default_factory=set)
     accept: Collection[str] = ()
 
@@ -76,10 +91,11 @@ class ReversibleKeeper:
     _opaque: bool = False
     _since: int = 0
     _commit: Commit | None = None
+    _making: set[int] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        self._rows = SessionRows(self.kept.migration, self.kept.connect)
-        self._recipes = Recipes(self.kept.migration, self.kept.widened)
+        self._rows = SessionRows(self.kept.migration, self.kept.connect, self.kept.made)
+        self._recipes = Recipes(self.kept.migration, self.kept.widened, self.kept.origins.read)
 
     def manner(self, statement: Statement) -> Manner:
         """Tell how to run a statement."""
@@ -98,7 +114,9 @@ class ReversibleKeeper:
         refused = manners.why_refused(statement)
         if refused:
             raise refused_outright(statement, refused)
-        self.kept.answers = answers.over(self.kept.answers, answers.found_in(statement.text))
+        self.kept.answers = answers.over(
+            self.kept.answers, answers.found_in(f"{statement.before}{statement.text}")
+        )
         if is_softened(statement):
             with as_login(link):
                 begun = self._before or self.kept.catalog.read(link)
@@ -109,6 +127,12 @@ class ReversibleKeeper:
             self._ran.append(short(statement))
             fault_point("migrate.softened")
             return Done(manners.tag_of(statement))
+        if statement.kind == "do_stmt" and (steps := self._steps(link, statement)):
+            for one in steps:
+                if isinstance(self.statement(link, one), Pass):
+                    link.rows(one.text)
+                    self.ran(link, one)
+            return Done("DO")
         if statement.kind == "truncate_stmt":
             with as_login(link):
                 self._truncate(link, statement)
@@ -119,6 +143,7 @@ class ReversibleKeeper:
     def ran(self, link: Link, statement: Statement) -> None:
         """Remember it, to be named, and how it filled what the migration made."""
         self._ran.append(short(statement))
+        self.kept.origins.ran(link, statement)
         self._recipes.ran(link, statement)
         self._opaque = self._opaque or manners.is_opaque(statement)
 
@@ -172,10 +197,41 @@ class ReversibleKeeper:
     def ended(self, *, committed: bool) -> None:
         """Forget the transaction."""
         fault_point("migrate.commit.after")
+        if committed:
+            self.kept.made |= self._making
+        self._making = set()
         if self._commit is not None:
             self.kept.meanwhile.ended(self._commit, committed=committed)
             self._commit = None
         self._before, self._part, self._ran, self._opaque = None, 0, [], False
+
+    def _steps(self, link: Link, block: Statement) -> list[Statement]:
+        """Return the statements that do what a DO block does, if it drops something; empty: it runs as it is."""
+        steps = learned.steps_of(block)
+        if any(is_softened(one) or one.kind == "truncate_stmt" for one in steps):
+            return steps
+        return self._learned(link, block) if learned.may_drop(block) else []
+
+    def _learned(self, link: Link, block: Statement) -> list[Statement]:
+        """Return the statements that drop what a DO block drops, where it does nothing else: it runs, and is undone."""
+        with as_login(link):
+            before, rows = self.kept.catalog.read(link), self._rows.count(link)
+        link.rows(f"SAVEPOINT {_LEARNED}")
+        try:
+            link.rows(block.text)
+            with as_login(link):
+                # A table that was dropped is not counted any more.
+                after, changed = self.kept.catalog.read(link), self._rows.count(link).items() - rows.items()
+        except LinkError:
+            return []  # it will say so itself
+        finally:
+            link.rows(f"ROLLBACK TO SAVEPOINT {_LEARNED}")
+            link.rows(f"RELEASE SAVEPOINT {_LEARNED}")
+            with as_login(link):
+                self._rows.rolled_back_to_savepoint(link)
+        if changed:
+            return []
+        return [one for text in learned.drops_of(before, after) for one in statements(text)]
 
     def _truncate(self, link: Link, statement: Statement) -> None:
         kept = self._rows.truncate(link, statement, lambda: journal.next_id(link))
@@ -191,14 +247,24 @@ class ReversibleKeeper:
         softer = Softer(
             work,
             lambda kind, make: self._write(work.link, kind, make),
-            self._answered,
+            self.kept.answers,
             begun,
             lambda table: _twins_of(table, journal.entries(work.link, (self.kept.migration,), "pending")),
+            lambda table, attnum, columns: self._recipes.readers(work.link, table, attnum, columns),
+            self.kept.origins,
+            lambda: made_by(work.now, begun, self.kept.made),
+            lambda table, change: self._rewrite(work.link, table, change),
         )
         soften(softer, statement, self.kept.answers, self.kept.migration)
 
-    def _answered(self, column: str) -> bool:
-        return answers.of(column, self.kept.answers) is not None
+    def _rewrite(self, link: Link, table: int, change: Callable[[int, Operation], Operation]) -> None:
+        """Give what the transaction has journalled of columns of a table that others took over another operation."""
+        for one in journal.entries(link, (self.kept.migration,), "pending"):
+            if "taken" in one.operation and one.operation["table"] == table:
+                operation = change(one.id, one.operation)
+                if "taken" not in operation:
+                    operation |= answers.for_column(operation["hidden"], self.kept.answers)
+                journal.write(link, Entry(one.id, one.migration, one.part, one.kind, operation, one.state))
 
     def _write(self, link: Link, kind: str, make: Callable[[int], Operation]) -> None:
         """Journal an operation under a number that is taken before it is made, as names are made of it."""
@@ -207,7 +273,8 @@ class ReversibleKeeper:
         if subscribers.ACCEPT not in self.kept.accept:
             subscribers.refuse(link, kind, operation)
         if kind == "column.hidden":
-            operation |= answers.for_column(operation["hidden"], self.kept.answers)
+            taken = "taken" in operation
+            operation |= answers.for_column(operation["hidden"], self.kept.answers, must=not taken)
         self._add(link, change, kind, operation)
 
     def _add(self, link: Link, change: int, kind: str, operation: Operation) -> None:
@@ -219,7 +286,7 @@ class ReversibleKeeper:
         take_explained(difference, pending)
         found = found_in(difference, self._ran)
         known = [(e.kind, e.operation) for e in (*self.kept.applied.values(), *pending)]
-        rows = self._rows.check(link, difference, known + found)
+        rows = self._rows.check(link, difference)
         if rows is not None:
             found.append(("rows", rows))
         take_rewritten(difference, opaque=self._opaque)
@@ -227,8 +294,11 @@ class ReversibleKeeper:
             raise unexplained(difference, self._ran)
         found = rights_tried(link, found)
         self._recipes.add_to(link, difference.after, found, rows or {})
+        self._recipes.refuse_untold(link, difference.after, known + found)
+        rebuilds.refuse(self.kept.origins, difference.after, known + found)
         for kind, operation in found:
             answers.check(kind, operation, self.kept.answers)
+        self._making = {op["table"] for kind, op in found if kind == "table.added"}
         self._journal(link, found, pending)
 
     def _pending(self, link: Link) -> list[Entry]:
@@ -250,6 +320,18 @@ class ReversibleKeeper:
             )
         if pending:
             journal.apply(link, self.kept.migration)
+
+
+def made_by(now: Snapshot, begun: Snapshot, earlier: Collection[int]) -> list[int]:
+    """Return the tables that a migration has made, which are there. Pure.
+
+    Args:
+        now: The catalog.
+        begun: As it was when the open transaction began.
+        earlier: Oids of those that earlier ones have made.
+    """
+    tables = [key for key in now.things if key.kind == "table"]
+    return [key.oid for key in tables if key not in begun.things or key.oid in earlier]
 
 
 def _twins_of(table: int, pending: Iterable[Entry]) -> set[int]:

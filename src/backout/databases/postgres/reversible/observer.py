@@ -9,13 +9,22 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from functools import partial
 
-from backout.databases.postgres.reversible import answers, catalog, journal, manners, subscribers, touched
+from backout.databases.postgres.reversible import (
+    answers,
+    catalog,
+    journal,
+    manners,
+    rebuilds,
+    subscribers,
+    touched,
+)
 from backout.databases.postgres.reversible.catalog import Key, Snapshot
 from backout.databases.postgres.reversible.difference import Difference
 from backout.databases.postgres.reversible.effects.base import Operation
-from backout.databases.postgres.reversible.keeper import is_softened, soften
+from backout.databases.postgres.reversible.keeper import is_softened, made_by, soften
 from backout.databases.postgres.reversible.link import Link, LinkError, as_login, scalar
 from backout.databases.postgres.reversible.meanwhile import Commit, Meanwhile
+from backout.databases.postgres.reversible.origins import Origins
 from backout.databases.postgres.reversible.parse import Statement, cascades
 from backout.databases.postgres.reversible.proxy.keeper import Manner, Pass, Veto
 from backout.databases.postgres.reversible.rights_tried import rights_tried
@@ -25,8 +34,8 @@ from backout.databases.postgres.reversible.rows.counts import Counts, changed
 from backout.databases.postgres.reversible.rows.truncate import emptied, refuse_too_many
 from backout.databases.postgres.reversible.session_rows import (
     MOST_ROWS,
+    may_need_answer,
     not_logged,
-    refuse_rebuilt,
     rows_changed,
     truncated_tables,
     uncounted,
@@ -62,6 +71,7 @@ class Observed:
         kept: What backout would have kept, by kind.
         refused: What it would have refused, each once.
         meanwhile: What each session has committed while others were at work.
+        origins: Where the rows come from that the migration writes.
     """
 
     answers: dict[str, str] = field(default_factory=dict)
@@ -69,6 +79,7 @@ class Observed:
     kept: Found = field(default_factory=list)
     refused: list[Veto] = field(default_factory=list)
     meanwhile: Meanwhile = field(default_factory=Meanwhile)
+    origins: Origins = field(default_factory=Origins)
 
     def add(self, kept: Found, refused: list[Veto]) -> None:
         """Add what a transaction did."""
@@ -138,7 +149,9 @@ class Observer:
 
     def statement(self, link: Link, statement: Statement) -> Pass:
         """Try what backout would do instead, and let the statement run."""
-        self.observed.answers = answers.over(self.observed.answers, answers.found_in(statement.text))
+        self.observed.answers = answers.over(
+            self.observed.answers, answers.found_in(f"{statement.before}{statement.text}")
+        )
         seen = _Seen(statement)
         self._open.append(seen)
         why = manners.why_refused(statement)
@@ -155,6 +168,7 @@ class Observer:
     def ran(self, link: Link, statement: Statement) -> None:
         """Note what it did."""
         self._ran.append(short(statement))
+        self.observed.origins.ran(link, statement)
         self._opaque = self._opaque or manners.is_opaque(statement)
         for seen in [one for one in self._open if one.statement is statement]:
             self._open.remove(seen)
@@ -196,10 +210,12 @@ class Observer:
             rows = self._by_rows(link, difference, refused)
             more, others = self._explained(link, difference, self._ran)
         kept += more + rows
-        try:
-            refuse_rebuilt(difference, [*self.observed.kept, *kept])
-        except Veto as veto:
-            refused.append(veto)
+        every = [*self.observed.kept, *kept]
+        for refuse in (partial(rebuilds.refuse, self.observed.origins, after), may_need_answer):
+            try:
+                refuse(every)
+            except Veto as veto:
+                refused.append(veto)
         self._verdict = (kept, [*refused, *others])
         self._commit = self.observed.meanwhile.commits(before, after)
 
@@ -225,7 +241,17 @@ class Observer:
         begun = self._before or seen.before
         assert begun is not None
         trial = _Trial(link, begun=begun)
-        softer = Softer(trial, partial(self._journal, link, seen), self._answered, begun, lambda _table: ())
+        softer = Softer(
+            trial,
+            partial(self._journal, link, seen),
+            self.observed.answers,
+            begun,
+            lambda _table: (),
+            lambda _table, _attnum, _columns: [],
+            self.observed.origins,
+            lambda: made_by(trial.now, begun, ()),
+            lambda _table, _change: None,
+        )
         link.rows(f"SAVEPOINT {_TRY}")
         try:
             with as_login(link):
@@ -245,11 +271,9 @@ class Observer:
         if subscribers.ACCEPT not in self.observed.accept:
             subscribers.refuse(link, kind, operation)
         if kind == "column.hidden":
-            operation |= answers.for_column(operation["hidden"], self.observed.answers)
+            must = "taken" not in operation
+            operation |= answers.for_column(operation["hidden"], self.observed.answers, must=must)
         seen.kept.append((kind, operation))
-
-    def _answered(self, column: str) -> bool:
-        return answers.of(column, self.observed.answers) is not None
 
     def _rows(self, link: Link, seen: _Seen) -> None:
         """Tell whether the rows that a statement may change could be logged, or copied."""

@@ -14,16 +14,18 @@ class Statement:
     """One statement of what a client sent.
 
     Attributes:
-        text: As the client wrote it, with the comments before it, without the semicolon.
+        text: As the client wrote it, without the semicolon.
         kind: Name of the parser's node: ``alter_table_stmt``, ``select_stmt``; empty: nothing but blanks and comments.
         node: The parser's tree of it (a protobuf message); None when empty.
         at: Where `text` begins in what the client sent, in characters, from 0.
+        before: What stands before it, behind the one before: blanks and comments.
     """
 
     text: str
     kind: str
     node: Any
     at: int = 0
+    before: str = ""
 
 
 class NotParsed(Exception):
@@ -52,13 +54,16 @@ def statements(text: str) -> list[Statement]:
         raise NotParsed(str(error), max(0, (getattr(error, "cursorpos", 1) or 1) - 1)) from None
     # Hazard: the parser counts bytes, Python characters.
     raw = text.encode()
-    made = []
+    made: list[Statement] = []
+    ended = 0
     for one in found.stmts:
         start = one.stmt_location
         end = start + one.stmt_len if one.stmt_len else len(raw)
         kind = one.stmt.WhichOneof("node")
         node = getattr(one.stmt, kind) if kind else None
-        made.append(Statement(raw[start:end].decode(), kind or "", node, len(raw[:start].decode())))
+        at, before = len(raw[:start].decode()), raw[ended:start].decode()
+        made.append(Statement(raw[start:end].decode(), kind or "", node, at, before))
+        ended = end
     return made
 
 

@@ -10,17 +10,25 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from backout.databases.postgres.reversible import expressions, journal
+from backout.databases.postgres.reversible.answers import taken_by_others
 from backout.databases.postgres.reversible.catalog import Key, Snapshot
 from backout.databases.postgres.reversible.conversion import function, settings
 from backout.databases.postgres.reversible.effects.base import Operation
-from backout.databases.postgres.reversible.expressions import NotOverColumns
+from backout.databases.postgres.reversible.expressions import NotOverColumns, named, placed, within
 from backout.databases.postgres.reversible.held import path
 from backout.databases.postgres.reversible.journal import Entry
 from backout.databases.postgres.reversible.link import Link, LinkError, as_login, objects, scalar
 from backout.databases.postgres.reversible.names import SCHEMA, hidden, ident, literal
 from backout.databases.postgres.reversible.parse import Statement
 from backout.databases.postgres.reversible.session_rows import written_tables
-from backout.databases.postgres.reversible.updates import OTHER_FORM, Update, may_update_besides, update_of
+from backout.databases.postgres.reversible.taken_over import Reader
+from backout.databases.postgres.reversible.updates import (
+    OTHER_FORM,
+    Update,
+    copied_from,
+    may_update_besides,
+    update_of,
+)
 from backout.databases.postgres.reversible.work import Work
 
 MOST = 8
@@ -42,11 +50,21 @@ class _Filled:
         number: Of its journal row.
         steps: One for each UPDATE, in order: functions that give the value and tell of which rows.
         why: Why it cannot be done again, for people.
+        reads: The columns that the UPDATEs speak of; None: nobody knows.
+        copied: The column that each UPDATE copied; None: none.
+        tree: What the only UPDATE set in all rows, over columns named by their numbers; None: there is no such one.
     """
 
     number: int
     steps: list[Operation] = field(default_factory=list)
     why: str | None = None
+    reads: set[int] | None = field(default_factory=set)
+    copied: list[int | None] = field(default_factory=list)
+    tree: Any = None
+
+    def read(self, attnums: Iterable[int] | None) -> None:
+        """Note columns that were read; None: nobody knows which."""
+        self.reads = None if attnums is None or self.reads is None else self.reads | {*attnums}
 
 
 @dataclass(slots=True)
@@ -56,10 +74,12 @@ class Recipes:
     Args:
         migration: Number in the journal.
         widened: Oids of tables to which any session of it has given a column.
+        read: Oids of tables from which any session of it has given rows to the client.
     """
 
     migration: int
     widened: set[int]
+    read: set[int]
     _before: Snapshot | None = None
     _filled: dict[Column, _Filled] = field(default_factory=dict)
     _earlier: dict[Column, Entry] | None = None
@@ -111,12 +131,67 @@ class Recipes:
         for column, filled in self._filled.items():
             steps = [one for one in filled.steps if names_of([one]) <= alive]
             if column in made:
-                _put(link, made[column], steps, filled.why)
+                _put(link, made[column], steps, filled)
             elif column in earlier:
-                _put(link, earlier[column].operation, steps, filled.why)
+                _put(link, earlier[column].operation, steps, filled)
                 journal.write(link, earlier[column])
             else:
                 _drop(link, names_of(steps))
+
+    def refuse_untold(self, link: Link, now: Snapshot, known: Sequence[tuple[str, Operation]]) -> None:
+        """Refuse a dropped column beside which the migration has filled another one by no statement that was seen.
+
+        Args:
+            link: The session, before its COMMIT.
+            now: The catalog.
+            known: Kind and operation of all that the migration has changed so far.
+
+        Raises:
+            Veto: There is one, and no answer.
+        """
+        updated = {table for kind, op in known if kind == "rows" for table in op.get("updated", ())}
+        for kind, dropped in known:
+            table = dropped.get("hidden", {}).get("table") if kind == "column.hidden" else None
+            if table not in updated or "taken" in dropped:
+                continue
+            takers = [
+                op["called"]
+                for other, op in known
+                if other == "column.added"
+                and op["table"] == table
+                and "recipe" not in op
+                and not _fills_itself(now, _column(op))
+                and _has_values(link, now, _column(op))
+            ]
+            if takers:
+                raise taken_by_others(dropped["hidden"]["called"], takers)
+
+    def readers(self, link: Link, table: int, attnum: int, columns: Iterable[int]) -> list[Reader]:
+        """Return the columns that the migration made and may have filled with another one's values.
+
+        Args:
+            link: The session.
+            table: Oid.
+            attnum: The other one.
+            columns: The table's visible ones.
+        """
+        earlier, found = self._made_earlier(link), []
+        had = self._before.things.keys() if self._before is not None else ()
+        alive = _alive(link, self._filled.values())
+        for one in sorted(columns):
+            is_new = Key("column", table, one) not in had or (table, one) in earlier
+            if one == attnum or not is_new or Key("table", table) not in had:
+                continue
+            told = self._filled.get((table, one)) or _Filled(0)
+            before = earlier[table, one].operation.get("recipe", {}) if (table, one) in earlier else {}
+            steps = [*before.get("steps", ()), *(s for s in told.steps if names_of([s]) <= alive)]
+            unknown = table in self._otherwise or told.reads is None or before.get("reads", ()) is None
+            read = {*(told.reads or ()), *(before.get("reads") or ()), *sources(steps)}
+            copied = [*before.get("copied", ()), *told.copied]
+            # What the client has read, it may have put there as its own values.
+            if unknown or attnum in read or (copied and table in self.read):
+                found.append(Reader(one, copies=not unknown and copied == [attnum]))
+        return found
 
     def _update(self, link: Link, update: Update) -> None:
         columns = objects(
@@ -148,6 +223,8 @@ class Recipes:
         filled = [one for one in columns if one["attnum"] in new and one["name"] in update.values]
         if all(self._of(link, (one["table"], one["attnum"])).why for one in filled):
             self._nothing.add((update.relation, *sorted(update.values)))
+            for one in filled:
+                self._of(link, (one["table"], one["attnum"])).read(None)
         kind = self._only_new if len(filled) == len(update.values) else self._earlier_too
         kind.add(columns[0]["table"])
         for one in filled:
@@ -177,6 +254,13 @@ class Recipes:
         self, link: Link, update: Update, one: dict[str, Any], columns: list[dict[str, Any]], new: set[int]
     ) -> None:
         filled, value = self._of(link, (one["table"], one["attnum"])), update.values[one["name"]]
+        numbers = {c["name"]: c["attnum"] for c in columns if c is not one}
+        filled.read(
+            None if update.reads is None else [numbers[name] for name in update.reads & numbers.keys()]
+        )
+        filled.copied.append(
+            numbers.get(copied_from(value) or "") if value is not None and not update.why else None
+        )
         too_many = _TOO_MANY if len(filled.steps) == MOST else None
         filled.why = filled.why or update.why or (OTHER_FORM if value is None else too_many)
         if filled.why is not None:
@@ -185,7 +269,10 @@ class Recipes:
         work = Work(link)
         link.rows("SAVEPOINT backout")
         try:
-            step = self._step(work, filled.number, (value, update.where), places, one["type"])
+            # What is read of a column that the migration has filled, too, is read of those that this was made of.
+            known = self._known(one["table"], columns)
+            value, where = within(value, known), update.where and within(update.where, known)
+            step = self._step(work, filled.number, (value, where), places, one["type"])
             filled.why = _not_again(
                 link, step, {c["attnum"]: c["name"] for c in columns if c["attnum"] in new}
             )
@@ -193,9 +280,26 @@ class Recipes:
             filled.why = f"{OTHER_FORM} ({error})"
         if filled.why is None:
             filled.steps.append(step)
+            only = len(filled.copied) == 1 and where is None and set(named(value)) <= numbers.keys()
+            filled.tree = placed(value, lambda name: str(numbers[name])) if only else None
+            filled.read(sources([step]))
         else:
             link.rows("ROLLBACK TO SAVEPOINT backout")
         link.rows("RELEASE SAVEPOINT backout")
+
+    def _known(self, table: int, columns: list[dict[str, Any]]) -> dict[str, tuple[Any, str]]:
+        """Return tree and type of the columns that one UPDATE has filled in all rows, by name."""
+        told = {c["attnum"]: c for c in columns}
+        names = {str(attnum): str(c["name"]) for attnum, c in told.items()}
+        return {
+            names[str(attnum)]: (placed(filled.tree, names.__getitem__), told[attnum]["type"])
+            for (oid, attnum), filled in self._filled.items()
+            if oid == table
+            and attnum in told
+            and filled.tree is not None
+            and filled.why is None
+            and set(named(filled.tree)) <= names.keys()
+        }
 
     def _step(
         self,
@@ -233,6 +337,7 @@ class Recipes:
             column = _column(operation)
             if column[0] in tables and column not in self._filled and _has_values(link, now, column):
                 self._of(link, column).why = _OTHERWISE
+                self._of(link, column).read(None)
 
 
 def names_of(steps: Iterable[Operation]) -> set[str]:
@@ -252,15 +357,18 @@ def _column(operation: Operation) -> Column:
     return operation["table"], operation["attnum"]
 
 
-def _put(link: Link, operation: Operation, steps: list[Operation], why: str | None) -> None:
-    had = operation.get("recipe", {"steps": [], "why": None})
+def _put(link: Link, operation: Operation, steps: list[Operation], filled: _Filled) -> None:
+    had = operation.get("recipe", {"steps": [], "why": None, "reads": [], "copied": []})
     together = [*had["steps"], *steps]
-    why = had["why"] or why or (_TOO_MANY if len(together) > MOST else None)
+    why = had["why"] or filled.why or (_TOO_MANY if len(together) > MOST else None)
+    filled.read(had.get("reads"))
     if why is not None:
         _drop(link, names_of(together))
         together = []
     if together or why:
-        operation["recipe"] = {"steps": together, "why": why}
+        reads = None if filled.reads is None else sorted(filled.reads)
+        copied = [*had.get("copied", ()), *filled.copied]
+        operation["recipe"] = {"steps": together, "why": why, "reads": reads, "copied": copied}
 
 
 def _not_again(link: Link, step: Operation, new: dict[int, str]) -> str | None:
@@ -279,6 +387,11 @@ def _not_again(link: Link, step: Operation, new: dict[int, str]) -> str | None:
     if volatile is not None:
         return f"the migration's UPDATE calls {volatile}(), which gives another value each time"
     return None
+
+
+def _fills_itself(now: Snapshot, column: Column) -> bool:
+    thing = now.things.get(Key("column", *column), {})
+    return bool(thing.get("default") or thing.get("identity") or thing.get("generated"))
 
 
 def _has_values(link: Link, now: Snapshot, column: Column) -> bool:

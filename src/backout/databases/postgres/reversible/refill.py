@@ -9,7 +9,7 @@ from typing import Any
 
 from backout.databases.postgres.reversible import conversion
 from backout.databases.postgres.reversible.catalog import Key
-from backout.databases.postgres.reversible.conversion import by_index, called_with, set_as
+from backout.databases.postgres.reversible.conversion import by_index, called_with, set_as, told_by
 from backout.databases.postgres.reversible.link import LinkError, scalar
 from backout.databases.postgres.reversible.names import LAST, PREFIX, SCHEMA, ident, is_hidden, literal
 from backout.databases.postgres.reversible.recipes import sources
@@ -30,10 +30,9 @@ def watch(work: Work, change: int, record: Record, recipe: Record) -> None:
     columns = {
         attnum: one for attnum, one in work.now.columns(table).items() if not is_hidden(str(one["name"]))
     }
-    # Hazard: what a generated column is now is not known before the UPDATE.
-    plain = [attnum for attnum, one in columns.items() if not one["generated"]]
-    read = [attnum for attnum in sources(recipe["steps"]) if attnum in columns]
-    watched = read if recipe["why"] is None and set(read) <= set(plain) else plain
+    # Where nobody knows what it is made of: of all.
+    read = sources(recipe["steps"]) if recipe["why"] is None else [*columns]
+    watched = told_by(columns, read)
     if watched:
         conversion.marker(work, change, record["marker"], f"coalesce(NEW.{mark}, false)")
         conversion.watch(work, change, table, watched, unless=WAY)
@@ -152,7 +151,7 @@ def _tell(work: Work, record: Record, why: str) -> None:
 def _unwatch(work: Work, change: int, record: Record) -> None:
     name = f"{LAST}{change}"
     if any(one["name"] == name for one in work.now.of_table("trigger", record["table"]).values()):
-        work.run(f"DROP TRIGGER {ident(name)} ON {_place(work, record)[0]}")
+        conversion.unwatch(work, change, record["table"])
         work.run(f"DROP FUNCTION {ident(SCHEMA, f'{PREFIX}{change}_mark')}()")
 
 

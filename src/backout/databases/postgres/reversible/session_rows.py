@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
+from backout.databases.postgres.reversible.answers import taken_by_others
 from backout.databases.postgres.reversible.catalog import Key, at_work
 from backout.databases.postgres.reversible.difference import Difference
 from backout.databases.postgres.reversible.effects.base import Operation
@@ -33,10 +34,12 @@ class SessionRows:
     Args:
         migration: Whose session it is.
         connect: Opens a second session as the same role; called once, when rows are to be changed for the first time.
+        made: Oids of the tables that the migration itself has made: their rows go and come with them.
     """
 
     migration: int
     connect: Callable[[], Link]
+    made: Collection[int] = ()
     _capture: Capture | None = None
     _before: Counts = field(default_factory=dict)
     _settled: Tally = field(default_factory=Tally)
@@ -58,7 +61,7 @@ class SessionRows:
         """
         if not may_write(statement):
             return
-        if tables := written_tables(link, statement):
+        if tables := [one for one in written_tables(link, statement) if one not in self.made]:
             with at_work(link):
                 self._log(link, tables)
 
@@ -90,6 +93,10 @@ class SessionRows:
         except NotCaptured as error:
             raise unkept(error) from None
 
+    def count(self, link: Link) -> Counts:
+        """Return how many rows of which tables the session has changed, rolled back ones included."""
+        return tally(link, self.migration).changed
+
     def before_savepoint(self, link: Link) -> None:
         """See to it that all rows that were changed so far are logged, so that only later ones are asked for."""
         now = tally(link, self.migration)
@@ -103,24 +110,20 @@ class SessionRows:
             self._capture.begin(link)  # what it has set may be undone, too
         self._settled = tally(link, self.migration)
 
-    def check(
-        self, link: Link, difference: Difference, operations: list[tuple[str, Operation]]
-    ) -> Operation | None:
+    def check(self, link: Link, difference: Difference) -> Operation | None:
         """Return what is to be journalled of the rows that the transaction has changed, all of it logged.
 
         Args:
             link: The session, before its COMMIT.
             difference: What the transaction did to the catalog.
-            operations: Kind and operation of all that the migration has changed so far, this transaction included.
 
         Raises:
-            Veto: Something was changed that is not logged, or that the way back would not know.
+            Veto: Something was changed that is not logged.
         """
         now = tally(link, self.migration)
         if not now.counted:
             raise uncounted()
-        found = rows_changed(difference, self._before, now.changed)
-        refuse_rebuilt(difference, [*operations, *([("rows", found)] if found else [])])
+        found = rows_changed(difference, self._before, now.changed, self.made)
         if found is not None and found["tables"]:
             missed = sorted({*self._missed, *self._unlogged(link, now)})
             if missed:
@@ -128,7 +131,7 @@ class SessionRows:
         return found
 
     def _unlogged(self, link: Link, now: Tally) -> list[str]:
-        return uncaptured(self._own(link), self._settled, now)
+        return uncaptured(self._own(link), self._settled, now, self.made)
 
     def _own(self, link: Link) -> Link:
         """Return the second session; it is opened when it is needed for the first time."""
@@ -171,18 +174,21 @@ def uncounted() -> Veto:
     )
 
 
-def rows_changed(difference: Difference, before: Counts, now: Counts) -> Operation | None:
+def rows_changed(
+    difference: Difference, before: Counts, now: Counts, made: Collection[int] = ()
+) -> Operation | None:
     """Return the tables whose rows a transaction has changed, as the journal tells of them; None: of none.
 
     Args:
         difference: What it did to the catalog.
         before: The session's counts when it began.
         now: Those of now.
+        made: Oids of the tables that the migration has made before.
     """
     counts = {t: c for t, c in now.items() if c != before.get(t, (0, 0, 0))}
     updated = [t for t, c in counts.items() if c[1] != before.get(t, (0, 0, 0))[1]]
-    known = [t for t in counts if Key("table", t) in difference.before.things]
-    filled = [t for t in counts if difference.made(Key("table", t))]
+    known = [t for t in counts if Key("table", t) in difference.before.things and t not in made]
+    filled = [t for t in counts if difference.made(Key("table", t)) or t in made]
     if not known and not filled:
         return None
     names = ", ".join(difference.after.name(Key("table", table)) for table in known or filled)
@@ -229,32 +235,15 @@ def _oids(link: Link, names: list[str]) -> list[int]:
     return [int(one["oid"]) for one in found]
 
 
-def refuse_rebuilt(difference: Difference, operations: list[tuple[str, Operation]]) -> None:
-    """Refuse what is made anew of what the migration drops: on the way back the old one would not know of later writes.
-
-    The statements may stand in several transactions: all that the migration has done so far counts.
+def may_need_answer(operations: list[tuple[str, Operation]]) -> None:
+    """Refuse a dropped column beside which another one was made and filled, where no statement was looked at: it may need an answer.
 
     Raises:
-        Veto: A table, or a column of a table whose rows were updated.
+        Veto: There is one, and no answer.
     """
-    dropped_tables = [op["hidden"]["called"] for kind, op in operations if kind == "table.hidden"]
-    dropped = {
-        op["hidden"]["table"]: op["hidden"]["called"] for kind, op in operations if kind == "column.hidden"
-    }
-    columns = {op["table"] for kind, op in operations if kind == "column.added"}
-    tables = {op["table"] for kind, op in operations if kind == "table.added"}
-    rows = [op for kind, op in operations if kind == "rows"]
-    filled = {table for op in rows for table in (*op.get("filled", ()), *op["tables"])} & tables
-    updated = {table for op in rows for table in op.get("updated", ())}
-    if filled and dropped_tables:
-        raise Veto(
-            f"backout cannot yet undo a table that is made anew of another: {difference.after.name(Key('table', min(filled)))}",
-            detail=f"The same migration drops {', '.join(dropped_tables)}, which would come back as it was dropped, "
-            "without what was written since.",
-        )
-    for table in dropped.keys() & columns & updated:
-        raise Veto(
-            f"backout cannot yet undo a column that is made anew of {dropped[table]}",
-            detail="The same migration fills another column of its table; the dropped one would come back as it was "
-            "dropped, without what was written since.",
-        )
+    updated = {table for kind, op in operations if kind == "rows" for table in op.get("updated", ())}
+    added = {op["table"]: op["called"] for kind, op in operations if kind == "column.added"}
+    for kind, op in operations:
+        table = op.get("hidden", {}).get("table") if kind == "column.hidden" else None
+        if table in updated and table in added and "taken" not in op:
+            raise taken_by_others(op["hidden"]["called"], [added[table]])

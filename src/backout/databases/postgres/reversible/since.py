@@ -43,6 +43,9 @@ def _of_column(asking: Asking, now: Snapshot, entry: Entry) -> Iterator[RowsSinc
     table, column = Key("table", record["table"]), Key("column", record["table"], record["attnum"])
     if table not in now.things or column not in now.things or record["numbers"]:
         return
+    if "taken" in entry.operation:
+        yield _told(asking, path(now, table), record["called"], record["marker"], entry.operation["taken"])
+        return
     name = ident(str(now.things[column]["name"]))
     value = entry.operation.get("fill") or record["default"]
     marked = record["mark"] is not None
@@ -56,6 +59,16 @@ def _of_column(asking: Asking, now: Snapshot, entry: Entry) -> Iterator[RowsSinc
     for one in record["constraints"]:
         if one["kind"] == "f" and one["table"] == record["table"]:
             yield from _orphans(asking, now, one)
+
+
+def _told(asking: Asking, table: str, called: str, marker: str, told: dict[str, Any]) -> RowsSince:
+    """Return how many rows get a value that follows from those of other columns."""
+    rows, why = None, None
+    try:
+        rows = asking.count(f"SELECT count(*) FROM {table} WHERE {ident(marker)}")
+    except Unanswered as error:
+        why = str(error)
+    return RowsSince(kind="filled", what=called, rows=rows, value=told["value"], why=why, stops=False)
 
 
 def _converted(asking: Asking, now: Snapshot, entry: Entry) -> Iterator[RowsSince]:

@@ -12,10 +12,12 @@ from functools import partial
 from typing import Any
 
 from backout.databases.postgres.reversible import constraints, primary
+from backout.databases.postgres.reversible.answers import for_retyped, of
 from backout.databases.postgres.reversible.built import KEY_DROPPED
 from backout.databases.postgres.reversible.catalog import Key, Snapshot
 from backout.databases.postgres.reversible.difference import Difference
 from backout.databases.postgres.reversible.effects.base import Operation
+from backout.databases.postgres.reversible.expressions import NotOverColumns
 from backout.databases.postgres.reversible.functions import hide_function, path_of
 from backout.databases.postgres.reversible.hide import NotHidden, hide_column, rename
 from backout.databases.postgres.reversible.link import LinkError, objects
@@ -27,12 +29,17 @@ from backout.databases.postgres.reversible.names import (
     ident,
     is_hidden,
 )
+from backout.databases.postgres.reversible.origins import Origins
 from backout.databases.postgres.reversible.own_types import hide_type
 from backout.databases.postgres.reversible.parse import Statement, deparse, object_of
 from backout.databases.postgres.reversible.proxy.keeper import Veto
+from backout.databases.postgres.reversible.rebuilt import NotPaired, paired
 from backout.databases.postgres.reversible.sequences import hide_sequence
 from backout.databases.postgres.reversible.tables import hide_table
+from backout.databases.postgres.reversible.taken_over import Reader, hide_taken, through
+from backout.databases.postgres.reversible.together import take_parts, take_table, take_type, take_views
 from backout.databases.postgres.reversible.triggers import can_be_hidden, hide_trigger
+from backout.databases.postgres.reversible.verdict import made_anew
 from backout.databases.postgres.reversible.work import Work
 
 _STILL_NEEDED = "2BP01"
@@ -57,16 +64,24 @@ class Softer:
     Attributes:
         work: The client's transaction.
         journal: Adds an entry of a kind: it is given the entry's number, and returns the operation.
-        answered: Tells whether there is an answer for a column, by its name with table and schema.
+        answers: What nobody can compute, by ``table.column``.
         begun: The catalog when the transaction began: what came since is dropped, for nobody has written into it.
         twins: Tells by a table's oid which of its columns are in the place of one whose type the transaction has changed.
+        readers: Tells by a table's oid, a column's number and those of all, which may have its values.
+        origins: Where rows come from.
+        made: Returns oids of the tables that the migration has made.
+        rewrite: Gives each journalled column of the transaction that others took over another operation.
     """
 
     work: Work
     journal: Callable[[str, Callable[[int], Operation]], None]
-    answered: Callable[[str], bool]
+    answers: dict[str, str]
     begun: Snapshot
     twins: Callable[[int], Collection[int]]
+    readers: Callable[[int, int, Collection[int]], list[Reader]]
+    origins: Origins
+    made: Callable[[], Collection[int]]
+    rewrite: Callable[[int, Callable[[int, Operation], Operation]], None]
 
     def alter_table(self, statement: Statement) -> None:
         """Hide the columns that an ALTER TABLE drops, and do the rest of it.
@@ -79,11 +94,11 @@ class Softer:
         only = _copy(statement.node, drops)
         before = self.work.now
         gone = self._tried(deparse("alter_table_stmt", only))
-        views = _take_views(gone)
+        views = take_views(gone)
         columns = [c.key for c in gone.gone("column")]
         for key in columns:
             gone.take(key)
-            _take_parts(gone, key)
+            take_parts(gone, key)
         self._drop_policies(gone)
         self._refuse_left(gone, statement)
         self._drop_views(views)
@@ -103,14 +118,14 @@ class Softer:
         """
         kind = _HIDES[object_of(statement)]
         gone = self._tried(statement.text)
-        views = _take_views(gone)
+        views = take_views(gone)
         things = [c.key for c in gone.gone(kind) if not is_hidden(c.thing["name"])]
         for key in things:
             gone.take(key)
             if kind == "table":
-                _take_table(gone, key.oid)
+                take_table(gone, key.oid)
             if kind == "type":
-                _take_type(gone, key.oid)
+                take_type(gone, key.oid)
         self._drop_policies(gone)
         self._refuse_left(gone, statement)
         self._drop_views(views)
@@ -246,6 +261,7 @@ class Softer:
         name = ident(now.things[key]["name"])
         if key.kind == "column":
             path = self.work.table_path(key.oid, called=called)
+            self.rewrite(key.oid, partial(self._through, key))
             self.work.run(f"ALTER TABLE {path} DROP COLUMN {name} CASCADE")
         elif key.kind in ("trigger", "policy"):
             path = self.work.table_path(now.things[key]["table"], called=called)
@@ -260,12 +276,49 @@ class Softer:
             self.work.run(f"DROP {key.kind.upper()} {path} CASCADE")
 
     def _hide_column(self, key: Key, change: int) -> Operation:
-        marked = self.answered(self.work.now.name(key))
+        called = self.work.now.name(key)
+        given, readers = for_retyped(called, self.answers), self._readers(key)
+        if not self.work.now.things[key]["generated"] and (readers or given.back is not None):
+            return _or_veto(lambda: hide_taken(self.work, key.oid, key.sub, change, readers, given))
+        marked = of(called, self.answers) is not None
+        moved = self._moved_to(key)
         record = _or_veto(lambda: hide_column(self.work, key.oid, key.sub, change, marked=marked))
-        return {"hidden": record} | primary.kept_by(record)
+        return {"hidden": record} | primary.kept_by(record) | ({"moved": moved} if moved else {})
+
+    def _moved_to(self, key: Key) -> list[str]:
+        """Return the tables that the migration has made and that may have a column's values."""
+        now, name = self.work.now, str(self.work.now.things[key]["name"])
+        takers = self.origins.takers(key.oid, self.made())
+        return [now.name(Key("table", one)) for one in takers if self.origins.tells_of(one, name)]
+
+    def _through(self, key: Key, change: int, operation: Operation) -> Operation:
+        """Have a column that another one took over, which is dropped now, computed from those that took over that one."""
+        given = for_retyped(self.work.now.name(key), self.answers)
+        return _or_veto(
+            lambda: through(self.work, key.oid, key.sub, change, operation, self._readers(key), given)
+        )
+
+    def _readers(self, key: Key) -> list[Reader]:
+        visible = [n for n, one in self.work.now.columns(key.oid).items() if not is_hidden(str(one["name"]))]
+        return self.readers(key.oid, key.sub, visible)
 
     def _hide_table(self, key: Key, change: int) -> Operation:
-        return {"hidden": _or_veto(lambda: hide_table(self.work, key.oid, change))}
+        takers = self.origins.takers(key.oid, self.made())
+        told = {"rebuilt": self._paired(key, takers, change), "table": key.oid} if takers else {}
+        return {"hidden": _or_veto(lambda: hide_table(self.work, key.oid, change))} | told
+
+    def _paired(self, key: Key, takers: list[int], change: int) -> Operation:
+        now, pours = self.work.now, self.origins.pours.get(takers[0], [])
+        try:
+            if len(takers) > 1 or len(pours) != 1:
+                raise NotPaired(
+                    "more than one statement, or one that cannot be read, has filled what has its rows"
+                )
+            return paired(self.work, key.oid, takers[0], change, pours[0], self.answers)
+        except (NotPaired, NotOverColumns) as error:
+            raise made_anew(
+                now.name(key), [now.name(Key("table", one)) for one in takers], str(error)
+            ) from None
 
     def _hide_index(self, key: Key, change: int) -> Operation:
         one = self.work.now.things[key]
@@ -362,62 +415,10 @@ def _copy(node: Any, commands: list[Any]) -> Any:
     return made
 
 
-def _take_parts(gone: Difference, column: Key) -> None:
-    """Take what goes with a column by itself: its indexes, constraints and owned sequence."""
-    for kind in ("constraint", "index"):
-        for change in list(gone.gone(kind)):
-            one = change.thing
-            if one.get("table") == column.oid and column.sub in (one["columns"] or ()):
-                gone.take(change.key)
-            if (
-                kind == "constraint"
-                and one["to_table"] == column.oid
-                and column.sub in (one["to_columns"] or ())
-            ):
-                gone.take(change.key)
-            if (
-                kind == "index"
-                and f":varattno {column.sub} " in f"{one['expressions'] or ''}{one['predicate'] or ''}"
-            ):
-                gone.take(change.key)
-    for change in list(gone.gone("sequence")):
-        if (change.thing["owned_by"] or [])[:2] == [column.oid, column.sub]:
-            gone.take(change.key)
-
-
-def _take_table(gone: Difference, table: int) -> None:
-    """Take what goes with a table by itself, and the foreign keys to it."""
-    for change in list(gone.left.values()):
-        one = change.thing
-        if change.after is not None:
-            continue
-        if one.get("table") == table or (change.key.kind == "constraint" and one["to_table"] == table):
-            gone.take(change.key)
-        if change.key.kind == "sequence" and (one["owned_by"] or [None])[0] == table:
-            gone.take(change.key)
-
-
-def _take_views(gone: Difference) -> list[int]:
-    """Take the views that go with what they show; return their oids."""
-    views = [c.key.oid for c in gone.gone("table") if c.thing["kind"] == "v"]
-    for change in list(gone.left.values()):
-        own = change.key.oid if change.key.kind == "table" else change.thing.get("table")
-        if change.after is None and own in views:
-            gone.take(change.key)
-    return views
-
-
-def _take_type(gone: Difference, oid: int) -> None:
-    """Take what goes with a type by itself: the labels of an enum, the constraints of a domain."""
-    for change in [*gone.gone("label"), *gone.gone("constraint")]:
-        if oid in (change.thing.get("type"), change.thing.get("of_domain")):
-            gone.take(change.key)
-
-
 def _or_veto(hide: Callable[[], Operation]) -> Operation:
     try:
         return hide()
-    except NotHidden as error:
+    except (NotHidden, NotOverColumns) as error:
         raise Veto(
             f"backout cannot hide this: {error}", detail="So dropping it could not be undone."
         ) from None

@@ -26,12 +26,14 @@ class Update:
         relation: Its table, quoted.
         values: Trees of what it sets, by column; None: not by an expression of its own.
         where: Tree of its condition; None: all rows.
+        reads: Names of the columns that it speaks of anywhere; None: it speaks of whole rows.
         why: Why it cannot be run again on other rows, for people; None: it can.
     """
 
     relation: str
     values: dict[str, Any]
     where: Any
+    reads: frozenset[str] | None
     why: str | None
 
 
@@ -53,8 +55,34 @@ def update_of(statement: Statement) -> Update | None:
         ident(*(name for name in (node.relation.schemaname, node.relation.relname) if name)),
         values,
         node.where_clause if node.HasField("where_clause") else None,
+        _reads(statement),
         OTHER_TABLES if node.from_clause or node.HasField("with_clause") else why,
     )
+
+
+def copied_from(value: Any) -> str | None:
+    """Return the column whose value an expression is as it is, or cast to another type; None: it is something else."""
+    while value.WhichOneof("node") == "type_cast":
+        value = value.type_cast.arg
+    if value.WhichOneof("node") != "column_ref":
+        return None
+    last = value.column_ref.fields[-1]
+    return str(last.string.sval) if last.WhichOneof("node") == "string" else None
+
+
+def _reads(statement: Statement) -> frozenset[str] | None:
+    from postgast import walk
+
+    own = statement.node.relation
+    tables, names = {own.relname, own.alias.aliasname}, set()
+    for _field, node in walk(statement.node):
+        if type(node).__name__ != "ColumnRef":
+            continue
+        last = node.fields[-1]
+        if last.WhichOneof("node") != "string" or (len(node.fields) == 1 and last.string.sval in tables):
+            return None
+        names.add(str(last.string.sval))
+    return frozenset(names)
 
 
 def may_update_besides(statement: Statement) -> bool:

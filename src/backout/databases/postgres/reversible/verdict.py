@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from backout.databases.postgres.reversible.catalog import Key
 from backout.databases.postgres.reversible.difference import Change, Difference
 from backout.databases.postgres.reversible.effects import EFFECTS
@@ -82,6 +84,21 @@ def _whole_first(change: Change) -> tuple[bool, Key]:
 
 def _last(statements: list[str]) -> str:
     return f"; the last of {len(statements)} was: {statements[-1]}" if statements else ""
+
+
+def made_anew(dropped: str, takers: Sequence[str], why: str) -> Veto:
+    """Return the refusal of dropping a table that another one has taken the place of.
+
+    Args:
+        dropped: What it is called.
+        takers: What those are called that may have its rows.
+        why: Why the way back would not be known.
+    """
+    return Veto(
+        f"backout cannot undo dropping {dropped}, which the same migration fills {', '.join(takers)} from",
+        detail=f"It would come back as it was dropped, without what was written since: {why}. {NOT_COMMITTED}",
+        hint="Change the table itself instead of making another one of it; or drop it in a later migration.",
+    )
 
 
 def refused_outright(statement: Statement, why: str) -> Veto:

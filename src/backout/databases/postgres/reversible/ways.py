@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from backout.databases.postgres.reversible import expressions
 from backout.databases.postgres.reversible.answers import Given, no_way_back, nothing_to_put
 from backout.databases.postgres.reversible.catalog import Snapshot
 from backout.databases.postgres.reversible.conversion import function
-from backout.databases.postgres.reversible.effects.base import Operation
 from backout.databases.postgres.reversible.link import LinkError, scalar
 from backout.databases.postgres.reversible.names import ident, literal
 from backout.databases.postgres.reversible.work import Work
+
+Operation = dict[str, Any]
 
 _NO_CAST = ("42P13", "42846", "42804")
 
@@ -38,7 +40,7 @@ def way_back(
     else:
         by_label = [f"{ident(name)}::text::{old_type}"] if _are_enums(work, old_type, new_type) else []
         for text in [ident(name), *by_label]:
-            made = made or _if_it_casts(work, function_name, text, columns, old_type)
+            made = made or if_it_casts(work, function_name, text, columns, old_type)
     if made is None:
         raise no_way_back(operation["called"], old_type, new_type)
     if operation["strict"] and given.fill is None and not _may_wait(work, old_type, new_type):
@@ -72,9 +74,10 @@ def _bare(type_text: str) -> str:
     return re.sub(r"\([^)]*\)", "", type_text)
 
 
-def _if_it_casts(
+def if_it_casts(
     work: Work, name: str, text: str, columns: dict[str, tuple[int, str]], returns: str
 ) -> Operation | None:
+    """Make the function of an expression, if PostgreSQL casts what it gives; None: it does not."""
     work.link.rows("SAVEPOINT backout")
     try:
         made = function(work, name, expressions.parsed(text), columns, returns)

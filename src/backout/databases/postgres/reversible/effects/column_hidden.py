@@ -10,6 +10,7 @@ from backout.databases.postgres.reversible.difference import Difference
 from backout.databases.postgres.reversible.effects.base import NEITHER, TAKES, Bears, Operation
 from backout.databases.postgres.reversible.fill import accepts_null, fill, leave_open
 from backout.databases.postgres.reversible.hide import hide_column, require_column, show_column
+from backout.databases.postgres.reversible.taken_over import come_back, hide_again
 from backout.databases.postgres.reversible.work import Work
 
 
@@ -23,6 +24,8 @@ class ColumnHidden:
     def bears(self, operation: Operation) -> Bears:
         """Later code writes rows without it: with a key or a required value over it that would be refused."""
         record = operation.get("hidden", operation)
+        if "taken" in operation:
+            return NEITHER  # what the one writes the other does not see
         bound = any(one["kind"] in "fup" for one in record["constraints"])
         must = record.get("not_null") and record.get("default") is None
         return NEITHER if bound or must else TAKES
@@ -35,8 +38,11 @@ class ColumnHidden:
         """Show it, with a value in every row written since."""
         record = operation["hidden"]
         show_column(work, record)
-        is_open = accepts_null(operation.get("fill")) and leave_open(work, record)
-        fill(work, record, operation.get("fill") or record["default"])
+        if "taken" in operation:
+            is_open = come_back(work, change, operation)
+        else:
+            is_open = accepts_null(operation.get("fill")) and leave_open(work, record)
+            fill(work, record, operation.get("fill") or record["default"])
         require_column(work, record | {"relaxed": record["relaxed"] and not is_open})
         return {key: operation[key] for key in operation if key not in ("hidden", "wanted")} | {
             "table": record["table"],
@@ -48,7 +54,10 @@ class ColumnHidden:
 
     def redo(self, work: Work, change: int, operation: Operation) -> Operation:
         """Hide it again."""
-        marked = "fill" in operation
-        hidden = hide_column(work, operation["table"], operation["attnum"], change, marked=marked)
+        table, attnum = operation["table"], operation["attnum"]
+        if "taken" in operation:
+            hidden = hide_again(work, table, attnum, change, operation["taken"])
+        else:
+            hidden = hide_column(work, table, attnum, change, marked="fill" in operation)
         rest = {key: value for key, value in operation.items() if key != "key"}
         return rest | {"hidden": hidden} | primary.kept_by(hidden)

@@ -7,8 +7,12 @@ from typing import ClassVar
 
 from backout.databases.postgres.reversible.difference import Difference
 from backout.databases.postgres.reversible.effects.base import NEITHER, TAKES, Bears, Operation
+from backout.databases.postgres.reversible.rebuilt import bring_over
 from backout.databases.postgres.reversible.tables import hide_table, require_table, show_table
 from backout.databases.postgres.reversible.work import Work
+
+_BROUGHT = 70
+"""When both tables have their columns."""
 
 
 class TableHidden:
@@ -20,6 +24,8 @@ class TableHidden:
 
     def bears(self, operation: Operation) -> Bears:
         """Later code does not use it; but what deletes rows that it refers to would meet its foreign keys."""
+        if "rebuilt" in operation:
+            return NEITHER  # what the one writes the other does not see
         keys = operation["hidden"]["constraints"] if "hidden" in operation else operation["constraints"]
         return NEITHER if any(one["kind"] == "f" for one in keys) else TAKES
 
@@ -31,9 +37,18 @@ class TableHidden:
         """Show it; its foreign keys come when everything else is there again."""
         record = operation["hidden"]
         show_table(work, record)
+        told = {name: operation[name] for name in ("rebuilt", "table") if name in operation}
+        if "rebuilt" in operation:
+            work.at(_BROUGHT, lambda: bring_over(work, change, told["rebuilt"], back=True))
         work.at_end.append(lambda: require_table(work, record))
-        return {"table": record["table"], "called": record["called"], "constraints": record["constraints"]}
+        return {
+            "table": record["table"],
+            "called": record["called"],
+            "constraints": record["constraints"],
+        } | told
 
     def redo(self, work: Work, change: int, operation: Operation) -> Operation:
         """Hide it again."""
+        if "rebuilt" in operation:
+            work.at(_BROUGHT, lambda: bring_over(work, change, operation["rebuilt"], back=False))
         return operation | {"hidden": hide_table(work, operation["table"], change)}
