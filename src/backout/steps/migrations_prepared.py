@@ -1,4 +1,4 @@
-"""Steps that build, before anything is stopped, what the way back of migrations could not wait for; and take it away again."""
+"""Steps that build and compute, before anything is stopped, what the way back of migrations could not wait for; and drop it again."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from backout.steps.migrations import database_of, ids_of, names_of
 
 
 class Prepare:
-    """`migrations.prepare`: the indexes of keys that come back are built while everybody works."""
+    """`migrations.prepare`: the indexes of keys that come back are built, and many values computed, while everybody works."""
 
     kind = "migrations.prepare"
 
     def describe(self, spec: StepSpec) -> Message:
         """Say what it builds, and whom it hinders."""
         return msg(
-            "Build the indexes of the keys that come back with migration {ids}, while everybody works. From then on the "
-            "later release is refused what they do not allow.",
+            "Build the indexes of the keys that come back with migration {ids}, and compute values that take long, while "
+            "everybody works. From then on the later release is refused what these keys do not allow.",
             ids=names_of(ids_of(spec)),
         )
 
@@ -52,9 +52,9 @@ class Prepare:
         """Ask the catalog what is not built."""
         missing = database_of(acting).migrations_prepared(ids_of(spec)).missing
         if not missing:
-            return Probe(answer=Probed.DONE, evidence=msg("Every index that is needed is built."))
+            return Probe(answer=Probed.DONE, evidence=msg("All that is needed is built and computed."))
         return Probe(
-            answer=Probed.NOT_DONE, evidence=msg("Not built: {statements}", statements="; ".join(missing))
+            answer=Probed.NOT_DONE, evidence=msg("Not done: {statements}", statements="; ".join(missing))
         )
 
     def guard(self, spec: StepSpec, acting: Acting) -> None:
@@ -76,7 +76,7 @@ class Prepare:
                 state=msg("Nothing was changed: no index that was built for it is left."),
                 next_command="backout db status   # then: backout resume, or backout abort",
             )
-        return Receipt(what=msg("{count} index(es) are built.", count=len(done.done)))
+        return Receipt(what=msg("{count} thing(s) are prepared.", count=len(done.done)))
 
 
 class Unprepare:

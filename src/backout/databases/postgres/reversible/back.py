@@ -91,6 +91,7 @@ def undo(
     patience_s: float,
     dry_run: bool = False,
     part: Part = Part.ALL,
+    ahead: bool = True,
 ) -> Outcome:
     """Take migrations back, the newest first.
 
@@ -100,6 +101,7 @@ def undo(
         patience_s: Seconds to go on asking for the locks.
         dry_run: Do it and roll it back.
         part: Of their changes; with a part of them left, a migration stays in its state.
+        ahead: Many values may be computed before the locks are taken, in batches: nobody waits for this.
 
     Raises:
         Locked: The tables are in use.
@@ -108,7 +110,13 @@ def undo(
     """
     _refuse_elsewhere(migrations)
     chosen = tuple(sorted((m.id for m in migrations), reverse=True))
-    return _work(link, chosen, _Turn("applied", "undone", part), patience_s=patience_s, dry_run=dry_run)
+    entries = of_part(journal.entries(link, chosen, "applied"), part)
+    _refuse_violators(link, read_alone(link, sorted(tables_of(link, chosen, entries))), entries)
+    if not dry_run:
+        _get_ready(link, entries, ahead=ahead)
+    return _moved(
+        link, chosen, entries, _Turn("applied", "undone", part), patience_s=patience_s, dry_run=dry_run
+    )
 
 
 def redo(
@@ -122,7 +130,10 @@ def redo(
     """Make migrations again that were taken back, the oldest first; arguments and errors as of `undo`."""
     _refuse_elsewhere(migrations)
     chosen = tuple(sorted(m.id for m in migrations))
-    return _work(link, chosen, _Turn("undone", "applied", part), patience_s=patience_s, dry_run=dry_run)
+    entries = of_part(journal.entries(link, chosen, "undone"), part)
+    return _moved(
+        link, chosen, entries, _Turn("undone", "applied", part), patience_s=patience_s, dry_run=dry_run
+    )
 
 
 def of_part(entries: Sequence[Entry], part: Part) -> list[Entry]:
@@ -157,18 +168,8 @@ class _Turn(NamedTuple):
     part: Part
 
 
-def _work(link: Link, chosen: tuple[int, ...], turn: _Turn, *, patience_s: float, dry_run: bool) -> Outcome:
-    entries = of_part(journal.entries(link, chosen, turn.since), turn.part)
-    tables = sorted(tables_of(link, chosen, entries))
-    if turn.to == "undone":
-        _refuse_violators(link, read_alone(link, tables), entries)
-        if not dry_run:
-            _get_ready(link, entries)
-    return _moved(link, chosen, entries, turn, patience_s=patience_s, dry_run=dry_run)
-
-
-def _get_ready(link: Link, entries: Sequence[Entry]) -> None:
-    failed = get_ready(link, entries)
+def _get_ready(link: Link, entries: Sequence[Entry], *, ahead: bool) -> None:
+    failed = get_ready(link, entries, ahead=ahead)
     if failed:
         raise NotReversible(
             f"{failed[0].statement} failed: {failed[0].why}", next_command="backout db status"

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from backout.databases.postgres.reversible import back, journal
 from backout.databases.postgres.reversible.after import finish
+from backout.databases.postgres.reversible.ahead import to_convert
 from backout.databases.postgres.reversible.back import Outcome
 from backout.databases.postgres.reversible.built import left_over, to_build
 from backout.databases.postgres.reversible.catalog import read_alone
@@ -40,7 +41,7 @@ class ReleaseMigrations(ReversibleDatabase):
         with self._link() as link:
             chosen = [one for one in journal.migrations(link) if one.id in ids]
             entries = journal.entries(link, tuple(ids), "applied")
-            builds = tuple(to_build(read_alone(link), entries))
+            builds = (*to_build(read_alone(link), entries), *to_convert(link, entries))
             records = tuple(record(link, one) for one in chosen)
         return MigrationsBack(
             migrations=records,
@@ -56,14 +57,15 @@ class ReleaseMigrations(ReversibleDatabase):
         """Return how far that is which has to be built before migrations are taken back."""
         with self._link() as link:
             now, entries = read_alone(link), journal.entries(link, tuple(ids), "applied")
-        return Prepared(tuple(left_over(now, entries)), tuple(to_build(now, entries)))
+            missing = (*to_build(now, entries), *to_convert(link, entries))
+        return Prepared(tuple(left_over(now, entries)), missing)
 
     def prepare(self, ids: Sequence[int]) -> Finished:
         """Build it; where something of it cannot be built, nothing of it stays."""
         with self._link() as link:
             self._known(link)
             entries = journal.entries(link, tuple(ids), "applied")
-            statements = to_build(read_alone(link), entries)
+            statements = [*to_build(read_alone(link), entries), *to_convert(link, entries)]
             failed = get_ready(link, entries)
         return Finished(done=() if failed else tuple(statements), unfinished=failed)
 
@@ -99,7 +101,7 @@ class ReleaseMigrations(ReversibleDatabase):
             if not left:
                 return None
             with told("rollback"):
-                done = back.undo(link, left, patience_s=_PATIENCE_S, part=part)
+                done = back.undo(link, left, patience_s=_PATIENCE_S, part=part, ahead=False)
             return taken("back", done, (), dry_run=False)
 
     def make_again(self, ids: Sequence[int], part: Part) -> WayTaken | None:

@@ -1,0 +1,185 @@
+"""Values of rows written since, computed ahead of a way back: in small batches, while everybody works with the table.
+
+What is left for the short switch are the rows that are written meanwhile: whoever changes a row again marks it again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from backout.databases.postgres.reversible.built import path_of
+from backout.databases.postgres.reversible.catalog import Key, Snapshot, read_alone
+from backout.databases.postgres.reversible.conversion import called_with, set_as
+from backout.databases.postgres.reversible.journal import Entry
+from backout.databases.postgres.reversible.link import Link, LinkError, LinkLost, scalar
+from backout.databases.postgres.reversible.names import ident, is_hidden
+from backout.databases.postgres.reversible.work import Work
+from backout.faults import fault_point
+
+BATCH = 2_000
+"""Rows of one transaction."""
+
+FROM = 20_000
+"""Rows from which on it is worth it: so many take a way back about 0.1 s. See docs/benchmarks.md."""
+
+_MOST_BATCHES = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Conversion:
+    """Values that are computed from others, on the way back of one change.
+
+    Attributes:
+        table: Oid.
+        mark: Attnum of the column that tells the rows.
+        to: Attnum of the hidden column.
+        steps: Functions, as `conversion.convert` takes them.
+        settings: Of the session then.
+        index: Name of the index that finds the rows.
+    """
+
+    table: int
+    mark: int
+    to: int
+    steps: list[dict[str, Any]]
+    settings: dict[str, str]
+    index: str
+
+
+def conversions(now: Snapshot, entries: Sequence[Entry]) -> list[Conversion]:
+    """Return what can be computed ahead: where nobody's trigger or rule would fire, and an index finds the rows.
+
+    Args:
+        now: The catalog.
+        entries: Of all migrations that would be taken back.
+    """
+    found = [one for entry in entries if entry.state == "applied" for one in _of(now, entry)]
+    return [one for one in found if _is_quiet(now, one)]
+
+
+def to_convert(link: Link, entries: Sequence[Entry]) -> list[str]:
+    """Return what would be computed ahead, for people: a statement each, of many rows.
+
+    Args:
+        link: A session in autocommit.
+        entries: Of all migrations that would be taken back.
+    """
+    now = read_alone(link)
+    return [
+        f"UPDATE {path_of(now, one.table)} SET {ident(str(now.columns(one.table)[one.to]['name']))} in batches"
+        for one in conversions(now, entries)
+        if _is_much(link, one)
+    ]
+
+
+def convert_ahead(link: Link, entries: Sequence[Entry]) -> int:
+    """Compute them, batch by batch, until few rows are left; return of how many rows. Idempotent.
+
+    What cannot be computed is left to the way back, which tells of it.
+
+    Args:
+        link: A session in autocommit.
+        entries: Of all migrations that are to be taken back.
+    """
+    rows = 0
+    for one in conversions(read_alone(link), entries):
+        if _is_much(link, one):
+            rows += _converted(link, one)
+    return rows
+
+
+def _of(now: Snapshot, entry: Entry) -> list[Conversion]:
+    told = entry.operation
+    if entry.kind == "column.retyped" and told["form"] == "twin":
+        (index,) = (one["name"] for one in told["wanted"] if one["where"] == told["mark"])
+        mark, steps, settings = told["mark"], told["down"], told["settings"]
+        return [Conversion(told["table"], mark, told["old"], steps, settings, index)]
+    if entry.kind == "column.hidden" and "taken" in told:
+        record, taken = told["hidden"], told["taken"]
+        columns = now.columns(record["table"]).items()
+        mark = next((number for number, one in columns if one["name"] == record["marker"]), 0)
+        return [
+            Conversion(
+                record["table"], mark, record["attnum"], taken["down"], taken["settings"], record["written"]
+            )
+        ]
+    return []
+
+
+def _is_quiet(now: Snapshot, one: Conversion) -> bool:
+    columns = now.columns(one.table)
+    needed = {one.mark, one.to} | {attnum for step in one.steps for attnum in step["columns"]} - {0}
+    indexes = now.of_table("index", one.table).values()
+    table = now.things.get(Key("table", one.table))
+    return (
+        table is not None
+        and not table["force_row_security"]
+        and needed <= columns.keys()
+        and any(index["name"] == one.index and index["valid"] for index in indexes)
+        and not any(index["unique"] and one.to in index["columns"] for index in indexes)
+        and all(is_hidden(str(trigger["name"])) for trigger in now.of_table("trigger", one.table).values())
+        and not now.of_table("rule", one.table)
+    )
+
+
+def _is_much(link: Link, one: Conversion) -> bool:
+    """Tell whether it is so many rows that computing them would keep the locks of a way back, and all of these can be."""
+    work = Work(link)
+    link.rows("BEGIN READ ONLY")
+    try:
+        set_as(work, one.settings)
+        link.rows("SET LOCAL enable_seqscan = off")
+        value = called_with(work, one.table, one.steps)
+        rows = f"SELECT FROM {path_of(work.now, one.table)} WHERE {_name(work, one.table, one.mark)} AND ({value}) IS NOT NULL LIMIT {FROM}"
+        return scalar(link, f"SELECT count(*) FROM ({rows}) s") == str(FROM)
+    except LinkLost:
+        raise
+    except LinkError:
+        return False
+    finally:
+        link.rows("ROLLBACK")
+
+
+def _converted(link: Link, one: Conversion) -> int:
+    rows = 0
+    for _ in range(_MOST_BATCHES):
+        try:
+            changed = _batch(link, one)
+        except LinkLost:
+            raise
+        except LinkError:
+            link.rows("ROLLBACK")
+            return rows
+        fault_point("db.ahead.batch")
+        rows += changed
+        if changed < BATCH:
+            return rows
+    return rows
+
+
+def _batch(link: Link, one: Conversion) -> int:
+    link.rows("BEGIN")
+    work = Work(link)
+    set_as(work, one.settings)
+    path, mark, to = (
+        path_of(work.now, one.table),
+        _name(work, one.table, one.mark),
+        _name(work, one.table, one.to),
+    )
+    value = called_with(work, one.table, one.steps)
+    link.rows("SET LOCAL enable_seqscan = off")
+    link.rows("SET LOCAL jit = off")
+    # Whoever is writing a row is not waited for, and nobody has to wait for more than a batch.
+    found = scalar(
+        link,
+        f"WITH chosen AS (SELECT ctid AS at FROM {path} WHERE {mark} AND ({value}) IS NOT NULL LIMIT {BATCH} FOR UPDATE SKIP LOCKED), "
+        f"done AS (UPDATE {path} t SET {to} = {value}, {mark} = NULL FROM chosen WHERE t.ctid = chosen.at RETURNING 1) SELECT count(*) FROM done",
+    )
+    link.rows("COMMIT")
+    return int(found or 0)
+
+
+def _name(work: Work, table: int, attnum: int) -> str:
+    return ident(str(work.now.columns(table)[attnum]["name"]))
