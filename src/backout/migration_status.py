@@ -17,10 +17,11 @@ class RowsSince(Document):
             they may be equal in a unique index. `orphans`: they have no partner for a foreign key that comes back.
             `violators`: they do not meet a CHECK that comes back, and earlier code could not change them.
             `twice`: they have a value more than once that a key which comes back allows once.
+            `brought`: they were written to `value`, and come back to the dropped table that it was built from, or go from it.
             `apart`: it comes back as it was dropped, and they, also earlier rows that were changed, are in `value` alone.
         what: The column, or the constraint.
         rows: How many; None: unknown.
-        value: What they get: an SQL expression. Of `violators` and `twice`: a statement that shows them. Of `apart`: what was made before and is hidden with what is in it.
+        value: What they get: an SQL expression. Of `violators` and `twice`: a statement that shows them. Of `apart`: what was made before and is hidden with what is in it. Of `brought`: the other table.
         why: Why it is unknown.
         stops: The way back would be refused; else the constraint comes back for new rows and stays unproven.
     """

@@ -23,6 +23,7 @@ _ROWS = {
     "converted": "{rows} row(s) written since have their value in {what} converted to {value}",
     "null": "{rows} row(s) would have NULL in {what}, where that must not be",
     "unique": "{rows} row(s) may be equal to others in {what}",
+    "brought": "{rows} row(s) written to {value} since come back to {what}, or go from it",
     "apart": "{what} comes back as it was dropped: what was written to {value} since is hidden with that",
     "violators": "{rows} row(s) do not meet {what}, and earlier code could not change them",
     "twice": "{rows} value(s) are there more than once, which {what} does not allow",

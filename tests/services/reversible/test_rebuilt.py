@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import pytest
 
+from backout.app.migrations import Migrations
 from backout.databases.postgres.reversible import journal
 from backout.databases.postgres.reversible.finalize import finalize
 from backout.databases.postgres.reversible.proxy.keeper import Veto
@@ -202,6 +203,15 @@ def test_rows_that_the_earlier_table_cannot_hold_are_kept_and_told(database: Dat
     assert [one for one in outcome.residues if "public.goods has 1 row written since not as" in one]
     redo(link, number)
     assert seen(link, AHEAD) == "1 a 3000000000 5 | 2 b 20 5 | 3 c 31 5"
+
+
+def test_status_tells_how_many_rows_come_back(database: Database) -> None:
+    link = database.link()
+    run(link, GOODS)
+    migrate(link, *CASES["in_one_transaction"].up)
+    run(link, NEW)
+    told = [one for one in Migrations(database.url).status().rows if one.kind == "brought"]
+    assert [(one.what, one.value, one.rows) for one in told] == [("public.goods", "public.goods_new", 5)]
 
 
 def test_seeds_beside_a_table_that_goes_are_nothing_of_it(database: Database) -> None:

@@ -78,6 +78,39 @@ def given(work: Work, table: int, attnum: int, what: Taken) -> None:
     work.run(f"SELECT pg_catalog.setval({literal(name)}, {what['state']['last_value']}, {is_called})")
 
 
+def advance(work: Work, table: int, attnum: int, where: str, *, besides: int | None = None) -> None:
+    """Have what numbers a column go on behind the numbers that some rows have; it never goes back.
+
+    Args:
+        work: The transaction.
+        table: Oid.
+        attnum: The column's number; nothing is done where it owns no sequence.
+        where: Condition of the rows.
+        besides: Another column, which has given numbers from a sequence that it owns.
+    """
+    owned = {
+        one["owned_by"][1]: (key.oid, one)
+        for key, one in work.now.things.items()
+        if key.kind == "sequence" and (one["owned_by"] or [])[:1] == [table]
+    }
+    if attnum not in owned:
+        return
+    oid, sequence = owned[attnum]
+    up = sequence["increment"] > 0
+    furthest, further = ("max", "greatest") if up else ("min", "least")
+    path = work.table_path(table, called=sequence["name"])
+    name = ident(work.thing("column", table, attnum, called=sequence["name"])["name"])
+    given = f"(SELECT {furthest}({name}) FROM {path} WHERE {where})"
+    if besides is not None and besides in owned and (owned[besides][1]["increment"] > 0) == up:
+        other = work.path("sequence", owned[besides][0], called=owned[besides][1]["name"])
+        given = f"{further}({given}, (SELECT last_value FROM {other} WHERE is_called))"
+    last = f"SELECT last_value FROM {work.path('sequence', oid, called=sequence['name'])}"
+    work.run(
+        f"SELECT pg_catalog.setval({oid}::regclass, n) FROM (SELECT {given} AS n) s "
+        f"WHERE n {'>' if up else '<'} ({last}) AND n BETWEEN {sequence['minimum']} AND {sequence['maximum']}"
+    )
+
+
 def _options(what: Taken, type_text: str) -> list[str]:
     """Return a sequence's options; where its ends are those of the one column's type, they become those of the other's."""
     sequence, was, is_ = what["sequence"], _ENDS[what["type"]], _ENDS[type_text]

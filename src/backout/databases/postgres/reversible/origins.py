@@ -10,7 +10,7 @@ from typing import Any
 from backout.databases.postgres.reversible.expressions import NotOverColumns, named, parsed
 from backout.databases.postgres.reversible.link import Link, as_login, objects
 from backout.databases.postgres.reversible.names import ident
-from backout.databases.postgres.reversible.parse import Statement
+from backout.databases.postgres.reversible.parse import Statement, nodes_of
 from backout.databases.postgres.reversible.updates import update_of
 
 _OPAQUE = ("do_stmt", "call_stmt", "execute_stmt", "merge_stmt")
@@ -139,11 +139,9 @@ class Origins:
 
     def _values(self, link: Link, select: Any, names: list[str]) -> dict[str, Any] | None:
         """Return the trees of a plain SELECT from one table, whose columns are given one after the other."""
-        from postgast import walk
-
-        kinds = {type(node).__name__ for _field, node in walk(select)}
+        computed = next(nodes_of(select, "SubLink", "ParamRef", "WindowDef"), None)
         is_one = select.op <= 1  # neither UNION nor the like
-        plain = is_one and not _set_in(select) & _MORE and not kinds & {"SubLink", "ParamRef", "WindowDef"}
+        plain = is_one and not _set_in(select) & _MORE and computed is None
         if (
             not plain
             or len(select.from_clause) != 1
@@ -211,10 +209,8 @@ def _columns(link: Link, table: int) -> list[str]:
 
 
 def _tables_in(node: Any) -> Iterator[str]:
-    from postgast import walk
-
-    for _field, one in walk(node):
-        if type(one).__name__ == "RangeVar" and one.relname and one.schemaname not in _SYSTEM:
+    for one in nodes_of(node, "RangeVar"):
+        if one.relname and one.schemaname not in _SYSTEM:
             yield _name(one)
 
 

@@ -92,6 +92,15 @@ def nodes_in(statement: Statement) -> set[str]:
     return {type(node).__name__ for _field, node in walk(statement.node)}
 
 
+def nodes_of(tree: Any, *kinds: str) -> Iterator[Any]:
+    """Yield every node of some kinds within a tree: ``RangeVar``, ``ColumnRef``."""
+    from postgast import walk
+
+    for _field, one in walk(tree):
+        if type(one).__name__ in kinds:
+            yield one
+
+
 def cascades(statement: Statement) -> bool:
     """Tell whether a statement says CASCADE."""
     node = statement.node

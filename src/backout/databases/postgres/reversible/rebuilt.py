@@ -26,6 +26,11 @@ from backout.databases.postgres.reversible.work import Moved, Work
 Record = dict[str, Any]
 
 
+def log_of(change: int) -> str:
+    """Return the quoted name of the table that has the keys of rows written since, by the number of the journal row."""
+    return ident(SCHEMA, f"{hidden(change)}_keys")
+
+
 class NotPaired(Exception):
     """The two tables cannot be kept the same; the message says why."""
 
@@ -194,7 +199,7 @@ def bring_over(work: Work, change: int, told: Record, *, back: bool) -> None:
             target["called"], f"cannot get the rows written since: {source['called']} has other columns now"
         )
     set_as(work, told["settings"])
-    log = ident(SCHEMA, f"{hidden(change)}_keys")
+    log = log_of(change)
     work.run(f"ANALYZE {log}")
     with quietly(work.link, [here.table], [there.table]), by_index(work):
         _merge(work, change, (here, there), ways, target["called"])
@@ -204,7 +209,7 @@ def bring_over(work: Work, change: int, told: Record, *, back: bool) -> None:
 
 def _merge(work: Work, change: int, sides: tuple[_Side, _Side], ways: dict[str, Record], called: str) -> None:
     here, there = sides
-    log, kept = ident(SCHEMA, f"{hidden(change)}_keys"), ident(SCHEMA, f"{hidden(change)}_kept")
+    log, kept = log_of(change), ident(SCHEMA, f"{hidden(change)}_kept")
     statements = _statements(work, here, there, ways, kept)
     keys = f"(SELECT DISTINCT {_casts(here)} FROM {log} l)"
     work.link.rows("SAVEPOINT backout")
@@ -321,7 +326,7 @@ def _number(work: Work, here: _Side, log: str) -> None:
 
 def _watch(work: Work, change: int, side: _Side) -> None:
     """Have the keys logged of rows that are written to a table."""
-    log, note = ident(SCHEMA, f"{hidden(change)}_keys"), ident(SCHEMA, f"{hidden(change)}_note")
+    log, note = log_of(change), ident(SCHEMA, f"{hidden(change)}_note")
     if scalar(work.link, f"SELECT pg_catalog.to_regclass({literal(log)})") is None:
         work.run(f"CREATE TABLE {log} (k text[] PRIMARY KEY)")
         work.run(f"REVOKE ALL ON {log} FROM PUBLIC")
@@ -380,4 +385,4 @@ def forget(work: Work, change: int, told: Record) -> None:
         if Key("table", one["table"]) in work.now.things:
             _unwatch(work, change, _side(work, one["table"]))
     work.run(f"DROP FUNCTION IF EXISTS {ident(SCHEMA, f'{hidden(change)}_note')}()")
-    work.run(f"DROP TABLE IF EXISTS {ident(SCHEMA, f'{hidden(change)}_keys')}")
+    work.run(f"DROP TABLE IF EXISTS {log_of(change)}")

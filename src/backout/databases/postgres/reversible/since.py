@@ -12,6 +12,7 @@ from backout.databases.postgres.reversible.fill import accepts_null
 from backout.databases.postgres.reversible.held import path
 from backout.databases.postgres.reversible.journal import Entry, is_hiding
 from backout.databases.postgres.reversible.names import ident
+from backout.databases.postgres.reversible.rebuilt import log_of
 from backout.databases.postgres.reversible.violators import violators
 from backout.migration_status import RowsSince
 
@@ -22,6 +23,8 @@ def rows_since(asking: Asking, now: Snapshot, entries: Sequence[Entry]) -> list[
     for entry in entries:
         if entry.kind == "column.hidden" and is_hiding(entry):
             found += _of_column(asking, now, entry)
+        elif "rebuilt" in entry.operation and entry.state == "applied":
+            found.append(_brought(asking, entry))
         elif entry.kind == "column.retyped" and entry.state == "applied":
             found += _converted(asking, now, entry)
         elif entry.kind == "column.not_null" and entry.state == "applied" and not entry.operation["not_null"]:
@@ -69,6 +72,18 @@ def _told(asking: Asking, table: str, called: str, marker: str, told: dict[str, 
     except Unanswered as error:
         why = str(error)
     return RowsSince(kind="filled", what=called, rows=rows, value=told["value"], why=why, stops=False)
+
+
+def _brought(asking: Asking, entry: Entry) -> RowsSince:
+    """Return how many rows were written since to the table that a dropped one was built into."""
+    told = entry.operation["rebuilt"]
+    rows, why = None, None
+    try:
+        rows = asking.count(f"SELECT count(*) FROM {log_of(entry.id)}")
+    except Unanswered as error:
+        why = str(error)
+    what, value = told["dropped"]["called"], told["made"]["called"]
+    return RowsSince(kind="brought", what=what, rows=rows, value=value, why=why, stops=False)
 
 
 def _converted(asking: Asking, now: Snapshot, entry: Entry) -> Iterator[RowsSince]:

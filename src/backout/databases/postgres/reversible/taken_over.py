@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from backout.databases.postgres.reversible import expressions, primary
+from backout.databases.postgres.reversible import expressions, numbering, primary
 from backout.databases.postgres.reversible.answers import Given, taken_by_others
 from backout.databases.postgres.reversible.catalog import Key
 from backout.databases.postgres.reversible.conversion import (
@@ -24,8 +24,10 @@ from backout.databases.postgres.reversible.conversion import (
     unwatch,
     watch,
 )
+from backout.databases.postgres.reversible.difference import Difference
+from backout.databases.postgres.reversible.explain import explained
 from backout.databases.postgres.reversible.fill import accepts_null, tell_open, unmark
-from backout.databases.postgres.reversible.hide import NotHidden, hide_column
+from backout.databases.postgres.reversible.hide import hide_column, rename
 from backout.databases.postgres.reversible.link import scalar
 from backout.databases.postgres.reversible.names import hidden, ident, is_hidden
 from backout.databases.postgres.reversible.rows.quiet import quietly
@@ -66,13 +68,34 @@ def hide_taken(
         Veto: The way back would not be known.
     """
     way = _way_back(work, table, attnum, f"{hidden(change)}_down", readers, given)
-    record = hide_column(work, table, attnum, change, changed=True)
-    if record["numbers"]:
-        raise NotHidden(f"{record['called']} numbers itself, and others of its table took over its values")
+    before = work.now
+    record, numbers = _hide(work, table, attnum, change)
+    record["explains"] += explained(Difference(before, work.now))["explains"]
     marker(work, change, record["marker"])
-    told: Record = {"down": [way], "settings": settings(work), "value": _value(work, table, readers, given)}
+    told: Record = {
+        "down": [way],
+        "settings": settings(work),
+        "value": _value(work, table, readers, given),
+        "numbers": numbers,
+    }
     _watch(work, change, table, attnum, told)
     return {"hidden": record, "taken": told, "table": table} | primary.kept_by(record)
+
+
+def _hide(work: Work, table: int, attnum: int, change: int) -> tuple[Record, Record]:
+    """Hide it with a mark for rows written since; one that numbers itself does so no more, or where no other number is."""
+    numbers = numbering.taken(work, table, attnum)
+    if not numbers:
+        return hide_column(work, table, attnum, change, changed=True), numbers
+    # Its key is given up, as the other one may be the key now.
+    record = hide_column(work, table, attnum, change, changed=True, twin=hidden(change))
+    record["written"] = f"{hidden(change)}_w"
+    if "serial" in numbers:
+        numbering.given(work, table, attnum, numbers)
+        called = numbers["called"]
+        rename(work, "sequence", numbers["serial"], f"{hidden(change)}_s", called=called)
+        record["renamed"].append({"kind": "sequence", "oid": numbers["serial"], "from": called})
+    return record, numbers
 
 
 def through(
@@ -115,11 +138,11 @@ def through(
 
 
 def hide_again(work: Work, table: int, attnum: int, change: int, told: Record) -> Record:
-    """Hide it once more, on the way forward; return its record."""
-    record = hide_column(work, table, attnum, change, changed=True)
+    """Hide it once more, on the way forward; return what of its operation is another."""
+    record, numbers = _hide(work, table, attnum, change)
     # What the migration's other changes write on their way is not what later code writes.
     work.at_end.append(lambda: _watch(work, change, table, attnum, told))
-    return record
+    return {"hidden": record, "taken": told | {"numbers": numbers}} | primary.kept_by(record)
 
 
 def come_back(work: Work, change: int, operation: Record) -> bool:
@@ -137,7 +160,7 @@ def come_back(work: Work, change: int, operation: Record) -> bool:
     path, name, mark = work.table_path(table, called=called), ident(columns[attnum]["name"]), record["marker"]
     given = operation.get("fill")
     value = None if accepts_null(given) else given or record["default"]
-    if attnum not in _read(told) and _is_unique(work, table, attnum):
+    if attnum not in _read(told) and not record["numbers"] and _is_unique(work, table, attnum):
         # Two rows may have given their values to each other.
         with quietly(work.link, [table], []), by_index(work):
             work.run(f"UPDATE {path} SET {name} = NULL WHERE {ident(mark)}")
@@ -155,6 +178,7 @@ def come_back(work: Work, change: int, operation: Record) -> bool:
         value=value,
         done="false",
     )
+    _number(work, record, told, f"{ident(mark)} IS NOT NULL")
     is_open = record["not_null"] and _without_value(work, path, name, mark)
     unmark(work, record)
     if is_open:
@@ -201,6 +225,15 @@ def _watch(work: Work, change: int, table: int, attnum: int, told: Record) -> No
 def _read(told: Record) -> set[int]:
     """Return the numbers of the columns that the way back reads."""
     return {attnum for step in told["down"] for attnum in step["columns"]} - {0}
+
+
+def _number(work: Work, record: Record, told: Record, since: str) -> None:
+    """Have it number itself again, behind all numbers that were given since."""
+    table, attnum = record["table"], record["attnum"]
+    if "identity" in told["numbers"]:
+        numbering.given(work, table, attnum, told["numbers"])
+    takers = sorted(_read(told) - {attnum})
+    numbering.advance(work, table, attnum, since, besides=takers[0] if len(takers) == 1 else None)
 
 
 def _without_value(work: Work, path: str, name: str, mark: str) -> bool:

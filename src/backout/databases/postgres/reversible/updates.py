@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from backout.databases.postgres.reversible.names import ident
-from backout.databases.postgres.reversible.parse import Statement, nodes_in, written_relations
+from backout.databases.postgres.reversible.parse import Statement, nodes_in, nodes_of, written_relations
 
 OTHER_TABLES = "the migration's UPDATE reads other tables"
 OTHER_FORM = "the migration's UPDATE is of a form that backout cannot run again"
@@ -71,13 +71,9 @@ def copied_from(value: Any) -> str | None:
 
 
 def _reads(statement: Statement) -> frozenset[str] | None:
-    from postgast import walk
-
     own = statement.node.relation
     tables, names = {own.relname, own.alias.aliasname}, set()
-    for _field, node in walk(statement.node):
-        if type(node).__name__ != "ColumnRef":
-            continue
+    for node in nodes_of(statement.node, "ColumnRef"):
         last = node.fields[-1]
         if last.WhichOneof("node") != "string" or (len(node.fields) == 1 and last.string.sval in tables):
             return None

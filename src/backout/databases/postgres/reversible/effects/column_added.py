@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
-from backout.databases.postgres.reversible import primary, subscribers
+from backout.databases.postgres.reversible import numbering, primary, subscribers
 from backout.databases.postgres.reversible.catalog import Key
 from backout.databases.postgres.reversible.difference import Difference
 from backout.databases.postgres.reversible.effects.base import ADDS, NEITHER, Bears, Operation
 from backout.databases.postgres.reversible.fill import fill, unmark
 from backout.databases.postgres.reversible.hide import hide_column, may_hide, require_column, show_column
+from backout.databases.postgres.reversible.names import ident
 from backout.databases.postgres.reversible.refill import refill, watch
 from backout.databases.postgres.reversible.work import Work
 
@@ -68,6 +69,8 @@ class ColumnAdded:
         show_column(work, record)
         if "recipe" in operation:
             refill(work, change, record, operation["recipe"])
+            written = f"{ident(record['marker'])} IS NOT NULL"
+            numbering.advance(work, operation["table"], operation["attnum"], written)
             unmark(work, record)
         else:
             fill(work, record, record["default"])

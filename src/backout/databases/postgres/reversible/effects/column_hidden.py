@@ -55,9 +55,8 @@ class ColumnHidden:
     def redo(self, work: Work, change: int, operation: Operation) -> Operation:
         """Hide it again."""
         table, attnum = operation["table"], operation["attnum"]
-        if "taken" in operation:
-            hidden = hide_again(work, table, attnum, change, operation["taken"])
-        else:
-            hidden = hide_column(work, table, attnum, change, marked="fill" in operation)
         rest = {key: value for key, value in operation.items() if key != "key"}
+        if "taken" in operation:
+            return rest | hide_again(work, table, attnum, change, operation["taken"])
+        hidden = hide_column(work, table, attnum, change, marked="fill" in operation)
         return rest | {"hidden": hidden} | primary.kept_by(hidden)
