@@ -32,6 +32,7 @@ def hide_column(
     marked: bool = False,
     changed: bool = False,
     twin: str | None = None,
+    keyless: bool = False,
 ) -> Record:
     """Hide a column.
 
@@ -44,6 +45,7 @@ def hide_column(
         changed: So have rows that are changed, by the caller's trigger: they and the new ones are told by a column.
         twin: The hidden name, where another column takes its place with the same keys: rows written since are told by
             the caller, and a primary key is given up, as it is where nothing would give the column its values.
+        keyless: A primary key is given up in any case.
 
     Returns:
         What `show_column` needs, and who explains the differences it makes (`explains`).
@@ -70,7 +72,7 @@ def hide_column(
         "comment": was["comment"],
         "constraints": _drop_constraints(work, now, table, attnum),
         "primary": None
-        if twin is None and _numbers_itself(now, table, attnum, column)
+        if twin is None and not keyless and _numbers_itself(now, table, attnum, column)
         else primary.given_up(work, now, table, attnum, name),
         "renamed": _rename_indexes(work, now, table, attnum, name)
         + _rename_sequence(work, now, table, attnum, name),
@@ -148,13 +150,14 @@ def show_column(work: Work, record: Record) -> None:
     if any(one["name"] == record["hidden"] for one in work.now.of_table("trigger", table).values()):
         work.run(f"DROP TRIGGER {ident(record['hidden'])} ON {path}")
     work.run(f"ALTER TABLE {path} RENAME COLUMN {hidden_name} TO {ident(record['name'])}")
+    # Before the default, which may name a sequence that it owns.
+    for one in record["renamed"]:
+        rename(work, one["kind"], one["oid"], one["from"], called=one["from"])
     column = f"{path}.{ident(record['name'])}"
     work.run(f"COMMENT ON COLUMN {column} IS {literal(record['comment'])}")
     if not record["numbers"] and (record["mark"] is not None or record["default"] is not None):
         to = f"SET DEFAULT {record['default']}" if record["default"] is not None else "DROP DEFAULT"
         work.run(f"ALTER TABLE {path} ALTER COLUMN {ident(record['name'])} {to}")
-    for one in record["renamed"]:
-        rename(work, one["kind"], one["oid"], one["from"], called=one["from"])
 
 
 def require_column(work: Work, record: Record) -> None:

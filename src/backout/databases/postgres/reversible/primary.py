@@ -9,8 +9,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from backout.databases.postgres.reversible import constraints
+from backout.databases.postgres.reversible.built import KEY_DROPPED
 from backout.databases.postgres.reversible.catalog import Snapshot
-from backout.databases.postgres.reversible.names import ident
+from backout.databases.postgres.reversible.link import scalar
+from backout.databases.postgres.reversible.names import SCHEMA, ident
 from backout.databases.postgres.reversible.work import Work
 
 Record = dict[str, Any]
@@ -38,6 +40,14 @@ def given_up(work: Work, now: Snapshot, table: int, attnum: int, name: str) -> R
             return None
         return constraints.kept(one, now) | {"oid": key.oid, "index": one["index"], "standby": f"{name}_p"}
     return None
+
+
+def comes_back(work: Work, table: int) -> bool:
+    """Tell whether the way back of what is applied brings a table another key, so that it cannot keep the one that it has."""
+    given = f"(operation -> 'hidden' -> 'primary' ->> 'table')::int8 = {table}"
+    dropped = f"kind = '{KEY_DROPPED}' AND (operation ->> 'table')::int8 = {table}"
+    found = f"SELECT EXISTS (SELECT FROM {SCHEMA}.change WHERE state = 'applied' AND ({given} OR {dropped}))"
+    return scalar(work.link, found) == "t"
 
 
 def taken_up(work: Work, record: Record) -> None:

@@ -53,9 +53,9 @@ class ColumnAdded:
     def down(self, work: Work, change: int, operation: Operation) -> Operation:
         """Hide it."""
         recipe = operation.get("recipe")
-        record = hide_column(
-            work, operation["table"], operation["attnum"], change, changed=recipe is not None
-        )
+        table, attnum = operation["table"], operation["attnum"]
+        keyless = primary.comes_back(work, table)
+        record = hide_column(work, table, attnum, change, changed=recipe is not None, keyless=keyless)
         if recipe is not None:
             # What the other changes of the same migration write on their way back is not what earlier code writes.
             work.at_end.append(lambda: watch(work, change, record, recipe))
