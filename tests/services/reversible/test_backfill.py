@@ -367,3 +367,38 @@ def test_d22_nothing_of_it_stays_after_the_end(link: DirectLink, database: Datab
     Migrations(database.url).finalize(now=True, undone=undone)
     assert seen(link, ours) == ""
     Migrations(database.url).uninstall()
+
+
+@pytest.mark.parametrize(
+    ("before", "up", "logged"),
+    [
+        ("", f"{ADD}; {FILL}; {REQUIRE}", "0"),
+        ("", f"{ADD}; SAVEPOINT a; {FILL}; ROLLBACK TO a; {FILL}; SAVEPOINT b; {FILL}; RELEASE b", "0"),
+        ("", f"{ADD}; UPDATE users SET full_name = o.first FROM users o WHERE o.id = users.id", "0"),
+        ("", f"{ADD}; UPDATE users SET full_name = first, active = true", "3"),
+        ("", f"{ADD}; UPDATE users SET active = true; {FILL}", "6"),
+        ("", f"{ADD}; {FILL}; UPDATE users SET active = true; DELETE FROM users WHERE id = 1", "4"),
+        ("", f"{ADD}; WITH w AS (DELETE FROM users WHERE id = 1 RETURNING id) UPDATE users SET full_name = first", "3"),
+        ("CREATE RULE r AS ON UPDATE TO users WHERE OLD.id < 0 DO ALSO NOTHING", f"{ADD}; {FILL}", "3"),
+        (
+            ("CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN NEW.last := NEW.first; RETURN NEW; END'; "
+            "CREATE TRIGGER a BEFORE UPDATE ON users FOR EACH ROW EXECUTE FUNCTION f()"),
+            f"{ADD}; {FILL}",
+            "3",
+        ),
+    ],
+)  # fmt: skip
+def test_what_fills_new_columns_alone_needs_no_log(
+    before: str, up: str, logged: str, database: Database
+) -> None:
+    link = database.link()
+    run(link, BEFORE)
+    run(link, before)
+    look = "SELECT id, first, last, active FROM users ORDER BY id"
+    had, shape = seen(link, look), schema_of(database.url)
+    with migrating(database, "") as client:
+        client("BEGIN", *up.split("; "), "COMMIT")
+    assert seen(link, "SELECT count(*) FROM backout.row_log") == logged
+    undo(link, client.number)
+    assert seen(link, look) == had
+    assert schema_of(database.url) == shape

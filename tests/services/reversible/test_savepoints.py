@@ -42,10 +42,10 @@ class Client:
 
 
 @contextmanager
-def migrating(database: Database) -> Iterator[Client]:
-    """Hand over a client whose migration is journalled as applied at the end."""
+def migrating(database: Database, before: str = BEFORE) -> Iterator[Client]:
+    """Hand over a client, in a database with some things, whose migration is journalled as applied at the end."""
     link = database.link()
-    run(link, BEFORE)
+    run(link, before)
     journal.install(link)
     number = journal.begin(link, "2.0.0", "test")
     with ExitStack() as ending:

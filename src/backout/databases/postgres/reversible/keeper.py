@@ -137,12 +137,13 @@ class ReversibleKeeper:
             with as_login(link):
                 self._truncate(link, statement)
         else:
-            self._rows.statement(link, statement)
+            self._rows.statement(link, statement, free=self._recipes.fills_only(link, statement))
         return Pass()
 
     def ran(self, link: Link, statement: Statement) -> None:
         """Remember it, to be named, and how it filled what the migration made."""
         self._ran.append(short(statement))
+        self._rows.ran(link)
         self.kept.origins.ran(link, statement)
         self._recipes.ran(link, statement)
         self._opaque = self._opaque or manners.is_opaque(statement)

@@ -19,7 +19,7 @@ from backout.databases.postgres.reversible.held import path
 from backout.databases.postgres.reversible.journal import Entry
 from backout.databases.postgres.reversible.link import Link, LinkError, as_login, objects, scalar
 from backout.databases.postgres.reversible.names import SCHEMA, hidden, ident, literal
-from backout.databases.postgres.reversible.parse import Statement
+from backout.databases.postgres.reversible.parse import Statement, written_relations
 from backout.databases.postgres.reversible.session_rows import written_tables
 from backout.databases.postgres.reversible.taken_over import Reader
 from backout.databases.postgres.reversible.updates import (
@@ -104,6 +104,23 @@ class Recipes:
                     self._otherwise |= set(written_tables(link, statement))
         elif (update.relation, *sorted(update.values)) not in self._nothing:
             self._update(link, update)
+
+    def fills_only(self, link: Link, statement: Statement) -> int | None:
+        """Return the oid of the table in whose rows a statement, about to run, changes nothing but columns that the migration made.
+
+        None: it may change more: other columns, by triggers and rules, or of other tables.
+        """
+        update = update_of(statement)
+        if update is None or len(written_relations(statement)) > 1:
+            return None
+        columns = _columns(link, update.relation)
+        if not self._has_new(columns):
+            return None
+        table = columns[0]["table"]
+        with as_login(link):
+            new = self._new(link, table, columns)
+            names = {one["name"] for one in columns if one["attnum"] in new}
+            return table if update.values.keys() <= names and _is_alone(link, table) else None
 
     def numbers(self, link: Link, operations: Sequence[Operation]) -> list[int]:
         """Return the numbers under which changes are journalled: functions may have one in their names already."""
@@ -194,13 +211,7 @@ class Recipes:
         return found
 
     def _update(self, link: Link, update: Update) -> None:
-        columns = objects(
-            link,
-            "SELECT attrelid::int8 AS table, attnum, attname AS name, pg_catalog.format_type(atttypid, -1) AS type "
-            "FROM pg_catalog.pg_attribute WHERE attrelid = pg_catalog.to_regclass($1) AND attnum > 0 AND NOT attisdropped",
-            [update.relation],
-            again=True,
-        )
+        columns = _columns(link, update.relation)
         if self._has_new(columns):
             with as_login(link):
                 self._fill_all(link, update, columns)
@@ -355,6 +366,29 @@ def sources(steps: Sequence[Operation]) -> list[int]:
 
 def _column(operation: Operation) -> Column:
     return operation["table"], operation["attnum"]
+
+
+def _columns(link: Link, relation: str) -> list[dict[str, Any]]:
+    return objects(
+        link,
+        "SELECT attrelid::int8 AS table, attnum, attname AS name, pg_catalog.format_type(atttypid, -1) AS type "
+        "FROM pg_catalog.pg_attribute WHERE attrelid = pg_catalog.to_regclass($1) AND attnum > 0 AND NOT attisdropped",
+        [relation],
+        again=True,
+    )
+
+
+def _is_alone(link: Link, table: int) -> bool:
+    """Tell whether an UPDATE of a table changes nothing else: no trigger and no rule fires, and it has no family."""
+    family = f"EXISTS (SELECT FROM pg_catalog.pg_inherits WHERE {table} IN (inhrelid, inhparent))"
+    rules = f"EXISTS (SELECT FROM pg_catalog.pg_rewrite WHERE ev_class = {table})"
+    # Source: PostgreSQL 15 and 18, src/include/catalog/pg_trigger.h: 16 is UPDATE.
+    triggers = (
+        f"EXISTS (SELECT FROM pg_catalog.pg_trigger WHERE tgrelid = {table} AND NOT tgisinternal AND tgenabled <> 'D' "
+        "AND tgtype::int & 16 > 0)"
+    )
+    found = f"SELECT relkind = 'r' AND NOT ({family} OR {rules} OR {triggers}) FROM pg_catalog.pg_class WHERE oid = {table}"
+    return scalar(link, found) == "t"
 
 
 def _put(link: Link, operation: Operation, steps: list[Operation], filled: _Filled) -> None:

@@ -17,7 +17,7 @@ from backout.databases.postgres.reversible.parse import Statement, cascades, wri
 from backout.databases.postgres.reversible.proxy.keeper import Veto
 from backout.databases.postgres.reversible.rows.capture import Capture, NotCaptured
 from backout.databases.postgres.reversible.rows.closure import mentioned
-from backout.databases.postgres.reversible.rows.counts import Counts, Tally, tally, uncaptured
+from backout.databases.postgres.reversible.rows.counts import Counts, Tally, changed, tally, uncaptured
 from backout.databases.postgres.reversible.rows.truncate import Truncated, keep_rows
 
 _WRITES = re.compile(r"\b(insert|update|delete|merge|copy|perform|call|execute)\b", re.IGNORECASE)
@@ -44,26 +44,45 @@ class SessionRows:
     _before: Counts = field(default_factory=dict)
     _settled: Tally = field(default_factory=Tally)
     _missed: list[str] = field(default_factory=list)
+    _free: dict[int, int] = field(default_factory=dict)
+    _runs: tuple[int, int] | None = None
 
     def begins(self, link: Link) -> None:
         """A transaction begins."""
         self._settled = tally(link, self.migration)
         self._before = self._settled.changed
-        self._missed = []
+        self._missed, self._free, self._runs = [], {}, None
         if self._capture is not None:
             self._capture.begin(link)
 
-    def statement(self, link: Link, statement: Statement) -> None:
+    def statement(self, link: Link, statement: Statement, *, free: int | None = None) -> None:
         """Have the rows logged that a statement may change.
+
+        Args:
+            link: The session.
+            statement: About to run.
+            free: Oid of a table of which it changes nothing that has to be set back, and of no other.
 
         Raises:
             Veto: They cannot be.
         """
+        self._runs = None
         if not may_write(statement):
+            return
+        if free is not None:
+            self._runs = (free, sum(self.count(link).get(free, ())))
             return
         if tables := [one for one in written_tables(link, statement) if one not in self.made]:
             with at_work(link):
                 self._log(link, tables)
+
+    def ran(self, link: Link) -> None:
+        """Count the rows of a statement that needed no log, and has ended well."""
+        if self._runs is not None:
+            table, before = self._runs
+            rows = sum(self.count(link).get(table, ())) - before
+            self._free[table] = self._free.get(table, 0) + rows
+            self._runs = None
 
     def _log(self, link: Link, tables: list[int]) -> None:
         self._own(link)
@@ -95,20 +114,20 @@ class SessionRows:
 
     def count(self, link: Link) -> Counts:
         """Return how many rows of which tables the session has changed, rolled back ones included."""
-        return tally(link, self.migration).changed
+        return changed(link)
 
     def before_savepoint(self, link: Link) -> None:
         """See to it that all rows that were changed so far are logged, so that only later ones are asked for."""
         now = tally(link, self.migration)
         if now.changed != self._settled.changed:
             self._missed += self._unlogged(link, now)
-            self._settled = now
+            self._settled, self._free = now, {}
 
     def rolled_back_to_savepoint(self, link: Link) -> None:
         """Ask for none of the rows that were changed so far: they are undone, or were asked for before the savepoint."""
         if self._capture is not None:
             self._capture.begin(link)  # what it has set may be undone, too
-        self._settled = tally(link, self.migration)
+        self._settled, self._free, self._runs = tally(link, self.migration), {}, None
 
     def check(self, link: Link, difference: Difference) -> Operation | None:
         """Return what is to be journalled of the rows that the transaction has changed, all of it logged.
@@ -131,7 +150,7 @@ class SessionRows:
         return found
 
     def _unlogged(self, link: Link, now: Tally) -> list[str]:
-        return uncaptured(self._own(link), self._settled, now, self.made)
+        return uncaptured(self._own(link), self._settled, now, self.made, self._free)
 
     def _own(self, link: Link) -> Link:
         """Return the second session; it is opened when it is needed for the first time."""

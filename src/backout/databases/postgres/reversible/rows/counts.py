@@ -5,7 +5,7 @@ Source: PostgreSQL 15 and 18 documentation, section "The Cumulative Statistics S
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -63,7 +63,13 @@ def tally(session: Link, migration: int) -> Tally:
     return Tally(_counts(found["changed"] or ()), logged, found["counted"])
 
 
-def uncaptured(own: Link, before: Tally, now: Tally, made: Collection[int] = ()) -> list[str]:
+def uncaptured(
+    own: Link,
+    before: Tally,
+    now: Tally,
+    made: Collection[int] = (),
+    free: Mapping[int, int] | None = None,
+) -> list[str]:
     """Return the tables that a transaction has changed without a log of it.
 
     A table that the transaction has made is left out, and temporary ones are. Rows that a block of PL/pgSQL has rolled back
@@ -74,6 +80,7 @@ def uncaptured(own: Link, before: Tally, now: Tally, made: Collection[int] = ())
         before: Of when the transaction began, or of a later moment up to which nothing is missing.
         now: Of the moment that is asked about.
         made: Oids of tables that are left out, too.
+        free: By table (oid), how many changes needed no log.
 
     Returns:
         Names with their schemas.
@@ -83,6 +90,7 @@ def uncaptured(own: Link, before: Tally, now: Tally, made: Collection[int] = ())
         if oid in made:
             continue
         changes = sum(counts) - sum(before.changed.get(oid, (0, 0, 0)))
+        changes -= (free or {}).get(oid, 0)
         if changes > now.logged.get(oid, 0) - before.logged.get(oid, 0):
             suspects.append(oid)
     if not suspects:
