@@ -311,7 +311,7 @@ def numbered_by(entries: Sequence[Entry]) -> set[Numbered]:
             found.add((record["table"], 0))
         elif entry.kind in ("sequence.added", "sequence.hidden"):
             found.add((told["oid"], 0))
-        elif entry.kind in ("column.added", "column.hidden"):
+        elif entry.kind in ("column.added", "column.hidden", "identity"):
             found.add((record["table"], record["attnum"]))
         elif entry.kind == "column.retyped":
             found |= {(told["table"], one) for one in (told["new"], told.get("old")) if one is not None}

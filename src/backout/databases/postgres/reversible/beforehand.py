@@ -32,7 +32,7 @@ def lock_beforehand(link: Link, statement: Statement) -> None:
         link: In the client's transaction.
         statement: An ALTER TABLE or a DROP.
     """
-    named = _named(statement)
+    named = named_in(statement)
     tables = _tables(link, named) if named else {}
     if not tables:
         return
@@ -73,7 +73,8 @@ def _numbered(link: Link, statement: Statement, named: list[str]) -> list[Number
     return [(one["oid"], one["attnum"]) for one in found]
 
 
-def _named(statement: Statement) -> list[str]:
+def named_in(statement: Statement) -> list[str]:
+    """Return the quoted names of the tables, or what else has rows or numbers, that an ALTER TABLE or a DROP names."""
     node = statement.node
     if statement.kind == "alter_table_stmt":
         return [ident(*(name for name in (node.relation.schemaname, node.relation.relname) if name))]

@@ -9,15 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 from backout.databases.postgres.reversible import constraints, primary
 from backout.databases.postgres.reversible.built import KEY_DROPPED
 from backout.databases.postgres.reversible.catalog import Key, Snapshot
 from backout.databases.postgres.reversible.difference import Difference
 from backout.databases.postgres.reversible.effects.base import Operation
+from backout.databases.postgres.reversible.effects.identity import dropped as identity_dropped
 from backout.databases.postgres.reversible.functions import hide_function, path_of
-from backout.databases.postgres.reversible.hide import NotHidden, hide_column, rename
+from backout.databases.postgres.reversible.hide import NotHidden, hide_column, rename, speaks_of
 from backout.databases.postgres.reversible.link import LinkError, objects
 from backout.databases.postgres.reversible.names import (
     HIDDEN_SCHEMA,
@@ -28,10 +28,12 @@ from backout.databases.postgres.reversible.names import (
     is_hidden,
 )
 from backout.databases.postgres.reversible.own_types import hide_type
-from backout.databases.postgres.reversible.parse import Statement, deparse, object_of
+from backout.databases.postgres.reversible.parse import Statement, object_of
+from backout.databases.postgres.reversible.passes import DROP_COLUMN, subtype
 from backout.databases.postgres.reversible.proxy.keeper import Veto
 from backout.databases.postgres.reversible.sequences import hide_sequence
 from backout.databases.postgres.reversible.tables import hide_table
+from backout.databases.postgres.reversible.temporary import temporary
 from backout.databases.postgres.reversible.triggers import can_be_hidden, hide_trigger
 from backout.databases.postgres.reversible.work import Work
 
@@ -48,6 +50,8 @@ _HIDES = {
     "OBJECT_PROCEDURE": "function",
     "OBJECT_ROUTINE": "function",
 }
+
+_WITH_ROWS = ("table", "index", "sequence")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,16 +73,16 @@ class Softer:
     twins: Callable[[int], Collection[int]]
 
     def alter_table(self, statement: Statement) -> None:
-        """Hide the columns that an ALTER TABLE drops, and do the rest of it.
+        """Hide the columns that an ALTER TABLE drops, which does nothing else.
 
         Raises:
             LinkError: PostgreSQL refuses it.
             Veto: It would take away what cannot be hidden.
         """
-        drops = [c for c in statement.node.cmds if _subtype(c) == "AT_DropColumn"]
-        only = _copy(statement.node, drops)
+        if self._is_temporary(statement):
+            return
         before = self.work.now
-        gone = self._tried(deparse("alter_table_stmt", only))
+        gone = self._tried(statement.text)
         views = _take_views(gone)
         columns = [c.key for c in gone.gone("column")]
         for key in columns:
@@ -91,8 +95,27 @@ class Softer:
             if key not in self.begun.things:
                 self._drop_new(key)
             elif not is_hidden(before.things[key]["name"]):
+                self._drop_unique_of(key)
                 self.journal("column.hidden", partial(self._hide_column, key))
-        self._rest(statement)
+
+    def drop_identity(self, statement: Statement) -> None:
+        """Drop identities as an ALTER TABLE says, which does nothing else; where they have come to is kept.
+
+        Raises:
+            LinkError: PostgreSQL refuses it.
+        """
+        if self._is_temporary(statement):
+            return
+        gone = self._tried(statement.text)
+        keys = [c.key for c in gone.changed("column", "identity")]
+        for key in keys:
+            self.journal("identity", partial(self._drop_identity, key))
+
+    def _drop_identity(self, key: Key, _change: int) -> Operation:
+        path = self.work.table_path(key.oid, called="the table")
+        name = ident(self.work.now.things[key]["name"])
+        run = f"ALTER TABLE {path} ALTER COLUMN {name} DROP IDENTITY"
+        return identity_dropped(self.work, key.oid, key.sub, run)
 
     def drop(self, statement: Statement) -> None:
         """Hide the tables, indexes, types, sequences, triggers or functions that a DROP names; a unique index is dropped.
@@ -102,6 +125,8 @@ class Softer:
             Veto: It would take away what cannot be hidden.
         """
         kind = _HIDES[object_of(statement)]
+        if kind in _WITH_ROWS and self._is_temporary(statement):
+            return
         gone = self._tried(statement.text)
         views = _take_views(gone)
         things = [c.key for c in gone.gone(kind) if not is_hidden(c.thing["name"])]
@@ -197,12 +222,6 @@ class Softer:
             paths = [self.work.table_path(oid, called=f"view {oid}") for oid in views]
             self.work.run(f"DROP VIEW {', '.join(paths)}")
 
-    def _rest(self, statement: Statement) -> None:
-        """Run the commands of an ALTER TABLE that are no drops, when the drops are done: PostgreSQL does them first."""
-        rest = [c for c in statement.node.cmds if _subtype(c) != "AT_DropColumn"]
-        if rest:
-            self.work.run(deparse("alter_table_stmt", _copy(statement.node, rest)))
-
     def _drop_policies(self, gone: Difference) -> None:
         """Drop the policies that CASCADE takes: they hold no data, and the difference tells before the COMMIT how they were."""
         for change in list(gone.gone("policy")):
@@ -258,6 +277,36 @@ class Softer:
         else:
             path = self.work.path(key.kind, key.oid, called=called)
             self.work.run(f"DROP {key.kind.upper()} {path} CASCADE")
+
+    def _is_temporary(self, statement: Statement) -> bool:
+        """Run a statement about what is temporary as it is: it goes with the session, and no way back knows it.
+
+        Raises:
+            Veto: It is about other things, too.
+        """
+        kept = temporary(self.work.link, statement)
+        if True not in kept:
+            return False
+        if False in kept:
+            raise Veto(
+                f"backout cannot yet undo this statement: {' '.join(statement.text.split())[:200]}",
+                detail="It drops what is temporary together with what is not.",
+                hint="Make two statements of it.",
+            )
+        self.work.run(statement.text)
+        return True
+
+    def _drop_unique_of(self, column: Key) -> None:
+        """Drop the unique indexes that read a column in an expression or condition: hidden, they would refuse new rows.
+
+        One with the column itself among its keys does not, as that is NULL then, and never the same.
+        """
+        for key, one in self.work.now.of_table("index", column.oid).items():
+            if one["unique"] and speaks_of(one, column.sub) and column.sub not in one["columns"]:
+                if key in self.begun.things:
+                    self.journal(KEY_DROPPED, partial(self._drop_unique, key))
+                else:
+                    self._drop_new(key)
 
     def _hide_column(self, key: Key, change: int) -> Operation:
         marked = self.answered(self.work.now.name(key))
@@ -340,26 +389,13 @@ class Softer:
 def drops_column(statement: Statement) -> bool:
     """Tell whether an ALTER TABLE drops a column of a table."""
     return statement.kind == "alter_table_stmt" and any(
-        _subtype(c) == "AT_DropColumn" for c in statement.node.cmds
+        subtype(c) == DROP_COLUMN for c in statement.node.cmds
     )
 
 
 def is_softened_drop(statement: Statement) -> bool:
     """Tell whether a DROP names what can be hidden."""
     return statement.kind == "drop_stmt" and object_of(statement) in _HIDES
-
-
-def _subtype(command: Any) -> str:
-    one = command.alter_table_cmd
-    return str(one.DESCRIPTOR.fields_by_name["subtype"].enum_type.values_by_number[one.subtype].name)
-
-
-def _copy(node: Any, commands: list[Any]) -> Any:
-    made = type(node)()
-    made.CopyFrom(node)
-    del made.cmds[:]
-    made.cmds.extend(commands)
-    return made
 
 
 def _take_parts(gone: Difference, column: Key) -> None:

@@ -38,6 +38,7 @@ _WORDS = {
     "stored": "storage settings of {called} changed: {what}",
     "views": "views {called} made, dropped or changed",
     "column.default": "default of {called} changed",
+    "identity": "identity of column {called} changed",
     "label.renamed": "label {label} of type {called} renamed",
     "label.added": "label {label} added to type {called}",
     "rows": "rows of {called} changed",

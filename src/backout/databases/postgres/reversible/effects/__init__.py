@@ -20,6 +20,7 @@ from backout.databases.postgres.reversible.effects.function import (
     FunctionHidden,
     FunctionReplaced,
 )
+from backout.databases.postgres.reversible.effects.identity import Identity
 from backout.databases.postgres.reversible.effects.index import IndexAdded, IndexHidden
 from backout.databases.postgres.reversible.effects.key_dropped import KeyDropped
 from backout.databases.postgres.reversible.effects.label_added import LabelAdded
@@ -68,6 +69,7 @@ EFFECTS: tuple[Effect, ...] = (
     PolicyDropped(),
     PolicyChanged(),
     ColumnAdded(),
+    Identity(),
     SequenceAdded(),
     SequenceHidden(),
     ColumnHidden(),
