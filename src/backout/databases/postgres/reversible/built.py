@@ -10,6 +10,9 @@ from backout.databases.postgres.reversible.journal import Entry
 from backout.databases.postgres.reversible.names import hidden, ident
 from backout.databases.postgres.reversible.parse import index_of
 
+BY_INDEX = {"clustered": "CLUSTER ON", "replica_identity": "REPLICA IDENTITY USING INDEX"}
+"""What of a table is said by an index, and how."""
+
 KEY_DROPPED = "key.dropped"
 """The kind of a key that is built anew before a way back."""
 

@@ -12,6 +12,7 @@ from backout.databases.postgres.reversible.work import Work
 _ACTIONS = {"a": "NO ACTION", "r": "RESTRICT", "c": "CASCADE", "n": "SET NULL", "d": "SET DEFAULT"}
 _MATCH = {"f": "MATCH FULL", "p": "MATCH PARTIAL", "s": ""}
 _WORDS = {"p": "PRIMARY KEY", "u": "UNIQUE"}
+EXCLUDE = "EXCLUDE"
 _KEPT = ("name", "table", "kind", "columns", "to_table", "to_columns", "on_update", "on_delete", "match",
          "deferrable", "deferred", "valid", "no_inherit", "definition", "comment")  # fmt: skip
 
@@ -119,6 +120,19 @@ def rebuilt_key(work: Work, constraint: Kept) -> dict[str, Any]:
     }
 
 
+def excluded_again(work: Work, constraint: Kept) -> dict[str, Any]:
+    """Return what `due.py` needs to make an exclusion constraint again: PostgreSQL builds it while nobody writes."""
+    return {
+        "table": constraint["table"],
+        "name": constraint["name"],
+        "definition": check_text(work.now, constraint),
+        "word": EXCLUDE,
+        "names": names_now(work, constraint["table"]),
+        "deferred": "",
+        "comment": constraint["comment"],
+    }
+
+
 def names_now(work: Work, table: int) -> dict[str, str]:
     """Return the names of a table's columns by attnum, for what is told by name and used later."""
     return {str(attnum): str(one["name"]) for attnum, one in work.now.columns(table).items()}
@@ -177,7 +191,7 @@ def columns(work: Work, table: int, attnums: list[int], called: str) -> str:
 
 
 def check_text(snapshot: Snapshot, constraint: Kept) -> str:
-    """Return a CHECK's text, with the names that its columns have now."""
+    """Return the text of a CHECK, or of an exclusion constraint, with the names that its columns have now."""
     now = snapshot.columns(constraint["table"])
     names = {
         name: str(now[int(attnum)]["name"])

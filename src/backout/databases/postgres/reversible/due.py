@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from backout.databases.postgres.reversible import journal, primary
-from backout.databases.postgres.reversible.built import built, left_over, path_of, renamed
+from backout.databases.postgres.reversible.built import BY_INDEX, built, left_over, path_of, renamed
 from backout.databases.postgres.reversible.catalog import Key, Snapshot, read
+from backout.databases.postgres.reversible.constraints import EXCLUDE
 from backout.databases.postgres.reversible.fill import is_written
 from backout.databases.postgres.reversible.journal import Entry, is_hiding
 from backout.databases.postgres.reversible.link import Link
@@ -46,6 +47,7 @@ def _owed(now: Snapshot, entries: list[Entry]) -> list[str]:
         *_proofs(now, entries),
         *_values(now),
         *_promotions(now, entries),
+        *_by_index(now, entries),
     ]
 
 
@@ -92,11 +94,16 @@ def _keys(now: Snapshot, entries: list[Entry]) -> Iterator[str]:
         if Key("table", table) not in now.things:
             continue
         path, name = path_of(now, table), ident(made["name"])
-        yield from built(now, table, made["name"], renamed(now, made))
+        excludes = made["word"] == EXCLUDE
+        if not excludes:
+            yield from built(now, table, made["name"], renamed(now, made))
         if made["word"] and not any(
             one["name"] == made["name"] for one in now.of_table("constraint", table).values()
         ):
-            yield f"ALTER TABLE {path} ADD CONSTRAINT {name} {made['word']} USING INDEX {name} {made['deferred']}".rstrip()
+            if excludes:
+                yield f"ALTER TABLE {path} ADD CONSTRAINT {name} {made['definition']}"
+            else:
+                yield f"ALTER TABLE {path} ADD CONSTRAINT {name} {made['word']} USING INDEX {name} {made['deferred']}".rstrip()
             if made["comment"] is not None:
                 yield f"COMMENT ON CONSTRAINT {name} ON {path} IS {literal(made['comment'])}"
 
@@ -123,6 +130,20 @@ def _values(now: Snapshot) -> Iterator[str]:
         else:
             yield f"ALTER TABLE {path} VALIDATE CONSTRAINT {ident(one['name'])}"
             yield f"ALTER TABLE {path} ALTER COLUMN {ident(column['name'])} SET NOT NULL"
+
+
+def _by_index(now: Snapshot, entries: list[Entry]) -> Iterator[str]:
+    """Yield what is said of a table by an index that was built anew."""
+    for entry in entries:
+        told = entry.operation
+        if not told.get("due") or entry.state != "applied" or Key("table", told["table"]) not in now.things:
+            continue
+        columns = now.columns(told["table"])
+        for one in now.of_table("index", told["table"]).values():
+            if one["name"] == told["to"]["name"] and one["valid"] and not one[told["what"]]:
+                needs = one["columns"] if told["what"] == "replica_identity" else []
+                if all(columns[attnum]["not_null"] for attnum in needs):
+                    yield f"ALTER TABLE {path_of(now, told['table'])} {BY_INDEX[told['what']]} {ident(one['name'])}"
 
 
 def _constraints_in(value: Any) -> Iterator[dict[str, Any]]:

@@ -7,6 +7,7 @@ those who do not know it: not its NOT NULL, foreign keys, CHECKs, or names.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -188,8 +189,16 @@ def rename(work: Work, kind: str, oid: int, to: str, *, called: str) -> None:
     work.run(f"ALTER {word} {work.path(kind, oid, called=called)} RENAME TO {ident(to)}")
 
 
-def may_hide(now: Snapshot, table: int, attnum: int) -> None:
+def may_hide(
+    now: Snapshot, table: int, attnum: int, *, goes: Callable[[Key], bool] = lambda _index: False
+) -> None:
     """Do nothing, if a column can be hidden.
+
+    Args:
+        now: The catalog.
+        table: Oid.
+        attnum: The column's number.
+        goes: Tells which indexes are dropped before.
 
     Raises:
         NotHidden: It has something that there is no way to relax.
@@ -198,12 +207,17 @@ def may_hide(now: Snapshot, table: int, attnum: int) -> None:
     refuse_family(now, table, called)
     if _refuses_null(now, column["type"]):
         raise NotHidden(f"{called} is of a domain that takes no NULL")
-    for one in now.of_table("constraint", table).values():
-        if attnum in (one["columns"] or ()) and one["kind"] == "x":
-            raise NotHidden(f"{called} is in the exclusion constraint {one['name']}")
-    for one in now.of_table("index", table).values():
+    for key, one in now.of_table("index", table).items():
+        if goes(key):
+            continue
+        # Where it is a key itself, NULL in it excludes nothing.
+        if one["exclusion"] and attnum not in one["columns"] and speaks_of(one, attnum):
+            raise NotHidden(f"{called} is in an expression of the exclusion constraint {one['name']}")
         if attnum in one["columns"] and one["nulls_not_distinct"]:
-            raise NotHidden(f"{called} is in the index {one['name']}, for which NULLs are not distinct")
+            raise NotHidden(
+                f"{called} is in the index {one['name']}, for which NULLs are not distinct, and rows written since would "
+                "all have NULL; drop that index by a statement of its own before"
+            )
         if attnum in one["columns"] and one["replica_identity"]:
             raise NotHidden(f"{called} is in the index {one['name']}, which is the replica identity")
 
@@ -242,7 +256,8 @@ def _numbers_itself(now: Snapshot, table: int, attnum: int, column: Thing) -> bo
 
 def _in_unique(now: Snapshot, table: int, attnum: int, *, alone: bool = False) -> bool:
     return any(
-        one["unique"] and (one["columns"] == [attnum] if alone else attnum in one["columns"])
+        (one["unique"] or one["exclusion"])
+        and (one["columns"] == [attnum] if alone else attnum in one["columns"])
         for one in now.of_table("index", table).values()
     )
 

@@ -88,9 +88,17 @@ class Softer:
         for key in columns:
             gone.take(key)
             _take_parts(gone, key)
+        triggers = [c.key for c in gone.gone("trigger") if not is_hidden(c.thing["name"])]
+        for key in triggers:
+            gone.take(key)
         self._drop_policies(gone)
         self._refuse_left(gone, statement)
         self._drop_views(views)
+        for key in triggers:
+            if key in self.begun.things:
+                self.journal("trigger.hidden", partial(self._hide_trigger, key))
+            else:
+                self._drop_new(key)
         for key in columns:
             if key not in self.begun.things:
                 self._drop_new(key)

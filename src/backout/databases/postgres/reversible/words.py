@@ -36,6 +36,7 @@ _WORDS = {
     "privileges.default": "default privileges {called} changed",
     "owner": "owner of {called} changed",
     "stored": "storage settings of {called} changed: {what}",
+    "stored.new_index": "storage settings of {called} changed: {what}",
     "views": "views {called} made, dropped or changed",
     "column.default": "default of {called} changed",
     "identity": "identity of column {called} changed",

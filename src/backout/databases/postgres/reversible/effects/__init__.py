@@ -34,6 +34,7 @@ from backout.databases.postgres.reversible.effects.rows_changed import RowsChang
 from backout.databases.postgres.reversible.effects.schema_added import SchemaAdded
 from backout.databases.postgres.reversible.effects.sequence import SequenceAdded, SequenceHidden
 from backout.databases.postgres.reversible.effects.stored import Stored
+from backout.databases.postgres.reversible.effects.stored_by_new_index import StoredByNewIndex
 from backout.databases.postgres.reversible.effects.table_added import TableAdded
 from backout.databases.postgres.reversible.effects.table_hidden import TableHidden
 from backout.databases.postgres.reversible.effects.trigger import (
@@ -81,6 +82,7 @@ EFFECTS: tuple[Effect, ...] = (
     Privileges(),
     DefaultPrivileges(),
     Owner(),
+    StoredByNewIndex(),
     Stored(),
     RowsChanged(),
     Renamed(),

@@ -38,7 +38,7 @@ class ColumnAdded:
             if change.thing["local"] and not change.thing["inherited"] and not of_new:
                 difference.take(change.key)
                 _take_sequence(difference, change.key)
-                may_hide(difference.after, change.key.oid, change.key.sub)
+                may_hide(difference.after, change.key.oid, change.key.sub, goes=difference.made)
                 called = difference.after.name(change.key)
                 one = change.thing
                 has_value = one["default_text"] is not None or bool(one["identity"] or one["generated"])

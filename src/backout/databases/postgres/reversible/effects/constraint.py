@@ -1,4 +1,4 @@
-"""ADD CONSTRAINT; DROP CONSTRAINT of a foreign key or CHECK; ALTER CONSTRAINT of a foreign key."""
+"""ADD CONSTRAINT, of any kind; DROP CONSTRAINT of a foreign key or CHECK; ALTER CONSTRAINT of a foreign key."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from backout.databases.postgres.reversible import constraints
 from backout.databases.postgres.reversible.catalog import Key, Thing
 from backout.databases.postgres.reversible.difference import Difference
 from backout.databases.postgres.reversible.effects.base import ADDS, NEITHER, TAKES, Bears, Operation
+from backout.databases.postgres.reversible.effects.index import is_kept_with_its_column
 from backout.databases.postgres.reversible.hide import require_value
 from backout.databases.postgres.reversible.names import hidden, ident
 from backout.databases.postgres.reversible.work import Work
 
 
 class ConstraintAdded:
-    """A foreign key, CHECK, UNIQUE or primary key that was not there. On the way back it is dropped, its definition kept."""
+    """A constraint that was not there. On the way back it is dropped, its definition kept."""
 
     kind: ClassVar[str] = "constraint.added"
     down_at: ClassVar[int] = 10
@@ -23,27 +24,26 @@ class ConstraintAdded:
 
     def bears(self, operation: Operation) -> Bears:
         """Earlier code may write what it refuses; later code may name a key in ON CONFLICT."""
-        return NEITHER if operation["made"]["kind"] in "pu" else TAKES
+        return NEITHER if operation["made"]["kind"] in "pux" else TAKES
 
     def find(self, difference: Difference) -> Iterator[Operation]:
         """Take every new one on a table that was there; one over new columns alone is hidden with them."""
         for change in difference.added("constraint"):
             one = change.thing
-            if one["of_domain"] or one["parent"] or not one["local"] or one["kind"] == "x":
+            if one["of_domain"] or one["parent"] or not one["local"]:
                 continue
-            if one["kind"] in "pu" and difference.after.things[Key("index", one["index"])]["clustered"]:
-                continue  # as an index that is built anew
             difference.take(change.key)
-            if one["index"] and one["kind"] in "pu":
-                difference.take(Key("index", one["index"]))
+            if one["index"] and one["kind"] in "pux":
+                index = Key("index", one["index"])
+                difference.take(index)
                 new = [
                     attnum
                     for attnum in one["columns"]
                     if difference.made(Key("column", one["table"], attnum))
                 ]
-                if new:
+                if new and is_kept_with_its_column(difference.after.things[index]):
                     continue  # its index is renamed with a hidden column
-            elif one["kind"] in "pu":
+            elif one["kind"] in "pux":
                 continue
             yield {
                 "oid": change.key.oid,
@@ -70,6 +70,8 @@ class ConstraintAdded:
         made = operation["made"]
         if made["kind"] in "fc":
             return operation | {"oid": constraints.add(work, made)}
+        if made["kind"] == "x":
+            return operation | {"oid": 0, "rebuild": constraints.excluded_again(work, made)}
         for attnum in operation["tightened"]:
             require_value(work, made["table"], attnum, operation["called"], f"{hidden(change)}_{attnum}")
         return operation | {"oid": 0, "rebuild": constraints.rebuilt_key(work, made)}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
-from backout.databases.postgres.reversible.catalog import Key, Snapshot
+from backout.databases.postgres.reversible.catalog import Key, Snapshot, Thing
 from backout.databases.postgres.reversible.constraints import names_now
 from backout.databases.postgres.reversible.difference import Difference
 from backout.databases.postgres.reversible.effects.base import BOTH, NEITHER, Bears, Operation
@@ -32,14 +32,13 @@ class IndexAdded:
             table = difference.after.things[Key("table", one["table"])]
             if one["exclusion"] or table["kind"] == "p" or table["bound"]:
                 continue
-            if one["unique"] and one["clustered"]:
-                continue  # it is built anew on the way forward, and nothing would be clustered by it
             difference.take(change.key)
-            if any(
+            of_new = any(
                 difference.made(Key("column", one["table"], attnum))
                 for attnum in one["columns"]
                 if attnum > 0
-            ):
+            )
+            if of_new and is_kept_with_its_column(one):
                 continue
             yield added(difference.after, change.key.oid)
 
@@ -71,6 +70,11 @@ class IndexAdded:
             "comment": None,
         }
         return operation | {"oid": 0, "rebuild": rebuild}
+
+
+def is_kept_with_its_column(index: Thing) -> bool:
+    """Tell whether an index over a new column is hidden with that: not one that would refuse what is NULL in it twice."""
+    return not index["nulls_not_distinct"] and not index["exclusion"]
 
 
 def _found(work: Work, operation: Operation, name: str) -> int:
