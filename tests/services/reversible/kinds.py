@@ -204,7 +204,7 @@ COLUMNS_DROPPED = (
 )  # fmt: skip
 
 COLUMNS_CHANGED = (
-    Kind("column_renamed", T, "ALTER TABLE t RENAME a TO b", WRITE.replace("a)", "b)").replace("SET a", "SET b"), IA, WROTE, OLD,
+    Kind("column_renamed", T, "ALTER TABLE t RENAME a TO b", "INSERT INTO t (id, b) VALUES (4, 'a4'); UPDATE t SET b = 'A1' WHERE id = 1; DELETE FROM t WHERE id = 2;", IA, WROTE, OLD,
          "SELECT id, b FROM t ORDER BY id", REST, clients=(Client("t", ("id",)), Client("t", ("id", "a"), "old"), Client("t", ("id", "b"), "new"))),
     Kind("names_swapped", "CREATE TABLE t (id int PRIMARY KEY, a text, b text); INSERT INTO t VALUES (1, 'a1', 'b1');",
          "ALTER TABLE t RENAME a TO c; ALTER TABLE t RENAME b TO a; ALTER TABLE t RENAME c TO b",
@@ -467,6 +467,58 @@ STORED = (
     plain("replica_identity_by_default", "ALTER TABLE t REPLICA IDENTITY DEFAULT", "ALTER TABLE t REPLICA IDENTITY USING INDEX t_pkey;"),
 )  # fmt: skip
 
+_PARTS = "CREATE TABLE t1 PARTITION OF t FOR VALUES FROM (0) TO (3); CREATE TABLE t2 PARTITION OF t DEFAULT;"
+_ROWS = "INSERT INTO t (id, a) VALUES (1, 'a1'), (2, 'a2'), (3, 'a3');"
+PT = f"CREATE TABLE t (id int, a text) PARTITION BY RANGE (id); {_PARTS} {_ROWS}"
+_PK = "ALTER TABLE t ADD PRIMARY KEY (id);"
+_ACROSS = "UPDATE t SET id = 7 WHERE id = 1;"
+_MOVED = "INSERT INTO t (id, a) VALUES (5, 'a5'); UPDATE t SET a = 'A3' WHERE id = 3; UPDATE t SET id = 0 WHERE id = 7;"
+_TN = f"CREATE TABLE t (id int PRIMARY KEY, n int DEFAULT 5 CHECK (n > 0), z text, a text) PARTITION BY RANGE (id); {_PARTS} CREATE INDEX ON t (n); CREATE INDEX own ON t1 (n, a); CREATE UNIQUE INDEX ON t (id, z);"
+_IAN = "SELECT id, a, n FROM t ORDER BY id"
+
+
+def of_parts(
+    name: str, up: str, before: str = "", ahead: str = IA, forth: str = "0 A1 | 3 A3 | 4 a4 | 5 a5"
+) -> Kind:
+    """Return a kind of a partitioned table whose rows are moved to other partitions, there and back."""
+    return Kind(name, PT + before, up, WRITE + _ACROSS, IA, "3 a3 | 4 a4 | 7 A1", _MOVED, ahead, forth)
+
+
+PARTITIONED = (
+    of_parts("partitioned_column_added", "ALTER TABLE t ADD n int NOT NULL DEFAULT 7", ahead=_IAN, forth="0 A1 7 | 3 A3 7 | 4 a4 7 | 5 a5 7"),
+    of_parts("partitioned_column_added_and_filled", "ALTER TABLE t ADD n text; UPDATE t SET n = a || '!'; CREATE INDEX ON t (n); ALTER TABLE t ADD CHECK (n <> '')", _PK,
+             ahead=_IAN, forth="0 A1 a1! | 3 A3 A3! | 4 a4 - | 5 a5 a5!"),
+    Kind("partitioned_column_dropped", f"{_TN} {_ROWS} UPDATE t SET n = id;", "ALTER TABLE t DROP COLUMN n", WRITE + _ACROSS, _IAN, "3 a3 3 | 4 a4 5 | 7 A1 1",
+         _MOVED + "UPDATE t SET n = 9 WHERE id = 4;", IA, "0 A1 | 3 A3 | 4 a4 | 5 a5"),
+    Kind("partitioned_column_dropped_that_must_have_a_value", "CREATE TABLE t (id int, n int NOT NULL DEFAULT 5, a text) PARTITION BY RANGE (id);" + _PARTS + _ROWS, "ALTER TABLE t DROP n, ADD n text", WRITE + _ACROSS, _IAN, "3 a3 5 | 4 a4 5 | 7 A1 5",
+         _MOVED, IA, "0 A1 | 3 A3 | 4 a4 | 5 a5"),
+    Kind("partitioned_column_renamed", PT, "ALTER TABLE t RENAME a TO b; ALTER TABLE t ALTER b SET NOT NULL; ALTER TABLE t ALTER b SET DEFAULT 'b'", _ACROSS, IA, "2 a2 | 3 a3 | 7 a1",
+         "UPDATE t SET a = 'A3' WHERE id = 3", "SELECT id, b FROM t ORDER BY id", "2 a2 | 3 A3 | 7 a1", clients=()),
+    of_parts("partitioned_column_need_not", "ALTER TABLE t ALTER a DROP NOT NULL", "ALTER TABLE t ALTER a SET NOT NULL, ALTER a SET DEFAULT 'x';"),
+    of_parts("partitioned_index_added", "CREATE INDEX i ON t (a)"),
+    of_parts("partitioned_index_dropped", "DROP INDEX i", "CREATE INDEX i ON t (a);"),
+    of_parts("partitioned_unique_index_added", "CREATE UNIQUE INDEX i ON t (id, a)"),
+    of_parts("partitioned_key_added", "ALTER TABLE t ADD PRIMARY KEY (id)"),
+    of_parts("partitioned_checks", "ALTER TABLE t ADD CONSTRAINT few CHECK (id < 99), DROP CONSTRAINT more", "ALTER TABLE t ADD CONSTRAINT more CHECK (a <> '');"),
+    of_parts("partitioned_foreign_key_added", "ALTER TABLE t ADD FOREIGN KEY (a) REFERENCES o", "CREATE TABLE o (a text PRIMARY KEY); INSERT INTO o SELECT unnest('{a1,a2,a3,A1,a4,a5,A3}'::text[]);"),
+    of_parts("partitioned_foreign_key_dropped", "ALTER TABLE t DROP CONSTRAINT t_a_fkey", "CREATE TABLE o (a text PRIMARY KEY); INSERT INTO o SELECT unnest('{a1,a2,a3,A1,a4,a5,A3}'::text[]); ALTER TABLE t ADD FOREIGN KEY (a) REFERENCES o;"),
+    of_parts("partitioned_is_referred_to", "ALTER TABLE o ADD FOREIGN KEY (t) REFERENCES t", _PK + "CREATE TABLE o (t int);"),
+)  # fmt: skip
+
+_CHILD = "CREATE TABLE c (more int DEFAULT 1) INHERITS (t); INSERT INTO c (id, a) VALUES (11, 'c11');"
+
+INHERITED = (
+    Kind("inherited_column_added", T + _CHILD, "ALTER TABLE t ADD n int NOT NULL DEFAULT 7 CHECK (n > 0)", WRITE + "UPDATE t SET n = 8 WHERE id = 11;", IA, "1 A1 | 3 a3 | 4 a4 | 11 c11",
+         OLD + "INSERT INTO c (id, a) VALUES (12, 'c12')", _IAN, "3 A3 7 | 4 a4 7 | 5 a5 7 | 11 c11 8 | 12 c12 7"),
+    Kind("inherited_column_dropped", T + "ALTER TABLE t ADD n int DEFAULT 5 CHECK (n > 0);" + _CHILD + "CREATE INDEX ON c (n);", "ALTER TABLE t DROP n", WRITE + "INSERT INTO c (id, a) VALUES (12, 'c12')", _IAN,
+         "1 A1 5 | 3 a3 5 | 4 a4 5 | 11 c11 5 | 12 c12 5", OLD, IA, "3 A3 | 4 a4 | 5 a5 | 11 c11 | 12 c12"),
+    Kind("inherited_column_renamed", T + _CHILD, "ALTER TABLE t RENAME a TO b; ALTER TABLE t ADD CHECK (b <> '')", "INSERT INTO t (id, b) VALUES (4, 'a4'); UPDATE t SET b = 'A1' WHERE id = 1; DELETE FROM t WHERE id = 2;", IA, "1 A1 | 3 a3 | 4 a4 | 11 c11", OLD,
+         "SELECT id, b FROM t ORDER BY id", "3 A3 | 4 a4 | 5 a5 | 11 c11", clients=()),
+    Kind("inherited_checks", T + "ALTER TABLE t ADD CONSTRAINT more CHECK (a <> '');" + _CHILD, "ALTER TABLE t ADD CONSTRAINT few CHECK (id < 99); ALTER TABLE t DROP CONSTRAINT more", WRITE, IA,
+         "1 A1 | 3 a3 | 4 a4 | 11 c11", OLD, IA, "3 A3 | 4 a4 | 5 a5 | 11 c11"),
+    Kind("inheriting_column_dropped", T + _CHILD, "ALTER TABLE c DROP more, ADD less int DEFAULT 3", WRITE, "SELECT id, a, more FROM c", "11 c11 1", OLD, "SELECT id, a, less FROM c", "11 c11 3"),
+)  # fmt: skip
+
 _R = "ALTER TABLE t ADD r int4range, ADD x int;"
 _NO_TWO = "ALTER TABLE t ADD CONSTRAINT no_two EXCLUDE USING gist (r WITH &&) WHERE (x > 0)"
 
@@ -548,6 +600,8 @@ KINDS = (
     + ACCESS
     + STORED
     + IDENTITIES
+    + PARTITIONED
+    + INHERITED
     + KEYS_OF_OTHER_KINDS
     + VIEWS
 )

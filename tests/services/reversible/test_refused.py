@@ -36,12 +36,13 @@ CREATE POLICY po ON t USING (u > 0);
 CREATE RULE ru AS ON UPDATE TO t WHERE OLD.k2 = 7 DO INSTEAD NOTHING;
 CREATE TABLE part (id int, x int) PARTITION BY RANGE (id);
 CREATE TABLE part1 PARTITION OF part FOR VALUES FROM (0) TO (10);
-CREATE TABLE free_part (id int, x int);
-CREATE TABLE parent (id int, x int); CREATE TABLE child (y int) INHERITS (parent);
+CREATE TABLE free_part (id int, x int); CREATE TABLE keyed (id int, k int NOT NULL DEFAULT 1, PRIMARY KEY (id, k)) PARTITION BY RANGE (id);
+CREATE TABLE keyed1 PARTITION OF keyed DEFAULT;
+CREATE TABLE parent (id int, x int, bb int); CREATE TABLE child (y int, bb int) INHERITS (parent); CREATE TABLE free_child (id int, x int, bb int);
 CREATE TABLE ex (r int4range, x int, EXCLUDE USING gist (r WITH &&), EXCLUDE USING gist (int4range(x, x + 1) WITH &&));
 CREATE TABLE nokey (id int NOT NULL, x int);
 CREATE TABLE rep (id int NOT NULL, x int, CONSTRAINT rep_u UNIQUE (id)); ALTER TABLE rep REPLICA IDENTITY USING INDEX rep_u;
-INSERT INTO t (id, a, nn) VALUES (1, 'a1', 1); INSERT INTO part VALUES (1, 1); INSERT INTO child VALUES (1, 1, 1);
+INSERT INTO t (id, a, nn) VALUES (1, 'a1', 1); INSERT INTO part VALUES (1, 1); INSERT INTO child VALUES (1, 1, 1, 1);
 """
 
 REFUSED = {
@@ -60,25 +61,21 @@ REFUSED = {
     "drop_table_in_a_do_block": "DO $$BEGIN DROP TABLE nokey; END$$",
     "drop_index_in_a_do_block": "CREATE INDEX dropped ON nokey (x); DO $$BEGIN DROP TABLE nokey; END$$",
     "alter_type_without_a_way_back": "ALTER TABLE nokey ALTER COLUMN x TYPE text USING x::text, ADD y int",
-    "18_partitioned_drop_column": "ALTER TABLE part DROP COLUMN x",
-    "18_partitioned_add_column": "ALTER TABLE part ADD COLUMN y int",
     "18_partitioned_drop_table": "DROP TABLE part",
     "18_partition_dropped": "DROP TABLE part1",
     "18_partition_detached": "ALTER TABLE part DETACH PARTITION part1",
     "18_partition_attached": "ALTER TABLE part ATTACH PARTITION free_part FOR VALUES FROM (10) TO (20)",
     "18_partition_made": "CREATE TABLE part2 PARTITION OF part FOR VALUES FROM (10) TO (20)",
     "18_partitioned_made": "CREATE TABLE p2 (id int) PARTITION BY LIST (id)",
-    "18_partitioned_index": "CREATE INDEX ON part (x)",
-    "18_partitioned_key": "ALTER TABLE part ADD PRIMARY KEY (id)",
-    "19_inherited_drop_column": "ALTER TABLE parent DROP COLUMN x",
+    "18_partition_with_a_default_of_its_own": "ALTER TABLE part1 ALTER x SET DEFAULT 3; ALTER TABLE part DROP COLUMN x",
+    "18_partitioned_key_of_a_column": "ALTER TABLE keyed DROP COLUMN k",
+    "18_partitioned_type": "ALTER TABLE part ALTER x TYPE bigint",
+    "19_inherited_drop_column_of_both": "ALTER TABLE parent DROP COLUMN bb",
+    "19_inherited_add_column_to_both": "ALTER TABLE parent ADD COLUMN y int",
     "19_inherited_drop_column_only": "ALTER TABLE ONLY parent DROP COLUMN x",
-    "19_inherited_add_column": "ALTER TABLE parent ADD COLUMN z int",
-    "19_inherited_add_check": "ALTER TABLE parent ADD CHECK (x > 0)",
     "19_inherited_drop_table": "DROP TABLE child",
-    "19_inherited_child_column": "ALTER TABLE child DROP COLUMN y",
-    "19_inherited_child_column_added": "ALTER TABLE child ADD COLUMN z int",
     "19_inherited_made": "CREATE TABLE child2 () INHERITS (parent)",
-    "19_inherit": "ALTER TABLE free_part INHERIT parent",
+    "19_inherit": "ALTER TABLE free_child INHERIT parent",
     "drop_exclusion": "ALTER TABLE ex DROP CONSTRAINT ex_r_excl",
     "drop_column_in_an_expression_of_an_exclusion": "ALTER TABLE ex DROP COLUMN x CASCADE",
     "b16_drop_unique_constraint": "ALTER TABLE rep DROP CONSTRAINT rep_u",
@@ -146,7 +143,7 @@ def test_refused_and_nothing_is_changed(name: str, database: Database) -> None:
     ("up", "what"),
     [
         ("CREATE MATERIALIZED VIEW mv2 AS SELECT 1 AS x", "table public.mv2: new"),
-        ("ALTER TABLE part ADD COLUMN y int", "public.part.y is of a table that is partitioned, a partition or inherits"),
+        ("ALTER TABLE parent ADD COLUMN y int", "column public.child.y: another inherited"),
         ("ALTER TABLE ex DROP CONSTRAINT ex_r_excl", "PostgreSQL can build an exclusion constraint only while nobody writes"),
         ("ALTER TABLE nokey SET UNLOGGED", "It writes every row anew, and so would the way back"),
         ("ALTER TABLE t ALTER g DROP EXPRESSION", "PostgreSQL cannot make a column generated again. Add another one"),

@@ -62,7 +62,7 @@ def _settle(link: Link) -> None:
                 journal.write(link, replace(entry, operation=rest))
         if made is None or entry.state != "applied":
             continue
-        kind = "constraint" if made["word"] else "index"
+        kind = "constraint" if made["word"] is not None else "index"
         for key, one in now.of_table(kind, made["table"]).items():
             if one["name"] == made["name"] and one["valid"]:
                 rest = {name: value for name, value in entry.operation.items() if name != "rebuild"}

@@ -49,7 +49,7 @@ def _tables(link: Link, named: list[str]) -> dict[int, str]:
         link,
         f"""WITH named AS (SELECT pg_catalog.unnest(ARRAY[{oids}]::oid[]) AS oid)
         SELECT c.oid::int8 AS oid, n.nspname AS schema, c.relname AS name FROM pg_catalog.pg_class c
-        JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind = 'r' AND c.oid IN (
+        JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN ('r', 'p') AND c.oid IN (
           SELECT oid FROM named UNION SELECT k.conrelid FROM pg_catalog.pg_constraint k WHERE k.contype = 'f'
             AND k.confrelid IN (SELECT oid FROM named)
           UNION SELECT k.confrelid FROM pg_catalog.pg_constraint k WHERE k.contype = 'f' AND k.conrelid IN (SELECT oid FROM named))

@@ -10,6 +10,7 @@ from backout.databases.postgres.reversible.names import is_hidden
 
 _TEXTS = {
     "type_text",
+    "bound_text",
     "default_text",
     "definition",
     "signature",

@@ -12,11 +12,12 @@ from typing import Any
 from backout.databases.postgres.reversible import journal, primary
 from backout.databases.postgres.reversible.built import BY_INDEX, built, left_over, path_of, renamed
 from backout.databases.postgres.reversible.catalog import Key, Snapshot, read
-from backout.databases.postgres.reversible.constraints import EXCLUDE
+from backout.databases.postgres.reversible.constraints import AT_ONCE
 from backout.databases.postgres.reversible.fill import is_written
 from backout.databases.postgres.reversible.journal import Entry, is_hiding
 from backout.databases.postgres.reversible.link import Link
 from backout.databases.postgres.reversible.names import ident, literal
+from backout.databases.postgres.reversible.relatives import below
 
 _BY_CHECK = re.compile(r"_bo_\d+(_\d+|_n)?_nn")
 
@@ -58,9 +59,13 @@ def _indexes(now: Snapshot, entries: list[Entry]) -> Iterator[str]:
         name, hidden = record.get("written"), is_hiding(entry)
         if name is None or not hidden or Key("column", record["table"], record["attnum"]) not in now.things:
             continue
-        # A constant as the key: the values may be longer than an index can hold.
-        rows = f"{path_of(now, record['table'])} ((1)) WHERE {is_written(record, record['hidden'])}"
-        yield from built(now, record["table"], name, f"CREATE INDEX CONCURRENTLY {ident(name)} ON {rows}")
+        for table in (record["table"], *below(now, record["table"])):
+            if now.things[Key("table", table)]["kind"] != "r":
+                continue
+            # A constant as the key: the values may be longer than an index can hold.
+            rows = f"{path_of(now, table)} ((1)) WHERE {is_written(record, record['hidden'])}"
+            own = name if table == record["table"] else f"{name}_{table}"
+            yield from built(now, table, own, f"CREATE INDEX CONCURRENTLY {ident(own)} ON {rows}")
 
 
 def _wanted(now: Snapshot, entries: list[Entry]) -> Iterator[str]:
@@ -94,13 +99,13 @@ def _keys(now: Snapshot, entries: list[Entry]) -> Iterator[str]:
         if Key("table", table) not in now.things:
             continue
         path, name = path_of(now, table), ident(made["name"])
-        excludes = made["word"] == EXCLUDE
-        if not excludes:
+        at_once = made["word"] == AT_ONCE
+        if not at_once:
             yield from built(now, table, made["name"], renamed(now, made))
-        if made["word"] and not any(
+        if made["word"] is not None and not any(
             one["name"] == made["name"] for one in now.of_table("constraint", table).values()
         ):
-            if excludes:
+            if at_once:
                 yield f"ALTER TABLE {path} ADD CONSTRAINT {name} {made['definition']}"
             else:
                 yield f"ALTER TABLE {path} ADD CONSTRAINT {name} {made['word']} USING INDEX {name} {made['deferred']}".rstrip()
@@ -122,7 +127,7 @@ def _values(now: Snapshot) -> Iterator[str]:
     The constraint goes only when the column is: where a NULL is in its way, it goes on refusing more of them.
     """
     for key, one in now.things.items():
-        if key.kind != "constraint" or not _BY_CHECK.fullmatch(str(one["name"])):
+        if key.kind != "constraint" or not _BY_CHECK.fullmatch(str(one["name"])) or not one["local"]:
             continue
         path, column = path_of(now, one["table"]), now.columns(one["table"])[one["columns"][0]]
         if column["not_null"]:

@@ -152,7 +152,12 @@ def index_of(
     if name is not None:
         node.idxname, node.concurrent = name, True
     _keep_casts(node)
+    of_all, node.relation.inh = (
+        node.relation.inh,
+        True,
+    )  # that of a partitioned table is printed as if of that alone
     same = name is None and _CAST_LIST not in definition and all(old == new for old, new in names.items())
+    same = same and of_all
     if same and (node.relation.schemaname, node.relation.relname) == (schema, table):
         return definition
     node.relation.schemaname, node.relation.relname = schema, table

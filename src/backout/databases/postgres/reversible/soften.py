@@ -16,6 +16,8 @@ from backout.databases.postgres.reversible.catalog import Key, Snapshot
 from backout.databases.postgres.reversible.difference import Difference
 from backout.databases.postgres.reversible.effects.base import Operation
 from backout.databases.postgres.reversible.effects.identity import dropped as identity_dropped
+from backout.databases.postgres.reversible.effects.index import parts_of as parts_of_index
+from backout.databases.postgres.reversible.effects.index import rename_parts
 from backout.databases.postgres.reversible.functions import hide_function, path_of
 from backout.databases.postgres.reversible.hide import NotHidden, hide_column, rename, speaks_of
 from backout.databases.postgres.reversible.link import LinkError, objects
@@ -31,6 +33,7 @@ from backout.databases.postgres.reversible.own_types import hide_type
 from backout.databases.postgres.reversible.parse import Statement, object_of
 from backout.databases.postgres.reversible.passes import DROP_COLUMN, subtype
 from backout.databases.postgres.reversible.proxy.keeper import Veto
+from backout.databases.postgres.reversible.relatives import why_not_one
 from backout.databases.postgres.reversible.sequences import hide_sequence
 from backout.databases.postgres.reversible.tables import hide_table
 from backout.databases.postgres.reversible.temporary import temporary
@@ -91,6 +94,13 @@ class Softer:
         triggers = [c.key for c in gone.gone("trigger") if not is_hidden(c.thing["name"])]
         for key in triggers:
             gone.take(key)
+        for key in columns:
+            why = None if before.things[key]["inherited"] else why_not_one(before, key.oid, key.sub)
+            if why is not None and key in self.begun.things:
+                raise Veto(
+                    f"backout cannot hide this: {before.name(key)} {why}",
+                    detail="So dropping it could not be undone.",
+                )
         self._drop_policies(gone)
         self._refuse_left(gone, statement)
         self._drop_views(views)
@@ -100,6 +110,8 @@ class Softer:
             else:
                 self._drop_new(key)
         for key in columns:
+            if before.things[key]["inherited"]:
+                continue  # it goes with that which it has it from
             if key not in self.begun.things:
                 self._drop_new(key)
             elif not is_hidden(before.things[key]["name"]):
@@ -138,6 +150,11 @@ class Softer:
         gone = self._tried(statement.text)
         views = _take_views(gone)
         things = [c.key for c in gone.gone(kind) if not is_hidden(c.thing["name"])]
+        if kind == "index":
+            parts = [key for key in things if Key("index", gone.before.things[key]["parent"] or 0) in things]
+            things = [key for key in things if key not in parts]
+            for key in parts:
+                gone.take(key)
         for key in things:
             gone.take(key)
             if kind == "table":
@@ -327,14 +344,17 @@ class Softer:
     def _hide_index(self, key: Key, change: int) -> Operation:
         one = self.work.now.things[key]
         called = self.work.now.name(key)
-        rename(self.work, "index", key.oid, hidden(change), called=called)
-        return {
+        told: Operation = {
             "oid": key.oid,
             "called": called,
             "name": (self.work.was(key) or one)["name"],
             "table": one["table"],
-            "explains": [["index", key.oid, 0, ["name"]]],
+            "parts": parts_of_index(self.work.now, self.begun, key.oid),
         }
+        rename(self.work, "index", key.oid, hidden(change), called=called)
+        rename_parts(self.work, told, change)
+        renamed = [key.oid, *(oid for oid, _name in told["parts"])]
+        return told | {"explains": [["index", oid, 0, ["name"]] for oid in renamed]}
 
     def _drop_unique(self, key: Key, change: int) -> Operation:
         now = self.work.now

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
+from backout.databases.postgres.reversible.catalog import Key
 from backout.databases.postgres.reversible.difference import Difference
 from backout.databases.postgres.reversible.effects.base import ADDS, TAKES, Bears, Operation
 from backout.databases.postgres.reversible.fill import accepts_null, tell_open
 from backout.databases.postgres.reversible.hide import require_value
 from backout.databases.postgres.reversible.link import scalar
 from backout.databases.postgres.reversible.names import hidden, ident
+from backout.databases.postgres.reversible.relatives import below, columns_below
 from backout.databases.postgres.reversible.rows.quiet import quietly
 from backout.databases.postgres.reversible.work import Work
 
@@ -30,6 +32,8 @@ class ColumnNotNull:
         """Take it. One that became NOT NULL because of a primary key goes with that."""
         for change in difference.changed("column", "not_null"):
             difference.take(change.key, "not_null")
+            if _follows(difference, change.key):
+                continue
             yield {
                 "table": change.key.oid,
                 "attnum": change.key.sub,
@@ -49,6 +53,21 @@ class ColumnNotNull:
         return operation
 
 
+def _follows(difference: Difference, column: Key) -> bool:
+    """Tell whether a column that is inherited has become so with that which it has it from, and becomes again."""
+    name = difference.after.things[column]["name"]
+    must = difference.after.things[column]["not_null"]
+    return bool(difference.after.things[column]["inherited"]) and any(
+        column in columns_below(difference.after, key.oid, name)
+        for key, one in difference.after.things.items()
+        if key.kind == "column"
+        and one["name"] == name
+        and one["not_null"] == must
+        and key != column
+        and difference.before.things.get(key, one)["not_null"] != must
+    )
+
+
 def _set(work: Work, change: int, operation: Operation, *, not_null: bool) -> None:
     called = operation["called"]
     path = work.table_path(operation["table"], called=called)
@@ -62,6 +81,7 @@ def _set(work: Work, change: int, operation: Operation, *, not_null: bool) -> No
             tell_open(work, called)
             return
     elif value is not None:
-        with quietly(work.link, [operation["table"]], []):
+        tables = [operation["table"], *below(work.now, operation["table"])]
+        with quietly(work.link, tables, []):
             work.run(f"UPDATE {path} SET {column} = {value} WHERE {column} IS NULL")
     require_value(work, operation["table"], operation["attnum"], called, hidden(change))
