@@ -505,6 +505,33 @@ PARTITIONED = (
     of_parts("partitioned_is_referred_to", "ALTER TABLE o ADD FOREIGN KEY (t) REFERENCES t", _PK + "CREATE TABLE o (t int);"),
 )  # fmt: skip
 
+_T1 = "CREATE TABLE t (id int PRIMARY KEY, a text) PARTITION BY RANGE (id); CREATE TABLE t1 PARTITION OF t FOR VALUES FROM (0) TO (3);"
+_WITH_DEFAULT = f"{_T1} CREATE TABLE t2 PARTITION OF t DEFAULT; CREATE INDEX ON t (a); {_ROWS}"
+_WITHOUT = f"{_T1} CREATE TABLE t2 PARTITION OF t FOR VALUES FROM (3) TO (9); {_ROWS}"
+_SINCE = "INSERT INTO t (id, a) VALUES (0, 'a0'), (4, 'a4'); UPDATE t SET id = 1 WHERE id = 3;"
+_THEN = "INSERT INTO t (id, a) VALUES (5, 'a5'); UPDATE t SET a = 'A' WHERE id = 0; UPDATE t SET id = 6 WHERE id = 2;"
+_OF = "SELECT tableoid::regclass AS of, id, a FROM t ORDER BY id"
+
+PARTITIONS = (
+    Kind("partition_dropped", _WITHOUT, "DROP TABLE t1", "INSERT INTO t (id, a) VALUES (4, 'a4');", IA, "1 a1 | 2 a2 | 3 a3 | 4 a4", "INSERT INTO t (id, a) VALUES (0, 'a0'); UPDATE t SET id = 6 WHERE id = 2;",
+         _OF, "t2 3 a3 | t2 4 a4 | t2 6 a2", clients=()),
+    Kind("partition_dropped_beside_a_default", _WITH_DEFAULT, "DROP TABLE t1", "INSERT INTO t (id, a) VALUES (0, 'a0'), (4, 'a4');", _OF, "t1 0 a0 | t1 1 a1 | t1 2 a2 | t2 3 a3 | t2 4 a4",
+         _THEN, _OF, "t2 3 a3 | t2 4 a4 | t2 5 a5 | t2 6 a2", clients=()),
+    Kind("partition_detached", _WITH_DEFAULT, "ALTER TABLE t DETACH PARTITION t1", "INSERT INTO t (id, a) VALUES (0, 'a0'), (4, 'a4'); INSERT INTO t1 VALUES (-0, 'x') ON CONFLICT DO NOTHING; DELETE FROM t1 WHERE id = 0;", _OF,
+         "t1 0 a0 | t1 1 a1 | t1 2 a2 | t2 3 a3 | t2 4 a4", _THEN, "SELECT id, a FROM t1 ORDER BY id", "0 A | 1 a1", clients=()),
+    Kind("partition_detached_and_renamed", _WITHOUT, "ALTER TABLE t DETACH PARTITION t1; ALTER TABLE t1 RENAME TO old; CREATE TABLE t1 PARTITION OF t FOR VALUES FROM (0) TO (3)", "INSERT INTO t VALUES (1, 'new'), (4, 'a4');", IA,
+         "1 a1 | 2 a2 | 3 a3 | 4 a4", "", IA, "1 new | 3 a3 | 4 a4", clients=()),
+    Kind("partition_attached", f"{_WITHOUT} CREATE TABLE t9 (a text, id int NOT NULL); INSERT INTO t9 VALUES ('a10', 10);", "ALTER TABLE t ATTACH PARTITION t9 FOR VALUES FROM (9) TO (99)", "INSERT INTO t VALUES (11, 'a11');",
+         "SELECT id, a FROM t9 UNION ALL SELECT id, a FROM t ORDER BY id", "1 a1 | 2 a2 | 3 a3 | 10 a10 | 11 a11", "INSERT INTO t9 VALUES ('a12', 12)", _OF, "t1 1 a1 | t1 2 a2 | t2 3 a3 | t9 10 a10 | t9 11 a11 | t9 12 a12", clients=()),
+    Kind("partition_made", _WITHOUT, "CREATE TABLE t9 PARTITION OF t FOR VALUES FROM (9) TO (99)", _SINCE.replace("SET id = 1", "SET id = 8") + "INSERT INTO t VALUES (11, 'a11');", IA, "0 a0 | 1 a1 | 2 a2 | 4 a4 | 8 a3", _THEN, IA,
+         "0 A | 1 a1 | 4 a4 | 5 a5 | 6 a2 | 8 a3 | 11 a11", clients=()),
+    Kind("partition_made_beside_a_default", _WITH_DEFAULT, "CREATE TABLE t9 PARTITION OF t FOR VALUES FROM (9) TO (99)", "INSERT INTO t VALUES (11, 'a11');", _OF, "t1 1 a1 | t1 2 a2 | t2 3 a3 | t2 11 a11",
+         "INSERT INTO t VALUES (12, 'a12'); DELETE FROM t WHERE id = 1;", _OF, "t1 2 a2 | t2 3 a3 | t9 11 a11 | t9 12 a12", clients=()),
+    Kind("partitioned_table_made", T, f"ALTER TABLE t RENAME TO u; {_WITH_DEFAULT.replace(_ROWS, '').replace(' t ', ' p ').replace(' t1', ' p1').replace(' t2', ' p2').replace('ON t', 'ON p')}", "INSERT INTO p VALUES (1, 'a1'), (9, 'a9')", IA, "1 a1 | 2 a2 | 3 a3", "",
+         "SELECT id, a FROM p ORDER BY id", "1 a1 | 9 a9", clients=()),
+    Kind("partitioned_table_dropped", f"{_WITH_DEFAULT} CREATE TABLE o (t int REFERENCES t);", "DROP TABLE t CASCADE", "", _OF, "t1 1 a1 | t1 2 a2 | t2 3 a3", _THEN, "SELECT count(*) FROM o", "0", clients=()),
+)  # fmt: skip
+
 _CHILD = "CREATE TABLE c (more int DEFAULT 1) INHERITS (t); INSERT INTO c (id, a) VALUES (11, 'c11');"
 
 INHERITED = (
@@ -516,6 +543,10 @@ INHERITED = (
          "SELECT id, b FROM t ORDER BY id", "3 A3 | 4 a4 | 5 a5 | 11 c11", clients=()),
     Kind("inherited_checks", T + "ALTER TABLE t ADD CONSTRAINT more CHECK (a <> '');" + _CHILD, "ALTER TABLE t ADD CONSTRAINT few CHECK (id < 99); ALTER TABLE t DROP CONSTRAINT more", WRITE, IA,
          "1 A1 | 3 a3 | 4 a4 | 11 c11", OLD, IA, "3 A3 | 4 a4 | 5 a5 | 11 c11"),
+    Kind("inheriting_made", T, "CREATE TABLE c (more int DEFAULT 1) INHERITS (t)", WRITE + "INSERT INTO c VALUES (11, 'c11', 2)", IA, WROTE, OLD, "SELECT id, a FROM t UNION ALL SELECT more, a FROM c ORDER BY id, a", "2 c11 | 3 A3 | 4 a4 | 5 a5 | 11 c11"),
+    Kind("inheriting_dropped", T + _CHILD, "DROP TABLE c", WRITE, IA, "1 A1 | 3 a3 | 4 a4 | 11 c11", OLD + "UPDATE t SET a = 'x' WHERE id = 11;", IA, REST),
+    Kind("inherits", T + "CREATE TABLE c (more int, a text, id int NOT NULL); INSERT INTO c VALUES (1, 'c11', 11);", "ALTER TABLE c INHERIT t", WRITE, IA, WROTE, OLD, IA, REST + " | 11 c11"),
+    Kind("inherits_no_more", T + _CHILD, "ALTER TABLE c NO INHERIT t; ALTER TABLE t ADD n int", WRITE, IA, "1 A1 | 3 a3 | 4 a4 | 11 c11", OLD, IA, REST),
     Kind("inheriting_column_dropped", T + _CHILD, "ALTER TABLE c DROP more, ADD less int DEFAULT 3", WRITE, "SELECT id, a, more FROM c", "11 c11 1", OLD, "SELECT id, a, less FROM c", "11 c11 3"),
 )  # fmt: skip
 
@@ -601,6 +632,7 @@ KINDS = (
     + STORED
     + IDENTITIES
     + PARTITIONED
+    + PARTITIONS
     + INHERITED
     + KEYS_OF_OTHER_KINDS
     + VIEWS

@@ -17,7 +17,7 @@ from backout.databases.postgres.reversible.last_read import LastRead
 from backout.databases.postgres.reversible.link import Link, as_login
 from backout.databases.postgres.reversible.meanwhile import Commit, Meanwhile
 from backout.databases.postgres.reversible.parse import Statement
-from backout.databases.postgres.reversible.passes import drops_identity, parts_of
+from backout.databases.postgres.reversible.passes import detaches, drops_identity, parts_of
 from backout.databases.postgres.reversible.proxy.keeper import Done, Manner, Pass
 from backout.databases.postgres.reversible.recipes import Recipes
 from backout.databases.postgres.reversible.retype import Retyper, retypes_column
@@ -264,6 +264,7 @@ def is_softened(statement: Statement) -> bool:
         retypes_column(statement)
         or drops_column(statement)
         or drops_identity(statement)
+        or detaches(statement)
         or is_softened_drop(statement)
     )
 
@@ -289,6 +290,8 @@ def soften(softer: Softer, statement: Statement, given: dict[str, str], migratio
             softer.alter_table(part)
         elif drops_identity(part):
             softer.drop_identity(part)
+        elif detaches(part):
+            softer.detach(part)
         elif part.kind == "drop_stmt":
             softer.drop(part)
         else:

@@ -44,6 +44,25 @@ def drops_identity(statement: Statement) -> bool:
     )
 
 
+def detaches(statement: Statement) -> bool:
+    """Tell whether an ALTER TABLE detaches a partition, which it does alone."""
+    return statement.kind == "alter_table_stmt" and any(
+        subtype(one) == "AT_DetachPartition" for one in statement.node.cmds
+    )
+
+
+def detaches_beside(statement: Statement) -> bool:
+    """Tell whether an ALTER TABLE detaches a partition CONCURRENTLY, or ends doing so."""
+    return statement.kind == "alter_table_stmt" and any(
+        subtype(one) == "AT_DetachPartitionFinalize"
+        or (
+            subtype(one) == "AT_DetachPartition"
+            and getattr(one.alter_table_cmd, "def").partition_cmd.concurrent
+        )
+        for one in statement.node.cmds
+    )
+
+
 def dropped_constraints(statement: Statement) -> set[str]:
     """Return the names of the constraints that an ALTER TABLE says to drop."""
     if statement.kind != "alter_table_stmt":

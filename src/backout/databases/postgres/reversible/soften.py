@@ -18,6 +18,7 @@ from backout.databases.postgres.reversible.effects.base import Operation
 from backout.databases.postgres.reversible.effects.identity import dropped as identity_dropped
 from backout.databases.postgres.reversible.effects.index import parts_of as parts_of_index
 from backout.databases.postgres.reversible.effects.index import rename_parts
+from backout.databases.postgres.reversible.families import explained_by, leave
 from backout.databases.postgres.reversible.functions import hide_function, path_of
 from backout.databases.postgres.reversible.hide import NotHidden, hide_column, rename, speaks_of
 from backout.databases.postgres.reversible.link import LinkError, objects
@@ -33,7 +34,7 @@ from backout.databases.postgres.reversible.own_types import hide_type
 from backout.databases.postgres.reversible.parse import Statement, object_of
 from backout.databases.postgres.reversible.passes import DROP_COLUMN, subtype
 from backout.databases.postgres.reversible.proxy.keeper import Veto
-from backout.databases.postgres.reversible.relatives import why_not_one
+from backout.databases.postgres.reversible.relatives import below, why_not_one
 from backout.databases.postgres.reversible.sequences import hide_sequence
 from backout.databases.postgres.reversible.tables import hide_table
 from backout.databases.postgres.reversible.temporary import temporary
@@ -161,9 +162,13 @@ class Softer:
                 _take_table(gone, key.oid)
             if kind == "type":
                 _take_type(gone, key.oid)
+        if kind == "table":
+            # Those below first, as they stay what they are where all of them go.
+            things.sort(key=lambda key: len(below(gone.before, key.oid)))
         self._drop_policies(gone)
         self._refuse_left(gone, statement)
         self._drop_views(views)
+        going = {key.oid for key in things}
         for key in things:
             if key not in self.begun.things:
                 self._drop_new(key)
@@ -173,15 +178,15 @@ class Softer:
                 continue
             if kind == "table":
                 self._drop_new_of(key.oid)
-            hide = {
-                "table": self._hide_table,
+            hides: dict[str, Callable[[Key, int], Operation]] = {
+                "table": partial(self._hide_table, going),
                 "index": self._hide_index,
                 "type": self._hide_type,
                 "sequence": self._hide_sequence,
                 "trigger": self._hide_trigger,
                 "function": self._hide_function,
-            }[kind]
-            self.journal(f"{kind}.hidden", partial(hide, key))
+            }
+            self.journal(f"{kind}.hidden", partial(hides[kind], key))
 
     def _tried(self, text: str) -> Difference:
         """Return what a statement would take away; nothing of it stays.
@@ -338,8 +343,26 @@ class Softer:
         record = _or_veto(lambda: hide_column(self.work, key.oid, key.sub, change, marked=marked))
         return {"hidden": record} | primary.kept_by(record)
 
-    def _hide_table(self, key: Key, change: int) -> Operation:
-        return {"hidden": _or_veto(lambda: hide_table(self.work, key.oid, change))}
+    def _hide_table(self, going: Collection[int], key: Key, change: int) -> Operation:
+        parents = self.work.now.things[key]["parents"] or ()
+        stays = all(parent in going for parent in parents)
+        return {"hidden": _or_veto(lambda: hide_table(self.work, key.oid, change, stays=stays))}
+
+    def detach(self, statement: Statement) -> None:
+        """Detach a partition as an ALTER TABLE says, and keep what tells its rows.
+
+        Raises:
+            LinkError: PostgreSQL refuses it.
+        """
+        gone = self._tried(statement.text)
+        for key in [c.key for c in gone.changed("table", "bound")]:
+            self.journal("partition.detached", partial(self._detach, key))
+
+    def _detach(self, key: Key, _change: int) -> Operation:
+        before, called = self.work.now, self.work.now.name(key)
+        family = leave(self.work, key.oid)
+        explains = explained_by(before, self.work.now, key.oid)
+        return {"table": key.oid, "called": called, "family": family, "explains": explains}
 
     def _hide_index(self, key: Key, change: int) -> Operation:
         one = self.work.now.things[key]

@@ -8,7 +8,7 @@ from backout.databases.postgres.reversible.catalog import Key, Snapshot
 from backout.databases.postgres.reversible.difference import Change, Difference
 from backout.databases.postgres.reversible.effects.base import Operation
 from backout.databases.postgres.reversible.parse import Statement
-from backout.databases.postgres.reversible.passes import dropped_constraints, drops_identity
+from backout.databases.postgres.reversible.passes import detaches, dropped_constraints, drops_identity
 from backout.databases.postgres.reversible.retype import retypes_column
 
 _TYPE = {"type", "modifier", "collation"}
@@ -59,7 +59,7 @@ def taken_by(statement: Statement, before: Snapshot, after: Snapshot, *, refused
 
 
 def _is_its_own(statement: Statement, change: Change, gone: set[tuple[Any, ...]]) -> bool:
-    if change.after is None:
+    if change.after is None or detaches(statement):
         return True
     if statement.kind == "truncate_stmt":
         return "filenode" in change.values

@@ -15,6 +15,11 @@ from backout.databases.postgres.reversible.effects.constraint import (
     ConstraintDropped,
 )
 from backout.databases.postgres.reversible.effects.extension_added import ExtensionAdded
+from backout.databases.postgres.reversible.effects.family import (
+    Inherits,
+    PartitionAttached,
+    PartitionDetached,
+)
 from backout.databases.postgres.reversible.effects.function import (
     FunctionAdded,
     FunctionHidden,
@@ -53,6 +58,9 @@ EFFECTS: tuple[Effect, ...] = (
     TypeHidden(),
     TableAdded(),
     TableHidden(),
+    PartitionAttached(),
+    PartitionDetached(),
+    Inherits(),
     ConstraintAdded(),
     ConstraintDropped(),
     ConstraintDeferred(),

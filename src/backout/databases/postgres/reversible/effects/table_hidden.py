@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from backout.databases.postgres.reversible.difference import Difference
 from backout.databases.postgres.reversible.effects.base import NEITHER, TAKES, Bears, Operation
+from backout.databases.postgres.reversible.effects.family import tell_moved
 from backout.databases.postgres.reversible.tables import hide_table, require_table, show_table
 from backout.databases.postgres.reversible.work import Work
 
@@ -30,10 +31,19 @@ class TableHidden:
     def down(self, work: Work, change: int, operation: Operation) -> Operation:
         """Show it; its foreign keys come when everything else is there again."""
         record = operation["hidden"]
-        show_table(work, record)
+        moved = show_table(work, record, change)
         work.at_end.append(lambda: require_table(work, record))
-        return {"table": record["table"], "called": record["called"], "constraints": record["constraints"]}
+        return {
+            "table": record["table"],
+            "called": record["called"],
+            "constraints": record["constraints"],
+            "stays": record.get("family") is None,
+            "moved": moved,
+        }
 
     def redo(self, work: Work, change: int, operation: Operation) -> Operation:
         """Hide it again."""
-        return operation | {"hidden": hide_table(work, operation["table"], change)}
+        tell_moved(work, operation)
+        return operation | {
+            "hidden": hide_table(work, operation["table"], change, stays=operation.get("stays", True))
+        }
