@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from backout.databases.postgres.reversible import journal
 from backout.databases.postgres.reversible.back import NotReversible
+from backout.databases.postgres.reversible.finalize import finalize
+from backout.databases.postgres.reversible.names import is_hidden
 from backout.databases.postgres.reversible.proxy.keeper import Veto
 
 from .conftest import Database
@@ -116,3 +119,59 @@ def test_detaching_beside_everybody_is_refused_with_what_to_do(database: Databas
     with pytest.raises(Veto) as raised:
         migrate(link, "ALTER TABLE t DETACH PARTITION t1 CONCURRENTLY")
     assert "a plain DETACH PARTITION takes the table's lock for a moment only" in raised.value.detail
+
+
+def test_rows_of_a_new_partition_without_another_place_are_told(database: Database) -> None:
+    link = database.link()
+    run(
+        link,
+        "CREATE TABLE t (id int) PARTITION BY LIST (id); CREATE TABLE t1 PARTITION OF t FOR VALUES IN (1)",
+    )
+    number = migrate(link, "CREATE TABLE t2 PARTITION OF t FOR VALUES IN (2)")
+    assert undo(link, number).residues == []
+    redo(link, number)
+    run(link, "INSERT INTO t VALUES (1); UPDATE t SET id = 2")
+    assert undo(link, number).residues == [
+        "rows that were written since into public.t2 are hidden with it: public.t has no other place for them"
+    ]
+    redo(link, number)
+    assert seen(link, WHERE) == "t2 2"
+
+
+def test_a_partition_may_go_while_its_table_has_changed(database: Database) -> None:
+    link = database.link()
+    run(link, T + "CREATE TABLE t2 PARTITION OF t FOR VALUES FROM (30) TO (40); CREATE INDEX ON t (a);")
+    number = migrate(
+        link,
+        "ALTER TABLE t ALTER a SET DEFAULT 'x', ALTER a SET NOT NULL",
+        "ALTER TABLE t DROP COLUMN a, ADD b int NOT NULL DEFAULT 7; CREATE INDEX b ON t (b)",
+    )
+    run(
+        link,
+        "DROP TABLE t2; CREATE TABLE t3 PARTITION OF t FOR VALUES FROM (50) TO (60); INSERT INTO t (id) VALUES (51)",
+    )
+    undo(link, number)
+    assert seen(link, "SELECT id, a FROM t ORDER BY id") == "1 a | 20 b | 51 x"
+    run(link, "INSERT INTO t VALUES (52, 'y')")
+    redo(link, number)
+    assert seen(link, "SELECT id, b FROM t ORDER BY id") == "1 7 | 20 7 | 51 7 | 52 7"
+    undo(link, number)
+    assert seen(link, "SELECT id, a FROM t ORDER BY id") == "1 a | 20 b | 51 x | 52 y"
+
+
+def test_what_is_hidden_of_families_can_be_dropped(database: Database) -> None:
+    link = database.link()
+    run(link, T + "CREATE TABLE p (id int); CREATE TABLE c () INHERITS (p);")
+    made = migrate(
+        link,
+        "CREATE TABLE n (id int) PARTITION BY LIST (id); CREATE TABLE n1 PARTITION OF n DEFAULT; CREATE TABLE q (id int); CREATE TABLE d () INHERITS (q)",
+    )
+    undo(link, made)
+    gone = migrate(link, "DROP TABLE p CASCADE; DROP TABLE t1; ALTER TABLE t DROP COLUMN a")
+    found = {one.id: one for one in journal.migrations(link)}
+    finalize(link, [found[made], found[gone]], patience_s=5, dry_run=False)
+    assert [
+        key
+        for key, one in catalog_of(link).things.items()
+        if is_hidden(str(one["name"])) and one["name"] not in ("backout", "backout_hidden")
+    ] == []

@@ -44,13 +44,14 @@ def leave(work: Work, table: int) -> Record | None:
     }
 
 
-def join(work: Work, record: Record, change: int) -> int:
+def join(work: Work, record: Record, change: int, *, proves: bool = False) -> int:
     """Undo `leave`; return how many rows came out of the default partition, where they were for want of this one.
 
     Args:
         work: The transaction.
         record: What `leave` returned.
         change: Number of the journal row.
+        proves: That its rows are those of a partition was proven before, unless all is only tried.
 
     Raises:
         Moved: It cannot be.
@@ -66,7 +67,7 @@ def join(work: Work, record: Record, change: int) -> int:
     parent = record["parents"][0]["table"]
     proof = checked_by(change)
     proven = any(one["name"] == proof for one in work.now.of_table("constraint", table).values())
-    if work.only_tried and not proven:
+    if proves and work.only_tried and not proven:
         work.residues.append(
             f"{called} was not tried: its rows are looked at before the way back, which takes a while"
         )
@@ -84,13 +85,21 @@ def join(work: Work, record: Record, change: int) -> int:
 
 
 def give_to_default(work: Work, record: Record | None) -> None:
-    """Move the rows of a table that has left its family to where they would be without it; nothing, if nowhere."""
-    if record is None or not record["bound"]:
+    """Move the rows of a table that has left its family to where they would be without it; tell it, if nowhere."""
+    if record is None:
         return
-    parent = record["parents"][0]["table"]
-    other = default_of(work.now, parent)
+    parent, called = record["parents"][0]["table"], record["called"]
+    other = default_of(work.now, parent) if record["bound"] else None
     if other is not None:
-        _move(work, record["member"], other, parent, "true", record["called"])
+        _move(work, record["member"], other, parent, "true", called)
+    elif (
+        scalar(work.link, f"SELECT EXISTS (SELECT FROM {work.table_path(record['member'], called=called)})")
+        == "t"
+    ):
+        above = work.now.name(Key("table", parent))
+        work.residues.append(
+            f"rows that were written since into {called} are hidden with it: {above} has no other place for them"
+        )
 
 
 def default_of(now: Snapshot, parent: int) -> int | None:

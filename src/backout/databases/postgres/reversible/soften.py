@@ -128,7 +128,7 @@ class Softer:
         if self._is_temporary(statement):
             return
         gone = self._tried(statement.text)
-        keys = [c.key for c in gone.changed("column", "identity")]
+        keys = [c.key for c in gone.changed("column", "identity") if not c.thing["inherited"]]
         for key in keys:
             self.journal("identity", partial(self._drop_identity, key))
 

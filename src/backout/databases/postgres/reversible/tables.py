@@ -70,7 +70,7 @@ def hide_table(work: Work, table: int, change: int, *, stays: bool = False, give
     return record
 
 
-def show_table(work: Work, record: Record, change: int) -> int:
+def show_table(work: Work, record: Record, change: int, *, proves: bool = False) -> int:
     """Undo `hide_table`; foreign keys are for `require_table`.
 
     Returns:
@@ -94,7 +94,7 @@ def show_table(work: Work, record: Record, change: int) -> int:
         # An index of a column whose type was changed before the table was dropped is hidden with that column by now.
         if work.thing(one["kind"], one["oid"], called=called)["name"] == _part(record["hidden"], one["oid"]):
             _rename(work, one["kind"], one["oid"], one["from"], called)
-    return join(work, record["family"], change) if record.get("family") else 0
+    return join(work, record["family"], change, proves=proves) if record.get("family") else 0
 
 
 def require_table(work: Work, record: Record) -> None:

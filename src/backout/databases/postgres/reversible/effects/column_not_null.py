@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
-from backout.databases.postgres.reversible.catalog import Key
-from backout.databases.postgres.reversible.difference import Difference
+from backout.databases.postgres.reversible.difference import Difference, follows
 from backout.databases.postgres.reversible.effects.base import ADDS, TAKES, Bears, Operation
 from backout.databases.postgres.reversible.fill import accepts_null, tell_open
 from backout.databases.postgres.reversible.hide import require_value
 from backout.databases.postgres.reversible.link import scalar
 from backout.databases.postgres.reversible.names import hidden, ident
-from backout.databases.postgres.reversible.relatives import below, columns_below
+from backout.databases.postgres.reversible.relatives import below
 from backout.databases.postgres.reversible.rows.quiet import quietly
 from backout.databases.postgres.reversible.work import Work
 
@@ -32,7 +31,7 @@ class ColumnNotNull:
         """Take it. One that became NOT NULL because of a primary key goes with that."""
         for change in difference.changed("column", "not_null"):
             difference.take(change.key, "not_null")
-            if _follows(difference, change.key):
+            if follows(difference, change.key, "not_null"):
                 continue
             yield {
                 "table": change.key.oid,
@@ -51,21 +50,6 @@ class ColumnNotNull:
         """Give it its later strictness again."""
         _set(work, change, operation, not_null=operation["not_null"])
         return operation
-
-
-def _follows(difference: Difference, column: Key) -> bool:
-    """Tell whether a column that is inherited has become so with that which it has it from, and becomes again."""
-    name = difference.after.things[column]["name"]
-    must = difference.after.things[column]["not_null"]
-    return bool(difference.after.things[column]["inherited"]) and any(
-        column in columns_below(difference.after, key.oid, name)
-        for key, one in difference.after.things.items()
-        if key.kind == "column"
-        and one["name"] == name
-        and one["not_null"] == must
-        and key != column
-        and difference.before.things.get(key, one)["not_null"] != must
-    )
 
 
 def _set(work: Work, change: int, operation: Operation, *, not_null: bool) -> None:

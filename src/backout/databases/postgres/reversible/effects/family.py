@@ -40,7 +40,7 @@ class PartitionDetached:
         return {
             "table": operation["table"],
             "called": operation["called"],
-            "moved": join(work, operation["family"], change),
+            "moved": join(work, operation["family"], change, proves=True),
         }
 
     def redo(self, work: Work, change: int, operation: Operation) -> Operation:

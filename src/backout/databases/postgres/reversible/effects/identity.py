@@ -12,6 +12,7 @@ from backout.databases.postgres.reversible.effects.base import ADDS, NEITHER, TA
 from backout.databases.postgres.reversible.identity import go_on, numbered_by, numbers_of
 from backout.databases.postgres.reversible.link import objects
 from backout.databases.postgres.reversible.names import ident, is_hidden
+from backout.databases.postgres.reversible.relatives import columns_below
 from backout.databases.postgres.reversible.work import Moved, Work
 
 _KINDS = {"a": "ALWAYS", "d": "BY DEFAULT"}
@@ -45,6 +46,8 @@ class Identity:
                 for part in difference.added("sequence"):
                     if part.thing["owned_by"] == [change.key.oid, change.key.sub, "i"]:
                         difference.take(part.key)
+            if after["inherited"]:
+                continue  # it goes with that which the column comes from
             yield {
                 "table": change.key.oid,
                 "attnum": change.key.sub,
@@ -74,6 +77,7 @@ def dropped(work: Work, table: int, attnum: int, run: str) -> Operation:
     key = Key("column", table, attnum)
     called, numbers = work.now.name(key), numbers_of(work, table, attnum)
     was = work.was(key)
+    parts = columns_below(work.now, table, work.now.things[key]["name"])
     owned = [
         one.oid
         for one, thing in work.now.things.items()
@@ -87,7 +91,11 @@ def dropped(work: Work, table: int, attnum: int, run: str) -> Operation:
         "from": was["identity"] if was is not None else "",
         "to": "",
         "numbers": numbers,
-        "explains": [[*key, ["identity"]], *(["sequence", oid, 0, []] for oid in owned)],
+        "explains": [
+            [*key, ["identity"]],
+            *([*one, ["identity"]] for one in parts),
+            *(["sequence", oid, 0, []] for oid in owned),
+        ],
     }
 
 

@@ -31,7 +31,7 @@ class TableHidden:
     def down(self, work: Work, change: int, operation: Operation) -> Operation:
         """Show it; its foreign keys come when everything else is there again."""
         record = operation["hidden"]
-        moved = show_table(work, record, change)
+        moved = show_table(work, record, change, proves=True)
         work.at_end.append(lambda: require_table(work, record))
         return {
             "table": record["table"],
