@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 
@@ -177,6 +177,9 @@ COLUMNS_DROPPED = (
             after="CREATE INDEX inc ON t (a) INCLUDE (n);"),
     dropped("column_dropped_unique", "text UNIQUE", "(1,'n1','a1'),(3,'n3','a3')", "1 A1 n1 | 3 a3 n3 | 4 a4 -",
             "UPDATE t SET n = 'n4' WHERE id = 4"),
+    dropped("column_dropped_that_a_unique_index_reads", "int", "(1,NULL,'a1'),(3,7,'a3')", "1 A1 - | 3 a3 7 | 4 a4 - | 6 x -", "",
+            after="CREATE UNIQUE INDEX i ON t (a) WHERE n IS NULL; CREATE UNIQUE INDEX j ON t (a, (coalesce(n, 0)));", new="INSERT INTO t (id, a) VALUES (6, 'x'), (7, 'x'); DELETE FROM t WHERE id = 7;",
+            forth="3 A3 | 4 a4 | 5 a5 | 6 x"),
     dropped("column_dropped_unique_together", "text NOT NULL DEFAULT 'd'", "(1,'n1','a1'),(3,'n3','a3')", "1 A1 n1 | 3 a3 n3 | 4 a4 d", "",
             after="ALTER TABLE t ADD UNIQUE (a, n);"),
     dropped("column_dropped_foreign_key", "int REFERENCES p ON DELETE CASCADE", "(1,1,'a1'),(3,2,'a3')", "1 A1 1 | 3 a3 2 | 4 a4 -", "",
@@ -201,7 +204,7 @@ COLUMNS_DROPPED = (
 )  # fmt: skip
 
 COLUMNS_CHANGED = (
-    Kind("column_renamed", T, "ALTER TABLE t RENAME a TO b", WRITE.replace("a)", "b)").replace("SET a", "SET b"), IA, WROTE, OLD,
+    Kind("column_renamed", T, "ALTER TABLE t RENAME a TO b", "INSERT INTO t (id, b) VALUES (4, 'a4'); UPDATE t SET b = 'A1' WHERE id = 1; DELETE FROM t WHERE id = 2;", IA, WROTE, OLD,
          "SELECT id, b FROM t ORDER BY id", REST, clients=(Client("t", ("id",)), Client("t", ("id", "a"), "old"), Client("t", ("id", "b"), "new"))),
     Kind("names_swapped", "CREATE TABLE t (id int PRIMARY KEY, a text, b text); INSERT INTO t VALUES (1, 'a1', 'b1');",
          "ALTER TABLE t RENAME a TO c; ALTER TABLE t RENAME b TO a; ALTER TABLE t RENAME c TO b",
@@ -464,6 +467,127 @@ STORED = (
     plain("replica_identity_by_default", "ALTER TABLE t REPLICA IDENTITY DEFAULT", "ALTER TABLE t REPLICA IDENTITY USING INDEX t_pkey;"),
 )  # fmt: skip
 
+_PARTS = "CREATE TABLE t1 PARTITION OF t FOR VALUES FROM (0) TO (3); CREATE TABLE t2 PARTITION OF t DEFAULT;"
+_ROWS = "INSERT INTO t (id, a) VALUES (1, 'a1'), (2, 'a2'), (3, 'a3');"
+PT = f"CREATE TABLE t (id int, a text) PARTITION BY RANGE (id); {_PARTS} {_ROWS}"
+_PK = "ALTER TABLE t ADD PRIMARY KEY (id);"
+_ACROSS = "UPDATE t SET id = 7 WHERE id = 1;"
+_MOVED = "INSERT INTO t (id, a) VALUES (5, 'a5'); UPDATE t SET a = 'A3' WHERE id = 3; UPDATE t SET id = 0 WHERE id = 7;"
+_TN = f"CREATE TABLE t (id int PRIMARY KEY, n int DEFAULT 5 CHECK (n > 0), z text, a text) PARTITION BY RANGE (id); {_PARTS} CREATE INDEX ON t (n); CREATE INDEX own ON t1 (n, a); CREATE UNIQUE INDEX ON t (id, z);"
+_IAN = "SELECT id, a, n FROM t ORDER BY id"
+
+
+def of_parts(
+    name: str, up: str, before: str = "", ahead: str = IA, forth: str = "0 A1 | 3 A3 | 4 a4 | 5 a5"
+) -> Kind:
+    """Return a kind of a partitioned table whose rows are moved to other partitions, there and back."""
+    return Kind(name, PT + before, up, WRITE + _ACROSS, IA, "3 a3 | 4 a4 | 7 A1", _MOVED, ahead, forth)
+
+
+PARTITIONED = (
+    of_parts("partitioned_column_added", "ALTER TABLE t ADD n int NOT NULL DEFAULT 7", ahead=_IAN, forth="0 A1 7 | 3 A3 7 | 4 a4 7 | 5 a5 7"),
+    of_parts("partitioned_column_added_and_filled", "ALTER TABLE t ADD n text; UPDATE t SET n = a || '!'; CREATE INDEX ON t (n); ALTER TABLE t ADD CHECK (n <> '')", _PK,
+             ahead=_IAN, forth="0 A1 a1! | 3 A3 A3! | 4 a4 - | 5 a5 a5!"),
+    Kind("partitioned_column_dropped", f"{_TN} {_ROWS} UPDATE t SET n = id;", "ALTER TABLE t DROP COLUMN n", WRITE + _ACROSS, _IAN, "3 a3 3 | 4 a4 5 | 7 A1 1",
+         _MOVED + "UPDATE t SET n = 9 WHERE id = 4;", IA, "0 A1 | 3 A3 | 4 a4 | 5 a5"),
+    Kind("partitioned_column_dropped_that_must_have_a_value", "CREATE TABLE t (id int, n int NOT NULL DEFAULT 5, a text) PARTITION BY RANGE (id);" + _PARTS + _ROWS, "ALTER TABLE t DROP n, ADD n text", WRITE + _ACROSS, _IAN, "3 a3 5 | 4 a4 5 | 7 A1 5",
+         _MOVED, IA, "0 A1 | 3 A3 | 4 a4 | 5 a5"),
+    Kind("partitioned_column_renamed", PT, "ALTER TABLE t RENAME a TO b; ALTER TABLE t ALTER b SET NOT NULL; ALTER TABLE t ALTER b SET DEFAULT 'b'", _ACROSS, IA, "2 a2 | 3 a3 | 7 a1",
+         "UPDATE t SET a = 'A3' WHERE id = 3", "SELECT id, b FROM t ORDER BY id", "2 a2 | 3 A3 | 7 a1", clients=()),
+    of_parts("partitioned_column_need_not", "ALTER TABLE t ALTER a DROP NOT NULL", "ALTER TABLE t ALTER a SET NOT NULL, ALTER a SET DEFAULT 'x';"),
+    of_parts("partitioned_index_added", "CREATE INDEX i ON t (a)"),
+    of_parts("partitioned_index_dropped", "DROP INDEX i", "CREATE INDEX i ON t (a);"),
+    of_parts("partitioned_unique_index_added", "CREATE UNIQUE INDEX i ON t (id, a)"),
+    of_parts("partitioned_key_added", "ALTER TABLE t ADD PRIMARY KEY (id)"),
+    of_parts("partitioned_checks", "ALTER TABLE t ADD CONSTRAINT few CHECK (id > -99), DROP CONSTRAINT more", "ALTER TABLE t ADD CONSTRAINT more CHECK (a <> '');"),
+    replace(of_parts("partitioned_foreign_key_added", "ALTER TABLE t ADD FOREIGN KEY (a) REFERENCES o", "CREATE TABLE o (a text PRIMARY KEY); INSERT INTO o SELECT unnest('{a1,a2,a3,A1,a4,a5,A3}'::text[]);"), clients=()),
+    replace(of_parts("partitioned_foreign_key_dropped", "ALTER TABLE t DROP CONSTRAINT t_a_fkey", "CREATE TABLE o (a text PRIMARY KEY); INSERT INTO o SELECT unnest('{a1,a2,a3,A1,a4,a5,A3}'::text[]); ALTER TABLE t ADD FOREIGN KEY (a) REFERENCES o;"), clients=()),
+    of_parts("partitioned_is_referred_to", "ALTER TABLE o ADD FOREIGN KEY (t) REFERENCES t", _PK + "CREATE TABLE o (t int);"),
+)  # fmt: skip
+
+_T1 = "CREATE TABLE t (id int PRIMARY KEY, a text) PARTITION BY RANGE (id); CREATE TABLE t1 PARTITION OF t FOR VALUES FROM (0) TO (3);"
+_WITH_DEFAULT = f"{_T1} CREATE TABLE t2 PARTITION OF t DEFAULT; CREATE INDEX ON t (a); {_ROWS}"
+_WITHOUT = f"{_T1} CREATE TABLE t2 PARTITION OF t FOR VALUES FROM (3) TO (9); {_ROWS}"
+_SINCE = "INSERT INTO t (id, a) VALUES (0, 'a0'), (4, 'a4'); UPDATE t SET id = 1 WHERE id = 3;"
+_THEN = "INSERT INTO t (id, a) VALUES (5, 'a5'); UPDATE t SET a = 'A' WHERE id = 0; UPDATE t SET id = 6 WHERE id = 2;"
+_OF = "SELECT tableoid::regclass AS of, id, a FROM t ORDER BY id"
+
+PARTITIONS = (
+    Kind("partition_dropped", _WITHOUT, "DROP TABLE t1", "INSERT INTO t (id, a) VALUES (4, 'a4');", IA, "1 a1 | 2 a2 | 3 a3 | 4 a4", "INSERT INTO t (id, a) VALUES (0, 'a0'); UPDATE t SET id = 6 WHERE id = 2;",
+         _OF, "t2 3 a3 | t2 4 a4 | t2 6 a2", clients=()),
+    Kind("partition_dropped_beside_a_default", _WITH_DEFAULT, "DROP TABLE t1", "INSERT INTO t (id, a) VALUES (0, 'a0'), (4, 'a4');", _OF, "t1 0 a0 | t1 1 a1 | t1 2 a2 | t2 3 a3 | t2 4 a4",
+         _THEN, _OF, "t2 3 a3 | t2 4 a4 | t2 5 a5 | t2 6 a2", clients=()),
+    Kind("partition_detached", _WITH_DEFAULT, "ALTER TABLE t DETACH PARTITION t1", "INSERT INTO t (id, a) VALUES (0, 'a0'), (4, 'a4'); INSERT INTO t1 VALUES (-0, 'x') ON CONFLICT DO NOTHING; DELETE FROM t1 WHERE id = 0;", _OF,
+         "t1 0 a0 | t1 1 a1 | t1 2 a2 | t2 3 a3 | t2 4 a4", _THEN, "SELECT id, a FROM t1 ORDER BY id", "0 A | 1 a1", clients=()),
+    Kind("partition_detached_and_renamed", _WITHOUT, "ALTER TABLE t DETACH PARTITION t1; ALTER TABLE t1 RENAME TO old; CREATE TABLE t1 PARTITION OF t FOR VALUES FROM (0) TO (3)", "INSERT INTO t VALUES (1, 'new'), (4, 'a4');", IA,
+         "1 a1 | 2 a2 | 3 a3 | 4 a4", "", IA, "1 new | 3 a3 | 4 a4", clients=()),
+    Kind("partition_attached", f"{_WITHOUT} CREATE TABLE t9 (a text, id int NOT NULL); INSERT INTO t9 VALUES ('a10', 10);", "ALTER TABLE t ATTACH PARTITION t9 FOR VALUES FROM (9) TO (99)", "INSERT INTO t VALUES (11, 'a11');",
+         "SELECT id, a FROM t9 UNION ALL SELECT id, a FROM t ORDER BY id", "1 a1 | 2 a2 | 3 a3 | 10 a10 | 11 a11", "INSERT INTO t9 VALUES ('a12', 12)", _OF, "t1 1 a1 | t1 2 a2 | t2 3 a3 | t9 10 a10 | t9 11 a11 | t9 12 a12", clients=()),
+    Kind("partition_made", _WITHOUT, "CREATE TABLE t9 PARTITION OF t FOR VALUES FROM (9) TO (99)", _SINCE.replace("SET id = 1", "SET id = 8") + "INSERT INTO t VALUES (11, 'a11');", IA, "0 a0 | 1 a1 | 2 a2 | 4 a4 | 8 a3", _THEN, IA,
+         "0 A | 1 a1 | 4 a4 | 5 a5 | 6 a2 | 8 a3 | 11 a11", clients=()),
+    Kind("partition_made_beside_a_default", _WITH_DEFAULT, "CREATE TABLE t9 PARTITION OF t FOR VALUES FROM (9) TO (99)", "INSERT INTO t VALUES (11, 'a11');", _OF, "t1 1 a1 | t1 2 a2 | t2 3 a3 | t2 11 a11",
+         "INSERT INTO t VALUES (12, 'a12'); DELETE FROM t WHERE id = 1;", _OF, "t1 2 a2 | t2 3 a3 | t9 11 a11 | t9 12 a12", clients=()),
+    Kind("partitioned_table_made", T, f"ALTER TABLE t RENAME TO u; {_WITH_DEFAULT.replace(_ROWS, '').replace(' t ', ' p ').replace(' t1', ' p1').replace(' t2', ' p2').replace('ON t', 'ON p')}", "INSERT INTO p VALUES (1, 'a1'), (9, 'a9')", IA, "1 a1 | 2 a2 | 3 a3", "",
+         "SELECT id, a FROM p ORDER BY id", "1 a1 | 9 a9", clients=()),
+    Kind("partitioned_table_dropped", f"{_WITH_DEFAULT} CREATE TABLE o (t int REFERENCES t);", "DROP TABLE t CASCADE", "", _OF, "t1 1 a1 | t1 2 a2 | t2 3 a3", _THEN, "SELECT count(*) FROM o", "0", clients=()),
+)  # fmt: skip
+
+_CHILD = "CREATE TABLE c (more int DEFAULT 1) INHERITS (t); INSERT INTO c (id, a) VALUES (11, 'c11');"
+
+INHERITED = (
+    Kind("inherited_column_added", T + _CHILD, "ALTER TABLE t ADD n int NOT NULL DEFAULT 7 CHECK (n > 0)", WRITE + "UPDATE t SET n = 8 WHERE id = 11;", IA, "1 A1 | 3 a3 | 4 a4 | 11 c11",
+         OLD + "INSERT INTO c (id, a) VALUES (12, 'c12')", _IAN, "3 A3 7 | 4 a4 7 | 5 a5 7 | 11 c11 8 | 12 c12 7"),
+    Kind("inherited_column_dropped", T + "ALTER TABLE t ADD n int DEFAULT 5 CHECK (n > 0);" + _CHILD + "CREATE INDEX ON c (n);", "ALTER TABLE t DROP n", WRITE + "INSERT INTO c (id, a) VALUES (12, 'c12')", _IAN,
+         "1 A1 5 | 3 a3 5 | 4 a4 5 | 11 c11 5 | 12 c12 5", OLD, IA, "3 A3 | 4 a4 | 5 a5 | 11 c11 | 12 c12"),
+    Kind("inherited_column_renamed", T + _CHILD, "ALTER TABLE t RENAME a TO b; ALTER TABLE t ADD CHECK (b <> '')", "INSERT INTO t (id, b) VALUES (4, 'a4'); UPDATE t SET b = 'A1' WHERE id = 1; DELETE FROM t WHERE id = 2;", IA, "1 A1 | 3 a3 | 4 a4 | 11 c11", OLD,
+         "SELECT id, b FROM t ORDER BY id", "3 A3 | 4 a4 | 5 a5 | 11 c11", clients=()),
+    Kind("inherited_checks", T + "ALTER TABLE t ADD CONSTRAINT more CHECK (a <> '');" + _CHILD, "ALTER TABLE t ADD CONSTRAINT few CHECK (id > -99); ALTER TABLE t DROP CONSTRAINT more", WRITE, IA,
+         "1 A1 | 3 a3 | 4 a4 | 11 c11", OLD, IA, "3 A3 | 4 a4 | 5 a5 | 11 c11"),
+    Kind("inheriting_made", T, "CREATE TABLE c (more int DEFAULT 1) INHERITS (t)", WRITE + "INSERT INTO c VALUES (11, 'c11', 2)", IA, WROTE, OLD, "SELECT id, a FROM t UNION ALL SELECT more, a FROM c ORDER BY id, a", "2 c11 | 3 A3 | 4 a4 | 5 a5 | 11 c11"),
+    Kind("inheriting_dropped", T + _CHILD, "DROP TABLE c", WRITE, IA, "1 A1 | 3 a3 | 4 a4 | 11 c11", OLD + "UPDATE t SET a = 'x' WHERE id = 11;", IA, REST),
+    Kind("inherits", T + "CREATE TABLE c (more int, a text, id int NOT NULL); INSERT INTO c VALUES (1, 'c11', 11);", "ALTER TABLE c INHERIT t", WRITE, IA, WROTE, OLD, IA, REST + " | 11 c11"),
+    Kind("inherits_no_more", T + _CHILD, "ALTER TABLE c NO INHERIT t; ALTER TABLE t ADD n int", WRITE, IA, "1 A1 | 3 a3 | 4 a4 | 11 c11", OLD, IA, REST),
+    Kind("inheriting_column_dropped", T + _CHILD, "ALTER TABLE c DROP more, ADD less int DEFAULT 3", WRITE, "SELECT id, a, more FROM c", "11 c11 1", OLD, "SELECT id, a, less FROM c", "11 c11 3"),
+)  # fmt: skip
+
+_R = "ALTER TABLE t ADD r int4range, ADD x int;"
+_NO_TWO = "ALTER TABLE t ADD CONSTRAINT no_two EXCLUDE USING gist (r WITH &&) WHERE (x > 0)"
+
+KEYS_OF_OTHER_KINDS = (
+    plain("exclusion_added", f"{_NO_TWO}; COMMENT ON CONSTRAINT no_two ON t IS 'c'; ALTER TABLE t RENAME r TO rr", _R),
+    plain("exclusion_added_over_a_new_column", f"{_R} {_NO_TWO} DEFERRABLE"),
+    Kind("exclusion_dropped_with_its_column", T + _R + _NO_TWO + "; UPDATE t SET r = int4range(id, id + 1), x = 7;", "ALTER TABLE t DROP COLUMN r", WRITE,
+         "SELECT id, a, r FROM t ORDER BY id", "1 A1 [1,2) | 3 a3 [3,4) | 4 a4 -", OLD + "UPDATE t SET r = '[7,9)' WHERE id = 4;", IA, REST),
+    replace(plain("nulls_not_distinct_of_a_new_column", "ALTER TABLE t ADD n int DEFAULT 7; UPDATE t SET n = id; ALTER TABLE t ADD UNIQUE NULLS NOT DISTINCT (n)", forth="3 A3 | 4 a4 | 5 a5"), clients=()),
+    plain("nulls_not_distinct_index_of_a_new_column", "ALTER TABLE t ADD n int; UPDATE t SET n = id; CREATE UNIQUE INDEX i ON t (n, a) NULLS NOT DISTINCT"),
+    plain("clustered_by_a_new_unique_index", "CREATE UNIQUE INDEX new ON t (a); ALTER TABLE t CLUSTER ON new"),
+    plain("clustered_by_a_new_key", "ALTER TABLE t ADD CONSTRAINT new UNIQUE (a); ALTER TABLE t CLUSTER ON new", "CREATE INDEX i ON t (a); ALTER TABLE t CLUSTER ON i;"),
+    plain("clustered_by_a_new_index_and_not_by_another", "CREATE INDEX new ON t (a); ALTER TABLE t CLUSTER ON new", "CREATE UNIQUE INDEX i ON t (a); ALTER TABLE t CLUSTER ON i;"),
+    plain("replica_identity_by_a_new_index", "CREATE UNIQUE INDEX new ON t (id); ALTER TABLE t REPLICA IDENTITY USING INDEX new"),
+    plain("replica_identity_by_a_new_column", "ALTER TABLE t ADD n int NOT NULL DEFAULT 7; CREATE UNIQUE INDEX new ON t (n, id); ALTER TABLE t REPLICA IDENTITY USING INDEX new",
+          "ALTER TABLE t REPLICA IDENTITY FULL;"),
+    dropped("column_dropped_of_a_trigger", "text", "(1,'n1','a1'),(3,'n3','a3')", "1 A1 n1 | 3 a3 n3 | 4 a4 -", "", up="ALTER TABLE t DROP COLUMN n CASCADE",
+            after="CREATE FUNCTION tf() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN NEW.a := 1; RETURN NEW; END'; CREATE TRIGGER tr BEFORE UPDATE OF n ON t FOR EACH ROW EXECUTE FUNCTION tf();"),
+)  # fmt: skip
+
+_COUNTED = "CREATE TABLE t (id int GENERATED BY DEFAULT AS IDENTITY (START 10 INCREMENT 5) PRIMARY KEY, a text); INSERT INTO t (id, a) VALUES (1, 'a1'), (2, 'a2'), (3, 'a3');"
+_NEXT = "INSERT INTO t (a) VALUES ('b');"
+_SERIAL = "ALTER TABLE t ALTER id DROP DEFAULT; DROP SEQUENCE q; ALTER TABLE t ALTER id ADD GENERATED ALWAYS AS IDENTITY; SELECT setval('t_id_seq', max(id) + 47) FROM t"
+
+IDENTITIES = (
+    Kind("identity_added", T, "ALTER TABLE t ALTER id ADD GENERATED BY DEFAULT AS IDENTITY (START 100)", WRITE + _NEXT, IA, "1 A1 | 3 a3 | 4 a4 | 100 b",
+         OLD + "INSERT INTO t VALUES (200, 'c');", IA, "3 A3 | 4 a4 | 5 a5 | 100 b | 200 c"),
+    Kind("identity_for_a_serial", "CREATE TABLE t (id serial PRIMARY KEY, a text); ALTER SEQUENCE t_id_seq RENAME TO q; INSERT INTO t (a) VALUES ('a1'), ('a2'), ('a3');", _SERIAL,
+         "INSERT INTO t (a) VALUES ('b');", IA, "1 a1 | 2 a2 | 3 a3 | 51 b", "INSERT INTO t (a) VALUES ('c')", IA, "1 a1 | 2 a2 | 3 a3 | 51 b | 52 c", clients=(Client("t", ("a",)),)),
+    Kind("identity_set", _COUNTED, "ALTER TABLE t ALTER id SET GENERATED ALWAYS", _NEXT, IA, "1 a1 | 2 a2 | 3 a3 | 10 b", "INSERT INTO t VALUES (4, 'a4')", IA,
+         "1 a1 | 2 a2 | 3 a3 | 4 a4 | 10 b", clients=(Client("t", ("a",)),)),
+    Kind("identity_dropped", _COUNTED, "ALTER TABLE t ALTER id DROP IDENTITY", WRITE + "INSERT INTO t VALUES (30, 'c')", IA, "1 A1 | 3 a3 | 4 a4 | 30 c", OLD + _NEXT, IA,
+         "3 A3 | 4 a4 | 5 a5 | 30 c | 35 b"),
+    plain("identity_dropped_with_others", "ALTER TABLE t DROP CONSTRAINT c, DROP COLUMN n, ALTER k DROP IDENTITY, ALTER k SET DEFAULT 5, ALTER z TYPE bigint, ADD y int DEFAULT 7",
+          "ALTER TABLE t ADD k int GENERATED ALWAYS AS IDENTITY, ADD n int, ADD CONSTRAINT c CHECK (n > 0), ADD z int;",
+          ahead="SELECT id, a, y FROM t ORDER BY id", forth="3 A3 7 | 4 a4 7 | 5 a5 7"),
+)  # fmt: skip
+
 _V = "CREATE VIEW v AS SELECT id, a FROM t WHERE id <> 2"
 _HAS_V = f"ALTER TABLE t ADD z int DEFAULT 7; {_V}; COMMENT ON VIEW v IS 'v'; COMMENT ON COLUMN v.a IS 'a'; ALTER VIEW v ALTER a SET DEFAULT 'd'; GRANT SELECT ON v TO PUBLIC; GRANT UPDATE (a) ON v TO other;"
 _W = "CREATE VIEW w WITH (security_barrier, check_option = local) AS SELECT v.a, v.id FROM v"
@@ -506,5 +630,10 @@ KINDS = (
     + FUNCTIONS
     + ACCESS
     + STORED
+    + IDENTITIES
+    + PARTITIONED
+    + PARTITIONS
+    + INHERITED
+    + KEYS_OF_OTHER_KINDS
     + VIEWS
 )

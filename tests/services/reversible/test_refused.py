@@ -36,12 +36,13 @@ CREATE POLICY po ON t USING (u > 0);
 CREATE RULE ru AS ON UPDATE TO t WHERE OLD.k2 = 7 DO INSTEAD NOTHING;
 CREATE TABLE part (id int, x int) PARTITION BY RANGE (id);
 CREATE TABLE part1 PARTITION OF part FOR VALUES FROM (0) TO (10);
-CREATE TABLE free_part (id int, x int);
-CREATE TABLE parent (id int, x int); CREATE TABLE child (y int) INHERITS (parent);
-CREATE TABLE ex (r int4range, x int, EXCLUDE USING gist (r WITH &&));
+CREATE TABLE free_part (id int, x int); CREATE TABLE keyed (id int, k int NOT NULL DEFAULT 1, PRIMARY KEY (id, k)) PARTITION BY RANGE (id);
+CREATE TABLE keyed1 PARTITION OF keyed DEFAULT;
+CREATE TABLE parent (id int, x int, bb int); CREATE TABLE child (y int, bb int) INHERITS (parent); CREATE TABLE free_child (id int, x int, bb int);
+CREATE TABLE ex (r int4range, x int, EXCLUDE USING gist (r WITH &&), EXCLUDE USING gist (int4range(x, x + 1) WITH &&));
 CREATE TABLE nokey (id int NOT NULL, x int);
 CREATE TABLE rep (id int NOT NULL, x int, CONSTRAINT rep_u UNIQUE (id)); ALTER TABLE rep REPLICA IDENTITY USING INDEX rep_u;
-INSERT INTO t (id, a, nn) VALUES (1, 'a1', 1); INSERT INTO part VALUES (1, 1); INSERT INTO child VALUES (1, 1, 1);
+INSERT INTO t (id, a, nn) VALUES (1, 'a1', 1); INSERT INTO part VALUES (1, 1); INSERT INTO child VALUES (1, 1, 1, 1);
 """
 
 REFUSED = {
@@ -49,43 +50,27 @@ REFUSED = {
     "drop_table_needed": "DROP TABLE t",
     "drop_column_with_materialized_view": "ALTER TABLE nokey ADD PRIMARY KEY (id); ALTER TABLE t DROP COLUMN id CASCADE",
     "drop_column_needed_by_a_view": "ALTER TABLE t DROP COLUMN n",
-    "drop_column_of_a_trigger": "ALTER TABLE t DROP COLUMN m CASCADE",
     "drop_column_of_statistics": "ALTER TABLE t DROP COLUMN k2 CASCADE",
     "drop_column_of_a_key": "ALTER TABLE t DROP COLUMN id CASCADE",
     "drop_column_of_a_plain_key": "ALTER TABLE nokey ADD PRIMARY KEY (id); ALTER TABLE nokey DROP COLUMN id",
     "drop_column_nulls_not_distinct": "ALTER TABLE t DROP COLUMN k1",
-    "drop_column_of_an_exclusion": "ALTER TABLE ex DROP COLUMN r",
     "drop_column_that_needs_an_answer": "ALTER TABLE t DROP COLUMN nn",
     "drop_column_of_a_replica_identity": "ALTER TABLE rep DROP COLUMN id",
-    "drop_column_and_change_a_type": "ALTER TABLE t DROP COLUMN d, ALTER COLUMN nn TYPE bigint",
     "change_a_type_in_a_do_block": "DO $$BEGIN IF true THEN ALTER TABLE nokey ALTER x TYPE text; END IF; END$$",
     "drop_and_change_rows_in_a_do_block": "DO $$BEGIN IF true THEN UPDATE t SET m = 2; DROP TABLE rep; END IF; END$$",
     "drop_and_make_in_a_do_block": "DO $$BEGIN IF true THEN CREATE TABLE made (x int); DROP TABLE rep; END IF; END$$",
     "alter_type_without_a_way_back": "ALTER TABLE nokey ALTER COLUMN x TYPE text USING x::text, ADD y int",
-    "18_partitioned_drop_column": "ALTER TABLE part DROP COLUMN x",
-    "18_partitioned_add_column": "ALTER TABLE part ADD COLUMN y int",
-    "18_partitioned_drop_table": "DROP TABLE part",
-    "18_partition_dropped": "DROP TABLE part1",
-    "18_partition_detached": "ALTER TABLE part DETACH PARTITION part1",
-    "18_partition_attached": "ALTER TABLE part ATTACH PARTITION free_part FOR VALUES FROM (10) TO (20)",
-    "18_partition_made": "CREATE TABLE part2 PARTITION OF part FOR VALUES FROM (10) TO (20)",
-    "18_partitioned_made": "CREATE TABLE p2 (id int) PARTITION BY LIST (id)",
-    "18_partitioned_index": "CREATE INDEX ON part (x)",
-    "18_partitioned_key": "ALTER TABLE part ADD PRIMARY KEY (id)",
-    "19_inherited_drop_column": "ALTER TABLE parent DROP COLUMN x",
+    "18_partition_detached_beside": "ALTER TABLE part DETACH PARTITION part1 CONCURRENTLY",
+    "18_partition_detached_in_a_do_block": "DO $$BEGIN IF true THEN ALTER TABLE part DETACH PARTITION part1; END IF; END$$",
+    "18_partition_with_a_default_of_its_own": "ALTER TABLE part1 ALTER x SET DEFAULT 3; ALTER TABLE part DROP COLUMN x",
+    "18_partitioned_key_of_a_column": "ALTER TABLE keyed DROP COLUMN k",
+    "18_partitioned_type": "ALTER TABLE part ALTER x TYPE bigint",
+    "19_inherited_drop_column_of_both": "ALTER TABLE parent DROP COLUMN bb",
+    "19_inherited_add_column_to_both": "ALTER TABLE parent ADD COLUMN y int",
     "19_inherited_drop_column_only": "ALTER TABLE ONLY parent DROP COLUMN x",
-    "19_inherited_add_column": "ALTER TABLE parent ADD COLUMN z int",
-    "19_inherited_add_check": "ALTER TABLE parent ADD CHECK (x > 0)",
-    "19_inherited_drop_table": "DROP TABLE child",
-    "19_inherited_child_column": "ALTER TABLE child DROP COLUMN y",
-    "19_inherited_child_column_added": "ALTER TABLE child ADD COLUMN z int",
-    "19_inherited_made": "CREATE TABLE child2 () INHERITS (parent)",
-    "19_inherit": "ALTER TABLE free_part INHERIT parent",
+    "drop_exclusion": "ALTER TABLE ex DROP CONSTRAINT ex_r_excl",
+    "drop_column_in_an_expression_of_an_exclusion": "ALTER TABLE ex DROP COLUMN x CASCADE",
     "b16_drop_unique_constraint": "ALTER TABLE rep DROP CONSTRAINT rep_u",
-    "add_exclusion": "ALTER TABLE ex ADD EXCLUDE USING gist (r WITH =)",
-    "new_column_nulls_not_distinct": "ALTER TABLE nokey ADD z int UNIQUE NULLS NOT DISTINCT",
-    "new_column_nulls_not_distinct_by_index": "ALTER TABLE nokey ADD z int; CREATE UNIQUE INDEX ON nokey (z) NULLS NOT DISTINCT",
-    "new_column_in_an_exclusion": "ALTER TABLE nokey ADD z int4range; ALTER TABLE nokey ADD EXCLUDE USING gist (z WITH &&)",
     "view_that_a_function_needs": "CREATE FUNCTION of_v() RETURNS SETOF v LANGUAGE sql AS 'SELECT * FROM v'; CREATE OR REPLACE VIEW v AS SELECT id, n + 0 AS n FROM t",
     "view_that_a_table_needs": "CREATE VIEW v2 AS SELECT 1 AS x; CREATE TABLE of_v (one v2)",
     "view_that_a_policy_needs": "CREATE VIEW v2 AS SELECT 1 AS x; ALTER TABLE nokey ADD COLUMN y int; CREATE POLICY p2 ON nokey USING (x IN (SELECT x FROM v2))",
@@ -100,18 +85,11 @@ REFUSED = {
     "replace_trigger": "CREATE OR REPLACE TRIGGER tr BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION tf()",
     "create_rule": "CREATE RULE r2 AS ON DELETE TO t WHERE OLD.id = 7 DO INSTEAD NOTHING",
     "drop_rule": "DROP RULE ru ON t",
-    "replica_identity_by_a_new_index": "CREATE UNIQUE INDEX new ON nokey (id); ALTER TABLE nokey REPLICA IDENTITY USING INDEX new",
-    "clustered_by_a_new_unique_index": "CREATE UNIQUE INDEX new ON nokey (id); ALTER TABLE nokey CLUSTER ON new",
-    "clustered_by_a_new_key": "ALTER TABLE nokey ADD CONSTRAINT new UNIQUE (id); ALTER TABLE nokey CLUSTER ON new",
-    "clustered_by_a_new_index_before": "CREATE INDEX new ON t (a); ALTER TABLE t CLUSTER ON new",
     "tablespace": "ALTER TABLE t SET TABLESPACE elsewhere",
     "statistics_of_an_index": "ALTER INDEX low ALTER COLUMN 1 SET STATISTICS 100",
     "unlogged": "ALTER TABLE nokey SET UNLOGGED",
     "cluster": "CLUSTER t USING t_pkey",
     "truncate_in_a_do_block": "DO $$BEGIN IF true THEN TRUNCATE child; END IF; END$$",
-    "add_identity": "ALTER TABLE t ALTER nn ADD GENERATED ALWAYS AS IDENTITY",
-    "drop_identity": "ALTER TABLE t ALTER i DROP IDENTITY",
-    "set_identity": "ALTER TABLE t ALTER i SET GENERATED ALWAYS",
     "drop_expression": "ALTER TABLE t ALTER g DROP EXPRESSION",
     "range_type": "CREATE TYPE span AS RANGE (subtype = float8)",
     "alter_domain": "ALTER DOMAIN percent ADD CHECK (VALUE > 0)",
@@ -157,7 +135,10 @@ def test_refused_and_nothing_is_changed(name: str, database: Database) -> None:
     ("up", "what"),
     [
         ("CREATE MATERIALIZED VIEW mv2 AS SELECT 1 AS x", "table public.mv2: new"),
-        ("ALTER TABLE part ADD COLUMN y int", "public.part.y is of a table that is partitioned, a partition or inherits"),
+        ("ALTER TABLE parent ADD COLUMN y int", "is a column of public.child, too, by its own"),
+        ("ALTER TABLE ex DROP CONSTRAINT ex_r_excl", "PostgreSQL can build an exclusion constraint only while nobody writes"),
+        ("ALTER TABLE nokey SET UNLOGGED", "It writes every row anew, and so would the way back"),
+        ("ALTER TABLE t ALTER g DROP EXPRESSION", "PostgreSQL cannot make a column generated again. Add another one"),
         ("CREATE RULE r2 AS ON DELETE TO t WHERE OLD.id = 7 DO INSTEAD NOTHING", "rule public.t.r2: new"),
     ],
 )  # fmt: skip

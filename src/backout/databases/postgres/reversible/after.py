@@ -50,14 +50,19 @@ def _read(link: Link, what: Callable[[Link], list[str]]) -> list[str]:
 
 
 def _settle(link: Link) -> None:
-    """Note the oid of every key that is built now: later migrations may rename it, and it must not be built again."""
+    """Note what is built now, and its oid: later migrations may rename it, or drop it, and it must not be built again."""
     link.rows("BEGIN")
     now = read(link)
     for entry in journal.every_entry(link):
-        made = entry.operation.get("rebuild")
+        made, told = entry.operation.get("rebuild"), entry.operation
+        if entry.state == "applied" and told.get("due"):
+            by = [one["name"] for one in now.of_table("index", told["table"]).values() if one[told["what"]]]
+            if by == [told["to"]["name"]]:
+                rest = {name: value for name, value in told.items() if name != "due"}
+                journal.write(link, replace(entry, operation=rest))
         if made is None or entry.state != "applied":
             continue
-        kind = "constraint" if made["word"] else "index"
+        kind = "constraint" if made["word"] is not None else "index"
         for key, one in now.of_table(kind, made["table"]).items():
             if one["name"] == made["name"] and one["valid"]:
                 rest = {name: value for name, value in entry.operation.items() if name != "rebuild"}

@@ -19,7 +19,7 @@ from backout.databases.postgres.reversible.due import due
 from backout.databases.postgres.reversible.effects import effect
 from backout.databases.postgres.reversible.hide import NotHidden
 from backout.databases.postgres.reversible.journal import Entry, Migration
-from backout.databases.postgres.reversible.link import Link, LinkError, LinkLost
+from backout.databases.postgres.reversible.link import Link, LinkError, LinkLost, objects
 from backout.databases.postgres.reversible.locks import Numbered, under_locks
 from backout.databases.postgres.reversible.names import is_hidden
 from backout.databases.postgres.reversible.ready import get_ready
@@ -312,7 +312,7 @@ def numbered_by(entries: Sequence[Entry]) -> set[Numbered]:
             found.add((record["table"], 0))
         elif entry.kind in ("sequence.added", "sequence.hidden"):
             found.add((told["oid"], 0))
-        elif entry.kind in ("column.added", "column.hidden"):
+        elif entry.kind in ("column.added", "column.hidden", "identity"):
             found.add((record["table"], record["attnum"]))
         elif entry.kind == "column.retyped":
             found |= {(told["table"], one) for one in (told["new"], told.get("old")) if one is not None}
@@ -344,7 +344,21 @@ def tables_of(link: Link, migrations: tuple[int, ...], entries: list[Entry]) -> 
         found |= _tables_in(entry.operation)
         if entry.operation.get("of") == "table":
             found.add(entry.operation["oid"])
-    return found
+    return found | _below(link, found)
+
+
+def _below(link: Link, tables: set[int]) -> set[int]:
+    """Return the oids of the tables that are partitions of some, or inherit from them, at every level."""
+    if not tables:
+        return set()
+    found = objects(
+        link,
+        f"""WITH RECURSIVE b(oid) AS (
+          SELECT inhrelid FROM pg_catalog.pg_inherits WHERE inhparent IN ({", ".join(map(str, sorted(tables)))})
+          UNION SELECT i.inhrelid FROM b JOIN pg_catalog.pg_inherits i ON i.inhparent = b.oid)
+        SELECT b.oid::int8 AS oid FROM b JOIN pg_catalog.pg_class c ON c.oid = b.oid WHERE c.relkind IN ('r', 'p', 'f')""",
+    )
+    return {one["oid"] for one in found}
 
 
 def _tables_in(operation: object) -> set[int]:

@@ -32,7 +32,7 @@ def lock_beforehand(link: Link, statement: Statement) -> None:
         link: In the client's transaction.
         statement: An ALTER TABLE or a DROP.
     """
-    named = _named(statement)
+    named = named_in(statement)
     tables = _tables(link, named) if named else {}
     if not tables:
         return
@@ -49,7 +49,7 @@ def _tables(link: Link, named: list[str]) -> dict[int, str]:
         link,
         f"""WITH named AS (SELECT pg_catalog.unnest(ARRAY[{oids}]::oid[]) AS oid)
         SELECT c.oid::int8 AS oid, n.nspname AS schema, c.relname AS name FROM pg_catalog.pg_class c
-        JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind = 'r' AND c.oid IN (
+        JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN ('r', 'p') AND c.oid IN (
           SELECT oid FROM named UNION SELECT k.conrelid FROM pg_catalog.pg_constraint k WHERE k.contype = 'f'
             AND k.confrelid IN (SELECT oid FROM named)
           UNION SELECT k.confrelid FROM pg_catalog.pg_constraint k WHERE k.contype = 'f' AND k.conrelid IN (SELECT oid FROM named))
@@ -73,7 +73,8 @@ def _numbered(link: Link, statement: Statement, named: list[str]) -> list[Number
     return [(one["oid"], one["attnum"]) for one in found]
 
 
-def _named(statement: Statement) -> list[str]:
+def named_in(statement: Statement) -> list[str]:
+    """Return the quoted names of the tables, or what else has rows or numbers, that an ALTER TABLE or a DROP names."""
     node = statement.node
     if statement.kind == "alter_table_stmt":
         return [ident(*(name for name in (node.relation.schemaname, node.relation.relname) if name))]

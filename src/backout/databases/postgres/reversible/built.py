@@ -6,9 +6,13 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from backout.databases.postgres.reversible.catalog import Key, Snapshot
+from backout.databases.postgres.reversible.families import checked_by, condition
 from backout.databases.postgres.reversible.journal import Entry
 from backout.databases.postgres.reversible.names import hidden, ident
 from backout.databases.postgres.reversible.parse import index_of
+
+BY_INDEX = {"clustered": "CLUSTER ON", "replica_identity": "REPLICA IDENTITY USING INDEX"}
+"""What of a table is said by an index, and how."""
 
 KEY_DROPPED = "key.dropped"
 """The kind of a key that is built anew before a way back."""
@@ -49,30 +53,51 @@ def to_build(now: Snapshot, entries: Sequence[Entry]) -> list[str]:
         now: The catalog.
         entries: Of all migrations that would be taken back.
     """
-    return [
-        statement
-        for entry in entries
-        if is_built_before(entry) and Key("table", entry.operation["table"]) in now.things
-        for statement in built(
-            now,
-            entry.operation["table"],
-            hidden(entry.id),
-            renamed(now, entry.operation["made"], name=hidden(entry.id)),
-        )
-    ]
+    found: list[str] = []
+    for entry in entries:
+        if not is_built_before(entry):
+            continue
+        if (family := family_of(entry)) is not None:
+            found += _proven(now, family, entry.id)
+        elif Key("table", entry.operation["table"]) in now.things:
+            create = renamed(now, entry.operation["made"], name=hidden(entry.id))
+            found += built(now, entry.operation["table"], hidden(entry.id), create)
+    return found
 
 
 def left_over(now: Snapshot, entries: Sequence[Entry]) -> list[str]:
     """Return the statements that drop what was built for a way back which nobody took."""
-    return [
-        _dropped(now, entry.operation["table"], hidden(entry.id))
-        for entry in entries
-        if is_built_before(entry)
-        and any(
-            one["name"] == hidden(entry.id)
-            for one in now.of_table("index", entry.operation["table"]).values()
-        )
-    ]
+    found: list[str] = []
+    for entry in filter(is_built_before, entries):
+        if (family := family_of(entry)) is not None:
+            table, name = family["member"], checked_by(entry.id)
+            if any(one["name"] == name for one in now.of_table("constraint", table).values()):
+                found.append(f"ALTER TABLE {path_of(now, table)} DROP CONSTRAINT {ident(name)}")
+            continue
+        table = entry.operation["table"]
+        if any(one["name"] == hidden(entry.id) for one in now.of_table("index", table).values()):
+            found.append(_dropped(now, table, hidden(entry.id)))
+    return found
+
+
+def family_of(entry: Entry) -> dict[str, Any] | None:
+    """Return what a change tells of the partition that it has taken from its table; None: it is no such change."""
+    told = entry.operation if entry.kind == "partition.detached" else entry.operation.get("hidden", {})
+    found = told.get("family") if entry.kind in ("partition.detached", "table.hidden") else None
+    return dict(found) if found and found["bound"] and found["check"] else None
+
+
+def _proven(now: Snapshot, family: dict[str, Any], change: int) -> Iterator[str]:
+    """Yield what proves that a table's rows are those of a partition, while everybody works: or they are looked at under locks."""
+    table, name = family["member"], checked_by(change)
+    if Key("table", table) not in now.things:
+        return
+    there = [one for one in now.of_table("constraint", table).values() if one["name"] == name]
+    head = f"ALTER TABLE {path_of(now, table)}"
+    if not there:
+        yield f"{head} ADD CONSTRAINT {ident(name)} CHECK ({condition(now, family)}) NOT VALID"
+    if not there or not there[0]["valid"]:
+        yield f"{head} VALIDATE CONSTRAINT {ident(name)}"
 
 
 def standing_by(now: Snapshot, table: int, change: int) -> int | None:
@@ -84,7 +109,9 @@ def standing_by(now: Snapshot, table: int, change: int) -> int | None:
 
 
 def is_built_before(entry: Entry) -> bool:
-    """Tell whether the way back of a change needs an index that has to be built before."""
+    """Tell whether the way back of a change needs an index that has to be built before, or a proof."""
+    if family_of(entry) is not None:
+        return entry.state == "applied"
     return entry.kind == KEY_DROPPED and entry.state == "applied" and "key" not in entry.operation
 
 

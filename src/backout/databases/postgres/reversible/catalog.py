@@ -118,7 +118,7 @@ _PARTS = {
         'owner', c.relowner::int8, 'acl', c.relacl::text, 'persistence', c.relpersistence, 'filenode', c.relfilenode::int8,
         'options', c.reloptions, 'toast_options', (SELECT o.reloptions FROM pg_class o WHERE o.oid = c.reltoastrelid), 'row_security', c.relrowsecurity, 'force_row_security', c.relforcerowsecurity,
         'replica_identity', c.relreplident, 'method', c.relam::int8, 'tablespace', c.reltablespace::int8,
-        'bound', c.relpartbound::text, 'of_type', c.reloftype::int8,
+        'bound', c.relpartbound::text, 'bound_text', pg_get_expr(c.relpartbound, c.oid), 'of_type', c.reloftype::int8,
         'parents', (SELECT json_agg(inhparent::int8 ORDER BY inhseqno) FROM pg_inherits WHERE inhrelid = c.oid),
         'query', (SELECT md5(ev_action::text) FROM pg_rewrite w WHERE w.ev_class = c.oid AND w.rulename = '_RETURN'),
         'definition', CASE WHEN c.relkind IN ('v', 'm') THEN pg_get_viewdef(c.oid) END, 'populated', c.relispopulated,
@@ -148,6 +148,7 @@ _PARTS = {
         'exclusion', x.indisexclusion, 'nulls_not_distinct', coalesce((to_jsonb(x) ->> 'indnullsnotdistinct')::bool, false),
         'replica_identity', x.indisreplident, 'clustered', x.indisclustered, 'filenode', c.relfilenode::int8,
         'options', c.reloptions, 'tablespace', c.reltablespace::int8, 'comment', {_comment("pg_class", "c")},
+        'parent', (SELECT inhparent::int8 FROM pg_inherits WHERE inhrelid = c.oid),
         'targets', (SELECT json_agg(json_build_array(a.attnum, a.attstattarget)) FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attstattarget >= 0))
       FROM rels c JOIN pg_index x ON x.indexrelid = c.oid JOIN chosen t ON t.oid = x.indrelid""",
     "trigger": f"""SELECT t.oid, 0, json_build_object('name', t.tgname, 'table', t.tgrelid::int8, 'enabled', t.tgenabled,

@@ -12,6 +12,8 @@ from backout.databases.postgres.reversible.work import Work
 _ACTIONS = {"a": "NO ACTION", "r": "RESTRICT", "c": "CASCADE", "n": "SET NULL", "d": "SET DEFAULT"}
 _MATCH = {"f": "MATCH FULL", "p": "MATCH PARTIAL", "s": ""}
 _WORDS = {"p": "PRIMARY KEY", "u": "UNIQUE"}
+AT_ONCE = ""
+"""In the place of those words: a constraint that PostgreSQL makes with its index, while nobody writes."""
 _KEPT = ("name", "table", "kind", "columns", "to_table", "to_columns", "on_update", "on_delete", "match",
          "deferrable", "deferred", "valid", "no_inherit", "definition", "comment")  # fmt: skip
 
@@ -81,14 +83,24 @@ def add(work: Work, constraint: Kept) -> int:
     """
     called = f"constraint {constraint['name']}"
     table = work.table_path(constraint["table"], called=called)
+    later = "" if _at_once(work.now, constraint) else " NOT VALID"
     work.run(
-        f"ALTER TABLE {table} ADD CONSTRAINT {ident(constraint['name'])} {_definition(work, constraint)} NOT VALID"
+        f"ALTER TABLE {table} ADD CONSTRAINT {ident(constraint['name'])} {_definition(work, constraint)}{later}"
     )
     if constraint["comment"] is not None:
         work.run(
             f"COMMENT ON CONSTRAINT {ident(constraint['name'])} ON {table} IS {literal(constraint['comment'])}"
         )
     return oid_of(work, constraint)
+
+
+def _at_once(now: Snapshot, constraint: Kept) -> bool:
+    """Tell whether a foreign key has to be proven when it is made: before PostgreSQL 18 one from or to a partitioned table.
+
+    One to such a table stays unproven in parts, whatever is proven later.
+    """
+    tables = [constraint["table"], constraint["to_table"]] if constraint["kind"] == "f" else []
+    return any(now.things.get(Key("table", one), {}).get("kind") == "p" for one in tables)
 
 
 def rebuilt_key(work: Work, constraint: Kept) -> dict[str, Any]:
@@ -117,6 +129,28 @@ def rebuilt_key(work: Work, constraint: Kept) -> dict[str, Any]:
         "deferred": _deferred(constraint),
         "comment": constraint["comment"],
     }
+
+
+def excluded_again(work: Work, constraint: Kept) -> dict[str, Any]:
+    """Return what `due.py` needs to make an exclusion constraint again: PostgreSQL builds it while nobody writes."""
+    return {
+        "table": constraint["table"],
+        "name": constraint["name"],
+        "definition": check_text(work.now, constraint),
+        "word": AT_ONCE,
+        "names": names_now(work, constraint["table"]),
+        "deferred": "",
+        "comment": constraint["comment"],
+    }
+
+
+def whole_key(work: Work, constraint: Kept) -> dict[str, Any]:
+    """Return the same for a key of a partitioned table, of which PostgreSQL builds none while it is written."""
+    made = rebuilt_key(work, constraint)
+    keys = columns(work, constraint["table"], constraint["columns"], f"constraint {constraint['name']}")
+    nulls = "NULLS NOT DISTINCT " if constraint["key"]["nulls_not_distinct"] else ""
+    definition = f"{made['word']} {nulls}({keys}) {made['deferred']}".rstrip()
+    return made | {"definition": definition, "word": AT_ONCE}
 
 
 def names_now(work: Work, table: int) -> dict[str, str]:
@@ -177,7 +211,7 @@ def columns(work: Work, table: int, attnums: list[int], called: str) -> str:
 
 
 def check_text(snapshot: Snapshot, constraint: Kept) -> str:
-    """Return a CHECK's text, with the names that its columns have now."""
+    """Return the text of a CHECK, or of an exclusion constraint, with the names that its columns have now."""
     now = snapshot.columns(constraint["table"])
     names = {
         name: str(now[int(attnum)]["name"])

@@ -10,6 +10,7 @@ from backout.databases.postgres.reversible.names import is_hidden
 
 _TEXTS = {
     "type_text",
+    "bound_text",
     "default_text",
     "definition",
     "signature",
@@ -86,6 +87,26 @@ class Difference:
     def made(self, key: Key) -> bool:
         """Tell whether a thing is there that was not there before."""
         return key in self.after.things and key not in self.before.things
+
+
+def follows(difference: Difference, column: Key, value: str) -> bool:
+    """Tell whether an inherited column has changed as one that it comes from has, and will again.
+
+    Args:
+        difference: What was done.
+        column: The column.
+        value: What of it is another.
+    """
+    before, after = difference.before, difference.after
+    was, is_ = before.things[column], after.things[column]
+    if not is_["inherited"]:
+        return False
+    for parent in after.things[Key("table", column.oid)]["parents"] or ():
+        for attnum, one in after.columns(parent).items():
+            earlier = before.things.get(Key("column", parent, attnum))
+            if earlier is not None and (earlier["name"], one["name"]) == (was["name"], is_["name"]):
+                return bool(earlier[value] == was[value] and one[value] == is_[value])
+    return False
 
 
 def _changes(before: Snapshot, after: Snapshot) -> Iterator[Change]:

@@ -10,12 +10,14 @@ from collections.abc import Iterator
 from typing import Any
 
 from backout.databases.postgres.reversible import journal, primary
-from backout.databases.postgres.reversible.built import built, left_over, path_of, renamed
+from backout.databases.postgres.reversible.built import BY_INDEX, built, left_over, path_of, renamed
 from backout.databases.postgres.reversible.catalog import Key, Snapshot, read
+from backout.databases.postgres.reversible.constraints import AT_ONCE
 from backout.databases.postgres.reversible.fill import is_written
 from backout.databases.postgres.reversible.journal import Entry, is_hiding
 from backout.databases.postgres.reversible.link import Link
 from backout.databases.postgres.reversible.names import ident, literal
+from backout.databases.postgres.reversible.relatives import below
 
 _BY_CHECK = re.compile(r"_bo_\d+(_\d+|_n)?_nn")
 
@@ -46,6 +48,7 @@ def _owed(now: Snapshot, entries: list[Entry]) -> list[str]:
         *_proofs(now, entries),
         *_values(now),
         *_promotions(now, entries),
+        *_by_index(now, entries),
     ]
 
 
@@ -56,9 +59,13 @@ def _indexes(now: Snapshot, entries: list[Entry]) -> Iterator[str]:
         name, hidden = record.get("written"), is_hiding(entry)
         if name is None or not hidden or Key("column", record["table"], record["attnum"]) not in now.things:
             continue
-        # A constant as the key: the values may be longer than an index can hold.
-        rows = f"{path_of(now, record['table'])} ((1)) WHERE {is_written(record, record['hidden'])}"
-        yield from built(now, record["table"], name, f"CREATE INDEX CONCURRENTLY {ident(name)} ON {rows}")
+        for table in (record["table"], *below(now, record["table"])):
+            if now.things[Key("table", table)]["kind"] != "r":
+                continue
+            # A constant as the key: the values may be longer than an index can hold.
+            rows = f"{path_of(now, table)} ((1)) WHERE {is_written(record, record['hidden'])}"
+            own = name if table == record["table"] else f"{name}_{table}"
+            yield from built(now, table, own, f"CREATE INDEX CONCURRENTLY {ident(own)} ON {rows}")
 
 
 def _wanted(now: Snapshot, entries: list[Entry]) -> Iterator[str]:
@@ -92,11 +99,16 @@ def _keys(now: Snapshot, entries: list[Entry]) -> Iterator[str]:
         if Key("table", table) not in now.things:
             continue
         path, name = path_of(now, table), ident(made["name"])
-        yield from built(now, table, made["name"], renamed(now, made))
-        if made["word"] and not any(
+        at_once = made["word"] == AT_ONCE
+        if not at_once:
+            yield from built(now, table, made["name"], renamed(now, made))
+        if made["word"] is not None and not any(
             one["name"] == made["name"] for one in now.of_table("constraint", table).values()
         ):
-            yield f"ALTER TABLE {path} ADD CONSTRAINT {name} {made['word']} USING INDEX {name} {made['deferred']}".rstrip()
+            if at_once:
+                yield f"ALTER TABLE {path} ADD CONSTRAINT {name} {made['definition']}"
+            else:
+                yield f"ALTER TABLE {path} ADD CONSTRAINT {name} {made['word']} USING INDEX {name} {made['deferred']}".rstrip()
             if made["comment"] is not None:
                 yield f"COMMENT ON CONSTRAINT {name} ON {path} IS {literal(made['comment'])}"
 
@@ -115,7 +127,7 @@ def _values(now: Snapshot) -> Iterator[str]:
     The constraint goes only when the column is: where a NULL is in its way, it goes on refusing more of them.
     """
     for key, one in now.things.items():
-        if key.kind != "constraint" or not _BY_CHECK.fullmatch(str(one["name"])):
+        if key.kind != "constraint" or not _BY_CHECK.fullmatch(str(one["name"])) or not one["local"]:
             continue
         path, column = path_of(now, one["table"]), now.columns(one["table"])[one["columns"][0]]
         if column["not_null"]:
@@ -123,6 +135,20 @@ def _values(now: Snapshot) -> Iterator[str]:
         else:
             yield f"ALTER TABLE {path} VALIDATE CONSTRAINT {ident(one['name'])}"
             yield f"ALTER TABLE {path} ALTER COLUMN {ident(column['name'])} SET NOT NULL"
+
+
+def _by_index(now: Snapshot, entries: list[Entry]) -> Iterator[str]:
+    """Yield what is said of a table by an index that was built anew."""
+    for entry in entries:
+        told = entry.operation
+        if not told.get("due") or entry.state != "applied" or Key("table", told["table"]) not in now.things:
+            continue
+        columns = now.columns(told["table"])
+        for one in now.of_table("index", told["table"]).values():
+            if one["name"] == told["to"]["name"] and one["valid"] and not one[told["what"]]:
+                needs = one["columns"] if told["what"] == "replica_identity" else []
+                if all(columns[attnum]["not_null"] for attnum in needs):
+                    yield f"ALTER TABLE {path_of(now, told['table'])} {BY_INDEX[told['what']]} {ident(one['name'])}"
 
 
 def _constraints_in(value: Any) -> Iterator[dict[str, Any]]:

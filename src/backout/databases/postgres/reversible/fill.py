@@ -6,6 +6,7 @@ from typing import Any
 
 from backout.databases.postgres.reversible.link import scalar
 from backout.databases.postgres.reversible.names import ident
+from backout.databases.postgres.reversible.relatives import below
 from backout.databases.postgres.reversible.rows.quiet import quietly
 from backout.databases.postgres.reversible.work import Work
 
@@ -79,9 +80,10 @@ def unmark(work: Work, record: dict[str, Any]) -> None:
     """Take away what told the rows that were written while a column was hidden."""
     called = record["called"]
     if record["written"] is not None:
-        for key, one in work.now.of_table("index", record["table"]).items():
-            if one["name"] == record["written"]:
-                work.run(f"DROP INDEX {work.path('index', key.oid, called=called)}")
+        for table in (record["table"], *below(work.now, record["table"])):
+            for key, one in work.now.of_table("index", table).items():
+                if one["name"] in (record["written"], f"{record['written']}_{table}"):
+                    work.run(f"DROP INDEX {work.path('index', key.oid, called=called)}")
     if record["marker"] is not None:
         path = work.table_path(record["table"], called=called)
         work.run(f"ALTER TABLE {path} DROP COLUMN {ident(record['marker'])}")
@@ -90,5 +92,5 @@ def unmark(work: Work, record: dict[str, Any]) -> None:
 def _replace(work: Work, record: dict[str, Any], value: str | None, called: str) -> None:
     column = work.thing("column", record["table"], record["attnum"], called=called)["name"]
     path = work.table_path(record["table"], called=called)
-    with quietly(work.link, [record["table"]], []):
+    with quietly(work.link, [record["table"], *below(work.now, record["table"])], []):
         work.run(f"UPDATE {path} SET {ident(column)} = {value or 'NULL'} WHERE {is_written(record, column)}")

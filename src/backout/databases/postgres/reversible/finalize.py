@@ -17,6 +17,7 @@ from backout.databases.postgres.reversible.journal import Entry, Migration
 from backout.databases.postgres.reversible.link import Link, LinkError, scalar
 from backout.databases.postgres.reversible.locks import under_locks
 from backout.databases.postgres.reversible.names import SCHEMA, ident
+from backout.databases.postgres.reversible.relatives import below
 from backout.databases.postgres.reversible.rows import store
 from backout.databases.postgres.reversible.work import Work
 from backout.migration import HiddenThing
@@ -107,7 +108,8 @@ def _drop(link: Link, migrations: Sequence[Migration], entries: list[Entry]) -> 
         if entry.kind == "column.retyped" or {"recipe", "taken", "rebuilt"} & entry.operation.keys():
             forget(work, entry.id, entry.operation)
     # Of all the indexes first, and so on: a type can be hidden by one migration, and the last column of it by a later one.
-    for one in sorted(things, key=lambda one: KINDS.index(one.key.kind)):
+    # Of tables those below, too: PostgreSQL drops none that others inherit from.
+    for one in sorted(things, key=lambda one: (KINDS.index(one.key.kind), len(below(before, one.key.oid)))):
         _drop_one(work, one)
     _forget(link, before, work.now)
     log_bytes = _log_bytes(link)

@@ -7,12 +7,15 @@ those who do not know it: not its NOT NULL, foreign keys, CHECKs, or names.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 from backout.databases.postgres.reversible import constraints, primary
 from backout.databases.postgres.reversible.catalog import Key, Snapshot, Thing
+from backout.databases.postgres.reversible.difference import Difference
 from backout.databases.postgres.reversible.names import COMMENT, SCHEMA, hidden, ident, is_hidden, literal
+from backout.databases.postgres.reversible.relatives import below, columns_below, why_not_one
 from backout.databases.postgres.reversible.relax import relax
 from backout.databases.postgres.reversible.work import Work
 
@@ -59,6 +62,8 @@ def hide_column(
     was = work.was(Key("column", table, attnum)) or column
     name = twin or hidden(change)
     may_hide(now, table, attnum)
+    if twin is not None:
+        refuse_family(now, table, now.name(Key("column", table, attnum)))
     record: Record = {
         "table": table,
         "attnum": attnum,
@@ -75,6 +80,7 @@ def hide_column(
         if twin is None and not keyless and _numbers_itself(now, table, attnum, column)
         else primary.given_up(work, now, table, attnum, name),
         "renamed": _rename_indexes(work, now, table, attnum, name)
+        + _rename_below(work, now, table, column["name"], name)
         + _rename_sequence(work, now, table, attnum, name),
         "explains": [],
     }
@@ -98,7 +104,7 @@ def hide_column(
     told = record["mark"] is not None or record["marker"] is not None or record["relaxed"]
     by_values = not record["numbers"] or record["marker"] is not None
     record["written"] = f"{name}_w" if told and by_values and twin is None else None
-    record["explains"] = _explained(record, table, attnum)
+    record["explains"] = _explained(record, table, attnum) + _explained_below(now, work.now, table)
     return record
 
 
@@ -108,7 +114,11 @@ def guard(work: Work, table: int, attnum: int, record: Record) -> None:
     It can where a visible column comes after it. Where the hidden one gets its values by itself nothing is guarded; where
     the type has no value to spare, a NULL in its place is not caught.
     """
-    if not _is_reached(work.now, table, attnum) or record["numbers"]:
+    if (
+        not _is_reached(work.now, table, attnum)
+        or record["numbers"]
+        or _has_no_guard(work.now, table, attnum)
+    ):
         return
     path = work.table_path(table, called=record["called"])
     if any(one["name"] == record["hidden"] for one in work.now.of_table("trigger", table).values()):
@@ -128,9 +138,15 @@ def uncaught(now: Snapshot, record: Record) -> str | None:
     """Return what a positional INSERT or COPY can put into a hidden column unnoticed: `value`, `NULL`, or None."""
     if not _is_reached(now, record["table"], record["attnum"]):
         return None
-    if record["numbers"]:
+    if record["numbers"] or _has_no_guard(now, record["table"], record["attnum"]):
         return "value"
     return None if record["mark"] is not None or record["marker"] is not None else "NULL"
+
+
+def _has_no_guard(now: Snapshot, table: int, attnum: int) -> bool:
+    """Tell whether rows come into a table otherwise: an UPDATE that moves one to another partition inserts it there."""
+    thing, column = now.things[Key("table", table)], now.things[Key("column", table, attnum)]
+    return bool(thing["kind"] == "p" or thing["bound"] or column["inherited"]) or now.has_children(table)
 
 
 def _is_reached(now: Snapshot, table: int, attnum: int) -> bool:
@@ -152,7 +168,8 @@ def show_column(work: Work, record: Record) -> None:
     work.run(f"ALTER TABLE {path} RENAME COLUMN {hidden_name} TO {ident(record['name'])}")
     # Before the default, which may name a sequence that it owns.
     for one in record["renamed"]:
-        rename(work, one["kind"], one["oid"], one["from"], called=one["from"])
+        if not one.get("below") or Key(one["kind"], one["oid"]) in work.now.things:
+            rename(work, one["kind"], one["oid"], one["from"], called=one["from"])
     column = f"{path}.{ident(record['name'])}"
     work.run(f"COMMENT ON COLUMN {column} IS {literal(record['comment'])}")
     if not record["numbers"] and (record["mark"] is not None or record["default"] is not None):
@@ -191,22 +208,36 @@ def rename(work: Work, kind: str, oid: int, to: str, *, called: str) -> None:
     work.run(f"ALTER {word} {work.path(kind, oid, called=called)} RENAME TO {ident(to)}")
 
 
-def may_hide(now: Snapshot, table: int, attnum: int) -> None:
+def may_hide(
+    now: Snapshot, table: int, attnum: int, *, goes: Callable[[Key], bool] = lambda _index: False
+) -> None:
     """Do nothing, if a column can be hidden.
+
+    Args:
+        now: The catalog.
+        table: Oid.
+        attnum: The column's number.
+        goes: Tells which indexes are dropped before.
 
     Raises:
         NotHidden: It has something that there is no way to relax.
     """
     column, called = now.things[Key("column", table, attnum)], now.name(Key("column", table, attnum))
-    refuse_family(now, table, called)
+    if (why := why_not_one(now, table, attnum)) is not None:
+        raise NotHidden(f"{called} {why}")
     if _refuses_null(now, column["type"]):
         raise NotHidden(f"{called} is of a domain that takes no NULL")
-    for one in now.of_table("constraint", table).values():
-        if attnum in (one["columns"] or ()) and one["kind"] == "x":
-            raise NotHidden(f"{called} is in the exclusion constraint {one['name']}")
-    for one in now.of_table("index", table).values():
+    for key, one in now.of_table("index", table).items():
+        if goes(key):
+            continue
+        # Where it is a key itself, NULL in it excludes nothing.
+        if one["exclusion"] and attnum not in one["columns"] and speaks_of(one, attnum):
+            raise NotHidden(f"{called} is in an expression of the exclusion constraint {one['name']}")
         if attnum in one["columns"] and one["nulls_not_distinct"]:
-            raise NotHidden(f"{called} is in the index {one['name']}, for which NULLs are not distinct")
+            raise NotHidden(
+                f"{called} is in the index {one['name']}, for which NULLs are not distinct, and rows written since would "
+                "all have NULL; drop that index by a statement of its own before"
+            )
         if attnum in one["columns"] and one["replica_identity"]:
             raise NotHidden(f"{called} is in the index {one['name']}, which is the replica identity")
 
@@ -245,7 +276,8 @@ def _numbers_itself(now: Snapshot, table: int, attnum: int, column: Thing) -> bo
 
 def _in_unique(now: Snapshot, table: int, attnum: int, *, alone: bool = False) -> bool:
     return any(
-        one["unique"] and (one["columns"] == [attnum] if alone else attnum in one["columns"])
+        (one["unique"] or one["exclusion"])
+        and (one["columns"] == [attnum] if alone else attnum in one["columns"])
         for one in now.of_table("index", table).values()
     )
 
@@ -289,6 +321,19 @@ def _rename_indexes(work: Work, now: Snapshot, table: int, attnum: int, name: st
     return found
 
 
+def _rename_below(work: Work, now: Snapshot, table: int, column: str, name: str) -> list[Record]:
+    """Rename the indexes over the column of the tables below; a partition that is dropped since takes its own along."""
+    found: list[Record] = []
+    for own in columns_below(now, table, column):
+        for key, one in now.of_table("index", own.oid).items():
+            was = work.was(key)
+            if was is None or key not in work.now.things or not speaks_of(one, own.sub):
+                continue
+            rename(work, "index", key.oid, f"{name}_b{key.oid}", called=one["name"])
+            found.append({"kind": "index", "oid": key.oid, "from": was["name"], "below": True})
+    return found
+
+
 def _drop_index(work: Work, kind: str, oid: int, index: Thing) -> None:
     """Drop an index that the transaction itself has made: no way back leads to it."""
     if kind == "constraint":
@@ -314,6 +359,16 @@ def _rename_sequence(work: Work, now: Snapshot, table: int, attnum: int, name: s
             rename(work, "sequence", key.oid, f"{name}_s", called=one["name"])
             found.append({"kind": "sequence", "oid": key.oid, "from": one["name"]})
     return found
+
+
+def _explained_below(before: Snapshot, after: Snapshot, table: int) -> list[list[Any]]:
+    """Return every difference that hiding a column makes in the tables below."""
+    tables = set(below(before, table))
+    return [
+        [*change.key, sorted(change.values)]
+        for change in (Difference(before, after).left.values() if tables else ())
+        if change.thing.get("table", change.key.oid) in tables or change.thing.get("to_table") in tables
+    ]
 
 
 def _explained(record: Record, table: int, attnum: int) -> list[list[Any]]:

@@ -26,6 +26,7 @@ from backout.databases.postgres.reversible.link import Link, LinkError, as_login
 from backout.databases.postgres.reversible.meanwhile import Commit, Meanwhile
 from backout.databases.postgres.reversible.origins import Origins
 from backout.databases.postgres.reversible.parse import Statement, statements
+from backout.databases.postgres.reversible.passes import detaches, drops_identity, parts_of
 from backout.databases.postgres.reversible.proxy.keeper import Done, Manner, Pass
 from backout.databases.postgres.reversible.recipes import Recipes
 from backout.databases.postgres.reversible.retype import Retyper, retypes_column
@@ -342,7 +343,13 @@ def _twins_of(table: int, pending: Iterable[Entry]) -> set[int]:
 
 def is_softened(statement: Statement) -> bool:
     """Tell whether something else runs instead of a statement."""
-    return retypes_column(statement) or drops_column(statement) or is_softened_drop(statement)
+    return (
+        retypes_column(statement)
+        or drops_column(statement)
+        or drops_identity(statement)
+        or detaches(statement)
+        or is_softened_drop(statement)
+    )
 
 
 def soften(softer: Softer, statement: Statement, given: dict[str, str], migration: int) -> None:
@@ -359,9 +366,16 @@ def soften(softer: Softer, statement: Statement, given: dict[str, str], migratio
         Veto: It could not be taken back.
     """
     lock_beforehand(softer.work.link, statement)
-    if retypes_column(statement):
-        Retyper(softer.work, softer.journal, given, migration).alter_table(statement)
-    elif drops_column(statement):
-        softer.alter_table(statement)
-    else:
-        softer.drop(statement)
+    for part in parts_of(statement):
+        if retypes_column(part):
+            Retyper(softer.work, softer.journal, given, migration).alter_table(part)
+        elif drops_column(part):
+            softer.alter_table(part)
+        elif drops_identity(part):
+            softer.drop_identity(part)
+        elif detaches(part):
+            softer.detach(part)
+        elif part.kind == "drop_stmt":
+            softer.drop(part)
+        else:
+            softer.work.run(part.text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from backout.databases.postgres.reversible.parse import Statement, object_of
+from backout.databases.postgres.reversible.passes import detaches_beside
 from backout.databases.postgres.reversible.proxy.keeper import Manner
 
 _FREE = {
@@ -82,7 +83,7 @@ def has_to_be_alone(statement: Statement) -> bool:
         return whole or any(one.def_elem.defname == "concurrently" for one in node.params)
     if statement.kind == "cluster_stmt":
         return not node.HasField("relation")
-    return statement.kind in _ALONE
+    return statement.kind in _ALONE or detaches_beside(statement)
 
 
 def why_refused(statement: Statement) -> str | None:
@@ -93,6 +94,8 @@ def why_refused(statement: Statement) -> str | None:
         one.def_elem.defname == "full" for one in statement.node.options
     ):
         return "VACUUM FULL rewrites a table."
+    if detaches_beside(statement):
+        return "DETACH PARTITION CONCURRENTLY takes two transactions; a plain DETACH PARTITION takes the table's lock for a moment only."
     if statement.kind == "grant_stmt" and (what := _granted_on(statement)) in _WIDE:
         return f"Privileges on a {_WIDE[what]} are not looked at."
     return _REFUSED.get(statement.kind)

@@ -21,6 +21,7 @@ _HIDDEN = (
     "trigger.hidden",
     "function.hidden",
 )
+_IN_FAMILIES = ("partition.attached", "partition.detached", "inherits")
 _ADDED = ("column.added", "table.added", "type.added", "sequence.added", "trigger.added", "function.added")
 
 
@@ -42,6 +43,8 @@ def obstacles(now: Snapshot, entries: Sequence[Entry]) -> list[str]:
             found += _name_taken(now, entry, entries)
         elif entry.kind in _ADDED:
             found += _is_gone(now, entry)
+        elif entry.kind in _IN_FAMILIES and Key("table", entry.operation["table"]) not in now.things:
+            found.append(f"{_called(entry)} is not there any more")
         elif entry.kind == "renamed" and entry.id not in later:
             found += _renamed(now, entry, entry.operation["to"][0])
         elif entry.kind in ("policy.added", "policy.changed"):
@@ -67,6 +70,8 @@ def obstacles_again(now: Snapshot, entries: Sequence[Entry]) -> list[str]:
             renamed.add(key)
         elif entry.kind in _HIDDEN:
             found += _is_gone(now, entry)
+        elif entry.kind in _IN_FAMILIES and Key("table", entry.operation["table"]) not in now.things:
+            found.append(f"{_called(entry)} is not there any more")
         elif entry.kind in ("policy.dropped", "policy.changed"):
             found += _policy(now, entry, "from", [one for one in entries if one.part < entry.part])
     return found + _views_missing(now, entries, "before", "after")

@@ -119,7 +119,7 @@ def deparse(kind: str, node: Any) -> str:
 
 
 def with_columns(check: str, names: dict[str, str]) -> str:
-    """Return a constraint's text (``CHECK (…)``), its columns with other names.
+    """Return a constraint's text (``CHECK (…)``, ``EXCLUDE …``), its columns with other names.
 
     Args:
         check: As `pg_get_constraintdef` prints it: columns without their table.
@@ -131,6 +131,7 @@ def with_columns(check: str, names: dict[str, str]) -> str:
     (statement,) = statements(f"{head}{check}")
     _keep_casts(statement.node)
     _rename_columns(statement.node, names)
+    _rename_keys(statement.node, names)
     return deparse(statement.kind, statement.node).removeprefix(head)
 
 
@@ -165,7 +166,12 @@ def index_of(
     if name is not None:
         node.idxname, node.concurrent = name, True
     _keep_casts(node)
+    of_all, node.relation.inh = (
+        node.relation.inh,
+        True,
+    )  # that of a partitioned table is printed as if of that alone
     same = name is None and _CAST_LIST not in definition and all(old == new for old, new in names.items())
+    same = same and of_all
     if same and (node.relation.schemaname, node.relation.relname) == (schema, table):
         return definition
     node.relation.schemaname, node.relation.relname = schema, table
@@ -199,6 +205,15 @@ def _rename_columns(node: Any, names: dict[str, str]) -> None:
     for one in _column_refs(node):
         if len(one.fields) == 1 and one.fields[0].WhichOneof("node") == "string":
             one.fields[0].string.sval = names.get(one.fields[0].string.sval, one.fields[0].string.sval)
+
+
+def _rename_keys(node: Any, names: dict[str, str]) -> None:
+    """Rename the columns that are keys of an exclusion constraint, where they stand for themselves."""
+    from postgast import walk
+
+    for _field, one in list(walk(node)):
+        if type(one).__name__ == "IndexElem" and one.name:
+            one.name = names.get(one.name, one.name)
 
 
 _CAST_LIST = "])::"

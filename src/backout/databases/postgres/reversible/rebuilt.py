@@ -13,6 +13,7 @@ from typing import Any
 from backout.databases.postgres.reversible import answers, expressions
 from backout.databases.postgres.reversible.catalog import Key, Thing
 from backout.databases.postgres.reversible.conversion import by_index, function, set_as, settings
+from backout.databases.postgres.reversible.hide import NotHidden, refuse_family
 from backout.databases.postgres.reversible.link import LinkError, scalar
 from backout.databases.postgres.reversible.names import LAST, SCHEMA, hidden, ident, is_hidden, literal
 from backout.databases.postgres.reversible.origins import Pour
@@ -67,6 +68,11 @@ def paired(work: Work, dropped: int, made: int, change: int, pour: Pour, given: 
         NotPaired: The way back would not be known.
         Veto: An answer is needed.
     """
+    for one in (dropped, made):
+        try:
+            refuse_family(work.now, one, work.now.name(Key("table", one)))
+        except NotHidden as error:
+            raise NotPaired(str(error)) from None
     old, new = _side(work, dropped), _side(work, made)
     if pour.values is None:
         raise NotPaired("its rows were not taken over one by one")

@@ -91,11 +91,6 @@ class Retyper:
         node = statement.node
         commands = [one.alter_table_cmd for one in node.cmds]
         retypes = [one for one in commands if name_of(one) == "AT_AlterColumnType"]
-        if any(name_of(one) == "AT_DropColumn" for one in commands):
-            raise Veto(
-                "backout cannot yet undo an ALTER TABLE that drops a column and changes the type of one",
-                hint="Make two statements of it.",
-            )
         first = [one for one in commands if _is_before(one)]
         rest = [one for one in commands if one not in retypes and one not in first]
         if first:

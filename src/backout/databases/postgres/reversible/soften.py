@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 from backout.databases.postgres.reversible import constraints, primary
 from backout.databases.postgres.reversible.answers import for_retyped, of
@@ -17,9 +16,13 @@ from backout.databases.postgres.reversible.built import KEY_DROPPED
 from backout.databases.postgres.reversible.catalog import Key, Snapshot
 from backout.databases.postgres.reversible.difference import Difference
 from backout.databases.postgres.reversible.effects.base import Operation
+from backout.databases.postgres.reversible.effects.identity import dropped as identity_dropped
+from backout.databases.postgres.reversible.effects.index import parts_of as parts_of_index
+from backout.databases.postgres.reversible.effects.index import rename_parts
 from backout.databases.postgres.reversible.expressions import NotOverColumns
+from backout.databases.postgres.reversible.families import explained_by, leave
 from backout.databases.postgres.reversible.functions import hide_function, path_of
-from backout.databases.postgres.reversible.hide import NotHidden, hide_column, rename
+from backout.databases.postgres.reversible.hide import NotHidden, hide_column, rename, speaks_of
 from backout.databases.postgres.reversible.link import LinkError, objects
 from backout.databases.postgres.reversible.names import (
     HIDDEN_SCHEMA,
@@ -31,12 +34,15 @@ from backout.databases.postgres.reversible.names import (
 )
 from backout.databases.postgres.reversible.origins import Origins
 from backout.databases.postgres.reversible.own_types import hide_type
-from backout.databases.postgres.reversible.parse import Statement, deparse, object_of
+from backout.databases.postgres.reversible.parse import Statement, object_of
+from backout.databases.postgres.reversible.passes import DROP_COLUMN, subtype
 from backout.databases.postgres.reversible.proxy.keeper import Veto
 from backout.databases.postgres.reversible.rebuilt import NotPaired, paired
+from backout.databases.postgres.reversible.relatives import below, why_not_one
 from backout.databases.postgres.reversible.sequences import hide_sequence
 from backout.databases.postgres.reversible.tables import hide_table
 from backout.databases.postgres.reversible.taken_over import Reader, hide_taken, through
+from backout.databases.postgres.reversible.temporary import temporary
 from backout.databases.postgres.reversible.together import take_parts, take_table, take_type, take_views
 from backout.databases.postgres.reversible.triggers import can_be_hidden, hide_trigger
 from backout.databases.postgres.reversible.verdict import made_anew
@@ -55,6 +61,8 @@ _HIDES = {
     "OBJECT_PROCEDURE": "function",
     "OBJECT_ROUTINE": "function",
 }
+
+_WITH_ROWS = ("table", "index", "sequence")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,30 +92,66 @@ class Softer:
     rewrite: Callable[[int, Callable[[int, Operation], Operation]], None]
 
     def alter_table(self, statement: Statement) -> None:
-        """Hide the columns that an ALTER TABLE drops, and do the rest of it.
+        """Hide the columns that an ALTER TABLE drops, which does nothing else.
 
         Raises:
             LinkError: PostgreSQL refuses it.
             Veto: It would take away what cannot be hidden.
         """
-        drops = [c for c in statement.node.cmds if _subtype(c) == "AT_DropColumn"]
-        only = _copy(statement.node, drops)
+        if self._is_temporary(statement):
+            return
         before = self.work.now
-        gone = self._tried(deparse("alter_table_stmt", only))
+        gone = self._tried(statement.text)
         views = take_views(gone)
         columns = [c.key for c in gone.gone("column")]
         for key in columns:
             gone.take(key)
             take_parts(gone, key)
+        triggers = [c.key for c in gone.gone("trigger") if not is_hidden(c.thing["name"])]
+        for key in triggers:
+            gone.take(key)
+        for key in columns:
+            why = None if before.things[key]["inherited"] else why_not_one(before, key.oid, key.sub)
+            if why is not None and key in self.begun.things:
+                raise Veto(
+                    f"backout cannot hide this: {before.name(key)} {why}",
+                    detail="So dropping it could not be undone.",
+                )
         self._drop_policies(gone)
         self._refuse_left(gone, statement)
         self._drop_views(views)
+        for key in triggers:
+            if key in self.begun.things:
+                self.journal("trigger.hidden", partial(self._hide_trigger, key))
+            else:
+                self._drop_new(key)
         for key in columns:
+            if before.things[key]["inherited"]:
+                continue  # it goes with that which it has it from
             if key not in self.begun.things:
                 self._drop_new(key)
             elif not is_hidden(before.things[key]["name"]):
+                self._drop_unique_of(key)
                 self.journal("column.hidden", partial(self._hide_column, key))
-        self._rest(statement)
+
+    def drop_identity(self, statement: Statement) -> None:
+        """Drop identities as an ALTER TABLE says, which does nothing else; where they have come to is kept.
+
+        Raises:
+            LinkError: PostgreSQL refuses it.
+        """
+        if self._is_temporary(statement):
+            return
+        gone = self._tried(statement.text)
+        keys = [c.key for c in gone.changed("column", "identity") if not c.thing["inherited"]]
+        for key in keys:
+            self.journal("identity", partial(self._drop_identity, key))
+
+    def _drop_identity(self, key: Key, _change: int) -> Operation:
+        path = self.work.table_path(key.oid, called="the table")
+        name = ident(self.work.now.things[key]["name"])
+        run = f"ALTER TABLE {path} ALTER COLUMN {name} DROP IDENTITY"
+        return identity_dropped(self.work, key.oid, key.sub, run)
 
     def drop(self, statement: Statement) -> None:
         """Hide the tables, indexes, types, sequences, triggers or functions that a DROP names; a unique index is dropped.
@@ -117,18 +161,29 @@ class Softer:
             Veto: It would take away what cannot be hidden.
         """
         kind = _HIDES[object_of(statement)]
+        if kind in _WITH_ROWS and self._is_temporary(statement):
+            return
         gone = self._tried(statement.text)
         views = take_views(gone)
         things = [c.key for c in gone.gone(kind) if not is_hidden(c.thing["name"])]
+        if kind == "index":
+            parts = [key for key in things if Key("index", gone.before.things[key]["parent"] or 0) in things]
+            things = [key for key in things if key not in parts]
+            for key in parts:
+                gone.take(key)
         for key in things:
             gone.take(key)
             if kind == "table":
                 take_table(gone, key.oid)
             if kind == "type":
                 take_type(gone, key.oid)
+        if kind == "table":
+            # Those below first, as they stay what they are where all of them go.
+            things.sort(key=lambda key: len(below(gone.before, key.oid)))
         self._drop_policies(gone)
         self._refuse_left(gone, statement)
         self._drop_views(views)
+        going = {key.oid for key in things}
         for key in things:
             if key not in self.begun.things:
                 self._drop_new(key)
@@ -138,15 +193,15 @@ class Softer:
                 continue
             if kind == "table":
                 self._drop_new_of(key.oid)
-            hide = {
-                "table": self._hide_table,
+            hides: dict[str, Callable[[Key, int], Operation]] = {
+                "table": partial(self._hide_table, going),
                 "index": self._hide_index,
                 "type": self._hide_type,
                 "sequence": self._hide_sequence,
                 "trigger": self._hide_trigger,
                 "function": self._hide_function,
-            }[kind]
-            self.journal(f"{kind}.hidden", partial(hide, key))
+            }
+            self.journal(f"{kind}.hidden", partial(hides[kind], key))
 
     def _tried(self, text: str) -> Difference:
         """Return what a statement would take away; nothing of it stays.
@@ -212,12 +267,6 @@ class Softer:
             paths = [self.work.table_path(oid, called=f"view {oid}") for oid in views]
             self.work.run(f"DROP VIEW {', '.join(paths)}")
 
-    def _rest(self, statement: Statement) -> None:
-        """Run the commands of an ALTER TABLE that are no drops, when the drops are done: PostgreSQL does them first."""
-        rest = [c for c in statement.node.cmds if _subtype(c) != "AT_DropColumn"]
-        if rest:
-            self.work.run(deparse("alter_table_stmt", _copy(statement.node, rest)))
-
     def _drop_policies(self, gone: Difference) -> None:
         """Drop the policies that CASCADE takes: they hold no data, and the difference tells before the COMMIT how they were."""
         for change in list(gone.gone("policy")):
@@ -275,6 +324,36 @@ class Softer:
             path = self.work.path(key.kind, key.oid, called=called)
             self.work.run(f"DROP {key.kind.upper()} {path} CASCADE")
 
+    def _is_temporary(self, statement: Statement) -> bool:
+        """Run a statement about what is temporary as it is: it goes with the session, and no way back knows it.
+
+        Raises:
+            Veto: It is about other things, too.
+        """
+        kept = temporary(self.work.link, statement)
+        if True not in kept:
+            return False
+        if False in kept:
+            raise Veto(
+                f"backout cannot yet undo this statement: {' '.join(statement.text.split())[:200]}",
+                detail="It drops what is temporary together with what is not.",
+                hint="Make two statements of it.",
+            )
+        self.work.run(statement.text)
+        return True
+
+    def _drop_unique_of(self, column: Key) -> None:
+        """Drop the unique indexes that read a column in an expression or condition: hidden, they would refuse new rows.
+
+        One with the column itself among its keys does not, as that is NULL then, and never the same.
+        """
+        for key, one in self.work.now.of_table("index", column.oid).items():
+            if one["unique"] and speaks_of(one, column.sub) and column.sub not in one["columns"]:
+                if key in self.begun.things:
+                    self.journal(KEY_DROPPED, partial(self._drop_unique, key))
+                else:
+                    self._drop_new(key)
+
     def _hide_column(self, key: Key, change: int) -> Operation:
         called = self.work.now.name(key)
         given, readers = for_retyped(called, self.answers), self._readers(key)
@@ -302,10 +381,12 @@ class Softer:
         visible = [n for n, one in self.work.now.columns(key.oid).items() if not is_hidden(str(one["name"]))]
         return self.readers(key.oid, key.sub, visible)
 
-    def _hide_table(self, key: Key, change: int) -> Operation:
+    def _hide_table(self, going: Collection[int], key: Key, change: int) -> Operation:
+        parents = self.work.now.things[key]["parents"] or ()
+        stays = all(parent in going for parent in parents)
         takers = self.origins.takers(key.oid, self.made())
         told = {"rebuilt": self._paired(key, takers, change), "table": key.oid} if takers else {}
-        return {"hidden": _or_veto(lambda: hide_table(self.work, key.oid, change))} | told
+        return {"hidden": _or_veto(lambda: hide_table(self.work, key.oid, change, stays=stays))} | told
 
     def _paired(self, key: Key, takers: list[int], change: int) -> Operation:
         now, pours = self.work.now, self.origins.pours.get(takers[0], [])
@@ -320,17 +401,36 @@ class Softer:
                 now.name(key), [now.name(Key("table", one)) for one in takers], str(error)
             ) from None
 
+    def detach(self, statement: Statement) -> None:
+        """Detach a partition as an ALTER TABLE says, and keep what tells its rows.
+
+        Raises:
+            LinkError: PostgreSQL refuses it.
+        """
+        gone = self._tried(statement.text)
+        for key in [c.key for c in gone.changed("table", "bound")]:
+            self.journal("partition.detached", partial(self._detach, key))
+
+    def _detach(self, key: Key, _change: int) -> Operation:
+        before, called = self.work.now, self.work.now.name(key)
+        family = leave(self.work, key.oid)
+        explains = explained_by(before, self.work.now, key.oid)
+        return {"table": key.oid, "called": called, "family": family, "explains": explains}
+
     def _hide_index(self, key: Key, change: int) -> Operation:
         one = self.work.now.things[key]
         called = self.work.now.name(key)
-        rename(self.work, "index", key.oid, hidden(change), called=called)
-        return {
+        told: Operation = {
             "oid": key.oid,
             "called": called,
             "name": (self.work.was(key) or one)["name"],
             "table": one["table"],
-            "explains": [["index", key.oid, 0, ["name"]]],
+            "parts": parts_of_index(self.work.now, self.begun, key.oid),
         }
+        rename(self.work, "index", key.oid, hidden(change), called=called)
+        rename_parts(self.work, told, change)
+        renamed = [key.oid, *(oid for oid, _name in told["parts"])]
+        return told | {"explains": [["index", oid, 0, ["name"]] for oid in renamed]}
 
     def _drop_unique(self, key: Key, change: int) -> Operation:
         now = self.work.now
@@ -393,26 +493,13 @@ class Softer:
 def drops_column(statement: Statement) -> bool:
     """Tell whether an ALTER TABLE drops a column of a table."""
     return statement.kind == "alter_table_stmt" and any(
-        _subtype(c) == "AT_DropColumn" for c in statement.node.cmds
+        subtype(c) == DROP_COLUMN for c in statement.node.cmds
     )
 
 
 def is_softened_drop(statement: Statement) -> bool:
     """Tell whether a DROP names what can be hidden."""
     return statement.kind == "drop_stmt" and object_of(statement) in _HIDES
-
-
-def _subtype(command: Any) -> str:
-    one = command.alter_table_cmd
-    return str(one.DESCRIPTOR.fields_by_name["subtype"].enum_type.values_by_number[one.subtype].name)
-
-
-def _copy(node: Any, commands: list[Any]) -> Any:
-    made = type(node)()
-    made.CopyFrom(node)
-    del made.cmds[:]
-    made.cmds.extend(commands)
-    return made
 
 
 def _or_veto(hide: Callable[[], Operation]) -> Operation:

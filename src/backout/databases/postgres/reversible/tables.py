@@ -6,15 +6,30 @@ from typing import Any
 
 from backout.databases.postgres.reversible import constraints
 from backout.databases.postgres.reversible.catalog import Key, Snapshot
+from backout.databases.postgres.reversible.families import (
+    children_of,
+    explained_by,
+    give_to_default,
+    join,
+    leave,
+)
 from backout.databases.postgres.reversible.hide import NotHidden
 from backout.databases.postgres.reversible.names import HIDDEN_SCHEMA, hidden, ident, is_hidden
+from backout.databases.postgres.reversible.relatives import below
 from backout.databases.postgres.reversible.work import Moved, Work
 
 Record = dict[str, Any]
 
 
-def hide_table(work: Work, table: int, change: int) -> Record:
+def hide_table(work: Work, table: int, change: int, *, stays: bool = False, gives: bool = False) -> Record:
     """Hide a table.
+
+    Args:
+        work: The transaction.
+        table: Oid.
+        change: Number of the journal row.
+        gives: Its rows are moved to where they would be without it, if anywhere.
+        stays: It stays a partition, or goes on inheriting: what it has its columns from goes with it.
 
     Returns:
         What `show_table` needs, and what differences it explains.
@@ -22,16 +37,25 @@ def hide_table(work: Work, table: int, change: int) -> Record:
     Raises:
         NotHidden: It is one that cannot be hidden yet.
     """
-    now = work.now
-    called = now.name(Key("table", table))
+    before = work.now
+    called = before.name(Key("table", table))
     thing = work.thing("table", table, called=called)
-    _refuse(now, table, called)
+    _refuse(work, table, called)
+    family = None if stays else leave(work, table)
+    if gives:
+        give_to_default(work, family)
+    now = work.now
     # It comes back as it was before the transaction may have renamed or moved it, to drop it then.
     was = work.was(Key("table", table)) or thing
     record: Record = {"table": table, "called": called, "name": was["name"], "schema": was["schema"]}
     record["schema_name"] = work.schema_name(thing["schema"])
     record["hidden"] = hidden(change)
-    record["constraints"] = _drop_foreign_keys(work, now, table)
+    record["family"] = family
+    # What it has from those above it gets from them again.
+    had = [key for key, one in before.of_table("constraint", table).items() if one["parent"]]
+    record["constraints"] = [
+        one for one in _drop_foreign_keys(work, now, table) if Key("constraint", one["oid"]) not in had
+    ]
     path = work.table_path(table, called=called)
     # Its name first: the hidden schema may hold another one of that name, and indexes keep theirs only if they are free.
     record["renamed"] = _rename_parts(work, now, table, record["hidden"])
@@ -40,11 +64,17 @@ def hide_table(work: Work, table: int, change: int) -> Record:
         f"ALTER TABLE {ident(record['schema_name'], record['hidden'])} SET SCHEMA {ident(HIDDEN_SCHEMA)}"
     )
     record["explains"] = _explained(now, table, record)
+    if family is not None or thing["kind"] == "p":
+        for oid in (table, *below(before, table)):
+            record["explains"] += explained_by(before, work.now, oid)
     return record
 
 
-def show_table(work: Work, record: Record) -> None:
+def show_table(work: Work, record: Record, change: int, *, proves: bool = False) -> int:
     """Undo `hide_table`; foreign keys are for `require_table`.
+
+    Returns:
+        How many rows came into it out of a default partition.
 
     Raises:
         Moved: It is gone, or another one has its name.
@@ -64,6 +94,7 @@ def show_table(work: Work, record: Record) -> None:
         # An index of a column whose type was changed before the table was dropped is hidden with that column by now.
         if work.thing(one["kind"], one["oid"], called=called)["name"] == _part(record["hidden"], one["oid"]):
             _rename(work, one["kind"], one["oid"], one["from"], called)
+    return join(work, record["family"], change, proves=proves) if record.get("family") else 0
 
 
 def require_table(work: Work, record: Record) -> None:
@@ -72,12 +103,11 @@ def require_table(work: Work, record: Record) -> None:
         constraints.add(work, one)
 
 
-def _refuse(now: Snapshot, table: int, called: str) -> None:
-    thing = now.things[Key("table", table)]
-    if thing["kind"] != "r":
-        raise NotHidden(f"{called} is not a plain table")
-    if thing["parents"] or now.has_children(table):
-        raise NotHidden(f"{called} is part of an inheritance or a partitioned table")
+def _refuse(work: Work, table: int, called: str) -> None:
+    if work.thing("table", table, called=called)["kind"] not in "rp":
+        raise NotHidden(f"{called} is not a table of this database's own rows")
+    if children := children_of(work, table):
+        raise NotHidden(f"{called} is what {', '.join(children)} is a partition of, or inherits from")
 
 
 def _drop_foreign_keys(work: Work, now: Snapshot, table: int) -> list[Record]:

@@ -27,7 +27,7 @@ from backout.databases.postgres.reversible.conversion import (
 from backout.databases.postgres.reversible.difference import Difference
 from backout.databases.postgres.reversible.explain import explained
 from backout.databases.postgres.reversible.fill import accepts_null, tell_open, unmark
-from backout.databases.postgres.reversible.hide import hide_column, rename
+from backout.databases.postgres.reversible.hide import hide_column, refuse_family, rename
 from backout.databases.postgres.reversible.link import scalar
 from backout.databases.postgres.reversible.names import hidden, ident, is_hidden
 from backout.databases.postgres.reversible.rows.quiet import quietly
@@ -67,8 +67,9 @@ def hide_taken(
         NotHidden: It cannot be hidden.
         Veto: The way back would not be known.
     """
-    way = _way_back(work, table, attnum, f"{hidden(change)}_down", readers, given)
     before = work.now
+    refuse_family(before, table, before.name(Key("column", table, attnum)))
+    way = _way_back(work, table, attnum, f"{hidden(change)}_down", readers, given)
     record, numbers = _hide(work, table, attnum, change)
     record["explains"] += explained(Difference(before, work.now))["explains"]
     marker(work, change, record["marker"])

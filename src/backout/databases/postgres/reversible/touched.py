@@ -8,9 +8,11 @@ from backout.databases.postgres.reversible.catalog import Key, Snapshot
 from backout.databases.postgres.reversible.difference import Change, Difference
 from backout.databases.postgres.reversible.effects.base import Operation
 from backout.databases.postgres.reversible.parse import Statement
+from backout.databases.postgres.reversible.passes import detaches, dropped_constraints, drops_identity
 from backout.databases.postgres.reversible.retype import retypes_column
 
 _TYPE = {"type", "modifier", "collation"}
+_IDENTITY = frozenset({"identity"})
 
 
 class Taken(NamedTuple):
@@ -38,15 +40,26 @@ def taken_by(statement: Statement, before: Snapshot, after: Snapshot, *, refused
     """
     left = list(Difference(before, after).left.values())
     gone = {_place(change) for change in left if change.after is None}
+    identities = drops_identity(statement)
+    constraints = dropped_constraints(statement)  # the transaction's difference explains them
     return [
+        Taken(change.key, _IDENTITY, change.after)
+        for change in left
+        if not refused and identities and change.values & _IDENTITY
+    ] + [
         Taken(change.key, _values(change), change.after)
         for change in left
-        if refused or (_is_its_own(statement, change, gone) and not _is_policys(change, after))
+        if refused
+        or (
+            _is_its_own(statement, change, gone)
+            and not _is_policys(change, after)
+            and not (change.after is None and change.thing["name"] in constraints)
+        )
     ]
 
 
 def _is_its_own(statement: Statement, change: Change, gone: set[tuple[Any, ...]]) -> bool:
-    if change.after is None:
+    if change.after is None or detaches(statement):
         return True
     if statement.kind == "truncate_stmt":
         return "filenode" in change.values

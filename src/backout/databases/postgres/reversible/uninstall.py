@@ -91,7 +91,10 @@ def _leftovers(now: Snapshot) -> Iterator[tuple[int, str, str]]:
     """Yield table, kind and name of what the engine has left on tables: that of a way that was killed, above all."""
     for kind in ("trigger", "constraint", "index"):
         for key, thing in now.things.items():
-            if key.kind == kind and is_hidden(str(thing["name"])) and thing.get("table"):
+            comes = thing.get("parent") or not thing.get(
+                "local", True
+            )  # it goes with that which it comes from
+            if key.kind == kind and is_hidden(str(thing["name"])) and thing.get("table") and not comes:
                 yield int(thing["table"]), kind, str(thing["name"])
 
 

@@ -71,11 +71,24 @@ def unexplained(difference: Difference, statements: list[str]) -> Veto:
         )
         where = difference.before if change.after is None else difference.after
         left.append(f"{change.key.kind} {where.name(change.key)}: {what}")
+    known = dict.fromkeys(why for change in difference.left.values() if (why := _why(change)) is not None)
     return Veto(
         f"backout cannot undo what this transaction did to {left[0]}{_last(statements)}",
-        detail=f"Not understood: {'; '.join(left)}. {NOT_COMMITTED}",
+        detail=" ".join([*known, *([] if known else [f"Not understood: {'; '.join(left)}."]), NOT_COMMITTED]),
         hint=_LEAVE_IT_OUT,
     )
+
+
+def _why(change: Change) -> str | None:
+    """Tell why there is no way back for what is understood."""
+    kind, values = change.key.kind, change.values
+    if kind == "constraint" and change.after is None and change.thing["kind"] == "x":
+        return "PostgreSQL can build an exclusion constraint only while nobody writes, as the way back would have to."
+    if kind == "table" and values & {"persistence", "tablespace"}:
+        return "It writes every row anew, and so would the way back, while nobody can use the table."
+    if kind == "column" and "generated" in values:
+        return "PostgreSQL cannot make a column generated again. Add another one, fill it, drop this one, and give it its name."
+    return None
 
 
 def _whole_first(change: Change) -> tuple[bool, Key]:

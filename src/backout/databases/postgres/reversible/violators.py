@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from backout.databases.postgres.reversible import constraints
 from backout.databases.postgres.reversible.asking import Asking, Unanswered
-from backout.databases.postgres.reversible.built import is_built_before, renamed
+from backout.databases.postgres.reversible.built import family_of, is_built_before, renamed
 from backout.databases.postgres.reversible.catalog import Key, Snapshot
 from backout.databases.postgres.reversible.held import path
 from backout.databases.postgres.reversible.journal import Entry
@@ -21,7 +21,7 @@ _CHECK = re.compile(r"CHECK \((?P<expression>.*)\)(?: NO INHERIT)?(?: NOT VALID)
 
 def violators(asking: Asking, now: Snapshot, entry: Entry) -> Iterator[RowsSince]:
     """Yield it for the CHECK or key that a way back of a change would bring back, where there are any or nobody knows."""
-    if is_built_before(entry):
+    if is_built_before(entry) and family_of(entry) is None:
         yield from _twice(asking, now, entry)
     if not _brings_check(entry) or Key("table", entry.operation["dropped"]["table"]) not in now.things:
         return

@@ -15,11 +15,17 @@ from backout.databases.postgres.reversible.effects.constraint import (
     ConstraintDropped,
 )
 from backout.databases.postgres.reversible.effects.extension_added import ExtensionAdded
+from backout.databases.postgres.reversible.effects.family import (
+    Inherits,
+    PartitionAttached,
+    PartitionDetached,
+)
 from backout.databases.postgres.reversible.effects.function import (
     FunctionAdded,
     FunctionHidden,
     FunctionReplaced,
 )
+from backout.databases.postgres.reversible.effects.identity import Identity
 from backout.databases.postgres.reversible.effects.index import IndexAdded, IndexHidden
 from backout.databases.postgres.reversible.effects.key_dropped import KeyDropped
 from backout.databases.postgres.reversible.effects.label_added import LabelAdded
@@ -33,6 +39,7 @@ from backout.databases.postgres.reversible.effects.rows_changed import RowsChang
 from backout.databases.postgres.reversible.effects.schema_added import SchemaAdded
 from backout.databases.postgres.reversible.effects.sequence import SequenceAdded, SequenceHidden
 from backout.databases.postgres.reversible.effects.stored import Stored
+from backout.databases.postgres.reversible.effects.stored_by_new_index import StoredByNewIndex
 from backout.databases.postgres.reversible.effects.table_added import TableAdded
 from backout.databases.postgres.reversible.effects.table_hidden import TableHidden
 from backout.databases.postgres.reversible.effects.trigger import (
@@ -51,6 +58,9 @@ EFFECTS: tuple[Effect, ...] = (
     TypeHidden(),
     TableAdded(),
     TableHidden(),
+    PartitionAttached(),
+    PartitionDetached(),
+    Inherits(),
     ConstraintAdded(),
     ConstraintDropped(),
     ConstraintDeferred(),
@@ -68,6 +78,7 @@ EFFECTS: tuple[Effect, ...] = (
     PolicyDropped(),
     PolicyChanged(),
     ColumnAdded(),
+    Identity(),
     SequenceAdded(),
     SequenceHidden(),
     ColumnHidden(),
@@ -79,6 +90,7 @@ EFFECTS: tuple[Effect, ...] = (
     Privileges(),
     DefaultPrivileges(),
     Owner(),
+    StoredByNewIndex(),
     Stored(),
     RowsChanged(),
     Renamed(),

@@ -13,6 +13,7 @@ from backout.databases.postgres.reversible.fill import fill, unmark
 from backout.databases.postgres.reversible.hide import hide_column, may_hide, require_column, show_column
 from backout.databases.postgres.reversible.names import ident
 from backout.databases.postgres.reversible.refill import refill, watch
+from backout.databases.postgres.reversible.relatives import columns_below
 from backout.databases.postgres.reversible.work import Work
 
 
@@ -38,8 +39,13 @@ class ColumnAdded:
             of_new = difference.made(Key("table", change.key.oid))
             if change.thing["local"] and not change.thing["inherited"] and not of_new:
                 difference.take(change.key)
+                for own, below in columns_below(
+                    difference.after, change.key.oid, change.thing["name"]
+                ).items():
+                    if difference.made(own) and not below["local"]:
+                        difference.take(own)
                 _take_sequence(difference, change.key)
-                may_hide(difference.after, change.key.oid, change.key.sub)
+                may_hide(difference.after, change.key.oid, change.key.sub, goes=difference.made)
                 called = difference.after.name(change.key)
                 one = change.thing
                 has_value = one["default_text"] is not None or bool(one["identity"] or one["generated"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
-from backout.databases.postgres.reversible.difference import Difference
+from backout.databases.postgres.reversible.difference import Difference, follows
 from backout.databases.postgres.reversible.effects.base import ADDS, BOTH, TAKES, Bears, Operation
 from backout.databases.postgres.reversible.names import ident
 from backout.databases.postgres.reversible.work import Work
@@ -31,6 +31,8 @@ class ColumnDefault:
             if before["generated"] or after["generated"]:
                 continue
             difference.take(change.key, "default")
+            if follows(difference, change.key, "default_text"):
+                continue
             yield {
                 "table": change.key.oid,
                 "attnum": change.key.sub,

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
-from backout.databases.postgres.reversible.difference import Difference
+from backout.databases.postgres.reversible.difference import Difference, follows
 from backout.databases.postgres.reversible.effects.base import ADDS, TAKES, Bears, Operation
 from backout.databases.postgres.reversible.fill import accepts_null, tell_open
 from backout.databases.postgres.reversible.hide import require_value
 from backout.databases.postgres.reversible.link import scalar
 from backout.databases.postgres.reversible.names import hidden, ident
+from backout.databases.postgres.reversible.relatives import below
 from backout.databases.postgres.reversible.rows.quiet import quietly
 from backout.databases.postgres.reversible.work import Work
 
@@ -30,6 +31,8 @@ class ColumnNotNull:
         """Take it. One that became NOT NULL because of a primary key goes with that."""
         for change in difference.changed("column", "not_null"):
             difference.take(change.key, "not_null")
+            if follows(difference, change.key, "not_null"):
+                continue
             yield {
                 "table": change.key.oid,
                 "attnum": change.key.sub,
@@ -62,6 +65,7 @@ def _set(work: Work, change: int, operation: Operation, *, not_null: bool) -> No
             tell_open(work, called)
             return
     elif value is not None:
-        with quietly(work.link, [operation["table"]], []):
+        tables = [operation["table"], *below(work.now, operation["table"])]
+        with quietly(work.link, tables, []):
             work.run(f"UPDATE {path} SET {column} = {value} WHERE {column} IS NULL")
     require_value(work, operation["table"], operation["attnum"], called, hidden(change))

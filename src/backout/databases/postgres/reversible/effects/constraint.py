@@ -1,4 +1,4 @@
-"""ADD CONSTRAINT; DROP CONSTRAINT of a foreign key or CHECK; ALTER CONSTRAINT of a foreign key."""
+"""ADD CONSTRAINT, of any kind; DROP CONSTRAINT of a foreign key or CHECK; ALTER CONSTRAINT of a foreign key."""
 
 from __future__ import annotations
 
@@ -9,13 +9,15 @@ from backout.databases.postgres.reversible import constraints
 from backout.databases.postgres.reversible.catalog import Key, Thing
 from backout.databases.postgres.reversible.difference import Difference
 from backout.databases.postgres.reversible.effects.base import ADDS, NEITHER, TAKES, Bears, Operation
+from backout.databases.postgres.reversible.effects.index import is_kept_with_its_column
 from backout.databases.postgres.reversible.hide import require_value
 from backout.databases.postgres.reversible.names import hidden, ident
+from backout.databases.postgres.reversible.relatives import below
 from backout.databases.postgres.reversible.work import Work
 
 
 class ConstraintAdded:
-    """A foreign key, CHECK, UNIQUE or primary key that was not there. On the way back it is dropped, its definition kept."""
+    """A constraint that was not there. On the way back it is dropped, its definition kept."""
 
     kind: ClassVar[str] = "constraint.added"
     down_at: ClassVar[int] = 10
@@ -23,27 +25,30 @@ class ConstraintAdded:
 
     def bears(self, operation: Operation) -> Bears:
         """Earlier code may write what it refuses; later code may name a key in ON CONFLICT."""
-        return NEITHER if operation["made"]["kind"] in "pu" else TAKES
+        return NEITHER if operation["made"]["kind"] in "pux" else TAKES
 
     def find(self, difference: Difference) -> Iterator[Operation]:
         """Take every new one on a table that was there; one over new columns alone is hidden with them."""
         for change in difference.added("constraint"):
             one = change.thing
-            if one["of_domain"] or one["parent"] or not one["local"] or one["kind"] == "x":
+            if one["of_domain"] or not one["local"] or difference.made(Key("constraint", one["parent"])):
                 continue
-            if one["kind"] in "pu" and difference.after.things[Key("index", one["index"])]["clustered"]:
-                continue  # as an index that is built anew
+            family = below(difference.after, one["table"])
+            if one["parent"] or (family and one["kind"] == "x"):
+                continue
             difference.take(change.key)
-            if one["index"] and one["kind"] in "pu":
-                difference.take(Key("index", one["index"]))
+            _take_below(difference, change.key, family)
+            if one["index"] and one["kind"] in "pux":
+                index = Key("index", one["index"])
+                difference.take(index)
                 new = [
                     attnum
                     for attnum in one["columns"]
                     if difference.made(Key("column", one["table"], attnum))
                 ]
-                if new:
+                if new and is_kept_with_its_column(difference.after.things[index]):
                     continue  # its index is renamed with a hidden column
-            elif one["kind"] in "pu":
+            elif one["kind"] in "pux":
                 continue
             yield {
                 "oid": change.key.oid,
@@ -70,9 +75,29 @@ class ConstraintAdded:
         made = operation["made"]
         if made["kind"] in "fc":
             return operation | {"oid": constraints.add(work, made)}
+        if made["kind"] == "x":
+            return operation | {"oid": 0, "rebuild": constraints.excluded_again(work, made)}
+        of_all = work.thing("table", made["table"], called=operation["called"])["kind"] == "p"
         for attnum in operation["tightened"]:
             require_value(work, made["table"], attnum, operation["called"], f"{hidden(change)}_{attnum}")
-        return operation | {"oid": 0, "rebuild": constraints.rebuilt_key(work, made)}
+        build = constraints.whole_key if of_all else constraints.rebuilt_key
+        return operation | {"oid": 0, "rebuild": build(work, made)}
+
+
+def _take_below(difference: Difference, constraint: Key, family: list[int]) -> None:
+    """Take what PostgreSQL made of a constraint in the tables below, which comes and goes with it."""
+    name = difference.after.things[constraint]["name"]
+    for change in difference.added("constraint"):
+        one = change.thing
+        copied = one["table"] in family and one["name"] == name and not one["local"]
+        if one["parent"] == constraint.oid or copied:
+            difference.take(change.key)
+            if one["index"] and one["kind"] in "pu":
+                difference.take(Key("index", one["index"]))
+                for attnum in one["columns"] if one["kind"] == "p" else ():
+                    difference.take(Key("column", one["table"], attnum), "not_null")
+            if one["parent"] == constraint.oid:
+                _take_below(difference, change.key, [])
 
 
 def _tightened(difference: Difference, key: Thing) -> Iterator[int]:
@@ -103,6 +128,9 @@ class ConstraintDropped:
             own = Key("table", one["table"]) in difference.after.things and not one["parent"]
             if own and (one["kind"] == "f" or (one["kind"] == "c" and _is_plain(difference, one))):
                 difference.take(change.key)
+                for other in difference.gone("constraint"):
+                    if _comes_from(difference, other.thing, change.key):
+                        difference.take(other.key)
                 yield {
                     "called": difference.before.name(change.key),
                     "dropped": constraints.kept(one, difference.before),
@@ -167,8 +195,24 @@ def _defer(work: Work, operation: Operation, to: list[bool]) -> Operation:
     return operation | {"oid": oid}
 
 
+def _comes_from(difference: Difference, one: Thing, constraint: Key) -> bool:
+    """Tell whether a constraint of a table below is nothing but a part of one."""
+    whole, before = difference.before.things[constraint], difference.before
+    if one["parent"]:
+        parent = Key("constraint", one["parent"])
+        return parent == constraint or (
+            parent in before.things and _comes_from(difference, before.things[parent], constraint)
+        )
+    same = one["name"] == whole["name"] and one["kind"] == "c" and not one["local"]
+    return same and one["table"] in below(before, whole["table"])
+
+
 def _is_plain(difference: Difference, check: Thing) -> bool:
-    """Tell whether a CHECK is enforced, and of a table that has no family: others would have it, too."""
-    table, before = check["table"], difference.before
-    family = before.things[Key("table", table)]["parents"] or before.has_children(table)
-    return not family and "NOT ENFORCED" not in check["definition"]
+    """Tell whether a CHECK is enforced, of its table's own, and gone in all that had it from there."""
+    same = [
+        one
+        for oid in below(difference.before, check["table"])
+        for one in difference.after.of_table("constraint", oid).values()
+        if one["kind"] == "c" and one["name"] == check["name"]
+    ]
+    return bool(check["local"]) and not same and "NOT ENFORCED" not in check["definition"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
-from backout.databases.postgres.reversible.catalog import Key, Snapshot
+from backout.databases.postgres.reversible.catalog import Key, Snapshot, Thing
 from backout.databases.postgres.reversible.constraints import names_now
 from backout.databases.postgres.reversible.difference import Difference
 from backout.databases.postgres.reversible.effects.base import BOTH, NEITHER, Bears, Operation
@@ -30,24 +30,29 @@ class IndexAdded:
         for change in difference.added("index"):
             one = change.thing
             table = difference.after.things[Key("table", one["table"])]
-            if one["exclusion"] or table["kind"] == "p" or table["bound"]:
+            if one["exclusion"] or difference.made(Key("index", one["parent"] or 0)):
                 continue
-            if one["unique"] and one["clustered"]:
-                continue  # it is built anew on the way forward, and nothing would be clustered by it
+            if one["unique"] and table["bound"] and one["parent"]:
+                continue  # it would have to be given to that of all partitions again
             difference.take(change.key)
-            if any(
+            parts = list(_parts(difference.after, change.key.oid))
+            for part, _name in parts:
+                difference.take(Key("index", part))
+            of_new = any(
                 difference.made(Key("column", one["table"], attnum))
                 for attnum in one["columns"]
                 if attnum > 0
-            ):
+            )
+            if of_new and is_kept_with_its_column(one):
                 continue
-            yield added(difference.after, change.key.oid)
+            yield added(difference.after, change.key.oid) | ({"parts": parts} if parts else {})
 
     def down(self, work: Work, change: int, operation: Operation) -> Operation:
         """Hide it; drop one that is unique."""
         if not operation["unique"]:
             oid = _found(work, operation, operation["name"])
             rename(work, "index", oid, hidden(change), called=operation["called"])
+            rename_parts(work, operation, change)
             return operation
         oid = _found(work, operation, operation["name"])
         if oid or not operation.get("rebuild"):  # else it was never built
@@ -59,8 +64,12 @@ class IndexAdded:
         if not operation["unique"]:
             oid = _found(work, operation, hidden(change))
             rename(work, "index", oid, operation["name"], called=operation["called"])
+            rename_parts(work, operation)
             return operation
-        definition = str(operation["definition"]).replace(" INDEX ", " INDEX CONCURRENTLY ", 1)
+        definition = str(operation["definition"])
+        if work.thing("table", operation["table"], called=operation["called"])["kind"] != "p":
+            # PostgreSQL builds none of all partitions while they are written.
+            definition = definition.replace(" INDEX ", " INDEX CONCURRENTLY ", 1)
         rebuild = {
             "table": operation["table"],
             "name": operation["name"],
@@ -71,6 +80,35 @@ class IndexAdded:
             "comment": None,
         }
         return operation | {"oid": 0, "rebuild": rebuild}
+
+
+def _parts(now: Snapshot, index: int) -> Iterator[tuple[int, str]]:
+    """Yield oid and name of the indexes of partitions that are parts of one, at every level."""
+    for key, one in now.things.items():
+        if key.kind == "index" and one["parent"] == index:
+            yield key.oid, one["name"]
+            yield from _parts(now, key.oid)
+
+
+def rename_parts(work: Work, operation: Operation, change: int | None = None) -> None:
+    """Hide the parts of an index of a partitioned table, or show them again; a partition may be dropped since."""
+    for oid, name in operation.get("parts", ()):
+        if Key("index", oid) in work.now.things:
+            to = name if change is None else f"{hidden(change)}_b{oid}"
+            rename(work, "index", oid, to, called=operation["called"])
+
+
+def parts_of(now: Snapshot, was: Snapshot, index: int) -> list[tuple[int, str]]:
+    """Return oid and name of then of the indexes that are parts of one."""
+    return [
+        (oid, str(was.things.get(Key("index", oid), {"name": name})["name"]))
+        for oid, name in _parts(now, index)
+    ]
+
+
+def is_kept_with_its_column(index: Thing) -> bool:
+    """Tell whether an index over a new column is hidden with that: not one that would refuse what is NULL in it twice."""
+    return not index["nulls_not_distinct"] and not index["exclusion"]
 
 
 def _found(work: Work, operation: Operation, name: str) -> int:
@@ -105,10 +143,12 @@ class IndexHidden:
         """Show it."""
         oid = _found(work, operation, hidden(change))
         rename(work, "index", oid, operation["name"], called=operation["called"])
+        rename_parts(work, operation)
         return operation
 
     def redo(self, work: Work, change: int, operation: Operation) -> Operation:
         """Hide it again."""
         oid = _found(work, operation, operation["name"])
         rename(work, "index", oid, hidden(change), called=operation["called"])
+        rename_parts(work, operation, change)
         return operation

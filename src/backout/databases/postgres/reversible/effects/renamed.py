@@ -55,7 +55,16 @@ class Renamed:
 
 
 def _follows(difference: Difference, kind: str, key: Key, before: Operation, after: Operation) -> bool:
-    """Tell whether something has its new name or schema from another: an index from its constraint, or from its table."""
+    """Tell whether something has its new name or schema from another: an index from its constraint, or from its table.
+
+    What is inherited has its name from where it comes from; but the index of a partition has one of its own.
+    """
+    if kind == "column":
+        return bool(before["inherited"] and after["inherited"])
+    if kind == "constraint" and after["kind"] not in "pux":
+        return bool(after["parent"]) or not after["local"]
+    if kind == "trigger":
+        return bool(after["parent"])
     if kind == "index":
         owners = [
             k
@@ -132,6 +141,9 @@ def _rename(work: Work, operation: Operation, name: str) -> None:
     elif kind == "trigger":
         table = work.table_path(thing["table"], called=called)
         work.run(f"ALTER TRIGGER {ident(thing['name'])} ON {table} RENAME TO {ident(name)}")
+    elif kind == "constraint" and thing["index"] and thing["parent"]:
+        index = work.path("index", thing["index"], called=called)
+        work.run(f"ALTER INDEX {index} RENAME TO {ident(name)}")
     elif kind in ("column", "constraint"):
         table = work.table_path(thing["table"], called=called)
         work.run(f"ALTER TABLE {table} RENAME {kind.upper()} {ident(thing['name'])} TO {ident(name)}")

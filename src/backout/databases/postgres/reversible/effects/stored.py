@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
+from backout.databases.postgres.reversible.built import BY_INDEX
 from backout.databases.postgres.reversible.catalog import Key, Snapshot
 from backout.databases.postgres.reversible.difference import Change, Difference
 from backout.databases.postgres.reversible.effects.base import BOTH, NEITHER, Bears, Operation
@@ -90,9 +91,7 @@ def _by_index(difference: Difference, what: str) -> Iterator[Operation]:
         key = Key("table", table)
         if key not in difference.before.things or key not in difference.after.things:
             continue
-        was, is_ = (_said(one, table, what) for one in (difference.before, difference.after))
-        if is_["index"] is not None and difference.made(Key("index", is_["index"])):
-            continue
+        was, is_ = (said(one, table, what) for one in (difference.before, difference.after))
         difference.take(key, what)
         for change in changed:
             if change.thing.get("table") == table:
@@ -101,7 +100,8 @@ def _by_index(difference: Difference, what: str) -> Iterator[Operation]:
         yield {"on": "table", "oid": table, "sub": 0, "table": table, "called": called, "what": what, "from": was, "to": is_}  # fmt: skip
 
 
-def _said(snapshot: Snapshot, table: int, what: str) -> dict[str, Any]:
+def said(snapshot: Snapshot, table: int, what: str) -> dict[str, Any]:
+    """Return how a table is clustered, or tells its rows to subscribers, and by which index."""
     found = [(key.oid, one["name"]) for key, one in snapshot.of_table("index", table).items() if one[what]]
     oid, name = found[0] if found else (None, None)
     return {"how": snapshot.things[Key("table", table)].get(what), "index": oid, "name": name}
@@ -111,7 +111,7 @@ def _turn(work: Work, operation: Operation, *, since: str, to: str) -> Operation
     called, what = operation["called"], operation["what"]
     path = work.table_path(operation["table"], called=called)
     if what in ("clustered", "replica_identity"):
-        _set_by_index(work, operation, path, since=since, to=to)
+        set_by_index(work, operation, path, since=since, to=to)
         return operation
     if operation["on"] == "index":
         oid = work.again("index", operation["oid"], operation["table"], called.rsplit(".", 1)[-1])
@@ -144,16 +144,21 @@ def _parameter_words(thing: dict[str, Any], operation: Operation, *, since: str,
             yield f"SET ({prefix}{ident(name)} = {literal(wanted)})"
 
 
-def _set_by_index(work: Work, operation: Operation, path: str, *, since: str, to: str) -> None:
+def set_by_index(work: Work, operation: Operation, path: str, *, since: str, to: str) -> None:
+    """Set what is said by an index.
+
+    Raises:
+        Moved: It is another since.
+    """
     called, what, table, wanted = operation["called"], operation["what"], operation["table"], operation[to]
-    said = _said(work.now, table, what)
-    now, index = (said["how"], said["index"]), _index(work, table, wanted)
+    found = said(work.now, table, what)
+    now, index = (found["how"], found["index"]), _index(work, table, wanted)
     if now == (wanted["how"], index):
         return
     _refuse_other(called, what, now, (operation[since]["how"], _index(work, table, operation[since])))
     if index is not None:
         name = ident(work.thing("index", index, called=f"index {wanted['name']}")["name"])
-        words = f"CLUSTER ON {name}" if what == "clustered" else f"REPLICA IDENTITY USING INDEX {name}"
+        words = f"{BY_INDEX[what]} {name}"
     else:
         words = (
             "SET WITHOUT CLUSTER" if what == "clustered" else f"REPLICA IDENTITY {_IDENTITY[wanted['how']]}"

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
+from backout.databases.postgres.reversible.catalog import Key
 from backout.databases.postgres.reversible.difference import Difference
 from backout.databases.postgres.reversible.effects.base import ADDS, Bears, Operation
+from backout.databases.postgres.reversible.relatives import below
 from backout.databases.postgres.reversible.tables import hide_table, require_table, show_table
 from backout.databases.postgres.reversible.work import Work
 
@@ -24,27 +26,39 @@ class TableAdded:
 
     def find(self, difference: Difference) -> Iterator[Operation]:
         """Take every new plain table."""
-        for change in difference.added("table"):
-            if change.thing["kind"] != "r" or change.thing["parents"] or change.thing["bound"]:
+        # On the way back those below go first.
+        after = difference.after
+        for change in sorted(difference.added("table"), key=lambda one: -len(below(after, one.key.oid))):
+            if change.thing["kind"] not in "rp":
                 continue
-            table = change.key.oid
+            table, parents = change.key.oid, change.thing["parents"] or ()
             difference.take(change.key)
             for kind in ("column", "constraint", "index", "trigger", "policy", "rule"):
                 for part in difference.added(kind):
                     if part.thing.get("table") == table:
                         difference.take(part.key)
+            for part in difference.added("constraint"):
+                if part.thing["to_table"] == table and part.thing["parent"]:
+                    difference.take(part.key)  # that of a foreign key to what it is a partition of
             for part in difference.added("sequence"):
                 if (part.thing["owned_by"] or [None])[0] == table:
                     difference.take(part.key)
-            yield {"table": table, "called": difference.after.name(change.key)}
+            yield {
+                "table": table,
+                "called": difference.after.name(change.key),
+                "stays": all(difference.made(Key("table", parent)) for parent in parents),
+                "parents": [{"table": parent} for parent in parents],
+            }
 
     def down(self, work: Work, change: int, operation: Operation) -> Operation:
-        """Hide it."""
-        return operation | {"hidden": hide_table(work, operation["table"], change)}
+        """Hide it; rows of a partition for which there is another place without it are moved there."""
+        record = hide_table(work, operation["table"], change, stays=operation.get("stays", True), gives=True)
+        return operation | {"hidden": record}
 
     def redo(self, work: Work, change: int, operation: Operation) -> Operation:
         """Show it again."""
-        show_table(work, operation["hidden"])
+        show_table(work, operation["hidden"], change)
         work.at_end.append(lambda: require_table(work, operation["hidden"]))
         kept = operation["hidden"]["constraints"]
-        return {"table": operation["table"], "called": operation["called"], "constraints": kept}
+        rest = {name: value for name, value in operation.items() if name != "hidden"}
+        return rest | {"constraints": kept}

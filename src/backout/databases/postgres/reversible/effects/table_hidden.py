@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from backout.databases.postgres.reversible.difference import Difference
 from backout.databases.postgres.reversible.effects.base import NEITHER, TAKES, Bears, Operation
+from backout.databases.postgres.reversible.effects.family import tell_moved
 from backout.databases.postgres.reversible.rebuilt import bring_over
 from backout.databases.postgres.reversible.tables import hide_table, require_table, show_table
 from backout.databases.postgres.reversible.work import Work
@@ -36,8 +37,8 @@ class TableHidden:
     def down(self, work: Work, change: int, operation: Operation) -> Operation:
         """Show it; its foreign keys come when everything else is there again."""
         record = operation["hidden"]
-        show_table(work, record)
-        told = {name: operation[name] for name in ("rebuilt", "table") if name in operation}
+        moved = show_table(work, record, change, proves=True)
+        told = {name: operation[name] for name in ("rebuilt",) if name in operation}
         if "rebuilt" in operation:
             work.at(_BROUGHT, lambda: bring_over(work, change, told["rebuilt"], back=True))
         work.at_end.append(lambda: require_table(work, record))
@@ -45,10 +46,15 @@ class TableHidden:
             "table": record["table"],
             "called": record["called"],
             "constraints": record["constraints"],
+            "stays": record.get("family") is None,
+            "moved": moved,
         } | told
 
     def redo(self, work: Work, change: int, operation: Operation) -> Operation:
         """Hide it again."""
         if "rebuilt" in operation:
             work.at(_BROUGHT, lambda: bring_over(work, change, operation["rebuilt"], back=False))
-        return operation | {"hidden": hide_table(work, operation["table"], change)}
+        tell_moved(work, operation)
+        return operation | {
+            "hidden": hide_table(work, operation["table"], change, stays=operation.get("stays", True))
+        }
