@@ -494,6 +494,32 @@ VIEWS = (
           "CREATE TRIGGER tr INSTEAD OF INSERT ON v FOR EACH ROW EXECUTE FUNCTION tf(); CREATE RULE ru AS ON DELETE TO v DO INSTEAD NOTHING;"),
 )  # fmt: skip
 
+_MV = "CREATE MATERIALIZED VIEW mv AS SELECT id, a FROM t WHERE id <> 2"
+_HAS_MV = (
+    f"ALTER TABLE t ADD z int DEFAULT 7; {_MV}; CREATE UNIQUE INDEX mv_id ON mv (id); CREATE INDEX mv_a ON mv (lower(a)) WHERE a IN ('x', 'y'); COMMENT ON INDEX mv_a IS 'i';"
+    "COMMENT ON MATERIALIZED VIEW mv IS 'm'; COMMENT ON COLUMN mv.a IS 'a'; GRANT SELECT ON mv TO reader; ALTER MATERIALIZED VIEW mv ALTER a SET STATISTICS 7; ALTER MATERIALIZED VIEW mv CLUSTER ON mv_id;"
+)
+_IMV = "SELECT id, a FROM mv ORDER BY id"
+
+MATERIALIZED = (
+    Kind("materialized_view_added", T, f"{_MV}; CREATE UNIQUE INDEX ON mv (id)", WRITE, IA, WROTE, OLD, _IMV, "3 A3 | 4 a4 | 5 a5"),
+    Kind("materialized_view_dropped", T + _HAS_MV, "DROP MATERIALIZED VIEW mv", WRITE, _IMV, "1 A1 | 3 a3 | 4 a4", OLD, IA, REST),
+    plain("materialized_view_dropped_and_empty", "DROP MATERIALIZED VIEW mv", f"{_MV} WITH NO DATA; ALTER MATERIALIZED VIEW mv SET (autovacuum_enabled = false, fillfactor = 50);"),
+    plain("materialized_view_dropped_with_its_column", "ALTER TABLE t DROP z CASCADE", "ALTER TABLE t ADD z int DEFAULT 7, ADD y int; CREATE MATERIALIZED VIEW mv AS SELECT z FROM t; CREATE VIEW over AS SELECT count(*) FROM mv;"),
+    plain("materialized_view_dropped_with_its_table", "DROP TABLE o CASCADE", "CREATE TABLE o (id int); CREATE MATERIALIZED VIEW mv AS SELECT * FROM o JOIN t USING (id);"),
+    Kind("materialized_view_made_anew_over_another_type", T + _HAS_MV, "DROP MATERIALIZED VIEW mv; ALTER TABLE t ALTER z TYPE bigint; ALTER TABLE t DROP a; CREATE MATERIALIZED VIEW mv AS SELECT id, z FROM t; CREATE INDEX ON mv (z)",
+         "INSERT INTO t (id, z) VALUES (4, 8); DELETE FROM t WHERE id = 2", _IMV, "1 a1 | 3 a3 | 4 -", "INSERT INTO t (id, a, z) VALUES (5, 'a5', 9)", "SELECT * FROM mv ORDER BY id", "1 7 | 3 7 | 4 8 | 5 9",
+         clients=(Client("t", ("id",)),)),
+    plain("materialized_view_upon_a_view", "CREATE OR REPLACE VIEW v AS SELECT id, a, 1 AS one FROM t; DROP MATERIALIZED VIEW mv CASCADE; CREATE MATERIALIZED VIEW mv AS SELECT one FROM v",
+          f"{_V}; CREATE MATERIALIZED VIEW mv AS SELECT a FROM v; CREATE MATERIALIZED VIEW again AS SELECT a FROM mv; CREATE VIEW last AS SELECT a FROM again;", ahead="SELECT * FROM mv", forth="1 | 1 | 1"),
+    plain("materialized_view_below_a_view_that_is_dropped", "DROP VIEW v CASCADE", f"{_V}; CREATE MATERIALIZED VIEW mv AS SELECT a FROM v;"),
+    plain("materialized_view_renamed_and_moved", "ALTER MATERIALIZED VIEW mv RENAME a TO b; ALTER MATERIALIZED VIEW mv RENAME TO m; ALTER MATERIALIZED VIEW m SET SCHEMA s; COMMENT ON MATERIALIZED VIEW s.m IS NULL; ALTER TABLE t RENAME z TO y; GRANT SELECT ON s.m TO other",
+          f"CREATE SCHEMA s; {_HAS_MV}", ahead="SELECT id, b FROM s.m ORDER BY id", forth="3 A3 | 4 a4 | 5 a5"),
+    plain("materialized_view_refreshed", "REFRESH MATERIALIZED VIEW mv; REFRESH MATERIALIZED VIEW CONCURRENTLY mv; REFRESH MATERIALIZED VIEW n; DO $$BEGIN REFRESH MATERIALIZED VIEW mv; END$$; ALTER TABLE t ADD n int DEFAULT 1",
+          f"{_HAS_MV} CREATE MATERIALIZED VIEW n AS SELECT 1 AS x;", ahead="SELECT id, n FROM t ORDER BY id", forth="3 1 | 4 1 | 5 1"),
+    plain("index_of_a_materialized_view", "DROP INDEX mv_a; DROP INDEX mv_id; CREATE INDEX mv_a ON mv (a); ALTER INDEX mv_a RENAME TO b", _HAS_MV),
+)  # fmt: skip
+
 KINDS = (
     COLUMNS_ADDED
     + COLUMNS_DROPPED
@@ -507,4 +533,5 @@ KINDS = (
     + ACCESS
     + STORED
     + VIEWS
+    + MATERIALIZED
 )

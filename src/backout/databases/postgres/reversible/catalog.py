@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from backout.databases.postgres.reversible.link import Link, Row
-from backout.databases.postgres.reversible.names import SCHEMA, literal
+from backout.databases.postgres.reversible.names import PREFIX, SCHEMA, literal
 
 
 class Key(NamedTuple):
@@ -108,7 +108,13 @@ _NEEDED_BY = """(SELECT json_agg(DISTINCT pg_describe_object(d.classid, d.objid,
           WHERE d.deptype = 'n' AND ((d.refclassid = 'pg_class'::regclass AND d.refobjid = c.oid)
             OR (d.refclassid = 'pg_type'::regclass AND d.refobjid IN (c.reltype, (SELECT typarray FROM pg_type WHERE oid = c.reltype))))
           AND NOT (d.classid = 'pg_rewrite'::regclass AND EXISTS (SELECT FROM pg_rewrite w JOIN pg_class o ON o.oid = w.ev_class
-            WHERE w.oid = d.objid AND (o.oid = c.oid OR o.relkind = 'v'))))"""
+            WHERE w.oid = d.objid AND (o.oid = c.oid OR o.relkind IN ('v', 'm')))))"""
+
+SHOWS = f"""(SELECT min(a.attname) FROM pg_rewrite w JOIN pg_depend d
+          ON d.classid = 'pg_rewrite'::regclass AND d.objid = w.oid AND d.refclassid = 'pg_class'::regclass AND d.refobjsubid > 0
+          JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid AND starts_with(a.attname, '{PREFIX}')
+          WHERE w.ev_class = c.oid AND w.rulename = '_RETURN')"""
+"""Of a row `c` of pg_class, a view: a hidden column that its query speaks of."""
 
 _PARTS = {
     "schema": f"""SELECT n.oid, 0 AS sub, json_build_object('name', n.nspname, 'owner', n.nspowner::int8, 'acl', n.nspacl::text,
@@ -122,7 +128,7 @@ _PARTS = {
         'parents', (SELECT json_agg(inhparent::int8 ORDER BY inhseqno) FROM pg_inherits WHERE inhrelid = c.oid),
         'query', (SELECT md5(ev_action::text) FROM pg_rewrite w WHERE w.ev_class = c.oid AND w.rulename = '_RETURN'),
         'definition', CASE WHEN c.relkind IN ('v', 'm') THEN pg_get_viewdef(c.oid) END, 'populated', c.relispopulated,
-        'uses', CASE WHEN c.relkind IN ('v', 'm') THEN {_USES} END, 'needed_by', CASE WHEN c.relkind = 'v' THEN {_NEEDED_BY} END,
+        'uses', CASE WHEN c.relkind IN ('v', 'm') THEN {_USES} END, 'shows', CASE WHEN c.relkind IN ('v', 'm') THEN {SHOWS} END, 'needed_by', CASE WHEN c.relkind IN ('v', 'm') THEN {_NEEDED_BY} END,
         'comment', {_comment("pg_class", "c")}) FROM chosen c WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')""",
     "column": """SELECT a.attrelid, a.attnum, json_build_object('name', a.attname, 'table', a.attrelid::int8,
         'type', a.atttypid::int8, 'modifier', a.atttypmod, 'type_text', format_type(a.atttypid, a.atttypmod),

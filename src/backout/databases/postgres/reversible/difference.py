@@ -17,8 +17,9 @@ _TEXTS = {
     "using_text",
     "check_text",
     "needed_by",
+    "shows",
 }
-"""Made of names for people: they change when something else is renamed, or comes to need a view."""
+"""Made of names for people: they change when something else is renamed or hidden, or comes to need a view."""
 
 
 @dataclass(frozen=True, slots=True)

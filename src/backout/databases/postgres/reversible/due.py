@@ -16,6 +16,7 @@ from backout.databases.postgres.reversible.fill import is_written
 from backout.databases.postgres.reversible.journal import Entry, is_hiding
 from backout.databases.postgres.reversible.link import Link
 from backout.databases.postgres.reversible.names import ident, literal
+from backout.databases.postgres.reversible.views import to_fill
 
 _BY_CHECK = re.compile(r"_bo_\d+(_\d+|_n)?_nn")
 
@@ -46,6 +47,7 @@ def _owed(now: Snapshot, entries: list[Entry]) -> list[str]:
         *_proofs(now, entries),
         *_values(now),
         *_promotions(now, entries),
+        *to_fill(now, [one for entry in entries for one in entry.operation.get("unfilled", ())]),
     ]
 
 

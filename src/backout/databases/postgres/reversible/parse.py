@@ -82,9 +82,14 @@ def written_relations(statement: Statement) -> list[str]:
 
 def nodes_in(statement: Statement) -> set[str]:
     """Return the names of the parser's kinds of nodes that a statement consists of."""
+    return {type(node).__name__ for node in nodes(statement.node)}
+
+
+def nodes(tree: Any) -> Iterator[Any]:
+    """Yield every node of a tree, the tree itself first."""
     from postgast import walk
 
-    return {type(node).__name__ for _field, node in walk(statement.node)}
+    return (node for _field, node in walk(tree))
 
 
 def cascades(statement: Statement) -> bool:

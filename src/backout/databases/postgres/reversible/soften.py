@@ -33,6 +33,8 @@ from backout.databases.postgres.reversible.proxy.keeper import Veto
 from backout.databases.postgres.reversible.sequences import hide_sequence
 from backout.databases.postgres.reversible.tables import hide_table
 from backout.databases.postgres.reversible.triggers import can_be_hidden, hide_trigger
+from backout.databases.postgres.reversible.views import VIEWS, in_order, is_view
+from backout.databases.postgres.reversible.views import drop as drop_views
 from backout.databases.postgres.reversible.work import Work
 
 _STILL_NEEDED = "2BP01"
@@ -115,7 +117,8 @@ class Softer:
         self._refuse_left(gone, statement)
         self._drop_views(views)
         for key in things:
-            if key not in self.begun.things:
+            of_view = kind == "index" and is_view(self.work.now, self.work.now.things[key]["table"])
+            if key not in self.begun.things or of_view:
                 self._drop_new(key)
                 continue
             if kind == "index" and self.work.now.things[key]["unique"]:
@@ -194,8 +197,7 @@ class Softer:
     def _drop_views(self, views: list[int]) -> None:
         """Drop the views that go by CASCADE for real: they are made again from what the catalog tells of them."""
         if views:
-            paths = [self.work.table_path(oid, called=f"view {oid}") for oid in views]
-            self.work.run(f"DROP VIEW {', '.join(paths)}")
+            drop_views(self.work, in_order(self.work.now, views))
 
     def _rest(self, statement: Statement) -> None:
         """Run the commands of an ALTER TABLE that are no drops, when the drops are done: PostgreSQL does them first."""
@@ -399,7 +401,7 @@ def _take_table(gone: Difference, table: int) -> None:
 
 def _take_views(gone: Difference) -> list[int]:
     """Take the views that go with what they show; return their oids."""
-    views = [c.key.oid for c in gone.gone("table") if c.thing["kind"] == "v"]
+    views = [c.key.oid for c in gone.gone("table") if c.thing["kind"] in VIEWS]
     for change in list(gone.left.values()):
         own = change.key.oid if change.key.kind == "table" else change.thing.get("table")
         if change.after is None and own in views:

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
+from backout.databases.postgres.reversible.catalog import Key
 from backout.databases.postgres.reversible.difference import Difference
 from backout.databases.postgres.reversible.effects.base import ADDS, Bears, Operation
+from backout.databases.postgres.reversible.hide import NotHidden
+from backout.databases.postgres.reversible.names import is_hidden
 from backout.databases.postgres.reversible.tables import hide_table, require_table, show_table
 from backout.databases.postgres.reversible.work import Work
 
@@ -28,6 +31,7 @@ class TableAdded:
             if change.thing["kind"] != "r" or change.thing["parents"] or change.thing["bound"]:
                 continue
             table = change.key.oid
+            _refuse_hidden(difference, table)
             difference.take(change.key)
             for kind in ("column", "constraint", "index", "trigger", "policy", "rule"):
                 for part in difference.added(kind):
@@ -48,3 +52,13 @@ class TableAdded:
         work.at_end.append(lambda: require_table(work, operation["hidden"]))
         kept = operation["hidden"]["constraints"]
         return {"table": operation["table"], "called": operation["called"], "constraints": kept}
+
+
+def _refuse_hidden(difference: Difference, table: int) -> None:
+    """Refuse a table that has a hidden column of another: made with LIKE, or of a query that does not name its columns."""
+    for one in difference.after.columns(table).values():
+        if is_hidden(one["name"]):
+            called = difference.after.name(Key("table", table))
+            raise NotHidden(
+                f"{called} has the hidden column {one['name']} of another table: name the columns that it is to have"
+            )
