@@ -373,6 +373,10 @@ FUNCTIONS = (
     plain("function_replaced_twice", f"CREATE OR REPLACE {_TWICE} 'SELECT 3 * x'; CREATE OR REPLACE {_TWICE} 'SELECT x + x'", f"CREATE {_TWICE} 'SELECT 2 * x';"),
     plain("function_replaced_with_a_default", "CREATE OR REPLACE FUNCTION thrice(  x  int  =  3*1,  y text DEFAULT now()::text) RETURNS int LANGUAGE sql AS 'SELECT x + x + x'",
           "CREATE FUNCTION thrice(x int DEFAULT 3 * 1, y text DEFAULT now()::text) RETURNS int LANGUAGE sql AS 'SELECT 3 * x';"),
+    plain("function_parsed", "ALTER TABLE t ADD n int DEFAULT 7; CREATE OR REPLACE FUNCTION total(x int) RETURNS bigint LANGUAGE sql RETURN (SELECT sum(n) + x FROM t); CREATE OR REPLACE FUNCTION text_then(x int) RETURNS int LANGUAGE sql RETURN x;"
+          "CREATE OR REPLACE FUNCTION parsed_then(x int) RETURNS int LANGUAGE sql AS 'SELECT 2 * x'; CREATE PROCEDURE p() LANGUAGE sql BEGIN ATOMIC INSERT INTO t (id, a) VALUES (99, 'p'); END; ALTER TABLE t RENAME z TO y",
+          "ALTER TABLE t ADD z int; CREATE FUNCTION total(x int) RETURNS bigint LANGUAGE sql BEGIN ATOMIC SELECT sum(z) FROM t; SELECT count(*) + x FROM t; END; CREATE FUNCTION text_then(x int) RETURNS int LANGUAGE sql AS 'SELECT 1';"
+          "CREATE FUNCTION parsed_then(x int) RETURNS int LANGUAGE sql RETURN 3 * x;", ahead="SELECT total(1), text_then(4), parsed_then(4)", forth="22 4 8"),
     plain("function_renamed", "ALTER FUNCTION twice RENAME TO double; ALTER FUNCTION double SET SCHEMA s; COMMENT ON FUNCTION s.double IS 'd'",
           f"CREATE SCHEMA s; CREATE {_TWICE} 'SELECT 2 * x'; COMMENT ON FUNCTION twice IS 't';", ahead="SELECT s.double(id) FROM t ORDER BY id", forth="6 | 8 | 10"),
     plain("function_renamed_and_replaced", f"ALTER FUNCTION once RENAME TO twice; CREATE OR REPLACE {_TWICE} 'SELECT 2 * x'; ALTER PROCEDURE p RENAME TO q; COMMENT ON PROCEDURE q IS NULL",
@@ -502,22 +506,40 @@ _HAS_MV = (
 _IMV = "SELECT id, a FROM mv ORDER BY id"
 
 MATERIALIZED = (
-    Kind("materialized_view_added", T, f"{_MV}; CREATE UNIQUE INDEX ON mv (id)", WRITE, IA, WROTE, OLD, _IMV, "3 A3 | 4 a4 | 5 a5"),
-    Kind("materialized_view_dropped", T + _HAS_MV, "DROP MATERIALIZED VIEW mv", WRITE, _IMV, "1 A1 | 3 a3 | 4 a4", OLD, IA, REST),
-    plain("materialized_view_dropped_and_empty", "DROP MATERIALIZED VIEW mv", f"{_MV} WITH NO DATA; ALTER MATERIALIZED VIEW mv SET (autovacuum_enabled = false, fillfactor = 50);"),
-    plain("materialized_view_dropped_with_its_column", "ALTER TABLE t DROP z CASCADE", "ALTER TABLE t ADD z int DEFAULT 7, ADD y int; CREATE MATERIALIZED VIEW mv AS SELECT z FROM t; CREATE VIEW over AS SELECT count(*) FROM mv;"),
-    plain("materialized_view_dropped_with_its_table", "DROP TABLE o CASCADE", "CREATE TABLE o (id int); CREATE MATERIALIZED VIEW mv AS SELECT * FROM o JOIN t USING (id);"),
+    Kind("materialized_view_added", T + "CREATE MATERIALIZED VIEW n AS SELECT id, a FROM t; CREATE UNIQUE INDEX ON n (id);", f"{_MV}; CREATE UNIQUE INDEX ON mv (id); REFRESH MATERIALIZED VIEW n; REFRESH MATERIALIZED VIEW CONCURRENTLY n; DO $$BEGIN REFRESH MATERIALIZED VIEW n; END$$",
+         WRITE, IA, WROTE, OLD, _IMV, "3 A3 | 4 a4 | 5 a5"),
+    Kind("materialized_view_dropped", f"{T} {_HAS_MV} CREATE MATERIALIZED VIEW empty WITH (autovacuum_enabled = false, fillfactor = 50) AS SELECT 1 AS x WITH NO DATA;", "DROP MATERIALIZED VIEW mv, empty",
+         WRITE, _IMV, "1 A1 | 3 a3 | 4 a4", OLD, IA, REST),
     Kind("materialized_view_made_anew_over_another_type", T + _HAS_MV, "DROP MATERIALIZED VIEW mv; ALTER TABLE t ALTER z TYPE bigint; ALTER TABLE t DROP a; CREATE MATERIALIZED VIEW mv AS SELECT id, z FROM t; CREATE INDEX ON mv (z)",
          "INSERT INTO t (id, z) VALUES (4, 8); DELETE FROM t WHERE id = 2", _IMV, "1 a1 | 3 a3 | 4 -", "INSERT INTO t (id, a, z) VALUES (5, 'a5', 9)", "SELECT * FROM mv ORDER BY id", "1 7 | 3 7 | 4 8 | 5 9",
          clients=(Client("t", ("id",)),)),
-    plain("materialized_view_upon_a_view", "CREATE OR REPLACE VIEW v AS SELECT id, a, 1 AS one FROM t; DROP MATERIALIZED VIEW mv CASCADE; CREATE MATERIALIZED VIEW mv AS SELECT one FROM v",
-          f"{_V}; CREATE MATERIALIZED VIEW mv AS SELECT a FROM v; CREATE MATERIALIZED VIEW again AS SELECT a FROM mv; CREATE VIEW last AS SELECT a FROM again;", ahead="SELECT * FROM mv", forth="1 | 1 | 1"),
-    plain("materialized_view_below_a_view_that_is_dropped", "DROP VIEW v CASCADE", f"{_V}; CREATE MATERIALIZED VIEW mv AS SELECT a FROM v;"),
-    plain("materialized_view_renamed_and_moved", "ALTER MATERIALIZED VIEW mv RENAME a TO b; ALTER MATERIALIZED VIEW mv RENAME TO m; ALTER MATERIALIZED VIEW m SET SCHEMA s; COMMENT ON MATERIALIZED VIEW s.m IS NULL; ALTER TABLE t RENAME z TO y; GRANT SELECT ON s.m TO other",
-          f"CREATE SCHEMA s; {_HAS_MV}", ahead="SELECT id, b FROM s.m ORDER BY id", forth="3 A3 | 4 a4 | 5 a5"),
-    plain("materialized_view_refreshed", "REFRESH MATERIALIZED VIEW mv; REFRESH MATERIALIZED VIEW CONCURRENTLY mv; REFRESH MATERIALIZED VIEW n; DO $$BEGIN REFRESH MATERIALIZED VIEW mv; END$$; ALTER TABLE t ADD n int DEFAULT 1",
-          f"{_HAS_MV} CREATE MATERIALIZED VIEW n AS SELECT 1 AS x;", ahead="SELECT id, n FROM t ORDER BY id", forth="3 1 | 4 1 | 5 1"),
-    plain("index_of_a_materialized_view", "DROP INDEX mv_a; DROP INDEX mv_id; CREATE INDEX mv_a ON mv (a); ALTER INDEX mv_a RENAME TO b", _HAS_MV),
+    plain("materialized_views_upon_views", "CREATE OR REPLACE VIEW v AS SELECT id, a, 1 AS one FROM t; DROP MATERIALIZED VIEW mv CASCADE; CREATE MATERIALIZED VIEW mv AS SELECT one FROM v; DROP VIEW w CASCADE; ALTER TABLE t DROP z CASCADE; DROP TABLE o CASCADE",
+          f"{_V}; CREATE MATERIALIZED VIEW mv AS SELECT a FROM v; CREATE MATERIALIZED VIEW again AS SELECT a FROM mv; CREATE VIEW last AS SELECT a FROM again; CREATE VIEW w AS SELECT 1 AS x; CREATE MATERIALIZED VIEW upon_w AS SELECT x FROM w;"
+          "ALTER TABLE t ADD z int DEFAULT 7, ADD y int; CREATE MATERIALIZED VIEW of_z AS SELECT z FROM t; CREATE TABLE o (id int); CREATE MATERIALIZED VIEW of_o AS SELECT * FROM o JOIN t USING (id);", ahead="SELECT * FROM mv", forth="1 | 1 | 1"),
+    plain("materialized_view_changed", "ALTER MATERIALIZED VIEW mv RENAME a TO b; ALTER MATERIALIZED VIEW mv RENAME TO m; ALTER MATERIALIZED VIEW m SET SCHEMA s; COMMENT ON MATERIALIZED VIEW s.m IS NULL; ALTER TABLE t RENAME z TO y; GRANT SELECT ON s.m TO other;"
+          "DROP INDEX s.mv_a, s.mv_id; CREATE INDEX mv_a ON s.m (b); ALTER INDEX s.mv_a RENAME TO b", f"CREATE SCHEMA s; {_HAS_MV}", ahead="SELECT id, b FROM s.m ORDER BY id", forth="3 A3 | 4 a4 | 5 a5"),
+)  # fmt: skip
+
+_LATE = "CREATE CONSTRAINT TRIGGER late AFTER INSERT OR UPDATE ON t DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (NEW.id > 99) EXECUTE FUNCTION loud()"
+_RULE = "CREATE RULE ru AS ON DELETE TO t WHERE OLD.id = 3 DO INSTEAD NOTHING"
+_STAT = "CREATE STATISTICS st (ndistinct, mcv) ON a, z FROM t"
+
+TEXTUAL = (
+    Kind("trigger_replaced", f"{T} {_HAD} ALTER TABLE t ENABLE ALWAYS TRIGGER loud;", f"ALTER TABLE t ADD n int; {_TRIGGER.replace('CREATE', 'CREATE OR REPLACE').replace('INSERT OR UPDATE', 'UPDATE OF a, n')}; ALTER TABLE t RENAME a TO b; ALTER TABLE t RENAME b TO a",
+         WRITE, IA, WROTE, OLD, IA, _LOUDER),
+    plain("constraint_triggers", f"DROP TRIGGER late ON t; {_LATE.replace('DEFERRED', 'IMMEDIATE')}; {_LATE.replace('late', 'new')}; COMMENT ON TRIGGER new ON t IS 'n'; DROP TRIGGER gone ON t; DROP FUNCTION loud2; ALTER TABLE t RENAME z TO y; ALTER TABLE t ENABLE REPLICA TRIGGER late2; ALTER TRIGGER late2 ON t RENAME TO later",
+          f"ALTER TABLE t ADD z int; {_LOUD} {_LATE}; {_LOUD.replace('loud', 'loud2')} {_LATE.replace('NEW.id', 'NEW.z').replace('loud', 'loud2').replace('late', 'gone')}; COMMENT ON TRIGGER gone ON t IS 'l'; ALTER TABLE t DISABLE TRIGGER gone; {_LATE.replace('late', 'late2')};"),
+    plain("function_dropped_with_what_uses_it", "DROP FUNCTION twice CASCADE", f"{_LOUD} CREATE {_TWICE} 'SELECT 2 * x' IMMUTABLE; ALTER TABLE t ADD n int DEFAULT twice(3) CHECK (twice(n) > 0); CREATE VIEW v AS SELECT twice(id) AS d FROM t;"
+          "CREATE POLICY p ON t USING (twice(id) > 0); CREATE TRIGGER tr BEFORE UPDATE ON t FOR EACH ROW WHEN (twice(NEW.id) < 0) EXECUTE FUNCTION loud();"),
+    Kind("trigger_dropped_with_its_column", f"{T} ALTER TABLE t ADD n int DEFAULT 7; {_LOUD} CREATE TRIGGER tr BEFORE UPDATE OF n ON t FOR EACH ROW EXECUTE FUNCTION loud(); CREATE STATISTICS st ON a, n FROM t;", "ALTER TABLE t DROP COLUMN n CASCADE",
+         WRITE, "SELECT id, a, n FROM t ORDER BY id", "1 A1 7 | 3 a3 7 | 4 a4 7", OLD, IA, REST),
+    Kind("rule_added", T, f"{_RULE}; COMMENT ON RULE ru ON t IS 'r'", WRITE + "DELETE FROM t WHERE id = 3", IA, WROTE, OLD, IA, REST),
+    plain("rules", f"DROP RULE ru ON t; ALTER TABLE t RENAME z TO y; {_RULE.replace('CREATE', 'CREATE OR REPLACE').replace('= 3', '= 77').replace('ru', 'r2')}; ALTER RULE r2 ON t RENAME TO r3; DROP TABLE o CASCADE",
+          f"ALTER TABLE t ADD z int; {_RULE.replace('OLD.id', 'OLD.z')}; ALTER TABLE t DISABLE RULE ru; {_RULE.replace('= 3', '= 78').replace('ru', 'r2')}; COMMENT ON RULE r2 ON t IS 'r';"
+          "CREATE TABLE o (x int); CREATE TABLE p (x int); CREATE RULE ro AS ON UPDATE TO p WHERE NEW.x > 99 DO ALSO INSERT INTO o VALUES (1); CREATE RULE own AS ON DELETE TO o DO INSTEAD NOTHING;"),
+    plain("statistics", f"ALTER TABLE t ADD z int DEFAULT 1; {_STAT}; COMMENT ON STATISTICS st IS 's'; ALTER STATISTICS st SET STATISTICS 7; DROP STATISTICS gone; ALTER TABLE t RENAME y TO x; ALTER STATISTICS s1 RENAME TO s2; ALTER STATISTICS s2 SET SCHEMA s; ALTER STATISTICS s.s2 SET STATISTICS 5;"
+          "DROP TABLE o; CREATE STATISTICS so ON id, a FROM t", f"CREATE SCHEMA s; ALTER TABLE t ADD y int; {_STAT.replace('st (', 'gone (').replace('z', 'y')}; ALTER STATISTICS gone SET STATISTICS 7; COMMENT ON STATISTICS gone IS 's'; {_STAT.replace('st (', 's1 (').replace('z', 'y')};"
+          "CREATE TABLE o (x int, y int); CREATE STATISTICS so ON x, y FROM o;", ahead="SELECT z FROM t ORDER BY id", forth="1 | 1 | 1"),
 )  # fmt: skip
 
 KINDS = (
@@ -534,4 +556,5 @@ KINDS = (
     + STORED
     + VIEWS
     + MATERIALIZED
+    + TEXTUAL
 )

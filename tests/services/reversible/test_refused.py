@@ -49,8 +49,6 @@ REFUSED = {
     "drop_table_needed": "DROP TABLE t",
     "materialized_view_that_a_function_needs": "CREATE FUNCTION of_mv() RETURNS SETOF mv LANGUAGE sql AS 'SELECT * FROM mv'; CREATE INDEX ON mv (id)",
     "drop_column_needed_by_a_view": "ALTER TABLE t DROP COLUMN n",
-    "drop_column_of_a_trigger": "ALTER TABLE t DROP COLUMN m CASCADE",
-    "drop_column_of_statistics": "ALTER TABLE t DROP COLUMN k2 CASCADE",
     "drop_column_of_a_key": "ALTER TABLE t DROP COLUMN id CASCADE",
     "drop_column_of_a_plain_key": "ALTER TABLE nokey ADD PRIMARY KEY (id); ALTER TABLE nokey DROP COLUMN id",
     "drop_column_nulls_not_distinct": "ALTER TABLE t DROP COLUMN k1",
@@ -92,12 +90,6 @@ REFUSED = {
     "view_that_a_policy_needs": "CREATE VIEW v2 AS SELECT 1 AS x; ALTER TABLE nokey ADD COLUMN y int; CREATE POLICY p2 ON nokey USING (x IN (SELECT x FROM v2))",
     "view_with_a_rule_and_an_aggregate": "CREATE VIEW v2 AS SELECT 1 AS x; CREATE AGGREGATE ag (int) (sfunc = int4pl, stype = int)",
     "function_with_a_new_default": "CREATE OR REPLACE FUNCTION f(x int DEFAULT 1) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT 2'",
-    "function_parsed_already": "CREATE OR REPLACE FUNCTION f(x int) RETURNS int IMMUTABLE LANGUAGE sql RETURN x",
-    "drop_function_with_its_trigger": "DROP FUNCTION tf() CASCADE",
-    "create_constraint_trigger": "CREATE CONSTRAINT TRIGGER t2 AFTER INSERT ON t FOR EACH ROW EXECUTE FUNCTION tf()",
-    "replace_trigger": "CREATE OR REPLACE TRIGGER tr BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION tf()",
-    "create_rule": "CREATE RULE r2 AS ON DELETE TO t WHERE OLD.id = 7 DO INSTEAD NOTHING",
-    "drop_rule": "DROP RULE ru ON t",
     "replica_identity_by_a_new_index": "CREATE UNIQUE INDEX new ON nokey (id); ALTER TABLE nokey REPLICA IDENTITY USING INDEX new",
     "clustered_by_a_new_unique_index": "CREATE UNIQUE INDEX new ON nokey (id); ALTER TABLE nokey CLUSTER ON new",
     "clustered_by_a_new_key": "ALTER TABLE nokey ADD CONSTRAINT new UNIQUE (id); ALTER TABLE nokey CLUSTER ON new",
@@ -123,10 +115,9 @@ REFUSED = {
     "drop_schema_with_tables": "DROP SCHEMA full_ CASCADE",
     "create_cast": "CREATE CAST (mood AS int) WITH INOUT",
     "create_aggregate": "CREATE AGGREGATE ag (int) (sfunc = int4pl, stype = int)",
-    "create_statistics": "CREATE STATISTICS st2 ON id, n FROM t",
     "create_publication": "CREATE PUBLICATION pub FOR TABLE t",
     "create_collation": "CREATE COLLATION co (locale = 'C')",
-    "half_good": "CREATE TABLE good (x int); ALTER TABLE t DROP COLUMN o; DROP RULE ru ON t",
+    "half_good": "CREATE TABLE good (x int); ALTER TABLE t DROP COLUMN o; CREATE TEXT SEARCH CONFIGURATION plain (COPY = simple)",
     "create_role": "CREATE ROLE somebody",
     "drop_owned": "DROP OWNED BY collector",
 }
@@ -156,7 +147,7 @@ def test_refused_and_nothing_is_changed(name: str, database: Database) -> None:
     [
         ("CREATE TEXT SEARCH CONFIGURATION plain (COPY = simple)", "text search configuration "),
         ("ALTER TABLE part ADD COLUMN y int", "public.part.y is of a table that is partitioned, a partition or inherits"),
-        ("CREATE RULE r2 AS ON DELETE TO t WHERE OLD.id = 7 DO INSTEAD NOTHING", "rule public.t.r2: new"),
+        ("CREATE OPERATOR === (FUNCTION = int4eq, LEFTARG = int, RIGHTARG = int)", "operator "),
     ],
 )  # fmt: skip
 def test_a_refusal_names_the_thing_the_statement_the_state_and_what_to_do(

@@ -90,7 +90,7 @@ def _comment(catalog: str, alias: str) -> str:
     return _COMMENT.format(catalog, alias)
 
 
-FUNCTION_BODY = """md5(concat_ws('|', p.prosrc, p.probin, to_jsonb(p) ->> 'prosqlbody', p.prorettype, p.proargnames,
+FUNCTION_BODY = """md5(concat_ws('|', p.prosrc, p.probin, regexp_replace(to_jsonb(p) ->> 'prosqlbody', ':(stmt_)?(location|len) -?[0-9]+', '', 'g'), p.prorettype, p.proargnames,
           regexp_replace(p.proargdefaults::text, ':location -?[0-9]+', '', 'g'),
           p.prokind, p.provolatile, p.prosecdef, p.proleakproof, p.proisstrict, p.proretset, p.proparallel, p.proconfig,
           p.procost, p.prorows, p.prolang, p.proallargtypes, p.proargmodes))"""
@@ -161,8 +161,13 @@ _PARTS = {
         'body', md5(concat_ws('|', t.tgfoid, t.tgtype, t.tgargs, t.tgqual, t.tgdeferrable, t.tginitdeferred, t.tgoldtable, t.tgnewtable)),
         'parent', t.tgparentid::int8, 'comment', {_comment("pg_trigger", "t")})
       FROM chosen c JOIN pg_trigger t ON t.tgrelid = c.oid AND NOT t.tgisinternal""",
-    "rule": """SELECT w.oid, 0, json_build_object('name', w.rulename, 'table', w.ev_class::int8, 'enabled', w.ev_enabled,
-        'definition', pg_get_ruledef(w.oid), 'body', md5(concat_ws('|', w.ev_type, w.ev_qual, w.ev_action))) FROM chosen c JOIN pg_rewrite w ON w.ev_class = c.oid AND w.rulename <> '_RETURN'""",
+    "rule": f"""SELECT w.oid, 0, json_build_object('name', w.rulename, 'table', w.ev_class::int8, 'enabled', w.ev_enabled,
+        'definition', pg_get_ruledef(w.oid), 'body', md5(concat_ws('|', w.ev_type, w.ev_qual, w.ev_action)),
+        'comment', {_comment("pg_rewrite", "w")}) FROM chosen c JOIN pg_rewrite w ON w.ev_class = c.oid AND w.rulename <> '_RETURN'""",
+    "statistics object": f"""SELECT s.oid, 0, json_build_object('name', s.stxname, 'schema', s.stxnamespace::int8, 'table', s.stxrelid::int8,
+        'columns', s.stxkeys::int2[], 'expressions', s.stxexprs::text, 'kinds', s.stxkind, 'target', nullif(s.stxstattarget, -1), 'owner', s.stxowner::int8,
+        'owner_name', pg_get_userbyid(s.stxowner), 'definition', pg_get_statisticsobjdef(s.oid), 'comment', {_comment("pg_statistic_ext", "s")})
+      FROM chosen c JOIN pg_statistic_ext s ON s.stxrelid = c.oid""",
     "policy": f"""SELECT p.oid, 0, json_build_object('name', p.polname, 'table', p.polrelid::int8, 'command', p.polcmd,
         'permissive', p.polpermissive, 'roles', p.polroles::int8[], 'role_names', (SELECT json_agg(pg_get_userbyid(r.oid) ORDER BY r.n)
           FROM unnest(p.polroles) WITH ORDINALITY r(oid, n)), 'using', p.polqual::text, 'check', p.polwithcheck::text,
@@ -204,7 +209,6 @@ _PARTS = {
 FIRST_OID = 16384
 """What initdb made has a smaller oid. Source: PostgreSQL 15, src/include/access/transam.h, FirstNormalObjectId."""
 OTHERS = {
-    "statistics object": "pg_statistic_ext",
     "publication": "pg_publication",
     "published table": "pg_publication_rel",
     "extension": "pg_extension",
@@ -250,7 +254,7 @@ _NAMES = """SELECT c.oid, 0, json_build_object('name', c.relname, 'schema', c.re
     FROM rels c WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND c.oid NOT IN (SELECT oid FROM chosen)"""
 
 
-_OF_TABLES = ("table", "column", "constraint", "index", "trigger", "rule", "policy")
+_OF_TABLES = ("table", "column", "constraint", "index", "trigger", "rule", "policy", "statistics object")
 """Kinds whose things are a table's own."""
 
 

@@ -14,6 +14,7 @@ _TEXTS = {
     "definition",
     "signature",
     "role_names",
+    "owner_name",
     "using_text",
     "check_text",
     "needed_by",

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from backout.databases.postgres.reversible import constraints, primary
+from backout.databases.postgres.reversible import constraints, primary, textual
 from backout.databases.postgres.reversible.built import KEY_DROPPED
 from backout.databases.postgres.reversible.catalog import Key, Snapshot
-from backout.databases.postgres.reversible.difference import Difference
+from backout.databases.postgres.reversible.difference import Change, Difference
 from backout.databases.postgres.reversible.effects.base import Operation
 from backout.databases.postgres.reversible.functions import hide_function, path_of
 from backout.databases.postgres.reversible.hide import NotHidden, hide_column, rename
@@ -32,6 +32,7 @@ from backout.databases.postgres.reversible.parse import Statement, deparse, obje
 from backout.databases.postgres.reversible.proxy.keeper import Veto
 from backout.databases.postgres.reversible.sequences import hide_sequence
 from backout.databases.postgres.reversible.tables import hide_table
+from backout.databases.postgres.reversible.textual import is_textual
 from backout.databases.postgres.reversible.triggers import can_be_hidden, hide_trigger
 from backout.databases.postgres.reversible.views import VIEWS, in_order, is_view
 from backout.databases.postgres.reversible.views import drop as drop_views
@@ -39,6 +40,7 @@ from backout.databases.postgres.reversible.work import Work
 
 _STILL_NEEDED = "2BP01"
 _TRY = "_bo_try"
+_WORDS = {"statistics object": "STATISTICS"}
 _HIDES = {
     "OBJECT_TABLE": "table",
     "OBJECT_INDEX": "index",
@@ -87,8 +89,10 @@ class Softer:
             gone.take(key)
             _take_parts(gone, key)
         self._drop_policies(gone)
+        triggers = _take_triggers(gone)
         self._refuse_left(gone, statement)
         self._drop_views(views)
+        self._hide_triggers(triggers)
         for key in columns:
             if key not in self.begun.things:
                 self._drop_new(key)
@@ -114,11 +118,13 @@ class Softer:
             if kind == "type":
                 _take_type(gone, key.oid)
         self._drop_policies(gone)
+        self._drop_uses(gone)
+        triggers = _take_triggers(gone)
         self._refuse_left(gone, statement)
         self._drop_views(views)
+        self._hide_triggers(triggers)
         for key in things:
-            of_view = kind == "index" and is_view(self.work.now, self.work.now.things[key]["table"])
-            if key not in self.begun.things or of_view:
+            if key not in self.begun.things or self._is_made_again(key):
                 self._drop_new(key)
                 continue
             if kind == "index" and self.work.now.things[key]["unique"]:
@@ -135,6 +141,13 @@ class Softer:
                 "function": self._hide_function,
             }[kind]
             self.journal(f"{kind}.hidden", partial(hide, key))
+
+    def _is_made_again(self, key: Key) -> bool:
+        """Tell whether something is dropped for real, as the difference before the COMMIT tells all of it."""
+        now = self.work.now
+        if key.kind == "index":
+            return is_view(now, now.things[key]["table"])
+        return key.kind == "trigger" and is_textual(now, key)
 
     def _tried(self, text: str) -> Difference:
         """Return what a statement would take away; nothing of it stays.
@@ -206,10 +219,29 @@ class Softer:
             self.work.run(deparse("alter_table_stmt", _copy(statement.node, rest)))
 
     def _drop_policies(self, gone: Difference) -> None:
-        """Drop the policies that CASCADE takes: they hold no data, and the difference tells before the COMMIT how they were."""
-        for change in list(gone.gone("policy")):
+        """Drop what CASCADE takes that holds no data (policies, rules, …): the difference tells before the COMMIT how it was."""
+        for change in [*gone.gone("policy"), *[c for c in gone.left.values() if _is_textual(gone, c)]]:
             gone.take(change.key)
             self._drop_new(change.key)
+
+    def _drop_uses(self, gone: Difference) -> None:
+        """Drop the defaults and CHECKs that CASCADE takes: the difference tells before the COMMIT how they were."""
+        for change in list(gone.changed("column", "default")):
+            if change.thing["default"] is None and not change.thing["generated"]:
+                path = self.work.table_path(change.key.oid, called=change.thing["name"])
+                self.work.run(f"ALTER TABLE {path} ALTER COLUMN {ident(change.thing['name'])} DROP DEFAULT")
+                gone.take(change.key, "default")
+        for change in list(gone.gone("constraint")):
+            if change.thing["kind"] == "c" and change.thing["table"]:
+                gone.take(change.key)
+                self._drop_new(change.key)
+
+    def _hide_triggers(self, triggers: list[Key]) -> None:
+        for key in triggers:
+            if key in self.begun.things:
+                self.journal("trigger.hidden", partial(self._hide_trigger, key))
+            else:
+                self._drop_new(key)
 
     def _refuse_left(self, gone: Difference, statement: Statement) -> None:
         """Veto a statement that takes away more than can be hidden."""
@@ -249,7 +281,7 @@ class Softer:
         if key.kind == "column":
             path = self.work.table_path(key.oid, called=called)
             self.work.run(f"ALTER TABLE {path} DROP COLUMN {name} CASCADE")
-        elif key.kind in ("trigger", "policy"):
+        elif key.kind in ("trigger", "policy", "rule"):
             path = self.work.table_path(now.things[key]["table"], called=called)
             self.work.run(f"DROP {key.kind.upper()} {name} ON {path}")
         elif key.kind == "constraint":
@@ -259,7 +291,7 @@ class Softer:
             self.work.run(f"DROP ROUTINE {path_of(self.work, key.oid, called)} CASCADE")
         else:
             path = self.work.path(key.kind, key.oid, called=called)
-            self.work.run(f"DROP {key.kind.upper()} {path} CASCADE")
+            self.work.run(f"DROP {_WORDS.get(key.kind, key.kind.upper())} {path} CASCADE")
 
     def _hide_column(self, key: Key, change: int) -> Operation:
         marked = self.answered(self.work.now.name(key))
@@ -391,7 +423,8 @@ def _take_table(gone: Difference, table: int) -> None:
     """Take what goes with a table by itself, and the foreign keys to it."""
     for change in list(gone.left.values()):
         one = change.thing
-        if change.after is not None:
+        # A statistics object has a name in a schema of its own, which another may want.
+        if change.after is not None or change.key.kind == "statistics object":
             continue
         if one.get("table") == table or (change.key.kind == "constraint" and one["to_table"] == table):
             gone.take(change.key)
@@ -409,11 +442,23 @@ def _take_views(gone: Difference) -> list[int]:
     return views
 
 
+def _take_triggers(gone: Difference) -> list[Key]:
+    """Take the triggers that go with their function, or with a column of theirs; return their identities."""
+    found = [c.key for c in gone.gone("trigger") if not is_hidden(c.thing["name"])]
+    for key in found:
+        gone.take(key)
+    return found
+
+
 def _take_type(gone: Difference, oid: int) -> None:
     """Take what goes with a type by itself: the labels of an enum, the constraints of a domain."""
     for change in [*gone.gone("label"), *gone.gone("constraint")]:
         if oid in (change.thing.get("type"), change.thing.get("of_domain")):
             gone.take(change.key)
+
+
+def _is_textual(gone: Difference, change: Change) -> bool:
+    return change.after is None and change.key.kind in textual.KINDS and is_textual(gone.before, change.key)
 
 
 def _or_veto(hide: Callable[[], Operation]) -> Operation:

@@ -24,6 +24,7 @@ _WORDS = {
     "index.hidden": "index {called} dropped (hidden)",
     "trigger.added": "trigger {called} made",
     "trigger.hidden": "trigger {called} dropped (hidden)",
+    "trigger.replaced": "trigger {called} replaced",
     "trigger.switched": "trigger {called} switched on or off",
     "function.added": "function {called} made",
     "function.hidden": "function {called} dropped (hidden)",
@@ -53,6 +54,9 @@ def sentence(entry: Entry) -> str:
     called = told.get("called") or told.get("hidden", {}).get("called", "")
     if entry.kind == "renamed":
         return f"{told['of']} {told['from'][0]} is now {called}"
+    if entry.kind == "remade":
+        what = "made" if told["from"] is None else "dropped" if told["to"] is None else "changed"
+        return f"{told['of']} {called} {what}"
     if entry.kind == "column.not_null":
         return f"column {called} {'must' if told['not_null'] else 'need not'} have a value"
     return _WORDS[entry.kind].format(

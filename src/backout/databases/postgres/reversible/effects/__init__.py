@@ -27,6 +27,7 @@ from backout.databases.postgres.reversible.effects.label_renamed import LabelRen
 from backout.databases.postgres.reversible.effects.owner import Owner
 from backout.databases.postgres.reversible.effects.policy import PolicyAdded, PolicyChanged, PolicyDropped
 from backout.databases.postgres.reversible.effects.privileges import DefaultPrivileges, Privileges
+from backout.databases.postgres.reversible.effects.remade import Remade
 from backout.databases.postgres.reversible.effects.renamed import Renamed
 from backout.databases.postgres.reversible.effects.row_security import RowSecurity
 from backout.databases.postgres.reversible.effects.rows_changed import RowsChanged
@@ -38,6 +39,7 @@ from backout.databases.postgres.reversible.effects.table_hidden import TableHidd
 from backout.databases.postgres.reversible.effects.trigger import (
     TriggerAdded,
     TriggerHidden,
+    TriggerReplaced,
     TriggerSwitched,
 )
 from backout.databases.postgres.reversible.effects.type_added import TypeAdded, TypeHidden
@@ -57,8 +59,10 @@ EFFECTS: tuple[Effect, ...] = (
     KeyDropped(),
     IndexAdded(),
     IndexHidden(),
+    Remade(),
     TriggerAdded(),
     TriggerHidden(),
+    TriggerReplaced(),
     TriggerSwitched(),
     FunctionAdded(),
     FunctionHidden(),

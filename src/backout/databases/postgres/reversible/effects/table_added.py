@@ -33,7 +33,7 @@ class TableAdded:
             table = change.key.oid
             _refuse_hidden(difference, table)
             difference.take(change.key)
-            for kind in ("column", "constraint", "index", "trigger", "policy", "rule"):
+            for kind in ("column", "constraint", "index", "trigger", "policy", "rule", "statistics object"):
                 for part in difference.added(kind):
                     if part.thing.get("table") == table:
                         difference.take(part.key)
