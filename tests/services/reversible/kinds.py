@@ -542,6 +542,24 @@ TEXTUAL = (
           "CREATE TABLE o (x int, y int); CREATE STATISTICS so ON x, y FROM o;", ahead="SELECT z FROM t ORDER BY id", forth="1 | 1 | 1"),
 )  # fmt: skip
 
+WHOLE = (
+    Kind("schema_dropped", T + "CREATE SCHEMA s; CREATE SCHEMA e; COMMENT ON SCHEMA s IS 's'; GRANT USAGE ON SCHEMA s TO reader; CREATE TYPE s.mood AS ENUM ('ok', 'bad'); CREATE TABLE s.o (id serial PRIMARY KEY, m s.mood, t int REFERENCES t); INSERT INTO s.o (m) VALUES ('bad');"
+         "CREATE SEQUENCE s.q; CREATE FUNCTION s.f(m s.mood) RETURNS s.mood LANGUAGE sql AS 'SELECT m'; CREATE VIEW s.v AS SELECT * FROM s.o; CREATE VIEW w AS SELECT m FROM s.v; CREATE MATERIALIZED VIEW s.mv AS SELECT 1 AS x;"
+         "CREATE STATISTICS s.st ON id, a FROM t; ALTER TABLE t ADD m s.mood DEFAULT 'ok', ADD q int DEFAULT nextval('s.q'); CREATE INDEX ON t (m); CREATE DOMAIN s.d AS int CHECK (VALUE > 0);",
+         "DROP SCHEMA e, s CASCADE; CREATE SCHEMA e; CREATE TABLE e.n (x int)", WRITE, "SELECT t.id, t.a, t.m, w.m AS w FROM t, w ORDER BY id", "1 A1 ok bad | 3 a3 ok bad | 4 a4 ok bad", OLD, IA, REST),
+    Kind("type_dropped_with_columns", f"CREATE TYPE mood AS ENUM ('ok', 'bad'); {T} CREATE DOMAIN percent AS int; ALTER TABLE t ADD m mood DEFAULT 'ok', ADD n mood[], ADD p percent DEFAULT 7; CREATE FUNCTION f(m mood) RETURNS int LANGUAGE sql AS 'SELECT 1'; CREATE VIEW v AS SELECT m FROM t;",
+         "DROP TYPE mood CASCADE; DROP DOMAIN percent CASCADE", WRITE, "SELECT id, a, m, p FROM t ORDER BY id", "1 A1 ok 7 | 3 a3 ok 7 | 4 a4 ok 7", OLD, IA, REST),
+)  # fmt: skip
+
+CHANGED = (
+    Kind("domain_changed", "CREATE DOMAIN d AS text DEFAULT 'd' CONSTRAINT gone CHECK (VALUE IN ('d', 'x')) CONSTRAINT other CHECK (VALUE <> ''); CREATE DOMAIN e AS int NOT NULL; CREATE DOMAIN f AS int; COMMENT ON CONSTRAINT other ON DOMAIN d IS 'c';"
+         f"{T} ALTER TABLE t ADD d d, ADD e e DEFAULT 7, ADD f f DEFAULT 8;", "ALTER DOMAIN d DROP CONSTRAINT gone; ALTER DOMAIN d ADD CONSTRAINT made CHECK (VALUE <> 'y'); ALTER DOMAIN d RENAME CONSTRAINT other TO others; ALTER DOMAIN d SET DEFAULT 'x';"
+         "ALTER DOMAIN e DROP NOT NULL; ALTER DOMAIN f SET NOT NULL; ALTER DOMAIN f SET DEFAULT 9; ALTER DOMAIN d RENAME TO dd", WRITE, "SELECT id, a, d, e, f FROM t ORDER BY id", "1 A1 d 7 8 | 3 a3 d 7 8 | 4 a4 x 7 8",
+         "UPDATE t SET d = 'd';" + OLD, "SELECT id, a, d, e, f FROM t ORDER BY id", "3 A3 d 7 8 | 4 a4 d 7 8 | 5 a5 d 7 8"),
+    plain("sequence_changed", "ALTER SEQUENCE q INCREMENT 5 MAXVALUE 5000 CYCLE CACHE 3 AS int; ALTER SEQUENCE r OWNED BY t.z; ALTER SEQUENCE o OWNED BY NONE; ALTER TABLE t DROP y; ALTER TABLE t ADD x int; ALTER SEQUENCE p OWNED BY t.x; ALTER SEQUENCE q RENAME TO q2; ALTER SEQUENCE t_s_seq AS bigint INCREMENT 2",
+          "ALTER TABLE t ADD z int, ADD y int, ADD s serial; CREATE SEQUENCE q START 7; SELECT nextval('q'); CREATE SEQUENCE r; CREATE SEQUENCE o OWNED BY t.y; CREATE SEQUENCE p OWNED BY t.z;", ahead="SELECT nextval('q2') > 7", forth="t"),
+)  # fmt: skip
+
 KINDS = (
     COLUMNS_ADDED
     + COLUMNS_DROPPED
@@ -557,4 +575,6 @@ KINDS = (
     + VIEWS
     + MATERIALIZED
     + TEXTUAL
+    + WHOLE
+    + CHANGED
 )

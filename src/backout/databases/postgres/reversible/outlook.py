@@ -21,6 +21,7 @@ _HIDDEN = (
     "index.hidden",
     "trigger.hidden",
     "function.hidden",
+    "schema.hidden",
 )
 _ADDED = ("column.added", "table.added", "type.added", "sequence.added", "trigger.added", "function.added")
 

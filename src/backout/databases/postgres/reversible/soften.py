@@ -30,6 +30,7 @@ from backout.databases.postgres.reversible.names import (
 from backout.databases.postgres.reversible.own_types import hide_type
 from backout.databases.postgres.reversible.parse import Statement, deparse, object_of
 from backout.databases.postgres.reversible.proxy.keeper import Veto
+from backout.databases.postgres.reversible.schemas import hide_schema
 from backout.databases.postgres.reversible.sequences import hide_sequence
 from backout.databases.postgres.reversible.tables import hide_table
 from backout.databases.postgres.reversible.textual import is_textual
@@ -41,17 +42,18 @@ from backout.databases.postgres.reversible.work import Work
 _STILL_NEEDED = "2BP01"
 _TRY = "_bo_try"
 _WORDS = {"statistics object": "STATISTICS"}
-_HIDES = {
-    "OBJECT_TABLE": "table",
-    "OBJECT_INDEX": "index",
-    "OBJECT_SEQUENCE": "sequence",
-    "OBJECT_TYPE": "type",
-    "OBJECT_DOMAIN": "type",
-    "OBJECT_TRIGGER": "trigger",
-    "OBJECT_FUNCTION": "function",
-    "OBJECT_PROCEDURE": "function",
-    "OBJECT_ROUTINE": "function",
-}
+_HIDES = (
+    "OBJECT_TABLE",
+    "OBJECT_INDEX",
+    "OBJECT_SEQUENCE",
+    "OBJECT_TYPE",
+    "OBJECT_DOMAIN",
+    "OBJECT_TRIGGER",
+    "OBJECT_FUNCTION",
+    "OBJECT_PROCEDURE",
+    "OBJECT_ROUTINE",
+    "OBJECT_SCHEMA",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,53 +103,51 @@ class Softer:
         self._rest(statement)
 
     def drop(self, statement: Statement) -> None:
-        """Hide the tables, indexes, types, sequences, triggers or functions that a DROP names; a unique index is dropped.
+        """Hide what a DROP names and all that goes with it; a unique index is dropped.
 
         Raises:
             LinkError: PostgreSQL refuses it.
             Veto: It would take away what cannot be hidden.
         """
-        kind = _HIDES[object_of(statement)]
         gone = self._tried(statement.text)
         views = _take_views(gone)
-        things = [c.key for c in gone.gone(kind) if not is_hidden(c.thing["name"])]
-        for key in things:
-            gone.take(key)
-            if kind == "table":
-                _take_table(gone, key.oid)
-            if kind == "type":
-                _take_type(gone, key.oid)
+        tables, types, columns = _take_with_parts(gone)
         self._drop_policies(gone)
         self._drop_uses(gone)
-        triggers = _take_triggers(gone)
+        triggers, rest = _take_triggers(gone), _take(gone, "index", "sequence", "function")
+        schemas = _take(gone, "schema")
         self._refuse_left(gone, statement)
         self._drop_views(views)
         self._hide_triggers(triggers)
-        for key in things:
-            if key not in self.begun.things or self._is_made_again(key):
-                self._drop_new(key)
-                continue
-            if kind == "index" and self.work.now.things[key]["unique"]:
-                self.journal(KEY_DROPPED, partial(self._drop_unique, key))
-                continue
-            if kind == "table":
-                self._drop_new_of(key.oid)
-            hide = {
-                "table": self._hide_table,
-                "index": self._hide_index,
-                "type": self._hide_type,
-                "sequence": self._hide_sequence,
-                "trigger": self._hide_trigger,
-                "function": self._hide_function,
-            }[kind]
-            self.journal(f"{kind}.hidden", partial(hide, key))
+        # A schema is empty when all else has gone to the hidden one.
+        for key in (*columns, *tables, *rest, *types, *schemas):
+            self._drop_one(key)
+
+    def _drop_one(self, key: Key) -> None:
+        kind = key.kind
+        if key not in self.begun.things or self._is_made_again(key):
+            self._drop_new(key)
+            return
+        if kind == "index" and self.work.now.things[key]["unique"]:
+            self.journal(KEY_DROPPED, partial(self._drop_unique, key))
+            return
+        if kind == "table":
+            self._drop_new_of(key.oid)
+        hide = {
+            "column": self._hide_column,
+            "table": self._hide_table,
+            "index": self._hide_index,
+            "type": self._hide_type,
+            "sequence": self._hide_sequence,
+            "function": self._hide_function,
+            "schema": self._hide_schema,
+        }[kind]
+        self.journal(f"{kind}.hidden", partial(hide, key))
 
     def _is_made_again(self, key: Key) -> bool:
         """Tell whether something is dropped for real, as the difference before the COMMIT tells all of it."""
         now = self.work.now
-        if key.kind == "index":
-            return is_view(now, now.things[key]["table"])
-        return key.kind == "trigger" and is_textual(now, key)
+        return key.kind == "index" and is_view(now, now.things[key]["table"])
 
     def _tried(self, text: str) -> Difference:
         """Return what a statement would take away; nothing of it stays.
@@ -358,6 +358,11 @@ class Softer:
     def _hide_sequence(self, key: Key, change: int) -> Operation:
         return self._move_away(key, change, hide_sequence)
 
+    def _hide_schema(self, key: Key, change: int) -> Operation:
+        called = (self.work.was(key) or self.work.now.things[key])["name"]
+        hide_schema(self.work, key.oid, change)
+        return {"oid": key.oid, "called": called, "explains": [[*key, ["name"]]]}
+
     def _move_away(self, key: Key, change: int, hide: Callable[[Work, int, int, str], None]) -> Operation:
         """Hide what goes to the hidden schema by its number alone."""
         called, was = self.work.now.name(key), self.work.was(key) or self.work.now.things[key]
@@ -442,12 +447,31 @@ def _take_views(gone: Difference) -> list[int]:
     return views
 
 
-def _take_triggers(gone: Difference) -> list[Key]:
-    """Take the triggers that go with their function, or with a column of theirs; return their identities."""
-    found = [c.key for c in gone.gone("trigger") if not is_hidden(c.thing["name"])]
+def _take_with_parts(gone: Difference) -> tuple[list[Key], list[Key], list[Key]]:
+    """Take the tables, types and columns of other tables that go, with what goes with each by itself."""
+    tables = _take(gone, "table")
+    for key in tables:
+        _take_table(gone, key.oid)
+    types = _take(gone, "type")
+    for key in types:
+        _take_type(gone, key.oid)
+    columns = _take(gone, "column")
+    for key in columns:
+        _take_parts(gone, key)
+    return tables, types, columns
+
+
+def _take(gone: Difference, *kinds: str) -> list[Key]:
+    """Take what goes of some kinds; return the identities."""
+    found = [c.key for kind in kinds for c in gone.gone(kind) if not is_hidden(c.thing["name"])]
     for key in found:
         gone.take(key)
     return found
+
+
+def _take_triggers(gone: Difference) -> list[Key]:
+    """Take the triggers that go with their function, or with a column of theirs; return their identities."""
+    return _take(gone, "trigger")
 
 
 def _take_type(gone: Difference, oid: int) -> None:

@@ -14,6 +14,7 @@ from backout.databases.postgres.reversible.effects.constraint import (
     ConstraintDeferred,
     ConstraintDropped,
 )
+from backout.databases.postgres.reversible.effects.domain import DomainChanged, DomainCheck
 from backout.databases.postgres.reversible.effects.extension_added import ExtensionAdded
 from backout.databases.postgres.reversible.effects.function import (
     FunctionAdded,
@@ -31,8 +32,9 @@ from backout.databases.postgres.reversible.effects.remade import Remade
 from backout.databases.postgres.reversible.effects.renamed import Renamed
 from backout.databases.postgres.reversible.effects.row_security import RowSecurity
 from backout.databases.postgres.reversible.effects.rows_changed import RowsChanged
-from backout.databases.postgres.reversible.effects.schema_added import SchemaAdded
+from backout.databases.postgres.reversible.effects.schema import SchemaAdded, SchemaHidden
 from backout.databases.postgres.reversible.effects.sequence import SequenceAdded, SequenceHidden
+from backout.databases.postgres.reversible.effects.sequence_changed import SequenceChanged
 from backout.databases.postgres.reversible.effects.stored import Stored
 from backout.databases.postgres.reversible.effects.table_added import TableAdded
 from backout.databases.postgres.reversible.effects.table_hidden import TableHidden
@@ -49,8 +51,11 @@ EFFECTS: tuple[Effect, ...] = (
     ExtensionAdded(),
     ViewsChanged(),
     SchemaAdded(),
+    SchemaHidden(),
     TypeAdded(),
     TypeHidden(),
+    DomainChanged(),
+    DomainCheck(),
     TableAdded(),
     TableHidden(),
     ConstraintAdded(),
@@ -74,6 +79,7 @@ EFFECTS: tuple[Effect, ...] = (
     ColumnAdded(),
     SequenceAdded(),
     SequenceHidden(),
+    SequenceChanged(),
     ColumnHidden(),
     ColumnRetyped(),
     ColumnNotNull(),
