@@ -93,7 +93,10 @@ def _comment(catalog: str, alias: str) -> str:
 FUNCTION_BODY = """md5(concat_ws('|', p.prosrc, p.probin, regexp_replace(to_jsonb(p) ->> 'prosqlbody', ':(stmt_)?(location|len) -?[0-9]+', '', 'g'), p.prorettype, p.proargnames,
           regexp_replace(p.proargdefaults::text, ':location -?[0-9]+', '', 'g'),
           p.prokind, p.provolatile, p.prosecdef, p.proleakproof, p.proisstrict, p.proretset, p.proparallel, p.proconfig,
-          p.procost, p.prorows, p.prolang, p.proallargtypes, p.proargmodes))"""
+          p.procost, p.prorows, p.prolang, p.proallargtypes, p.proargmodes, (SELECT concat_ws('|', a.aggkind, a.aggnumdirectargs, a.aggtransfn::oid, a.aggfinalfn::oid, a.aggcombinefn::oid, a.aggserialfn::oid,
+            a.aggdeserialfn::oid, a.aggmtransfn::oid, a.aggminvtransfn::oid, a.aggmfinalfn::oid, a.aggfinalextra, a.aggmfinalextra, a.aggfinalmodify,
+            a.aggmfinalmodify, a.aggsortop, a.aggtranstype, a.aggtransspace, a.aggmtranstype, a.aggmtransspace, a.agginitval, a.aggminitval)
+          FROM pg_aggregate a WHERE a.aggfnoid = p.oid)))"""
 """Of a row `p` of pg_proc: what CREATE OR REPLACE can make another; where in its text a default stood is nothing to anybody."""
 # An extension's functions change with it alone; an aggregate has no text.
 _FUNCTION_TEXT = """CASE WHEN p.prokind <> 'a' AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass
@@ -178,7 +181,11 @@ _PARTS = {
     "type": f"""SELECT t.oid, 0, json_build_object('name', t.typname, 'schema', t.typnamespace::int8, 'kind', t.typtype,
         'owner', t.typowner::int8, 'acl', t.typacl::text, 'base', t.typbasetype::int8, 'modifier', t.typtypmod,
         'not_null', t.typnotnull, 'default', t.typdefault, 'comment', {_comment("pg_type", "t")},
-        'attributes', (SELECT json_agg(json_build_array(a.attname, a.atttypid::int8, a.atttypmod) ORDER BY a.attnum)
+        'needed_by', CASE WHEN c.relkind = 'c' THEN (SELECT json_agg(DISTINCT pg_describe_object(d.classid, d.objid, d.objsubid)) FROM pg_depend d
+          WHERE d.deptype = 'n' AND ((d.refclassid = 'pg_class'::regclass AND d.refobjid = c.oid AND d.refobjsubid > 0)
+            OR (d.refclassid = 'pg_type'::regclass AND d.refobjid IN (t.oid, t.typarray) AND d.classid IN ('pg_class'::regclass, 'pg_type'::regclass)))) END,
+        'attributes', (SELECT json_agg(json_build_array(a.attname, a.atttypid::int8, a.atttypmod, a.attcollation::int8,
+            (SELECT description FROM pg_description s WHERE s.classoid = 'pg_class'::regclass AND s.objoid = c.oid AND s.objsubid = a.attnum)) ORDER BY a.attnum)
           FROM pg_attribute a WHERE a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped AND c.relkind = 'c'))
       FROM pg_type t JOIN looked l ON l.oid = t.typnamespace LEFT JOIN pg_class c ON c.oid = t.typrelid
       WHERE t.typtype IN ('e', 'd', 'r') OR c.relkind = 'c'""",
@@ -187,6 +194,7 @@ _PARTS = {
     "function": f"""SELECT p.oid, 0, json_build_object('name', p.proname, 'schema', p.pronamespace::int8, 'owner', p.proowner::int8,
         'acl', p.proacl::text, 'arguments', p.proargtypes::text, 'comment', {_comment("pg_proc", "p")}, 'body', {FUNCTION_BODY},
         'defaults', p.pronargdefaults, 'names', p.proargnames, 'parsed', (to_jsonb(p) ->> 'prosqlbody') IS NOT NULL,
+        'aggregate', coalesce((SELECT a.aggkind = 'n' FROM pg_aggregate a WHERE a.aggfnoid = p.oid), false),
         'signature', pg_get_function_identity_arguments(p.oid), 'definition', {_FUNCTION_TEXT})
       FROM pg_proc p JOIN looked l ON l.oid = p.pronamespace""",
     "sequence": f"""SELECT c.oid, 0, json_build_object('name', c.relname, 'schema', c.relnamespace::int8, 'owner', c.relowner::int8,
@@ -200,7 +208,21 @@ _PARTS = {
         WHEN 'S' THEN ' on sequences' WHEN 'f' THEN ' on functions' WHEN 'T' THEN ' on types' WHEN 'n' THEN ' on schemas' ELSE ' on others' END
         || coalesce(' in ' || n.nspname, ''), 'role', d.defaclrole::int8, 'in_schema', d.defaclnamespace::int8, 'objects', d.defaclobjtype,
         'acl', d.defaclacl::text) FROM pg_default_acl d LEFT JOIN pg_namespace n ON n.oid = d.defaclnamespace""",
-    "database": """SELECT d.oid, 0, json_build_object('name', d.datname, 'owner', d.datdba::int8, 'acl', d.datacl::text)
+    "publication": f"""SELECT p.oid, 0, json_build_object('name', p.pubname, 'owner', p.pubowner::int8, 'owner_name', pg_get_userbyid(p.pubowner),
+        'all', p.puballtables, 'settings', jsonb_strip_nulls(jsonb_build_object('publish', concat_ws(', ', CASE WHEN p.pubinsert THEN 'insert' END,
+          CASE WHEN p.pubupdate THEN 'update' END, CASE WHEN p.pubdelete THEN 'delete' END, CASE WHEN p.pubtruncate THEN 'truncate' END),
+          'publish_via_partition_root', p.pubviaroot::text, 'publish_generated_columns', CASE to_jsonb(p) ->> 'pubgencols' WHEN 's' THEN 'stored' WHEN 'n' THEN 'none' END)),
+        'members', (SELECT json_agg(json_build_array(m.prrelid::int8, m.prattrs::text, regexp_replace(m.prqual::text, ':location -?[0-9]+', '', 'g')) ORDER BY m.prrelid)
+          FROM pg_publication_rel m WHERE m.prpubid = p.oid),
+        'schemas', (SELECT json_agg(s.pnnspid::int8 ORDER BY s.pnnspid) FROM pg_publication_namespace s WHERE s.pnpubid = p.oid),
+        'objects', (SELECT json_agg(o.text ORDER BY o.text) FROM (SELECT concat_ws(' ', format('TABLE %I.%I', n.nspname, c.relname),
+            '(' || (SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum) FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum = ANY (m.prattrs::int2[])) || ')',
+            'WHERE (' || pg_get_expr(m.prqual, m.prrelid) || ')') AS text FROM pg_publication_rel m JOIN pg_class c ON c.oid = m.prrelid
+            JOIN pg_namespace n ON n.oid = c.relnamespace WHERE m.prpubid = p.oid
+          UNION ALL SELECT format('TABLES IN SCHEMA %I', n.nspname) FROM pg_publication_namespace s JOIN pg_namespace n ON n.oid = s.pnnspid WHERE s.pnpubid = p.oid) o),
+        'comment', {_comment("pg_publication", "p")}) FROM pg_publication p""",
+    "database": """SELECT d.oid, 0, json_build_object('name', d.datname, 'owner', d.datdba::int8, 'acl', d.datacl::text,
+        'comment', shobj_description(d.oid, 'pg_database'))
       FROM pg_database d WHERE d.datname = current_database()""",
     "journal": f"""SELECT n.oid, 0, json_build_object('name', n.nspname, 'owner', n.nspowner::int8, 'acl', n.nspacl::text)
       FROM pg_namespace n WHERE n.nspname = '{SCHEMA}'""",
@@ -209,8 +231,6 @@ _PARTS = {
 FIRST_OID = 16384
 """What initdb made has a smaller oid. Source: PostgreSQL 15, src/include/access/transam.h, FirstNormalObjectId."""
 OTHERS = {
-    "publication": "pg_publication",
-    "published table": "pg_publication_rel",
     "extension": "pg_extension",
     "cast": "pg_cast",
     "operator": "pg_operator",

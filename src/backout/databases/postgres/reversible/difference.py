@@ -15,6 +15,7 @@ _TEXTS = {
     "signature",
     "role_names",
     "owner_name",
+    "objects",
     "using_text",
     "check_text",
     "needed_by",

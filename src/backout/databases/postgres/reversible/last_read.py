@@ -67,6 +67,11 @@ _ROWS = [
       LEFT JOIN pg_rewrite w ON d.classoid = 'pg_rewrite'::regclass AND w.oid = d.objoid
       WHERE d.objoid >= {FIRST_OID}""",
     "SELECT 'default:' || oid, ctid, xmin FROM pg_default_acl",
+    "SELECT 'publication:' || oid, ctid, xmin FROM pg_publication",
+    "SELECT 'publication:' || prpubid, ctid, xmin FROM pg_publication_rel",
+    "SELECT 'publication:' || pnpubid, ctid, xmin FROM pg_publication_namespace",
+    "SELECT 'publication:' || objoid, ctid, xmin FROM pg_description WHERE classoid = 'pg_publication'::regclass",
+    "SELECT 'database:' || objoid, ctid, xmin FROM pg_shdescription WHERE classoid = 'pg_database'::regclass",
     "SELECT 'database:' || oid, ctid, xmin FROM pg_database WHERE datname = current_database()",
     *(
         f"SELECT '{catalog}:' || {oid}, ctid, xmin FROM {catalog} WHERE {oid} >= {FIRST_OID}"
@@ -138,6 +143,8 @@ def _changed(then: Stamps, now: Stamps, last: Snapshot) -> tuple[set[int], set[s
         kind, oid = whose.split(":")
         if kind == "table" and f"composite:{oid}" not in then:
             tables.add(int(oid))
+        elif kind == "publication":
+            pass  # always read
         elif kind in _CAME_OR_WENT and (whose not in then or whose not in now):
             kinds.update(_CAME_OR_WENT[kind])
         else:
@@ -148,7 +155,8 @@ def _changed(then: Stamps, now: Stamps, last: Snapshot) -> tuple[set[int], set[s
     tables |= {
         key.oid for key, one in last.things.items() if key.kind == "table" and one["kind"] in ("v", "m")
     }
-    return tables, kinds
+    # What is published is told by its names.
+    return tables, {*kinds, "publication"}
 
 
 def _names_others(key: Key, thing: Thing) -> bool:

@@ -234,3 +234,11 @@ def object_of(statement: Statement) -> str:
     node = statement.node
     field = node.DESCRIPTOR.fields_by_name["remove_type"]
     return str(field.enum_type.values_by_number[node.remove_type].name)
+
+
+def is_of_table(statement: Statement) -> bool:
+    """Tell whether a statement is an ALTER TABLE, and no ALTER TYPE of attributes, which the parser tells as one."""
+    if statement.kind != "alter_table_stmt":
+        return False
+    field = statement.node.DESCRIPTOR.fields_by_name["objtype"]
+    return str(field.enum_type.values_by_number[statement.node.objtype].name) != "OBJECT_TYPE"

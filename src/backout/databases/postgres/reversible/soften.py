@@ -28,7 +28,7 @@ from backout.databases.postgres.reversible.names import (
     is_hidden,
 )
 from backout.databases.postgres.reversible.own_types import hide_type
-from backout.databases.postgres.reversible.parse import Statement, deparse, object_of
+from backout.databases.postgres.reversible.parse import Statement, deparse, is_of_table, object_of
 from backout.databases.postgres.reversible.proxy.keeper import Veto
 from backout.databases.postgres.reversible.schemas import hide_schema
 from backout.databases.postgres.reversible.sequences import hide_sequence
@@ -53,6 +53,7 @@ _HIDES = (
     "OBJECT_PROCEDURE",
     "OBJECT_ROUTINE",
     "OBJECT_SCHEMA",
+    "OBJECT_AGGREGATE",
 )
 
 
@@ -111,6 +112,7 @@ class Softer:
         """
         gone = self._tried(statement.text)
         views = _take_views(gone)
+        self._unpublish(gone)
         tables, types, columns = _take_with_parts(gone)
         self._drop_policies(gone)
         self._drop_uses(gone)
@@ -223,6 +225,16 @@ class Softer:
         for change in [*gone.gone("policy"), *[c for c in gone.left.values() if _is_textual(gone, c)]]:
             gone.take(change.key)
             self._drop_new(change.key)
+
+    def _unpublish(self, gone: Difference) -> None:
+        """Take the tables that go out of publications: the difference tells before the COMMIT what was published."""
+        lost = {c.key.oid for c in gone.left.values() if c.key.kind == "table" and c.after is None}
+        for change in list(gone.changed("publication", "members")):
+            for oid, *_rest in (change.before or {})["members"]:
+                if oid in lost:
+                    path = self.work.table_path(oid, called=change.thing["name"])
+                    self.work.run(f"ALTER PUBLICATION {ident(change.thing['name'])} DROP TABLE {path}")
+            gone.take(change.key, "members")
 
     def _drop_uses(self, gone: Difference) -> None:
         """Drop the defaults and CHECKs that CASCADE takes: the difference tells before the COMMIT how they were."""
@@ -345,10 +357,11 @@ class Softer:
         return told | {"name": was["name"], "enabled": state, "explains": explains}
 
     def _hide_function(self, key: Key, change: int) -> Operation:
-        if self.work.now.things[key]["definition"] is None:
+        one = self.work.now.things[key]
+        if one["definition"] is None and not one["aggregate"]:
             raise Veto(
                 f"backout cannot yet undo dropping the aggregate {self.work.now.name(key)}",
-                detail="Aggregates are not hidden yet.",
+                detail="Aggregates of ordered sets are not hidden yet.",
             )
         return self._move_away(key, change, hide_function)
 
@@ -378,9 +391,7 @@ class Softer:
 
 def drops_column(statement: Statement) -> bool:
     """Tell whether an ALTER TABLE drops a column of a table."""
-    return statement.kind == "alter_table_stmt" and any(
-        _subtype(c) == "AT_DropColumn" for c in statement.node.cmds
-    )
+    return is_of_table(statement) and any(_subtype(c) == "AT_DropColumn" for c in statement.node.cmds)
 
 
 def is_softened_drop(statement: Statement) -> bool:

@@ -12,6 +12,7 @@ _WORDS = {
     "sequence.added": "sequence {called} made",
     "sequence.hidden": "sequence {called} dropped (hidden)",
     "type.added": "type {called} made",
+    "type.attributes": "attributes of type {called} changed",
     "type.hidden": "type {called} dropped (hidden)",
     "domain.changed": "domain {called} changed",
     "domain.check": "CHECK {called} of a domain made, dropped or changed",
@@ -58,9 +59,9 @@ def sentence(entry: Entry) -> str:
     called = told.get("called") or told.get("hidden", {}).get("called", "")
     if entry.kind == "renamed":
         return f"{told['of']} {told['from'][0]} is now {called}"
-    if entry.kind == "remade":
+    if entry.kind in ("remade", "publication"):
         what = "made" if told["from"] is None else "dropped" if told["to"] is None else "changed"
-        return f"{told['of']} {called} {what}"
+        return f"{told.get('of', entry.kind)} {called} {what}"
     if entry.kind == "column.not_null":
         return f"column {called} {'must' if told['not_null'] else 'need not'} have a value"
     return _WORDS[entry.kind].format(

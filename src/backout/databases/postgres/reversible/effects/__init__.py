@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from backout.databases.postgres.reversible.effects.attributes import Attributes
 from backout.databases.postgres.reversible.effects.base import Effect
 from backout.databases.postgres.reversible.effects.column_added import ColumnAdded
 from backout.databases.postgres.reversible.effects.column_default import ColumnDefault
@@ -28,6 +29,7 @@ from backout.databases.postgres.reversible.effects.label_renamed import LabelRen
 from backout.databases.postgres.reversible.effects.owner import Owner
 from backout.databases.postgres.reversible.effects.policy import PolicyAdded, PolicyChanged, PolicyDropped
 from backout.databases.postgres.reversible.effects.privileges import DefaultPrivileges, Privileges
+from backout.databases.postgres.reversible.effects.publication import Publication
 from backout.databases.postgres.reversible.effects.remade import Remade
 from backout.databases.postgres.reversible.effects.renamed import Renamed
 from backout.databases.postgres.reversible.effects.row_security import RowSecurity
@@ -54,6 +56,7 @@ EFFECTS: tuple[Effect, ...] = (
     SchemaHidden(),
     TypeAdded(),
     TypeHidden(),
+    Attributes(),
     DomainChanged(),
     DomainCheck(),
     TableAdded(),
@@ -65,6 +68,7 @@ EFFECTS: tuple[Effect, ...] = (
     IndexAdded(),
     IndexHidden(),
     Remade(),
+    Publication(),
     TriggerAdded(),
     TriggerHidden(),
     TriggerReplaced(),

@@ -28,9 +28,9 @@ class FunctionAdded(Made):
     show = staticmethod(show_function)
 
     def find(self, difference: Difference) -> Iterator[Operation]:
-        """Take every new one, but aggregates."""
+        """Take every new one, but aggregates of ordered sets."""
         for change in difference.added("function"):
-            if change.thing["definition"] is None:
+            if change.thing["definition"] is None and not change.thing["aggregate"]:
                 continue
             difference.take(change.key)
             yield made(difference, change)
