@@ -376,6 +376,10 @@ FUNCTIONS = (
     plain("function_replaced_twice", f"CREATE OR REPLACE {_TWICE} 'SELECT 3 * x'; CREATE OR REPLACE {_TWICE} 'SELECT x + x'", f"CREATE {_TWICE} 'SELECT 2 * x';"),
     plain("function_replaced_with_a_default", "CREATE OR REPLACE FUNCTION thrice(  x  int  =  3*1,  y text DEFAULT now()::text) RETURNS int LANGUAGE sql AS 'SELECT x + x + x'",
           "CREATE FUNCTION thrice(x int DEFAULT 3 * 1, y text DEFAULT now()::text) RETURNS int LANGUAGE sql AS 'SELECT 3 * x';"),
+    plain("function_parsed", "ALTER TABLE t ADD n int DEFAULT 7; CREATE OR REPLACE FUNCTION total(x int) RETURNS bigint LANGUAGE sql RETURN (SELECT sum(n) + x FROM t); CREATE OR REPLACE FUNCTION text_then(x int) RETURNS int LANGUAGE sql RETURN x;"
+          "CREATE OR REPLACE FUNCTION parsed_then(x int) RETURNS int LANGUAGE sql AS 'SELECT 2 * x'; CREATE PROCEDURE p() LANGUAGE sql BEGIN ATOMIC INSERT INTO t (id, a) VALUES (99, 'p'); END; ALTER TABLE t RENAME z TO y",
+          "ALTER TABLE t ADD z int; CREATE FUNCTION total(x int) RETURNS bigint LANGUAGE sql BEGIN ATOMIC SELECT sum(z) FROM t; SELECT count(*) + x FROM t; END; CREATE FUNCTION text_then(x int) RETURNS int LANGUAGE sql AS 'SELECT 1';"
+          "CREATE FUNCTION parsed_then(x int) RETURNS int LANGUAGE sql RETURN 3 * x;", ahead="SELECT total(1), text_then(4), parsed_then(4)", forth="22 4 8"),
     plain("function_renamed", "ALTER FUNCTION twice RENAME TO double; ALTER FUNCTION double SET SCHEMA s; COMMENT ON FUNCTION s.double IS 'd'",
           f"CREATE SCHEMA s; CREATE {_TWICE} 'SELECT 2 * x'; COMMENT ON FUNCTION twice IS 't';", ahead="SELECT s.double(id) FROM t ORDER BY id", forth="6 | 8 | 10"),
     plain("function_renamed_and_replaced", f"ALTER FUNCTION once RENAME TO twice; CREATE OR REPLACE {_TWICE} 'SELECT 2 * x'; ALTER PROCEDURE p RENAME TO q; COMMENT ON PROCEDURE q IS NULL",
@@ -618,6 +622,75 @@ VIEWS = (
           "CREATE TRIGGER tr INSTEAD OF INSERT ON v FOR EACH ROW EXECUTE FUNCTION tf(); CREATE RULE ru AS ON DELETE TO v DO INSTEAD NOTHING;"),
 )  # fmt: skip
 
+_MV = "CREATE MATERIALIZED VIEW mv AS SELECT id, a FROM t WHERE id <> 2"
+_HAS_MV = (
+    f"ALTER TABLE t ADD z int DEFAULT 7; {_MV}; CREATE UNIQUE INDEX mv_id ON mv (id); CREATE INDEX mv_a ON mv (lower(a)) WHERE a IN ('x', 'y'); COMMENT ON INDEX mv_a IS 'i';"
+    "COMMENT ON MATERIALIZED VIEW mv IS 'm'; COMMENT ON COLUMN mv.a IS 'a'; GRANT SELECT ON mv TO reader; ALTER MATERIALIZED VIEW mv ALTER a SET STATISTICS 7; ALTER MATERIALIZED VIEW mv CLUSTER ON mv_id;"
+)
+_IMV = "SELECT id, a FROM mv ORDER BY id"
+
+MATERIALIZED = (
+    Kind("materialized_view_added", T + "CREATE MATERIALIZED VIEW n AS SELECT id, a FROM t; CREATE UNIQUE INDEX ON n (id);", f"{_MV}; CREATE UNIQUE INDEX ON mv (id); REFRESH MATERIALIZED VIEW n; REFRESH MATERIALIZED VIEW CONCURRENTLY n; DO $$BEGIN REFRESH MATERIALIZED VIEW n; END$$",
+         WRITE, IA, WROTE, OLD, _IMV, "3 A3 | 4 a4 | 5 a5"),
+    Kind("materialized_view_dropped", f"{T} {_HAS_MV} CREATE MATERIALIZED VIEW empty WITH (autovacuum_enabled = false, fillfactor = 50) AS SELECT 1 AS x WITH NO DATA;", "DROP MATERIALIZED VIEW mv, empty",
+         WRITE, _IMV, "1 A1 | 3 a3 | 4 a4", OLD, IA, REST),
+    Kind("materialized_view_made_anew_over_another_type", T + _HAS_MV, "DROP MATERIALIZED VIEW mv; ALTER TABLE t ALTER z TYPE bigint; ALTER TABLE t DROP a; CREATE MATERIALIZED VIEW mv AS SELECT id, z FROM t; CREATE INDEX ON mv (z)",
+         "INSERT INTO t (id, z) VALUES (4, 8); DELETE FROM t WHERE id = 2", _IMV, "1 a1 | 3 a3 | 4 -", "INSERT INTO t (id, a, z) VALUES (5, 'a5', 9)", "SELECT * FROM mv ORDER BY id", "1 7 | 3 7 | 4 8 | 5 9",
+         clients=(Client("t", ("id",)),)),
+    plain("materialized_views_upon_views", "CREATE OR REPLACE VIEW v AS SELECT id, a, 1 AS one FROM t; DROP MATERIALIZED VIEW mv CASCADE; CREATE MATERIALIZED VIEW mv AS SELECT one FROM v; DROP VIEW w CASCADE; ALTER TABLE t DROP z CASCADE; DROP TABLE o CASCADE",
+          f"{_V}; CREATE MATERIALIZED VIEW mv AS SELECT a FROM v; CREATE MATERIALIZED VIEW again AS SELECT a FROM mv; CREATE VIEW last AS SELECT a FROM again; CREATE VIEW w AS SELECT 1 AS x; CREATE MATERIALIZED VIEW upon_w AS SELECT x FROM w;"
+          "ALTER TABLE t ADD z int DEFAULT 7, ADD y int; CREATE MATERIALIZED VIEW of_z AS SELECT z FROM t; CREATE TABLE o (id int); CREATE MATERIALIZED VIEW of_o AS SELECT * FROM o JOIN t USING (id);", ahead="SELECT * FROM mv", forth="1 | 1 | 1"),
+    plain("materialized_view_changed", "ALTER MATERIALIZED VIEW mv RENAME a TO b; ALTER MATERIALIZED VIEW mv RENAME TO m; ALTER MATERIALIZED VIEW m SET SCHEMA s; COMMENT ON MATERIALIZED VIEW s.m IS NULL; ALTER TABLE t RENAME z TO y; GRANT SELECT ON s.m TO other;"
+          "DROP INDEX s.mv_a, s.mv_id; CREATE INDEX mv_a ON s.m (b); ALTER INDEX s.mv_a RENAME TO b", f"CREATE SCHEMA s; {_HAS_MV}", ahead="SELECT id, b FROM s.m ORDER BY id", forth="3 A3 | 4 a4 | 5 a5"),
+)  # fmt: skip
+
+_LATE = "CREATE CONSTRAINT TRIGGER late AFTER INSERT OR UPDATE ON t DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (NEW.id > 99) EXECUTE FUNCTION loud()"
+_RULE = "CREATE RULE ru AS ON DELETE TO t WHERE OLD.id = 3 DO INSTEAD NOTHING"
+_STAT = "CREATE STATISTICS st (ndistinct, mcv) ON a, z FROM t"
+
+TEXTUAL = (
+    Kind("trigger_replaced", f"{T} {_HAD} ALTER TABLE t ENABLE ALWAYS TRIGGER loud;", f"ALTER TABLE t ADD n int; {_TRIGGER.replace('CREATE', 'CREATE OR REPLACE').replace('INSERT OR UPDATE', 'UPDATE OF a, n')}; ALTER TABLE t RENAME a TO b; ALTER TABLE t RENAME b TO a",
+         WRITE, IA, WROTE, OLD, IA, _LOUDER),
+    plain("constraint_triggers", f"DROP TRIGGER late ON t; {_LATE.replace('DEFERRED', 'IMMEDIATE')}; {_LATE.replace('late', 'new')}; COMMENT ON TRIGGER new ON t IS 'n'; DROP TRIGGER gone ON t; DROP FUNCTION loud2; ALTER TABLE t RENAME z TO y; ALTER TABLE t ENABLE REPLICA TRIGGER late2; ALTER TRIGGER late2 ON t RENAME TO later",
+          f"ALTER TABLE t ADD z int; {_LOUD} {_LATE}; {_LOUD.replace('loud', 'loud2')} {_LATE.replace('NEW.id', 'NEW.z').replace('loud', 'loud2').replace('late', 'gone')}; COMMENT ON TRIGGER gone ON t IS 'l'; ALTER TABLE t DISABLE TRIGGER gone; {_LATE.replace('late', 'late2')};"),
+    plain("function_dropped_with_what_uses_it", "DROP FUNCTION twice CASCADE", f"{_LOUD} CREATE {_TWICE} 'SELECT 2 * x' IMMUTABLE; ALTER TABLE t ADD n int DEFAULT twice(3) CHECK (twice(n) > 0); CREATE VIEW v AS SELECT twice(id) AS d FROM t;"
+          "CREATE POLICY p ON t USING (twice(id) > 0); CREATE TRIGGER tr BEFORE UPDATE ON t FOR EACH ROW WHEN (twice(NEW.id) < 0) EXECUTE FUNCTION loud();"),
+    Kind("trigger_dropped_with_its_column", f"{T} ALTER TABLE t ADD n int DEFAULT 7; {_LOUD} CREATE TRIGGER tr BEFORE UPDATE OF n ON t FOR EACH ROW EXECUTE FUNCTION loud(); CREATE STATISTICS st ON a, n FROM t;", "ALTER TABLE t DROP COLUMN n CASCADE",
+         WRITE, "SELECT id, a, n FROM t ORDER BY id", "1 A1 7 | 3 a3 7 | 4 a4 7", OLD, IA, REST),
+    Kind("rule_added", T, f"{_RULE}; COMMENT ON RULE ru ON t IS 'r'", WRITE + "DELETE FROM t WHERE id = 3", IA, WROTE, OLD, IA, REST),
+    plain("rules", f"DROP RULE ru ON t; ALTER TABLE t RENAME z TO y; {_RULE.replace('CREATE', 'CREATE OR REPLACE').replace('= 3', '= 77').replace('ru', 'r2')}; ALTER RULE r2 ON t RENAME TO r3; DROP TABLE o CASCADE",
+          f"ALTER TABLE t ADD z int; {_RULE.replace('OLD.id', 'OLD.z')}; ALTER TABLE t DISABLE RULE ru; {_RULE.replace('= 3', '= 78').replace('ru', 'r2')}; COMMENT ON RULE r2 ON t IS 'r';"
+          "CREATE TABLE o (x int); CREATE TABLE p (x int); CREATE RULE ro AS ON UPDATE TO p WHERE NEW.x > 99 DO ALSO INSERT INTO o VALUES (1); CREATE RULE own AS ON DELETE TO o DO INSTEAD NOTHING;"),
+    plain("statistics", f"ALTER TABLE t ADD z int DEFAULT 1; {_STAT}; COMMENT ON STATISTICS st IS 's'; ALTER STATISTICS st SET STATISTICS 7; DROP STATISTICS gone; ALTER TABLE t RENAME y TO x; ALTER STATISTICS s1 RENAME TO s2; ALTER STATISTICS s2 SET SCHEMA s; ALTER STATISTICS s.s2 SET STATISTICS 5;"
+          "DROP TABLE o; CREATE STATISTICS so ON id, a FROM t", f"CREATE SCHEMA s; ALTER TABLE t ADD y int; {_STAT.replace('st (', 'gone (').replace('z', 'y')}; ALTER STATISTICS gone SET STATISTICS 7; COMMENT ON STATISTICS gone IS 's'; {_STAT.replace('st (', 's1 (').replace('z', 'y')};"
+          "CREATE TABLE o (x int, y int); CREATE STATISTICS so ON x, y FROM o;", ahead="SELECT z FROM t ORDER BY id", forth="1 | 1 | 1"),
+)  # fmt: skip
+
+WHOLE = (
+    Kind("schema_dropped", T + "CREATE SCHEMA s; CREATE SCHEMA e; COMMENT ON SCHEMA s IS 's'; GRANT USAGE ON SCHEMA s TO reader; CREATE TYPE s.mood AS ENUM ('ok', 'bad'); CREATE TABLE s.o (id serial PRIMARY KEY, m s.mood, t int REFERENCES t); INSERT INTO s.o (m) VALUES ('bad');"
+         "CREATE SEQUENCE s.q; CREATE FUNCTION s.f(m s.mood) RETURNS s.mood LANGUAGE sql AS 'SELECT m'; CREATE VIEW s.v AS SELECT * FROM s.o; CREATE VIEW w AS SELECT m FROM s.v; CREATE MATERIALIZED VIEW s.mv AS SELECT 1 AS x;"
+         "CREATE STATISTICS s.st ON id, a FROM t; ALTER TABLE t ADD m s.mood DEFAULT 'ok', ADD q int DEFAULT nextval('s.q'); CREATE INDEX ON t (m); CREATE DOMAIN s.d AS int CHECK (VALUE > 0);",
+         "DROP SCHEMA e, s CASCADE; CREATE SCHEMA e; CREATE TABLE e.n (x int)", WRITE, "SELECT t.id, t.a, t.m, w.m AS w FROM t, w ORDER BY id", "1 A1 ok bad | 3 a3 ok bad | 4 a4 ok bad", OLD, IA, REST),
+    Kind("type_dropped_with_columns", f"CREATE TYPE mood AS ENUM ('ok', 'bad'); {T} CREATE DOMAIN percent AS int; ALTER TABLE t ADD m mood DEFAULT 'ok', ADD n mood[], ADD p percent DEFAULT 7; CREATE FUNCTION f(m mood) RETURNS int LANGUAGE sql AS 'SELECT 1'; CREATE VIEW v AS SELECT m FROM t;",
+         "DROP TYPE mood CASCADE; DROP DOMAIN percent CASCADE", WRITE, "SELECT id, a, m, p FROM t ORDER BY id", "1 A1 ok 7 | 3 a3 ok 7 | 4 a4 ok 7", OLD, IA, REST),
+)  # fmt: skip
+
+CHANGED = (
+    Kind("domain_changed", "CREATE DOMAIN d AS text DEFAULT 'd' CONSTRAINT gone CHECK (VALUE IN ('d', 'x')) CONSTRAINT other CHECK (VALUE <> ''); CREATE DOMAIN e AS int NOT NULL; CREATE DOMAIN f AS int; COMMENT ON CONSTRAINT other ON DOMAIN d IS 'c';"
+         f"{T} ALTER TABLE t ADD d d, ADD e e DEFAULT 7, ADD f f DEFAULT 8;", "ALTER DOMAIN d DROP CONSTRAINT gone; ALTER DOMAIN d ADD CONSTRAINT made CHECK (VALUE <> 'y'); ALTER DOMAIN d RENAME CONSTRAINT other TO others; ALTER DOMAIN d SET DEFAULT 'x';"
+         "ALTER DOMAIN e DROP NOT NULL; ALTER DOMAIN f SET NOT NULL; ALTER DOMAIN f SET DEFAULT 9; ALTER DOMAIN d RENAME TO dd", WRITE, "SELECT id, a, d, e, f FROM t ORDER BY id", "1 A1 d 7 8 | 3 a3 d 7 8 | 4 a4 x 7 8",
+         "UPDATE t SET d = 'd';" + OLD, "SELECT id, a, d, e, f FROM t ORDER BY id", "3 A3 d 7 8 | 4 a4 d 7 8 | 5 a5 d 7 8"),
+    plain("aggregates", "CREATE AGGREGATE total (int) (sfunc = int4pl, stype = int); CREATE AGGREGATE every_row (*) (sfunc = int8inc, stype = int8, initcond = '0'); DROP AGGREGATE gone (int); COMMENT ON AGGREGATE total (int) IS 't'; ALTER AGGREGATE named (int) RENAME TO other",
+          "CREATE AGGREGATE gone (int) (sfunc = int4mul, stype = int); CREATE AGGREGATE named (int) (sfunc = int4pl, stype = int);", ahead="SELECT total(id), every_row(*), other(id) FROM t", forth="12 3 12"),
+    plain("publications", "CREATE PUBLICATION made FOR TABLE t (id) WHERE (id > 2), o WITH (publish = 'insert, update'); DROP PUBLICATION gone; ALTER PUBLICATION p ADD TABLE t; ALTER PUBLICATION p SET (publish = 'delete'); ALTER PUBLICATION p RENAME TO p2; COMMENT ON PUBLICATION p2 IS 'p';"
+          "ALTER PUBLICATION q DROP TABLE o; DROP TABLE x; ALTER TABLE o RENAME TO o2; CREATE TABLE n (id int); ALTER PUBLICATION q ADD TABLE n",
+          "CREATE TABLE o (id int); CREATE TABLE x (id int); CREATE PUBLICATION gone FOR TABLE t, o WHERE (id IN (1, 2)); CREATE PUBLICATION p FOR TABLE x; CREATE PUBLICATION q FOR TABLE o; CREATE PUBLICATION r;"),
+    plain("composite_changed", "ALTER TYPE pair ADD ATTRIBUTE z mood, DROP ATTRIBUTE x; ALTER TYPE pair ALTER ATTRIBUTE y TYPE varchar(5) COLLATE \"C\"; ALTER TYPE pair RENAME ATTRIBUTE w TO v; ALTER TYPE pair RENAME TO both_; COMMENT ON COLUMN both_.y IS 'new'; ALTER TYPE mood RENAME TO m",
+          "CREATE TYPE mood AS ENUM ('ok'); CREATE TYPE pair AS (w numeric(6,2)[], x mood, y text); COMMENT ON COLUMN pair.x IS 'x'; CREATE FUNCTION f(pair) RETURNS text LANGUAGE sql AS 'SELECT ($1).y';"),
+    plain("sequence_changed", "ALTER SEQUENCE q INCREMENT 5 MAXVALUE 5000 CYCLE CACHE 3 AS int; ALTER SEQUENCE r OWNED BY t.z; ALTER SEQUENCE o OWNED BY NONE; ALTER TABLE t DROP y; ALTER TABLE t ADD x int; ALTER SEQUENCE p OWNED BY t.x; ALTER SEQUENCE q RENAME TO q2; ALTER SEQUENCE t_s_seq AS bigint INCREMENT 2",
+          "ALTER TABLE t ADD z int, ADD y int, ADD s serial; CREATE SEQUENCE q START 7; SELECT nextval('q'); CREATE SEQUENCE r; CREATE SEQUENCE o OWNED BY t.y; CREATE SEQUENCE p OWNED BY t.z;", ahead="SELECT nextval('q2') > 7", forth="t"),
+)  # fmt: skip
+
 KINDS = (
     COLUMNS_ADDED
     + COLUMNS_DROPPED
@@ -636,4 +709,8 @@ KINDS = (
     + INHERITED
     + KEYS_OF_OTHER_KINDS
     + VIEWS
+    + MATERIALIZED
+    + TEXTUAL
+    + WHOLE
+    + CHANGED
 )

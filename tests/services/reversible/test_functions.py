@@ -130,3 +130,17 @@ def test_a_column_that_was_renamed_before_its_table_was_dropped(database: Databa
     number = migrate(link, "ALTER TABLE t RENAME a TO b; ALTER TABLE t ADD c int; DROP TABLE t")
     undo(link, number)
     assert schema_of(database.url) == before
+
+
+def test_a_comment_on_the_database_comes_back(database: Database) -> None:
+    link = database.link()
+    comment = (
+        "SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = current_database()"
+    )
+    say = "DO $$BEGIN EXECUTE format('COMMENT ON DATABASE %I IS {}', current_database()); END$$"
+    run(link, [say.format("''old''")])
+    number = migrate(link, say.format("''new''"))
+    undo(link, number)
+    assert seen(link, comment) == "old"
+    redo(link, number)
+    assert seen(link, comment) == "new"

@@ -48,3 +48,15 @@ def test_one_whose_name_is_taken_by_now_does_not_come_back(database: Database) -
     with pytest.raises(NotReversible, match=r"public\.q cannot come back: another table has its name"):
         undo(link, number)
     assert schema_of(database.url) == before
+
+
+def test_the_bounds_stay_where_its_numbers_are_beyond_the_earlier_ones(database: Database) -> None:
+    link = database.link()
+    run(link, "CREATE SEQUENCE s AS smallint MAXVALUE 100 START 99")
+    number = migrate(link, "ALTER SEQUENCE s AS int MAXVALUE 100000 INCREMENT 10")
+    run(link, "SELECT setval('s', 40000)")
+    told = undo(link, number).residues
+    assert told == ["sequence public.s keeps the bounds that it has: it is at 40000, and never goes back"]
+    assert seen(link, "SELECT nextval('s')") == "40001"
+    redo(link, number)
+    assert seen(link, "SELECT nextval('s')") == "40011"

@@ -310,7 +310,7 @@ def numbered_by(entries: Sequence[Entry]) -> set[Numbered]:
         record = told.get("hidden") or told
         if entry.kind in ("table.added", "table.hidden"):
             found.add((record["table"], 0))
-        elif entry.kind in ("sequence.added", "sequence.hidden"):
+        elif entry.kind in ("sequence.added", "sequence.hidden", "sequence.changed"):
             found.add((told["oid"], 0))
         elif entry.kind in ("column.added", "column.hidden", "identity"):
             found.add((record["table"], record["attnum"]))

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from backout.databases.postgres.reversible.link import Link, Row
-from backout.databases.postgres.reversible.names import SCHEMA, literal
+from backout.databases.postgres.reversible.names import PREFIX, SCHEMA, literal
 
 
 class Key(NamedTuple):
@@ -90,10 +90,13 @@ def _comment(catalog: str, alias: str) -> str:
     return _COMMENT.format(catalog, alias)
 
 
-FUNCTION_BODY = """md5(concat_ws('|', p.prosrc, p.probin, to_jsonb(p) ->> 'prosqlbody', p.prorettype, p.proargnames,
+FUNCTION_BODY = """md5(concat_ws('|', p.prosrc, p.probin, regexp_replace(to_jsonb(p) ->> 'prosqlbody', ':(stmt_)?(location|len) -?[0-9]+', '', 'g'), p.prorettype, p.proargnames,
           regexp_replace(p.proargdefaults::text, ':location -?[0-9]+', '', 'g'),
           p.prokind, p.provolatile, p.prosecdef, p.proleakproof, p.proisstrict, p.proretset, p.proparallel, p.proconfig,
-          p.procost, p.prorows, p.prolang, p.proallargtypes, p.proargmodes))"""
+          p.procost, p.prorows, p.prolang, p.proallargtypes, p.proargmodes, (SELECT concat_ws('|', a.aggkind, a.aggnumdirectargs, a.aggtransfn::oid, a.aggfinalfn::oid, a.aggcombinefn::oid, a.aggserialfn::oid,
+            a.aggdeserialfn::oid, a.aggmtransfn::oid, a.aggminvtransfn::oid, a.aggmfinalfn::oid, a.aggfinalextra, a.aggmfinalextra, a.aggfinalmodify,
+            a.aggmfinalmodify, a.aggsortop, a.aggtranstype, a.aggtransspace, a.aggmtranstype, a.aggmtransspace, a.agginitval, a.aggminitval)
+          FROM pg_aggregate a WHERE a.aggfnoid = p.oid)))"""
 """Of a row `p` of pg_proc: what CREATE OR REPLACE can make another; where in its text a default stood is nothing to anybody."""
 # An extension's functions change with it alone; an aggregate has no text.
 _FUNCTION_TEXT = """CASE WHEN p.prokind <> 'a' AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass
@@ -108,7 +111,13 @@ _NEEDED_BY = """(SELECT json_agg(DISTINCT pg_describe_object(d.classid, d.objid,
           WHERE d.deptype = 'n' AND ((d.refclassid = 'pg_class'::regclass AND d.refobjid = c.oid)
             OR (d.refclassid = 'pg_type'::regclass AND d.refobjid IN (c.reltype, (SELECT typarray FROM pg_type WHERE oid = c.reltype))))
           AND NOT (d.classid = 'pg_rewrite'::regclass AND EXISTS (SELECT FROM pg_rewrite w JOIN pg_class o ON o.oid = w.ev_class
-            WHERE w.oid = d.objid AND (o.oid = c.oid OR o.relkind = 'v'))))"""
+            WHERE w.oid = d.objid AND (o.oid = c.oid OR o.relkind IN ('v', 'm')))))"""
+
+SHOWS = f"""(SELECT min(a.attname) FROM pg_rewrite w JOIN pg_depend d
+          ON d.classid = 'pg_rewrite'::regclass AND d.objid = w.oid AND d.refclassid = 'pg_class'::regclass AND d.refobjsubid > 0
+          JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid AND starts_with(a.attname, '{PREFIX}')
+          WHERE w.ev_class = c.oid AND w.rulename = '_RETURN')"""
+"""Of a row `c` of pg_class, a view: a hidden column that its query speaks of."""
 
 _PARTS = {
     "schema": f"""SELECT n.oid, 0 AS sub, json_build_object('name', n.nspname, 'owner', n.nspowner::int8, 'acl', n.nspacl::text,
@@ -122,7 +131,7 @@ _PARTS = {
         'parents', (SELECT json_agg(inhparent::int8 ORDER BY inhseqno) FROM pg_inherits WHERE inhrelid = c.oid),
         'query', (SELECT md5(ev_action::text) FROM pg_rewrite w WHERE w.ev_class = c.oid AND w.rulename = '_RETURN'),
         'definition', CASE WHEN c.relkind IN ('v', 'm') THEN pg_get_viewdef(c.oid) END, 'populated', c.relispopulated,
-        'uses', CASE WHEN c.relkind IN ('v', 'm') THEN {_USES} END, 'needed_by', CASE WHEN c.relkind = 'v' THEN {_NEEDED_BY} END,
+        'uses', CASE WHEN c.relkind IN ('v', 'm') THEN {_USES} END, 'shows', CASE WHEN c.relkind IN ('v', 'm') THEN {SHOWS} END, 'needed_by', CASE WHEN c.relkind IN ('v', 'm') THEN {_NEEDED_BY} END,
         'comment', {_comment("pg_class", "c")}) FROM chosen c WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')""",
     "column": """SELECT a.attrelid, a.attnum, json_build_object('name', a.attname, 'table', a.attrelid::int8,
         'type', a.atttypid::int8, 'modifier', a.atttypmod, 'type_text', format_type(a.atttypid, a.atttypmod),
@@ -156,8 +165,13 @@ _PARTS = {
         'body', md5(concat_ws('|', t.tgfoid, t.tgtype, t.tgargs, t.tgqual, t.tgdeferrable, t.tginitdeferred, t.tgoldtable, t.tgnewtable)),
         'parent', t.tgparentid::int8, 'comment', {_comment("pg_trigger", "t")})
       FROM chosen c JOIN pg_trigger t ON t.tgrelid = c.oid AND NOT t.tgisinternal""",
-    "rule": """SELECT w.oid, 0, json_build_object('name', w.rulename, 'table', w.ev_class::int8, 'enabled', w.ev_enabled,
-        'definition', pg_get_ruledef(w.oid), 'body', md5(concat_ws('|', w.ev_type, w.ev_qual, w.ev_action))) FROM chosen c JOIN pg_rewrite w ON w.ev_class = c.oid AND w.rulename <> '_RETURN'""",
+    "rule": f"""SELECT w.oid, 0, json_build_object('name', w.rulename, 'table', w.ev_class::int8, 'enabled', w.ev_enabled,
+        'definition', pg_get_ruledef(w.oid), 'body', md5(concat_ws('|', w.ev_type, w.ev_qual, w.ev_action)),
+        'comment', {_comment("pg_rewrite", "w")}) FROM chosen c JOIN pg_rewrite w ON w.ev_class = c.oid AND w.rulename <> '_RETURN'""",
+    "statistics object": f"""SELECT s.oid, 0, json_build_object('name', s.stxname, 'schema', s.stxnamespace::int8, 'table', s.stxrelid::int8,
+        'columns', s.stxkeys::int2[], 'expressions', s.stxexprs::text, 'kinds', s.stxkind, 'target', nullif(s.stxstattarget, -1), 'owner', s.stxowner::int8,
+        'owner_name', pg_get_userbyid(s.stxowner), 'definition', pg_get_statisticsobjdef(s.oid), 'comment', {_comment("pg_statistic_ext", "s")})
+      FROM chosen c JOIN pg_statistic_ext s ON s.stxrelid = c.oid""",
     "policy": f"""SELECT p.oid, 0, json_build_object('name', p.polname, 'table', p.polrelid::int8, 'command', p.polcmd,
         'permissive', p.polpermissive, 'roles', p.polroles::int8[], 'role_names', (SELECT json_agg(pg_get_userbyid(r.oid) ORDER BY r.n)
           FROM unnest(p.polroles) WITH ORDINALITY r(oid, n)), 'using', p.polqual::text, 'check', p.polwithcheck::text,
@@ -168,7 +182,11 @@ _PARTS = {
     "type": f"""SELECT t.oid, 0, json_build_object('name', t.typname, 'schema', t.typnamespace::int8, 'kind', t.typtype,
         'owner', t.typowner::int8, 'acl', t.typacl::text, 'base', t.typbasetype::int8, 'modifier', t.typtypmod,
         'not_null', t.typnotnull, 'default', t.typdefault, 'comment', {_comment("pg_type", "t")},
-        'attributes', (SELECT json_agg(json_build_array(a.attname, a.atttypid::int8, a.atttypmod) ORDER BY a.attnum)
+        'needed_by', CASE WHEN c.relkind = 'c' THEN (SELECT json_agg(DISTINCT pg_describe_object(d.classid, d.objid, d.objsubid)) FROM pg_depend d
+          WHERE d.deptype = 'n' AND ((d.refclassid = 'pg_class'::regclass AND d.refobjid = c.oid AND d.refobjsubid > 0)
+            OR (d.refclassid = 'pg_type'::regclass AND d.refobjid IN (t.oid, t.typarray) AND d.classid IN ('pg_class'::regclass, 'pg_type'::regclass)))) END,
+        'attributes', (SELECT json_agg(json_build_array(a.attname, a.atttypid::int8, a.atttypmod, a.attcollation::int8,
+            (SELECT description FROM pg_description s WHERE s.classoid = 'pg_class'::regclass AND s.objoid = c.oid AND s.objsubid = a.attnum)) ORDER BY a.attnum)
           FROM pg_attribute a WHERE a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped AND c.relkind = 'c'))
       FROM pg_type t JOIN looked l ON l.oid = t.typnamespace LEFT JOIN pg_class c ON c.oid = t.typrelid
       WHERE t.typtype IN ('e', 'd', 'r') OR c.relkind = 'c'""",
@@ -177,6 +195,7 @@ _PARTS = {
     "function": f"""SELECT p.oid, 0, json_build_object('name', p.proname, 'schema', p.pronamespace::int8, 'owner', p.proowner::int8,
         'acl', p.proacl::text, 'arguments', p.proargtypes::text, 'comment', {_comment("pg_proc", "p")}, 'body', {FUNCTION_BODY},
         'defaults', p.pronargdefaults, 'names', p.proargnames, 'parsed', (to_jsonb(p) ->> 'prosqlbody') IS NOT NULL,
+        'aggregate', coalesce((SELECT a.aggkind = 'n' FROM pg_aggregate a WHERE a.aggfnoid = p.oid), false),
         'signature', pg_get_function_identity_arguments(p.oid), 'definition', {_FUNCTION_TEXT})
       FROM pg_proc p JOIN looked l ON l.oid = p.pronamespace""",
     "sequence": f"""SELECT c.oid, 0, json_build_object('name', c.relname, 'schema', c.relnamespace::int8, 'owner', c.relowner::int8,
@@ -190,7 +209,21 @@ _PARTS = {
         WHEN 'S' THEN ' on sequences' WHEN 'f' THEN ' on functions' WHEN 'T' THEN ' on types' WHEN 'n' THEN ' on schemas' ELSE ' on others' END
         || coalesce(' in ' || n.nspname, ''), 'role', d.defaclrole::int8, 'in_schema', d.defaclnamespace::int8, 'objects', d.defaclobjtype,
         'acl', d.defaclacl::text) FROM pg_default_acl d LEFT JOIN pg_namespace n ON n.oid = d.defaclnamespace""",
-    "database": """SELECT d.oid, 0, json_build_object('name', d.datname, 'owner', d.datdba::int8, 'acl', d.datacl::text)
+    "publication": f"""SELECT p.oid, 0, json_build_object('name', p.pubname, 'owner', p.pubowner::int8, 'owner_name', pg_get_userbyid(p.pubowner),
+        'all', p.puballtables, 'settings', jsonb_strip_nulls(jsonb_build_object('publish', concat_ws(', ', CASE WHEN p.pubinsert THEN 'insert' END,
+          CASE WHEN p.pubupdate THEN 'update' END, CASE WHEN p.pubdelete THEN 'delete' END, CASE WHEN p.pubtruncate THEN 'truncate' END),
+          'publish_via_partition_root', p.pubviaroot::text, 'publish_generated_columns', CASE to_jsonb(p) ->> 'pubgencols' WHEN 's' THEN 'stored' WHEN 'n' THEN 'none' END)),
+        'members', (SELECT json_agg(json_build_array(m.prrelid::int8, m.prattrs::text, regexp_replace(m.prqual::text, ':location -?[0-9]+', '', 'g')) ORDER BY m.prrelid)
+          FROM pg_publication_rel m WHERE m.prpubid = p.oid),
+        'schemas', (SELECT json_agg(s.pnnspid::int8 ORDER BY s.pnnspid) FROM pg_publication_namespace s WHERE s.pnpubid = p.oid),
+        'objects', (SELECT json_agg(o.text ORDER BY o.text) FROM (SELECT concat_ws(' ', format('TABLE %I.%I', n.nspname, c.relname),
+            '(' || (SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum) FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum = ANY (m.prattrs::int2[])) || ')',
+            'WHERE (' || pg_get_expr(m.prqual, m.prrelid) || ')') AS text FROM pg_publication_rel m JOIN pg_class c ON c.oid = m.prrelid
+            JOIN pg_namespace n ON n.oid = c.relnamespace WHERE m.prpubid = p.oid
+          UNION ALL SELECT format('TABLES IN SCHEMA %I', n.nspname) FROM pg_publication_namespace s JOIN pg_namespace n ON n.oid = s.pnnspid WHERE s.pnpubid = p.oid) o),
+        'comment', {_comment("pg_publication", "p")}) FROM pg_publication p""",
+    "database": """SELECT d.oid, 0, json_build_object('name', d.datname, 'owner', d.datdba::int8, 'acl', d.datacl::text,
+        'comment', shobj_description(d.oid, 'pg_database'))
       FROM pg_database d WHERE d.datname = current_database()""",
     "journal": f"""SELECT n.oid, 0, json_build_object('name', n.nspname, 'owner', n.nspowner::int8, 'acl', n.nspacl::text)
       FROM pg_namespace n WHERE n.nspname = '{SCHEMA}'""",
@@ -199,9 +232,6 @@ _PARTS = {
 FIRST_OID = 16384
 """What initdb made has a smaller oid. Source: PostgreSQL 15, src/include/access/transam.h, FirstNormalObjectId."""
 OTHERS = {
-    "statistics object": "pg_statistic_ext",
-    "publication": "pg_publication",
-    "published table": "pg_publication_rel",
     "extension": "pg_extension",
     "cast": "pg_cast",
     "operator": "pg_operator",
@@ -245,7 +275,7 @@ _NAMES = """SELECT c.oid, 0, json_build_object('name', c.relname, 'schema', c.re
     FROM rels c WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND c.oid NOT IN (SELECT oid FROM chosen)"""
 
 
-_OF_TABLES = ("table", "column", "constraint", "index", "trigger", "rule", "policy")
+_OF_TABLES = ("table", "column", "constraint", "index", "trigger", "rule", "policy", "statistics object")
 """Kinds whose things are a table's own."""
 
 

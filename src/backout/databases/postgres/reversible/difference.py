@@ -15,11 +15,14 @@ _TEXTS = {
     "definition",
     "signature",
     "role_names",
+    "owner_name",
+    "objects",
     "using_text",
     "check_text",
     "needed_by",
+    "shows",
 }
-"""Made of names for people: they change when something else is renamed, or comes to need a view."""
+"""Made of names for people: they change when something else is renamed or hidden, or comes to need a view."""
 
 
 @dataclass(frozen=True, slots=True)

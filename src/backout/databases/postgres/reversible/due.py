@@ -18,6 +18,7 @@ from backout.databases.postgres.reversible.journal import Entry, is_hiding
 from backout.databases.postgres.reversible.link import Link
 from backout.databases.postgres.reversible.names import ident, literal
 from backout.databases.postgres.reversible.relatives import below
+from backout.databases.postgres.reversible.views import to_fill
 
 _BY_CHECK = re.compile(r"_bo_\d+(_\d+|_n)?_nn")
 
@@ -46,9 +47,11 @@ def _owed(now: Snapshot, entries: list[Entry]) -> list[str]:
         *left_over(now, entries),
         *_keys(now, entries),
         *_proofs(now, entries),
+        *_proofs_of_domains(now, entries),
         *_values(now),
         *_promotions(now, entries),
         *_by_index(now, entries),
+        *to_fill(now, [one for entry in entries for one in entry.operation.get("unfilled", ())]),
     ]
 
 
@@ -119,6 +122,21 @@ def _proofs(now: Snapshot, entries: list[Entry]) -> Iterator[str]:
         for one in now.of_table("constraint", constraint["table"]).values():
             if one["name"] == constraint["name"] and constraint["valid"] and not one["valid"]:
                 yield f"ALTER TABLE {path_of(now, one['table'])} VALIDATE CONSTRAINT {ident(one['name'])}"
+
+
+def _proofs_of_domains(now: Snapshot, entries: list[Entry]) -> Iterator[str]:
+    """Yield what proves the CHECKs of domains that were valid before, and were put back for new rows only."""
+    for entry in entries:
+        side = {"applied": "to", "undone": "from"}.get(entry.state)
+        wanted = entry.operation[side] if entry.kind == "domain.check" and side else None
+        domain = now.things.get(Key("type", entry.operation.get("domain", 0)))
+        if wanted is None or not wanted["valid"] or domain is None:
+            continue
+        path = ident(now.things[Key("schema", domain["schema"])]["name"], domain["name"])
+        for one in now.things.values():
+            same = (one.get("of_domain"), one["name"]) == (entry.operation["domain"], wanted["name"])
+            if same and not one["valid"]:
+                yield f"ALTER DOMAIN {path} VALIDATE CONSTRAINT {ident(wanted['name'])}"
 
 
 def _values(now: Snapshot) -> Iterator[str]:

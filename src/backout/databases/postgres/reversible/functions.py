@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from backout.databases.postgres.reversible.catalog import FUNCTION_BODY
-from backout.databases.postgres.reversible.link import objects
+from backout.databases.postgres.reversible.link import objects, scalar
 from backout.databases.postgres.reversible.names import HIDDEN_SCHEMA, hidden, ident
 from backout.databases.postgres.reversible.work import Moved, Work
 
@@ -17,6 +17,21 @@ def body_of(work: Work, oid: int, called: str) -> str:
         Moved: It is not there.
     """
     return str(_one(work, oid, called)["body"])
+
+
+def text_of(work: Work, oid: int, called: str) -> str:
+    """Return the statement that makes a function, as PostgreSQL prints it.
+
+    Raises:
+        Moved: It is not there.
+    """
+    found = scalar(
+        work.link,
+        f"SELECT pg_catalog.pg_get_functiondef(oid) FROM pg_catalog.pg_proc WHERE oid = {oid}",
+    )
+    if found is None:
+        raise Moved(called, "is not there")
+    return found
 
 
 def path_of(work: Work, oid: int, called: str) -> str:

@@ -33,6 +33,7 @@ from backout.databases.postgres.reversible.retype import Retyper, retypes_column
 from backout.databases.postgres.reversible.rights_tried import rights_tried
 from backout.databases.postgres.reversible.session_rows import SessionRows
 from backout.databases.postgres.reversible.soften import Softer, drops_column, is_softened_drop
+from backout.databases.postgres.reversible.starless import without_hidden
 from backout.databases.postgres.reversible.verdict import (
     found_in,
     refused_outright,
@@ -139,6 +140,9 @@ class ReversibleKeeper:
                 self._truncate(link, statement)
         else:
             self._rows.statement(link, statement, free=self._recipes.fills_only(link, statement))
+            if (tag := without_hidden(link, statement)) is not None:
+                self._ran.append(short(statement))
+                return Done(tag)
         return Pass()
 
     def ran(self, link: Link, statement: Statement) -> None:

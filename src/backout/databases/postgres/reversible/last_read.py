@@ -43,6 +43,7 @@ _ROWS = [
     f"SELECT 'table:' || tgrelid, ctid, xmin FROM pg_trigger WHERE oid >= {FIRST_OID}",
     f"SELECT 'table:' || ev_class, ctid, xmin FROM pg_rewrite WHERE oid >= {FIRST_OID}",
     f"SELECT 'table:' || polrelid, ctid, xmin FROM pg_policy WHERE oid >= {FIRST_OID}",
+    f"SELECT 'table:' || stxrelid, ctid, xmin FROM pg_statistic_ext WHERE oid >= {FIRST_OID}",
     f"SELECT 'table:' || inhrelid, ctid, xmin FROM pg_inherits WHERE inhrelid >= {FIRST_OID}",
     # The type of an array has its name from that of its elements, wherever it is told.
     f"SELECT 'type:' || oid, ctid, xmin FROM pg_type WHERE oid >= {FIRST_OID} AND typcategory <> 'A'",
@@ -54,16 +55,23 @@ _ROWS = [
     # The schema `public`, and what is said of it, are of initdb and can change.
     "SELECT 'schema:' || oid, ctid, xmin FROM pg_namespace",
     "SELECT 'schema:' || objoid, ctid, xmin FROM pg_description WHERE classoid = 'pg_namespace'::regclass",
-    f"""SELECT coalesce({_OWNER}, 'table:' || k.conrelid, 'table:' || t.tgrelid, 'table:' || p.polrelid, n.name || ':' || d.objoid), d.ctid, d.xmin
+    f"""SELECT coalesce({_OWNER}, 'table:' || k.conrelid, 'table:' || t.tgrelid, 'table:' || p.polrelid, 'table:' || s.stxrelid, 'table:' || w.ev_class, n.name || ':' || d.objoid), d.ctid, d.xmin
       FROM pg_description d
       JOIN (VALUES ('pg_class', 'table'), ('pg_constraint', 'domain'), ('pg_trigger', 'trigger'), ('pg_type', 'type'),
-        ('pg_proc', 'function'), ('pg_policy', 'policy')) n(catalog, name) ON d.classoid = n.catalog::regclass
+        ('pg_proc', 'function'), ('pg_policy', 'policy'), ('pg_statistic_ext', 'statistics'), ('pg_rewrite', 'rule')) n(catalog, name) ON d.classoid = n.catalog::regclass
       LEFT JOIN ({_CLASSES}) ON d.classoid = 'pg_class'::regclass AND c.oid = d.objoid
       LEFT JOIN pg_constraint k ON d.classoid = 'pg_constraint'::regclass AND k.oid = d.objoid AND k.conrelid <> 0
       LEFT JOIN pg_trigger t ON d.classoid = 'pg_trigger'::regclass AND t.oid = d.objoid
       LEFT JOIN pg_policy p ON d.classoid = 'pg_policy'::regclass AND p.oid = d.objoid
+      LEFT JOIN pg_statistic_ext s ON d.classoid = 'pg_statistic_ext'::regclass AND s.oid = d.objoid
+      LEFT JOIN pg_rewrite w ON d.classoid = 'pg_rewrite'::regclass AND w.oid = d.objoid
       WHERE d.objoid >= {FIRST_OID}""",
     "SELECT 'default:' || oid, ctid, xmin FROM pg_default_acl",
+    "SELECT 'publication:' || oid, ctid, xmin FROM pg_publication",
+    "SELECT 'publication:' || prpubid, ctid, xmin FROM pg_publication_rel",
+    "SELECT 'publication:' || pnpubid, ctid, xmin FROM pg_publication_namespace",
+    "SELECT 'publication:' || objoid, ctid, xmin FROM pg_description WHERE classoid = 'pg_publication'::regclass",
+    "SELECT 'database:' || objoid, ctid, xmin FROM pg_shdescription WHERE classoid = 'pg_database'::regclass",
     "SELECT 'database:' || oid, ctid, xmin FROM pg_database WHERE datname = current_database()",
     *(
         f"SELECT '{catalog}:' || {oid}, ctid, xmin FROM {catalog} WHERE {oid} >= {FIRST_OID}"
@@ -135,6 +143,8 @@ def _changed(then: Stamps, now: Stamps, last: Snapshot) -> tuple[set[int], set[s
         kind, oid = whose.split(":")
         if kind == "table" and f"composite:{oid}" not in then:
             tables.add(int(oid))
+        elif kind == "publication":
+            pass  # always read
         elif kind in _CAME_OR_WENT and (whose not in then or whose not in now):
             kinds.update(_CAME_OR_WENT[kind])
         else:
@@ -145,7 +155,8 @@ def _changed(then: Stamps, now: Stamps, last: Snapshot) -> tuple[set[int], set[s
     tables |= {
         key.oid for key, one in last.things.items() if key.kind == "table" and one["kind"] in ("v", "m")
     }
-    return tables, kinds
+    # What is published is told by its names.
+    return tables, {*kinds, "publication"}
 
 
 def _names_others(key: Key, thing: Thing) -> bool:

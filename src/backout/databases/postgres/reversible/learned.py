@@ -48,7 +48,10 @@ def drops_of(before: Snapshot, after: Snapshot) -> list[str]:
     gone = Difference(before, after)
     if any(one.after is not None for one in gone.left.values()):
         return []
-    found = [f"DROP VIEW IF EXISTS {path(before, Key('table', oid))} CASCADE" for oid in take_views(gone)]
+    found = []
+    for key in [Key("table", oid) for oid in take_views(gone)]:
+        word = "MATERIALIZED VIEW" if before.things[key]["kind"] == "m" else "VIEW"
+        found.append(f"DROP {word} IF EXISTS {path(before, key)} CASCADE")
     tables = [one.key for one in gone.gone("table") if one.thing["kind"] == "r"]
     for key in tables:
         gone.take(key)

@@ -25,6 +25,7 @@ NOT_AVAILABLE = "55P03"
 _PAUSE_S = 0.02
 _SEQUENCE_MS = 20
 """For so long others may have to wait behind us for a number, so that those who have one can end."""
+_WORDS = {"S": "SEQUENCE", "v": "VIEW", "m": "MATERIALIZED VIEW"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,11 +127,11 @@ def of_sequences(link: Link, columns: Collection[Numbered]) -> list[str]:
         f"WITH wanted(oid, sub) AS (VALUES {pairs}) SELECT n.nspname AS schema, c.relname AS name, r.rolname AS owner, c.relkind AS kind FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
         "JOIN pg_catalog.pg_roles r ON r.oid = c.relowner LEFT JOIN pg_catalog.pg_depend d ON d.objid = c.oid "
         "AND d.classid = 'pg_catalog.pg_class'::regclass AND d.refclassid = d.classid AND d.deptype IN ('a', 'i') "
-        "WHERE c.relkind IN ('S', 'v') AND EXISTS (SELECT FROM wanted w WHERE w.oid IN (c.oid, d.refobjid) AND w.sub IN (0, d.refobjsubid)) "
-        "ORDER BY c.relkind = 'S', CASE WHEN c.relkind = 'v' THEN c.oid END DESC, d.deptype IS NOT DISTINCT FROM 'i', random()",
+        "WHERE c.relkind IN ('S', 'v', 'm') AND EXISTS (SELECT FROM wanted w WHERE w.oid IN (c.oid, d.refobjid) AND w.sub IN (0, d.refobjsubid)) "
+        "ORDER BY c.relkind = 'S', CASE WHEN c.relkind IN ('v', 'm') THEN c.oid END DESC, d.deptype IS NOT DISTINCT FROM 'i', random()",
     )
     return [
-        f"ALTER {'VIEW' if one['kind'] == 'v' else 'SEQUENCE'} {ident(one['schema'], one['name'])} OWNER TO {ident(one['owner'])}"
+        f"ALTER {_WORDS[one['kind']]} {ident(one['schema'], one['name'])} OWNER TO {ident(one['owner'])}"
         for one in found
     ]
 

@@ -11,6 +11,7 @@ from backout.databases.postgres.reversible.catalog import Key, Snapshot
 from backout.databases.postgres.reversible.held import held
 from backout.databases.postgres.reversible.journal import Entry, is_hiding
 from backout.databases.postgres.reversible.policies import standing
+from backout.databases.postgres.reversible.views import VIEWS
 
 _HIDDEN = (
     "column.hidden",
@@ -20,6 +21,7 @@ _HIDDEN = (
     "index.hidden",
     "trigger.hidden",
     "function.hidden",
+    "schema.hidden",
 )
 _IN_FAMILIES = ("partition.attached", "partition.detached", "inherits")
 _ADDED = ("column.added", "table.added", "type.added", "sequence.added", "trigger.added", "function.added")
@@ -108,7 +110,7 @@ def _taken_since(now: Snapshot, entry: Entry, entries: Sequence[Entry]) -> Itera
 def _views_missing(now: Snapshot, entries: Iterable[Entry], since: str, to: str) -> list[str]:
     """Return the views that would have to be there when it is their turn, to be dropped, and are not."""
     found = []
-    there = {(one["schema"], one["name"]) for one in now.things.values() if one.get("kind") == "v"}
+    there = {(one["schema"], one["name"]) for one in now.things.values() if one.get("kind") in VIEWS}
     for entry in entries:
         if entry.kind == "views":
             told, made = entry.operation[since], entry.operation[to]

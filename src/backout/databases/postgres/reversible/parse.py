@@ -87,9 +87,14 @@ def written_relations(statement: Statement) -> list[str]:
 
 def nodes_in(statement: Statement) -> set[str]:
     """Return the names of the parser's kinds of nodes that a statement consists of."""
+    return {type(node).__name__ for node in nodes(statement.node)}
+
+
+def nodes(tree: Any) -> Iterator[Any]:
+    """Yield every node of a tree, the tree itself first."""
     from postgast import walk
 
-    return {type(node).__name__ for _field, node in walk(statement.node)}
+    return (node for _field, node in walk(tree))
 
 
 def nodes_of(tree: Any, *kinds: str) -> Iterator[Any]:
@@ -258,3 +263,11 @@ def object_of(statement: Statement) -> str:
     node = statement.node
     field = node.DESCRIPTOR.fields_by_name["remove_type"]
     return str(field.enum_type.values_by_number[node.remove_type].name)
+
+
+def is_of_table(statement: Statement) -> bool:
+    """Tell whether a statement is an ALTER TABLE, and no ALTER TYPE of attributes, which the parser tells as one."""
+    if statement.kind != "alter_table_stmt":
+        return False
+    field = statement.node.DESCRIPTOR.fields_by_name["objtype"]
+    return str(field.enum_type.values_by_number[statement.node.objtype].name) != "OBJECT_TYPE"

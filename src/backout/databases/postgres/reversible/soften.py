@@ -10,11 +10,11 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import partial
 
-from backout.databases.postgres.reversible import constraints, primary
+from backout.databases.postgres.reversible import constraints, primary, textual
 from backout.databases.postgres.reversible.answers import for_retyped, of
 from backout.databases.postgres.reversible.built import KEY_DROPPED
 from backout.databases.postgres.reversible.catalog import Key, Snapshot
-from backout.databases.postgres.reversible.difference import Difference
+from backout.databases.postgres.reversible.difference import Change, Difference
 from backout.databases.postgres.reversible.effects.base import Operation
 from backout.databases.postgres.reversible.effects.identity import dropped as identity_dropped
 from backout.databases.postgres.reversible.effects.index import parts_of as parts_of_index
@@ -34,35 +34,42 @@ from backout.databases.postgres.reversible.names import (
 )
 from backout.databases.postgres.reversible.origins import Origins
 from backout.databases.postgres.reversible.own_types import hide_type
-from backout.databases.postgres.reversible.parse import Statement, object_of
+from backout.databases.postgres.reversible.parse import Statement, is_of_table, object_of
 from backout.databases.postgres.reversible.passes import DROP_COLUMN, subtype
 from backout.databases.postgres.reversible.proxy.keeper import Veto
 from backout.databases.postgres.reversible.rebuilt import NotPaired, paired
 from backout.databases.postgres.reversible.relatives import below, why_not_one
+from backout.databases.postgres.reversible.schemas import hide_schema
 from backout.databases.postgres.reversible.sequences import hide_sequence
 from backout.databases.postgres.reversible.tables import hide_table
 from backout.databases.postgres.reversible.taken_over import Reader, hide_taken, through
 from backout.databases.postgres.reversible.temporary import temporary
-from backout.databases.postgres.reversible.together import take_parts, take_table, take_type, take_views
+from backout.databases.postgres.reversible.textual import is_textual
+from backout.databases.postgres.reversible.together import take, take_parts, take_views, take_with_parts
 from backout.databases.postgres.reversible.triggers import can_be_hidden, hide_trigger
 from backout.databases.postgres.reversible.verdict import made_anew
+from backout.databases.postgres.reversible.views import drop as drop_views
+from backout.databases.postgres.reversible.views import in_order, is_view
 from backout.databases.postgres.reversible.work import Work
 
 _STILL_NEEDED = "2BP01"
 _TRY = "_bo_try"
-_HIDES = {
-    "OBJECT_TABLE": "table",
-    "OBJECT_INDEX": "index",
-    "OBJECT_SEQUENCE": "sequence",
-    "OBJECT_TYPE": "type",
-    "OBJECT_DOMAIN": "type",
-    "OBJECT_TRIGGER": "trigger",
-    "OBJECT_FUNCTION": "function",
-    "OBJECT_PROCEDURE": "function",
-    "OBJECT_ROUTINE": "function",
-}
+_WORDS = {"statistics object": "STATISTICS"}
+_HIDES = (
+    "OBJECT_TABLE",
+    "OBJECT_INDEX",
+    "OBJECT_SEQUENCE",
+    "OBJECT_TYPE",
+    "OBJECT_DOMAIN",
+    "OBJECT_TRIGGER",
+    "OBJECT_FUNCTION",
+    "OBJECT_PROCEDURE",
+    "OBJECT_ROUTINE",
+    "OBJECT_SCHEMA",
+    "OBJECT_AGGREGATE",
+)
 
-_WITH_ROWS = ("table", "index", "sequence")
+_WITH_ROWS = ("OBJECT_TABLE", "OBJECT_INDEX", "OBJECT_SEQUENCE")
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +114,6 @@ class Softer:
         for key in columns:
             gone.take(key)
             take_parts(gone, key)
-        triggers = [c.key for c in gone.gone("trigger") if not is_hidden(c.thing["name"])]
-        for key in triggers:
-            gone.take(key)
         for key in columns:
             why = None if before.things[key]["inherited"] else why_not_one(before, key.oid, key.sub)
             if why is not None and key in self.begun.things:
@@ -118,13 +122,10 @@ class Softer:
                     detail="So dropping it could not be undone.",
                 )
         self._drop_policies(gone)
+        triggers = take(gone, "trigger")
         self._refuse_left(gone, statement)
         self._drop_views(views)
-        for key in triggers:
-            if key in self.begun.things:
-                self.journal("trigger.hidden", partial(self._hide_trigger, key))
-            else:
-                self._drop_new(key)
+        self._hide_triggers(triggers)
         for key in columns:
             if before.things[key]["inherited"]:
                 continue  # it goes with that which it has it from
@@ -154,54 +155,62 @@ class Softer:
         return identity_dropped(self.work, key.oid, key.sub, run)
 
     def drop(self, statement: Statement) -> None:
-        """Hide the tables, indexes, types, sequences, triggers or functions that a DROP names; a unique index is dropped.
+        """Hide what a DROP names and all that goes with it; a unique index is dropped.
 
         Raises:
             LinkError: PostgreSQL refuses it.
             Veto: It would take away what cannot be hidden.
         """
-        kind = _HIDES[object_of(statement)]
-        if kind in _WITH_ROWS and self._is_temporary(statement):
+        if object_of(statement) in _WITH_ROWS and self._is_temporary(statement):
             return
         gone = self._tried(statement.text)
         views = take_views(gone)
-        things = [c.key for c in gone.gone(kind) if not is_hidden(c.thing["name"])]
-        if kind == "index":
-            parts = [key for key in things if Key("index", gone.before.things[key]["parent"] or 0) in things]
-            things = [key for key in things if key not in parts]
-            for key in parts:
-                gone.take(key)
-        for key in things:
-            gone.take(key)
-            if kind == "table":
-                take_table(gone, key.oid)
-            if kind == "type":
-                take_type(gone, key.oid)
-        if kind == "table":
-            # Those below first, as they stay what they are where all of them go.
-            things.sort(key=lambda key: len(below(gone.before, key.oid)))
+        self._unpublish(gone)
+        tables, types, columns = take_with_parts(gone)
+        # Those below first, as they stay what they are where all of them go.
+        tables.sort(key=lambda key: len(below(gone.before, key.oid)))
         self._drop_policies(gone)
+        self._drop_uses(gone)
+        triggers, rest = take(gone, "trigger"), take(gone, "index", "sequence", "function")
+        schemas = take(gone, "schema")
         self._refuse_left(gone, statement)
         self._drop_views(views)
-        going = {key.oid for key in things}
-        for key in things:
-            if key not in self.begun.things:
-                self._drop_new(key)
-                continue
-            if kind == "index" and self.work.now.things[key]["unique"]:
-                self.journal(KEY_DROPPED, partial(self._drop_unique, key))
-                continue
-            if kind == "table":
-                self._drop_new_of(key.oid)
-            hides: dict[str, Callable[[Key, int], Operation]] = {
-                "table": partial(self._hide_table, going),
-                "index": self._hide_index,
-                "type": self._hide_type,
-                "sequence": self._hide_sequence,
-                "trigger": self._hide_trigger,
-                "function": self._hide_function,
-            }
-            self.journal(f"{kind}.hidden", partial(hides[kind], key))
+        self._hide_triggers(triggers)
+        parts = [key for key in rest if Key("index", gone.before.things[key].get("parent") or 0) in rest]
+        going = {key.oid for key in tables}
+        # A schema is empty when all else has gone to the hidden one.
+        for key in (*columns, *tables, *rest, *types, *schemas):
+            # A part of an index goes with that, an inherited column with the one that it has it from.
+            if key not in parts and not (key.kind == "column" and gone.before.things[key]["inherited"]):
+                self._drop_one(key, going)
+
+    def _drop_one(self, key: Key, going: Collection[int]) -> None:
+        kind = key.kind
+        if key not in self.begun.things or self._is_made_again(key):
+            self._drop_new(key)
+            return
+        if kind == "index" and self.work.now.things[key]["unique"]:
+            self.journal(KEY_DROPPED, partial(self._drop_unique, key))
+            return
+        if kind == "table":
+            self._drop_new_of(key.oid)
+        if kind == "column":
+            self._drop_unique_of(key)
+        hides: dict[str, Callable[[Key, int], Operation]] = {
+            "column": self._hide_column,
+            "table": partial(self._hide_table, going),
+            "index": self._hide_index,
+            "type": self._hide_type,
+            "sequence": self._hide_sequence,
+            "function": self._hide_function,
+            "schema": self._hide_schema,
+        }
+        self.journal(f"{kind}.hidden", partial(hides[kind], key))
+
+    def _is_made_again(self, key: Key) -> bool:
+        """Tell whether something is dropped for real, as the difference before the COMMIT tells all of it."""
+        now = self.work.now
+        return key.kind == "index" and is_view(now, now.things[key]["table"])
 
     def _tried(self, text: str) -> Difference:
         """Return what a statement would take away; nothing of it stays.
@@ -264,14 +273,42 @@ class Softer:
     def _drop_views(self, views: list[int]) -> None:
         """Drop the views that go by CASCADE for real: they are made again from what the catalog tells of them."""
         if views:
-            paths = [self.work.table_path(oid, called=f"view {oid}") for oid in views]
-            self.work.run(f"DROP VIEW {', '.join(paths)}")
+            drop_views(self.work, in_order(self.work.now, views))
 
     def _drop_policies(self, gone: Difference) -> None:
-        """Drop the policies that CASCADE takes: they hold no data, and the difference tells before the COMMIT how they were."""
-        for change in list(gone.gone("policy")):
+        """Drop what CASCADE takes that holds no data (policies, rules, …): the difference tells before the COMMIT how it was."""
+        for change in [*gone.gone("policy"), *[c for c in gone.left.values() if _is_textual(gone, c)]]:
             gone.take(change.key)
             self._drop_new(change.key)
+
+    def _unpublish(self, gone: Difference) -> None:
+        """Take the tables that go out of publications: the difference tells before the COMMIT what was published."""
+        lost = {c.key.oid for c in gone.left.values() if c.key.kind == "table" and c.after is None}
+        for change in list(gone.changed("publication", "members")):
+            for oid, *_rest in (change.before or {})["members"]:
+                if oid in lost:
+                    path = self.work.table_path(oid, called=change.thing["name"])
+                    self.work.run(f"ALTER PUBLICATION {ident(change.thing['name'])} DROP TABLE {path}")
+            gone.take(change.key, "members")
+
+    def _drop_uses(self, gone: Difference) -> None:
+        """Drop the defaults and CHECKs that CASCADE takes: the difference tells before the COMMIT how they were."""
+        for change in list(gone.changed("column", "default")):
+            if change.thing["default"] is None and not change.thing["generated"]:
+                path = self.work.table_path(change.key.oid, called=change.thing["name"])
+                self.work.run(f"ALTER TABLE {path} ALTER COLUMN {ident(change.thing['name'])} DROP DEFAULT")
+                gone.take(change.key, "default")
+        for change in list(gone.gone("constraint")):
+            if change.thing["kind"] == "c" and change.thing["table"]:
+                gone.take(change.key)
+                self._drop_new(change.key)
+
+    def _hide_triggers(self, triggers: list[Key]) -> None:
+        for key in triggers:
+            if key in self.begun.things:
+                self.journal("trigger.hidden", partial(self._hide_trigger, key))
+            else:
+                self._drop_new(key)
 
     def _refuse_left(self, gone: Difference, statement: Statement) -> None:
         """Veto a statement that takes away more than can be hidden."""
@@ -312,7 +349,7 @@ class Softer:
             path = self.work.table_path(key.oid, called=called)
             self.rewrite(key.oid, partial(self._through, key))
             self.work.run(f"ALTER TABLE {path} DROP COLUMN {name} CASCADE")
-        elif key.kind in ("trigger", "policy"):
+        elif key.kind in ("trigger", "policy", "rule"):
             path = self.work.table_path(now.things[key]["table"], called=called)
             self.work.run(f"DROP {key.kind.upper()} {name} ON {path}")
         elif key.kind == "constraint":
@@ -322,7 +359,7 @@ class Softer:
             self.work.run(f"DROP ROUTINE {path_of(self.work, key.oid, called)} CASCADE")
         else:
             path = self.work.path(key.kind, key.oid, called=called)
-            self.work.run(f"DROP {key.kind.upper()} {path} CASCADE")
+            self.work.run(f"DROP {_WORDS.get(key.kind, key.kind.upper())} {path} CASCADE")
 
     def _is_temporary(self, statement: Statement) -> bool:
         """Run a statement about what is temporary as it is: it goes with the session, and no way back knows it.
@@ -464,10 +501,11 @@ class Softer:
         return told | {"name": was["name"], "enabled": state, "explains": explains}
 
     def _hide_function(self, key: Key, change: int) -> Operation:
-        if self.work.now.things[key]["definition"] is None:
+        one = self.work.now.things[key]
+        if one["definition"] is None and not one["aggregate"]:
             raise Veto(
                 f"backout cannot yet undo dropping the aggregate {self.work.now.name(key)}",
-                detail="Aggregates are not hidden yet.",
+                detail="Aggregates of ordered sets are not hidden yet.",
             )
         return self._move_away(key, change, hide_function)
 
@@ -476,6 +514,11 @@ class Softer:
 
     def _hide_sequence(self, key: Key, change: int) -> Operation:
         return self._move_away(key, change, hide_sequence)
+
+    def _hide_schema(self, key: Key, change: int) -> Operation:
+        called = (self.work.was(key) or self.work.now.things[key])["name"]
+        hide_schema(self.work, key.oid, change)
+        return {"oid": key.oid, "called": called, "explains": [[*key, ["name"]]]}
 
     def _move_away(self, key: Key, change: int, hide: Callable[[Work, int, int, str], None]) -> Operation:
         """Hide what goes to the hidden schema by its number alone."""
@@ -492,14 +535,16 @@ class Softer:
 
 def drops_column(statement: Statement) -> bool:
     """Tell whether an ALTER TABLE drops a column of a table."""
-    return statement.kind == "alter_table_stmt" and any(
-        subtype(c) == DROP_COLUMN for c in statement.node.cmds
-    )
+    return is_of_table(statement) and any(subtype(c) == DROP_COLUMN for c in statement.node.cmds)
 
 
 def is_softened_drop(statement: Statement) -> bool:
     """Tell whether a DROP names what can be hidden."""
     return statement.kind == "drop_stmt" and object_of(statement) in _HIDES
+
+
+def _is_textual(gone: Difference, change: Change) -> bool:
+    return change.after is None and change.key.kind in textual.KINDS and is_textual(gone.before, change.key)
 
 
 def _or_veto(hide: Callable[[], Operation]) -> Operation:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from backout.databases.postgres.reversible.catalog import Key
 from backout.databases.postgres.reversible.difference import Difference
+from backout.databases.postgres.reversible.names import is_hidden
+from backout.databases.postgres.reversible.views import VIEWS
 
 
 def take_parts(gone: Difference, column: Key) -> None:
@@ -33,7 +35,8 @@ def take_table(gone: Difference, table: int) -> None:
     """Take what goes with a table by itself, and the foreign keys to it."""
     for change in list(gone.left.values()):
         one = change.thing
-        if change.after is not None:
+        # A statistics object has a name in a schema of its own, which another may want.
+        if change.after is not None or change.key.kind == "statistics object":
             continue
         if one.get("table") == table or (change.key.kind == "constraint" and one["to_table"] == table):
             gone.take(change.key)
@@ -43,7 +46,7 @@ def take_table(gone: Difference, table: int) -> None:
 
 def take_views(gone: Difference) -> list[int]:
     """Take the views that go with what they show; return their oids."""
-    views = [c.key.oid for c in gone.gone("table") if c.thing["kind"] == "v"]
+    views = [c.key.oid for c in gone.gone("table") if c.thing["kind"] in VIEWS]
     for change in list(gone.left.values()):
         own = change.key.oid if change.key.kind == "table" else change.thing.get("table")
         if change.after is None and own in views:
@@ -56,3 +59,25 @@ def take_type(gone: Difference, oid: int) -> None:
     for change in [*gone.gone("label"), *gone.gone("constraint")]:
         if oid in (change.thing.get("type"), change.thing.get("of_domain")):
             gone.take(change.key)
+
+
+def take_with_parts(gone: Difference) -> tuple[list[Key], list[Key], list[Key]]:
+    """Take the tables, types and columns of other tables that go, with what goes with each by itself."""
+    tables = take(gone, "table")
+    for key in tables:
+        take_table(gone, key.oid)
+    types = take(gone, "type")
+    for key in types:
+        take_type(gone, key.oid)
+    columns = take(gone, "column")
+    for key in columns:
+        take_parts(gone, key)
+    return tables, types, columns
+
+
+def take(gone: Difference, *kinds: str) -> list[Key]:
+    """Take what goes of some kinds; return the identities."""
+    found = [c.key for kind in kinds for c in gone.gone(kind) if not is_hidden(c.thing["name"])]
+    for key in found:
+        gone.take(key)
+    return found

@@ -7,10 +7,12 @@ from typing import Any, NamedTuple
 from backout.databases.postgres.reversible.catalog import Key, Snapshot
 from backout.databases.postgres.reversible.difference import Change, Difference
 from backout.databases.postgres.reversible.effects.base import Operation
-from backout.databases.postgres.reversible.parse import Statement
+from backout.databases.postgres.reversible.parse import Statement, object_of
 from backout.databases.postgres.reversible.passes import detaches, dropped_constraints, drops_identity
 from backout.databases.postgres.reversible.retype import retypes_column
+from backout.databases.postgres.reversible.textual import KINDS, is_textual
 
+_FUNCTIONS = ("OBJECT_FUNCTION", "OBJECT_PROCEDURE", "OBJECT_ROUTINE")
 _TYPE = {"type", "modifier", "collation"}
 _IDENTITY = frozenset({"identity"})
 
@@ -52,7 +54,7 @@ def taken_by(statement: Statement, before: Snapshot, after: Snapshot, *, refused
         if refused
         or (
             _is_its_own(statement, change, gone)
-            and not _is_policys(change, after)
+            and not _is_told(statement, change, before, after)
             and not (change.after is None and change.thing["name"] in constraints)
         )
     ]
@@ -70,9 +72,17 @@ def _is_its_own(statement: Statement, change: Change, gone: set[tuple[Any, ...]]
     return change.key.kind != "column" or bool(change.values & _TYPE)
 
 
-def _is_policys(change: Change, after: Snapshot) -> bool:
-    """Tell whether a policy has gone alone, which the transaction's difference explains."""
-    return change.key.kind == "policy" and Key("table", change.thing["table"]) in after.things
+def _is_told(statement: Statement, change: Change, before: Snapshot, after: Snapshot) -> bool:
+    """Tell whether something has gone that is dropped for real, so that the transaction's difference explains it."""
+    if change.after is not None:
+        return False
+    kind = change.key.kind
+    if kind in KINDS and is_textual(before, change.key):
+        return kind == "statistics object" or Key("table", change.thing["table"]) in after.things
+    if kind == "constraint":
+        of_function = statement.kind == "drop_stmt" and object_of(statement) in _FUNCTIONS
+        return of_function and Key("table", change.thing["table"]) in after.things
+    return kind == "policy" and Key("table", change.thing["table"]) in after.things
 
 
 def _values(change: Change) -> frozenset[str]:

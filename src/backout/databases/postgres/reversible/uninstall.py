@@ -110,7 +110,7 @@ def _refuse_others(link: Link, difference: Difference) -> None:
         f"{change.key.kind} {difference.before.name(change.key)}"
         for change in difference.left.values()
         if not is_hidden(str(change.thing["name"]))
-        and change.key.kind not in ("label", "published table")
+        and change.key.kind not in ("label", "publication")
         and not (change.key.kind == "column" and change.key.oid in tables)
     ]
     if others:

@@ -1,34 +1,41 @@
 """Views as values: a view holds no rows, so it is told whole, dropped for real, and made again from what was told.
 
 Its query is PostgreSQL's own text of it (`pg_get_viewdef`), taken at the moment whose names it has: it is made again only
-when names are as they were then.
+when names are as they were then. The rows of a materialized view are those of its query: it is made again without, and
+filled after the COMMIT (`due.py`), as that may take long.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from backout.databases.postgres.reversible.catalog import Key, Snapshot, own_settings, read
 from backout.databases.postgres.reversible.link import objects, scalar
-from backout.databases.postgres.reversible.names import ident, literal
-from backout.databases.postgres.reversible.parse import as_printed
+from backout.databases.postgres.reversible.names import ident, is_hidden, literal
+from backout.databases.postgres.reversible.parse import as_printed, index_of
 from backout.databases.postgres.reversible.privileges import granted
+from backout.databases.postgres.reversible.storage import stored_words
 from backout.databases.postgres.reversible.work import Moved, Work
 
 Told = dict[str, Any]
 
-_ITSELF = ("name", "schema", "definition", "options", "owner", "acl", "comment")
-_OF_COLUMNS = ("name", "type", "modifier", "default_text", "acl", "comment")
+_WORDS = {"v": "VIEW", "m": "MATERIALIZED VIEW"}
+
+VIEWS = ("v", "m")
+"""Kinds of relations: plain views, and materialized ones."""
+_ITSELF = ("kind", "name", "schema", "definition", "options", "owner", "acl", "comment", "populated")
+_STORED = ("target", "storage", "compression", "options")
+_OF_COLUMNS = ("name", "type", "modifier", "default_text", "acl", "comment", *_STORED)
 
 
 def is_view(now: Snapshot, oid: int) -> bool:
-    """Tell whether a relation is a plain view."""
-    return now.things.get(Key("table", oid), {}).get("kind") == "v"
+    """Tell whether a relation is a view, plain or materialized."""
+    return now.things.get(Key("table", oid), {}).get("kind") in VIEWS
 
 
 def of_view(now: Snapshot, key: Key) -> bool:
-    """Tell whether something is a plain view, or a part of one."""
+    """Tell whether something is a view, or a part of one."""
     oid = key.oid if key.kind == "table" else now.things.get(key, {}).get("table")
     return oid is not None and is_view(now, oid)
 
@@ -53,7 +60,9 @@ def in_order(now: Snapshot, views: Iterable[int]) -> list[int]:
 def upon(now: Snapshot, views: Iterable[int]) -> set[int]:
     """Return the oids of views, and of all views whose queries use them. Pure."""
     found = set(views)
-    all_views = {key.oid: set(one["uses"] or ()) for key, one in now.things.items() if one.get("kind") == "v"}
+    all_views = {
+        key.oid: set(one["uses"] or ()) for key, one in now.things.items() if one.get("kind") in VIEWS
+    }
     while more := {oid for oid, uses in all_views.items() if uses & found} - found:
         found |= more
     return found
@@ -72,6 +81,11 @@ def told(now: Snapshot, oid: int) -> Told:
             for one in now.of_table("trigger", oid).values()
         ],
         "rules": [one["definition"] for one in now.of_table("rule", oid).values()],
+        "indexes": [
+            {name: one[name] for name in ("name", "definition", "comment", "clustered")}
+            for _key, one in sorted(now.of_table("index", oid).items())
+            if not is_hidden(one["name"])
+        ],
     }
 
 
@@ -79,7 +93,7 @@ def oid_of(now: Snapshot, one: Told) -> int | None:
     """Return the oid of the view that has a told one's schema and name, as it may have been made again since. Pure."""
     for key, thing in now.things.items():
         if key.kind == "table" and (thing["name"], thing["schema"]) == (one["name"], one["schema"]):
-            return key.oid if thing["kind"] == "v" else None
+            return key.oid if thing["kind"] == one.get("kind", "v") else None
     return None
 
 
@@ -98,15 +112,24 @@ def drop_views(work: Work, views: Sequence[Told]) -> list[Told]:
             raise Moved(f"the view {one['called']}", "is not there")
         oids.append(oid)
     now = read(work.link, oids)
-    paths = ", ".join(
-        work.table_path(oid, called=one["called"]) for oid, one in zip(oids, views, strict=True)
-    )
-    work.run(f"DROP VIEW {paths}")
+    drop(work, oids)
     return [told(now, oid) for oid in oids]
 
 
-def make_views(work: Work, views: Sequence[Told]) -> None:
-    """Make views again, in their order.
+def drop(work: Work, views: Sequence[int]) -> None:
+    """Drop views, each before those that its query uses.
+
+    Args:
+        work: The transaction.
+        views: Their oids, in the order in which they are made.
+    """
+    for oid in reversed(views):
+        kind = work.now.things[Key("table", oid)]["kind"]
+        work.run(f"DROP {_WORDS[kind]} {work.table_path(oid, called=f'view {oid}')}")
+
+
+def make_views(work: Work, views: Sequence[Told]) -> list[list[Any]]:
+    """Make views again, in their order; return schema and name of those that are to be filled.
 
     Raises:
         Moved: A view's query gives other columns by now.
@@ -114,6 +137,22 @@ def make_views(work: Work, views: Sequence[Told]) -> None:
     for one in views:
         with own_settings(work.link):
             _make(work, one)
+    return [[one["schema"], one["name"]] for one in views if _is_filled(one)]
+
+
+def _is_filled(one: Told) -> bool:
+    return one.get("kind") == "m" and bool(one["populated"])
+
+
+def to_fill(now: Snapshot, wanted: Iterable[Sequence[Any]]) -> Iterator[str]:
+    """Yield what fills the materialized views of those names that are empty. Pure."""
+    there = {
+        (one["schema"], one["name"]): key.oid for key, one in now.things.items() if one.get("kind") == "m"
+    }
+    for schema, name in wanted:
+        oid = there.get((schema, name))
+        if oid is not None and not now.things[Key("table", oid)]["populated"]:
+            yield f"REFRESH MATERIALIZED VIEW {ident(now.things[Key('schema', schema)]['name'], name)}"
 
 
 def _make(work: Work, one: Told) -> None:
@@ -121,7 +160,9 @@ def _make(work: Work, one: Told) -> None:
     path = ident(work.schema_name(one["schema"]), one["name"])
     options = ", ".join(f"{name}={literal(value)}" for name, _, value in map(_option, one["options"] or ()))
     query = as_printed(one["definition"].strip().rstrip(";"), head="")
-    work.run(f"CREATE VIEW {path}{f' WITH ({options})' if options else ''} AS {query}")
+    kind = one.get("kind", "v")
+    without = " WITH NO DATA" if kind == "m" else ""
+    work.run(f"CREATE {_WORDS[kind]} {path}{f' WITH ({options})' if options else ''} AS {query}{without}")
     oid = int(scalar(work.link, f"SELECT pg_catalog.to_regclass({literal(path)})::oid::int8") or 0)
     made = told(read(work.link, [oid]), oid)
     if _shape(made) != _shape(one):
@@ -132,7 +173,8 @@ def _make(work: Work, one: Told) -> None:
         work.residues.append(
             f"the view {called} has its query in other words: PostgreSQL prints it so from now on"
         )
-    _columns(work, one, path)
+    _columns(work, one, made, path)
+    _indexes(work, one, path)
     for text in one["rules"]:
         work.run(text)
     for trigger in one["triggers"]:
@@ -142,7 +184,7 @@ def _make(work: Work, one: Told) -> None:
                 f"COMMENT ON TRIGGER {ident(trigger['name'])} ON {path} IS {literal(trigger['comment'])}"
             )
     if one["comment"] is not None:
-        work.run(f"COMMENT ON VIEW {path} IS {literal(one['comment'])}")
+        work.run(f"COMMENT ON {_WORDS[kind]} {path} IS {literal(one['comment'])}")
     _privileges(work, one, made, path)
 
 
@@ -154,13 +196,26 @@ def _shape(one: Told) -> list[tuple[Any, ...]]:
     return [(column["name"], column["type"], column["modifier"]) for column in one["columns"]]
 
 
-def _columns(work: Work, one: Told, path: str) -> None:
-    for column in one["columns"]:
+def _columns(work: Work, one: Told, made: Told, path: str) -> None:
+    for column, as_made in zip(one["columns"], made["columns"], strict=True):
         name = ident(column["name"])
+        if one.get("kind") == "m":
+            for words in stored_words(as_made, column):
+                work.run(f"ALTER MATERIALIZED VIEW {path} ALTER COLUMN {name} {words}")
         if column["default_text"] is not None:
             work.run(f"ALTER VIEW {path} ALTER COLUMN {name} SET DEFAULT {column['default_text']}")
         if column["comment"] is not None:
             work.run(f"COMMENT ON COLUMN {path}.{name} IS {literal(column['comment'])}")
+
+
+def _indexes(work: Work, one: Told, path: str) -> None:
+    schema = work.schema_name(one["schema"])
+    for index in one.get("indexes", ()):
+        work.run(index_of(index["definition"], schema, one["name"], {}))
+        if index["comment"] is not None:
+            work.run(f"COMMENT ON INDEX {ident(schema, index['name'])} IS {literal(index['comment'])}")
+        if index["clustered"]:
+            work.run(f"ALTER MATERIALIZED VIEW {path} CLUSTER ON {ident(index['name'])}")
 
 
 def _privileges(work: Work, one: Told, made: Told, path: str) -> None:
@@ -171,7 +226,7 @@ def _privileges(work: Work, one: Told, made: Told, path: str) -> None:
             raise Moved(
                 f"the view {one['called']}", "cannot come back: the role that owned it is not there any more"
             )
-        work.run(f"ALTER VIEW {path} OWNER TO {ident(owner)}")
+        work.run(f"ALTER {_WORDS[one.get('kind', 'v')]} {path} OWNER TO {ident(owner)}")
     if one["acl"] is not None or made["acl"] is not None:
         for role in _grantees(work, made, one):
             work.run(f"REVOKE ALL ON {path} FROM {role}")

@@ -7,10 +7,15 @@ from backout.databases.postgres.reversible.journal import Entry
 _WORDS = {
     "extension.added": "extension {called} made",
     "schema.added": "schema {called} made",
+    "schema.hidden": "schema {called} dropped (hidden)",
+    "sequence.changed": "sequence {called} changed",
     "sequence.added": "sequence {called} made",
     "sequence.hidden": "sequence {called} dropped (hidden)",
     "type.added": "type {called} made",
+    "type.attributes": "attributes of type {called} changed",
     "type.hidden": "type {called} dropped (hidden)",
+    "domain.changed": "domain {called} changed",
+    "domain.check": "CHECK {called} of a domain made, dropped or changed",
     "table.added": "table {called} made",
     "table.hidden": "table {called} dropped (hidden)",
     "partition.attached": "table {called} made a partition",
@@ -27,6 +32,7 @@ _WORDS = {
     "index.hidden": "index {called} dropped (hidden)",
     "trigger.added": "trigger {called} made",
     "trigger.hidden": "trigger {called} dropped (hidden)",
+    "trigger.replaced": "trigger {called} replaced",
     "trigger.switched": "trigger {called} switched on or off",
     "function.added": "function {called} made",
     "function.hidden": "function {called} dropped (hidden)",
@@ -58,6 +64,9 @@ def sentence(entry: Entry) -> str:
     called = told.get("called") or told.get("hidden", {}).get("called", "")
     if entry.kind == "renamed":
         return f"{told['of']} {told['from'][0]} is now {called}"
+    if entry.kind in ("remade", "publication"):
+        what = "made" if told["from"] is None else "dropped" if told["to"] is None else "changed"
+        return f"{told.get('of', entry.kind)} {called} {what}"
     if entry.kind == "column.not_null":
         return f"column {called} {'must' if told['not_null'] else 'need not'} have a value"
     return _WORDS[entry.kind].format(

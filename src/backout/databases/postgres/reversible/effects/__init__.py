@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from backout.databases.postgres.reversible.effects.attributes import Attributes
 from backout.databases.postgres.reversible.effects.base import Effect
 from backout.databases.postgres.reversible.effects.column_added import ColumnAdded
 from backout.databases.postgres.reversible.effects.column_default import ColumnDefault
@@ -14,6 +15,7 @@ from backout.databases.postgres.reversible.effects.constraint import (
     ConstraintDeferred,
     ConstraintDropped,
 )
+from backout.databases.postgres.reversible.effects.domain import DomainChanged, DomainCheck
 from backout.databases.postgres.reversible.effects.extension_added import ExtensionAdded
 from backout.databases.postgres.reversible.effects.family import (
     Inherits,
@@ -33,11 +35,14 @@ from backout.databases.postgres.reversible.effects.label_renamed import LabelRen
 from backout.databases.postgres.reversible.effects.owner import Owner
 from backout.databases.postgres.reversible.effects.policy import PolicyAdded, PolicyChanged, PolicyDropped
 from backout.databases.postgres.reversible.effects.privileges import DefaultPrivileges, Privileges
+from backout.databases.postgres.reversible.effects.publication import Publication
+from backout.databases.postgres.reversible.effects.remade import Remade
 from backout.databases.postgres.reversible.effects.renamed import Renamed
 from backout.databases.postgres.reversible.effects.row_security import RowSecurity
 from backout.databases.postgres.reversible.effects.rows_changed import RowsChanged
-from backout.databases.postgres.reversible.effects.schema_added import SchemaAdded
+from backout.databases.postgres.reversible.effects.schema import SchemaAdded, SchemaHidden
 from backout.databases.postgres.reversible.effects.sequence import SequenceAdded, SequenceHidden
+from backout.databases.postgres.reversible.effects.sequence_changed import SequenceChanged
 from backout.databases.postgres.reversible.effects.stored import Stored
 from backout.databases.postgres.reversible.effects.stored_by_new_index import StoredByNewIndex
 from backout.databases.postgres.reversible.effects.table_added import TableAdded
@@ -45,6 +50,7 @@ from backout.databases.postgres.reversible.effects.table_hidden import TableHidd
 from backout.databases.postgres.reversible.effects.trigger import (
     TriggerAdded,
     TriggerHidden,
+    TriggerReplaced,
     TriggerSwitched,
 )
 from backout.databases.postgres.reversible.effects.type_added import TypeAdded, TypeHidden
@@ -54,8 +60,12 @@ EFFECTS: tuple[Effect, ...] = (
     ExtensionAdded(),
     ViewsChanged(),
     SchemaAdded(),
+    SchemaHidden(),
     TypeAdded(),
     TypeHidden(),
+    Attributes(),
+    DomainChanged(),
+    DomainCheck(),
     TableAdded(),
     TableHidden(),
     PartitionAttached(),
@@ -67,8 +77,11 @@ EFFECTS: tuple[Effect, ...] = (
     KeyDropped(),
     IndexAdded(),
     IndexHidden(),
+    Remade(),
+    Publication(),
     TriggerAdded(),
     TriggerHidden(),
+    TriggerReplaced(),
     TriggerSwitched(),
     FunctionAdded(),
     FunctionHidden(),
@@ -81,6 +94,7 @@ EFFECTS: tuple[Effect, ...] = (
     Identity(),
     SequenceAdded(),
     SequenceHidden(),
+    SequenceChanged(),
     ColumnHidden(),
     ColumnRetyped(),
     ColumnNotNull(),

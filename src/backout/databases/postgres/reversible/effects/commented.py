@@ -1,4 +1,4 @@
-"""COMMENT ON a schema, table, column, constraint, index, trigger, type, function or sequence."""
+"""COMMENT ON the database, a schema, table, column, constraint, index, trigger, type, function or sequence."""
 
 from __future__ import annotations
 
@@ -11,7 +11,18 @@ from backout.databases.postgres.reversible.effects.base import BOTH, Bears, Oper
 from backout.databases.postgres.reversible.names import ident, literal
 from backout.databases.postgres.reversible.work import Work
 
-_KINDS = ("schema", "table", "column", "constraint", "index", "trigger", "type", "function", "sequence")
+_KINDS = (
+    "schema",
+    "table",
+    "column",
+    "constraint",
+    "index",
+    "trigger",
+    "type",
+    "function",
+    "sequence",
+    "database",
+)
 
 
 class Commented:
@@ -60,8 +71,8 @@ def _say(work: Work, operation: Operation, text: str | None) -> Operation:
         return operation
     oid = work.again(kind, operation["oid"], operation["table"], operation["name"])
     thing = work.thing(kind, oid, operation["sub"], called=called)
-    if kind == "schema":
-        subject = f"SCHEMA {ident(thing['name'])}"
+    if kind in ("schema", "database"):
+        subject = f"{kind.upper()} {ident(thing['name'])}"
     elif kind == "column":
         subject = f"COLUMN {work.table_path(thing['table'], called=called)}.{ident(thing['name'])}"
     elif kind in ("constraint", "trigger"):

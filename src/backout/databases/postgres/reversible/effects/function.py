@@ -5,10 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
+from backout.databases.postgres.reversible.catalog import own_settings
 from backout.databases.postgres.reversible.difference import Change, Difference
 from backout.databases.postgres.reversible.effects.away import Dropped, Made, made
 from backout.databases.postgres.reversible.effects.base import NEITHER, Bears, Operation
-from backout.databases.postgres.reversible.functions import body_of, hide_function, show_function
+from backout.databases.postgres.reversible.functions import (
+    body_of,
+    hide_function,
+    show_function,
+    text_of,
+)
 from backout.databases.postgres.reversible.work import Moved, Work
 
 
@@ -22,9 +28,9 @@ class FunctionAdded(Made):
     show = staticmethod(show_function)
 
     def find(self, difference: Difference) -> Iterator[Operation]:
-        """Take every new one, but aggregates."""
+        """Take every new one, but aggregates of ordered sets."""
         for change in difference.added("function"):
-            if change.thing["definition"] is None:
+            if change.thing["definition"] is None and not change.thing["aggregate"]:
                 continue
             difference.take(change.key)
             yield made(difference, change)
@@ -57,15 +63,16 @@ class FunctionReplaced:
     def find(self, difference: Difference) -> Iterator[Operation]:
         """Take those whose earlier text can be put back."""
         for change in difference.changed("function", "body"):
-            if not _can_be_put_back(change):
+            if not _can_be_put_back(change) or (_is_parsed(change) and _retyped(difference)):
                 continue
-            difference.take(change.key, "body", "defaults", "names")
+            difference.take(change.key, "body", "defaults", "names", "parsed")
             before, after = change.before or {}, change.after or {}
             yield {
                 "oid": change.key.oid,
                 "called": difference.after.name(change.key),
                 "texts": [before["definition"], after["definition"]],
                 "bodies": [before["body"], after["body"]],
+                "parsed": [before["parsed"], after["parsed"]],
             }
 
     def down(self, work: Work, change: int, operation: Operation) -> Operation:
@@ -80,15 +87,24 @@ class FunctionReplaced:
 def _can_be_put_back(change: Change) -> bool:
     """Tell whether CREATE OR REPLACE takes both texts: it takes no default away, and no parameter gets another name.
 
-    Source: PostgreSQL 15 documentation, "CREATE FUNCTION", Notes. A body that is parsed already (BEGIN ATOMIC) is told by
-    where in its text each word stands, which another text does not give back.
+    Source: PostgreSQL 15 documentation, "CREATE FUNCTION", Notes.
     """
     before, after = change.before or {}, change.after or {}
     same = all(before[one] == after[one] for one in ("defaults", "names"))
-    return (
-        same
-        and None not in (before["definition"], after["definition"])
-        and not (before["parsed"] or after["parsed"])
+    return same and None not in (before["definition"], after["definition"])
+
+
+def _is_parsed(change: Change) -> bool:
+    """Tell whether one of the bodies is kept as what it means (RETURN, BEGIN ATOMIC), and so depends on all that it names."""
+    return bool((change.before or {})["parsed"] or (change.after or {})["parsed"])
+
+
+def _retyped(difference: Difference) -> bool:
+    """Tell whether a column got another type in its place: on the way back PostgreSQL refuses that below a parsed body."""
+    return any(
+        key.kind == "column" and (one["type"], one["modifier"]) != (now["type"], now["modifier"])
+        for key, one in difference.before.things.items()
+        if (now := difference.after.things.get(key)) is not None
     )
 
 
@@ -96,9 +112,30 @@ def _replace(work: Work, operation: Operation, *, since: int, to: int) -> Operat
     oid, called = operation["oid"], operation["called"]
     if body_of(work, oid, called) != operation["bodies"][since]:
         raise Moved(called, "is not as the migration left it: somebody has replaced it since")
+    if operation.get("parsed", [False, False])[to]:
+        # It is understood when it is made: not before all that it speaks of has its name.
+        work.at_end.append(lambda: work.at_end.append(lambda: _put_parsed(work, operation, to)))
+    else:
+        _put(work, operation, to)
+    return operation
+
+
+def _put_parsed(work: Work, operation: Operation, to: int) -> None:
+    oid, called = operation["oid"], operation["called"]
+    with own_settings(work.link):
+        work.run(operation["texts"][to])
+        if text_of(work, oid, called) != operation["texts"][to]:
+            raise Moved(
+                called, "does not come of its text: something that it speaks of has another name by now"
+            )
+    # What it was parsed to tells the columns of its tables, which may be more by now.
+    operation["bodies"][to] = body_of(work, oid, called)
+
+
+def _put(work: Work, operation: Operation, to: int) -> None:
+    oid, called = operation["oid"], operation["called"]
     # Its body may speak of what is only put back after it.
     work.run("SET LOCAL check_function_bodies = off")
     work.run(operation["texts"][to])
     if body_of(work, oid, called) != operation["bodies"][to]:
         raise Moved(called, "does not come of its text: it has another name or schema by now")
-    return operation

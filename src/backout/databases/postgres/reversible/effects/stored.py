@@ -6,7 +6,7 @@ Source: PostgreSQL 15 documentation, "ALTER TABLE".
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, ClassVar
 
 from backout.databases.postgres.reversible.built import BY_INDEX
@@ -14,17 +14,11 @@ from backout.databases.postgres.reversible.catalog import Key, Snapshot
 from backout.databases.postgres.reversible.difference import Change, Difference
 from backout.databases.postgres.reversible.effects.base import BOTH, NEITHER, Bears, Operation
 from backout.databases.postgres.reversible.names import ident, is_hidden, literal
+from backout.databases.postgres.reversible.storage import OF_COLUMN
 from backout.databases.postgres.reversible.work import Moved, Work
 
-_STORAGE = {"p": "PLAIN", "e": "EXTERNAL", "m": "MAIN", "x": "EXTENDED"}
-_COMPRESSION = {"": "DEFAULT", "p": "pglz", "l": "lz4"}
 _IDENTITY = {"d": "DEFAULT", "n": "NOTHING", "f": "FULL"}
 _OPTIONS = ("options", "toast_options")
-_OF_COLUMN: dict[str, Callable[[Any], str]] = {
-    "target": lambda value: f"SET STATISTICS {-1 if value is None else value}",
-    "storage": lambda value: f"SET STORAGE {_STORAGE[value]}",
-    "compression": lambda value: f"SET COMPRESSION {_COMPRESSION[value]}",
-}
 
 
 class Stored:
@@ -41,7 +35,7 @@ class Stored:
     def find(self, difference: Difference) -> Iterator[Operation]:
         """Take each; not where an index is meant that is new, as it is built after the way forward."""
         for kind in ("table", "index", "column"):
-            for change in difference.changed(kind, *_OPTIONS, *_OF_COLUMN):
+            for change in difference.changed(kind, *_OPTIONS, *OF_COLUMN):
                 if not is_hidden(str((change.before or {})["name"])) and _is_plain(difference, change):
                     yield from _values(difference, change)
         yield from _by_index(difference, "clustered")
@@ -70,7 +64,7 @@ def _values(difference: Difference, change: Change) -> Iterator[Operation]:
         "table": after["table"] if change.key.kind == "index" else change.key.oid,
         "called": difference.after.name(change.key),
     }
-    for what in sorted(change.values & {*_OPTIONS, *_OF_COLUMN}):
+    for what in sorted(change.values & {*_OPTIONS, *OF_COLUMN}):
         difference.take(change.key, what)
         if what in _OPTIONS:
             was, is_ = _parameters(before[what]), _parameters(after[what])
@@ -127,7 +121,7 @@ def _turn(work: Work, operation: Operation, *, since: str, to: str) -> Operation
             work.run(f"{head} {words}")
     elif thing[what] != operation[to]:
         _refuse_other(called, what, thing[what], operation[since])
-        work.run(f"{head} {_OF_COLUMN[what](operation[to])}")
+        work.run(f"{head} {OF_COLUMN[what](operation[to])}")
     return operation
 
 

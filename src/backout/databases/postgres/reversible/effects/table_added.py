@@ -8,6 +8,8 @@ from typing import ClassVar
 from backout.databases.postgres.reversible.catalog import Key
 from backout.databases.postgres.reversible.difference import Difference
 from backout.databases.postgres.reversible.effects.base import ADDS, Bears, Operation
+from backout.databases.postgres.reversible.hide import NotHidden
+from backout.databases.postgres.reversible.names import is_hidden
 from backout.databases.postgres.reversible.relatives import below
 from backout.databases.postgres.reversible.tables import hide_table, require_table, show_table
 from backout.databases.postgres.reversible.work import Work
@@ -32,8 +34,9 @@ class TableAdded:
             if change.thing["kind"] not in "rp":
                 continue
             table, parents = change.key.oid, change.thing["parents"] or ()
+            _refuse_hidden(difference, table)
             difference.take(change.key)
-            for kind in ("column", "constraint", "index", "trigger", "policy", "rule"):
+            for kind in ("column", "constraint", "index", "trigger", "policy", "rule", "statistics object"):
                 for part in difference.added(kind):
                     if part.thing.get("table") == table:
                         difference.take(part.key)
@@ -62,3 +65,13 @@ class TableAdded:
         kept = operation["hidden"]["constraints"]
         rest = {name: value for name, value in operation.items() if name != "hidden"}
         return rest | {"constraints": kept}
+
+
+def _refuse_hidden(difference: Difference, table: int) -> None:
+    """Refuse a table that has a hidden column of another: made with LIKE, or of a query that does not name its columns."""
+    for one in difference.after.columns(table).values():
+        if is_hidden(one["name"]):
+            called = difference.after.name(Key("table", table))
+            raise NotHidden(
+                f"{called} has the hidden column {one['name']} of another table: name the columns that it is to have"
+            )

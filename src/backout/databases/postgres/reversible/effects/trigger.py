@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
-from backout.databases.postgres.reversible.catalog import Key
+from backout.databases.postgres.reversible.catalog import Key, own_settings
 from backout.databases.postgres.reversible.difference import Difference
 from backout.databases.postgres.reversible.effects.base import NEITHER, Bears, Operation
 from backout.databases.postgres.reversible.triggers import can_be_hidden, hide_trigger, show_trigger, switch
@@ -101,6 +101,60 @@ class TriggerSwitched:
     def redo(self, work: Work, change: int, operation: Operation) -> Operation:
         """Let it fire as the migration had it."""
         return _switch(work, operation, since=0, to=1)
+
+
+class TriggerReplaced:
+    """A trigger that CREATE OR REPLACE made another of: it keeps its identity, and gets its earlier text again."""
+
+    kind: ClassVar[str] = "trigger.replaced"
+    down_at: ClassVar[int] = 8
+    redo_at: ClassVar[int] = 8
+
+    def bears(self, operation: Operation) -> Bears:
+        """Nobody can tell what it does to what code writes."""
+        return NEITHER
+
+    def find(self, difference: Difference) -> Iterator[Operation]:
+        """Take those of plain tables, and when they fire."""
+        for change in difference.changed("trigger", "body", "columns"):
+            if can_be_hidden(difference.after, change.thing):
+                difference.take(change.key, "body", "columns", "enabled")
+                before, after = change.before or {}, change.after or {}
+                yield {
+                    "oid": change.key.oid,
+                    "called": difference.after.name(change.key),
+                    "table": after["table"],
+                    "texts": [before["definition"], after["definition"]],
+                    "states": [before["enabled"], after["enabled"]],
+                }
+
+    def down(self, work: Work, change: int, operation: Operation) -> Operation:
+        """Put the earlier text back."""
+        return _replace(work, operation, since=1, to=0)
+
+    def redo(self, work: Work, change: int, operation: Operation) -> Operation:
+        """Put the later text back."""
+        return _replace(work, operation, since=0, to=1)
+
+
+def _replace(work: Work, operation: Operation, *, since: int, to: int) -> Operation:
+    key, called = Key("trigger", operation["oid"]), operation["called"]
+    one = work.thing("trigger", key.oid, called=called)
+    if (one["definition"], one["enabled"]) != (operation["texts"][since], operation["states"][since]):
+        raise Moved(called, "was changed by somebody else since")
+
+    def replace() -> None:
+        with own_settings(work.link):
+            work.run(operation["texts"][to].replace("CREATE ", "CREATE OR REPLACE ", 1))
+        if work.thing("trigger", key.oid, called=called)["definition"] != operation["texts"][to]:
+            raise Moved(
+                called, "does not come of its text: something that it speaks of has another name by now"
+            )
+        switch(work, key, operation["states"][to], called)
+
+    # When all that it speaks of has its name.
+    work.at_end.append(lambda: work.at_end.append(replace))
+    return operation
 
 
 def _switch(work: Work, operation: Operation, *, since: int, to: int) -> Operation:

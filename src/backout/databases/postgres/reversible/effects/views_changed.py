@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from backout.databases.postgres.reversible.catalog import Key, Snapshot
 from backout.databases.postgres.reversible.difference import Difference
 from backout.databases.postgres.reversible.effects.base import ADDS, NEITHER, TAKES, Bears, Operation
-from backout.databases.postgres.reversible.names import is_hidden
 from backout.databases.postgres.reversible.proxy.keeper import NOT_COMMITTED, Veto
 from backout.databases.postgres.reversible.views import drop_views, in_order, is_view, make_views, told, upon
 from backout.databases.postgres.reversible.work import Work
 
-_PARTS = ("column", "trigger", "rule")
+_PARTS = ("column", "trigger", "rule", "index")
+_REFRESHED = {"filenode", "populated"}
+"""What REFRESH makes another of a materialized view and its indexes: rows that are its query's on either side."""
 
 
 class ViewsChanged:
@@ -33,11 +34,12 @@ class ViewsChanged:
         return NEITHER if operation["after"] else TAKES
 
     def find(self, difference: Difference) -> Iterator[Operation]:
-        """Take every change of a plain view, whatever it is.
+        """Take every change of a view, whatever it is; what only filled a materialized one is nothing to take back.
 
         Raises:
             Veto: A view could not be dropped on the way back, or shows what is hidden.
         """
+        _take_refreshed(difference)
         changed = _changed(difference)
         if not changed:
             return
@@ -56,20 +58,26 @@ class ViewsChanged:
 
     def down(self, work: Work, change: int, operation: Operation) -> Operation:
         """Drop the later ones; make the earlier ones when all else is as it was."""
-        gone = drop_views(work, operation["after"])
-        _last(work, operation["before"])
-        return operation | {"after": gone}
+        return _turn(work, operation, since="after", to="before")
 
     def redo(self, work: Work, change: int, operation: Operation) -> Operation:
         """Drop the earlier ones; make the later ones when all else is as it became."""
-        gone = drop_views(work, operation["before"])
-        _last(work, operation["after"])
-        return operation | {"before": gone}
+        return _turn(work, operation, since="before", to="after")
 
 
-def _last(work: Work, views: list[Operation]) -> None:
+def _turn(work: Work, operation: Operation, *, since: str, to: str) -> Operation:
+    unfilled: list[list[Any]] = []
+    done = operation | {since: drop_views(work, operation[since]), "unfilled": unfilled}
     # After all that others have left for the end: names that were exchanged are in their places then.
-    work.at_end.append(lambda: work.at_end.append(lambda: make_views(work, views)))
+    work.at_end.append(lambda: work.at_end.append(lambda: unfilled.extend(make_views(work, operation[to]))))
+    return done
+
+
+def _take_refreshed(difference: Difference) -> None:
+    for change in [*difference.changed("table", *_REFRESHED), *difference.changed("index", "filenode")]:
+        oid = change.key.oid if change.key.kind == "table" else change.thing["table"]
+        if difference.after.things[Key("table", oid)]["kind"] == "m":
+            difference.take(change.key, *_REFRESHED)
 
 
 def _changed(difference: Difference) -> set[int]:
@@ -95,15 +103,26 @@ def _take(difference: Difference, views: set[int]) -> None:
 
 def _refuse(now: Snapshot, oid: int) -> None:
     called = now.name(Key("table", oid))
-    hidden = [one["name"] for one in now.columns(oid).values() if is_hidden(one["name"])]
+    hidden = now.things[Key("table", oid)]["shows"]
     if hidden:
         raise Veto(
-            f"backout cannot undo what makes the view {called}: it shows the hidden column {hidden[0]}",
+            f"backout cannot undo what makes the view {called}: it shows the hidden column {hidden}",
             detail=f"A column that was dropped is still in its table, and SELECT * finds it. {NOT_COMMITTED}",
             hint="Name the columns in the view's query.",
         )
     if needed_by := now.things[Key("table", oid)]["needed_by"]:
         raise Veto(
             f"backout cannot undo what makes or changes the view {called}: {', '.join(needed_by)} needs it",
+            detail=f"The way back drops the view, and makes the earlier one again. {NOT_COMMITTED}",
+        )
+    thing = now.things[Key("table", oid)]
+    if (
+        thing["tablespace"]
+        or thing["toast_options"]
+        or any(one["tablespace"] or one["targets"] for one in now.of_table("index", oid).values())
+    ):
+        raise Veto(
+            f"backout cannot undo what makes or changes the materialized view {called}: it, or an index of it, has a "
+            "tablespace, options of its TOAST table or targets of statistics of its own",
             detail=f"The way back drops the view, and makes the earlier one again. {NOT_COMMITTED}",
         )
