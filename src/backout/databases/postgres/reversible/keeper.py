@@ -142,6 +142,7 @@ class ReversibleKeeper:
             self._rows.statement(link, statement, free=self._recipes.fills_only(link, statement))
             if (tag := without_hidden(link, statement)) is not None:
                 self._ran.append(short(statement))
+                self.kept.origins.ran(link, statement)
                 return Done(tag)
         return Pass()
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from backout.databases.postgres.reversible.expressions import NotOverColumns, named, parsed
 from backout.databases.postgres.reversible.link import Link, as_login, objects
-from backout.databases.postgres.reversible.names import ident
+from backout.databases.postgres.reversible.names import ident, is_hidden
 from backout.databases.postgres.reversible.parse import Statement, nodes_of
 from backout.databases.postgres.reversible.updates import update_of
 
@@ -155,7 +155,10 @@ class Origins:
                 and target.column_ref.fields[-1].WhichOneof("node") == "a_star"
             ):
                 table = self._oid(link, select.from_clause[0].range_var)
-                given += [parsed(ident(name)) for name in _columns(link, table or 0)]
+                every = _columns(link, table or 0)
+                # Of a table that is made hidden columns are left out.
+                shown = every if len(every) == len(names) else [n for n in every if not is_hidden(n)]
+                given += [parsed(ident(name)) for name in shown]
             else:
                 given.append(target)
         try:
