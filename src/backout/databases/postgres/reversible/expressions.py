@@ -7,6 +7,9 @@ from typing import Any
 
 from backout.databases.postgres.reversible.parse import NotParsed, deparse, statements
 
+_SELECT = ("target_list", "limit_option", "op")
+"""What the parser tells of a SELECT that has nothing but what it selects."""
+
 
 class NotOverColumns(Exception):
     """An expression speaks of a whole row, or is none; the message says what it is."""
@@ -19,12 +22,14 @@ def parsed(text: str) -> Any:
         NotOverColumns: It is none.
     """
     try:
-        found = statements(f"SELECT ({text})")
+        found = statements(f"SELECT {text}")
     except NotParsed as error:
         raise NotOverColumns(str(error)) from None
-    if len(found) != 1 or found[0].kind != "select_stmt" or len(found[0].node.target_list) != 1:
+    node = found[0].node
+    more = [one.name for one, _ in node.ListFields() if one.name not in _SELECT]
+    if len(found) != 1 or more or len(node.target_list) != 1 or node.target_list[0].res_target.name:
         raise NotOverColumns(f"{text} is not one expression")
-    return found[0].node.target_list[0].res_target.val
+    return node.target_list[0].res_target.val
 
 
 def named(node: Any) -> list[str]:
@@ -53,8 +58,13 @@ def over(node: Any, place: Callable[[str], str | int]) -> str:
             reference = one.column_ref
             del reference.fields[:]
             reference.fields.add().string.sval = found
+    return text_of(copy)
+
+
+def text_of(node: Any) -> str:
+    """Return the text of an expression, without comments."""
     select = statements("SELECT 1")[0].node
-    select.target_list[0].res_target.val.CopyFrom(copy)
+    select.target_list[0].res_target.val.CopyFrom(node)
     return deparse("select_stmt", select).removeprefix("SELECT ")
 
 

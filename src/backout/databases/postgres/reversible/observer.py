@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from backout.databases.postgres.reversible import answers, catalog, journal, manners, subscribers, touched
+from backout.databases.postgres.reversible.answer_tried import answer_tried
 from backout.databases.postgres.reversible.catalog import Key, Snapshot
 from backout.databases.postgres.reversible.difference import Difference
 from backout.databases.postgres.reversible.effects.base import Operation
@@ -246,7 +247,7 @@ class Observer:
             subscribers.refuse(link, kind, operation)
         if kind == "column.hidden":
             operation |= answers.for_column(operation["hidden"], self.observed.answers)
-        seen.kept.append((kind, operation))
+        seen.kept.append((kind, answer_tried(link, operation)))
 
     def _answered(self, column: str) -> bool:
         return answers.of(column, self.observed.answers) is not None
@@ -330,7 +331,7 @@ class Observer:
         for kind, operation in found:
             try:
                 answers.check(kind, operation, self.observed.answers)
-                kept.append((kind, operation))
+                kept.append((kind, answer_tried(link, operation)))
             except Veto as veto:
                 refused.append(veto)
         return kept, refused
