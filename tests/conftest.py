@@ -20,7 +20,17 @@ settings.register_profile("ci", derandomize=True)
 if os.environ.get("CI"):
     settings.load_profile("ci")
 
-SERVICES = ("postgres", "pgbouncer", "prometheus", "docker-registry", "go", "node", "tmpfs", "kubernetes")
+SERVICES = (
+    "postgres",
+    "pgbouncer",
+    "prometheus",
+    "docker-registry",
+    "go",
+    "node",
+    "java",
+    "tmpfs",
+    "kubernetes",
+)
 KEPT = (
     "BACKOUT_CRASH_RANDOM",
     "BACKOUT_CRASH_SEED",
@@ -30,6 +40,7 @@ KEPT = (
 )
 """Settings of the tests themselves."""
 NODE_TOOLS = Path(__file__).parent / "services/reversible/node"
+JAVA_TOOLS = Path(__file__).parent / "services/reversible/java"
 LONGEST_FIRST = (
     "crash/test_run.py",
     "crash",
@@ -107,6 +118,8 @@ def _find(service: str) -> bool:
         return bool(shutil.which("go") or Path("/usr/local/go/bin/go").exists())
     if service == "node":
         return bool(shutil.which("node")) and (NODE_TOOLS / "node_modules/.set-up").exists()
+    if service == "java":
+        return bool(shutil.which("java")) and (JAVA_TOOLS / "lib/.set-up").exists()
     if service == "tmpfs":
         return _may_mount()
     if service == "kubernetes":

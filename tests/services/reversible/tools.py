@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import ClassVar
 from urllib.parse import unquote, urlsplit
 
-from tests.conftest import NODE_TOOLS
+from tests.conftest import JAVA_TOOLS, NODE_TOOLS
 
 from backout.databases.postgres.reversible.link import DirectLink
 
@@ -320,3 +320,37 @@ class Django(Tool):
         said = self.plain(url, sys.executable, "manage.py", "showmigrations", "--plan", "shop")
         assert said.returncode == 0, said.stderr
         return said.stdout.count("[X]  shop.")
+
+
+class Flyway(Psql):
+    """Flyway itself, on the same files: its history in one session, its work in another, a transaction for each file."""
+
+    needs = "java"
+    clocks = ("installed_on", "execution_time")
+
+    def lay(self, count: int) -> None:
+        (self.folder / "sql").mkdir(exist_ok=True)
+        for number, one in enumerate(self._files[:count], 1):
+            shutil.copy(one, self.folder / f"sql/V{number}__{one.stem}.sql")
+
+    def argv(self) -> list[str]:
+        return self._java("migrate")
+
+    def done(self, url: str, link: DirectLink) -> int:
+        said = self.plain(url, *self._java("applied"))
+        assert said.returncode == 0, said.stderr
+        return int(said.stdout.split()[-1])
+
+    def validated(self, url: str) -> bool:
+        """Tell whether the tool finds its history as its files are."""
+        return self.plain(url, *self._java("validate")).returncode == 0
+
+    def _java(self, word: str) -> list[str]:
+        return [
+            "java",
+            "-cp",
+            f"{JAVA_TOOLS}/lib/*:{JAVA_TOOLS}/lib",
+            "Migrate",
+            word,
+            str(self.folder / "sql"),
+        ]

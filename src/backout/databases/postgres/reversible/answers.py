@@ -10,9 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from backout.databases.postgres.reversible import expressions
 from backout.databases.postgres.reversible.fill import accepts_null, needs_answer, null_needs_answer
 from backout.databases.postgres.reversible.names import ident
-from backout.databases.postgres.reversible.proxy.keeper import Veto
+from backout.databases.postgres.reversible.proxy.keeper import NOT_COMMITTED, Veto
 from backout.migration import ANSWER, answers_in
 
 _LINE = re.compile(rf"^\s*--\s*backout:\s*{ANSWER}\s*;*\s*$", re.MULTILINE | re.IGNORECASE)
@@ -135,8 +136,28 @@ def check(kind: str, operation: dict[str, Any], given: dict[str, str]) -> None:
 
 
 def of(called: str, given: dict[str, str]) -> str | None:
-    """Return the answer for ``schema.table.column``; the schema need not be told."""
-    return given.get(called) or given.get(called.split(".", 1)[-1])
+    """Return the answer for ``schema.table.column``, as one expression and nothing else; the schema need not be told.
+
+    Raises:
+        Veto: It is none.
+    """
+    answer = given.get(called) or given.get(called.split(".", 1)[-1])
+    if answer is None:
+        return None
+    try:
+        # Hazard: it stands in an UPDATE on the way back, of which a comment or a second value would make another one.
+        return expressions.text_of(expressions.parsed(answer))
+    except expressions.NotOverColumns as error:
+        raise unusable(called, answer, str(error)) from None
+
+
+def unusable(called: str, answer: str, why: str) -> Veto:
+    """Return the refusal of an answer that is no value."""
+    return Veto(
+        f"backout cannot use the answer for {called}: {answer}",
+        detail=f"It was tried as the value of that column: {why}. {NOT_COMMITTED}",
+        hint="Write one SQL expression of the column's type, over the columns that the table has after this statement.",
+    )
 
 
 def _place(called: str) -> str:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from backout.databases.postgres.reversible.link import Link, Row
@@ -44,6 +44,9 @@ class Snapshot:
     """
 
     things: dict[Key, Thing]
+    _index: dict[tuple[str, int], dict[Key, Thing]] = field(
+        default_factory=dict, init=False, compare=False, repr=False
+    )
 
     def name(self, key: Key) -> str:
         """Return what a person calls it: ``public.orders.total``; its identity when it is not there."""
@@ -60,21 +63,27 @@ class Snapshot:
 
     def columns(self, table: int) -> dict[int, Thing]:
         """Return a table's columns by attnum."""
-        return {
-            key.sub: thing for key, thing in self.things.items() if key.kind == "column" and key.oid == table
-        }
+        return {key.sub: thing for key, thing in self._of("column", table).items()}
 
     def has_children(self, table: int) -> bool:
         """Tell whether others inherit from a table, or are partitions of it."""
-        return any(table in (one.get("parents") or ()) for one in self.things.values())
+        return bool(self._of("child", table))
 
     def of_table(self, kind: str, table: int) -> dict[Key, Thing]:
         """Return a table's constraints, indexes, triggers, … ."""
-        return {
-            key: thing
-            for key, thing in self.things.items()
-            if key.kind == kind and thing.get("table") == table
-        }
+        return dict(self._of(kind, table))
+
+    def _of(self, kind: str, table: int) -> dict[Key, Thing]:
+        """Return what belongs to a table, in the order of all things: found once for all tables, as there may be many."""
+        if not self._index:
+            for key, thing in self.things.items():
+                owner = key.oid if key.kind == "column" else thing.get("table")
+                if owner is not None:
+                    self._index.setdefault((key.kind, owner), {})[key] = thing
+                for parent in thing.get("parents") or ():
+                    self._index.setdefault(("child", parent), {})[key] = thing
+            self._index.setdefault(("", 0), {})
+        return self._index.get((kind, table), {})
 
 
 _LOOKED = f"""

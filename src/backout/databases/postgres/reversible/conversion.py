@@ -16,8 +16,9 @@ from backout.databases.postgres.reversible import expressions
 from backout.databases.postgres.reversible.catalog import Thing
 from backout.databases.postgres.reversible.link import LinkError, objects, scalar
 from backout.databases.postgres.reversible.names import LAST, PREFIX, SCHEMA, hidden, ident, literal
+from backout.databases.postgres.reversible.private import shutting
 from backout.databases.postgres.reversible.rows.quiet import quietly
-from backout.databases.postgres.reversible.rows.store import SETTING
+from backout.databases.postgres.reversible.rows.store import PATH, SETTING
 from backout.databases.postgres.reversible.work import Moved, Work
 
 Record = dict[str, Any]
@@ -52,8 +53,9 @@ def function(work: Work, name: str, node: Any, columns: dict[str, tuple[int, str
     body = expressions.over(node, lambda column: used.index(column) + 1)
     types = ", ".join(columns[one][1] for one in used)
     path = ident(SCHEMA, name)
+    # Its text is read now, and looks nothing up later. Without a `search_path` of its own, PostgreSQL can put it in its place.
     work.run(f"CREATE FUNCTION {path}({types}) RETURNS {returns} LANGUAGE sql RETURN ({body})")
-    work.run(f"REVOKE ALL ON FUNCTION {path} FROM PUBLIC")
+    _shut(work)
     return {"function": name, "columns": [columns[one][0] for one in used]}
 
 
@@ -116,8 +118,15 @@ def marker(work: Work, change: int, column: str, value: str = "true") -> None:
     """Make the function that marks a row by a column. Whoever writes rows runs it, and it does nothing else."""
     path = ident(SCHEMA, f"{PREFIX}{change}_mark")
     body = f"BEGIN NEW.{ident(column)} := {value}; RETURN NEW; END"
-    work.run(f"CREATE FUNCTION {path}() RETURNS trigger LANGUAGE plpgsql AS $${body}$$")
-    work.run(f"REVOKE ALL ON FUNCTION {path} FROM PUBLIC")
+    work.run(
+        f"CREATE FUNCTION {path}() RETURNS trigger LANGUAGE plpgsql SET search_path = {PATH} AS {literal(body)}"
+    )
+    _shut(work)
+
+
+def _shut(work: Work) -> None:
+    for statement in shutting(work.link):
+        work.run(statement)
 
 
 def forget(work: Work, change: int, operation: Record) -> None:

@@ -27,11 +27,19 @@ from backout.databases.postgres.reversible.link import DirectLink, Link, LinkErr
 from backout.databases.postgres.reversible.locks import Locked
 from backout.databases.postgres.reversible.not_again import not_again
 from backout.databases.postgres.reversible.observing import observe_command
+from backout.databases.postgres.reversible.private import strangers
 from backout.databases.postgres.reversible.proven import Shape, shape_back, shape_forward
 from backout.databases.postgres.reversible.proxy.upstream import Upstream
 from backout.databases.postgres.reversible.ready import give_up
 from backout.databases.postgres.reversible.records import record, taken
-from backout.databases.postgres.reversible.refusals import all_published, busy, out_of_order, refused, told
+from backout.databases.postgres.reversible.refusals import (
+    all_published,
+    busy,
+    made_by_others,
+    out_of_order,
+    refused,
+    told,
+)
 from backout.databases.postgres.reversible.status import read_status
 from backout.databases.postgres.reversible.uninstall import still_hidden, uninstall
 from backout.databases.postgres.reversible.waiting import end, waiting
@@ -401,8 +409,12 @@ class ReversibleDatabase:
 
     @contextmanager
     def _link(self) -> Iterator[DirectLink]:
+        """Open a session, in a database whose journal can be trusted."""
         with self._session() as connection:
             try:
-                yield DirectLink(connection)
+                link = DirectLink(connection)
+                if found := strangers(link):
+                    raise made_by_others(found)
+                yield link
             except LinkError as error:
                 raise refused(error, self._redactor) from None

@@ -112,10 +112,20 @@ def follows(difference: Difference, column: Key, value: str) -> bool:
     return False
 
 
+def unlike(before: Snapshot, after: Snapshot) -> Iterator[tuple[Key, Thing | None, Thing | None]]:
+    """Yield what is not the same in two readings, as it was and as it is."""
+    for key, was in before.things.items():
+        is_ = after.things.get(key)
+        if was is not is_ and was != is_:
+            yield key, was, is_
+    for key, is_ in after.things.items():
+        if key not in before.things:
+            yield key, None, is_
+
+
 def _changes(before: Snapshot, after: Snapshot) -> Iterator[Change]:
-    for key in before.things.keys() | after.things.keys():
-        was, is_ = before.things.get(key), after.things.get(key)
-        if was is is_ or was == is_ or _engines_own(was, is_) or _of_own_table(before, after, is_):
+    for key, was, is_ in unlike(before, after):
+        if _engines_own(was, is_) or _of_own_table(before, after, is_):
             continue
         if was is None or is_ is None:
             yield Change(key, was, is_)

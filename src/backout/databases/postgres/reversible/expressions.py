@@ -7,6 +7,9 @@ from typing import Any
 
 from backout.databases.postgres.reversible.parse import NotParsed, deparse, statements
 
+_SELECT = ("target_list", "limit_option", "op")
+"""What the parser tells of a SELECT that has nothing but what it selects."""
+
 
 class NotOverColumns(Exception):
     """An expression speaks of a whole row, or is none; the message says what it is."""
@@ -19,12 +22,14 @@ def parsed(text: str) -> Any:
         NotOverColumns: It is none.
     """
     try:
-        found = statements(f"SELECT ({text})")
+        found = statements(f"SELECT {text}")
     except NotParsed as error:
         raise NotOverColumns(str(error)) from None
-    if len(found) != 1 or found[0].kind != "select_stmt" or len(found[0].node.target_list) != 1:
+    node = found[0].node
+    more = [one.name for one, _ in node.ListFields() if one.name not in _SELECT]
+    if len(found) != 1 or more or len(node.target_list) != 1 or node.target_list[0].res_target.name:
         raise NotOverColumns(f"{text} is not one expression")
-    return found[0].node.target_list[0].res_target.val
+    return node.target_list[0].res_target.val
 
 
 def named(node: Any) -> list[str]:
@@ -43,9 +48,7 @@ def over(node: Any, place: Callable[[str], str | int]) -> str:
         node: Its tree.
         place: Given a column's name, tells what stands for it: another column's name, or the number of a parameter.
     """
-    select = statements("SELECT 1")[0].node
-    select.target_list[0].res_target.val.CopyFrom(placed(node, place))
-    return deparse("select_stmt", select).removeprefix("SELECT ")
+    return text_of(placed(node, place))
 
 
 def placed(node: Any, place: Callable[[str], str | int]) -> Any:
@@ -77,6 +80,13 @@ def within(node: Any, trees: dict[str, tuple[Any, str]]) -> Any:
             tree, type_name = found
             one.CopyFrom(parsed(f"CAST(({over(tree, str)}) AS {type_name})"))
     return copy
+
+
+def text_of(node: Any) -> str:
+    """Return the text of an expression, without comments."""
+    select = statements("SELECT 1")[0].node
+    select.target_list[0].res_target.val.CopyFrom(node)
+    return deparse("select_stmt", select).removeprefix("SELECT ")
 
 
 def type_text(column: Any) -> str:

@@ -14,6 +14,7 @@ from backout.databases.postgres.reversible import (
     rebuilds,
     subscribers,
 )
+from backout.databases.postgres.reversible.answer_tried import answer_tried
 from backout.databases.postgres.reversible.beforehand import lock_beforehand
 from backout.databases.postgres.reversible.catalog import Snapshot, at_work, read_alone
 from backout.databases.postgres.reversible.difference import Difference
@@ -174,15 +175,18 @@ class ReversibleKeeper:
 
     def before_commit(self, link: Link) -> None:
         """Explain every difference, or refuse."""
-        difference = None
+        difference, found = None, []
         with at_work(link) as wrote:
             if wrote and self._before is not None:
                 after = self.kept.catalog.read_here(link)
                 before = self.kept.meanwhile.rebased(self._before, after, self._since)
                 difference = Difference(before, after)
-                self._explain(link, difference)
+                found = self._explain(link, difference)
                 self._commit = self.kept.meanwhile.commits(before, after)
         if difference is not None:
+            with as_login(link):
+                for one in found:
+                    answer_tried(link, one)
             if behind := behind_hidden(difference):
                 with as_login(link):
                     guard_hidden(Work(link), behind)
@@ -282,13 +286,14 @@ class ReversibleKeeper:
         if kind == "column.hidden":
             taken = "taken" in operation
             operation |= answers.for_column(operation["hidden"], self.kept.answers, must=not taken)
-        self._add(link, change, kind, operation)
+        self._add(link, change, kind, answer_tried(link, operation))
 
     def _add(self, link: Link, change: int, kind: str, operation: Operation) -> None:
         self._part = self._part or change
         journal.write(link, Entry(change, self.kept.migration, self._part, kind, operation, "pending"))
 
-    def _explain(self, link: Link, difference: Difference) -> None:
+    def _explain(self, link: Link, difference: Difference) -> list[Operation]:
+        """Journal what a transaction did, and return that which was not journalled when its statements ran."""
         pending = self._pending(link)
         take_explained(difference, pending)
         found = found_in(difference, self._ran)
@@ -307,6 +312,7 @@ class ReversibleKeeper:
             answers.check(kind, operation, self.kept.answers)
         self._making = {op["table"] for kind, op in found if kind == "table.added"}
         self._journal(link, found, pending)
+        return [operation for _kind, operation in found]
 
     def _pending(self, link: Link) -> list[Entry]:
         """Return what the transaction has journalled so far, and learn what others have."""

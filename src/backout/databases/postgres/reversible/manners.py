@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from backout.databases.postgres.reversible.parse import Statement, object_of
+from backout.databases.postgres.reversible.names import HIDDEN_SCHEMA, PREFIX, SCHEMA, is_hidden
+from backout.databases.postgres.reversible.parse import Statement, names_told, object_of
 from backout.databases.postgres.reversible.passes import detaches_beside
 from backout.databases.postgres.reversible.proxy.keeper import Manner
 
@@ -100,6 +101,11 @@ def why_refused(statement: Statement) -> str | None:
         return "DETACH PARTITION CONCURRENTLY takes two transactions; a plain DETACH PARTITION takes the table's lock for a moment only."
     if statement.kind == "grant_stmt" and (what := _granted_on(statement)) in _WIDE:
         return f"Privileges on a {_WIDE[what]} are not looked at."
+    if own := next((one for one in names_told(statement) if is_hidden(one)), None):
+        return (
+            f"{own} is a name of backout's own: leave out what begins with {PREFIX}, and the schemas {SCHEMA} and {HIDDEN_SCHEMA}. "
+            "What is hidden is dropped by: backout db finalize."
+        )
     return _REFUSED.get(statement.kind)
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from threading import Lock
 
 from backout.databases.postgres.reversible.catalog import Key, Snapshot, Thing
+from backout.databases.postgres.reversible.difference import unlike
 
 
 @dataclass(eq=False, slots=True)
@@ -39,14 +40,7 @@ class Meanwhile:
 
     def commits(self, before: Snapshot, after: Snapshot) -> Commit:
         """Note what a transaction changes that is about to be committed."""
-        made = Commit(
-            {
-                key: after.things.get(key)
-                for key in before.things.keys() | after.things.keys()
-                if before.things.get(key) is not after.things.get(key)
-                and before.things.get(key) != after.things.get(key)
-            }
-        )
+        made = Commit({key: is_ for key, _was, is_ in unlike(before, after)})
         with self._lock:
             self._commits.append(made)
         return made

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 SCHEMA = "backout"
 """Journal, row logs and the functions of triggers."""
 
@@ -24,9 +26,12 @@ LAST = f"~{PREFIX}"
 """Begins the name of a trigger that has to fire after all others: triggers fire in the order of their names."""
 
 
+_SCHEMAS = re.compile(rf"{HIDDEN_SCHEMA}|{SCHEMA}(_\d+)?")
+
+
 def is_hidden(name: str) -> bool:
     """Tell whether a column, constraint, index, trigger, table or schema of that name is the engine's own."""
-    return name == SCHEMA or name.startswith((PREFIX, LAST, f"{SCHEMA}_"))
+    return name.startswith((PREFIX, LAST)) or _SCHEMAS.fullmatch(name) is not None
 
 
 def ident(*names: str) -> str:

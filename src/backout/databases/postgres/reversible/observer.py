@@ -18,6 +18,7 @@ from backout.databases.postgres.reversible import (
     subscribers,
     touched,
 )
+from backout.databases.postgres.reversible.answer_tried import answer_tried
 from backout.databases.postgres.reversible.catalog import Key, Snapshot
 from backout.databases.postgres.reversible.difference import Difference
 from backout.databases.postgres.reversible.effects.base import Operation
@@ -273,7 +274,7 @@ class Observer:
         if kind == "column.hidden":
             must = "taken" not in operation
             operation |= answers.for_column(operation["hidden"], self.observed.answers, must=must)
-        seen.kept.append((kind, operation))
+        seen.kept.append((kind, answer_tried(link, operation)))
 
     def _rows(self, link: Link, seen: _Seen) -> None:
         """Tell whether the rows that a statement may change could be logged, or copied."""
@@ -354,7 +355,7 @@ class Observer:
         for kind, operation in found:
             try:
                 answers.check(kind, operation, self.observed.answers)
-                kept.append((kind, operation))
+                kept.append((kind, answer_tried(link, operation)))
             except Veto as veto:
                 refused.append(veto)
         return kept, refused

@@ -271,3 +271,34 @@ def is_of_table(statement: Statement) -> bool:
         return False
     field = statement.node.DESCRIPTOR.fields_by_name["objtype"]
     return str(field.enum_type.values_by_number[statement.node.objtype].name) != "OBJECT_TYPE"
+
+
+_NO_NAMES = ("comment", "vals", "new_val", "old_val")
+"""Fields whose texts are for people, or labels of an enum."""
+
+
+def names_told(statement: Statement) -> Iterator[str]:
+    """Yield the names that a statement changes something by; of one that writes rows those of their tables alone."""
+    from postgast import walk
+
+    if statement.kind in ("insert_stmt", "update_stmt", "delete_stmt", "merge_stmt", "select_stmt"):
+        for _field, node in walk(statement.node):
+            if type(node).__name__ in _WRITERS:
+                yield from _names(node.relation)
+    elif statement.kind == "copy_stmt":
+        yield from _names(statement.node.relation) if statement.node.is_from else ()
+    elif statement.node is not None and statement.kind != "transaction_stmt":
+        yield from _names(statement.node)
+
+
+def _names(node: Any) -> Iterator[str]:
+    if node.DESCRIPTOR.name == "A_Const" or (node.DESCRIPTOR.name == "DefElem" and node.defname == "as"):
+        return
+    for field, value in node.ListFields():
+        if field.name in _NO_NAMES:
+            continue
+        for one in value if field.is_repeated else [value]:
+            if isinstance(one, str):
+                yield one
+            elif field.message_type is not None:
+                yield from _names(one)

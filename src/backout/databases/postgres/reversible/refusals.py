@@ -57,6 +57,17 @@ def all_published(names: list[str]) -> Refused:
     )  # fmt: skip
 
 
+def made_by_others(found: list[tuple[str, str]]) -> Refused:
+    """Return the refusal to read a journal that somebody may have written who should not say what is run."""
+    names = ", ".join(f"{schema} of {owner}" for schema, owner in found)
+    first, owner = found[0]
+    return Refused(
+        msg("Not of this role, of the database's owner or of a superuser: schema {names}. Whoever owns it could say what is run on a way back.", names=names),
+        state=msg("Nothing was run or read of it."),
+        next_command=f'psql -c "ALTER SCHEMA {first} OWNER TO CURRENT_USER"   # where {owner} is to be trusted; else DROP SCHEMA {first} CASCADE',
+    )  # fmt: skip
+
+
 @contextmanager
 def told(verb: str) -> Iterator[None]:
     """Turn the engine's refusals into ours; the verb is what was typed."""

@@ -60,6 +60,8 @@ def in_order(now: Snapshot, views: Iterable[int]) -> list[int]:
 def upon(now: Snapshot, views: Iterable[int]) -> set[int]:
     """Return the oids of views, and of all views whose queries use them. Pure."""
     found = set(views)
+    if not found:
+        return found
     all_views = {
         key.oid: set(one["uses"] or ()) for key, one in now.things.items() if one.get("kind") in VIEWS
     }

@@ -9,6 +9,7 @@ from typing import Any
 
 from backout.databases.postgres.reversible.link import Link, LinkError, objects, scalar
 from backout.databases.postgres.reversible.names import HIDDEN_SCHEMA, hidden, ident, literal
+from backout.databases.postgres.reversible.private import shutting
 from backout.databases.postgres.reversible.rows.capture import NotCaptured
 from backout.databases.postgres.reversible.rows.closure import KEY
 from backout.databases.postgres.reversible.rows.quiet import exactly
@@ -150,7 +151,8 @@ def _copy(session: Link, migration: int, table: dict[str, Any], change: int) -> 
         session.rows(
             f"CREATE TABLE {copy} AS SELECT {image} AS image, t.xmin::text AS written_by FROM ONLY {path} t"
         )
-        session.rows(f"REVOKE ALL ON {copy} FROM PUBLIC")
+        for statement in shutting(session, copy=hidden(change)):
+            session.rows(statement)
         if table["forced"]:
             session.rows(f"ALTER TABLE {path} FORCE ROW LEVEL SECURITY")
     except LinkError as error:
