@@ -5,8 +5,11 @@ from __future__ import annotations
 import pytest
 
 from backout.databases.postgres.reversible import back, journal
+from backout.databases.postgres.reversible.after import finish
 from backout.databases.postgres.reversible.catalog import read_alone
+from backout.databases.postgres.reversible.due import due
 from backout.databases.postgres.reversible.finalize import finalize
+from backout.databases.postgres.reversible.link import DirectLink, LinkError
 from backout.databases.postgres.reversible.outlook import obstacles, obstacles_again
 from backout.databases.postgres.reversible.proxy.keeper import Veto
 from backout.databases.postgres.reversible.uninstall import uninstall
@@ -192,3 +195,31 @@ def test_the_plain_views_stay_when_it_is_final_and_when_backout_leaves(database:
     finalize(link, [m for m in journal.migrations(link) if m.id == number], patience_s=5, dry_run=False)
     uninstall(link, patience_s=5)
     assert schema_of(database.url) == after
+
+
+def test_a_materialized_view_is_filled_after_the_commit(database: Database) -> None:
+    """As its query may take long: no table is locked meanwhile, and whoever comes after a kill finds what is due."""
+    link = database.link()
+    run(link, f"{_T}; CREATE MATERIALIZED VIEW mv AS SELECT id, 1 / z AS y FROM t")
+    number = migrate(link, "DROP MATERIALIZED VIEW mv")
+    assert undo_only(link, number) == ['REFRESH MATERIALIZED VIEW "public"."mv"']
+    with pytest.raises(LinkError, match='materialized view "mv" has not been populated'):
+        seen(link, "SELECT * FROM mv")
+    run(link, "UPDATE t SET z = 0")
+    (left,) = finish(link).unfinished
+    assert left.why == "division by zero"
+    run(link, "UPDATE t SET z = 1")
+    assert finish(link).unfinished == ()
+    assert seen(link, "SELECT * FROM mv") == "1 1"
+    # What somebody empties after that is theirs.
+    run(link, "DROP MATERIALIZED VIEW mv; CREATE MATERIALIZED VIEW other AS SELECT 1 AS x WITH NO DATA")
+    assert finish(link).done == ()
+
+
+def undo_only(link: DirectLink, number: int) -> list[str]:
+    """Take a migration back; return what is due after it, which is not done."""
+    back.undo(link, [m for m in journal.migrations(link) if m.id == number], patience_s=5)
+    link.rows("BEGIN")
+    found = due(link)
+    link.rows("COMMIT")
+    return found

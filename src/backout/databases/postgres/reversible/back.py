@@ -331,9 +331,9 @@ def _changes_sequences(entry: Entry) -> bool:
 
 def views_in(now: Snapshot, entries: Sequence[Entry]) -> set[Numbered]:
     """Return the views that would be dropped, of those that are there. Pure."""
-    told = [
-        one for e in entries if e.kind == "views" for side in ("before", "after") for one in e.operation[side]
-    ]
+    changed = [e.operation for e in entries if e.kind == "views"]
+    told = [one for operation in changed for side in ("before", "after") for one in operation[side]]
+    told += [one for operation in changed for pair in operation.get("stay", ()) for one in pair]
     return {(oid, 0) for one in told if (oid := oid_of(now, one)) is not None}
 
 

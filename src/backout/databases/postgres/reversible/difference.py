@@ -147,3 +147,12 @@ def _of_own_table(before: Snapshot, after: Snapshot, thing: Thing | None) -> boo
     key = Key("table", (thing or {}).get("table") or 0)
     was, is_ = before.things.get(key), after.things.get(key)
     return is_ is not None and is_hidden(str(is_["name"])) and (was is None or is_hidden(str(was["name"])))
+
+
+def retyped_in_place(difference: Difference) -> bool:
+    """Tell whether a column got another type in its place: on the way back PostgreSQL refuses that below what is built on it."""
+    return any(
+        key.kind == "column" and (one["type"], one["modifier"]) != (now["type"], now["modifier"])
+        for key, one in difference.before.things.items()
+        if (now := difference.after.things.get(key)) is not None
+    )

@@ -155,8 +155,9 @@ def _changed(then: Stamps, now: Stamps, last: Snapshot) -> tuple[set[int], set[s
     tables |= {
         key.oid for key, one in last.things.items() if key.kind == "table" and one["kind"] in ("v", "m")
     }
-    # What is published is told by its names.
-    return tables, {*kinds, "publication"}
+    # What is published is told by its names, and with a composite type who needs it.
+    composite = any(key.kind == "type" and one["kind"] == "c" for key, one in last.things.items())
+    return tables, {*kinds, "publication", *(("type",) if composite else ())}
 
 
 def _names_others(key: Key, thing: Thing) -> bool:

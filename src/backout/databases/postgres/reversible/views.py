@@ -142,6 +142,38 @@ def make_views(work: Work, views: Sequence[Told]) -> list[list[Any]]:
     return [[one["schema"], one["name"]] for one in views if _is_filled(one)]
 
 
+def replace_view(work: Work, since: Told, to: Told) -> Told:
+    """Give a view that stays another query, when all that it shows is there under its name; return it as it was by now.
+
+    Raises:
+        Moved: It is not there.
+    """
+    oid = oid_of(work.now, since)
+    if oid is None:
+        raise Moved(f"the view {since['called']}", "is not there")
+    work.at_end.append(lambda: work.at_end.append(lambda: _replace(work, oid, to)))
+    return told(read(work.link, [oid]), oid)
+
+
+def _replace(work: Work, oid: int, one: Told) -> None:
+    path = ident(work.schema_name(one["schema"]), one["name"])
+    with own_settings(work.link):
+        work.run(f"CREATE OR REPLACE VIEW {path}{_with(one)} AS {_query(one)}")
+    if told(read(work.link, [oid]), oid)["definition"] != one["definition"]:
+        work.residues.append(
+            f"the view {one['called']} has its query in other words: PostgreSQL prints it so from now on"
+        )
+
+
+def _with(one: Told) -> str:
+    options = ", ".join(f"{name}={literal(value)}" for name, _, value in map(_option, one["options"] or ()))
+    return f" WITH ({options})" if options else ""
+
+
+def _query(one: Told) -> str:
+    return as_printed(one["definition"].strip().rstrip(";"), head="")
+
+
 def _is_filled(one: Told) -> bool:
     return one.get("kind") == "m" and bool(one["populated"])
 
@@ -160,11 +192,9 @@ def to_fill(now: Snapshot, wanted: Iterable[Sequence[Any]]) -> Iterator[str]:
 def _make(work: Work, one: Told) -> None:
     called = one["called"]
     path = ident(work.schema_name(one["schema"]), one["name"])
-    options = ", ".join(f"{name}={literal(value)}" for name, _, value in map(_option, one["options"] or ()))
-    query = as_printed(one["definition"].strip().rstrip(";"), head="")
     kind = one.get("kind", "v")
     without = " WITH NO DATA" if kind == "m" else ""
-    work.run(f"CREATE {_WORDS[kind]} {path}{f' WITH ({options})' if options else ''} AS {query}{without}")
+    work.run(f"CREATE {_WORDS[kind]} {path}{_with(one)} AS {_query(one)}{without}")
     oid = int(scalar(work.link, f"SELECT pg_catalog.to_regclass({literal(path)})::oid::int8") or 0)
     made = told(read(work.link, [oid]), oid)
     if _shape(made) != _shape(one):

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from backout.databases.postgres.reversible.catalog import own_settings
-from backout.databases.postgres.reversible.difference import Change, Difference
+from backout.databases.postgres.reversible.difference import Change, Difference, retyped_in_place
 from backout.databases.postgres.reversible.effects.away import Dropped, Made, made
 from backout.databases.postgres.reversible.effects.base import NEITHER, Bears, Operation
 from backout.databases.postgres.reversible.functions import (
@@ -63,7 +63,7 @@ class FunctionReplaced:
     def find(self, difference: Difference) -> Iterator[Operation]:
         """Take those whose earlier text can be put back."""
         for change in difference.changed("function", "body"):
-            if not _can_be_put_back(change) or (_is_parsed(change) and _retyped(difference)):
+            if not _can_be_put_back(change) or (_is_parsed(change) and retyped_in_place(difference)):
                 continue
             difference.take(change.key, "body", "defaults", "names", "parsed")
             before, after = change.before or {}, change.after or {}
@@ -97,15 +97,6 @@ def _can_be_put_back(change: Change) -> bool:
 def _is_parsed(change: Change) -> bool:
     """Tell whether one of the bodies is kept as what it means (RETURN, BEGIN ATOMIC), and so depends on all that it names."""
     return bool((change.before or {})["parsed"] or (change.after or {})["parsed"])
-
-
-def _retyped(difference: Difference) -> bool:
-    """Tell whether a column got another type in its place: on the way back PostgreSQL refuses that below a parsed body."""
-    return any(
-        key.kind == "column" and (one["type"], one["modifier"]) != (now["type"], now["modifier"])
-        for key, one in difference.before.things.items()
-        if (now := difference.after.things.get(key)) is not None
-    )
 
 
 def _replace(work: Work, operation: Operation, *, since: int, to: int) -> Operation:

@@ -6,13 +6,23 @@ from collections.abc import Iterator
 from typing import Any, ClassVar
 
 from backout.databases.postgres.reversible.catalog import Key, Snapshot
-from backout.databases.postgres.reversible.difference import Difference
+from backout.databases.postgres.reversible.difference import Difference, retyped_in_place
 from backout.databases.postgres.reversible.effects.base import ADDS, NEITHER, TAKES, Bears, Operation
 from backout.databases.postgres.reversible.proxy.keeper import NOT_COMMITTED, Veto
-from backout.databases.postgres.reversible.views import drop_views, in_order, is_view, make_views, told, upon
+from backout.databases.postgres.reversible.views import (
+    drop_views,
+    in_order,
+    is_view,
+    make_views,
+    replace_view,
+    told,
+    upon,
+)
 from backout.databases.postgres.reversible.work import Work
 
 _PARTS = ("column", "trigger", "rule", "index")
+_REPLACED = {"query", "uses", "options"}
+"""What CREATE OR REPLACE makes another of a view, where its columns stay."""
 _REFRESHED = {"filenode", "populated"}
 """What REFRESH makes another of a materialized view and its indexes: rows that are its query's on either side."""
 
@@ -29,6 +39,8 @@ class ViewsChanged:
 
     def bears(self, operation: Operation) -> Bears:
         """Of a view that was changed nobody can tell."""
+        if operation.get("stay"):
+            return NEITHER
         if not operation["before"]:
             return ADDS
         return NEITHER if operation["after"] else TAKES
@@ -40,20 +52,27 @@ class ViewsChanged:
             Veto: A view could not be dropped on the way back, or shows what is hidden.
         """
         _take_refreshed(difference)
-        changed = _changed(difference)
-        if not changed:
+        alone = _changed(difference)
+        stay = _stay(difference, alone)
+        changed = upon(difference.before, alone - stay) | upon(difference.after, alone - stay)
+        if changed & stay:
+            changed, stay = upon(difference.before, alone) | upon(difference.after, alone), set()
+        if not alone:
             return
         before = in_order(difference.before, _there(difference.before, changed))
         after = in_order(difference.after, _there(difference.after, changed))
         for oid in after:
             _refuse(difference.after, oid)
-        _take(difference, {*before, *after})
-        names = [difference.before.name(Key("table", oid)) for oid in before]
+        _take(difference, {*before, *after, *stay})
+        names = [difference.before.name(Key("table", oid)) for oid in (*before, *stay)]
         names += [difference.after.name(Key("table", oid)) for oid in after]
         yield {
             "called": ", ".join(dict.fromkeys(names)),
             "before": [told(difference.before, oid) for oid in before],
             "after": [told(difference.after, oid) for oid in after],
+            "stay": [
+                [told(now, oid) for now in (difference.before, difference.after)] for oid in sorted(stay)
+            ],
         }
 
     def down(self, work: Work, change: int, operation: Operation) -> Operation:
@@ -70,6 +89,9 @@ def _turn(work: Work, operation: Operation, *, since: str, to: str) -> Operation
     done = operation | {since: drop_views(work, operation[since]), "unfilled": unfilled}
     # After all that others have left for the end: names that were exchanged are in their places then.
     work.at_end.append(lambda: work.at_end.append(lambda: unfilled.extend(make_views(work, operation[to]))))
+    at, other = (0, 1) if since == "before" else (1, 0)
+    for one in operation.get("stay", ()):
+        one[at] = replace_view(work, one[at], one[other])
     return done
 
 
@@ -87,7 +109,25 @@ def _changed(difference: Difference) -> set[int]:
         oid = key.oid if key.kind == "table" else change.thing.get("table") if key.kind in _PARTS else None
         if oid and (is_view(difference.before, oid) or is_view(difference.after, oid)):
             found.add(oid)
-    return upon(difference.before, found) | upon(difference.after, found)
+    return found
+
+
+def _stay(difference: Difference, changed: set[int]) -> set[int]:
+    """Return those that something needs, and that can be what they were without being dropped: of the same columns."""
+    found = set()
+    for oid in changed:
+        change = difference.left.get(Key("table", oid))
+        if change is None or change.before is None or change.after is None or change.after["kind"] != "v":
+            continue
+        parts = [
+            key
+            for key, one in difference.left.items()
+            if one.thing.get("table") == oid or (key.kind, key.oid) == ("column", oid)
+        ]
+        needed = change.before["needed_by"] or change.after["needed_by"]
+        if needed and not parts and change.values <= _REPLACED and not retyped_in_place(difference):
+            found.add(oid)
+    return found
 
 
 def _there(now: Snapshot, views: set[int]) -> list[int]:
