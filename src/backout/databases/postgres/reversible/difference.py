@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 from backout.databases.postgres.reversible.catalog import Key, Snapshot, Thing
 from backout.databases.postgres.reversible.names import is_hidden
@@ -90,6 +91,15 @@ class Difference:
     def made(self, key: Key) -> bool:
         """Tell whether a thing is there that was not there before."""
         return key in self.after.things and key not in self.before.things
+
+
+def differences_of(before: Snapshot, after: Snapshot, tables: set[int]) -> list[list[Any]]:
+    """Return kind, oid, sub and values of all that is another about tables, and about the foreign keys that lead to them."""
+    return [
+        [*change.key, sorted(change.values)]
+        for change in Difference(before, after).left.values()
+        if change.thing.get("table", change.key.oid) in tables or change.thing.get("to_table") in tables
+    ]
 
 
 def follows(difference: Difference, column: Key, value: str) -> bool:

@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import Any
 
 from backout.databases.postgres.reversible.catalog import Key, Snapshot
-from backout.databases.postgres.reversible.difference import Difference
 from backout.databases.postgres.reversible.link import objects, scalar
 from backout.databases.postgres.reversible.names import ident, is_hidden
 from backout.databases.postgres.reversible.parse import with_columns
@@ -124,15 +123,6 @@ def condition(now: Snapshot, record: Record) -> str:
 def checked_by(change: int) -> str:
     """Return the name of the constraint that proves before a way back that a table's rows are those of a partition."""
     return f"_bo_{change}_c"
-
-
-def explained_by(before: Snapshot, after: Snapshot, table: int) -> list[list[Any]]:
-    """Return every difference that leaving its family makes for a table, and for the foreign keys that lead to it."""
-    return [
-        [*change.key, sorted(change.values)]
-        for change in Difference(before, after).left.values()
-        if table in (change.thing.get("table", change.key.oid), change.thing.get("to_table"))
-    ]
 
 
 def level(work: Work, parent: int, table: int, called: str, *, exactly: bool) -> None:

@@ -80,10 +80,16 @@ def unmark(work: Work, record: dict[str, Any]) -> None:
     """Take away what told the rows that were written while a column was hidden."""
     called = record["called"]
     if record["written"] is not None:
-        for table in (record["table"], *below(work.now, record["table"])):
-            for key, one in work.now.of_table("index", table).items():
-                if one["name"] in (record["written"], f"{record['written']}_{table}"):
-                    work.run(f"DROP INDEX {work.path('index', key.oid, called=called)}")
+        tables = {record["table"], *below(work.now, record["table"])}
+        gone = [
+            work.path("index", key.oid, called=called)
+            for key, one in work.now.things.items()
+            if key.kind == "index"
+            and one["table"] in tables
+            and one["name"] in (record["written"], f"{record['written']}_{one['table']}")
+        ]
+        if gone:
+            work.run(f"DROP INDEX {', '.join(gone)}")
     if record["marker"] is not None:
         path = work.table_path(record["table"], called=called)
         work.run(f"ALTER TABLE {path} DROP COLUMN {ident(record['marker'])}")

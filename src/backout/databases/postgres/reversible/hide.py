@@ -13,7 +13,7 @@ from typing import Any
 
 from backout.databases.postgres.reversible import constraints, primary
 from backout.databases.postgres.reversible.catalog import Key, Snapshot, Thing
-from backout.databases.postgres.reversible.difference import Difference
+from backout.databases.postgres.reversible.difference import differences_of
 from backout.databases.postgres.reversible.names import COMMENT, SCHEMA, hidden, ident, is_hidden, literal
 from backout.databases.postgres.reversible.relatives import below, columns_below, why_not_one
 from backout.databases.postgres.reversible.relax import relax
@@ -168,8 +168,9 @@ def show_column(work: Work, record: Record) -> None:
     work.run(f"ALTER TABLE {path} RENAME COLUMN {hidden_name} TO {ident(record['name'])}")
     # Before the default, which may name a sequence that it owns.
     for one in record["renamed"]:
-        if not one.get("below") or Key(one["kind"], one["oid"]) in work.now.things:
+        if not one.get("below"):
             rename(work, one["kind"], one["oid"], one["from"], called=one["from"])
+    rename_indexes(work, {one["oid"]: one["from"] for one in record["renamed"] if one.get("below")})
     column = f"{path}.{ident(record['name'])}"
     work.run(f"COMMENT ON COLUMN {column} IS {literal(record['comment'])}")
     if not record["numbers"] and (record["mark"] is not None or record["default"] is not None):
@@ -206,6 +207,16 @@ def rename(work: Work, kind: str, oid: int, to: str, *, called: str) -> None:
         return
     word = {"index": "INDEX", "sequence": "SEQUENCE"}[kind]
     work.run(f"ALTER {word} {work.path(kind, oid, called=called)} RENAME TO {ident(to)}")
+
+
+def rename_indexes(work: Work, names: dict[int, str]) -> None:
+    """Give the indexes of partitions names, those that are there still; the catalog is read once, as they may be many."""
+    now = work.now
+    for oid, to in names.items():
+        thing = now.things.get(Key("index", oid))
+        if thing is not None and thing["name"] != to:
+            path = ident(str(now.things[Key("schema", thing["schema"])]["name"]), str(thing["name"]))
+            work.run(f"ALTER INDEX {path} RENAME TO {ident(to)}")
 
 
 def may_hide(
@@ -324,13 +335,15 @@ def _rename_indexes(work: Work, now: Snapshot, table: int, attnum: int, name: st
 def _rename_below(work: Work, now: Snapshot, table: int, column: str, name: str) -> list[Record]:
     """Rename the indexes over the column of the tables below; a partition that is dropped since takes its own along."""
     found: list[Record] = []
-    for own in columns_below(now, table, column):
+    family = columns_below(now, table, column)
+    there = work.now.things if family else {}
+    for own in family:
         for key, one in now.of_table("index", own.oid).items():
             was = work.was(key)
-            if was is None or key not in work.now.things or not speaks_of(one, own.sub):
+            if was is None or key not in there or not speaks_of(one, own.sub):
                 continue
-            rename(work, "index", key.oid, f"{name}_b{key.oid}", called=one["name"])
             found.append({"kind": "index", "oid": key.oid, "from": was["name"], "below": True})
+    rename_indexes(work, {one["oid"]: f"{name}_b{one['oid']}" for one in found})
     return found
 
 
@@ -364,11 +377,7 @@ def _rename_sequence(work: Work, now: Snapshot, table: int, attnum: int, name: s
 def _explained_below(before: Snapshot, after: Snapshot, table: int) -> list[list[Any]]:
     """Return every difference that hiding a column makes in the tables below."""
     tables = set(below(before, table))
-    return [
-        [*change.key, sorted(change.values)]
-        for change in (Difference(before, after).left.values() if tables else ())
-        if change.thing.get("table", change.key.oid) in tables or change.thing.get("to_table") in tables
-    ]
+    return differences_of(before, after, tables) if tables else []
 
 
 def _explained(record: Record, table: int, attnum: int) -> list[list[Any]]:

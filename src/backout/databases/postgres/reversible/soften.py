@@ -14,13 +14,13 @@ from backout.databases.postgres.reversible import constraints, primary, textual
 from backout.databases.postgres.reversible.answers import for_retyped, of
 from backout.databases.postgres.reversible.built import KEY_DROPPED
 from backout.databases.postgres.reversible.catalog import Key, Snapshot
-from backout.databases.postgres.reversible.difference import Change, Difference
+from backout.databases.postgres.reversible.difference import Change, Difference, differences_of
 from backout.databases.postgres.reversible.effects.base import Operation
 from backout.databases.postgres.reversible.effects.identity import dropped as identity_dropped
 from backout.databases.postgres.reversible.effects.index import parts_of as parts_of_index
 from backout.databases.postgres.reversible.effects.index import rename_parts
 from backout.databases.postgres.reversible.expressions import NotOverColumns
-from backout.databases.postgres.reversible.families import explained_by, leave
+from backout.databases.postgres.reversible.families import leave
 from backout.databases.postgres.reversible.functions import hide_function, path_of
 from backout.databases.postgres.reversible.hide import NotHidden, hide_column, rename, speaks_of
 from backout.databases.postgres.reversible.link import LinkError, objects
@@ -451,7 +451,7 @@ class Softer:
     def _detach(self, key: Key, _change: int) -> Operation:
         before, called = self.work.now, self.work.now.name(key)
         family = leave(self.work, key.oid)
-        explains = explained_by(before, self.work.now, key.oid)
+        explains = differences_of(before, self.work.now, {key.oid})
         return {"table": key.oid, "called": called, "family": family, "explains": explains}
 
     def _hide_index(self, key: Key, change: int) -> Operation:

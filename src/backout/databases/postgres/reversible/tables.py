@@ -6,9 +6,9 @@ from typing import Any
 
 from backout.databases.postgres.reversible import constraints
 from backout.databases.postgres.reversible.catalog import Key, Snapshot
+from backout.databases.postgres.reversible.difference import differences_of
 from backout.databases.postgres.reversible.families import (
     children_of,
-    explained_by,
     give_to_default,
     join,
     leave,
@@ -65,8 +65,7 @@ def hide_table(work: Work, table: int, change: int, *, stays: bool = False, give
     )
     record["explains"] = _explained(now, table, record)
     if family is not None or thing["kind"] == "p":
-        for oid in (table, *below(before, table)):
-            record["explains"] += explained_by(before, work.now, oid)
+        record["explains"] += differences_of(before, work.now, {table, *below(before, table)})
     return record
 
 
@@ -86,14 +85,17 @@ def show_table(work: Work, record: Record, change: int, *, proves: bool = False)
     ):
         raise Moved(called, "cannot come back: another table has its name")
     path = work.table_path(record["table"], called=called)
-    schema = ident(work.schema_name(record["schema"]))
-    work.run(f"ALTER TABLE {path} SET SCHEMA {schema}")
-    moved = work.table_path(record["table"], called=called)
-    work.run(f"ALTER TABLE {moved} RENAME TO {ident(record['name'])}")
+    schema = work.schema_name(record["schema"])
+    work.run(f"ALTER TABLE {path} SET SCHEMA {ident(schema)}")
+    name = str(now.things[Key("table", record["table"])]["name"])
+    work.run(f"ALTER TABLE {ident(schema, name)} RENAME TO {ident(record['name'])}")
     for one in record["renamed"]:
+        thing = now.things.get(Key(one["kind"], one["oid"]))
+        if thing is None:
+            raise Moved(called, f"is there without {one['from']}")
         # An index of a column whose type was changed before the table was dropped is hidden with that column by now.
-        if work.thing(one["kind"], one["oid"], called=called)["name"] == _part(record["hidden"], one["oid"]):
-            _rename(work, one["kind"], one["oid"], one["from"], called)
+        if thing["name"] == _part(record["hidden"], one["oid"]):
+            _rename(work, one["kind"], schema, str(thing["name"]), one["from"])
     return join(work, record["family"], change, proves=proves) if record.get("family") else 0
 
 
@@ -138,11 +140,12 @@ def _parts(now: Snapshot, table: int) -> list[tuple[str, int, str]]:
 
 def _rename_parts(work: Work, now: Snapshot, table: int, name: str) -> list[Record]:
     """Give its parts names that nobody else has; what the engine named itself has one, and is looked for by it."""
+    schema = str(now.things[Key("schema", now.things[Key("table", table)]["schema"])]["name"])
     found: list[Record] = []
     for kind, oid, was in _parts(now, table):
         if is_hidden(was):
             continue
-        _rename(work, kind, oid, _part(name, oid), was)
+        _rename(work, kind, schema, was, _part(name, oid))
         first = work.was(Key(kind, oid)) or {"name": was}
         found.append({"kind": kind, "oid": oid, "from": str(first["name"])})
     return found
@@ -152,10 +155,10 @@ def _part(hidden_table: str, oid: int) -> str:
     return f"{hidden_table}_p{oid}"
 
 
-def _rename(work: Work, kind: str, oid: int, to: str, called: str) -> None:
-    """Rename an index, its constraint with it, or a sequence."""
+def _rename(work: Work, kind: str, schema: str, name: str, to: str) -> None:
+    """Rename an index, its constraint with it, or a sequence; the catalog is not read for each, as they may be many."""
     word = {"index": "INDEX", "sequence": "SEQUENCE"}[kind]
-    work.run(f"ALTER {word} {work.path(kind, oid, called=called)} RENAME TO {ident(to)}")
+    work.run(f"ALTER {word} {ident(schema, name)} RENAME TO {ident(to)}")
 
 
 def _explained(now: Snapshot, table: int, record: Record) -> list[list[Any]]:

@@ -9,7 +9,7 @@ from backout.databases.postgres.reversible.catalog import Key, Snapshot, Thing
 from backout.databases.postgres.reversible.constraints import names_now
 from backout.databases.postgres.reversible.difference import Difference
 from backout.databases.postgres.reversible.effects.base import BOTH, NEITHER, Bears, Operation
-from backout.databases.postgres.reversible.hide import rename
+from backout.databases.postgres.reversible.hide import rename, rename_indexes
 from backout.databases.postgres.reversible.names import hidden
 from backout.databases.postgres.reversible.work import Work
 
@@ -92,10 +92,11 @@ def _parts(now: Snapshot, index: int) -> Iterator[tuple[int, str]]:
 
 def rename_parts(work: Work, operation: Operation, change: int | None = None) -> None:
     """Hide the parts of an index of a partitioned table, or show them again; a partition may be dropped since."""
-    for oid, name in operation.get("parts", ()):
-        if Key("index", oid) in work.now.things:
-            to = name if change is None else f"{hidden(change)}_b{oid}"
-            rename(work, "index", oid, to, called=operation["called"])
+    parts = operation.get("parts", ())
+    if parts:
+        rename_indexes(
+            work, {oid: name if change is None else f"{hidden(change)}_b{oid}" for oid, name in parts}
+        )
 
 
 def parts_of(now: Snapshot, was: Snapshot, index: int) -> list[tuple[int, str]]:
