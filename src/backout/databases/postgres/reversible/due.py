@@ -5,7 +5,6 @@ Whoever comes after a kill finds the same. What would take away a constraint sta
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,9 +14,7 @@ from backout.databases.postgres.reversible.catalog import Key, Snapshot, read
 from backout.databases.postgres.reversible.fill import is_written
 from backout.databases.postgres.reversible.journal import Entry, is_hiding
 from backout.databases.postgres.reversible.link import Link
-from backout.databases.postgres.reversible.names import ident, literal
-
-_BY_CHECK = re.compile(r"_bo_\d+(_\d+|_n)?_nn")
+from backout.databases.postgres.reversible.names import REQUIRED, ident, literal
 
 
 def due(link: Link) -> list[str]:
@@ -115,7 +112,7 @@ def _values(now: Snapshot) -> Iterator[str]:
     The constraint goes only when the column is: where a NULL is in its way, it goes on refusing more of them.
     """
     for key, one in now.things.items():
-        if key.kind != "constraint" or not _BY_CHECK.fullmatch(str(one["name"])):
+        if key.kind != "constraint" or not REQUIRED.fullmatch(str(one["name"])):
             continue
         path, column = path_of(now, one["table"]), now.columns(one["table"])[one["columns"][0]]
         if column["not_null"]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from backout.databases.postgres.reversible import answers, intent, journal, manners, subscribers
 from backout.databases.postgres.reversible.beforehand import lock_beforehand
 from backout.databases.postgres.reversible.catalog import Snapshot, at_work, read_alone
+from backout.databases.postgres.reversible.copied import take_out_hidden
 from backout.databases.postgres.reversible.difference import Difference
 from backout.databases.postgres.reversible.effects.base import Operation
 from backout.databases.postgres.reversible.explain import take_explained
@@ -119,6 +120,8 @@ class ReversibleKeeper:
     def ran(self, link: Link, statement: Statement) -> None:
         """Remember it, to be named, and how it filled what the migration made."""
         self._ran.append(short(statement))
+        if self._before is not None:
+            take_out_hidden(link, self._before, statement)
         self._recipes.ran(link, statement)
         self._opaque = self._opaque or manners.is_opaque(statement)
 

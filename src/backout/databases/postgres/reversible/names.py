@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 SCHEMA = "backout"
 """Journal, row logs and the functions of triggers."""
 
@@ -19,6 +21,9 @@ def hidden(change: int) -> str:
     """Return the hidden name of what the journal row of that number tells: unique in the database."""
     return f"{PREFIX}{change}"
 
+
+REQUIRED = re.compile(r"_bo_\d+(_\d+|_n)?_nn")
+"""Name of a CHECK in the place of a NOT NULL that is not proven yet."""
 
 LAST = f"~{PREFIX}"
 """Begins the name of a trigger that has to fire after all others: triggers fire in the order of their names."""

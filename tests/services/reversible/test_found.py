@@ -1,0 +1,100 @@
+"""What the property test has found, each as small as it could be made: it was wrong once, and is not any more."""
+
+from __future__ import annotations
+
+import pytest
+
+from backout.databases.postgres.reversible.proxy.keeper import Veto
+
+from .conftest import Database
+from .engine import migrate, redo, run, undo
+from .states import schema_of, seen
+
+pytestmark = pytest.mark.slow
+
+ROWS = "INSERT INTO t (id, a) VALUES (1, 'a1'), (2, 'a2');"
+ALL = "SELECT id, a FROM t ORDER BY id"
+
+
+@pytest.mark.parametrize("key", ["PRIMARY KEY", "NOT NULL"])
+def test_a_row_of_the_migration_that_was_deleted_since_is_not_made_again(
+    key: str, database: Database
+) -> None:
+    link = database.link()
+    run(link, f"CREATE TABLE t (id int {key}, a text); {ROWS}")
+    number = migrate(link, "INSERT INTO t VALUES (3, 'a3'), (4, 'a4'); DELETE FROM t WHERE id = 1")
+    run(link, "DELETE FROM t WHERE id = 4")
+    undo(link, number)
+    assert seen(link, ALL) == "1 a1 | 2 a2"
+    run(link, "DELETE FROM t WHERE id = 1")
+    redo(link, number)
+    assert seen(link, ALL) == "2 a2 | 3 a3"
+    undo(link, number)
+    assert seen(link, ALL) == "2 a2"
+
+
+def test_rows_are_logged_after_a_grant(database: Database) -> None:
+    link = database.link()
+    run(link, f"CREATE TABLE t (id int PRIMARY KEY, a text); {ROWS}")
+    number = migrate(link, "GRANT SELECT ON t TO reader; UPDATE t SET a = 'b'")
+    undo(link, number)
+    assert seen(link, ALL) == "1 a1 | 2 a2"
+
+
+def test_a_new_column_that_is_not_required_any_more_is_not_when_it_is_made_again(database: Database) -> None:
+    link = database.link()
+    run(link, f"CREATE TABLE t (id int PRIMARY KEY, a text); {ROWS}")
+    number = migrate(
+        link, "ALTER TABLE t ADD n int NOT NULL DEFAULT 7", "ALTER TABLE t ALTER n DROP NOT NULL"
+    )
+    after = schema_of(database.url)
+    for _ in range(2):
+        undo(link, number)
+        redo(link, number)
+        assert schema_of(database.url) == after
+
+
+@pytest.mark.parametrize("key", ["PRIMARY KEY", "NOT NULL"])
+@pytest.mark.parametrize(
+    "column", ["text", "text NOT NULL DEFAULT 'd'", "int", "int DEFAULT 5", "int NOT NULL DEFAULT 5"]
+)
+def test_a_row_that_was_made_while_a_column_was_hidden_goes_back(
+    column: str, key: str, database: Database
+) -> None:
+    """One transaction logs rows with the column; the next makes rows that have its mark."""
+    link = database.link()
+    run(link, f"CREATE TABLE t (id int {key}, n {column}, a text); {ROWS}")
+    number = migrate(
+        link,
+        "UPDATE t SET a = 'b' WHERE id = 1; ALTER TABLE t DROP n",
+        "INSERT INTO t (id, a) VALUES (5, 'a5')",
+    )
+    for _ in range(2):
+        undo(link, number)
+        assert seen(link, ALL) == "1 a1 | 2 a2"
+        redo(link, number)
+        assert seen(link, ALL) == "1 b | 2 a2 | 5 a5"
+
+
+def test_a_copy_has_no_hidden_columns(database: Database) -> None:
+    link = database.link()
+    run(link, f"CREATE TABLE t (id int PRIMARY KEY, n text, a text); {ROWS}")
+    number = migrate(
+        link,
+        "ALTER TABLE t DROP n; CREATE TABLE c AS SELECT * FROM t; CREATE TABLE d (LIKE t INCLUDING ALL); "
+        "SELECT * INTO e FROM t; CREATE TABLE IF NOT EXISTS t AS SELECT 1 AS x",
+    )
+    for name in ("c", "d", "e"):
+        told = f"SELECT attname FROM pg_attribute WHERE attrelid = '{name}'::regclass AND attnum > 0 AND NOT attisdropped ORDER BY attnum"
+        assert seen(link, told) == "id | a"
+    assert seen(link, "SELECT * FROM c ORDER BY id") == "1 a1 | 2 a2"
+    undo(link, number)
+    assert seen(link, "SELECT * FROM t ORDER BY id") == "1 - a1 | 2 - a2"
+
+
+def test_a_copy_of_hidden_indexes_is_refused(database: Database) -> None:
+    link = database.link()
+    run(link, f"CREATE TABLE t (id int PRIMARY KEY, a text); CREATE INDEX i ON t (a); {ROWS}")
+    with pytest.raises(Veto, match="hidden indexes out of a copy"):
+        migrate(link, "DROP INDEX i; CREATE TABLE c (LIKE t INCLUDING ALL)")
+    assert seen(link, "SELECT count(*) AS n FROM pg_class WHERE relname IN ('i', 'c')") == "1"
