@@ -98,3 +98,44 @@ def test_a_copy_of_hidden_indexes_is_refused(database: Database) -> None:
     with pytest.raises(Veto, match="hidden indexes out of a copy"):
         migrate(link, "DROP INDEX i; CREATE TABLE c (LIKE t INCLUDING ALL)")
     assert seen(link, "SELECT count(*) AS n FROM pg_class WHERE relname IN ('i', 'c')") == "1"
+
+
+def test_a_new_column_of_a_domain_that_has_a_check(database: Database) -> None:
+    """PostgreSQL writes the table anew for it."""
+    link = database.link()
+    run(
+        link,
+        f"CREATE DOMAIN above AS int CHECK (VALUE > 0); CREATE TABLE t (id int PRIMARY KEY, a text); {ROWS}",
+    )
+    number = migrate(link, "ALTER TABLE t ADD n above")
+    run(link, "UPDATE t SET n = id")
+    undo(link, number)
+    redo(link, number)
+    assert seen(link, "SELECT id, n FROM t ORDER BY id") == "1 1 | 2 2"
+
+
+CHILD = "CREATE TABLE p (id bigint PRIMARY KEY); CREATE TABLE c (id int PRIMARY KEY, p bigint CONSTRAINT fk REFERENCES p);"
+BEFORE_DROP = {
+    "its reference has another type": "ALTER TABLE c ALTER p TYPE int",
+    "its key has another type": "ALTER TABLE p ALTER id TYPE int",
+    "another reference is new": "ALTER TABLE c ADD q bigint REFERENCES p",
+    "its reference has another name": "ALTER TABLE c RENAME CONSTRAINT fk TO other",
+    "its reference has other actions": "ALTER TABLE c DROP CONSTRAINT fk; ALTER TABLE c ADD CONSTRAINT fk FOREIGN KEY (p) REFERENCES p ON DELETE CASCADE",
+}
+
+
+@pytest.mark.parametrize("apart", [False, True], ids=["in one transaction", "in one each"])
+@pytest.mark.parametrize("first", BEFORE_DROP)
+def test_a_table_is_dropped_whose(first: str, apart: bool, database: Database) -> None:
+    """The foreign key comes back once, as it was, and proven."""
+    link = database.link()
+    run(link, f"{CHILD} INSERT INTO p VALUES (1); INSERT INTO c VALUES (1, 1)")
+    before = schema_of(database.url)
+    steps = [BEFORE_DROP[first], "DROP TABLE p CASCADE"]
+    number = migrate(link, *(steps if apart else ["; ".join(steps)]))
+    after = schema_of(database.url)
+    for _ in range(2):
+        undo(link, number)
+        assert schema_of(database.url) == before
+        redo(link, number)
+        assert schema_of(database.url) == after

@@ -9,23 +9,24 @@ import pytest
 
 from .property.case import Case
 from .property.fuzz import run_case
-from .property.reasons import undocumented
+from .property.reasons import is_made_anew, undocumented
 from .servers import Server
 
 pytestmark = pytest.mark.slow
 
-_CASES_EACH = 10
+_CASES = 100
+"""Of each server, which has seeds of its own."""
+_EACH = 20
 _REFUSED_AT_MOST = 1
-"""Of the cases of one test; of all of them together it is less than one in twenty."""
+"""Of so many cases: one in twenty; what is made anew of something else is counted apart."""
 
 
-@pytest.mark.parametrize("first", range(0, 100, _CASES_EACH))
+@pytest.mark.parametrize("first", range(0, _CASES, _EACH))
 def test_nothing_is_lost(first: int, server: Server) -> None:
     refused = []
-    for number in range(first, first + _CASES_EACH):
-        # Each server has seeds of its own.
+    for number in range(first, first + _EACH):
         case = Case(seed=number * 100 + server.version)
         told = run_case(server, case, draw=True)
         assert [one for one in told.refused + told.stopped if undocumented(one)] == [], case.text()
-        refused += told.refused[:1]
+        refused += [one for one in told.refused if not is_made_anew(one)]
     assert len(refused) <= _REFUSED_AT_MOST, refused

@@ -66,7 +66,7 @@ def main() -> int:
     told = _told()
     first = int(time.time()) if told.seed is None else told.seed
     ends, ended, found = time.monotonic() + told.seconds, Counter[str](), Counter[str]()
-    cases = 0
+    cases, seeds = 0, dict[str, int]()
     with (
         tempfile.TemporaryDirectory() as directory,
         servers.server(told.version, Path(directory) / "server") as server,
@@ -76,9 +76,11 @@ def main() -> int:
             case = Case(seed)
             try:
                 how = run_case(server, case, draw=True)
-                ended.update(f"refused: {one}" for one in how.refused)
-                ended.update(f"stopped: {one}" for one in how.stopped)
-                ended.update(f"kept: {one}" for one in how.kept)
+                told_of = [f"refused: {one}" for one in how.refused] + [
+                    f"stopped: {one}" for one in how.stopped
+                ]
+                ended.update(told_of + [f"kept: {one}" for one in how.kept])
+                seeds.update(dict.fromkeys(told_of, seed))
             except Exception as error:
                 kind = error.kind if isinstance(error, Finding) else f"crash of the test: {error!r}"
                 found[kind] += 1
@@ -94,7 +96,7 @@ def main() -> int:
         f"{cases} cases from seed {first} on PostgreSQL {told.version}: {sum(found.values())} findings {dict(found)}\n"
     )
     for one, count in ended.most_common(60):
-        sys.stdout.write(f"  {count} {one[:400]}\n")
+        sys.stdout.write(f"  {count} {one[:400]} (seed {seeds.get(one, '-')})\n")
     return 1 if found else 0
 
 

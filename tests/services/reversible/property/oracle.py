@@ -39,6 +39,9 @@ class Expected:
 
 Wanted = dict[str, dict[str, Expected]]
 
+UNTOLD: dict[str, Expected] = {}
+"""Rows nothing is said about."""
+
 
 def rows_in(connection: psycopg.Connection[Any], look: Look) -> Rows:
     """Return what every table has."""
@@ -68,6 +71,8 @@ def differences(wanted: Wanted, rows: Rows) -> Iterator[tuple[str, str, str]]:
     for path in sorted(wanted.keys() | rows.keys()):
         if path not in rows or path not in wanted:
             yield path, "", f"{path} is {'not there' if path in wanted else 'there'}"
+            continue
+        if wanted[path] is UNTOLD:
             continue
         for key in sorted(wanted[path].keys() | rows[path].keys()):
             expected, row = wanted[path].get(key), rows[path].get(key)
@@ -153,8 +158,9 @@ class Model:
                 if (one := self._row_back(pair, key, row)) is not None:
                     rows[key] = one
             was, became = self.was.get(pair.old.path, {}), self.became.get(pair.new.path, {})
-            for key in was.keys() - became.keys() - rows.keys():
-                rows[key] = Expected({c: frozenset((v,)) for c, v in was[key].items()})
+            hidden = self.old_hidden.get(pair.old.path, {})
+            for key in (was.keys() & hidden.keys()) - became.keys() - rows.keys():
+                rows[key] = hidden[key]
             found[pair.old.path] = rows
         self.new_hidden = now
         self.old_then = _without_generated(found, self.before)
@@ -191,6 +197,13 @@ class Model:
         for old in pair.gone:
             cells[old.name] = hidden.cells[old.name] if hidden is not None else ANY
         return Expected(cells, may_be_gone)
+
+    def forget_new(self) -> None:
+        """Say nothing of what is in its new columns and tables: a later migration, which went back with it, wrote there too."""
+        for pair in self.pairs:
+            for row in self.new_hidden.get(pair.new.path, {}).values():
+                row.cells |= {one.name: ANY for one in pair.made}
+        self.new_hidden |= {one.path: UNTOLD for one in self.made}
 
     def forth(self, now: Wanted) -> Wanted:
         """Return what has to be there when it is made again, of what is there."""

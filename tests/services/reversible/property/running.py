@@ -81,6 +81,7 @@ class Run:
     numbers: list[int] = field(default_factory=list)
     schemas: list[Schema] = field(default_factory=list)
     firsts: list[Schema] = field(default_factory=list)
+    left: list[str] = field(default_factory=list)
     _number: int = 0
 
     def __post_init__(self) -> None:
@@ -217,6 +218,9 @@ class Run:
             wanted = certain(now)
             for _, model in turn:
                 wanted = model.back(wanted) if which == "back" else model.forth(wanted)
+            if which == "back":
+                for _, model in turn[1:]:
+                    model.forget_new()
             numbers = [self.numbers[at] for at, _ in turn]
             name = f"{step} of {numbers}"
             since = turn[0][0] + 1 if which == "back" else turn[0][0]
@@ -233,8 +237,8 @@ class Run:
                 return False
             at = turn[-1][0] if which == "back" else turn[-1][0] + 1
             # What is told stays as it is: a label, a column without its NOT NULL, what could not be proven.
-            told = [*outcome.residues, *(one.statement for one in unfinished)]
-            self.schemas[at] = self._same_schema(name, self.schemas[at], told, self.firsts[at])
+            self.left += [*outcome.residues, *(one.statement for one in unfinished)]
+            self.schemas[at] = self._same_schema(name, self.schemas[at], self.left, self.firsts[at])
             rows = self.real.rows()
             self._compare(name, wanted, rows, outcome)
             if which == "back":
@@ -358,7 +362,7 @@ def _speaks_of(told: str, thing: str) -> bool:
     kind, _, name = thing.partition(" ")
     if kind == "enum" and "keeps its label" in told:
         return True
-    last = name.rsplit(".", 1)[-1]
+    last = name.rsplit(".", 1)[-1].strip('"')
     return name in told or (kind in ("constraint", "column", "index") and f'"{last}"' in told)
 
 

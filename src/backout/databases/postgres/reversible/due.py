@@ -10,7 +10,7 @@ from typing import Any
 
 from backout.databases.postgres.reversible import journal, primary
 from backout.databases.postgres.reversible.built import built, left_over, path_of, renamed
-from backout.databases.postgres.reversible.catalog import Key, Snapshot, read
+from backout.databases.postgres.reversible.catalog import Key, Snapshot, Thing, read
 from backout.databases.postgres.reversible.fill import is_written
 from backout.databases.postgres.reversible.journal import Entry, is_hiding
 from backout.databases.postgres.reversible.link import Link
@@ -100,10 +100,28 @@ def _keys(now: Snapshot, entries: list[Entry]) -> Iterator[str]:
 
 def _proofs(now: Snapshot, entries: list[Entry]) -> Iterator[str]:
     """Yield what proves the constraints that were valid before, and were put back for new rows only."""
-    for constraint in _constraints_in([entry.operation for entry in entries]):
-        for one in now.of_table("constraint", constraint["table"]).values():
-            if one["name"] == constraint["name"] and constraint["valid"] and not one["valid"]:
-                yield f"ALTER TABLE {path_of(now, one['table'])} VALIDATE CONSTRAINT {ident(one['name'])}"
+    for entry in entries:
+        for constraint in _constraints_in(entry.operation):
+            for one in _meant(now, constraint, back=entry.state == "undone") if constraint["valid"] else ():
+                if not one["valid"]:
+                    yield f"ALTER TABLE {path_of(now, one['table'])} VALIDATE CONSTRAINT {ident(one['name'])}"
+
+
+def _meant(now: Snapshot, constraint: dict[str, Any], *, back: bool) -> list[Thing]:
+    """Return what a constraint is now: the one of its name, else, after a way back that went on to another name, what says the same."""
+    there = [
+        one for one in now.of_table("constraint", constraint["table"]).values() if one["kind"] in ("f", "c")
+    ]
+    named = [one for one in there if one["name"] == constraint["name"]]
+    alike = ("kind", "columns", "to_table", "to_columns")
+    same = [one for one in there if all(one[word] == constraint[word] for word in alike)]
+    if named or not back:
+        return named
+    return [one for one in same if one["kind"] == "f" or _says(one) == _says(constraint)]
+
+
+def _says(check: dict[str, Any]) -> str:
+    return str(check["definition"]).removesuffix(" NOT VALID")
 
 
 def _values(now: Snapshot) -> Iterator[str]:

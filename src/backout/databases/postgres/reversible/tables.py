@@ -61,8 +61,9 @@ def show_table(work: Work, record: Record) -> None:
     moved = work.table_path(record["table"], called=called)
     work.run(f"ALTER TABLE {moved} RENAME TO {ident(record['name'])}")
     for one in record["renamed"]:
-        # An index of a column whose type was changed before the table was dropped is hidden with that column by now.
-        if work.thing(one["kind"], one["oid"], called=called)["name"] == _part(record["hidden"], one["oid"]):
+        # An index of a column whose type was changed before the table was dropped is hidden with that column by now, or gone.
+        part = work.now.things.get(Key(one["kind"], one["oid"]))
+        if part is not None and part["name"] == _part(record["hidden"], one["oid"]):
             _rename(work, one["kind"], one["oid"], one["from"], called)
 
 
@@ -91,7 +92,9 @@ def _drop_foreign_keys(work: Work, now: Snapshot, table: int) -> list[Record]:
         ):
             path = work.table_path(one["table"], called=one["name"])
             work.run(f"ALTER TABLE {path} DROP CONSTRAINT {ident(one['name'])}")
-            found.append(constraints.kept(one, now) | {"oid": key.oid})
+            # One that the transaction itself has made is not of before; it may stand for another of that name.
+            if (was := work.was(key)) is not None:
+                found.append(constraints.kept(was, work.begun or now) | {"oid": key.oid})
     return found
 
 
