@@ -33,6 +33,25 @@ def test_a_row_of_the_migration_that_was_deleted_since_is_not_made_again(
     assert seen(link, ALL) == "2 a2"
 
 
+@pytest.mark.parametrize("key", ["PRIMARY KEY", "NOT NULL"])
+def test_a_row_of_the_migration_that_became_somebodys_and_was_deleted_is_not_made_again(
+    key: str, database: Database
+) -> None:
+    link = database.link()
+    run(link, f"CREATE TABLE t (id int {key}, a text); {ROWS}")
+    number = migrate(link, "INSERT INTO t VALUES (3, 'a3'), (4, 'a4'); DELETE FROM t WHERE id = 1")
+    run(link, "UPDATE t SET a = 'A4' WHERE id = 4")
+    undo(link, number)
+    # Without a key it is another row by now.
+    assert seen(link, ALL) == "1 a1 | 2 a2 | 4 A4"
+    run(link, "DELETE FROM t WHERE id = 4; UPDATE t SET a = 'A1' WHERE id = 1")
+    redo(link, number)
+    assert seen(link, ALL) == "1 A1 | 2 a2 | 3 a3"
+    run(link, "DELETE FROM t WHERE id = 1")
+    undo(link, number)
+    assert seen(link, ALL) == "2 a2"
+
+
 def test_rows_are_logged_after_a_grant(database: Database) -> None:
     link = database.link()
     run(link, f"CREATE TABLE t (id int PRIMARY KEY, a text); {ROWS}")

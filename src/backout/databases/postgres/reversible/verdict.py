@@ -34,10 +34,9 @@ def found_in(difference: Difference, statements: list[str]) -> list[tuple[str, O
 
 
 def take_rewritten(difference: Difference, *, opaque: bool) -> None:
-    """Take what PostgreSQL does by itself: a table is rewritten for a new column whose default is another for each row, or
-    whose type is a domain, which may have something against a NULL.
+    """Take what PostgreSQL does by itself: a table is rewritten for a new column whose default is another for each row.
 
-    Not when something ran that nobody can read (a function, a DO block): it may have emptied the table besides.
+    And for one of a domain, which may have something against a NULL. Not when something ran that nobody can read (a function, a DO block): it may have emptied the table besides.
     """
     for change in list(difference.changed("table", "filenode")):
         columns = difference.after.columns(change.key.oid)

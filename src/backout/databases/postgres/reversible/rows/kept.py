@@ -16,7 +16,7 @@ REMOVED = "removed"
 """A whole row that was deleted, with columns that the log does not know: the way forward needs them."""
 
 ABSENT = "absent"
-"""A row that was to be deleted, and that somebody else had deleted: it is not to be made again."""
+"""A row that was to be deleted and was not, as it was gone or somebody's own by then: it is not to be made again."""
 
 _STEPS = "ARRAY(SELECT abs(s) FROM unnest(r.steps) s)"
 
@@ -59,9 +59,13 @@ def bring_removed(link: Link, target: Target, migrations: Sequence[int]) -> None
         )
 
 
-def keep_absent(link: Link, target: Target, migrations: Sequence[int], *, back: bool) -> None:
-    """Note which rows were not there any more to be deleted, in the place of what the last such turn has noted."""
-    numbers = ", ".join(map(str, migrations))
+def keep_absent(link: Link, writer: Writer, migrations: Sequence[int], *, back: bool) -> None:
+    """Note which rows were to be deleted and were not: they are gone, or somebody's by now.
+
+    What the last such turn has noted gives way to it.
+    """
+    numbers, target = ", ".join(map(str, migrations)), writer.target
+    left = ",".join(map(str, writer.pending["delete"]))
     link.rows(
         f"DELETE FROM {KEPT} WHERE why = '{ABSENT}' AND back = {str(back).lower()} AND relation = {target.oid} "
         f"AND migrations && ARRAY[{numbers}]::bigint[]"
@@ -72,7 +76,7 @@ def keep_absent(link: Link, target: Target, migrations: Sequence[int], *, back: 
         migrations,
         back,
         f"SELECT nkey, NULL::int2, NULL, {_STEPS}::text, NULL, '{ABSENT}', NULL::int2[], NULL::text[] "
-        f"FROM {target.part('now')} r WHERE act = 'nothing' AND old IS NULL AND cur IS NULL",
+        f"FROM {target.part('now')} r WHERE old IS NULL AND (act <> 'delete' OR n = ANY ('{{{left}}}'))",
     )
 
 

@@ -94,7 +94,6 @@ def _turn_quietly(
     since = kept.start(link)
     kept.keep_missing(link, migrations, chosen, back=back)
     for writer in writers:
-        kept.keep_absent(link, writer.target, migrations, back=back)
         kept.leave_absent(link, writer.target, migrations, back=back)
         writer.look()
         kept.keep_removed(link, writer.target, migrations, back=back)
@@ -102,6 +101,7 @@ def _turn_quietly(
             kept.bring_removed(link, writer.target, migrations)
     _write(link, writers)
     for writer in writers:
+        kept.keep_absent(link, writer, migrations, back=back)
         kept.keep(link, writer, migrations, back=back)
     report = kept.report(link, writers, since)
     _note(link, writers, migrations, back=back)
