@@ -13,6 +13,7 @@ _REASONS = (
     r"^unfinished: .*(VALIDATE CONSTRAINT|SET NOT NULL|UNIQUE INDEX CONCURRENTLY|USING INDEX)",
     r"are there more than once, which .* does not allow",
     r"duplicate key value violates unique constraint",
+    r"cannot be computed in a row",
     r"has no value in .* written while it was hidden, and needs one",
 )
 

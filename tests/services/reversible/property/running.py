@@ -197,8 +197,8 @@ class Run:
         else:
             return None
         failed = journal.migrations(self.link)[-1].id
-        self._undo(f"the way back of what was left of {step}", [failed])
-        self._same_schema(f"{step}, refused", self.schemas[-1])
+        outcome, _ = self._undo(f"the way back of what was left of {step}", [failed])
+        self._same_schema(f"{step}, refused", self.schemas[-1], outcome.residues)
         wrong = [line for _, _, line in differences(certain(rows), self.real.rows())]
         if wrong:
             raise Finding(f"{step}, refused", "rows", wrong)

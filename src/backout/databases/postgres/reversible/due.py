@@ -102,7 +102,7 @@ def _proofs(now: Snapshot, entries: list[Entry]) -> Iterator[str]:
     """Yield what proves the constraints that were valid before, and were put back for new rows only."""
     for entry in entries:
         for constraint in _constraints_in(entry.operation):
-            for one in _meant(now, constraint, back=entry.state == "undone") if constraint["valid"] else ():
+            for one in _meant(now, constraint, back=_brought_back(entry)) if constraint["valid"] else ():
                 if not one["valid"]:
                     yield f"ALTER TABLE {path_of(now, one['table'])} VALIDATE CONSTRAINT {ident(one['name'])}"
 
@@ -113,11 +113,25 @@ def _meant(now: Snapshot, constraint: dict[str, Any], *, back: bool) -> list[Thi
         one for one in now.of_table("constraint", constraint["table"]).values() if one["kind"] in ("f", "c")
     ]
     named = [one for one in there if one["name"] == constraint["name"]]
-    alike = ("kind", "columns", "to_table", "to_columns")
+    alike = (
+        "kind",
+        "columns",
+        "to_table",
+        "to_columns",
+        "on_update",
+        "on_delete",
+        "match",
+        "deferrable",
+        "deferred",
+    )
     same = [one for one in there if all(one[word] == constraint[word] for word in alike)]
     if named or not back:
         return named
     return [one for one in same if one["kind"] == "f" or _says(one) == _says(constraint)]
+
+
+def _brought_back(entry: Entry) -> bool:
+    return entry.state == "undone" and entry.kind in ("table.hidden", "column.hidden", "constraint.dropped")
 
 
 def _says(check: dict[str, Any]) -> str:

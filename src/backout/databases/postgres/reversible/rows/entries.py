@@ -163,7 +163,8 @@ def _truncated(target: Target, copy: dict[str, Any]) -> str:
     known, old, _ = _fields(target, copy["relation"], copy["attnums"])
     kind, path = texts(len(copy["attnums"])), ident(HIDDEN_SCHEMA, copy["copy"])
     return (
-        f"SELECT {copy['at']}::bigint, {old}, NULL::text[], {known}, s.written_by, NULL::text "
+        f"SELECT {copy['at']}::bigint AS seq, {old} AS old, NULL::text[] AS new, {known} AS known, s.written_by AS old_xmin, "
+        "NULL::text AS new_xmin "
         f"FROM (SELECT image::{kind} AS o, written_by FROM {path} OFFSET 0) s"
     )
 
