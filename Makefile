@@ -1,7 +1,7 @@
 # Every target does all of its own set-up. `make help` lists them.
 .DEFAULT_GOAL := help
 BIN := .venv/bin
-.PHONY: help setup demo test test-fast crash check bench docs format lock
+.PHONY: help setup demo test test-fast crash fuzz check bench docs format lock
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -24,6 +24,9 @@ test-fast: setup ## What needs no service and less than a second for each test
 
 crash: setup ## Kill -9 everywhere inside a run, resume, compare: N of N
 	@BACKOUT_CRASH_RANDOM=$${BACKOUT_CRASH_RANDOM:-50} $(BIN)/pytest -m crash -s
+
+fuzz: setup ## Migrations by chance, there and back, for SECONDS (3600) from a new seed (one again: SEED=… COUNT=1)
+	@$(BIN)/python -m tests.services.reversible.property.fuzz --seconds $(or $(SECONDS),3600) $(if $(SEED),--seed $(SEED)) $(if $(COUNT),--count $(COUNT)) $(if $(VERSION),--version $(VERSION))
 
 check: setup ## Format, lint, types, import rules
 	@$(BIN)/ruff format --check .

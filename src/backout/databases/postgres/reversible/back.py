@@ -277,9 +277,25 @@ def _rows(work: Work, chosen: tuple[int, ...], entries: list[Entry], turn: _Turn
         by_table.setdefault(table, []).append(attnum)
     write = rows_undo.undo if turn.to == "undone" else rows_undo.redo
     work.link.rows(f"SET LOCAL {WAY} = 'on'")
-    report = write(work.link, chosen, leave=by_table)
+    report = write(work.link, chosen, leave=by_table, marks=_marks(work.link, entries))
     work.link.rows(f"SET LOCAL {WAY} = ''")
     return report
+
+
+def _marks(link: Link, entries: Sequence[Entry]) -> dict[int, dict[int, set[str]]]:
+    """Return what rows have had in columns while those were hidden, by table and attnum.
+
+    Args:
+        link: The session.
+        entries: Of the way, as they were before it: what it shows has lost its mark since.
+    """
+    found: dict[int, dict[int, set[str]]] = {}
+    for one in (*entries, *journal.every_entry(link)):
+        if one.kind == "column.hidden":
+            record = one.operation.get("hidden", one.operation)
+            marks = {*one.operation.get("marks", ()), *filter(None, [record.get("mark")])}
+            found.setdefault(record["table"], {}).setdefault(record["attnum"], set()).update(marks)
+    return found
 
 
 def _one(work: Work, entries: list[Entry], to: str) -> None:

@@ -5,22 +5,19 @@ Whoever comes after a kill finds the same. What would take away a constraint sta
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import Any
 
 from backout.databases.postgres.reversible import journal, primary
 from backout.databases.postgres.reversible.built import BY_INDEX, built, left_over, path_of, renamed
-from backout.databases.postgres.reversible.catalog import Key, Snapshot, read
+from backout.databases.postgres.reversible.catalog import Key, Snapshot, Thing, read
 from backout.databases.postgres.reversible.constraints import AT_ONCE
 from backout.databases.postgres.reversible.fill import is_written
 from backout.databases.postgres.reversible.journal import Entry, is_hiding
 from backout.databases.postgres.reversible.link import Link
-from backout.databases.postgres.reversible.names import ident, literal
+from backout.databases.postgres.reversible.names import REQUIRED, ident, literal
 from backout.databases.postgres.reversible.relatives import below
 from backout.databases.postgres.reversible.views import to_fill
-
-_BY_CHECK = re.compile(r"_bo_\d+(_\d+|_n)?_nn")
 
 
 def due(link: Link) -> list[str]:
@@ -118,10 +115,42 @@ def _keys(now: Snapshot, entries: list[Entry]) -> Iterator[str]:
 
 def _proofs(now: Snapshot, entries: list[Entry]) -> Iterator[str]:
     """Yield what proves the constraints that were valid before, and were put back for new rows only."""
-    for constraint in _constraints_in([entry.operation for entry in entries]):
-        for one in now.of_table("constraint", constraint["table"]).values():
-            if one["name"] == constraint["name"] and constraint["valid"] and not one["valid"]:
-                yield f"ALTER TABLE {path_of(now, one['table'])} VALIDATE CONSTRAINT {ident(one['name'])}"
+    for entry in entries:
+        for constraint in _constraints_in(entry.operation):
+            for one in _meant(now, constraint, back=_brought_back(entry)) if constraint["valid"] else ():
+                if not one["valid"]:
+                    yield f"ALTER TABLE {path_of(now, one['table'])} VALIDATE CONSTRAINT {ident(one['name'])}"
+
+
+def _meant(now: Snapshot, constraint: dict[str, Any], *, back: bool) -> list[Thing]:
+    """Return what a constraint is now: the one of its name, else, after a way back that went on to another name, what says the same."""
+    there = [
+        one for one in now.of_table("constraint", constraint["table"]).values() if one["kind"] in ("f", "c")
+    ]
+    named = [one for one in there if one["name"] == constraint["name"]]
+    alike = (
+        "kind",
+        "columns",
+        "to_table",
+        "to_columns",
+        "on_update",
+        "on_delete",
+        "match",
+        "deferrable",
+        "deferred",
+    )
+    same = [one for one in there if all(one[word] == constraint[word] for word in alike)]
+    if named or not back:
+        return named
+    return [one for one in same if one["kind"] == "f" or _says(one) == _says(constraint)]
+
+
+def _brought_back(entry: Entry) -> bool:
+    return entry.state == "undone" and entry.kind in ("table.hidden", "column.hidden", "constraint.dropped")
+
+
+def _says(check: dict[str, Any]) -> str:
+    return str(check["definition"]).removesuffix(" NOT VALID")
 
 
 def _proofs_of_domains(now: Snapshot, entries: list[Entry]) -> Iterator[str]:
@@ -145,7 +174,7 @@ def _values(now: Snapshot) -> Iterator[str]:
     The constraint goes only when the column is: where a NULL is in its way, it goes on refusing more of them.
     """
     for key, one in now.things.items():
-        if key.kind != "constraint" or not _BY_CHECK.fullmatch(str(one["name"])) or not one["local"]:
+        if key.kind != "constraint" or not REQUIRED.fullmatch(str(one["name"])) or not one["local"]:
             continue
         path, column = path_of(now, one["table"]), now.columns(one["table"])[one["columns"][0]]
         if column["not_null"]:

@@ -14,7 +14,15 @@ from typing import Any
 from backout.databases.postgres.reversible import constraints, primary
 from backout.databases.postgres.reversible.catalog import Key, Snapshot, Thing
 from backout.databases.postgres.reversible.difference import differences_of
-from backout.databases.postgres.reversible.names import COMMENT, SCHEMA, hidden, ident, is_hidden, literal
+from backout.databases.postgres.reversible.names import (
+    COMMENT,
+    REQUIRED,
+    SCHEMA,
+    hidden,
+    ident,
+    is_hidden,
+    literal,
+)
 from backout.databases.postgres.reversible.relatives import below, columns_below, why_not_one
 from backout.databases.postgres.reversible.relax import relax
 from backout.databases.postgres.reversible.work import Work
@@ -194,6 +202,16 @@ def require_value(work: Work, table: int, attnum: int, called: str, mark: str) -
     path = work.table_path(table, called=called)
     name = ident(work.thing("column", table, attnum, called=called)["name"])
     work.run(f"ALTER TABLE {path} ADD CONSTRAINT {ident(f'{mark}_nn')} CHECK ({name} IS NOT NULL) NOT VALID")
+
+
+def require_no_value(work: Work, table: int, attnum: int, called: str) -> None:
+    """Let a column be NULL, also where it is NOT NULL for the time being only."""
+    path = work.table_path(table, called=called)
+    for one in work.now.of_table("constraint", table).values():
+        if one["columns"] == [attnum] and REQUIRED.fullmatch(str(one["name"])):
+            work.run(f"ALTER TABLE {path} DROP CONSTRAINT {ident(one['name'])}")
+    name = ident(work.thing("column", table, attnum, called=called)["name"])
+    work.run(f"ALTER TABLE {path} ALTER COLUMN {name} DROP NOT NULL")
 
 
 def rename(work: Work, kind: str, oid: int, to: str, *, called: str) -> None:

@@ -17,6 +17,7 @@ from backout.databases.postgres.reversible import (
 from backout.databases.postgres.reversible.answer_tried import answer_tried
 from backout.databases.postgres.reversible.beforehand import lock_beforehand
 from backout.databases.postgres.reversible.catalog import Snapshot, at_work, read_alone
+from backout.databases.postgres.reversible.copied import take_out_hidden
 from backout.databases.postgres.reversible.difference import Difference
 from backout.databases.postgres.reversible.effects.base import Operation
 from backout.databases.postgres.reversible.explain import take_explained
@@ -152,6 +153,8 @@ class ReversibleKeeper:
         self._ran.append(short(statement))
         self._rows.ran(link)
         self.kept.origins.ran(link, statement)
+        if self._before is not None:
+            take_out_hidden(link, self._before, statement)
         self._recipes.ran(link, statement)
         self._opaque = self._opaque or manners.is_opaque(statement)
 

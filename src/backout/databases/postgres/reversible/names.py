@@ -22,6 +22,9 @@ def hidden(change: int) -> str:
     return f"{PREFIX}{change}"
 
 
+REQUIRED = re.compile(r"_bo_\d+(_\d+|_n)?_nn")
+"""Name of a CHECK in the place of a NOT NULL that is not proven yet."""
+
 LAST = f"~{PREFIX}"
 """Begins the name of a trigger that has to fire after all others: triggers fire in the order of their names."""
 

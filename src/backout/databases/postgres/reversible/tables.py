@@ -90,11 +90,9 @@ def show_table(work: Work, record: Record, change: int, *, proves: bool = False)
     name = str(now.things[Key("table", record["table"])]["name"])
     work.run(f"ALTER TABLE {ident(schema, name)} RENAME TO {ident(record['name'])}")
     for one in record["renamed"]:
+        # An index of a column whose type was changed before the table was dropped is hidden with that column by now, or gone.
         thing = now.things.get(Key(one["kind"], one["oid"]))
-        if thing is None:
-            raise Moved(called, f"is there without {one['from']}")
-        # An index of a column whose type was changed before the table was dropped is hidden with that column by now.
-        if thing["name"] == _part(record["hidden"], one["oid"]):
+        if thing is not None and thing["name"] == _part(record["hidden"], one["oid"]):
             _rename(work, one["kind"], schema, str(thing["name"]), one["from"])
     return join(work, record["family"], change, proves=proves) if record.get("family") else 0
 
@@ -123,7 +121,9 @@ def _drop_foreign_keys(work: Work, now: Snapshot, table: int) -> list[Record]:
         ):
             path = work.table_path(one["table"], called=one["name"])
             work.run(f"ALTER TABLE {path} DROP CONSTRAINT {ident(one['name'])}")
-            found.append(constraints.kept(one, now) | {"oid": key.oid})
+            # One that the transaction itself has made is not of before; it may stand for another of that name.
+            if (was := work.was(key)) is not None:
+                found.append(constraints.kept(was, work.begun or now) | {"oid": key.oid})
     return found
 
 

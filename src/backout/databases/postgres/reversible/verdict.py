@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from backout.databases.postgres.reversible.catalog import Key
+from backout.databases.postgres.reversible.catalog import Key, Thing
 from backout.databases.postgres.reversible.difference import Change, Difference
 from backout.databases.postgres.reversible.effects import EFFECTS
 from backout.databases.postgres.reversible.effects.base import Operation
@@ -38,19 +38,24 @@ def found_in(difference: Difference, statements: list[str]) -> list[tuple[str, O
 def take_rewritten(difference: Difference, *, opaque: bool) -> None:
     """Take what PostgreSQL does by itself: a table is rewritten for a new column whose default is another for each row.
 
-    Not when something ran that nobody can read (a function, a DO block): it may have emptied the table besides.
+    And for one of a domain, which may have something against a NULL. Not when something ran that nobody can read (a function, a DO block): it may have emptied the table besides.
     """
     for change in list(difference.changed("table", "filenode")):
         columns = difference.after.columns(change.key.oid)
         new = [
             one for attnum, one in columns.items() if difference.made(Key("column", change.key.oid, attnum))
         ]
-        if not opaque and any(one["default"] is not None or one["identity"] for one in new):
+        if not opaque and any(_is_filled(difference, one) for one in new):
             difference.take(change.key, "filenode")
     left = {c.key.oid for c in difference.changed("table", "filenode")}
     for change in list(difference.changed("index", "filenode")):
         if change.thing["table"] not in left:
             difference.take(change.key, "filenode")
+
+
+def _is_filled(difference: Difference, column: Thing) -> bool:
+    kind = difference.after.things.get(Key("type", column["type"]), {}).get("kind")
+    return column["default"] is not None or bool(column["identity"]) or kind == "d"
 
 
 def unexplained(difference: Difference, statements: list[str]) -> Veto:

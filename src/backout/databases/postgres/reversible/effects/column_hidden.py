@@ -50,6 +50,8 @@ class ColumnHidden:
             "called": record["called"],
             "constraints": record["constraints"],
             "key": record["primary"],
+            # Rows that were logged meanwhile have them.
+            "marks": [*operation.get("marks", ()), *filter(None, [record["mark"]])],
         }
 
     def redo(self, work: Work, change: int, operation: Operation) -> Operation:

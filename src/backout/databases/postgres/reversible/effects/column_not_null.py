@@ -8,7 +8,7 @@ from typing import ClassVar
 from backout.databases.postgres.reversible.difference import Difference, follows
 from backout.databases.postgres.reversible.effects.base import ADDS, TAKES, Bears, Operation
 from backout.databases.postgres.reversible.fill import accepts_null, tell_open
-from backout.databases.postgres.reversible.hide import require_value
+from backout.databases.postgres.reversible.hide import require_no_value, require_value
 from backout.databases.postgres.reversible.link import scalar
 from backout.databases.postgres.reversible.names import hidden, ident
 from backout.databases.postgres.reversible.relatives import below
@@ -54,11 +54,11 @@ class ColumnNotNull:
 
 def _set(work: Work, change: int, operation: Operation, *, not_null: bool) -> None:
     called = operation["called"]
+    if not not_null:
+        require_no_value(work, operation["table"], operation["attnum"], called)
+        return
     path = work.table_path(operation["table"], called=called)
     column = ident(work.thing("column", operation["table"], operation["attnum"], called=called)["name"])
-    if not not_null:
-        work.run(f"ALTER TABLE {path} ALTER COLUMN {column} DROP NOT NULL")
-        return
     value = operation.get("fill") or operation["default"]
     if accepts_null(value):
         if scalar(work.link, f"SELECT EXISTS (SELECT FROM {path} WHERE {column} IS NULL)") == "t":

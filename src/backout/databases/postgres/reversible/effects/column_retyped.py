@@ -58,6 +58,8 @@ def _turned(work: Work, change: int, operation: Operation, *, back: bool, shown_
         "hidden": hiding,
         "wanted": wanted(table, operation["mark"], change, hiding),
         "key": record["primary"],
+        # To be proven after the COMMIT.
+        "constraints": record["constraints"],
     }
     work.at(shown_at, lambda: _shown(work, change, told, record, numbers))
     return told

@@ -156,7 +156,7 @@ class Capture:
         shaped, held = self._stands(session, table)
         if table.trigger and shaped:
             return held
-        if held:
+        if held or self._described_anew(session, table.oid):
             self._inside(session, table)
             return True
         self._outside(table)
@@ -178,6 +178,16 @@ class Capture:
             again=True,
         )
         return found["shaped"] == "t", found["held"] == "t"
+
+    def _described_anew(self, session: Link, table: int) -> bool:
+        """Tell whether the session's transaction has written the catalog's row of a table, for which another one would wait.
+
+        Without a lock of the table: a GRANT.
+        """
+        version = "SELECT xmin::text FROM pg_catalog.pg_class WHERE oid = $1::oid"
+        return scalar(session, version, [str(table)], again=True) != scalar(
+            self.own, version, [str(table)], again=True
+        )
 
     def _outside(self, table: Table) -> None:
         path = ident(table.schema, table.name)

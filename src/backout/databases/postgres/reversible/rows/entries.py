@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,7 +32,11 @@ class _Piece:
     attnums: list[int | None]
 
 
-def take_apart(link: Link, target: Target, migrations: Sequence[int], *, back: bool) -> None:
+Marks = Mapping[int, Collection[str]]
+"""By column (attnum): what it has had, while it was hidden, in rows that nobody has given a value. SQL."""
+
+
+def take_apart(link: Link, target: Target, migrations: Sequence[int], marks: Marks, *, back: bool) -> None:
     """Make the table `entries` of a target.
 
     Its rows: seq, old and new (texts by column; NULL: there was no row), known (positions, from 1 on, of the columns that
@@ -66,6 +70,25 @@ def take_apart(link: Link, target: Target, migrations: Sequence[int], *, back: b
         f"{names[2]} AS old_xmin, {names[3]} AS new_xmin, CASE WHEN {names[0]} IS NOT NULL THEN {okey} END AS okey, "
         f"CASE WHEN {names[1]} IS NOT NULL THEN {nkey} END AS nkey FROM ({selects}) e"
     )
+    _forget_marks(link, target, marks, back=back)
+
+
+def _forget_marks(link: Link, target: Target, marks: Marks, *, back: bool) -> None:
+    """Let images not have a column that was hidden when they were logged: what stands there is no value of anybody."""
+    was, became = ("old", "new") if back else ("new", "old")
+    for n, column in enumerate(target.columns, 1):
+        if column.attnum not in marks or n - 1 in target.key:
+            continue
+        told = ", ".join(f"({mark})::text" for mark in sorted(marks[column.attnum])) or "NULL"
+
+        def marked(image: str, n: int = n, told: str = told) -> str:
+            return f"coalesce({image}[{n}] IN ({told}), false)"
+
+        link.rows(
+            f"UPDATE {target.part('entries')} SET known = array_remove(known, {n}::int2) WHERE {n} = ANY (known) AND "
+            f"CASE WHEN {was} IS NULL THEN {became}[{n}] IS NULL OR {marked(became)} WHEN {became} IS NULL THEN {marked(was)} "
+            f"ELSE {marked(was)} AND {marked(became)} END"
+        )
 
 
 def make_texts(link: Link, width: int) -> None:
@@ -140,7 +163,8 @@ def _truncated(target: Target, copy: dict[str, Any]) -> str:
     known, old, _ = _fields(target, copy["relation"], copy["attnums"])
     kind, path = texts(len(copy["attnums"])), ident(HIDDEN_SCHEMA, copy["copy"])
     return (
-        f"SELECT {copy['at']}::bigint, {old}, NULL::text[], {known}, s.written_by, NULL::text "
+        f"SELECT {copy['at']}::bigint AS seq, {old} AS old, NULL::text[] AS new, {known} AS known, s.written_by AS old_xmin, "
+        "NULL::text AS new_xmin "
         f"FROM (SELECT image::{kind} AS o, written_by FROM {path} OFFSET 0) s"
     )
 

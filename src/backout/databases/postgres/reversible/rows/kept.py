@@ -15,6 +15,11 @@ from backout.databases.postgres.reversible.rows.write import Writer
 REMOVED = "removed"
 """A whole row that was deleted, with columns that the log does not know: the way forward needs them."""
 
+ABSENT = "absent"
+"""A row that was to be deleted and was not, as it was gone or somebody's own by then: it is not to be made again."""
+
+_STEPS = "ARRAY(SELECT abs(s) FROM unnest(r.steps) s)"
+
 _ACTS = {"gone": Why.GONE, "taken": Why.TAKEN, "changed": Why.ROW_CHANGED}
 
 
@@ -52,6 +57,41 @@ def bring_removed(link: Link, target: Target, migrations: Sequence[int]) -> None
             f"{of} AND row_attnums = '{{{','.join(map(str, form['attnums']))}}}' ORDER BY key, id DESC) k "
             "WHERE r.act = 'insert' AND k.key = r.okey"
         )
+
+
+def keep_absent(link: Link, writer: Writer, migrations: Sequence[int], *, back: bool) -> None:
+    """Note which rows were to be deleted and were not: they are gone, or somebody's by now.
+
+    What the last such turn has noted gives way to it.
+    """
+    numbers, target = ", ".join(map(str, migrations)), writer.target
+    left = ",".join(map(str, writer.pending["delete"]))
+    link.rows(
+        f"DELETE FROM {KEPT} WHERE why = '{ABSENT}' AND back = {str(back).lower()} AND relation = {target.oid} "
+        f"AND migrations && ARRAY[{numbers}]::bigint[]"
+    )
+    _insert(
+        link,
+        target,
+        migrations,
+        back,
+        f"SELECT nkey, NULL::int2, NULL, {_STEPS}::text, NULL, '{ABSENT}', NULL::int2[], NULL::text[] "
+        f"FROM {target.part('now')} r WHERE old IS NULL AND (act <> 'delete' OR n = ANY ('{{{left}}}'))",
+    )
+
+
+def leave_absent(link: Link, target: Target, migrations: Sequence[int], *, back: bool) -> None:
+    """Do not make rows that the last turn the other way has not found."""
+    numbers = ", ".join(map(str, migrations))
+    # Rows that a TRUNCATE took have all one number.
+    alike = (
+        "k.key = r.okey" if target.key else f"r.last NOT IN (SELECT unnest(ARRAY[at, -at]) FROM {TRUNCATED})"
+    )
+    link.rows(
+        f"UPDATE {target.part('now')} r SET act = 'nothing' WHERE act = 'insert' AND EXISTS (SELECT FROM {KEPT} k "
+        f"WHERE k.why = '{ABSENT}' AND k.back = {str(not back).lower()} AND k.relation = {target.oid} "
+        f"AND k.migrations && ARRAY[{numbers}]::bigint[] AND k.kept::bigint[] && {_STEPS} AND {alike})"
+    )
 
 
 def keep(link: Link, writer: Writer, migrations: Sequence[int], *, back: bool) -> None:
@@ -152,7 +192,7 @@ def report(link: Link, writers: Sequence[Writer], since: int) -> RowsReport:
             )
             or 0
         )
-    of = f"FROM {KEPT} WHERE id > {since} AND why <> '{REMOVED}'"
+    of = f"FROM {KEPT} WHERE id > {since} AND why NOT IN ('{REMOVED}', '{ABSENT}')"
     found = objects(
         link, f"SELECT called, key, column_name, kept, wanted, why {of} ORDER BY id LIMIT {KEPT_AT_MOST}"
     )

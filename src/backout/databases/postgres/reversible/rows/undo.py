@@ -8,7 +8,7 @@ from backout.databases.postgres.reversible.link import Link, objects
 from backout.databases.postgres.reversible.names import SCHEMA
 from backout.databases.postgres.reversible.rows import kept
 from backout.databases.postgres.reversible.rows.compare import compare, unwritten
-from backout.databases.postgres.reversible.rows.entries import take_apart
+from backout.databases.postgres.reversible.rows.entries import Marks, take_apart
 from backout.databases.postgres.reversible.rows.fold import fold_entries
 from backout.databases.postgres.reversible.rows.quiet import exactly, quietly
 from backout.databases.postgres.reversible.rows.refer import block, referring
@@ -23,7 +23,11 @@ _PARTS = ("entries", "groups", "odd", "fold", "now")
 
 
 def undo(
-    link: Link, migrations: Sequence[int], *, leave: Mapping[int, Collection[int]] | None = None
+    link: Link,
+    migrations: Sequence[int],
+    *,
+    leave: Mapping[int, Collection[int]] | None = None,
+    marks: Mapping[int, Marks] | None = None,
 ) -> RowsReport:
     """Set the rows back that migrations have changed, put back what they deleted and delete what they made.
 
@@ -37,6 +41,7 @@ def undo(
         link: Session, acting as the owner of the tables.
         migrations: Numbers.
         leave: By table (oid), columns (attnum) that are not written: those that the migrations added and the caller hides.
+        marks: By table, what hidden columns have had in rows that nobody gave a value.
 
     Returns:
         What was done, and what stays.
@@ -45,45 +50,58 @@ def undo(
         LinkError: PostgreSQL refused something else than a row; the transaction has to be rolled back.
         Unreadable: Columns were dropped while rows were logged; nothing was changed.
     """
-    return _turn(link, migrations, leave or {}, back=True)
+    return _turn(link, migrations, leave or {}, marks or {}, back=True)
 
 
 def redo(
-    link: Link, migrations: Sequence[int], *, leave: Mapping[int, Collection[int]] | None = None
+    link: Link,
+    migrations: Sequence[int],
+    *,
+    leave: Mapping[int, Collection[int]] | None = None,
+    marks: Mapping[int, Marks] | None = None,
 ) -> RowsReport:
     """Do again to rows what migrations did that were taken back; arguments, result and errors as of `undo`."""
-    return _turn(link, migrations, leave or {}, back=False)
+    return _turn(link, migrations, leave or {}, marks or {}, back=False)
 
 
 def _turn(
-    link: Link, migrations: Sequence[int], leave: Mapping[int, Collection[int]], *, back: bool
+    link: Link,
+    migrations: Sequence[int],
+    leave: Mapping[int, Collection[int]],
+    marks: Mapping[int, Marks],
+    *,
+    back: bool,
 ) -> RowsReport:
     with exactly(link):
         logged = relations(link, migrations)
         chosen = targets(link, logged, migrations, leave)
         written = sorted({t.oid for t in chosen} | set(logged))
         with quietly(link, written, referring(link, written)):
-            report = _turn_quietly(link, chosen, migrations, back=back)
+            report = _turn_quietly(link, chosen, migrations, marks, back=back)
         if back:
             restore_sequences(link, migrations)
     return report
 
 
-def _turn_quietly(link: Link, chosen: list[Target], migrations: Sequence[int], *, back: bool) -> RowsReport:
+def _turn_quietly(
+    link: Link, chosen: list[Target], migrations: Sequence[int], marks: Mapping[int, Marks], *, back: bool
+) -> RowsReport:
     for target in chosen:
-        take_apart(link, target, migrations, back=back)
+        take_apart(link, target, migrations, marks.get(target.oid, {}), back=back)
         fold_entries(link, target)
         compare(link, target, migrations, back=back)
     writers = [Writer(link, target) for target in chosen]
     since = kept.start(link)
     kept.keep_missing(link, migrations, chosen, back=back)
     for writer in writers:
+        kept.leave_absent(link, writer.target, migrations, back=back)
         writer.look()
         kept.keep_removed(link, writer.target, migrations, back=back)
         if not back:
             kept.bring_removed(link, writer.target, migrations)
     _write(link, writers)
     for writer in writers:
+        kept.keep_absent(link, writer, migrations, back=back)
         kept.keep(link, writer, migrations, back=back)
     report = kept.report(link, writers, since)
     _note(link, writers, migrations, back=back)

@@ -1,0 +1,160 @@
+"""What the property test has found, each as small as it could be made: it was wrong once, and is not any more."""
+
+from __future__ import annotations
+
+import pytest
+
+from backout.databases.postgres.reversible.proxy.keeper import Veto
+
+from .conftest import Database
+from .engine import migrate, redo, run, undo
+from .states import schema_of, seen
+
+pytestmark = pytest.mark.slow
+
+ROWS = "INSERT INTO t (id, a) VALUES (1, 'a1'), (2, 'a2');"
+ALL = "SELECT id, a FROM t ORDER BY id"
+
+
+@pytest.mark.parametrize("key", ["PRIMARY KEY", "NOT NULL"])
+def test_a_row_of_the_migration_that_was_deleted_since_is_not_made_again(
+    key: str, database: Database
+) -> None:
+    link = database.link()
+    run(link, f"CREATE TABLE t (id int {key}, a text); {ROWS}")
+    number = migrate(link, "INSERT INTO t VALUES (3, 'a3'), (4, 'a4'); DELETE FROM t WHERE id = 1")
+    run(link, "DELETE FROM t WHERE id = 4")
+    undo(link, number)
+    assert seen(link, ALL) == "1 a1 | 2 a2"
+    run(link, "DELETE FROM t WHERE id = 1")
+    redo(link, number)
+    assert seen(link, ALL) == "2 a2 | 3 a3"
+    undo(link, number)
+    assert seen(link, ALL) == "2 a2"
+
+
+@pytest.mark.parametrize("key", ["PRIMARY KEY", "NOT NULL"])
+def test_a_row_of_the_migration_that_became_somebodys_and_was_deleted_is_not_made_again(
+    key: str, database: Database
+) -> None:
+    link = database.link()
+    run(link, f"CREATE TABLE t (id int {key}, a text); {ROWS}")
+    number = migrate(link, "INSERT INTO t VALUES (3, 'a3'), (4, 'a4'); DELETE FROM t WHERE id = 1")
+    run(link, "UPDATE t SET a = 'A4' WHERE id = 4")
+    undo(link, number)
+    # Without a key it is another row by now.
+    assert seen(link, ALL) == "1 a1 | 2 a2 | 4 A4"
+    run(link, "DELETE FROM t WHERE id = 4; UPDATE t SET a = 'A1' WHERE id = 1")
+    redo(link, number)
+    assert seen(link, ALL) == "1 A1 | 2 a2 | 3 a3"
+    run(link, "DELETE FROM t WHERE id = 1")
+    undo(link, number)
+    assert seen(link, ALL) == "2 a2"
+
+
+def test_rows_are_logged_after_a_grant(database: Database) -> None:
+    link = database.link()
+    run(link, f"CREATE TABLE t (id int PRIMARY KEY, a text); {ROWS}")
+    number = migrate(link, "GRANT SELECT ON t TO reader; UPDATE t SET a = 'b'")
+    undo(link, number)
+    assert seen(link, ALL) == "1 a1 | 2 a2"
+
+
+def test_a_new_column_that_is_not_required_any_more_is_not_when_it_is_made_again(database: Database) -> None:
+    link = database.link()
+    run(link, f"CREATE TABLE t (id int PRIMARY KEY, a text); {ROWS}")
+    number = migrate(
+        link, "ALTER TABLE t ADD n int NOT NULL DEFAULT 7", "ALTER TABLE t ALTER n DROP NOT NULL"
+    )
+    after = schema_of(database.url)
+    for _ in range(2):
+        undo(link, number)
+        redo(link, number)
+        assert schema_of(database.url) == after
+
+
+@pytest.mark.parametrize("key", ["PRIMARY KEY", "NOT NULL"])
+@pytest.mark.parametrize(
+    "column", ["text", "text NOT NULL DEFAULT 'd'", "int", "int DEFAULT 5", "int NOT NULL DEFAULT 5"]
+)
+def test_a_row_that_was_made_while_a_column_was_hidden_goes_back(
+    column: str, key: str, database: Database
+) -> None:
+    """One transaction logs rows with the column; the next makes rows that have its mark."""
+    link = database.link()
+    run(link, f"CREATE TABLE t (id int {key}, n {column}, a text); {ROWS}")
+    number = migrate(
+        link,
+        "UPDATE t SET a = 'b' WHERE id = 1; ALTER TABLE t DROP n",
+        "INSERT INTO t (id, a) VALUES (5, 'a5')",
+    )
+    for _ in range(2):
+        undo(link, number)
+        assert seen(link, ALL) == "1 a1 | 2 a2"
+        redo(link, number)
+        assert seen(link, ALL) == "1 b | 2 a2 | 5 a5"
+
+
+def test_a_copy_has_no_hidden_columns(database: Database) -> None:
+    link = database.link()
+    run(link, f"CREATE TABLE t (id int PRIMARY KEY, n text, a text); {ROWS}")
+    number = migrate(
+        link,
+        "ALTER TABLE t DROP n; CREATE TABLE c AS SELECT * FROM t; CREATE TABLE d (LIKE t INCLUDING ALL); "
+        "SELECT * INTO e FROM t; CREATE TABLE IF NOT EXISTS t AS SELECT 1 AS x",
+    )
+    for name in ("c", "d", "e"):
+        told = f"SELECT attname FROM pg_attribute WHERE attrelid = '{name}'::regclass AND attnum > 0 AND NOT attisdropped ORDER BY attnum"
+        assert seen(link, told) == "id | a"
+    assert seen(link, "SELECT * FROM c ORDER BY id") == "1 a1 | 2 a2"
+    undo(link, number)
+    assert seen(link, "SELECT * FROM t ORDER BY id") == "1 - a1 | 2 - a2"
+
+
+def test_a_copy_of_hidden_indexes_is_refused(database: Database) -> None:
+    link = database.link()
+    run(link, f"CREATE TABLE t (id int PRIMARY KEY, a text); CREATE INDEX i ON t (a); {ROWS}")
+    with pytest.raises(Veto, match="hidden indexes out of a copy"):
+        migrate(link, "DROP INDEX i; CREATE TABLE c (LIKE t INCLUDING ALL)")
+    assert seen(link, "SELECT count(*) AS n FROM pg_class WHERE relname IN ('i', 'c')") == "1"
+
+
+def test_a_new_column_of_a_domain_that_has_a_check(database: Database) -> None:
+    """PostgreSQL writes the table anew for it."""
+    link = database.link()
+    run(
+        link,
+        f"CREATE DOMAIN above AS int CHECK (VALUE > 0); CREATE TABLE t (id int PRIMARY KEY, a text); {ROWS}",
+    )
+    number = migrate(link, "ALTER TABLE t ADD n above")
+    run(link, "UPDATE t SET n = id")
+    undo(link, number)
+    redo(link, number)
+    assert seen(link, "SELECT id, n FROM t ORDER BY id") == "1 1 | 2 2"
+
+
+CHILD = "CREATE TABLE p (id bigint PRIMARY KEY); CREATE TABLE c (id int PRIMARY KEY, p bigint CONSTRAINT fk REFERENCES p);"
+BEFORE_DROP = {
+    "its reference has another type": "ALTER TABLE c ALTER p TYPE int",
+    "its key has another type": "ALTER TABLE p ALTER id TYPE int",
+    "another reference is new": "ALTER TABLE c ADD q bigint REFERENCES p",
+    "its reference has another name": "ALTER TABLE c RENAME CONSTRAINT fk TO other",
+    "its reference has other actions": "ALTER TABLE c DROP CONSTRAINT fk; ALTER TABLE c ADD CONSTRAINT fk FOREIGN KEY (p) REFERENCES p ON DELETE CASCADE",
+}
+
+
+@pytest.mark.parametrize("apart", [False, True], ids=["in one transaction", "in one each"])
+@pytest.mark.parametrize("first", BEFORE_DROP)
+def test_a_table_is_dropped_whose(first: str, apart: bool, database: Database) -> None:
+    """The foreign key comes back once, as it was, and proven."""
+    link = database.link()
+    run(link, f"{CHILD} INSERT INTO p VALUES (1); INSERT INTO c VALUES (1, 1)")
+    before = schema_of(database.url)
+    steps = [BEFORE_DROP[first], "DROP TABLE p CASCADE"]
+    number = migrate(link, *(steps if apart else ["; ".join(steps)]))
+    after = schema_of(database.url)
+    for _ in range(2):
+        undo(link, number)
+        assert schema_of(database.url) == before
+        redo(link, number)
+        assert schema_of(database.url) == after
