@@ -34,7 +34,7 @@ check: setup ## Format, lint, types, import rules
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-bench: setup ## Every bench, about seven minutes; figures and conditions go to bench/results.json
+bench: setup ## Every bench, about a quarter of an hour; figures and conditions go to bench/results.json
 	@$(BIN)/python bench/all.py
 
 docs: setup ## Make the generated reference anew, then test the documentation

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import os
+import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+from tests.conftest import NODE_TOOLS
 
-from backout.demo.binaries import account, system_binaries, wheel_binaries
+from backout.demo.binaries import Binaries, account, system_binaries, wheel_binaries
 from backout.demo.children import Children
 from backout.demo.postgres import EmbeddedPostgres
 
@@ -37,8 +42,27 @@ class Server:
 
 
 @contextmanager
-def server(version: int, directory: Path) -> Iterator[Server]:
-    binaries = SOURCES[version](account())
+def packed(version: int) -> Iterator[Binaries]:
+    """Give a version's programs from its package for Node, where PostgreSQL's user can get at them; of 15 an earlier minor one."""
+    package = NODE_TOOLS / f"node_modules/postgres-{version}"
+    home = Path(tempfile.mkdtemp(prefix="backout-postgres-"))
+    try:
+        shutil.copytree(package / "native", home / "native")
+        # What a package of npm cannot hold.
+        for one in json.loads((package / "native/pg-symlinks.json").read_text()):
+            link, there = home / one["target"], home / one["source"]
+            link.symlink_to(os.path.relpath(there, link.parent))
+        for path in [home, *home.rglob("*")]:
+            if not path.is_symlink():
+                path.chmod(0o755)
+        yield Binaries(home / "native/bin", "npm")
+    finally:
+        shutil.rmtree(home)
+
+
+@contextmanager
+def server(version: int, directory: Path, binaries: Binaries | None = None) -> Iterator[Server]:
+    binaries = binaries or SOURCES[version](account())
     assert binaries is not None, f"no PostgreSQL {version}"
     children = Children(directory / "run")
     postgres = EmbeddedPostgres(directory, children, binaries=binaries, fsync=False)

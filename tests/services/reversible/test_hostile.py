@@ -206,6 +206,7 @@ OURS = (
     "COMMENT ON COLUMN t._bo_1 IS 'x'", "GRANT SELECT ON ALL TABLES IN SCHEMA backout TO reader", "CREATE FUNCTION _bo_3() RETURNS int LANGUAGE sql AS 'SELECT 1'",
 )  # fmt: skip
 NOT_OURS = (
+    "ALTER TABLE t OWNER TO backout", "GRANT SELECT ON t TO backout_2",
     "CREATE TYPE k AS ENUM ('_bo_a', 'backout')", "COMMENT ON COLUMN t.b IS '_bo_2'", "ALTER TABLE t ALTER b SET DEFAULT '_bo_1'",
     "INSERT INTO t (b) VALUES ('_bo_1')", "CREATE TABLE backout_jobs (backout_id int)", "CREATE FUNCTION g() RETURNS text LANGUAGE sql AS '_bo_1'",
 )  # fmt: skip

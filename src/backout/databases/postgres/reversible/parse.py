@@ -292,7 +292,9 @@ def names_told(statement: Statement) -> Iterator[str]:
 
 
 def _names(node: Any) -> Iterator[str]:
-    if node.DESCRIPTOR.name == "A_Const" or (node.DESCRIPTOR.name == "DefElem" and node.defname == "as"):
+    if node.DESCRIPTOR.name in ("A_Const", "RoleSpec") or (
+        node.DESCRIPTOR.name == "DefElem" and node.defname == "as"
+    ):
         return
     for field, value in node.ListFields():
         if field.name in _NO_NAMES:
