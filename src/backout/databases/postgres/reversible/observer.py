@@ -334,7 +334,7 @@ class Observer:
         if missed:
             refused.append(not_logged([names[one] for one in missed]))
         found["tables"] = [one for one in found["tables"] if one in self._logged]
-        found["called"] = ", ".join(names[one] for one in found["tables"] or found["filled"])
+        found["called"] = ", ".join(sorted(names[one] for one in found["tables"] or found["filled"]))
         return [("rows", found)] if found["called"] else []
 
     def _explained(

@@ -210,7 +210,7 @@ def rows_changed(
     filled = [t for t in counts if difference.made(Key("table", t)) or t in made]
     if not known and not filled:
         return None
-    names = ", ".join(difference.after.name(Key("table", table)) for table in known or filled)
+    names = ", ".join(sorted(difference.after.name(Key("table", table)) for table in known or filled))
     deleted = [t for t, c in counts.items() if c[2] != before.get(t, (0, 0, 0))[2]]
     return {"tables": known, "updated": updated, "deleted": deleted, "filled": filled, "called": names}
 
