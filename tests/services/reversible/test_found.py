@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from backout.databases.postgres.reversible import journal
 from backout.databases.postgres.reversible.proxy.keeper import Veto
 
 from .conftest import Database
@@ -158,3 +159,22 @@ def test_a_table_is_dropped_whose(first: str, apart: bool, database: Database) -
         assert schema_of(database.url) == before
         redo(link, number)
         assert schema_of(database.url) == after
+
+
+def test_rows_of_a_table_that_is_dropped_after_them_go_with_the_way_back(database: Database) -> None:
+    """Seed 3315: the table was hidden by then, and nobody counted what had been written to it."""
+    link = database.link()
+    run(link, "CREATE TABLE t (id int PRIMARY KEY, n int); INSERT INTO t VALUES (1, 1), (2, 2), (3, 3)")
+    up = "INSERT INTO t VALUES (4, 4); UPDATE t SET n = 9 WHERE id = 1; DELETE FROM t WHERE id = 2; DROP TABLE t; CREATE TABLE seeds AS SELECT 1 AS x"
+    number = migrate(link, up)
+    undo(link, number)
+    assert seen(link, "SELECT id, n FROM t ORDER BY id") == "1 1 | 2 2 | 3 3"
+    redo(link, number)
+    undo(link, number)
+    assert seen(link, "SELECT id, n FROM t ORDER BY id") == "1 1 | 2 2 | 3 3"
+    told = [
+        one.operation["called"]
+        for one in journal.entries(link, (number,), "applied", "undone")
+        if one.kind == "rows"
+    ]
+    assert told == ["public.t"]

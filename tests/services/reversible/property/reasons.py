@@ -7,7 +7,7 @@ import re
 # Source: docs/how-to/undo-a-migration.md.
 _REASONS = (
     r"^backout needs an answer for ",
-    r"^backout cannot yet undo a (table|column) that is made anew of ",
+    r"^backout cannot undo dropping .*, which the same migration fills ",
     r"^backout cannot leave hidden indexes out of a copy",
     # Rows written since, which nobody may change but who wrote them.
     r"^unfinished: .*(VALIDATE CONSTRAINT|SET NOT NULL|UNIQUE INDEX CONCURRENTLY|USING INDEX)",
@@ -25,4 +25,4 @@ def undocumented(said: str) -> bool:
 
 def is_made_anew(said: str) -> bool:
     """Tell whether something was refused as it is made anew of what the same migration drops."""
-    return "made anew of" in said
+    return "which the same migration fills" in said

@@ -12,7 +12,7 @@ from backout.databases.postgres.reversible.catalog import Key, at_work
 from backout.databases.postgres.reversible.difference import Difference
 from backout.databases.postgres.reversible.effects.base import Operation
 from backout.databases.postgres.reversible.link import Link, objects
-from backout.databases.postgres.reversible.names import ident
+from backout.databases.postgres.reversible.names import ident, is_hidden
 from backout.databases.postgres.reversible.parse import Statement, cascades, written_relations
 from backout.databases.postgres.reversible.proxy.keeper import Veto
 from backout.databases.postgres.reversible.rows.capture import Capture, NotCaptured
@@ -204,15 +204,29 @@ def rows_changed(
         now: Those of now.
         made: Oids of the tables that the migration has made before.
     """
-    counts = {t: c for t, c in now.items() if c != before.get(t, (0, 0, 0))}
+    counts = {t: c for t, c in now.items() if c != before.get(t, (0, 0, 0)) and not _is_own(difference, t)}
     updated = [t for t, c in counts.items() if c[1] != before.get(t, (0, 0, 0))[1]]
     known = [t for t in counts if Key("table", t) in difference.before.things and t not in made]
     filled = [t for t in counts if difference.made(Key("table", t)) or t in made]
     if not known and not filled:
         return None
-    names = ", ".join(sorted(difference.after.name(Key("table", table)) for table in known or filled))
+    names = ", ".join(sorted(_name(difference, table) for table in known or filled))
     deleted = [t for t, c in counts.items() if c[2] != before.get(t, (0, 0, 0))[2]]
     return {"tables": known, "updated": updated, "deleted": deleted, "filled": filled, "called": names}
+
+
+def _is_own(difference: Difference, table: int) -> bool:
+    """Tell whether a table is one that the engine has made: a copy of rows."""
+    return _hides(difference, table) and Key("table", table) not in difference.before.things
+
+
+def _name(difference: Difference, table: int) -> str:
+    """Return what a table is called; one that was dropped since, and is hidden, as it was before."""
+    return (difference.before if _hides(difference, table) else difference.after).name(Key("table", table))
+
+
+def _hides(difference: Difference, table: int) -> bool:
+    return is_hidden(str(difference.after.things.get(Key("table", table), {}).get("name", "")))
 
 
 def may_write(statement: Statement) -> bool:

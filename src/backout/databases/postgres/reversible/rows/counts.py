@@ -10,14 +10,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from backout.databases.postgres.reversible.link import Link, objects
-from backout.databases.postgres.reversible.names import HIDDEN_SCHEMA, SCHEMA
+from backout.databases.postgres.reversible.names import SCHEMA
 from backout.databases.postgres.reversible.rows.store import LOG
 
 Counts = dict[int, tuple[int, int, int]]
 
 _CHANGED = (
     "SELECT relid::int8 AS oid, n_tup_ins AS i, n_tup_upd AS u, n_tup_del AS d FROM pg_catalog.pg_stat_xact_user_tables "
-    f"WHERE n_tup_ins + n_tup_upd + n_tup_del > 0 AND schemaname NOT IN ('{SCHEMA}', '{HIDDEN_SCHEMA}') "
+    f"WHERE n_tup_ins + n_tup_upd + n_tup_del > 0 AND schemaname <> '{SCHEMA}' "
     "AND NOT EXISTS (SELECT FROM pg_catalog.pg_class WHERE oid = relid AND relkind = 'm')"
 )
 # The rows of a materialized view are its query's, whoever refreshes it.
