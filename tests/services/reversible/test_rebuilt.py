@@ -249,6 +249,8 @@ def test_a_column_that_goes_to_another_table_is_told(database: Database) -> None
         (f"{MAKE}; DO $$BEGIN {POUR}; END$$; {DROP}", "one by one"),
         (f"CREATE TEMP TABLE x AS SELECT * FROM goods; {DROP}; {MAKE}; INSERT INTO goods_new (id, name, price) SELECT id, name, price FROM x", "not each of its rows"),
         (f"{MAKE}; SELECT * FROM goods; INSERT INTO goods_new (id, name, price) VALUES (1, 'a', 10); {DROP}", "one by one"),
+        (f"{MAKE}; {POUR}; ALTER TABLE goods_new RENAME name TO title; {DROP}", "other names since it was filled"),
+        (f"{MAKE}; {POUR}; {DROP}; UPDATE goods_new SET name = 'n'; ALTER TABLE goods_new RENAME name TO title", "the migration has changed title there since"),
         (f"{MAKE}; {POUR}; {DROP}; UPDATE goods_new SET name = 'n'", "the migration has changed name there since"),
     ],
 )  # fmt: skip

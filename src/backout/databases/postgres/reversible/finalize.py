@@ -104,7 +104,7 @@ def _drop(link: Link, migrations: Sequence[Migration], entries: list[Entry]) -> 
     told = documents(link, before, things)
     for entry in entries:
         if "rebuilt" in entry.operation:
-            rebuilt.forget(work, entry.id, entry.operation["rebuilt"])
+            rebuilt.forget(work, entry.id)
         if entry.kind == "column.retyped" or {"recipe", "taken", "rebuilt"} & entry.operation.keys():
             forget(work, entry.id, entry.operation)
     # Of all the indexes first, and so on: a type can be hidden by one migration, and the last column of it by a later one.

@@ -53,12 +53,12 @@ class Origins:
     Attributes:
         pours: By the oid of the table that was filled.
         read: Oids of tables from which the client has got rows.
-        updated: Names of columns that were set by UPDATEs, by table.
+        updated: Numbers of the columns that UPDATEs have set, by the oid of a table that was filled.
     """
 
     pours: dict[int, list[Pour]] = field(default_factory=dict)
     read: set[int] = field(default_factory=set)
-    updated: dict[int, set[str]] = field(default_factory=dict)
+    updated: dict[int, set[int]] = field(default_factory=dict)
     _oids: dict[str, int | None] = field(default_factory=dict)
 
     def ran(self, link: Link, statement: Statement) -> None:
@@ -75,8 +75,9 @@ class Origins:
             for table in self._mentioned(link, statement):
                 self._add(table, Pour(None))
         elif (update := update_of(statement)) is not None:
-            for table in self._of_names(link, [update.relation]):
-                self.updated.setdefault(table, set()).update(update.values)
+            for table in self._of_names(link, [update.relation]) & self.pours.keys():
+                numbers = _columns(link, table)
+                self.updated.setdefault(table, set()).update(numbers[name] for name in update.values)
         if statement.kind in _READS:
             self.read |= self._read_by(link, statement)
 
@@ -114,14 +115,14 @@ class Origins:
         table = self._oid(link, node.into.rel)
         if table is None or node.into.skip_data:
             return
-        names = [one.string.sval for one in node.into.col_names] or _columns(link, table)
+        names = [one.string.sval for one in node.into.col_names] or [*_columns(link, table)]
         self._add(table, self._pour(link, node.query, names))
 
     def _inserted(self, link: Link, node: Any) -> None:
         table = self._oid(link, node.relation)
         if table is None:
             return
-        names = [one.res_target.name for one in node.cols] or _columns(link, table)
+        names = [one.res_target.name for one in node.cols] or [*_columns(link, table)]
         if node.HasField("on_conflict_clause"):
             self._add(table, Pour(frozenset(self._sources(link, node.select_stmt))))
         else:
@@ -155,7 +156,7 @@ class Origins:
                 and target.column_ref.fields[-1].WhichOneof("node") == "a_star"
             ):
                 table = self._oid(link, select.from_clause[0].range_var)
-                every = _columns(link, table or 0)
+                every = [*_columns(link, table or 0)]
                 # Of a table that is made hidden columns are left out.
                 shown = every if len(every) == len(names) else [n for n in every if not is_hidden(n)]
                 given += [parsed(ident(name)) for name in shown]
@@ -203,12 +204,13 @@ class Origins:
         return {oid for one in wanted if (oid := self._oids[one]) is not None}
 
 
-def _columns(link: Link, table: int) -> list[str]:
+def _columns(link: Link, table: int) -> dict[str, int]:
+    """Return the numbers of a table's columns by their names, in order."""
     found = objects(
         link,
-        f"SELECT attname AS name FROM pg_catalog.pg_attribute WHERE attrelid = {table} AND attnum > 0 AND NOT attisdropped ORDER BY attnum",
+        f"SELECT attname AS name, attnum FROM pg_catalog.pg_attribute WHERE attrelid = {table} AND attnum > 0 AND NOT attisdropped ORDER BY attnum",
     )
-    return [str(one["name"]) for one in found]
+    return {str(one["name"]): one["attnum"] for one in found}
 
 
 def _tables_in(node: Any) -> Iterator[str]:

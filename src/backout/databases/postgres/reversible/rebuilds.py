@@ -46,7 +46,7 @@ def refuse(origins: Origins, now: Snapshot, operations: Sequence[tuple[str, Oper
 def _changed(origins: Origins, now: Snapshot, told: Operation) -> list[str]:
     """Return the columns from which the dropped table's values follow, and that the migration has changed itself."""
     table = told["made"]["table"]
-    columns = now.columns(table)
     read = {attnum for way in told["back"].values() for attnum in way["columns"]}
-    names = {str(columns[attnum]["name"]) for attnum in read if attnum in columns}
-    return sorted(names & origins.updated.get(table, set()))
+    columns = now.columns(table)
+    changed = read & origins.updated.get(table, set())
+    return sorted(str(columns[attnum]["name"]) for attnum in changed if attnum in columns)

@@ -77,11 +77,13 @@ def paired(work: Work, dropped: int, made: int, change: int, pour: Pour, given: 
     if pour.values is None:
         raise NotPaired("its rows were not taken over one by one")
     numbers = {str(one["name"]): attnum for attnum, one in new.columns.items()}
-    values = {numbers[name]: tree for name, tree in pour.values.items() if name in numbers}
+    if not pour.values.keys() <= numbers.keys():
+        raise NotPaired("columns of the other one have got other names since it was filled")
+    values = {numbers[name]: tree for name, tree in pour.values.items()}
     own = {str(one["name"]): (attnum, str(one["type_text"])) for attnum, one in old.columns.items()}
     carried = _carried(values, own)
     old_key = _primary_key(work, old)
-    if not set(old_key) <= carried.keys():
+    if not old_key or not set(old_key) <= carried.keys():
         raise NotPaired("it has no primary key that the other one has taken over as it is")
     new_key = [carried[attnum] for attnum in old_key]
     if not _is_unique(work, made, new_key):
@@ -197,7 +199,7 @@ def bring_over(work: Work, change: int, told: Record, *, back: bool) -> None:
     here = _side(work, target["table"], target["key"])
     there = _side(work, source["table"], source["key"])
     ways = told["back" if back else "forth"]
-    _unwatch(work, change, there)
+    _unwatch(work, change)
     needed = {one for way in ways.values() for one in way["columns"]} | set(there.key)
     every = work.now.columns(there.table)
     if not needed <= every.keys() or not set(here.key) <= here.columns.keys():
@@ -379,16 +381,17 @@ BEGIN
 END"""
 
 
-def _unwatch(work: Work, change: int, side: _Side) -> None:
-    for name in (f"{LAST}{change}", f"{LAST}{change}_t"):
-        if any(one["name"] == name for one in work.now.of_table("trigger", side.table).values()):
-            work.run(f"DROP TRIGGER {ident(name)} ON {side.path}")
+def _unwatch(work: Work, change: int) -> None:
+    """Undo `_watch`, whichever table it is; after a dump and restore that is known by its trigger alone."""
+    names = (f"{LAST}{change}", f"{LAST}{change}_t")
+    for key, one in work.now.things.items():
+        if key.kind == "trigger" and one["name"] in names:
+            path = work.table_path(one["table"], called=str(one["name"]))
+            work.run(f"DROP TRIGGER {ident(one['name'])} ON {path}")
 
 
-def forget(work: Work, change: int, told: Record) -> None:
-    """Drop what logs and converts: there is no way back any more."""
-    for one in (told["made"], told["dropped"]):
-        if Key("table", one["table"]) in work.now.things:
-            _unwatch(work, change, _side(work, one["table"]))
+def forget(work: Work, change: int) -> None:
+    """Drop what logs the keys of rows: there is no way back any more."""
+    _unwatch(work, change)
     work.run(f"DROP FUNCTION IF EXISTS {ident(SCHEMA, f'{hidden(change)}_note')}()")
     work.run(f"DROP TABLE IF EXISTS {log_of(change)}")
