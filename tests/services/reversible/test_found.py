@@ -178,3 +178,24 @@ def test_rows_of_a_table_that_is_dropped_after_them_go_with_the_way_back(databas
         if one.kind == "rows"
     ]
     assert told == ["public.t"]
+
+
+@pytest.mark.parametrize("types", [("timestamp", "timestamptz"), ("timestamptz", "timestamp")])
+@pytest.mark.parametrize("after", [False, True], ids=["changed before", "changed after"])
+def test_a_column_is_filled_again_from_one_that_has_another_type_since(
+    types: tuple[str, str], after: bool, database: Database
+) -> None:
+    """Seed 1618: what was called takes the one type, and the other one was given to it."""
+    link = database.link()
+    run(
+        link,
+        f"CREATE TABLE t (id int PRIMARY KEY, n {types[0]}); INSERT INTO t VALUES (1, '2020-01-01'), (2, '2020-01-02')",
+    )
+    change, fill = f"ALTER TABLE t ALTER n TYPE {types[1]}", "ALTER TABLE t ADD m date; UPDATE t SET m = n"
+    number = migrate(
+        link, "; ".join(["SET LOCAL TimeZone = 'UTC'", *([fill, change] if after else [change, fill])])
+    )
+    undo(link, number)
+    run(link, "UPDATE t SET n = '2020-01-07' WHERE id = 1; INSERT INTO t VALUES (3, '2020-01-03')")
+    redo(link, number)
+    assert seen(link, "SELECT id, m FROM t ORDER BY id") == "1 2020-01-07 | 2 2020-01-02 | 3 2020-01-03"

@@ -8,6 +8,7 @@ The expressions stand in the catalog, as functions: parsed, so that whatever the
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -26,6 +27,8 @@ Record = dict[str, Any]
 _SETTINGS = ("TimeZone", "DateStyle", "IntervalStyle", "extra_float_digits", "bytea_output")
 """What the result of a conversion may depend on."""
 
+_MODIFIER = re.compile(r"\([0-9, ]*\)")
+
 _NOT_CONVERTED = ("22", "23502", "23514")
 
 
@@ -40,7 +43,7 @@ def function(work: Work, name: str, node: Any, columns: dict[str, tuple[int, str
         returns: Type; PostgreSQL casts to it where it would in an assignment.
 
     Returns:
-        Its name and the attnums of its arguments.
+        Its name, and the attnums and types of its arguments.
 
     Raises:
         LinkError: PostgreSQL refuses it.
@@ -56,7 +59,9 @@ def function(work: Work, name: str, node: Any, columns: dict[str, tuple[int, str
     # Its text is read now, and looks nothing up later. Without a `search_path` of its own, PostgreSQL can put it in its place.
     work.run(f"CREATE FUNCTION {path}({types}) RETURNS {returns} LANGUAGE sql RETURN ({body})")
     _shut(work)
-    return {"function": name, "columns": [columns[one][0] for one in used]}
+    # A column may have another type when it is called; without a modifier, as that would cut a value off.
+    bare = [_MODIFIER.sub("", columns[one][1]) for one in used]
+    return {"function": name, "columns": [columns[one][0] for one in used], "types": bare}
 
 
 def settings(work: Work) -> dict[str, str]:
@@ -225,12 +230,19 @@ def convert(
         work.link.rows("RELEASE SAVEPOINT backout")
 
 
+def called(step: Record, given: Sequence[str]) -> str:
+    """Return the text that calls a function on what it is given, each cast to what the function takes."""
+    types = step.get("types")
+    cast = given if types is None else [f"({one})::{kind}" for one, kind in zip(given, types, strict=True)]
+    return f"{ident(SCHEMA, step['function'])}({', '.join(cast)})"
+
+
 def called_with(work: Work, table: int, steps: list[Record], *, of: str = "") -> str:
     """Return the text that calls functions on a row, each on what the one before gave, the first on what is given."""
     columns, expression = work.now.columns(table), of
     for step in steps:
         given = [ident(columns[one]["name"]) if one else expression for one in step["columns"]]
-        expression = f"{ident(SCHEMA, step['function'])}({', '.join(given)})"
+        expression = called(step, given)
     return expression
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from backout.databases.postgres.reversible import answers, expressions
 from backout.databases.postgres.reversible.catalog import Key, Thing
-from backout.databases.postgres.reversible.conversion import by_index, function, set_as, settings
+from backout.databases.postgres.reversible.conversion import by_index, called, function, set_as, settings
 from backout.databases.postgres.reversible.hide import NotHidden, refuse_family
 from backout.databases.postgres.reversible.link import LinkError, scalar
 from backout.databases.postgres.reversible.names import LAST, SCHEMA, hidden, ident, is_hidden, literal
@@ -271,7 +271,7 @@ def _statements(work: Work, here: _Side, there: _Side, ways: dict[str, Record], 
 def _called(work: Work, table: int, way: Record) -> str:
     columns = work.now.columns(table)
     given = [f"s.{ident(columns[one]['name'])}" for one in way["columns"]]
-    return f"{ident(SCHEMA, way['function'])}({', '.join(given)})"
+    return called(way, given)
 
 
 def _default(work: Work, here: _Side, attnum: int, column: Thing) -> str:
