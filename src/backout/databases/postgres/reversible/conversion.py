@@ -28,6 +28,14 @@ _SETTINGS = ("TimeZone", "DateStyle", "IntervalStyle", "extra_float_digits", "by
 """What the result of a conversion may depend on."""
 
 _MODIFIER = re.compile(r"\([0-9, ]*\)")
+_TIMES = {
+    "timestamp without time zone": "pg_catalog.timestamp",
+    "timestamp with time zone": "pg_catalog.timestamptz",
+}
+"""Types of which PostgreSQL changes the one to the other in the catalog alone, and that it does not take for each other in a call.
+
+By their names in `pg_catalog`, as others may be renamed. Source: PostgreSQL 15, tablecmds.c, `ATColumnChangeRequiresRewrite`.
+"""
 
 _NOT_CONVERTED = ("22", "23502", "23514")
 
@@ -43,7 +51,7 @@ def function(work: Work, name: str, node: Any, columns: dict[str, tuple[int, str
         returns: Type; PostgreSQL casts to it where it would in an assignment.
 
     Returns:
-        Its name, and the attnums and types of its arguments.
+        Its name, the attnums of its arguments, and the types that they have to be cast to.
 
     Raises:
         LinkError: PostgreSQL refuses it.
@@ -59,9 +67,9 @@ def function(work: Work, name: str, node: Any, columns: dict[str, tuple[int, str
     # Its text is read now, and looks nothing up later. Without a `search_path` of its own, PostgreSQL can put it in its place.
     work.run(f"CREATE FUNCTION {path}({types}) RETURNS {returns} LANGUAGE sql RETURN ({body})")
     _shut(work)
-    # A column may have another type when it is called; without a modifier, as that would cut a value off.
-    bare = [_MODIFIER.sub("", columns[one][1]) for one in used]
-    return {"function": name, "columns": [columns[one][0] for one in used], "types": bare}
+    # A column may have the other of these when it is called.
+    casts = [_TIMES.get(_MODIFIER.sub("", columns[one][1])) for one in used]
+    return {"function": name, "columns": [columns[one][0] for one in used], "types": casts}
 
 
 def settings(work: Work) -> dict[str, str]:
@@ -231,9 +239,9 @@ def convert(
 
 
 def called(step: Record, given: Sequence[str]) -> str:
-    """Return the text that calls a function on what it is given, each cast to what the function takes."""
-    types = step.get("types")
-    cast = given if types is None else [f"({one})::{kind}" for one, kind in zip(given, types, strict=True)]
+    """Return the text that calls a function on what it is given, cast to what the function takes where that has to be."""
+    types = step.get("types") or [None] * len(given)
+    cast = [f"({one})::{kind}" if kind else one for one, kind in zip(given, types, strict=True)]
     return f"{ident(SCHEMA, step['function'])}({', '.join(cast)})"
 
 
