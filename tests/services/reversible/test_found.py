@@ -199,3 +199,18 @@ def test_a_column_is_filled_again_from_one_that_has_another_type_since(
     run(link, "UPDATE t SET n = '2020-01-07' WHERE id = 1; INSERT INTO t VALUES (3, '2020-01-03')")
     redo(link, number)
     assert seen(link, "SELECT id, m FROM t ORDER BY id") == "1 2020-01-07 | 2 2020-01-02 | 3 2020-01-03"
+
+
+def test_a_check_that_is_renamed_in_a_later_transaction_is_proven_after_the_way_forward(
+    database: Database,
+) -> None:
+    """Seed 5515: it was looked for under its first name."""
+    link = database.link()
+    run(link, "CREATE TABLE t (id int PRIMARY KEY, n int); INSERT INTO t VALUES (1, 1)")
+    number = migrate(
+        link, "ALTER TABLE t ADD CONSTRAINT a CHECK (n > 0)", "ALTER TABLE t RENAME CONSTRAINT a TO b"
+    )
+    after = schema_of(database.url)
+    undo(link, number)
+    redo(link, number)
+    assert schema_of(database.url) == after

@@ -117,13 +117,13 @@ def _proofs(now: Snapshot, entries: list[Entry]) -> Iterator[str]:
     """Yield what proves the constraints that were valid before, and were put back for new rows only."""
     for entry in entries:
         for constraint in _constraints_in(entry.operation):
-            for one in _meant(now, constraint, back=_brought_back(entry)) if constraint["valid"] else ():
+            for one in _meant(now, constraint, back=_made_again(entry)) if constraint["valid"] else ():
                 if not one["valid"]:
                     yield f"ALTER TABLE {path_of(now, one['table'])} VALIDATE CONSTRAINT {ident(one['name'])}"
 
 
 def _meant(now: Snapshot, constraint: dict[str, Any], *, back: bool) -> list[Thing]:
-    """Return what a constraint is now: the one of its name, else, after a way back that went on to another name, what says the same."""
+    """Return what a constraint is now: the one of its name, else, after a way that went on to another name, what says the same."""
     there = [
         one for one in now.of_table("constraint", constraint["table"]).values() if one["kind"] in ("f", "c")
     ]
@@ -145,7 +145,9 @@ def _meant(now: Snapshot, constraint: dict[str, Any], *, back: bool) -> list[Thi
     return [one for one in same if one["kind"] == "f" or _says(one) == _says(constraint)]
 
 
-def _brought_back(entry: Entry) -> bool:
+def _made_again(entry: Entry) -> bool:
+    if entry.kind == "constraint.added":
+        return entry.state == "applied"  # and made again, if it is not valid
     return entry.state == "undone" and entry.kind in ("table.hidden", "column.hidden", "constraint.dropped")
 
 
