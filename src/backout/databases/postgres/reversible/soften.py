@@ -357,6 +357,8 @@ class Softer:
             self.work.run(f"ALTER TABLE {path} DROP CONSTRAINT {name} CASCADE")
         elif key.kind == "function":
             self.work.run(f"DROP ROUTINE {path_of(self.work, key.oid, called)} CASCADE")
+        elif key.kind == "schema":
+            self.work.run(f"DROP SCHEMA {name}")  # what is hidden must not go with it
         else:
             path = self.work.path(key.kind, key.oid, called=called)
             self.work.run(f"DROP {_WORDS.get(key.kind, key.kind.upper())} {path} CASCADE")
