@@ -166,3 +166,15 @@ def test_what_a_block_destroys_is_refused_with_all_others_of_its_transaction(
     with pytest.raises(Veto, match="DO"):
         migrate(link, BLOCKS + BLOCK.format("ALTER TABLE t ALTER x TYPE bigint", "undefined_column"))
     assert catalog_of(link) == before
+
+
+@pytest.mark.parametrize("end", ["COMMIT", "ROLLBACK"])
+def test_a_block_that_ends_the_transaction_is_refused_by_the_server(end: str, database: Database) -> None:
+    link = database.link()
+    run(link, BEFORE)
+    journal.install(link)
+    before = catalog_of(link)
+    with pytest.raises(LinkError, match="invalid transaction termination"):
+        migrate(link, f"DO $$ BEGIN ALTER TABLE t DROP COLUMN x; {end}; DROP TABLE p; END $$")
+    assert catalog_of(link) == before
+    assert journal.every_entry(link) == []

@@ -28,9 +28,11 @@ def steps_of(block: Statement) -> list[Statement]:
     if found is None or options.get("language", "plpgsql") != "plpgsql":
         return []
     try:
-        return statements(found[1])
+        steps = statements(found[1])
     except NotParsed:
         return []  # conditions, loops, variables: they are none of SQL
+    # Hazard: its COMMIT would end the transaction before anybody has looked at it; in a block PostgreSQL refuses it.
+    return [] if any(one.kind == "transaction_stmt" for one in steps) else steps
 
 
 def may_drop(block: Statement) -> bool:
