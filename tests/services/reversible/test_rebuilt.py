@@ -5,8 +5,6 @@ Attack A2: the dropped one would come back as of the deploy, and all inserts, up
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import pytest
 
 from backout.app.migrations import Migrations
@@ -16,34 +14,10 @@ from backout.databases.postgres.reversible.proxy.keeper import Veto
 
 from .conftest import Database
 from .engine import migrate, redo, run, undo
+from .replaced import Case, there_and_back
 from .states import changed, schema_of, seen
 
 pytestmark = pytest.mark.slow
-
-
-class Case(NamedTuple):
-    """A table built anew.
-
-    Attributes:
-        before: Schema and rows.
-        up: Each one transaction.
-        new: What later code writes.
-        look: What earlier code reads.
-        back: What it sees after the way back.
-        old: What it writes then.
-        ahead: What later code reads.
-        forth: What it sees after the way forward again.
-    """
-
-    before: str
-    up: tuple[str, ...]
-    new: str
-    look: str
-    back: str
-    old: str
-    ahead: str
-    forth: str
-
 
 GOODS = """
 CREATE TABLE goods (id serial PRIMARY KEY, name text NOT NULL, price int NOT NULL, note text);
@@ -138,26 +112,7 @@ CASES = {
 
 @pytest.mark.parametrize("name", CASES)
 def test_a2_what_is_written_since_comes_back(name: str, database: Database) -> None:
-    case, link = CASES[name], database.link()
-    run(link, case.before)
-    before = schema_of(database.url)
-    number = migrate(link, *case.up)
-    after = schema_of(database.url)
-    run(link, case.new)
-
-    undo(link, number)
-    assert changed(before, schema_of(database.url)) == []
-    assert seen(link, case.look) == case.back
-
-    run(link, case.old)
-    old = seen(link, case.look)
-    redo(link, number)
-    assert changed(after, schema_of(database.url)) == []
-    assert seen(link, case.ahead) == case.forth
-
-    undo(link, number)
-    assert changed(before, schema_of(database.url)) == []
-    assert seen(link, case.look) == old
+    there_and_back(CASES[name], database)
 
 
 @pytest.mark.parametrize("undone", [False, True])

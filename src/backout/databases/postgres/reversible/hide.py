@@ -81,7 +81,7 @@ def hide_column(
         "not_null": was["not_null"],
         "default": was["default_text"],
         "default_calls": "FUNCEXPR" in str(was["default"]),
-        "alone_unique": _in_unique(now, table, attnum, alone=True),
+        "alone_unique": in_unique(now, table, attnum, alone=True),
         "comment": was["comment"],
         "constraints": _drop_constraints(work, now, table, attnum),
         "primary": None
@@ -98,7 +98,7 @@ def hide_column(
         path,
         column,
         name,
-        unique=twin is not None or _in_unique(now, table, attnum),
+        unique=twin is not None or in_unique(now, table, attnum),
         kept=_numbers_itself(now, table, attnum, column),
         marked=marked,
         changed=changed,
@@ -303,7 +303,8 @@ def _numbers_itself(now: Snapshot, table: int, attnum: int, column: Thing) -> bo
     return bool(column["identity"]) or bool(column["generated"]) or owned
 
 
-def _in_unique(now: Snapshot, table: int, attnum: int, *, alone: bool = False) -> bool:
+def in_unique(now: Snapshot, table: int, attnum: int, *, alone: bool = False) -> bool:
+    """Tell whether a column is in a unique index, or in one of its own."""
     return any(
         (one["unique"] or one["exclusion"])
         and (one["columns"] == [attnum] if alone else attnum in one["columns"])

@@ -27,7 +27,7 @@ from backout.databases.postgres.reversible.conversion import (
 from backout.databases.postgres.reversible.difference import Difference
 from backout.databases.postgres.reversible.explain import explained
 from backout.databases.postgres.reversible.fill import accepts_null, tell_open, unmark
-from backout.databases.postgres.reversible.hide import hide_column, refuse_family, rename
+from backout.databases.postgres.reversible.hide import hide_column, in_unique, refuse_family, rename
 from backout.databases.postgres.reversible.link import scalar
 from backout.databases.postgres.reversible.names import hidden, ident, is_hidden
 from backout.databases.postgres.reversible.rows.quiet import quietly
@@ -161,7 +161,7 @@ def come_back(work: Work, change: int, operation: Record) -> bool:
     path, name, mark = work.table_path(table, called=called), ident(columns[attnum]["name"]), record["marker"]
     given = operation.get("fill")
     value = None if accepts_null(given) else given or record["default"]
-    if attnum not in _read(told) and not record["numbers"] and _is_unique(work, table, attnum):
+    if attnum not in _read(told) and not record["numbers"] and in_unique(work.now, table, attnum):
         # Two rows may have given their values to each other.
         with quietly(work.link, [table], []), by_index(work):
             work.run(f"UPDATE {path} SET {name} = NULL WHERE {ident(mark)}")
@@ -240,8 +240,3 @@ def _number(work: Work, record: Record, told: Record, since: str) -> None:
 def _without_value(work: Work, path: str, name: str, mark: str) -> bool:
     found = f"SELECT EXISTS (SELECT FROM {path} WHERE {ident(mark)} IS NOT NULL AND {name} IS NULL)"
     return scalar(work.link, found) == "t"
-
-
-def _is_unique(work: Work, table: int, attnum: int) -> bool:
-    indexes = work.now.of_table("index", table).values()
-    return any(one["unique"] and attnum in one["columns"] for one in indexes)
