@@ -148,6 +148,19 @@ def test_the_application_writes_without_a_right_to_the_log(database: Database) -
     assert seen(link, "SELECT id, price FROM goods ORDER BY id") == "1 11 | 2 21 | 3 30"
 
 
+def test_what_logs_the_keys_is_its_owners_alone_whatever_default_privileges_say(database: Database) -> None:
+    link = database.link()
+    run(link, GOODS)
+    run(
+        link,
+        "ALTER DEFAULT PRIVILEGES GRANT ALL ON TABLES TO other; ALTER DEFAULT PRIVILEGES GRANT ALL ON FUNCTIONS TO other",
+    )
+    migrate(link, *CASES["in_one_transaction"].up)
+    tables = "SELECT bool_or(has_table_privilege('other', c.oid, 'SELECT, INSERT')) AS may FROM pg_class c WHERE relname ~ '_keys$'"
+    functions = "SELECT bool_or(has_function_privilege('other', p.oid, 'EXECUTE')) AS may FROM pg_proc p WHERE proname ~ '_note$'"
+    assert (seen(link, tables), seen(link, functions)) == ("f", "f")
+
+
 def test_rows_that_the_earlier_table_cannot_hold_are_kept_and_told(database: Database) -> None:
     link = database.link()
     run(link, GOODS)

@@ -66,7 +66,7 @@ def function(work: Work, name: str, node: Any, columns: dict[str, tuple[int, str
     path = ident(SCHEMA, name)
     # Its text is read now, and looks nothing up later. Without a `search_path` of its own, PostgreSQL can put it in its place.
     work.run(f"CREATE FUNCTION {path}({types}) RETURNS {returns} LANGUAGE sql RETURN ({body})")
-    _shut(work)
+    shut(work)
     # A column may have the other of these when it is called.
     casts = [_TIMES.get(_MODIFIER.sub("", columns[one][1])) for one in used]
     return {"function": name, "columns": [columns[one][0] for one in used], "types": casts}
@@ -134,10 +134,11 @@ def marker(work: Work, change: int, column: str, value: str = "true") -> None:
     work.run(
         f"CREATE FUNCTION {path}() RETURNS trigger LANGUAGE plpgsql SET search_path = {PATH} AS {literal(body)}"
     )
-    _shut(work)
+    shut(work)
 
 
-def _shut(work: Work) -> None:
+def shut(work: Work) -> None:
+    """Shut what the engine has made off from everybody but its owner, whatever default privileges say. Idempotent."""
     for statement in shutting(work.link):
         work.run(statement)
 

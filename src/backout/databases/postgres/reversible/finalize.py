@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from backout.databases.postgres.reversible import journal, rebuilt
+from backout.databases.postgres.reversible import journal, key_log
 from backout.databases.postgres.reversible.back import NotReversible
 from backout.databases.postgres.reversible.catalog import Key, Snapshot, read
 from backout.databases.postgres.reversible.commit import commit
@@ -104,7 +104,7 @@ def _drop(link: Link, migrations: Sequence[Migration], entries: list[Entry]) -> 
     told = documents(link, before, things)
     for entry in entries:
         if "rebuilt" in entry.operation:
-            rebuilt.forget(work, entry.id)
+            key_log.forget(work, entry.id)
         if entry.kind == "column.retyped" or {"recipe", "taken", "rebuilt"} & entry.operation.keys():
             forget(work, entry.id, entry.operation)
     # Of all the indexes first, and so on: a type can be hidden by one migration, and the last column of it by a later one.

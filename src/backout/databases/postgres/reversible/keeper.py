@@ -11,7 +11,7 @@ from backout.databases.postgres.reversible import (
     journal,
     learned,
     manners,
-    rebuilds,
+    rebuilt,
     subscribers,
 )
 from backout.databases.postgres.reversible.answer_tried import answer_tried
@@ -310,7 +310,7 @@ class ReversibleKeeper:
         found = rights_tried(link, found)
         self._recipes.add_to(link, difference.after, found, rows or {})
         self._recipes.refuse_untold(link, difference.after, known + found)
-        rebuilds.refuse(self.kept.origins, difference.after, known + found)
+        rebuilt.refuse_unpaired(self.kept.origins, difference.after, known + found)
         for kind, operation in found:
             answers.check(kind, operation, self.kept.answers)
         self._making = {op["table"] for kind, op in found if kind == "table.added"}

@@ -14,7 +14,7 @@ from backout.databases.postgres.reversible import (
     catalog,
     journal,
     manners,
-    rebuilds,
+    rebuilt,
     subscribers,
     touched,
 )
@@ -212,7 +212,7 @@ class Observer:
             more, others = self._explained(link, difference, self._ran)
         kept += more + rows
         every = [*self.observed.kept, *kept]
-        for refuse in (partial(rebuilds.refuse, self.observed.origins, after), may_need_answer):
+        for refuse in (partial(rebuilt.refuse_unpaired, self.observed.origins, after), may_need_answer):
             try:
                 refuse(every)
             except Veto as veto:

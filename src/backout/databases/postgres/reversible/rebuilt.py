@@ -7,50 +7,26 @@ back the dropped table gets those rows, and loses what was deleted. While the ot
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from backout.databases.postgres.reversible import answers, expressions
-from backout.databases.postgres.reversible.catalog import Key, Thing
-from backout.databases.postgres.reversible.conversion import by_index, called, function, set_as, settings
+from backout.databases.postgres.reversible.catalog import Key, Snapshot
+from backout.databases.postgres.reversible.conversion import function, settings
+from backout.databases.postgres.reversible.effects.base import Operation
 from backout.databases.postgres.reversible.hide import NotHidden, refuse_family
-from backout.databases.postgres.reversible.link import LinkError, scalar
-from backout.databases.postgres.reversible.names import LAST, SCHEMA, hidden, ident, is_hidden, literal
-from backout.databases.postgres.reversible.origins import Pour
-from backout.databases.postgres.reversible.rows.quiet import quietly
-from backout.databases.postgres.reversible.rows.store import FORMATS, SETTING, WAY
-from backout.databases.postgres.reversible.rows.write import ROW_IS_REFUSED
+from backout.databases.postgres.reversible.key_log import Side, side_of, watch
+from backout.databases.postgres.reversible.names import hidden, ident
+from backout.databases.postgres.reversible.origins import Origins, Pour
 from backout.databases.postgres.reversible.updates import copied_from
+from backout.databases.postgres.reversible.verdict import made_anew
 from backout.databases.postgres.reversible.ways import if_it_casts
-from backout.databases.postgres.reversible.work import Moved, Work
+from backout.databases.postgres.reversible.work import Work
 
 Record = dict[str, Any]
 
 
-def log_of(change: int) -> str:
-    """Return the quoted name of the table that has the keys of rows written since, by the number of the journal row."""
-    return ident(SCHEMA, f"{hidden(change)}_keys")
-
-
 class NotPaired(Exception):
     """The two tables cannot be kept the same; the message says why."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Side:
-    """One of the two tables.
-
-    Attributes:
-        table: Oid.
-        path: Quoted name.
-        columns: Visible ones, by attnum.
-        key: Attnums, in the order of the dropped one's primary key.
-    """
-
-    table: int
-    path: str
-    columns: dict[int, Thing]
-    key: list[int]
 
 
 def paired(work: Work, dropped: int, made: int, change: int, pour: Pour, given: dict[str, str]) -> Record:
@@ -73,7 +49,7 @@ def paired(work: Work, dropped: int, made: int, change: int, pour: Pour, given: 
             refuse_family(work.now, one, work.now.name(Key("table", one)))
         except NotHidden as error:
             raise NotPaired(str(error)) from None
-    old, new = _side(work, dropped), _side(work, made)
+    old, new = side_of(work, dropped), side_of(work, made)
     if pour.values is None:
         raise NotPaired("its rows were not taken over one by one")
     numbers = {str(one["name"]): attnum for attnum, one in new.columns.items()}
@@ -88,8 +64,8 @@ def paired(work: Work, dropped: int, made: int, change: int, pour: Pour, given: 
     new_key = [carried[attnum] for attnum in old_key]
     if not _is_unique(work, made, new_key):
         raise NotPaired("what is its primary key is no unique key of the other one")
-    old, new = _side(work, dropped, old_key), _side(work, made, new_key)
-    _watch(work, change, new)
+    old, new = side_of(work, dropped, old_key), side_of(work, made, new_key)
+    watch(work, change, new)
     return {
         "dropped": {"table": dropped, "key": old_key, "called": work.now.name(Key("table", dropped))},
         "made": {"table": made, "key": new_key, "called": work.now.name(Key("table", made))},
@@ -97,11 +73,6 @@ def paired(work: Work, dropped: int, made: int, change: int, pour: Pour, given: 
         "forth": _forth(work, change, new, values, own),
         "settings": settings(work),
     }
-
-
-def _side(work: Work, table: int, key: Sequence[int] = ()) -> _Side:
-    columns = {n: one for n, one in work.now.columns(table).items() if not is_hidden(str(one["name"]))}
-    return _Side(table, work.table_path(table, called=f"table {table}"), columns, list(key))
 
 
 def _carried(values: dict[int, Any], own: dict[str, tuple[int, str]]) -> dict[int, int]:
@@ -114,7 +85,7 @@ def _carried(values: dict[int, Any], own: dict[str, tuple[int, str]]) -> dict[in
     return found
 
 
-def _primary_key(work: Work, side: _Side) -> list[int]:
+def _primary_key(work: Work, side: Side) -> list[int]:
     indexes = work.now.of_table("index", side.table).values()
     found: list[int] = next((one["columns"] for one in indexes if one["primary"]), [])
     return [attnum for attnum in found if attnum]
@@ -131,8 +102,8 @@ def _is_unique(work: Work, table: int, key: list[int]) -> bool:
 def _back(
     work: Work,
     change: int,
-    old: _Side,
-    new: _Side,
+    old: Side,
+    new: Side,
     values: dict[int, Any],
     carried: dict[int, int],
     given: dict[str, str],
@@ -171,7 +142,7 @@ def _back(
 
 
 def _forth(
-    work: Work, change: int, new: _Side, values: dict[int, Any], own: dict[str, tuple[int, str]]
+    work: Work, change: int, new: Side, values: dict[int, Any], own: dict[str, tuple[int, str]]
 ) -> dict[str, Record]:
     """Return how the other table's columns follow from the dropped one's, as the migration made them."""
     return {
@@ -183,215 +154,43 @@ def _forth(
     }
 
 
-def bring_over(work: Work, change: int, told: Record, *, back: bool) -> None:
-    """Give the shown table what was written to the other one, and have logged what is written to it from now on.
+def refuse_unpaired(origins: Origins, now: Snapshot, operations: Sequence[tuple[str, Operation]]) -> None:
+    """Refuse, before a COMMIT, a dropped table whose rows another one has that the migration has made, if the two are not kept the same.
 
     Args:
-        work: The transaction, which holds the exclusive locks of both tables.
-        change: Number of the journal row.
-        told: What `paired` has returned.
-        back: It is the dropped one that is shown.
+        origins: Where rows come from.
+        now: The catalog before the COMMIT.
+        operations: Kind and operation of all that the migration has changed so far, this transaction included.
 
     Raises:
-        Moved: A column that the rows are made of is gone.
+        Veto: There is one.
     """
-    source, target = (told["made"], told["dropped"]) if back else (told["dropped"], told["made"])
-    here = _side(work, target["table"], target["key"])
-    there = _side(work, source["table"], source["key"])
-    ways = told["back" if back else "forth"]
-    _unwatch(work, change)
-    needed = {one for way in ways.values() for one in way["columns"]} | set(there.key)
-    every = work.now.columns(there.table)
-    if not needed <= every.keys() or not set(here.key) <= here.columns.keys():
-        raise Moved(
-            target["called"], f"cannot get the rows written since: {source['called']} has other columns now"
-        )
-    set_as(work, told["settings"])
-    log = log_of(change)
-    work.run(f"ANALYZE {log}")
-    with quietly(work.link, [here.table], [there.table]), by_index(work):
-        _merge(work, change, (here, there), ways, target["called"])
-    work.run(f"DELETE FROM {log}")
-    _watch(work, change, here)
-
-
-def _merge(work: Work, change: int, sides: tuple[_Side, _Side], ways: dict[str, Record], called: str) -> None:
-    here, there = sides
-    log, kept = log_of(change), ident(SCHEMA, f"{hidden(change)}_kept")
-    statements = _statements(work, here, there, ways, kept)
-    keys = f"(SELECT DISTINCT {_casts(here)} FROM {log} l)"
-    work.link.rows("SAVEPOINT backout")
-    try:
-        for statement in statements:
-            work.run(statement.replace("{keys}", keys))
-    except LinkError as error:
-        if not error.sqlstate.startswith(ROW_IS_REFUSED):
-            raise
-        work.link.rows("ROLLBACK TO SAVEPOINT backout")
-        work.forget()
-        _row_by_row(work, here, statements, log, called, str(error))
-    work.link.rows("RELEASE SAVEPOINT backout")
-    _number(work, here, log)
-
-
-def _casts(here: _Side) -> str:
-    return ", ".join(
-        f"l.k[{at}]::{here.columns[attnum]['type_text']} AS k{at}" for at, attnum in enumerate(here.key, 1)
-    )
-
-
-def _statements(work: Work, here: _Side, there: _Side, ways: dict[str, Record], kept: str) -> list[str]:
-    """Return what brings the rows of some keys over: what is there is kept, goes, and comes again with its other values."""
-    same = " AND ".join(
-        f"k.k{at} = {{0}}.{ident(here.columns[n]['name'])}" for at, n in enumerate(here.key, 1)
-    )
-    source = " AND ".join(
-        f"k.k{at} = s.{ident(work.now.columns(there.table)[n]['name'])}" for at, n in enumerate(there.key, 1)
-    )
-    columns = {n: one for n, one in here.columns.items() if not one["generated"]}
-    given = [
-        _called(work, there.table, ways[str(n)])
-        if str(n) in ways
-        else f"CASE WHEN o.{ident(here.columns[here.key[0]]['name'])} IS NOT NULL THEN o.{ident(one['name'])} ELSE {_default(work, here, n, one)} END"
-        for n, one in columns.items()
-    ]
-    names = ", ".join(ident(one["name"]) for one in columns.values())
-    insert = (
-        f"INSERT INTO {here.path} ({names}) OVERRIDING SYSTEM VALUE SELECT {', '.join(given)} "
-        f"FROM {{keys}} k JOIN {there.path} s ON {source} LEFT JOIN {kept} o ON {same.format('o')}"
-    )
-    return [
-        f"CREATE TABLE {kept} AS SELECT t.* FROM {{keys}} k JOIN {here.path} t ON {same.format('t')}",
-        f"DELETE FROM {here.path} t USING {{keys}} k WHERE {same.format('t')}",
-        insert,
-        f"DROP TABLE {kept}",
-    ]
-
-
-def _called(work: Work, table: int, way: Record) -> str:
-    columns = work.now.columns(table)
-    given = [f"s.{ident(columns[one]['name'])}" for one in way["columns"]]
-    return called(way, given)
-
-
-def _default(work: Work, here: _Side, attnum: int, column: Thing) -> str:
-    if column["identity"]:
-        owned = [
-            key
-            for key, one in work.now.things.items()
-            if key.kind == "sequence" and (one["owned_by"] or [])[:2] == [here.table, attnum]
-        ]
-        return f"pg_catalog.nextval({owned[0].oid}::regclass)" if owned else "NULL"
-    return str(column["default_text"] or "NULL")
-
-
-def _row_by_row(work: Work, here: _Side, statements: list[str], log: str, called: str, why: str) -> None:
-    """Bring over the rows that can be; the others stay as they are on either side, and are counted."""
-    one_key = (
-        "(SELECT "
-        + ", ".join(
-            f"(one[{at}])::{here.columns[n]['type_text']} AS k{at}" for at, n in enumerate(here.key, 1)
-        )
-        + ")"
-    )
-    steps = "; ".join(one.replace("{keys}", one_key) for one in statements)
-    body = f"""DECLARE
-  one text[]; kept bigint := 0;
-BEGIN
-  FOR one IN SELECT l.k FROM {log} l LOOP
-    BEGIN
-      {steps};
-    EXCEPTION WHEN data_exception OR integrity_constraint_violation THEN
-      kept := kept + 1;
-    END;
-  END LOOP;
-  PERFORM pg_catalog.set_config('backout.kept', kept::text, true);
-END"""
-    work.run(f"DO {literal(body)}")
-    kept = scalar(work.link, "SELECT pg_catalog.current_setting('backout.kept')")
-    rows = f"{kept} {'row' if kept == '1' else 'rows'}"
-    work.residues.append(
-        f"{called} has {rows} written since not as they are in the other table ({why}): kept there, hidden"
-    )
-
-
-def _number(work: Work, here: _Side, log: str) -> None:
-    """Have what numbers the key go on behind the numbers that were given since."""
-    for at, attnum in enumerate(here.key, 1):
-        for key, one in work.now.things.items():
-            if key.kind != "sequence" or (one["owned_by"] or [])[:2] != [here.table, attnum]:
-                continue
-            path = work.path("sequence", key.oid, called=str(one["name"]))
-            furthest = "max" if one["increment"] > 0 else "min"
-            further = "greatest" if one["increment"] > 0 else "least"
-            work.run(
-                f"SELECT pg_catalog.setval({key.oid}::regclass, {further}(l.given, s.last_value)) "
-                f"FROM (SELECT {furthest}(k[{at}]::numeric)::int8 AS given FROM {log}) l, {path} s "
-                f"WHERE l.given IS NOT NULL AND l.given BETWEEN {one['minimum']} AND {one['maximum']} "
-                f"AND {further}(l.given, s.last_value) = l.given"
+    made = {
+        op["table"]
+        for kind, op in operations
+        if kind == "table.added" and Key("table", op["table"]) in now.things
+    }
+    filled = {table for kind, op in operations if kind == "rows" for table in op.get("filled", ())} & made
+    for kind, op in operations:
+        if kind != "table.hidden":
+            continue
+        dropped, told = op["hidden"]["table"], op.get("rebuilt")
+        paired = {told["made"]["table"]} if told is not None else set()
+        others = {*origins.takers(dropped, made), *(filled - origins.pours.keys())} - paired
+        if others:
+            names = [now.name(Key("table", one)) for one in sorted(others)]
+            raise made_anew(op["hidden"]["called"], names, "not each of its rows can be found there")
+        if told is not None and (changed := _changed(origins, now, told)):
+            names = [told["made"]["called"]]
+            raise made_anew(
+                op["hidden"]["called"], names, f"the migration has changed {', '.join(changed)} there since"
             )
 
 
-def _watch(work: Work, change: int, side: _Side) -> None:
-    """Have the keys logged of rows that are written to a table."""
-    log, note = log_of(change), ident(SCHEMA, f"{hidden(change)}_note")
-    if scalar(work.link, f"SELECT pg_catalog.to_regclass({literal(log)})") is None:
-        work.run(f"CREATE TABLE {log} (k text[] PRIMARY KEY)")
-        work.run(f"REVOKE ALL ON {log} FROM PUBLIC")
-        sets = " ".join(f"SET {name} = '{value}'" for name, value in FORMATS.items())
-        # By number: a column may get another name while this is at work.
-        work.run(
-            f"CREATE FUNCTION {note}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER "
-            f"SET search_path = pg_catalog, pg_temp {sets} AS {literal(_noted(log))}"
-        )
-        work.run(f"REVOKE ALL ON FUNCTION {note}() FROM PUBLIC")
-    unless = " AND ".join(
-        f"coalesce(pg_catalog.current_setting('{one}', true), '') OPERATOR(pg_catalog.=) ''"
-        for one in (SETTING, WAY)
-    )
-    key = ", ".join(literal(str(one)) for one in side.key)
-    for name, event in (
-        (f"{LAST}{change}", "AFTER INSERT OR UPDATE OR DELETE"),
-        (f"{LAST}{change}_t", "BEFORE TRUNCATE"),
-    ):
-        each = "STATEMENT" if event.endswith("TRUNCATE") else "ROW"
-        work.run(
-            f"CREATE TRIGGER {ident(name)} {event} ON {side.path} FOR EACH {each} WHEN ({unless}) EXECUTE FUNCTION {note}({key})"
-        )
-        work.run(f"ALTER TABLE {side.path} ENABLE ALWAYS TRIGGER {ident(name)}")
-
-
-def _noted(log: str) -> str:
-    return f"""DECLARE
-  key text;
-BEGIN
-  SELECT string_agg(format('($1).%I::text', a.attname), ', ' ORDER BY g.at) INTO key
-  FROM unnest(TG_ARGV) WITH ORDINALITY g(attnum, at) JOIN pg_attribute a ON a.attrelid = TG_RELID AND a.attnum = g.attnum::int2;
-  IF TG_OP = 'TRUNCATE' THEN
-    EXECUTE format('INSERT INTO {log} SELECT ARRAY[%s] FROM %s t ON CONFLICT DO NOTHING', replace(key, '($1)', 't'), TG_RELID::regclass);
-    RETURN NULL;
-  END IF;
-  IF TG_OP <> 'INSERT' THEN
-    EXECUTE format('INSERT INTO {log} SELECT ARRAY[%s] ON CONFLICT DO NOTHING', key) USING OLD;
-  END IF;
-  IF TG_OP <> 'DELETE' THEN
-    EXECUTE format('INSERT INTO {log} SELECT ARRAY[%s] ON CONFLICT DO NOTHING', key) USING NEW;
-  END IF;
-  RETURN NULL;
-END"""
-
-
-def _unwatch(work: Work, change: int) -> None:
-    """Undo `_watch`, whichever table it is; after a dump and restore that is known by its trigger alone."""
-    names = (f"{LAST}{change}", f"{LAST}{change}_t")
-    for key, one in work.now.things.items():
-        if key.kind == "trigger" and one["name"] in names:
-            path = work.table_path(one["table"], called=str(one["name"]))
-            work.run(f"DROP TRIGGER {ident(one['name'])} ON {path}")
-
-
-def forget(work: Work, change: int) -> None:
-    """Drop what logs the keys of rows: there is no way back any more."""
-    _unwatch(work, change)
-    work.run(f"DROP FUNCTION IF EXISTS {ident(SCHEMA, f'{hidden(change)}_note')}()")
-    work.run(f"DROP TABLE IF EXISTS {log_of(change)}")
+def _changed(origins: Origins, now: Snapshot, told: Operation) -> list[str]:
+    """Return the columns from which the dropped table's values follow, and that the migration has changed itself."""
+    table = told["made"]["table"]
+    read = {attnum for way in told["back"].values() for attnum in way["columns"]}
+    columns = now.columns(table)
+    changed = read & origins.updated.get(table, set())
+    return sorted(str(columns[attnum]["name"]) for attnum in changed if attnum in columns)

@@ -11,8 +11,8 @@ from backout.databases.postgres.reversible.catalog import Key, Snapshot
 from backout.databases.postgres.reversible.fill import accepts_null
 from backout.databases.postgres.reversible.held import path
 from backout.databases.postgres.reversible.journal import Entry, is_hiding
+from backout.databases.postgres.reversible.key_log import log_of
 from backout.databases.postgres.reversible.names import ident
-from backout.databases.postgres.reversible.rebuilt import log_of
 from backout.databases.postgres.reversible.violators import violators
 from backout.migration_status import RowsSince
 

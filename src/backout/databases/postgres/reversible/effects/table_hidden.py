@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
+from backout.databases.postgres.reversible.brought import bring_over
 from backout.databases.postgres.reversible.difference import Difference
 from backout.databases.postgres.reversible.effects.base import NEITHER, TAKES, Bears, Operation
 from backout.databases.postgres.reversible.effects.family import tell_moved
-from backout.databases.postgres.reversible.rebuilt import bring_over
 from backout.databases.postgres.reversible.tables import hide_table, require_table, show_table
 from backout.databases.postgres.reversible.work import Work
 
