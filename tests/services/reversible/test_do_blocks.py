@@ -178,3 +178,23 @@ def test_a_block_that_ends_the_transaction_is_refused_by_the_server(end: str, da
         migrate(link, f"DO $$ BEGIN ALTER TABLE t DROP COLUMN x; {end}; DROP TABLE p; END $$")
     assert catalog_of(link) == before
     assert journal.every_entry(link) == []
+
+
+def test_rows_that_were_not_logged_before_a_block_are_refused_after_it(database: Database) -> None:
+    link = database.link()
+    run(link, BEFORE)
+    run(link, "CREATE FUNCTION put() RETURNS void LANGUAGE sql AS 'UPDATE t SET x = 9'")
+    with pytest.raises(Veto, match=r"cannot undo what this transaction did to rows of public\.t"):
+        migrate(link, "SELECT put(); DO $$ BEGIN IF true THEN DROP TABLE p; END IF; END $$")
+    assert seen(link, "SELECT x FROM t") == "1"
+
+
+def test_a_block_that_does_what_no_table_shows_is_not_taken_apart(database: Database) -> None:
+    link = database.link()
+    run(link, BEFORE)
+    with pytest.raises(Veto, match="DO"):
+        migrate(
+            link,
+            "DO $$ BEGIN IF true THEN PERFORM set_config('a.b', 'c', false); DROP TABLE p; END IF; END $$",
+        )
+    assert seen(link, "SELECT to_regclass('p')") == "p"

@@ -229,6 +229,7 @@ class ReversibleKeeper:
     def _learned(self, link: Link, block: Statement) -> list[Statement]:
         """Return the statements that drop what a DO block drops, where it does nothing else: it runs, and is undone."""
         with as_login(link):
+            self._rows.before_savepoint(link)
             before, rows = self.kept.catalog.read(link), self._rows.count(link)
         link.rows(f"SAVEPOINT {_LEARNED}")
         try:

@@ -18,6 +18,7 @@ from backout.databases.postgres.reversible.together import take_parts, take_tabl
 
 _PLAIN = re.compile(r"\s*BEGIN\b(.*)\bEND\s*;?\s*", re.IGNORECASE | re.DOTALL)
 _MAY_DROP = re.compile(r"\b(drop|execute)\b", re.IGNORECASE)
+_UNSEEN = re.compile(r"set_config|notify|advisory|\bset\s+(local|session)\b", re.IGNORECASE)
 _ORDER = ("policy", "trigger", "constraint", "index", "column", "function", "type", "sequence")
 
 
@@ -36,8 +37,8 @@ def steps_of(block: Statement) -> list[Statement]:
 
 
 def may_drop(block: Statement) -> bool:
-    """Tell whether a DO block may drop something, as far as its text tells."""
-    return _MAY_DROP.search(block.text) is not None
+    """Tell whether a DO block may drop something, and does nothing that neither the catalog nor rows show, as far as its text tells."""
+    return _MAY_DROP.search(block.text) is not None and _UNSEEN.search(block.text) is None
 
 
 def drops_of(before: Snapshot, after: Snapshot) -> list[str]:
