@@ -205,9 +205,10 @@ def test_24_a_dump_has_the_hidden_values_until_they_are_finalized(
     run(link, T)
     migrate(link, "ALTER TABLE t DROP COLUMN a")
     dump = [find_programs(postgres.binaries.directory, None).path("pg_dump"), "-d", database.url]
-    assert b"a1" in subprocess.run(dump, capture_output=True, check=True).stdout
+    # As a value of a row: the journal's fingerprints are in the dump, too, and may have these letters.
+    assert b"\ta1" in subprocess.run(dump, capture_output=True, check=True).stdout
     typed("db", "finalize", "--now", "--yes").ended(0)
-    assert b"a1" not in subprocess.run(dump, capture_output=True, check=True).stdout
+    assert b"\ta1" not in subprocess.run(dump, capture_output=True, check=True).stdout
     assert list(rows_of(link)) == ['"public"."t"']
 
 
