@@ -7,6 +7,8 @@ import random
 import pytest
 
 from backout.databases.postgres.reversible import catalog
+from backout.databases.postgres.reversible.catalog import Key, Snapshot, Thing
+from backout.databases.postgres.reversible.difference import unlike
 from backout.databases.postgres.reversible.last_read import LastRead
 from backout.databases.postgres.reversible.link import LinkError
 
@@ -30,11 +32,16 @@ def test_what_is_read_of_a_change_is_what_the_whole_catalog_tells(server: Server
         last = LastRead()
         before = last.read(link)
         assert before == catalog.read(link)
+        every_other = sorted(key.oid for key in before.things if key.kind == "table")[::2]
+        some = LastRead(every_other)
+        assert some.read(link) == catalog.read(link, every_other)
         link.rows("SAVEPOINT here")
         link.rows(change.change)
         assert last.read(link) == catalog.read(link)
+        assert some.read(link) == catalog.read(link, every_other)
         link.rows("ROLLBACK TO here")
         assert last.read(link) == before
+        assert some.read(link) == catalog.read(link, every_other)
 
 
 def test_it_is_read_once_where_nothing_happens_and_again_where_something_does(database: Database) -> None:
@@ -96,7 +103,7 @@ def test_many_changes_after_each_other_and_undone_in_part(server: Server, seed: 
     chosen = random.Random(seed)
     with transaction(server, superuser=True) as link:
         last = LastRead()
-        last.read(link)
+        earlier = last.read(link)
         for number in range(60):
             for statement in _statements(chosen, server, number):
                 link.rows("SAVEPOINT here")
@@ -104,9 +111,24 @@ def test_many_changes_after_each_other_and_undone_in_part(server: Server, seed: 
                     link.rows(statement)
                 except LinkError:
                     link.rows("ROLLBACK TO here")
-                assert last.read(link) == catalog.read(link), statement
+                now = last.read(link)
+                assert now == catalog.read(link), statement
+                assert list(unlike(earlier, now)) == list(unlike(Snapshot(dict(earlier.things)), now)), (
+                    statement
+                )
+                assert all(now.of_table(*group) == of for group, of in _by_table(now).items())
                 if chosen.random() < 0.2:
                     link.rows("ROLLBACK TO here")
+                if chosen.random() < 0.1:
+                    earlier = now
+
+
+def _by_table(now: Snapshot) -> dict[tuple[str, int], dict[Key, Thing]]:
+    found: dict[tuple[str, int], dict[Key, Thing]] = {}
+    for key, one in now.things.items():
+        if (table := key.oid if key.kind == "column" else one.get("table")) is not None:
+            found.setdefault((key.kind, table), {})[key] = one
+    return found
 
 
 def _statements(chosen: random.Random, server: Server, number: int) -> list[str]:

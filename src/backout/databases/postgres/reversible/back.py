@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from itertools import groupby
 from typing import NamedTuple
 
@@ -13,12 +12,13 @@ from backout.databases.postgres.by_hand import psql
 from backout.databases.postgres.reversible import journal
 from backout.databases.postgres.reversible.apart import apart
 from backout.databases.postgres.reversible.asking import Asking
-from backout.databases.postgres.reversible.catalog import Snapshot, read, read_alone
+from backout.databases.postgres.reversible.catalog import Snapshot, alone, read_alone
 from backout.databases.postgres.reversible.commit import commit
 from backout.databases.postgres.reversible.due import due
 from backout.databases.postgres.reversible.effects import effect
 from backout.databases.postgres.reversible.hide import NotHidden
 from backout.databases.postgres.reversible.journal import Entry, Migration
+from backout.databases.postgres.reversible.last_read import LastRead
 from backout.databases.postgres.reversible.link import Link, LinkError, LinkLost, objects
 from backout.databases.postgres.reversible.locks import Numbered, under_locks
 from backout.databases.postgres.reversible.names import is_hidden
@@ -186,17 +186,17 @@ def _moved(
     dry_run: bool,
 ) -> Outcome:
     tables = sorted(tables_of(link, chosen, entries))
-    reads = partial(read, tables=tables)
-    work, begun_s = Work(link, reads), 0.0
+    catalog = LastRead(tables)
+    work, begun_s = Work(link, catalog.read), 0.0
 
     def attempt() -> RowsReport | None:
         nonlocal work, begun_s
         fault_point("db.locked")
-        work, begun_s = Work(link, reads, only_tried=dry_run), time.monotonic()
+        work, begun_s = Work(link, catalog.read, only_tried=dry_run), time.monotonic()
         return _all(work, chosen, entries, turn)
 
     # The server answers faster what the session has asked before: not for the first time under the locks.
-    now = read_alone(link, tables)
+    now = alone(link, lambda: catalog.read(link))
     numbered = numbered_by(entries) | views_in(now, entries)
     try:
         rows = under_locks(link, tables, attempt, patience_s=patience_s, numbered=numbered)

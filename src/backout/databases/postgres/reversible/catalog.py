@@ -9,7 +9,7 @@ Source: PostgreSQL 15 and 18 documentation, chapter "System Catalogs".
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -47,6 +47,44 @@ class Snapshot:
     _index: dict[tuple[str, int], dict[Key, Thing]] = field(
         default_factory=dict, init=False, compare=False, repr=False
     )
+    _mark: object = field(default_factory=object, init=False, compare=False, repr=False)
+    _since: list[tuple[object, Collection[Key]]] = field(
+        default_factory=list, init=False, compare=False, repr=False
+    )
+
+    def but(self, gone: Collection[Key], found: Mapping[Key, Thing]) -> Snapshot:
+        """Return the catalog without some things, and with others; what is the same in both is not gone through.
+
+        Args:
+            gone: What is not there any more, and what was read again.
+            found: What was read.
+        """
+        later = Snapshot(dict(self.things))
+        later._since.extend([*self._since[-_EARLIER:], (self._mark, {*gone, *found})])
+        index = self._indexed()
+        later._index.update(index)
+        for key in gone:
+            for group in _groups(key, later.things.pop(key)):
+                if later._index[group] is index[group]:
+                    later._index[group] = dict(index[group])
+                del later._index[group][key]
+        for key, thing in found.items():
+            later.things[key] = thing
+            for group in _groups(key, thing):
+                if group not in index:
+                    later._index.setdefault(group, {})[key] = thing
+                elif later._index[group] is index[group]:
+                    later._index[group] = index[group] | {key: thing}
+                else:
+                    later._index[group][key] = thing
+        return later
+
+    def may_be_unlike(self, earlier: Snapshot) -> Collection[Key] | None:
+        """Return what may not be the same as in an earlier reading, from which this one was made; None: it was not."""
+        if earlier._mark is self._mark:
+            return ()
+        made = next((n for n, (mark, _keys) in enumerate(self._since) if mark is earlier._mark), None)
+        return None if made is None else {key for _mark, keys in self._since[made:] for key in keys}
 
     def name(self, key: Key) -> str:
         """Return what a person calls it: ``public.orders.total``; its identity when it is not there."""
@@ -67,23 +105,59 @@ class Snapshot:
 
     def has_children(self, table: int) -> bool:
         """Tell whether others inherit from a table, or are partitions of it."""
-        return bool(self._of("child", table))
+        return bool(self.children(table))
+
+    def children(self, table: int) -> list[int]:
+        """Return the oids of the tables that inherit from a table, or are partitions of it."""
+        return [key.oid for key in self._of("child", table)]
 
     def of_table(self, kind: str, table: int) -> dict[Key, Thing]:
         """Return a table's constraints, indexes, triggers, … ."""
         return dict(self._of(kind, table))
 
+    def of_kind(self, kind: str) -> dict[Key, Thing]:
+        """Return all things of a kind that is not a table's own, all rules and policies; `view` stands for these."""
+        return self._indexed().get((kind, 0), {})
+
+    def keys_to(self, table: int) -> dict[Key, Thing]:
+        """Return the foreign keys that lead to a table."""
+        return self._of("key to", table)
+
     def _of(self, kind: str, table: int) -> dict[Key, Thing]:
         """Return what belongs to a table, in the order of all things: found once for all tables, as there may be many."""
+        return self._indexed().get((kind, table), {})
+
+    def _indexed(self) -> dict[tuple[str, int], dict[Key, Thing]]:
         if not self._index:
             for key, thing in self.things.items():
-                owner = key.oid if key.kind == "column" else thing.get("table")
-                if owner is not None:
-                    self._index.setdefault((key.kind, owner), {})[key] = thing
-                for parent in thing.get("parents") or ():
-                    self._index.setdefault(("child", parent), {})[key] = thing
+                for group in _groups(key, thing):
+                    self._index.setdefault(group, {})[key] = thing
             self._index.setdefault(("", 0), {})
-        return self._index.get((kind, table), {})
+        return self._index
+
+
+_EARLIER = 100
+"""Of so many readings it is known what has changed since."""
+_MANY = ("column", "constraint", "index", "trigger")
+
+
+def _groups(key: Key, thing: Thing) -> list[tuple[str, int]]:
+    """Return under what a thing is found."""
+    kind = key.kind
+    owner = key.oid if kind == "column" else thing.get("table")
+    found = [] if owner is None else [(kind, owner)]
+    if kind == "table":
+        found += [("child", parent) for parent in {*(thing.get("parents") or ())}]
+        if thing["kind"] in ("v", "m"):
+            found.append(("view", 0))
+    elif kind not in _MANY:
+        found.append((kind, 0))
+    elif kind == "constraint":
+        if not thing["table"]:
+            pass  # of a domain: under its owner, which is nobody
+        elif thing["to_table"]:
+            found.append(("key to", thing["to_table"]))
+    return found
 
 
 _LOOKED = f"""
@@ -282,10 +356,15 @@ def _others() -> str:
 _NAMES = """SELECT c.oid, 0, json_build_object('name', c.relname, 'schema', c.relnamespace::int8, 'kind', c.relkind,
       'parents', (SELECT json_agg(inhparent::int8 ORDER BY inhseqno) FROM pg_inherits WHERE inhrelid = c.oid))
     FROM rels c WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND c.oid NOT IN (SELECT oid FROM chosen)"""
-
+NAMES = "names"
+"""In the place of a kind: the names of tables that are not read."""
 
 _OF_TABLES = ("table", "column", "constraint", "index", "trigger", "rule", "policy", "statistics object")
 """Kinds whose things are a table's own."""
+KINDS = [*_PARTS, *OTHERS]
+"""All of them, in the order in which they are told."""
+_WITHIN = [kind for kind in _PARTS if kind not in (*_OF_TABLES, "function", "label")]
+"""Other kinds that are read with some tables."""
 
 
 def _query(kinds: Collection[str], some: str, rest: str = "") -> str:
@@ -298,7 +377,8 @@ def _query(kinds: Collection[str], some: str, rest: str = "") -> str:
 _SOME = "oid = ANY ($1::oid[])"
 
 
-def _oids(tables: Collection[int]) -> str:
+def oids(tables: Collection[int]) -> str:
+    """Return oids as PostgreSQL reads an array. Pure."""
     return f"{{{','.join(map(str, sorted(tables)))}}}"
 
 
@@ -368,36 +448,66 @@ def read_here(link: Link, tables: Collection[int] | None = None) -> Snapshot:
     """Do what `read` does, in a session that has `own_settings`."""
     if tables is None:
         return Snapshot(_things(link, _query(_PARTS, "true", _others())))
-    kinds = [kind for kind in _PARTS if kind not in ("function", "label")]
-    names = f"SELECT 'table', q.* FROM ({_NAMES}) q(oid, sub, thing)"
-    return Snapshot(_things(link, _query(kinds, _SOME, names), _oids(tables)))
+    return Snapshot(
+        _things(link, _query([*_OF_TABLES, *_WITHIN], _SOME), oids(tables)) | _named(link, tables)
+    )
 
 
-def read_changed(link: Link, last: Snapshot, tables: Collection[int], kinds: Collection[str]) -> Snapshot:
+def _named(link: Link, tables: Collection[int]) -> dict[Key, Thing]:
+    """Read the names of all tables but some."""
+    query = f"SELECT 'table' AS kind, q.* FROM ({_NAMES}) q(oid, sub, thing)"
+    return _things(link, _query((), _SOME, query), oids(tables))
+
+
+def read_changed(
+    link: Link,
+    last: Snapshot,
+    tables: Collection[int],
+    kinds: Collection[str],
+    *,
+    within: Collection[int] | None = None,
+) -> Snapshot:
     """Read what is another than in an earlier reading, and return all as it is now.
 
     Args:
         link: The session, in a transaction, with `own_settings`.
-        last: The earlier reading, of everything.
+        last: The earlier reading.
         tables: Oids of the tables of which something is another; those that are gone, too.
         kinds: Others than a table's own of which things came or went; those that stayed are as they were.
+        within: The tables of the earlier reading; None: it was of everything.
     """
-    found = _things(link, _query([*_OF_TABLES, *sorted(kinds)], _SOME), _oids(tables))
-    of, owners = set(tables), {*tables, 0}  # domains' constraints, which are of no table, are always read
-    kept = {
-        key: thing
-        for key, thing in last.things.items()
-        if key.kind not in kinds
-        and not (key.kind in ("table", "column") and key.oid in of)
-        and thing.get("table") not in owners
-        and thing.get("to_table") not in of
-    }
-    return Snapshot(kept | found)
+    named: set[int] = set()
+    others = sorted(kinds)
+    if within is not None:
+        # The query is always the same: the session has its plan.
+        tables, others = {*tables} & {*within}, _WITHIN
+        if NAMES in kinds:
+            named = {key.oid for key in last.things if key.kind == "table"} - {*within}
+    found = _things(link, _query([*_OF_TABLES, *others], _SOME), oids(tables))
+    if within is not None and NAMES in kinds:
+        found |= _named(link, within)
+    gone = {key for kind in others for key in last.of_kind(kind)}
+    gone |= {Key("table", table) for table in (*tables, *named)}
+    for table in tables:
+        gone |= {key for kind in _OF_TABLES if kind != "table" for key in last.of_table(kind, table)}
+        gone |= last.keys_to(table).keys()
+    gone |= last.of_table("constraint", 0).keys()  # domains', which are always read
+    return last.but([key for key in gone if key in last.things], found)
 
 
 def read_alone(link: Link, tables: Collection[int] | None = None) -> Snapshot:
     """Read the catalog in a transaction of its own; arguments as of `read`."""
+    return alone(link, lambda: read(link, tables))
+
+
+def alone(link: Link, reads: Callable[[], Snapshot]) -> Snapshot:
+    """Read the catalog in a transaction of its own.
+
+    Args:
+        link: A session in autocommit.
+        reads: Reads it.
+    """
     link.rows("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-    found = read(link, tables)
+    found = reads()
     link.rows("COMMIT")
     return found

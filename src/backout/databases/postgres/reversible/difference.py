@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from backout.databases.postgres.reversible.catalog import Key, Snapshot, Thing
+from backout.databases.postgres.reversible.catalog import KINDS, Key, Snapshot, Thing
 from backout.databases.postgres.reversible.names import is_hidden
 
 _TEXTS = {
@@ -124,13 +124,14 @@ def follows(difference: Difference, column: Key, value: str) -> bool:
 
 def unlike(before: Snapshot, after: Snapshot) -> Iterator[tuple[Key, Thing | None, Thing | None]]:
     """Yield what is not the same in two readings, as it was and as it is."""
-    for key, was in before.things.items():
-        is_ = after.things.get(key)
-        if was is not is_ and was != is_:
-            yield key, was, is_
-    for key, is_ in after.things.items():
-        if key not in before.things:
-            yield key, None, is_
+    known = after.may_be_unlike(before)
+    keys = before.things.keys() | after.things.keys() if known is None else known
+    found = [
+        (key, was, is_)
+        for key in keys
+        if (was := before.things.get(key)) is not (is_ := after.things.get(key)) and was != is_
+    ]
+    yield from sorted(found, key=lambda one: (one[1] is None, KINDS.index(one[0].kind), one[0]))
 
 
 def _changes(before: Snapshot, after: Snapshot) -> Iterator[Change]:
@@ -162,7 +163,9 @@ def _of_own_table(before: Snapshot, after: Snapshot, thing: Thing | None) -> boo
 def retyped_in_place(difference: Difference) -> bool:
     """Tell whether a column got another type in its place: on the way back PostgreSQL refuses that below what is built on it."""
     return any(
-        key.kind == "column" and (one["type"], one["modifier"]) != (now["type"], now["modifier"])
-        for key, one in difference.before.things.items()
-        if (now := difference.after.things.get(key)) is not None
+        key.kind == "column"
+        and was
+        and is_
+        and (was["type"], was["modifier"]) != (is_["type"], is_["modifier"])
+        for key, was, is_ in unlike(difference.before, difference.after)
     )

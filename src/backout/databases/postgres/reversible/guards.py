@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from backout.databases.postgres.reversible.difference import Difference
+from backout.databases.postgres.reversible.difference import Difference, unlike
 from backout.databases.postgres.reversible.hide import guard
 from backout.databases.postgres.reversible.link import objects
 from backout.databases.postgres.reversible.names import SCHEMA, is_hidden
@@ -15,8 +15,8 @@ def behind_hidden(difference: Difference) -> list[Guarded]:
     """Return the hidden columns of the tables that a transaction gave a column: table, attnum and name. Pure."""
     tables = {
         key.oid
-        for key, one in difference.after.things.items()
-        if key.kind == "column" and key not in difference.before.things and not is_hidden(one["name"])
+        for key, was, is_ in unlike(difference.before, difference.after)
+        if key.kind == "column" and was is None and is_ is not None and not is_hidden(is_["name"])
     }
     return [
         (table, attnum, str(one["name"]))

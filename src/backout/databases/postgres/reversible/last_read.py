@@ -7,10 +7,11 @@ Source: PostgreSQL 15 documentation, 5.5 "System Columns".
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from backout.databases.postgres.reversible import catalog
-from backout.databases.postgres.reversible.catalog import FIRST_OID, OTHERS, Key, Snapshot, Thing
+from backout.databases.postgres.reversible.catalog import FIRST_OID, NAMES, OTHERS, Snapshot, Thing, oids
 from backout.databases.postgres.reversible.link import Link, scalar
 
 Stamps = dict[str, str]
@@ -27,83 +28,118 @@ _CAME_OR_WENT = {
 One that is another, of these or of what is not among them, may be named in the texts of everything.
 """
 
-# Whose a row of pg_class is: an index is its table's.
-_OWNER = """CASE c.relkind WHEN 'S' THEN 'sequence:' || c.oid WHEN 'c' THEN 'composite:' || c.oid
-  ELSE 'table:' || coalesce(x.indrelid, c.oid) END"""
-_CLASSES = "pg_class c LEFT JOIN pg_index x ON x.indexrelid = c.oid"
+_RELATION = "c.relkind IN ('r', 'p', 'v', 'm', 'f')"
+# An index is its table's; those of values that are stored apart are many, and nobody changes them.
+_INDEX = "pg_index x JOIN pg_class c ON c.oid = x.indexrelid AND c.relnamespace <> 'pg_toast'::regnamespace"
+_OF_TABLES = [
+    (table, f"SELECT 'table', {table}, {row}.ctid, {row}.xmin FROM {source} WHERE {condition}")
+    for table, row, source, condition in (
+        ("c.oid", "c", "pg_class c", _RELATION),
+        (
+            "a.attrelid",
+            "a",
+            "pg_attribute a JOIN pg_class c ON c.oid = a.attrelid",
+            f"a.attnum > 0 AND {_RELATION}",
+        ),
+        ("i.inhrelid", "i", "pg_inherits i", "true"),
+        ("d.adrelid", "d", "pg_attrdef d", "true"),
+        ("k.conrelid", "k", "pg_constraint k", "true"),
+        ("k.confrelid", "k", "pg_constraint k", "true"),
+        ("t.tgrelid", "t", "pg_trigger t", "true"),
+        ("w.ev_class", "w", "pg_rewrite w", "true"),
+        ("p.polrelid", "p", "pg_policy p", "true"),
+        ("s.stxrelid", "s", "pg_statistic_ext s", "true"),
+        ("x.indrelid", "x", _INDEX, "true"),
+        ("x.indrelid", "c", _INDEX, "true"),
+        ("x.indrelid", "a", f"{_INDEX} JOIN pg_attribute a ON a.attrelid = c.oid", "a.attnum > 0"),
+        ("x.indrelid", "i", f"{_INDEX} JOIN pg_inherits i ON i.inhrelid = c.oid", "true"),
+    )
+]
+"""The column that tells whose rows are, and the query for them: what is a table's own."""
+_NAMED = f"{NAMES}:0"
+"""Of this are the rows that tell the names of tables which are not read."""
+_OF_OTHERS = [
+    f"SELECT '{NAMES}', 0::oid, ctid, xmin FROM pg_class WHERE relkind IN ('r', 'p', 'v', 'm', 'f') AND oid >= {FIRST_OID} AND oid <> ALL ($1::oid[])",
+    f"SELECT '{NAMES}', 0::oid, ctid, xmin FROM pg_inherits WHERE inhrelid >= {FIRST_OID} AND inhrelid <> ALL ($1::oid[])",
+]
+_CLASS = "CASE c.relkind WHEN 'S' THEN 'sequence' WHEN 'c' THEN 'composite' ELSE 'table' END"
 _ROWS = [
-    f"SELECT {_OWNER} AS of, c.ctid AS place, c.xmin AS maker FROM {_CLASSES} WHERE c.oid >= {FIRST_OID}",
-    f"""SELECT 'table:' || coalesce(x.indrelid, a.attrelid), a.ctid, a.xmin FROM pg_attribute a
-      LEFT JOIN pg_index x ON x.indexrelid = a.attrelid WHERE a.attrelid >= {FIRST_OID} AND a.attnum > 0""",
-    f"SELECT 'table:' || adrelid, ctid, xmin FROM pg_attrdef WHERE oid >= {FIRST_OID}",
-    f"""SELECT whose, k.ctid, k.xmin FROM pg_constraint k,
-      unnest(CASE WHEN k.conrelid = 0 THEN ARRAY['type:' || k.contypid] ELSE ARRAY['table:' || k.conrelid, 'table:' || k.confrelid] END) whose
-      WHERE k.oid >= {FIRST_OID} AND whose <> 'table:0'""",
-    f"SELECT 'table:' || indrelid, ctid, xmin FROM pg_index WHERE indexrelid >= {FIRST_OID}",
-    f"SELECT 'table:' || tgrelid, ctid, xmin FROM pg_trigger WHERE oid >= {FIRST_OID}",
-    f"SELECT 'table:' || ev_class, ctid, xmin FROM pg_rewrite WHERE oid >= {FIRST_OID}",
-    f"SELECT 'table:' || polrelid, ctid, xmin FROM pg_policy WHERE oid >= {FIRST_OID}",
-    f"SELECT 'table:' || stxrelid, ctid, xmin FROM pg_statistic_ext WHERE oid >= {FIRST_OID}",
-    f"SELECT 'table:' || inhrelid, ctid, xmin FROM pg_inherits WHERE inhrelid >= {FIRST_OID}",
-    # The type of an array has its name from that of its elements, wherever it is told.
-    f"SELECT 'type:' || oid, ctid, xmin FROM pg_type WHERE oid >= {FIRST_OID} AND typcategory <> 'A'",
-    f"SELECT 'type:' || enumtypid, ctid, xmin FROM pg_enum WHERE oid >= {FIRST_OID}",
-    f"SELECT 'function:' || oid, ctid, xmin FROM pg_proc WHERE oid >= {FIRST_OID}",
-    f"SELECT 'sequence:' || seqrelid, ctid, xmin FROM pg_sequence WHERE seqrelid >= {FIRST_OID}",
-    f"""SELECT 'sequence:' || d.objid, d.ctid, d.xmin FROM pg_depend d JOIN pg_sequence s ON s.seqrelid = d.objid
+    f"SELECT {_CLASS}, c.oid, c.ctid, c.xmin FROM pg_class c WHERE c.relkind IN ('S', 'c') AND c.oid >= {FIRST_OID}",
+    f"SELECT 'type', contypid, ctid, xmin FROM pg_constraint WHERE conrelid = 0 AND oid >= {FIRST_OID}",
+    # The type of an array has its name from that of its elements, wherever it is told; and that of a table's rows is told
+    # nowhere, unless something is of it.
+    f"""SELECT 'type', t.oid, t.ctid, t.xmin FROM pg_type t LEFT JOIN pg_class c ON c.oid = t.typrelid
+      WHERE t.oid >= {FIRST_OID} AND t.typcategory <> 'A' AND (t.typrelid = 0 OR c.relkind = 'c' OR t.oid IN (
+        SELECT coalesce(nullif(o.typelem, 0), o.oid) FROM pg_depend d JOIN pg_type o ON o.oid = d.refobjid
+        WHERE d.refclassid = 'pg_type'::regclass AND d.deptype = 'n'))""",
+    f"""SELECT 'composite', c.oid, a.ctid, a.xmin FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
+      WHERE c.relkind = 'c' AND c.oid >= {FIRST_OID}""",
+    f"SELECT 'type', enumtypid, ctid, xmin FROM pg_enum WHERE oid >= {FIRST_OID}",
+    f"SELECT 'function', oid, ctid, xmin FROM pg_proc WHERE oid >= {FIRST_OID}",
+    f"SELECT 'sequence', seqrelid, ctid, xmin FROM pg_sequence WHERE seqrelid >= {FIRST_OID}",
+    f"""SELECT 'sequence', d.objid, d.ctid, d.xmin FROM pg_depend d JOIN pg_sequence s ON s.seqrelid = d.objid
       WHERE d.classid = 'pg_class'::regclass AND d.objid >= {FIRST_OID}""",
     # The schema `public`, and what is said of it, are of initdb and can change.
-    "SELECT 'schema:' || oid, ctid, xmin FROM pg_namespace",
-    "SELECT 'schema:' || objoid, ctid, xmin FROM pg_description WHERE classoid = 'pg_namespace'::regclass",
-    f"""SELECT coalesce({_OWNER}, 'table:' || k.conrelid, 'table:' || t.tgrelid, 'table:' || p.polrelid, 'table:' || s.stxrelid, 'table:' || w.ev_class, n.name || ':' || d.objoid), d.ctid, d.xmin
-      FROM pg_description d
+    "SELECT 'schema', oid, ctid, xmin FROM pg_namespace",
+    "SELECT 'schema', objoid, ctid, xmin FROM pg_description WHERE classoid = 'pg_namespace'::regclass",
+    f"""SELECT CASE WHEN c.oid IS NOT NULL THEN {_CLASS} WHEN coalesce(k.conrelid, t.tgrelid, p.polrelid, s.stxrelid, w.ev_class) IS NOT NULL THEN 'table' ELSE n.name END,
+        coalesce(x.indrelid, c.oid, k.conrelid, t.tgrelid, p.polrelid, s.stxrelid, w.ev_class, d.objoid), d.ctid, d.xmin FROM pg_description d
       JOIN (VALUES ('pg_class', 'table'), ('pg_constraint', 'domain'), ('pg_trigger', 'trigger'), ('pg_type', 'type'),
         ('pg_proc', 'function'), ('pg_policy', 'policy'), ('pg_statistic_ext', 'statistics'), ('pg_rewrite', 'rule')) n(catalog, name) ON d.classoid = n.catalog::regclass
-      LEFT JOIN ({_CLASSES}) ON d.classoid = 'pg_class'::regclass AND c.oid = d.objoid
+      LEFT JOIN pg_class c ON d.classoid = 'pg_class'::regclass AND c.oid = d.objoid LEFT JOIN pg_index x ON x.indexrelid = c.oid
       LEFT JOIN pg_constraint k ON d.classoid = 'pg_constraint'::regclass AND k.oid = d.objoid AND k.conrelid <> 0
       LEFT JOIN pg_trigger t ON d.classoid = 'pg_trigger'::regclass AND t.oid = d.objoid
       LEFT JOIN pg_policy p ON d.classoid = 'pg_policy'::regclass AND p.oid = d.objoid
       LEFT JOIN pg_statistic_ext s ON d.classoid = 'pg_statistic_ext'::regclass AND s.oid = d.objoid
       LEFT JOIN pg_rewrite w ON d.classoid = 'pg_rewrite'::regclass AND w.oid = d.objoid
       WHERE d.objoid >= {FIRST_OID}""",
-    "SELECT 'default:' || oid, ctid, xmin FROM pg_default_acl",
-    "SELECT 'publication:' || oid, ctid, xmin FROM pg_publication",
-    "SELECT 'publication:' || prpubid, ctid, xmin FROM pg_publication_rel",
-    "SELECT 'publication:' || pnpubid, ctid, xmin FROM pg_publication_namespace",
-    "SELECT 'publication:' || objoid, ctid, xmin FROM pg_description WHERE classoid = 'pg_publication'::regclass",
-    "SELECT 'database:' || objoid, ctid, xmin FROM pg_shdescription WHERE classoid = 'pg_database'::regclass",
-    "SELECT 'database:' || oid, ctid, xmin FROM pg_database WHERE datname = current_database()",
+    "SELECT 'default', oid, ctid, xmin FROM pg_default_acl",
+    "SELECT 'publication', oid, ctid, xmin FROM pg_publication",
+    "SELECT 'publication', prpubid, ctid, xmin FROM pg_publication_rel",
+    "SELECT 'publication', pnpubid, ctid, xmin FROM pg_publication_namespace",
+    "SELECT 'publication', objoid, ctid, xmin FROM pg_description WHERE classoid = 'pg_publication'::regclass",
+    "SELECT 'database', objoid, ctid, xmin FROM pg_shdescription WHERE classoid = 'pg_database'::regclass",
+    "SELECT 'database', oid, ctid, xmin FROM pg_database WHERE datname = current_database()",
     *(
-        f"SELECT '{catalog}:' || {oid}, ctid, xmin FROM {catalog} WHERE {oid} >= {FIRST_OID}"
+        f"SELECT '{catalog}', {oid}, ctid, xmin FROM {catalog} WHERE {oid} >= {FIRST_OID}"
         for catalog, oid in ((c, "rngtypid" if c == "pg_range" else "oid") for c in OTHERS.values())
     ),
 ]
 
 
-def stamps(link: Link) -> Stamps:
+def stamps(link: Link, tables: Collection[int] | None = None) -> Stamps:
     """Return texts of which one is another whenever anything that `catalog.read` would tell is another.
 
     Args:
         link: The session, with `catalog.own_settings`.
+        tables: As of `catalog.read`.
     """
+    which = f">= {FIRST_OID}" if tables is None else "= ANY ($1::oid[])"
+    own = [f"{query} AND {table} {which}" for table, query in _OF_TABLES]
     rows = " UNION ALL ".join(
-        f"SELECT {part} AS part, r.* FROM ({query}) r(whose, place, maker)"
-        for part, query in enumerate(_ROWS)
+        f"SELECT {part} AS part, r.* FROM ({query}) r(kind, whose, place, maker)"
+        for part, query in enumerate([*own, *([] if tables is None else _OF_OTHERS), *_ROWS])
     )
     # A sum does not depend on the order of the rows.
-    told = scalar(
+    found = scalar(
         link,
-        "SELECT string_agg(concat_ws(' ', whose, n, h), ',') FROM (SELECT whose, count(*) AS n, "
-        f"sum(hashtextextended(concat_ws(' ', part, place, maker), 0)) AS h FROM ({rows}) x GROUP BY whose) y",
+        "SELECT string_agg(concat_ws(' ', kind || ':' || whose, n, h), ',') FROM (SELECT kind, whose, count(*) AS n, "
+        f"sum(hash_record_extended(ROW(part, place, maker), 0)) AS h FROM ({rows}) x GROUP BY kind, whose) y",
+        () if tables is None else (oids(tables),),
         again=True,
     )
-    return dict(one.split(" ", 1) for one in (told or "").split(","))
+    return dict(one.split(" ", 1) for one in (found or "").split(","))
 
 
 @dataclass(slots=True)
 class LastRead:
-    """The last reading, by whichever session of a migration."""
+    """The last reading, by whichever session of a migration.
 
+    Args:
+        tables: As of `catalog.read`.
+    """
+
+    tables: Collection[int] | None = None
     _last: tuple[Stamps, Snapshot] | None = field(default=None)
 
     def read(self, link: Link) -> Snapshot:
@@ -118,21 +154,19 @@ class LastRead:
     def read_here(self, link: Link) -> Snapshot:
         """Do what `read` does, in a session that has `catalog.own_settings`."""
         last = self._last  # another session's may come in between
-        now = stamps(link)
+        now = stamps(link, self.tables)
         # What somebody commits after this has another stamp, and is read then.
-        found = _read(link, now, last)
+        found = self._found(link, now, last)
         self._last = now, found
         return found
 
-
-def _read(link: Link, now: Stamps, last: tuple[Stamps, Snapshot] | None) -> Snapshot:
-    if last is None:
-        return catalog.read_here(link)
-    then, snapshot = last
-    if then == now:
-        return snapshot
-    changed = _changed(then, now, snapshot)
-    return catalog.read_here(link) if changed is None else catalog.read_changed(link, snapshot, *changed)
+    def _found(self, link: Link, now: Stamps, last: tuple[Stamps, Snapshot] | None) -> Snapshot:
+        if last is not None and last[0] == now:
+            return last[1]
+        changed = None if last is None else _changed(last[0], now, last[1])
+        if last is None or changed is None:
+            return catalog.read_here(link, self.tables)
+        return catalog.read_changed(link, last[1], *changed, within=self.tables)
 
 
 def _changed(then: Stamps, now: Stamps, last: Snapshot) -> tuple[set[int], set[str]] | None:
@@ -143,25 +177,22 @@ def _changed(then: Stamps, now: Stamps, last: Snapshot) -> tuple[set[int], set[s
         kind, oid = whose.split(":")
         if kind == "table" and f"composite:{oid}" not in then:
             tables.add(int(oid))
+        elif whose == _NAMED:
+            kinds.add(NAMES)
         elif kind == "publication":
             pass  # always read
         elif kind in _CAME_OR_WENT and (whose not in then or whose not in now):
             kinds.update(_CAME_OR_WENT[kind])
         else:
             return None
-    if any(_names_others(key, thing) for key, thing in last.things.items()):
-        return None
+    if last.of_kind("rule") or any(_asks_others(one) for one in last.of_kind("policy").values()):
+        return None  # their texts may name every table
     # So may a view's; and who needs it is told with it, which is of another thing.
-    tables |= {
-        key.oid for key, one in last.things.items() if key.kind == "table" and one["kind"] in ("v", "m")
-    }
+    tables |= {key.oid for key in last.of_kind("view")}
     # What is published is told by its names, and with a composite type who needs it.
-    composite = any(key.kind == "type" and one["kind"] == "c" for key, one in last.things.items())
+    composite = any(one["kind"] == "c" for one in last.of_kind("type").values())
     return tables, {*kinds, "publication", *(("type",) if composite else ())}
 
 
-def _names_others(key: Key, thing: Thing) -> bool:
-    """Tell whether the text of something may name every table: of a rule, and of a policy that asks another."""
-    if key.kind == "policy":
-        return "SUBLINK" in f"{thing['using']}{thing['check']}"
-    return key.kind == "rule"
+def _asks_others(policy: Thing) -> bool:
+    return "SUBLINK" in f"{policy['using']}{policy['check']}"

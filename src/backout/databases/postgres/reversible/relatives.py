@@ -11,14 +11,10 @@ from backout.databases.postgres.reversible.catalog import Key, Snapshot, Thing
 def below(now: Snapshot, table: int) -> list[int]:
     """Return the oids of the tables below one, at every level, nearer ones first."""
     found: list[int] = []
-    parents = {
-        key.oid: one["parents"]
-        for key, one in now.things.items()
-        if key.kind == "table" and one.get("parents")
-    }
     layer = [table]
     while layer:
-        layer = [oid for oid, of in parents.items() if set(of) & set(layer) and oid not in found]
+        children = [child for one in layer for child in now.children(one)]
+        layer = [one for one in dict.fromkeys(children) if one not in found]
         found += layer
     return found
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from backout.databases.postgres.reversible.catalog import Key
-from backout.databases.postgres.reversible.difference import Difference
+from backout.databases.postgres.reversible.difference import Difference, unlike
 from backout.databases.postgres.reversible.effects.base import BOTH, NEITHER, Bears, Operation
 from backout.databases.postgres.reversible.effects.stored import said, set_by_index
 from backout.databases.postgres.reversible.work import Work
@@ -30,22 +30,22 @@ class StoredByNewIndex:
 
     def find(self, difference: Difference) -> Iterator[Operation]:
         """Take it."""
-        for index, one in difference.after.things.items():
-            if index.kind != "index" or not difference.made(index):
+        for index, was, one in unlike(difference.before, difference.after):
+            if index.kind != "index" or was is not None or one is None:
                 continue
             table = Key("table", one["table"])
             for what in _WHAT:
                 if not one[what] or table not in difference.before.things:
                     continue
-                was = said(difference.before, table.oid, what)
+                before = said(difference.before, table.oid, what)
                 difference.take(table, what)
-                if was["index"] is not None:
-                    difference.take(Key("index", was["index"]), what)
+                if before["index"] is not None:
+                    difference.take(Key("index", before["index"]), what)
                 yield {
                     "table": table.oid,
                     "called": difference.after.name(table),
                     "what": what,
-                    "from": was,
+                    "from": before,
                     "to": said(difference.after, table.oid, what),
                 }
 
