@@ -214,3 +214,103 @@ def test_a_check_that_is_renamed_in_a_later_transaction_is_proven_after_the_way_
     undo(link, number)
     redo(link, number)
     assert schema_of(database.url) == after
+
+
+def test_a_row_that_a_later_migration_changed_and_somebody_deleted_is_not_made_again(
+    database: Database,
+) -> None:
+    """Seed 2315: between the migrations it had become somebody's."""
+    link = database.link()
+    run(link, f"CREATE TABLE t (id int PRIMARY KEY, a text); {ROWS}")
+    first = migrate(link, "INSERT INTO t VALUES (3, 'a3'), (4, 'a4'), (5, 'a5')")
+    run(link, "UPDATE t SET a = 'A' WHERE id IN (3, 4)")
+    second = migrate(link, "UPDATE t SET a = a || '!', id = id + 100 WHERE id > 3; UPDATE t SET a = a || '?'")
+    run(link, "DELETE FROM t WHERE id IN (3, 105)")
+    undo(link, first, second)
+    assert seen(link, ALL) == "1 a1 | 2 a2 | 4 A"
+    run(link, "DELETE FROM t WHERE id = 4")
+    for _ in range(2):
+        redo(link, first)
+        assert seen(link, ALL) == "1 a1 | 2 a2"
+        undo(link, first)
+    redo(link, first)
+    redo(link, second)
+    assert seen(link, ALL) == "1 a1? | 2 a2?"
+
+
+def test_a_row_that_was_made_in_place_of_another_and_was_deleted_is_not_made_again(
+    database: Database,
+) -> None:
+    link = database.link()
+    run(link, f"CREATE TABLE t (id int PRIMARY KEY, a text); {ROWS}")
+    first = migrate(link, "DELETE FROM t WHERE id = 1")
+    second = migrate(link, "INSERT INTO t VALUES (1, 'b1')")
+    run(link, "DELETE FROM t WHERE id = 1")
+    undo(link, first, second)
+    redo(link, first)
+    redo(link, second)
+    assert seen(link, ALL) == "2 a2"
+
+
+def test_a_row_is_made_again_as_its_own_migration_had_made_it(database: Database) -> None:
+    """Seed 2315, made smaller: it was made as the later one, which went back with it, had left it."""
+    link = database.link()
+    run(link, "CREATE TABLE t (id int PRIMARY KEY, a real, b text); INSERT INTO t VALUES (1, 1)")
+    first = migrate(link, "INSERT INTO t VALUES (2, 2)")
+    second = migrate(
+        link,
+        "UPDATE t SET a = 7; ALTER TABLE t ALTER a TYPE double precision; ALTER TABLE t ADD c text DEFAULT 'd'",
+    )
+    undo(link, first, second)
+    redo(link, first)
+    assert seen(link, "SELECT id, a FROM t ORDER BY id") == "1 1 | 2 2"
+    redo(link, second)
+    assert seen(link, "SELECT id, a, c FROM t ORDER BY id") == "1 7 d | 2 7 d"
+
+
+FILLED, RETYPED, DROPPED = (
+    "UPDATE t SET n = 7",
+    "ALTER TABLE t ALTER n TYPE double precision",
+    "ALTER TABLE t DROP n",
+)
+SEEDED = "INSERT INTO t (id, n) VALUES (2, 2)"
+STEPS = {
+    "changed, then another type": [f"{FILLED}; {RETYPED}"],
+    "another type, then changed": [f"{RETYPED}; {FILLED}"],
+    "changed, then another type of its own": [FILLED, RETYPED],
+    "another type, then changed by its own": [RETYPED, FILLED],
+    "made, then changed and of another type": [SEEDED, f"{FILLED}; {RETYPED}"],
+    "made, changed, of another type": [SEEDED, FILLED, RETYPED],
+    "made, then changed and dropped": [SEEDED, f"{FILLED}; {DROPPED}"],
+    "another type, then changed and dropped": [RETYPED, f"{FILLED}; {DROPPED}"],
+}
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_rows_and_a_column_of_another_type_go_back_and_forth(name: str, database: Database) -> None:
+    """What the way back of the rows wrote was taken for somebody's, and replaced what the migration had written."""
+    link = database.link()
+    run(link, "CREATE TABLE t (id int PRIMARY KEY, n real); INSERT INTO t VALUES (1, 1)")
+
+    def rows() -> list[tuple[object, ...]]:
+        names = seen(
+            link, "SELECT attname FROM pg_attribute WHERE attrelid = 't'::regclass AND attname IN ('id', 'n')"
+        )
+        return link.connection.execute(
+            f"SELECT {names.replace(' | ', ', ')} FROM t ORDER BY 1".encode()
+        ).fetchall()
+
+    numbers, states = [], [rows()]
+    for step in STEPS[name]:
+        numbers.append(migrate(link, step))
+        states.append(rows())
+    for _ in range(2):
+        undone = undo(link, *numbers)
+        assert undone.rows is not None and undone.rows.kept == ()
+        assert rows() == states[0]
+        for number, state in zip(numbers, states[1:], strict=True):
+            redo(link, number)
+            assert rows() == state
+    for number, state in reversed([*zip(numbers, states, strict=False)]):
+        undo(link, number)
+        assert rows() == state

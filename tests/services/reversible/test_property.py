@@ -21,7 +21,6 @@ _REFUSED_AT_MOST = 1
 """Of so many cases; what is made anew of something else is counted apart."""
 
 OPEN = {
-    2315: "a row that the migration made is made again after it was deleted",
     3415: "a key that is gone with something else is not understood",
     5415: "the way is not open: column 5 is not there",
     9115: "rows that the migration made in a table without a key stay, where a value cannot be converted back",

@@ -269,17 +269,33 @@ def _rows(work: Work, chosen: tuple[int, ...], entries: list[Entry], turn: _Turn
         one for one in journal.entries(work.link, chosen, "applied", "undone") if one.kind == "column.added"
     ]
     leave = {(one.operation["table"], one.operation["attnum"]) for one in made}
+    turned = {one for entry in entries for one in _columns_turned(entry)}
     for key, one in work.now.things.items():
-        if key.kind == "column" and is_hidden(str(one["name"])):
+        if key.kind == "column" and is_hidden(str(one["name"])) and (key.oid, key.sub) not in turned:
             leave.add((key.oid, key.sub))
     by_table: dict[int, list[int]] = {}
     for table, attnum in leave:
         by_table.setdefault(table, []).append(attnum)
     write = rows_undo.undo if turn.to == "undone" else rows_undo.redo
-    work.link.rows(f"SET LOCAL {WAY} = 'on'")
+    # Of a change of a type that goes the same way, or that stays made, both columns have what belongs together.
+    retyped = journal.of_kind(work.link, "column.retyped")
+    together = {one.id for one in entries} | {one.id for one in retyped if one.state == "applied"}
+    told = [str(one.id) for one in retyped if one.id in together]
+    work.link.rows(f"SET LOCAL {WAY} = ',{','.join(told)},'")
     report = write(work.link, chosen, leave=by_table, marks=_marks(work.link, entries))
     work.link.rows(f"SET LOCAL {WAY} = ''")
     return report
+
+
+def _columns_turned(entry: Entry) -> set[tuple[int, int]]:
+    """Return the columns that a change hides on one way and shows on the other: their values have to go along."""
+    told = entry.operation
+    if entry.kind == "column.retyped" and told["form"] == "twin":
+        return {(told["table"], told["old"]), (told["table"], told["new"])}
+    if entry.kind == "column.hidden":
+        record = told.get("hidden", told)
+        return {(record["table"], record["attnum"])}
+    return set()
 
 
 def _marks(link: Link, entries: Sequence[Entry]) -> dict[int, dict[int, set[str]]]:

@@ -19,7 +19,7 @@ from backout.databases.postgres.reversible.link import LinkError, objects, scala
 from backout.databases.postgres.reversible.names import LAST, PREFIX, SCHEMA, hidden, ident, literal
 from backout.databases.postgres.reversible.private import shutting
 from backout.databases.postgres.reversible.rows.quiet import quietly
-from backout.databases.postgres.reversible.rows.store import PATH, SETTING
+from backout.databases.postgres.reversible.rows.store import PATH, SETTING, WAY
 from backout.databases.postgres.reversible.work import Moved, Work
 
 Record = dict[str, Any]
@@ -84,7 +84,8 @@ def watch(work: Work, change: int, table: int, attnums: Sequence[int], *, unless
 
     By image: some types have no equality, and of those that have one, equal values may differ. By the function and not
     its operator: PostgreSQL cannot read again what it prints of that. What a migration itself writes is not marked: the
-    way back of its rows knows it, and the hidden column has what was there before.
+    way back of its rows knows it, and the hidden column has what was there before. Nor is what that way writes, where it
+    names the change: the hidden column has what belongs to what the migration wrote.
 
     Args:
         work: The transaction.
@@ -101,7 +102,8 @@ def watch(work: Work, change: int, table: int, attnums: Sequence[int], *, unless
     work.run(
         f"CREATE TRIGGER {name} BEFORE UPDATE ON {path} FOR EACH ROW "
         f"WHEN (pg_catalog.record_image_ne({new}, {old}) "
-        f"AND coalesce(pg_catalog.current_setting('{unless}', true), '') OPERATOR(pg_catalog.=) '') "
+        f"AND coalesce(pg_catalog.current_setting('{unless}', true), '') OPERATOR(pg_catalog.=) '' "
+        f"AND pg_catalog.strpos(coalesce(pg_catalog.current_setting('{WAY}', true), ''), ',{change},') OPERATOR(pg_catalog.=) 0) "
         f"EXECUTE FUNCTION {ident(SCHEMA, f'{PREFIX}{change}_mark')}()"
     )
     work.run(f"ALTER TABLE {path} ENABLE ALWAYS TRIGGER {name}")

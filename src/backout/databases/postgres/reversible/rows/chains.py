@@ -51,6 +51,7 @@ class Chain:
         sure: Nobody else has written the row between the steps.
         last: Order of the last step.
         steps: Order of every step.
+        made: The first step made the row, whoever it belongs to since.
         kept: Index of a column, the value that somebody wrote between the steps, and what it was before.
     """
 
@@ -63,7 +64,8 @@ class Chain:
     xmin: str | None
     sure: bool
     last: int
-    steps: list[int] = field(default_factory=list)
+    steps: list[int]
+    made: bool
     kept: list[tuple[int, str | None, str | None]] = field(default_factory=list)
 
 
@@ -98,6 +100,7 @@ def _first(step: Step) -> Chain:
         True,
         step.seq,
         [step.seq],
+        step.old is None,
     )
 
 

@@ -23,13 +23,14 @@ def compare(link: Link, target: Target, migrations: Sequence[int], *, back: bool
     # The row that has the key now may be one that goes to another key, or away.
     ours = f"okey IN (SELECT nkey FROM {target.part('fold')} WHERE nkey IS NOT NULL)"
     writable = [n for n, c in enumerate(target.columns, 1) if not c.generated and not c.left]
+    seen = [n for n in writable if not target.columns[n - 1].hidden]
     told = [n for n, c in enumerate(target.columns, 1) if not c.generated]
     differ = _where(
         writable, "{0} = ANY (oknown) AND {0} = ANY (nknown) AND old[{0}] IS DISTINCT FROM new[{0}]"
     )
     set_ = _where(writable, "{0} = ANY (differ) AND cur[{0}] IS NOT DISTINCT FROM new[{0}]")
     lost = _where(
-        writable,
+        seen,
         "{0} = ANY (differ) AND cur[{0}] IS DISTINCT FROM new[{0}] AND cur[{0}] IS DISTINCT FROM old[{0}]",
     )
     changed = _where(told, "{0} = ANY (nknown) AND cur[{0}] IS DISTINCT FROM new[{0}]")

@@ -17,13 +17,14 @@ def fold_entries(link: Link, target: Target) -> None:
     """Make the table `fold` of a target from its `entries`.
 
     Its rows: old and new (NULL: no row), oknown and nknown, okey and nkey, xmin, sure (nobody else wrote it in between), last
-    (order of the last step), steps, between (JSON: column, kept and wanted of what somebody wrote in between).
+    (order of the last step), steps, made (the first step made the row), between (JSON: column, kept and wanted of what somebody
+    wrote in between).
     """
     entries, folded = target.part("entries"), target.part("fold")
     link.rows(f"ANALYZE {entries}")
     link.rows(
         f"""CREATE TABLE {folded} (old text[], new text[], oknown int2[], nknown int2[], okey text[], nkey text[],
-          xmin_ text, sure boolean, last bigint, steps bigint[], between json)"""
+          xmin_ text, sure boolean, last bigint, steps bigint[], made boolean, between json)"""
     )
     if target.key:
         _by_set(link, target)
@@ -52,7 +53,7 @@ def _by_set(link: Link, target: Target) -> None:
     )
     link.rows(f"ANALYZE {odd}")
     link.rows(
-        f"""INSERT INTO {target.part("fold")} SELECT a.old, z.new, a.known, z.known, a.okey, z.nkey, z.new_xmin, g.sure, g.z, g.steps
+        f"""INSERT INTO {target.part("fold")} SELECT a.old, z.new, a.known, z.known, a.okey, z.nkey, z.new_xmin, g.sure, g.z, g.steps, a.old IS NULL
         FROM {groups} g JOIN {entries} a ON a.seq = g.a AND coalesce(a.okey, a.nkey) = g.k JOIN {entries} z ON z.seq = g.z AND coalesce(z.okey, z.nkey) = g.k
         WHERE g.k NOT IN (SELECT k FROM {odd}) AND (a.old IS NOT NULL OR z.new IS NOT NULL)"""
     )
@@ -104,6 +105,7 @@ def _values(chain: Chain) -> str:
         "true" if chain.sure else "false",
         str(chain.last),
         f"'{{{','.join(map(str, chain.steps))}}}'",
+        "true" if chain.made else "false",
         between,
     ]
     return f"({', '.join(parts)})"

@@ -16,7 +16,7 @@ REMOVED = "removed"
 """A whole row that was deleted, with columns that the log does not know: the way forward needs them."""
 
 ABSENT = "absent"
-"""A row that was to be deleted and was not, as it was gone or somebody's own by then: it is not to be made again."""
+"""A row that was gone, or somebody's own, when it was to be deleted or written: it is not to be made again."""
 
 _STEPS = "ARRAY(SELECT abs(s) FROM unnest(r.steps) s)"
 
@@ -48,45 +48,52 @@ def bring_removed(link: Link, target: Target, migrations: Sequence[int]) -> None
     of = f"FROM {KEPT} WHERE back AND why = '{REMOVED}' AND relation = {target.oid} AND migrations && ARRAY[{numbers}]::bigint[]"
     for form in objects(link, f"SELECT DISTINCT row_attnums AS attnums {of}"):
         places = {attnum: n for n, attnum in enumerate(form["attnums"], 1)}
+        # What the log knows is as these migrations left it: later ones, that went back with them, may have written it too.
         image = ", ".join(
-            f"k.row_image[{places[c.attnum]}]" if c.attnum in places else "NULL" for c in target.columns
+            f"CASE WHEN {n} = ANY (r.oknown) THEN r.old[{n}] ELSE {f'k.row_image[{places[c.attnum]}]' if c.attnum in places else 'NULL'} END"
+            for n, c in enumerate(target.columns, 1)
         )
         known = ",".join(str(n) for n, c in enumerate(target.columns, 1) if c.attnum in places)
         link.rows(
-            f"UPDATE {target.part('now')} r SET old = ARRAY[{image}]::text[], oknown = '{{{known}}}' FROM (SELECT DISTINCT ON (key) * "
+            f"UPDATE {target.part('now')} r SET old = ARRAY[{image}]::text[], "
+            f"oknown = ARRAY(SELECT unnest(r.oknown) UNION SELECT unnest('{{{known}}}'::int2[]) ORDER BY 1) FROM (SELECT DISTINCT ON (key) * "
             f"{of} AND row_attnums = '{{{','.join(map(str, form['attnums']))}}}' ORDER BY key, id DESC) k "
             "WHERE r.act = 'insert' AND k.key = r.okey"
         )
 
 
 def keep_absent(link: Link, writer: Writer, migrations: Sequence[int], *, back: bool) -> None:
-    """Note which rows were to be deleted and were not: they are gone, or somebody's by now.
+    """Note which rows are gone, or stay though these migrations have made them: they are somebody's by now.
 
-    What the last such turn has noted gives way to it.
+    What the last such turn of each migration has noted gives way to it.
     """
     numbers, target = ", ".join(map(str, migrations)), writer.target
     left = ",".join(map(str, writer.pending["delete"]))
+    noted = f"why = '{ABSENT}' AND back = {str(back).lower()} AND relation = {target.oid}"
     link.rows(
-        f"DELETE FROM {KEPT} WHERE why = '{ABSENT}' AND back = {str(back).lower()} AND relation = {target.oid} "
-        f"AND migrations && ARRAY[{numbers}]::bigint[]"
+        f"UPDATE {KEPT} SET migrations = ARRAY(SELECT unnest(migrations) EXCEPT SELECT unnest(ARRAY[{numbers}]::bigint[])) "
+        f"WHERE {noted} AND migrations && ARRAY[{numbers}]::bigint[]"
     )
+    link.rows(f"DELETE FROM {KEPT} WHERE {noted} AND migrations = '{{}}'")
     _insert(
         link,
         target,
         migrations,
         back,
-        f"SELECT nkey, NULL::int2, NULL, {_STEPS}::text, NULL, '{ABSENT}', NULL::int2[], NULL::text[] "
-        f"FROM {target.part('now')} r WHERE old IS NULL AND (act <> 'delete' OR n = ANY ('{{{left}}}'))",
+        f"SELECT coalesce(nkey, okey), NULL::int2, NULL, {_STEPS}::text, NULL, '{ABSENT}', NULL::int2[], NULL::text[] "
+        f"FROM {target.part('now')} r WHERE made AND (act <> 'delete' OR n = ANY ('{{{left}}}')) "
+        # Of several steps, a later one may have made it again.
+        f"OR act = 'gone' AND cardinality(steps) > 1",
     )
 
 
 def leave_absent(link: Link, target: Target, migrations: Sequence[int], *, back: bool) -> None:
     """Do not make rows that the last turn the other way has not found."""
     numbers = ", ".join(map(str, migrations))
-    # Rows that a TRUNCATE took have all one number.
-    alike = (
-        "k.key = r.okey" if target.key else f"r.last NOT IN (SELECT unnest(ARRAY[at, -at]) FROM {TRUNCATED})"
-    )
+    # Rows that a TRUNCATE took have all one number; of others, a later migration may have changed the key.
+    alike = f"r.last NOT IN (SELECT unnest(ARRAY[at, -at]) FROM {TRUNCATED})"
+    if target.key:
+        alike = f"(k.key = r.okey OR {alike})"
     link.rows(
         f"UPDATE {target.part('now')} r SET act = 'nothing' WHERE act = 'insert' AND EXISTS (SELECT FROM {KEPT} k "
         f"WHERE k.why = '{ABSENT}' AND k.back = {str(not back).lower()} AND k.relation = {target.oid} "

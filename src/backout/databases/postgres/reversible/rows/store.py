@@ -16,6 +16,7 @@ TRUNCATED = f"{SCHEMA}.row_truncated"
 FUNCTION = f"{SCHEMA}.log_row"
 SETTING = f"{SCHEMA}.migration"
 WAY = f"{SCHEMA}.way"
+"""Setting, not empty while a way writes rows: between commas, the changes of types for which it marks nothing."""
 
 FORMATS = {
     "DateStyle": "ISO, YMD",

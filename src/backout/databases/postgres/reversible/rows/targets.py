@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from backout.databases.postgres.reversible.link import Link, objects
-from backout.databases.postgres.reversible.names import SCHEMA, ident
+from backout.databases.postgres.reversible.names import SCHEMA, ident, is_hidden
 from backout.databases.postgres.reversible.rows.closure import KEY
 from backout.databases.postgres.reversible.rows.store import LOG, SHAPE, TRUNCATED
 
@@ -30,6 +30,11 @@ class Column:
     equals: str
     generated: bool
     left: bool
+
+    @property
+    def hidden(self) -> bool:
+        """Nobody sees it: it is written where it has what it had, and what stays is not told."""
+        return is_hidden(self.name)
 
 
 @dataclass(slots=True)
