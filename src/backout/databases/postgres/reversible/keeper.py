@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 
 from backout.databases.postgres.reversible import (
     answers,
@@ -13,9 +15,11 @@ from backout.databases.postgres.reversible import (
     manners,
     rebuilt,
     subscribers,
+    unrolled,
 )
 from backout.databases.postgres.reversible.answer_tried import answer_tried
 from backout.databases.postgres.reversible.beforehand import lock_beforehand
+from backout.databases.postgres.reversible.bodies import NotRead
 from backout.databases.postgres.reversible.catalog import Snapshot, at_work, read_alone
 from backout.databases.postgres.reversible.copied import take_out_hidden
 from backout.databases.postgres.reversible.difference import Difference
@@ -28,7 +32,7 @@ from backout.databases.postgres.reversible.link import Link, LinkError, as_login
 from backout.databases.postgres.reversible.meanwhile import Commit, Meanwhile
 from backout.databases.postgres.reversible.origins import Origins
 from backout.databases.postgres.reversible.parse import Statement, statements
-from backout.databases.postgres.reversible.passes import detaches, drops_identity, parts_of
+from backout.databases.postgres.reversible.passes import adds_column, detaches, drops_identity, parts_of
 from backout.databases.postgres.reversible.proxy.keeper import Done, Manner, Pass
 from backout.databases.postgres.reversible.recipes import Recipes
 from backout.databases.postgres.reversible.retype import Retyper, retypes_column
@@ -131,11 +135,7 @@ class ReversibleKeeper:
             self._ran.append(short(statement))
             fault_point("migrate.softened")
             return Done(manners.tag_of(statement))
-        if statement.kind == "do_stmt" and (steps := self._steps(link, statement)):
-            for one in steps:
-                if isinstance(self.statement(link, one), Pass):
-                    link.rows(one.text)
-                    self.ran(link, one)
+        if statement.kind == "do_stmt" and self._is_run_by_steps(link, statement):
             return Done("DO")
         if statement.kind == "truncate_stmt":
             with as_login(link):
@@ -219,17 +219,56 @@ class ReversibleKeeper:
             self._commit = None
         self._before, self._part, self._ran, self._opaque = None, 0, [], False
 
-    def _steps(self, link: Link, block: Statement) -> list[Statement]:
-        """Return the statements that do what a DO block does, if it drops something; empty: it runs as it is."""
+    def _is_run_by_steps(self, link: Link, block: Statement) -> bool:
+        """Run a DO block statement by statement, if it destroys something; False: it runs as it is."""
         steps = learned.steps_of(block)
-        if any(is_softened(one) or one.kind == "truncate_stmt" for one in steps):
-            return steps
-        return self._learned(link, block) if learned.may_drop(block) else []
+        if any(self._matters(link, one) for one in steps):
+            for one in steps:
+                self._step(link, one)
+            return True
+        if not unrolled.may_matter(link, block):
+            return False
+        found, drops = None, []
+        with self._tried(link):
+            try:
+                found = unrolled.unroll(link, block, partial(self._matters, link))
+            except NotRead:
+                drops = self._drops(link, block)
+        if found is None:
+            for one in drops:
+                self._step(link, one)
+            return bool(drops)
+        unrolled.run_again(link, block, found, partial(self._step, link))
+        return True
 
-    def _learned(self, link: Link, block: Statement) -> list[Statement]:
-        """Return the statements that drop what a DO block drops, where it does nothing else: it runs, and is undone."""
+    def _step(self, link: Link, statement: Statement) -> bool:
+        """Run a statement of a block as if it had come alone; tell whether another one ran instead."""
+        answer = self.statement(link, statement)
+        if isinstance(answer, Pass):
+            link.rows(statement.text)
+            self.ran(link, statement)
+        return is_softened(statement)
+
+    def _matters(self, link: Link, statement: Statement) -> bool:
+        """Tell whether a statement has to be seen: something else runs instead, or it makes a column that may be filled."""
+        if manners.is_opaque(statement):
+            return unrolled.may_matter(link, statement)
+        return is_softened(statement) or statement.kind == "truncate_stmt" or adds_column(statement)
+
+    @contextmanager
+    def _tried(self, link: Link) -> Iterator[None]:
+        """Have what was done to rows so far settled, as what is tried now is undone."""
         with as_login(link):
             self._rows.before_savepoint(link)
+        yield
+        with as_login(link):
+            self._rows.rolled_back_to_savepoint(link)
+
+    def _drops(self, link: Link, block: Statement) -> list[Statement]:
+        """Return the statements that drop what a DO block drops, where it does nothing else: it runs, and is undone."""
+        if not learned.may_drop(block):
+            return []
+        with as_login(link):
             before, rows = self.kept.catalog.read(link), self._rows.count(link)
         link.rows(f"SAVEPOINT {_LEARNED}")
         try:
@@ -242,8 +281,6 @@ class ReversibleKeeper:
         finally:
             link.rows(f"ROLLBACK TO SAVEPOINT {_LEARNED}")
             link.rows(f"RELEASE SAVEPOINT {_LEARNED}")
-            with as_login(link):
-                self._rows.rolled_back_to_savepoint(link)
         if changed:
             return []
         return [one for text in learned.drops_of(before, after) for one in statements(text)]
