@@ -181,7 +181,10 @@ def test_a_block_that_ends_the_transaction_is_refused_by_the_server(end: str, da
 def test_rows_that_were_not_logged_before_a_block_are_refused_after_it(database: Database) -> None:
     link = database.link()
     run(link, BEFORE)
-    run(link, "CREATE FUNCTION put() RETURNS void LANGUAGE sql AS 'UPDATE t SET x = 9'")
+    run(
+        link,
+        "CREATE FUNCTION put() RETURNS void LANGUAGE plpgsql AS $$BEGIN EXECUTE 'UPDATE ' || chr(116) || ' SET x = 9'; END$$",
+    )
     with pytest.raises(Veto, match=r"cannot undo what this transaction did to rows of public\.t"):
         migrate(link, "SELECT put(); DO $$ BEGIN IF true THEN DROP TABLE p; END IF; END $$")
     assert seen(link, "SELECT x FROM t") == "1"

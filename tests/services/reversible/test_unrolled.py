@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import psycopg
 import pytest
 
 from backout.databases.postgres.reversible import journal
@@ -11,6 +12,7 @@ from backout.databases.postgres.reversible.proxy.keeper import Veto
 from .conftest import Database
 from .engine import migrate, redo, run, undo
 from .states import catalog_of, schema_of, seen
+from .test_savepoints import migrating
 
 pytestmark = pytest.mark.slow
 
@@ -157,7 +159,8 @@ def test_what_would_not_be_the_same_is_refused(database: Database) -> None:
     link = database.link()
     run(
         link,
-        BEFORE + "CREATE FUNCTION writes() RETURNS int LANGUAGE sql AS 'UPDATE p SET x = 8; SELECT 1'",
+        BEFORE
+        + "CREATE FUNCTION writes() RETURNS int SECURITY DEFINER LANGUAGE sql AS 'UPDATE p SET x = 8; SELECT 1'",
     )
     journal.install(link)
     before, rows = catalog_of(link), rows_of(link)
@@ -167,3 +170,77 @@ def test_what_would_not_be_the_same_is_refused(database: Database) -> None:
         assert said in f"{raised.value.message} {raised.value.detail}", name
         assert (catalog_of(link), rows_of(link)) == (before, rows), name
         assert journal.every_entry(link) == [], name
+
+
+CALLED = """
+CREATE FUNCTION drops(what text, at int DEFAULT 2) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN EXECUTE format('ALTER TABLE part DETACH PARTITION %I', what || '_' || at); EXECUTE format('DROP TABLE %I', what || '_' || at); END $$;
+CREATE FUNCTION counted() RETURNS TABLE (said text, n bigint) LANGUAGE plpgsql AS $$
+BEGIN DELETE FROM p WHERE NOT EXISTS (SELECT FROM t WHERE t.p = p.id); ALTER TABLE t ALTER n TYPE bigint;
+  PERFORM drops('part'); RETURN QUERY SELECT t.a, t.n FROM t ORDER BY 1; RETURN QUERY SELECT NULL::text, 7::bigint; END $$;
+CREATE FUNCTION plain(what text) RETURNS int LANGUAGE sql AS
+  'INSERT INTO log VALUES (plain.what); ALTER TABLE rep DROP COLUMN x; SELECT 5';
+CREATE FUNCTION nothing() RETURNS void LANGUAGE sql AS 'DROP TYPE unused';
+CREATE PROCEDURE runs(n int) LANGUAGE plpgsql AS $$ BEGIN IF n > 1 THEN TRUNCATE rep; CALL runs(n - 1); ELSE DROP TYPE unused; END IF; END $$;
+CREATE TYPE unused AS (x int);
+"""
+CALLS = (
+    "SELECT drops('part')",
+    'SELECT c.n, said AS said, 1.50 AS d, NULL AS "D""" FROM counted() c',
+    "SELECT plain('it''s'), nothing(), drops('part', g) FROM generate_series(1, 2) g WHERE g > 1",
+    "SELECT drops('part', g) FROM generate_series(1, 2) g",
+    "CALL runs(2)",
+)
+WAYS = {"simple": {}, "extended": {"prepare": True}, "binary": {"binary": True}}
+
+
+def answer(
+    connection: psycopg.Connection[tuple[object, ...]], call: str, how: str
+) -> tuple[list[object], list[object], str | None]:
+    """Return the columns, the rows and the tag that a client gets."""
+    found = connection.execute(call.encode(), **WAYS[how])
+    columns = [(one.name, one.type_code) for one in found.description or ()]
+    return columns, found.fetchall() if columns else [], found.statusmessage
+
+
+@pytest.mark.parametrize(
+    ("call", "how"), [*((one, "simple") for one in CALLS), (CALLS[1], "extended"), (CALLS[1], "binary")]
+)
+def test_what_is_called_answers_and_goes_there_and_back(
+    call: str, how: str, database: Database, second: Database
+) -> None:
+    link = database.link()
+    for one in (link, second.link()):
+        run(one, BEFORE + CALLED)
+    before, rows = schema_of(database.url), rows_of(link)
+    with psycopg.connect(second.url) as plain:
+        told = answer(plain, call, how)
+    with migrating(database, "") as client:
+        assert answer(client.connection, call, how) == told
+    after = schema_of(database.url)
+    assert after == schema_of(second.url)
+    undo(link, client.number)
+    assert schema_of(database.url) == before
+    assert rows_of(link) == rows
+    redo(link, client.number)
+    assert schema_of(database.url) == after
+
+
+def test_a_block_is_tried_where_something_is_hidden_that_stands_in_its_way(database: Database) -> None:
+    link = database.link()
+    run(link, BEFORE)
+    before = schema_of(database.url)
+    for _ in range(2):
+        number = migrate(link, f"DO $${BLOCKS['a type under a condition']}$$")
+        undo(link, number)
+        assert schema_of(database.url) == before
+
+
+def test_what_is_called_that_destroys_nothing_runs_as_it_is(database: Database) -> None:
+    with migrating(database, BEFORE + FUNCTIONS) as client:
+        assert client.connection.execute("SELECT has('t', 'a'), put('x')").fetchall() == [(True, None)]
+        assert client.connection.execute("SELECT %s::int, has(%s, 'b')", (1, "t")).fetchall() == [(1, False)]
+    link = database.link()
+    assert seen(link, "SELECT * FROM log") == "x"
+    undo(link, client.number)
+    assert seen(link, "SELECT count(*) FROM log") == "0", "it was logged, as of a DO block"

@@ -1,4 +1,4 @@
-"""A body of PL/pgSQL that tells of each statement before it runs one. Pure.
+"""A body of PL/pgSQL, or of SQL, that tells of each statement before it runs one. Pure.
 
 What is static tells its text, with the values of variables in their places; what is EXECUTEd tells what it was put together to.
 """
@@ -83,6 +83,27 @@ def read(definition: str, body: str, *names: str) -> Body:
     except NotParsed as error:
         raise NotRead(str(error)) from None
     return Body(reader.text(), bool(reader.edits), frozenset(reader.calls), frozenset(besides))
+
+
+def read_sql(body: str, *names: str) -> Body:
+    """Return what a body of SQL does.
+
+    Args:
+        body: The body.
+        names: Of the function and its parameters.
+
+    Raises:
+        NotRead: Nobody can tell.
+    """
+    try:
+        found = statements(body)
+    except NotParsed as error:
+        raise NotRead(str(error)) from None
+    calls = frozenset(name for one in found for name in called(one.node))
+    if all(one.kind == "select_stmt" and not written_relations(one) for one in found):
+        return Body(body, tells=False, calls=frozenset(), besides=calls)
+    telling = "; ".join(f"SELECT {TELL}({_told(one, set(names))}); {one.text}" for one in found)
+    return Body(telling, tells=True, calls=calls, besides=frozenset())
 
 
 def _parts(tree: Any) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -51,6 +51,7 @@ from backout.databases.postgres.reversible.work import Work
 from backout.faults import fault_point
 
 _LEARNED = "_bo_learned"
+_CALLS = ("do_stmt", "select_stmt", "call_stmt")
 
 
 @dataclass(slots=True)
@@ -135,8 +136,8 @@ class ReversibleKeeper:
             self._ran.append(short(statement))
             fault_point("migrate.softened")
             return Done(manners.tag_of(statement))
-        if statement.kind == "do_stmt" and self._is_run_by_steps(link, statement):
-            return Done("DO")
+        if statement.kind in _CALLS and (done := self._by_steps(link, statement)) is not None:
+            return done
         if statement.kind == "truncate_stmt":
             with as_login(link):
                 self._truncate(link, statement)
@@ -219,27 +220,28 @@ class ReversibleKeeper:
             self._commit = None
         self._before, self._part, self._ran, self._opaque = None, 0, [], False
 
-    def _is_run_by_steps(self, link: Link, block: Statement) -> bool:
-        """Run a DO block statement by statement, if it destroys something; False: it runs as it is."""
-        steps = learned.steps_of(block)
+    def _by_steps(self, link: Link, block: Statement) -> Done | None:
+        """Run a DO block, or what is called, statement by statement, if that matters; None: it runs as it is."""
+        steps = learned.steps_of(block) if block.kind == "do_stmt" else []
         if any(self._matters(link, one) for one in steps):
             for one in steps:
                 self._step(link, one)
-            return True
+            return Done("DO")
         if not unrolled.may_matter(link, block):
-            return False
-        found, drops = None, []
+            return None
+        drops: list[Statement] = []
         with self._tried(link):
             try:
-                found = unrolled.unroll(link, block, partial(self._matters, link))
+                found = unrolled.unroll(link, block, partial(self._matters, link), self.kept.catalog.read)
             except NotRead:
-                drops = self._drops(link, block)
-        if found is None:
-            for one in drops:
-                self._step(link, one)
-            return bool(drops)
-        unrolled.run_again(link, block, found, partial(self._step, link))
-        return True
+                found = None
+                drops = self._drops(link, block) if block.kind == "do_stmt" else []
+        if found is not None:
+            unrolled.run_again(link, block, found, partial(self._step, link))
+            return found.done
+        for one in drops:
+            self._step(link, one)
+        return Done("DO") if drops else None
 
     def _step(self, link: Link, statement: Statement) -> bool:
         """Run a statement of a block as if it had come alone; tell whether another one ran instead."""

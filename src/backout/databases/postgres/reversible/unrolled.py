@@ -13,9 +13,10 @@ from dataclasses import dataclass, replace
 
 from backout.databases.postgres.reversible import bodies
 from backout.databases.postgres.reversible.bodies import TELL, Body, NotRead
+from backout.databases.postgres.reversible.catalog import Snapshot
 from backout.databases.postgres.reversible.fingerprint import Print, differences, read_print
-from backout.databases.postgres.reversible.link import Link, LinkError, as_login, objects, scalar
-from backout.databases.postgres.reversible.names import HIDDEN_SCHEMA, SCHEMA, ident, literal
+from backout.databases.postgres.reversible.link import Link, LinkError, Table, as_login, objects, scalar
+from backout.databases.postgres.reversible.names import ident, literal
 from backout.databases.postgres.reversible.parse import (
     NotParsed,
     Statement,
@@ -25,19 +26,20 @@ from backout.databases.postgres.reversible.parse import (
     written_relations,
 )
 from backout.databases.postgres.reversible.prints.words import shown, shown_schema
-from backout.databases.postgres.reversible.proxy.keeper import NOT_COMMITTED, Veto
+from backout.databases.postgres.reversible.proxy.keeper import NOT_COMMITTED, Done, Veto
+from backout.databases.postgres.reversible.rows.closure import OF_USERS, sources
 from backout.databases.postgres.reversible.rows.counts import Counts, changed
+from backout.databases.postgres.reversible.unhidden import STILL_NEEDED, drop_hidden
 from backout.databases.postgres.reversible.verdict import short
 
 _TRY = "_bo_unrolled"
+_IN_THE_WAY = (STILL_NEEDED, "0A000")
+"""SQLSTATEs of DROP, and of ALTER … TYPE, of what something depends on."""
+
 _WORD = re.compile(r"\w+")
 _MATTERS = re.compile(
     r"\b(drop|execute|truncate|detach|alter\b[^;]*\btype|add\s+(?!constraint|primary|unique|foreign|check)\w+)\b",
     re.IGNORECASE,
-)
-_USERS = (
-    "p.pronamespace NOT IN (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname ~ '^pg_' "
-    f"OR nspname IN ('information_schema', '{SCHEMA}', '{HIDDEN_SCHEMA}'))"
 )
 _HARMLESS = {
     "nextval", "currval", "lastval", "random", "gen_random_uuid", "clock_timestamp", "timeofday", "pg_sleep",
@@ -65,7 +67,9 @@ class _Function:
         name: Without its schema.
         definition: The CREATE OR REPLACE FUNCTION that makes it.
         source: Its body.
-        can_tell: It is one of PL/pgSQL, of the session's role, and runs as whoever calls it.
+        language: Of the body.
+        parameters: Their names.
+        can_tell: It is of the session's role, runs as whoever calls it, and is in a language that is understood.
         body: What it does; None: nobody can tell.
     """
 
@@ -73,6 +77,8 @@ class _Function:
     name: str
     definition: str
     source: str
+    language: str
+    parameters: list[str]
     can_tell: bool
     body: Body | None = None
 
@@ -107,6 +113,7 @@ class Unrolled:
     """What was run.
 
     Attributes:
+        done: What the client hears of it.
         steps: The statements, one after the other.
         given: Values that were found on the way were put into them.
         schema: What the schemas were at the end.
@@ -114,6 +121,7 @@ class Unrolled:
         content: A digest of all rows of each of them.
     """
 
+    done: Done
     steps: list[Statement]
     given: bool
     schema: Print
@@ -125,16 +133,19 @@ def may_matter(link: Link, statement: Statement) -> bool:
     """Tell whether it may matter what a DO block, or what is called, runs, as far as texts tell: to destroy, or to add a column."""
     texts = [statement.text] if statement.kind == "do_stmt" else []
     names = set(_WORD.findall(statement.text)) if statement.kind == "do_stmt" else called(statement.node)
-    return any(_MATTERS.search(one) for one in (*texts, *_sources(link, names)))
+    return any(_MATTERS.search(one) for one in (*texts, *sources(link, names)))
 
 
-def unroll(link: Link, block: Statement, needed: Callable[[Statement], bool]) -> Unrolled | None:
+def unroll(
+    link: Link, block: Statement, needed: Callable[[Statement], bool], read: Callable[[Link], Snapshot]
+) -> Unrolled | None:
     """Run a block, and undo it; return what it ran.
 
     Args:
         link: The session, in its transaction.
-        block: A DO.
+        block: A DO, or a SELECT or CALL.
         needed: Tells whether a statement that it ran has to be run otherwise.
+        read: Reads the catalog.
 
     Returns:
         None: Nothing has to be.
@@ -143,20 +154,51 @@ def unroll(link: Link, block: Statement, needed: Callable[[Statement], bool]) ->
         NotRead: Nobody can tell for sure what it runs; or it fails.
     """
     found = _called(link, block)
-    assert found.block is not None
+    if block.kind != "do_stmt":
+        _is_step(link, block, found)
     if lost := _with_effects(link, found.besides, found.known):
         raise NotRead(f"it calls {', '.join(sorted(lost))}")
+    conflicts = scalar(link, "SELECT pg_catalog.current_setting('plpgsql.variable_conflict', true)")
+    if conflicts not in (None, "", "error"):
+        raise NotRead(f"plpgsql.variable_conflict is {conflicts}")
+    try:
+        return _tried(link, block, found, needed)
+    except LinkError as error:
+        if error.sqlstate not in _IN_THE_WAY:
+            raise NotRead(str(error)) from None
+    try:
+        return _tried(link, block, found, needed, without=read)
+    except LinkError as error:
+        raise NotRead(str(error)) from None
+
+
+def _tried(
+    link: Link,
+    block: Statement,
+    found: _Called,
+    needed: Callable[[Statement], bool],
+    without: Callable[[Link], Snapshot] | None = None,
+) -> Unrolled | None:
+    """Run a block in a savepoint, and undo it.
+
+    Args:
+        link: The session.
+        block: The block.
+        found: What it calls.
+        needed: Tells whether a statement has to be run otherwise.
+        without: Reads the catalog: what is hidden is in its way, and is dropped first.
+    """
     link.rows(f"SAVEPOINT {_TRY}")
     try:
+        if without is not None:
+            with as_login(link):
+                drop_hidden(link, without(link))
         for one in _LISTENING:
             link.rows(one)
         for function, body in found.tellers:
             link.rows(_another(function.definition, function.source, body.telling))
-        conflicts = scalar(link, "SELECT pg_catalog.current_setting('plpgsql.variable_conflict', true)")
-        if conflicts not in (None, "", "error"):
-            raise NotRead(f"plpgsql.variable_conflict is {conflicts}")
         before = changed(link)
-        link.rows(_do(found.block.telling))
+        answer = link.table(block.text if found.block is None else _do(found.block.telling))
         steps, given = _steps(link, found)
         if not any(needed(one) for one in steps):
             return None
@@ -166,9 +208,7 @@ def unroll(link: Link, block: Statement, needed: Callable[[Statement], bool]) ->
         with as_login(link):
             counts = named_counts(link, since(before, changed(link)))
             content = {name: digest(link, name) for name in counts} if given else {}
-            return Unrolled(steps, given, read_print(link), counts, content)
-    except LinkError as error:
-        raise NotRead(str(error)) from None
+            return Unrolled(_done(link, block, answer), steps, given, read_print(link), counts, content)
     finally:
         link.rows(f"ROLLBACK TO SAVEPOINT {_TRY}")
         link.rows(f"RELEASE SAVEPOINT {_TRY}")
@@ -186,6 +226,8 @@ def _called(link: Link, statement: Statement) -> _Called:
         names, besides = set(block.calls | block.besides), set(block.besides)
     else:
         names = called(statement.node)
+        if written_relations(statement):
+            raise NotRead("it writes rows besides")
     functions: list[_Function] = []
     seen: set[str] = set()
     while new := names - seen:
@@ -203,10 +245,10 @@ def _functions(link: Link, names: Collection[str]) -> list[_Function]:
     found = objects(
         link,
         "SELECT p.oid::int8 AS oid, p.proname AS name, pg_catalog.pg_get_functiondef(p.oid) AS definition, p.prosrc AS source, "
-        "l.lanname = 'plpgsql' AND NOT p.prosecdef AND p.proconfig IS NULL AND p.prorettype <> 'trigger'::regtype "
+        "l.lanname AS language, coalesce(p.proargnames, '{}') AS parameters, l.lanname IN ('plpgsql', 'sql') AND p.prosqlbody IS NULL AND NOT p.prosecdef AND p.proconfig IS NULL AND p.prorettype <> 'trigger'::regtype "
         "AND pg_catalog.pg_has_role(p.proowner, 'USAGE') AS can_tell "
         "FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_language l ON l.oid = p.prolang "
-        f"WHERE p.prokind IN ('f', 'p') AND {_USERS} AND p.proname IN (SELECT pg_catalog.json_array_elements_text($1::json))",
+        f"WHERE p.prokind IN ('f', 'p') AND {OF_USERS} AND p.proname IN (SELECT pg_catalog.json_array_elements_text($1::json))",
         [json.dumps(sorted(names))],
         again=True,
     )
@@ -217,25 +259,11 @@ def _body(function: _Function) -> Body | None:
     if not function.can_tell:
         return None
     try:
+        if function.language == "sql":
+            return bodies.read_sql(function.source, function.name, *function.parameters)
         return bodies.read(function.definition, function.source, function.name)
     except NotRead:
         return None
-
-
-def _sources(link: Link, names: Collection[str]) -> list[str]:
-    """Return the bodies of the functions that are called so, and of those that they may call."""
-    if not names:
-        return []
-    found = objects(
-        link,
-        "WITH RECURSIVE said(oid, text) AS (SELECT p.oid, p.prosrc FROM pg_catalog.pg_proc p WHERE "
-        f"{_USERS} AND p.proname IN (SELECT pg_catalog.json_array_elements_text($1::json)) "
-        "UNION SELECT p.oid, p.prosrc FROM said s JOIN pg_catalog.pg_proc p "
-        f"ON {_USERS} AND pg_catalog.strpos(pg_catalog.lower(s.text), pg_catalog.lower(p.proname)) > 0) SELECT text FROM said",
-        [json.dumps(sorted(names))],
-        again=True,
-    )
-    return [str(one["text"]) for one in found]
 
 
 def _with_effects(link: Link, names: Collection[str], known: Collection[str]) -> set[str]:
@@ -300,6 +328,31 @@ def _another(definition: str, source: str, telling: str) -> str:
     tag = head[head.rindex("AS $") + 3 :]
     quote = "$_bo_body$"
     return f"{head.removesuffix(tag)}{quote}{telling}{quote}"
+
+
+def _done(link: Link, block: Statement, answer: Table) -> Done:
+    """Return what a client hears of what it has called: the rows that it got."""
+    if block.kind == "do_stmt":
+        return Done("DO")
+    if block.kind == "call_stmt":
+        if answer.columns:
+            raise NotRead("it returns values")
+        return Done("CALL")
+    if not answer.columns:
+        raise NotRead("it makes a table")
+    types = [
+        scalar(link, f"SELECT pg_catalog.format_type({type_}, {modifier}) AS type")
+        for _name, type_, modifier in answer.columns
+    ]
+    rows = [
+        "(" + ", ".join(f"{literal(value)}::{type_}" for value, type_ in zip(row, types, strict=True)) + ")"
+        for row in answer.rows or [[None] * len(types)]
+    ]
+    names = ", ".join(ident(name) for name, _type, _modifier in answer.columns)
+    none = "" if answer.rows else " WHERE false"
+    return Done(
+        f"SELECT {len(answer.rows)}", f"SELECT * FROM (VALUES {', '.join(rows)}) answer({names}){none}"
+    )
 
 
 def _do(telling: str) -> str:
