@@ -24,7 +24,7 @@ BEFORE = """
 CREATE TABLE a (id int PRIMARY KEY, x text);
 CREATE TABLE b (id int);
 INSERT INTO a VALUES (1, 'one'), (2, 'two');
-CREATE FUNCTION put(n int) RETURNS void LANGUAGE sql AS 'INSERT INTO b SELECT 1 FROM generate_series(1, n)';
+CREATE FUNCTION put(n int) RETURNS void LANGUAGE plpgsql AS $$ BEGIN EXECUTE 'INSERT INTO ' || chr(98) || ' SELECT 1 FROM generate_series(1, $1)' USING n; END $$;
 """
 NOT_LOGGED = "cannot undo what this transaction did to rows of public.b"
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 
 from backout.databases.postgres.reversible import (
     answers,
@@ -13,9 +15,11 @@ from backout.databases.postgres.reversible import (
     manners,
     rebuilt,
     subscribers,
+    unrolled,
 )
 from backout.databases.postgres.reversible.answer_tried import answer_tried
 from backout.databases.postgres.reversible.beforehand import lock_beforehand
+from backout.databases.postgres.reversible.bodies import NotRead
 from backout.databases.postgres.reversible.catalog import Snapshot, at_work, read_alone
 from backout.databases.postgres.reversible.copied import take_out_hidden
 from backout.databases.postgres.reversible.difference import Difference
@@ -28,7 +32,7 @@ from backout.databases.postgres.reversible.link import Link, LinkError, as_login
 from backout.databases.postgres.reversible.meanwhile import Commit, Meanwhile
 from backout.databases.postgres.reversible.origins import Origins
 from backout.databases.postgres.reversible.parse import Statement, statements
-from backout.databases.postgres.reversible.passes import detaches, drops_identity, parts_of
+from backout.databases.postgres.reversible.passes import adds_column, detaches, drops_identity, parts_of
 from backout.databases.postgres.reversible.proxy.keeper import Done, Manner, Pass
 from backout.databases.postgres.reversible.recipes import Recipes
 from backout.databases.postgres.reversible.retype import Retyper, retypes_column
@@ -47,6 +51,7 @@ from backout.databases.postgres.reversible.work import Work
 from backout.faults import fault_point
 
 _LEARNED = "_bo_learned"
+_CALLS = ("do_stmt", "select_stmt", "call_stmt")
 
 
 @dataclass(slots=True)
@@ -131,12 +136,8 @@ class ReversibleKeeper:
             self._ran.append(short(statement))
             fault_point("migrate.softened")
             return Done(manners.tag_of(statement))
-        if statement.kind == "do_stmt" and (steps := self._steps(link, statement)):
-            for one in steps:
-                if isinstance(self.statement(link, one), Pass):
-                    link.rows(one.text)
-                    self.ran(link, one)
-            return Done("DO")
+        if statement.kind in _CALLS and (done := self._by_steps(link, statement)) is not None:
+            return done
         if statement.kind == "truncate_stmt":
             with as_login(link):
                 self._truncate(link, statement)
@@ -219,17 +220,57 @@ class ReversibleKeeper:
             self._commit = None
         self._before, self._part, self._ran, self._opaque = None, 0, [], False
 
-    def _steps(self, link: Link, block: Statement) -> list[Statement]:
-        """Return the statements that do what a DO block does, if it drops something; empty: it runs as it is."""
-        steps = learned.steps_of(block)
-        if any(is_softened(one) or one.kind == "truncate_stmt" for one in steps):
-            return steps
-        return self._learned(link, block) if learned.may_drop(block) else []
+    def _by_steps(self, link: Link, block: Statement) -> Done | None:
+        """Run a DO block, or what is called, statement by statement, if that matters; None: it runs as it is."""
+        steps = learned.steps_of(block) if block.kind == "do_stmt" else []
+        if any(self._matters(link, one) for one in steps):
+            for one in steps:
+                self._step(link, one)
+            return Done("DO")
+        if not unrolled.may_matter(link, block):
+            return None
+        drops: list[Statement] = []
+        with self._tried(link):
+            try:
+                found = unrolled.unroll(link, block, partial(self._matters, link), self.kept.catalog.read)
+            except NotRead:
+                found = None
+                drops = self._drops(link, block) if block.kind == "do_stmt" else []
+        if found is not None:
+            unrolled.run_again(link, block, found, partial(self._step, link))
+            return found.done
+        for one in drops:
+            self._step(link, one)
+        return Done("DO") if drops else None
 
-    def _learned(self, link: Link, block: Statement) -> list[Statement]:
-        """Return the statements that drop what a DO block drops, where it does nothing else: it runs, and is undone."""
+    def _step(self, link: Link, statement: Statement) -> bool:
+        """Run a statement of a block as if it had come alone; tell whether another one ran instead."""
+        answer = self.statement(link, statement)
+        if isinstance(answer, Pass):
+            link.rows(statement.text)
+            self.ran(link, statement)
+        return is_softened(statement)
+
+    def _matters(self, link: Link, statement: Statement) -> bool:
+        """Tell whether a statement has to be seen: something else runs instead, or it makes a column that may be filled."""
+        if manners.is_opaque(statement):
+            return unrolled.may_matter(link, statement)
+        return is_softened(statement) or statement.kind == "truncate_stmt" or adds_column(statement)
+
+    @contextmanager
+    def _tried(self, link: Link) -> Iterator[None]:
+        """Have what was done to rows so far settled, as what is tried now is undone."""
         with as_login(link):
             self._rows.before_savepoint(link)
+        yield
+        with as_login(link):
+            self._rows.rolled_back_to_savepoint(link)
+
+    def _drops(self, link: Link, block: Statement) -> list[Statement]:
+        """Return the statements that drop what a DO block drops, where it does nothing else: it runs, and is undone."""
+        if not learned.may_drop(block):
+            return []
+        with as_login(link):
             before, rows = self.kept.catalog.read(link), self._rows.count(link)
         link.rows(f"SAVEPOINT {_LEARNED}")
         try:
@@ -242,8 +283,6 @@ class ReversibleKeeper:
         finally:
             link.rows(f"ROLLBACK TO SAVEPOINT {_LEARNED}")
             link.rows(f"RELEASE SAVEPOINT {_LEARNED}")
-            with as_login(link):
-                self._rows.rolled_back_to_savepoint(link)
         if changed:
             return []
         return [one for text in learned.drops_of(before, after) for one in statements(text)]

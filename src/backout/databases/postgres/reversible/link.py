@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import count
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from backout.databases.postgres.reversible.names import literal
 
@@ -35,6 +35,18 @@ class LinkLost(LinkError):
     """The session has ended: what was committed is there, what was open is not."""
 
 
+class Table(NamedTuple):
+    """What a statement returned.
+
+    Attributes:
+        columns: Name, oid of the type, and its modifier, of each.
+        rows: Every value as PostgreSQL prints it.
+    """
+
+    columns: list[tuple[str, int, int]]
+    rows: list[list[str | None]]
+
+
 class Link(Protocol):
     """A session; whoever holds it decides about transactions."""
 
@@ -45,6 +57,14 @@ class Link(Protocol):
             query: The statement.
             values: Of its parameters ($1, …), which only one that is asked again has.
             again: It will be asked often in these very words: the session may keep its plan.
+
+        Raises:
+            LinkError: The server refused it, or one that was put off.
+        """
+        ...
+
+    def table(self, query: str) -> Table:
+        """Run one statement and return its columns and rows.
 
         Raises:
             LinkError: The server refused it, or one that was put off.
@@ -105,8 +125,6 @@ class DirectLink:
 
         Hazard: psycopg forgets what it has prepared with every ALTER, DROP and ROLLBACK (3.3, `_preparing.py`).
         """
-        from psycopg import pq
-
         if again:
             if query not in self._kept:
                 name = f"_bo_link_{next(_numbers)}"
@@ -114,17 +132,24 @@ class DirectLink:
                 self._kept[query] = name
             told = f"({', '.join(map(literal, values))})" if values else ""
             query = f"EXECUTE {self._kept[query]}{told}"
+        found = self.table(query)
+        names = [name for name, _type, _modifier in found.columns]
+        return [dict(zip(names, row, strict=True)) for row in found.rows]
+
+    def table(self, query: str) -> Table:
+        """Run one statement and return its columns and rows."""
+        from psycopg import pq
+
         result = self._run(query).pgresult
         if result is None or result.status != pq.ExecStatus.TUPLES_OK:
-            return []
-        names = [(result.fname(column) or b"").decode() for column in range(result.nfields)]
-        return [
-            {
-                name: value.decode() if (value := result.get_value(row, column)) is not None else None
-                for column, name in enumerate(names)
-            }
+            return Table([], [])
+        places = range(result.nfields)
+        columns = [((result.fname(at) or b"").decode(), result.ftype(at), result.fmod(at)) for at in places]
+        rows = [
+            [value.decode() if (value := result.get_value(row, at)) is not None else None for at in places]
             for row in range(result.ntuples)
         ]
+        return Table(columns, rows)
 
     def later(self, statement: str) -> None:
         """Run a statement of which nobody wants the rows."""

@@ -67,6 +67,56 @@ def statements(text: str) -> list[Statement]:
     return made
 
 
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A word, a number, a string or a sign of a text.
+
+    Attributes:
+        text: As it stands there.
+        at: Where it begins, in characters, from 0.
+        end: Where it has ended.
+    """
+
+    text: str
+    at: int
+    end: int
+
+
+def tokens(text: str) -> list[Token]:
+    """Return what a text of SQL or PL/pgSQL consists of, but for blanks and comments.
+
+    Raises:
+        NotParsed: A string or a comment in it has no end.
+    """
+    from postgast import PgQueryError, scan
+
+    try:
+        found = scan(text).tokens
+    except PgQueryError as error:
+        raise NotParsed(str(error), 0) from None
+    raw = text.encode()
+    ends = [(len(raw[: one.start].decode()), len(raw[: one.end].decode())) for one in found]
+    made = [Token(text[at:end], at, end) for at, end in ends]
+    return [one for one in made if not one.text.startswith(("--", "/*"))]
+
+
+def plpgsql(definition: str) -> dict[str, Any]:
+    """Return the tree of a body of PL/pgSQL.
+
+    Args:
+        definition: The DO, or CREATE FUNCTION, that has it.
+
+    Raises:
+        NotParsed: It is not understood.
+    """
+    from postgast import PgQueryError, parse_plpgsql
+
+    try:
+        return dict(parse_plpgsql(definition)[0])
+    except (PgQueryError, ValueError, IndexError) as error:
+        raise NotParsed(str(error), 0) from None
+
+
 _WRITERS = ("InsertStmt", "UpdateStmt", "DeleteStmt", "MergeStmt")
 
 
@@ -83,6 +133,12 @@ def written_relations(statement: Statement) -> list[str]:
         if kind in _WRITERS or (kind == "CopyStmt" and node.is_from and node.relation.relname):
             found.append(ident(*(name for name in (node.relation.schemaname, node.relation.relname) if name)))
     return found
+
+
+def called(tree: Any) -> set[str]:
+    """Return the names, without their schemas, of the functions that a tree calls."""
+    found = {one.funcname[-1].string.sval for one in nodes_of(tree, "FuncCall")}
+    return found | ({tree.funccall.funcname[-1].string.sval} if type(tree).__name__ == "CallStmt" else set())
 
 
 def nodes_in(statement: Statement) -> set[str]:

@@ -44,6 +44,13 @@ def drops_identity(statement: Statement) -> bool:
     )
 
 
+def adds_column(statement: Statement) -> bool:
+    """Tell whether an ALTER TABLE makes a column."""
+    return statement.kind == "alter_table_stmt" and any(
+        subtype(one) == "AT_AddColumn" for one in statement.node.cmds
+    )
+
+
 def detaches(statement: Statement) -> bool:
     """Tell whether an ALTER TABLE detaches a partition, which it does alone."""
     return statement.kind == "alter_table_stmt" and any(

@@ -13,10 +13,10 @@ from backout.databases.postgres.reversible.difference import Difference
 from backout.databases.postgres.reversible.effects.base import Operation
 from backout.databases.postgres.reversible.link import Link, objects
 from backout.databases.postgres.reversible.names import ident, is_hidden
-from backout.databases.postgres.reversible.parse import Statement, cascades, written_relations
+from backout.databases.postgres.reversible.parse import Statement, called, cascades, written_relations
 from backout.databases.postgres.reversible.proxy.keeper import Veto
 from backout.databases.postgres.reversible.rows.capture import Capture, NotCaptured
-from backout.databases.postgres.reversible.rows.closure import mentioned
+from backout.databases.postgres.reversible.rows.closure import mentioned, sources
 from backout.databases.postgres.reversible.rows.counts import Counts, Tally, changed, tally, uncaptured
 from backout.databases.postgres.reversible.rows.truncate import Truncated, keep_rows
 
@@ -233,13 +233,19 @@ def may_write(statement: Statement) -> bool:
     """Tell whether a statement may write to tables, as far as its text tells."""
     if statement.kind in _OPAQUE:
         return _WRITES.search(statement.text) is not None
-    return bool(written_relations(statement))
+    return bool(written_relations(statement)) or (
+        statement.kind == "select_stmt" and bool(called(statement.node))
+    )
 
 
 def written_tables(link: Link, statement: Statement) -> list[int]:
     """Return oids of the tables that a statement may write to, as far as its text tells."""
     if statement.kind in _OPAQUE:
         return mentioned(link, statement.text) if _WRITES.search(statement.text) else []
+    if statement.kind == "select_stmt" and any(
+        _WRITES.search(one) for one in sources(link, called(statement.node))
+    ):
+        return mentioned(link, statement.text)
     return _oids(link, written_relations(statement))
 
 

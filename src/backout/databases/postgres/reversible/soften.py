@@ -23,11 +23,8 @@ from backout.databases.postgres.reversible.expressions import NotOverColumns
 from backout.databases.postgres.reversible.families import leave
 from backout.databases.postgres.reversible.functions import hide_function, path_of
 from backout.databases.postgres.reversible.hide import NotHidden, hide_column, rename, speaks_of
-from backout.databases.postgres.reversible.link import LinkError, objects
+from backout.databases.postgres.reversible.link import LinkError
 from backout.databases.postgres.reversible.names import (
-    HIDDEN_SCHEMA,
-    PREFIX,
-    SCHEMA,
     hidden,
     ident,
     is_hidden,
@@ -47,12 +44,12 @@ from backout.databases.postgres.reversible.temporary import temporary
 from backout.databases.postgres.reversible.textual import is_textual
 from backout.databases.postgres.reversible.together import take, take_parts, take_views, take_with_parts
 from backout.databases.postgres.reversible.triggers import can_be_hidden, hide_trigger
+from backout.databases.postgres.reversible.unhidden import STILL_NEEDED, drop_hidden
 from backout.databases.postgres.reversible.verdict import made_anew
 from backout.databases.postgres.reversible.views import drop as drop_views
 from backout.databases.postgres.reversible.views import in_order, is_view
 from backout.databases.postgres.reversible.work import Work
 
-_STILL_NEEDED = "2BP01"
 _TRY = "_bo_try"
 _WORDS = {"statistics object": "STATISTICS"}
 _HIDES = (
@@ -223,10 +220,10 @@ class Softer:
         try:
             return Difference(before, self._once(text))
         except LinkError as error:
-            if error.sqlstate != _STILL_NEEDED:
+            if error.sqlstate != STILL_NEEDED:
                 raise
             link.rows(f"ROLLBACK TO SAVEPOINT {_TRY}")
-            self._drop_hidden()
+            drop_hidden(link, before)
             before = self.work.read()
             return Difference(before, self._once(text))
         finally:
@@ -236,39 +233,6 @@ class Softer:
     def _once(self, text: str) -> Snapshot:
         self.work.link.rows(text)
         return self.work.read()
-
-    def _drop_hidden(self) -> None:
-        """Drop, within the savepoint, the tables that are hidden, what is hidden of others, and what works for it."""
-        gone = {
-            key.oid
-            for key, one in self.work.now.things.items()
-            if key.kind == "table" and is_hidden(one["name"])
-        }
-        for oid in gone:
-            self.work.link.rows(f"DROP TABLE {self.work.table_path(oid, called='hidden')} CASCADE")
-        for key, one in self.work.now.things.items():
-            if (one.get("table") or 0) in gone:
-                continue
-            if key.kind == "column" and is_hidden(one["name"]):
-                path = self.work.table_path(key.oid, called=one["name"])
-                self.work.link.rows(f"ALTER TABLE {path} DROP COLUMN {ident(one['name'])} CASCADE")
-            if key.kind == "trigger" and is_hidden(one["name"]):
-                path = self.work.table_path(one["table"], called=one["name"])
-                self.work.link.rows(f"DROP TRIGGER IF EXISTS {ident(one['name'])} ON {path}")
-            if key.kind == "policy" and is_hidden(self.work.now.things[Key("table", one["table"])]["name"]):
-                path = self.work.table_path(one["table"], called=one["name"])
-                self.work.link.rows(f"DROP POLICY {ident(one['name'])} ON {path}")
-        self._drop_functions()
-
-    def _drop_functions(self) -> None:
-        """Drop, within the savepoint, the functions that are hidden, and those that the journal's schema has for changes of types."""
-        for one in objects(
-            self.work.link,
-            "SELECT p.oid::regprocedure::text AS called FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n "
-            f"ON n.oid = p.pronamespace WHERE n.nspname IN ('{SCHEMA}', '{HIDDEN_SCHEMA}') "
-            f"AND pg_catalog.starts_with(p.proname, '{PREFIX}')",
-        ):
-            self.work.link.rows(f"DROP ROUTINE IF EXISTS {one['called']} CASCADE")
 
     def _drop_views(self, views: list[int]) -> None:
         """Drop the views that go by CASCADE for real: they are made again from what the catalog tells of them."""

@@ -236,7 +236,10 @@ class Extended:
             answer = transaction.decide(statement)
             if isinstance(answer, Done):
                 portal.done = True
-                session.hold(wire.command_complete(answer.tag))
+                if answer.rows:
+                    session.give(answer.rows, portal.bound)
+                else:
+                    session.hold(wire.command_complete(answer.tag))
                 return
             bind_again()
             portal.begun = True

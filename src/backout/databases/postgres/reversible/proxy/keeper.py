@@ -51,9 +51,11 @@ class Done:
 
     Attributes:
         tag: Command tag that the plain server would have answered: ``ALTER TABLE``.
+        rows: A query that gives the rows that it would have answered; empty: none.
     """
 
     tag: str
+    rows: str = ""
 
 
 class Keeper(Protocol):

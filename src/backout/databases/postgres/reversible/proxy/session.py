@@ -33,6 +33,7 @@ class Answer:
     """What the server said to a statement of the proxy's own."""
 
     columns: list[str] = field(default_factory=list)
+    types: list[tuple[int, int]] = field(default_factory=list)
     rows: list[list[str | None]] = field(default_factory=list)
 
 
@@ -240,6 +241,33 @@ class Session:
             self._kept[sql] = (name, answer.columns)
         return answer
 
+    def give(self, sql: str, bound: bytes) -> None:
+        """Have the server give the client the rows of a statement of the proxy's own.
+
+        Args:
+            sql: The statement.
+            bound: The client's Bind, which asks for them as text or binary.
+
+        Raises:
+            Refusal: The server refused it.
+        """
+        self._tidy()
+        run = wire.bind_alike(_OURS, _OURS, bound) + wire.execute(_OURS)
+        forget = wire.close(b"P", _OURS) + wire.close(b"S", _OURS)
+        self.server.put(wire.parse(_OURS, sql) + run + forget + wire.SYNC)
+        error = b""
+        while (one := self.hear()).kind != b"Z":
+            if one.kind in b"DC":
+                self.relay(one)
+            elif one.kind == b"E":
+                error = one.raw
+            elif one.kind in b"NSA":
+                self.aside(one)
+        self.status = one.body.decode()
+        if error:
+            raise Refusal(error)
+        self._unclean = False
+
     def later(self, sql: str) -> None:
         """Put off a statement of the proxy's own until the next is asked; who does it sees to `catch_up`.
 
@@ -291,7 +319,7 @@ class Session:
             if one.kind == b"D" and not before:
                 answer.rows.append(wire.values_of(one.body))
             elif one.kind == b"T":
-                answer.columns = wire.columns_of(one.body)
+                answer.columns, answer.types = wire.columns_of(one.body), wire.types_of(one.body)
             elif one.kind == b"C" and before:
                 before -= 1
             elif one.kind == b"E":

@@ -71,6 +71,8 @@ class Simple:
             return session.exchange(raw, offset)
         transaction.open()
         answer = transaction.decide(statement)
+        if isinstance(answer, Done) and answer.rows:
+            return session.exchange(wire.query(answer.rows))
         if isinstance(answer, Done):
             session.hold(wire.command_complete(answer.tag))
             return True

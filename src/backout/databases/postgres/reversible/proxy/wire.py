@@ -112,6 +112,17 @@ def bind(portal: bytes, statement: bytes, values: Sequence[str] = ()) -> bytes:
     )
 
 
+def bind_alike(portal: bytes, statement: bytes, bound: bytes) -> bytes:
+    """Return a Bind of a statement without parameters that asks for what another Bind asks for, as text or binary."""
+    reader = Reader(bound[5:])
+    reader.text()
+    reader.text()
+    reader.take(2 * reader.int16())
+    for _ in range(reader.int16()):
+        reader.take(max(0, reader.int32()))
+    return message(b"B", text(portal) + text(statement) + b"\0\0\0\0" + reader.rest())
+
+
 def describe_portal(portal: bytes) -> bytes:
     """Return a Describe of a portal."""
     return message(b"D", b"P" + text(portal))
@@ -169,6 +180,20 @@ def columns_of(body: bytes) -> list[str]:
         names.append(reader.text().decode())
         reader.take(18)
     return names
+
+
+def types_of(body: bytes) -> list[tuple[int, int]]:
+    """Return the oid of the type, and its modifier, of each column in a RowDescription."""
+    reader = Reader(body)
+    types = []
+    for _ in range(reader.int16()):
+        reader.text()
+        reader.take(6)
+        type_ = reader.int32()
+        reader.take(2)
+        types.append((type_, reader.int32()))
+        reader.take(2)
+    return types
 
 
 def values_of(body: bytes) -> list[str | None]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from backout.databases.postgres.reversible.link import Link, objects
@@ -108,3 +109,26 @@ def mentioned(link: Link, text: str) -> list[int]:
       WHERE n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', '{SCHEMA}'))
     SELECT DISTINCT x.oid::int8 AS oid FROM said JOIN named x ON said.text ~ x.word ORDER BY 1"""
     return [int(one["oid"]) for one in objects(link, query)]
+
+
+OF_USERS = (
+    "p.pronamespace NOT IN (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname ~ '^pg_' "
+    f"OR nspname IN ('information_schema', '{SCHEMA}', '{HIDDEN_SCHEMA}'))"
+)
+"""That a function `p` is neither PostgreSQL's nor the engine's."""
+
+
+def sources(link: Link, names: Collection[str]) -> list[str]:
+    """Return the bodies of the functions of some names, and of those that they may call, as far as their texts tell."""
+    if not names:
+        return []
+    found = objects(
+        link,
+        "WITH RECURSIVE said(oid, text) AS (SELECT p.oid, p.prosrc FROM pg_catalog.pg_proc p WHERE "
+        f"{OF_USERS} AND p.proname IN (SELECT pg_catalog.json_array_elements_text($1::json)) "
+        "UNION SELECT p.oid, p.prosrc FROM said s JOIN pg_catalog.pg_proc p "
+        f"ON {OF_USERS} AND pg_catalog.strpos(pg_catalog.lower(s.text), pg_catalog.lower(p.proname)) > 0) SELECT text FROM said",
+        [json.dumps(sorted(names))],
+        again=True,
+    )
+    return [str(one["text"]) for one in found]
