@@ -694,9 +694,17 @@ CHANGED = (
           "ALTER TABLE t ADD z int, ADD y int, ADD s serial; CREATE SEQUENCE q START 7; SELECT nextval('q'); CREATE SEQUENCE r; CREATE SEQUENCE o OWNED BY t.y; CREATE SEQUENCE p OWNED BY t.z;", ahead="SELECT nextval('q2') > 7", forth="t"),
 )  # fmt: skip
 
+KEEP = "\n-- backout: keep t = side-table\n"
+COLUMNS_BESIDE = tuple(
+    replace(one, name=f"{one.name}_beside", up=KEEP + one.up)
+    for one in COLUMNS_DROPPED
+    if one.name in ("column_dropped", "column_dropped_unique_together", "column_dropped_not_null")
+)
+
 KINDS = (
     COLUMNS_ADDED
     + COLUMNS_DROPPED
+    + COLUMNS_BESIDE
     + COLUMNS_CHANGED
     + TABLES
     + CONSTRAINTS

@@ -23,6 +23,7 @@ _WORDS = {
     "inherits": "table {called} inherits from others",
     "column.added": "column {called} made",
     "column.hidden": "column {called} dropped (hidden)",
+    "column.aside": "column {called} dropped (its values are in a table beside)",
     "column.retyped": "column {called} has another type: {types}",
     "constraint.added": "constraint {called} made",
     "constraint.dropped": "constraint {called} dropped",

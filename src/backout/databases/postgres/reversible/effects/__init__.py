@@ -5,6 +5,7 @@ from __future__ import annotations
 from backout.databases.postgres.reversible.effects.attributes import Attributes
 from backout.databases.postgres.reversible.effects.base import Effect
 from backout.databases.postgres.reversible.effects.column_added import ColumnAdded
+from backout.databases.postgres.reversible.effects.column_aside import ColumnAside
 from backout.databases.postgres.reversible.effects.column_default import ColumnDefault
 from backout.databases.postgres.reversible.effects.column_hidden import ColumnHidden
 from backout.databases.postgres.reversible.effects.column_not_null import ColumnNotNull
@@ -96,6 +97,7 @@ EFFECTS: tuple[Effect, ...] = (
     SequenceHidden(),
     SequenceChanged(),
     ColumnHidden(),
+    ColumnAside(),
     ColumnRetyped(),
     ColumnNotNull(),
     ColumnDefault(),
