@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+
+import psycopg
 import pytest
 
 from backout.databases.postgres.reversible import journal
 from backout.databases.postgres.reversible.link import LinkError
 from backout.databases.postgres.reversible.proxy.keeper import NOT_COMMITTED, Veto
+from backout.demo.postgres import EmbeddedPostgres
 
 from .conftest import Database
 from .engine import migrate, run
-from .states import catalog_of, rows_of
+from .states import catalog_of, rows_of, schema_of
 
 pytestmark = pytest.mark.slow
 
@@ -110,6 +114,36 @@ def test_refused_and_nothing_is_changed(name: str, database: Database) -> None:
     assert catalog_of(link) == before
     assert rows_of(link) == rows
     assert journal.every_entry(link) == []
+
+
+_ELSEWHERE = "CREATE SERVER there FOREIGN DATA WRAPPER w; CREATE FOREIGN TABLE f (x int) SERVER there; CREATE USER MAPPING FOR PUBLIC SERVER there"
+
+
+@pytest.mark.parametrize(
+    "up",
+    [
+        "ALTER FOREIGN TABLE f OPTIONS (ADD o 'x')",
+        "ALTER FOREIGN TABLE f ALTER x OPTIONS (ADD o 'x')",
+        "CREATE USER MAPPING FOR CURRENT_USER SERVER there",
+        "ALTER USER MAPPING FOR PUBLIC SERVER there OPTIONS (ADD o 'x')",
+        "DROP USER MAPPING FOR PUBLIC SERVER there",
+        "ALTER TEXT SEARCH CONFIGURATION plain ALTER MAPPING FOR word WITH english_stem",
+    ],
+)
+def test_what_stands_beside_the_things_themselves_is_seen(
+    up: str, database: Database, postgres: EmbeddedPostgres
+) -> None:
+    name = database.url.rsplit("/", 1)[1]
+    with closing(psycopg.connect(postgres.superuser_url, dbname=name, autocommit=True)) as admin:
+        admin.execute("CREATE FOREIGN DATA WRAPPER w; GRANT ALL ON FOREIGN DATA WRAPPER w TO collector")
+    link = database.link()
+    run(link, f"{_ELSEWHERE}; CREATE TEXT SEARCH CONFIGURATION plain (COPY = simple)")
+    journal.install(link)
+    before = schema_of(database.url)
+    for migration in (up, f"CREATE TABLE before (x int); {up}"):
+        with pytest.raises(Veto):
+            migrate(link, migration)
+    assert schema_of(database.url) == before
 
 
 @pytest.mark.parametrize(

@@ -197,6 +197,17 @@ def test_tables_and_columns_may_be_called_as_they_like(name: str, database: Data
     assert seen(link, f'SELECT {quoted} FROM {quoted} ORDER BY "key """') == "x | y | d"
 
 
+def test_a_column_that_others_get_their_values_from_is_hidden_or_needs_an_answer(database: Database) -> None:
+    link = database.link()
+    run(link, T)
+    with pytest.raises(Veto, match="needs an answer"):
+        migrate(link, f"ALTER TABLE t ADD m text; DO $$BEGIN UPDATE t SET m = n; END$$;{DROP}")
+    number = migrate(link, f"ALTER TABLE t ADD m text; UPDATE t SET m = n;{DROP}")
+    run(link, "UPDATE t SET m = 'new' WHERE id = 1")
+    undo(link, number)
+    assert seen(link, N) == "1 new | 2 n2 | 3 n3 | 4 n4"
+
+
 def test_rows_that_the_same_migration_changes_afterwards_go_back_too(database: Database) -> None:
     link = database.link()
     run(link, T)

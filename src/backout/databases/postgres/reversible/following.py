@@ -16,6 +16,9 @@ from backout.databases.postgres.reversible.names import (
 from backout.databases.postgres.reversible.rows.store import FORMATS, WAY
 from backout.databases.postgres.reversible.work import Work
 
+HIDDEN = "column.hidden"
+"""The kind of a column that was dropped, and is hidden."""
+
 ASIDE = "column.aside"
 """The kind of a column that was dropped, with its values in a table beside."""
 

@@ -73,6 +73,11 @@ _ROWS = [
     "SELECT 'publication:' || objoid, ctid, xmin FROM pg_description WHERE classoid = 'pg_publication'::regclass",
     "SELECT 'database:' || objoid, ctid, xmin FROM pg_shdescription WHERE classoid = 'pg_database'::regclass",
     "SELECT 'database:' || oid, ctid, xmin FROM pg_database WHERE datname = current_database()",
+    "SELECT 'table:' || ftrelid, ctid, xmin FROM pg_foreign_table",
+    f"SELECT 'pg_ts_config:' || mapcfg, ctid, xmin FROM pg_ts_config_map WHERE mapcfg >= {FIRST_OID}",
+    f"SELECT 'pg_opfamily:' || amopfamily, ctid, xmin FROM pg_amop WHERE oid >= {FIRST_OID}",
+    f"SELECT 'pg_opfamily:' || amprocfamily, ctid, xmin FROM pg_amproc WHERE oid >= {FIRST_OID}",
+    "SELECT 'mapping:' || umid || '-' || md5(m::text), NULL::tid, NULL::xid FROM pg_user_mappings m",
     *(
         f"SELECT '{catalog}:' || {oid}, ctid, xmin FROM {catalog} WHERE {oid} >= {FIRST_OID}"
         for catalog, oid in ((c, "rngtypid" if c == "pg_range" else "oid") for c in OTHERS.values())

@@ -425,7 +425,7 @@ class Softer:
         except NotHidden as error:
             raise not_beside(table, str(error)) from None
         for_column(record, self.answers)
-        return told | {"side": record, "explains": record.pop("explains")}
+        return told | {"hidden": record, "explains": record.pop("explains")}
 
     def _hide_column(self, key: Key, change: int) -> Operation:
         called = self.work.now.name(key)

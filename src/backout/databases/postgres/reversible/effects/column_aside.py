@@ -22,7 +22,7 @@ class ColumnAside:
 
     def bears(self, operation: Operation) -> Bears:
         """Later code writes rows without it: with a key or a required value over it that would be refused."""
-        record = operation.get("side", operation)
+        record = operation.get("hidden", operation)
         bound = any(one["kind"] in "fup" for one in record["constraints"])
         must = record.get("not_null") and record.get("default") is None
         return NEITHER if bound or must else TAKES
@@ -33,7 +33,7 @@ class ColumnAside:
 
     def down(self, work: Work, change: int, operation: Operation) -> Operation:
         """Add it again, and fill it from the table beside."""
-        record, answer = operation["side"], operation.get("answer")
+        record, answer = operation["hidden"], operation.get("answer")
         attnum = side_table.bring_back(work, record, change, answer)
         record = readdressed(record, work.renumbered[-1])
         # An index may be over several columns that come back.
@@ -44,11 +44,11 @@ class ColumnAside:
         side_table.require(work, record, change, answer)
         work.before_rows.append(lambda: side_table.before_rows(work, record, change, answer))
         work.residues += subscribers.again(work.link, record)
-        rest = {key: value for key, value in operation.items() if key not in ("side", "explains")}
+        rest = {key: value for key, value in operation.items() if key not in ("hidden", "explains")}
         kept = {key: record[key] for key in ("constraints", "not_null", "default")}
         return rest | kept | {"attnum": attnum}
 
     def redo(self, work: Work, change: int, operation: Operation) -> Operation:
         """Drop it again, and keep its values again."""
         record = side_table.set_aside(work, operation["table"], operation["attnum"], change, None)
-        return operation | {"side": record}
+        return operation | {"hidden": record}
