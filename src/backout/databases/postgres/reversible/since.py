@@ -29,6 +29,8 @@ def rows_since(asking: Asking, now: Snapshot, entries: Sequence[Entry]) -> list[
             found += _of_column(asking, now, entry)
         elif entry.kind == ASIDE and entry.state == "applied":
             found.append(_beside(asking, entry))
+        elif entry.kind == "placed" and entry.state == "applied":
+            found.append(RowsSince(kind="placed", what=entry.operation["called"], rows=None, stops=False))
         elif "rebuilt" in entry.operation and entry.state == "applied":
             found.append(_brought(asking, entry))
         elif entry.kind == "column.retyped" and entry.state == "applied":

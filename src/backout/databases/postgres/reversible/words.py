@@ -45,6 +45,7 @@ _WORDS = {
     "privileges": "privileges on {called} changed",
     "privileges.default": "default privileges {called} changed",
     "owner": "owner of {called} changed",
+    "placed": "{what} of {called} changed",
     "stored": "storage settings of {called} changed: {what}",
     "stored.new_index": "storage settings of {called} changed: {what}",
     "views": "views {called} made, dropped or changed",

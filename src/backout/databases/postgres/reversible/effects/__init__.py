@@ -34,6 +34,7 @@ from backout.databases.postgres.reversible.effects.key_dropped import KeyDropped
 from backout.databases.postgres.reversible.effects.label_added import LabelAdded
 from backout.databases.postgres.reversible.effects.label_renamed import LabelRenamed
 from backout.databases.postgres.reversible.effects.owner import Owner
+from backout.databases.postgres.reversible.effects.placed import Placed
 from backout.databases.postgres.reversible.effects.policy import PolicyAdded, PolicyChanged, PolicyDropped
 from backout.databases.postgres.reversible.effects.privileges import DefaultPrivileges, Privileges
 from backout.databases.postgres.reversible.effects.publication import Publication
@@ -108,6 +109,7 @@ EFFECTS: tuple[Effect, ...] = (
     Owner(),
     StoredByNewIndex(),
     Stored(),
+    Placed(),
     RowsChanged(),
     Renamed(),
     Commented(),
