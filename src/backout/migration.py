@@ -10,18 +10,24 @@ from backout.document import Document
 
 WINDOW_H = 72
 """For how many hours a migration is kept so that it can be taken back, unless somebody says otherwise."""
-ANSWER = r"(fill|back)\s+([^\s=]+)\s*=\s*(\S.*?)"
-"""What nobody can compute, as it is told: `fill TABLE.COLUMN = EXPR`, or `back` before the value that a column had earlier."""
+ANSWER = r"(fill|back|keep)\s+([^\s=]+)\s*=\s*(\S.*?)"
+"""What nobody can compute, as it is told: `fill TABLE.COLUMN = EXPR`, or `back` before the value that a column had earlier.
+
+And `keep TABLE = side-table`, or `hide`."""
+HIDE, SIDE_TABLE = "hide", "side-table"
+KEEPS = (HIDE, SIDE_TABLE)
+"""How a dropped column is kept: under another name at its place, or its values in a table beside."""
 
 
 def answers_in(told: Iterable[tuple[str, str, str]]) -> dict[str, str]:
-    """Return answers by ``table.column``; those of `back` have that word before it.
+    """Return answers by ``table.column``; those of `back` and `keep` have that word before it.
 
     Args:
-        told: `fill` or `back`, the column and the expression of each.
+        told: `fill`, `back` or `keep`, the column (of `keep`: the table) and the expression of each.
     """
     return {
-        place if word.lower() == "fill" else f"back {place}": expression for word, place, expression in told
+        place if word.lower() == "fill" else f"{word.lower()} {place}": expression
+        for word, place, expression in told
     }
 
 

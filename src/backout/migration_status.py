@@ -18,6 +18,8 @@ class RowsSince(Document):
             `violators`: they do not meet a CHECK that comes back, and earlier code could not change them.
             `twice`: they have a value more than once that a key which comes back allows once.
             `brought`: they were written to `value`, and come back to the dropped table that it was built from, or go from it.
+            `beside`: all rows, which get their value from a table beside; about so many, and nobody else can use theirs meanwhile.
+            `placed`: the files of `what` are written anew, while nobody else can use it.
             `apart`: it comes back as it was dropped, and they, also earlier rows that were changed, are in `value` alone.
         what: The column, or the constraint.
         rows: How many; None: unknown.

@@ -24,7 +24,8 @@ class MigrationSettings:
     Attributes:
         mode: `on`, `observe` or `off`.
         file: What says so; None: nobody does, and it is as it is without.
-        answers: What nobody can compute, by ``table.column``; `back` is before the name where it tells the earlier value.
+        answers: What nobody can compute, by ``table.column``; `back` is before the name where it tells the earlier value,
+            `keep` before that of a table whose dropped columns it tells how to keep.
         variables: Further environment variables by which the command finds the database.
         window_s: How long a migration is kept so that it can be taken back.
     """
@@ -70,7 +71,12 @@ def migration_settings(config: Path | None, environ: Mapping[str, str], director
     return MigrationSettings(
         mode=found.mode,
         file=file,
-        answers=answers_in(answer_of(line) for line in found.answers),
+        answers=answers_in(
+            [
+                *(answer_of(line) for line in found.answers),
+                *(("keep", table, how) for table, how in found.keep.items()),
+            ]
+        ),
         variables=found.variables,
         window_s=found.window_h * _HOUR_S,
     )

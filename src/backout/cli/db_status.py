@@ -24,6 +24,8 @@ _ROWS = {
     "null": "{rows} row(s) would have NULL in {what}, where that must not be",
     "unique": "{rows} row(s) may be equal to others in {what}",
     "brought": "{rows} row(s) written to {value} since come back to {what}, or go from it",
+    "beside": "about {rows} row(s) of {what} come back from a table beside, while nobody else can use theirs",
+    "placed": "the files of {what} are written anew, which takes as long as they are big, while nobody else can use them",
     "apart": "{what} comes back as it was dropped: what was written to {value} since is hidden with that",
     "violators": "{rows} row(s) do not meet {what}, and earlier code could not change them",
     "twice": "{rows} value(s) are there more than once, which {what} does not allow",

@@ -12,7 +12,7 @@ import typer
 from backout.cli.common import ConfigOption, JsonOption, err, guarded, out_json
 from backout.cli.db_options import DatabaseOption, database_of, settings_of
 from backout.errors import ExitCode
-from backout.migration import Migrated, answers_in
+from backout.migration import HIDE, KEEPS, SIDE_TABLE, Migrated, answers_in
 
 _SHOWN = 20
 
@@ -57,6 +57,14 @@ def command(
             help="The value that a column had, told by the one of its new type; else a line `-- backout: back …`.",
         ),
     ] = None,
+    keep: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--keep",
+            metavar="TABLE=side-table",
+            help="Really drop columns of a table, their values kept in a table beside, instead of hiding them: as long as the table is big, there and back; else a line `-- backout: keep …`.",
+        ),
+    ] = None,
     observe: Annotated[
         bool,
         typer.Option(
@@ -92,7 +100,7 @@ def command(
 
     if not argv[0].strip():
         raise typer.BadParameter("the command is empty", param_hint="-- COMMAND…")
-    answers = answers_in([*_answers("--fill", fill), *_answers("--back", back)])
+    answers = answers_in([*_answers("--fill", fill), *_answers("--back", back), *_kept(keep)])
     off_by = switched_off(os.environ)
     settings = settings_of(config) if off_by is None else None
     if settings is None or (settings.mode == "off" and not observe):
@@ -122,6 +130,16 @@ def _answers(option: str, given: list[str] | None) -> Iterator[tuple[str, str, s
         if not sign or not expression.strip() or "." not in place:
             raise typer.BadParameter(f"{text}: expected TABLE.COLUMN=EXPR", param_hint=option)
         yield option.removeprefix("--"), place.strip(), expression.strip()
+
+
+def _kept(given: list[str] | None) -> Iterator[tuple[str, str, str]]:
+    for text in given or ():
+        table, _sign, how = (part.strip() for part in text.partition("="))
+        if not table or how not in KEEPS:
+            raise typer.BadParameter(
+                f"{text}: expected TABLE={SIDE_TABLE} or TABLE={HIDE}", param_hint="--keep"
+            )
+        yield "keep", table, how
 
 
 def _exit_code(done: Migrated) -> int:

@@ -155,6 +155,11 @@ class MigrationsSection(Declared):
         "without a value get on the way back), back TABLE.COLUMN = EXPR (the value that a column had before its type was "
         "changed, told by the one that it has now).",
     )
+    keep: dict[str, Literal["hide", "side-table"]] = Field(
+        default={},
+        description="By table, how a dropped column is kept: hide (default; under another name, at its place) or side-table "
+        "(really dropped, its values in a table beside: as long as the table is big, there and back).",
+    )
     window_h: float = Field(
         default=WINDOW_H,
         ge=0,

@@ -17,7 +17,9 @@ from backout.databases.postgres.reversible.rows.capture import Capture
 from backout.migration import Unfinished
 
 
-def migrate(link: DirectLink, *scripts: str, release: str = "2.0.0") -> int:
+def migrate(
+    link: DirectLink, *scripts: str, release: str = "2.0.0", answers: dict[str, str] | None = None
+) -> int:
     """Run each script as one transaction, as the proxy would; return the migration's number."""
     journal.install(link)
     number = journal.begin(link, release, "test")
@@ -25,7 +27,7 @@ def migrate(link: DirectLink, *scripts: str, release: str = "2.0.0") -> int:
         link.connection.info.dsn, password=link.connection.info.password, autocommit=True
     ) as own:
         try:
-            _migrate(link, Kept(number, lambda: DirectLink(own)), scripts)
+            _migrate(link, Kept(number, lambda: DirectLink(own), answers or {}), scripts)
         finally:
             assert Capture(DirectLink(own), number).remove() == []
     assert finish(link).unfinished == ()

@@ -694,9 +694,30 @@ CHANGED = (
           "ALTER TABLE t ADD z int, ADD y int, ADD s serial; CREATE SEQUENCE q START 7; SELECT nextval('q'); CREATE SEQUENCE r; CREATE SEQUENCE o OWNED BY t.y; CREATE SEQUENCE p OWNED BY t.z;", ahead="SELECT nextval('q2') > 7", forth="t"),
 )  # fmt: skip
 
+PLACED = (
+    plain("table_in_another_tablespace", "ALTER TABLE t SET TABLESPACE elsewhere"),
+    plain("table_in_the_databases_tablespace", "ALTER TABLE t SET TABLESPACE pg_default", before="ALTER TABLE t SET TABLESPACE elsewhere;"),
+    plain("index_in_another_tablespace", "ALTER INDEX i SET TABLESPACE elsewhere", before="CREATE INDEX i ON t (a);"),
+    plain("unlogged", "ALTER TABLE t SET UNLOGGED; ALTER TABLE t ADD n serial", ahead="SELECT id, a, n > 0 AS n FROM t ORDER BY id", forth="3 A3 t | 4 a4 t | 5 a5 t"),
+    plain("logged", "ALTER TABLE t SET LOGGED", before="ALTER TABLE t ADD n serial; ALTER TABLE t SET UNLOGGED;"),
+    plain("unlogged_with_what_refers_to_it", "ALTER TABLE r SET UNLOGGED; ALTER TABLE t SET UNLOGGED",
+          before="CREATE TABLE r (t int REFERENCES t ON DELETE CASCADE); INSERT INTO r VALUES (3);"),
+    plain("logged_with_what_refers_to_it", "ALTER TABLE t SET LOGGED; ALTER TABLE r SET LOGGED; CREATE UNLOGGED SEQUENCE s",
+          before="CREATE TABLE r (t int REFERENCES t ON DELETE CASCADE); ALTER TABLE r SET UNLOGGED; ALTER TABLE t SET UNLOGGED; INSERT INTO r VALUES (3);"),
+)  # fmt: skip
+
+KEEP = "\n-- backout: keep t = side-table\n"
+COLUMNS_BESIDE = tuple(
+    replace(one, name=f"{one.name}_beside", up=KEEP + one.up)
+    for one in COLUMNS_DROPPED
+    if one.name in ("column_dropped", "column_dropped_unique_together", "column_dropped_not_null")
+)
+
 KINDS = (
     COLUMNS_ADDED
     + COLUMNS_DROPPED
+    + COLUMNS_BESIDE
+    + PLACED
     + COLUMNS_CHANGED
     + TABLES
     + CONSTRAINTS

@@ -24,7 +24,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.crash]
 BEFORE = """
 CREATE TABLE p (id int PRIMARY KEY);
 CREATE TABLE t (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, a text NOT NULL DEFAULT 'x', b int REFERENCES p, c int NOT NULL DEFAULT 3);
-INSERT INTO p VALUES (1), (2);
+CREATE TABLE beside (id int PRIMARY KEY, v text NOT NULL DEFAULT 'v' UNIQUE);
+INSERT INTO p VALUES (1), (2); INSERT INTO beside VALUES (1, 'v1'), (2, 'v2');
 INSERT INTO t (a, b) VALUES ('one', 1), ('two', 2);
 """
 UP = """
@@ -37,6 +38,10 @@ BEGIN;
 ALTER TABLE t DROP COLUMN c;
 ALTER TABLE t ADD COLUMN d text NOT NULL DEFAULT 'd';
 ALTER TABLE t ADD CONSTRAINT t_a_key UNIQUE (a);
+ALTER TABLE beside
+-- backout: fill beside.v = 'none'
+-- backout: keep beside = side-table
+DROP COLUMN v;
 COMMIT;
 """
 EVERY = 1 if int(os.environ.get("BACKOUT_CRASH_RANDOM", "5")) >= 50 else 3
@@ -141,7 +146,8 @@ def test_a_migration_killed_anywhere_is_taken_back_as_far_as_it_came(
     terminal = Terminal(database, tmp_path)
     run(terminal.link, BEFORE)
     old = terminal.print()
-    rows = terminal.link.rows("SELECT id, a, b, c FROM t ORDER BY id")
+    look = "SELECT t.id, a, b, c, v FROM t JOIN beside USING (id) ORDER BY id"
+    rows = terminal.link.rows(look)
     points = terminal.points(*MIGRATE)
     terminal.type(*BACK)
     for number, point in enumerate(points[::EVERY]):
@@ -150,6 +156,6 @@ def test_a_migration_killed_anywhere_is_taken_back_as_far_as_it_came(
         if differences(old, terminal.print()):
             terminal.type(*BACK)
         assert differences(old, terminal.print()) == [], f"{number} {point}"
-        assert terminal.link.rows("SELECT id, a, b, c FROM t ORDER BY id") == rows, point
+        assert terminal.link.rows(look) == rows, point
         states = {one.state for one in journal.migrations(terminal.link)}
         assert states <= {"undone", "running"}, f"{point}: {states}"

@@ -89,6 +89,17 @@ def test_a_column_that_subscribers_follow_is_not_hidden_and_they_go_on(followed:
     followed.arrives("UPDATE t SET a = 'A1'", "SELECT a FROM t WHERE id = 1", "A1")
 
 
+def test_a_column_that_is_kept_beside_goes_and_comes_and_they_go_on(followed: Followed) -> None:
+    followed.publish("TABLE t")
+    followed.arrives("INSERT INTO t VALUES (1, 'a1', 1)", "SELECT a FROM t WHERE id = 1", "a1")
+    followed.migrate("ALTER TABLE t DROP COLUMN n", "--keep", "t=side-table").ended(0)
+    followed.arrives("INSERT INTO t VALUES (2, 'a2')", "SELECT a FROM t WHERE id = 2", "a2")
+    told = followed.cli("db", "rollback", "--yes").ended(0).everything
+    assert "public.t.n is there again, and publication p has it" in told
+    followed.arrives("INSERT INTO t VALUES (3, 'a3', 3)", "SELECT a FROM t WHERE id = 3", "a3")
+    assert followed.theirs.execute("SELECT n FROM t ORDER BY id").fetchall() == [(1,), (None,), (3,)]
+
+
 def test_a_column_that_is_hidden_on_the_way_back_is_told(followed: Followed) -> None:
     followed.publish("TABLE t")
     followed.theirs.execute("ALTER TABLE t ADD COLUMN more text")

@@ -38,11 +38,16 @@ def test_every_key_is_read_and_variables_of_other_sections_need_not_be_set(tmp_p
     file = written(
         tmp_path,
         "migrations: {mode: observe, answers: [fill orders.customer = 1, \"fill users.password='x';\", 'back t.c = c::text'], "
-        "window_h: 1.5, variables: [APP_URL]}",
+        "window_h: 1.5, variables: [APP_URL], keep: {orders: side-table}}",
     )
     told = migration_settings(None, {}, tmp_path)
     assert told.file == file
-    assert told.answers == {"orders.customer": "1", "users.password": "'x'", "back t.c": "c::text"}
+    assert told.answers == {
+        "orders.customer": "1",
+        "users.password": "'x'",
+        "back t.c": "c::text",
+        "keep orders": "side-table",
+    }
     assert (told.mode, told.variables, told.window_s) == ("observe", ("APP_URL",), 5400)
     with pytest.raises(ConfigMistakes) as caught:
         load_config(file, {})
@@ -65,6 +70,7 @@ def test_the_mode_is_what_was_written_also_where_yaml_takes_it_for_a_switch(
     [
         ("migrations: {mode: maybe}", REST, "migrations.mode"),
         ("migrations: {window_h: -1}", REST, "migrations.window_h"),
+        ("migrations: {keep: {orders: beside}}", REST, "migrations.keep"),
         ("migrations: {answer: []}", REST, "migrations.answer"),
         ("migrations: {answers: [fill t.c]}", REST, "migrations.answers"),
         ("migrations: {answers: ['fill t.c = ']}", REST, "migrations.answers"),

@@ -1,6 +1,7 @@
 """Answers: what nobody can compute, told in the statement as ``-- backout: fill TABLE.COLUMN = EXPR``, or ``back``.
 
-`fill` tells the value of rows that have none; `back` tells the value that a column had, over what it has now.
+`fill` tells the value of rows that have none; `back` tells the value that a column had, over what it has now; `keep TABLE`
+tells how dropped columns of a table are kept.
 """
 
 from __future__ import annotations
@@ -14,13 +15,13 @@ from backout.databases.postgres.reversible import expressions
 from backout.databases.postgres.reversible.fill import accepts_null, needs_answer, null_needs_answer
 from backout.databases.postgres.reversible.names import ident
 from backout.databases.postgres.reversible.proxy.keeper import NOT_COMMITTED, Veto
-from backout.migration import ANSWER, answers_in
+from backout.migration import ANSWER, HIDE, KEEPS, SIDE_TABLE, answers_in
 
 _LINE = re.compile(rf"^\s*--\s*backout:\s*{ANSWER}\s*;*\s*$", re.MULTILINE | re.IGNORECASE)
 
 
 def found_in(text: str) -> dict[str, str]:
-    """Return the answers that stand in a statement's comments, by table and column; `back` has that word before them."""
+    """Return the answers that stand in a statement's comments, by table and column; `back` and `keep` have that word before them."""
     return answers_in(_LINE.findall(text))
 
 
@@ -115,6 +116,32 @@ def nothing_to_put(called: str, old_type: str) -> Veto:
         f"backout needs an answer for {called}",
         detail=f"What is written after its type was changed may be no {old_type}, and the column needs a value on the way back.",
         hint=f"Write this line into the statement, with the value that such rows get on the way back: -- backout: fill {_place(called)} = EXPR; or run backout migrate --fill {_place(called)}=EXPR",
+    )
+
+
+def kept_beside(table: str, given: dict[str, str]) -> bool:
+    """Tell whether values of a dropped column are to be kept in a table beside, and the column not be hidden.
+
+    Raises:
+        Veto: It is told in words that nobody knows.
+    """
+    told = given.get(f"keep {table}") or given.get(f"keep {table.split('.', 1)[-1]}") or HIDE
+    if told not in KEEPS:
+        raise Veto(
+            f"backout does not know how to keep columns of {table}: {told}",
+            detail=f"It can be told as {' or '.join(KEEPS)}. {NOT_COMMITTED}",
+            hint=f"Write: -- backout: keep {_place(table)} = {SIDE_TABLE}; or run backout migrate --keep {_place(table)}={SIDE_TABLE}",
+        )
+    return told == SIDE_TABLE
+
+
+def not_beside(table: str, why: str) -> Veto:
+    """Return the refusal of a column whose values cannot be kept in a table beside."""
+    return Veto(
+        f"backout cannot keep values in a table beside: {why}",
+        detail=f"{table} has keep: {SIDE_TABLE}. {NOT_COMMITTED}",
+        hint=f"To hide this column instead, write this line into the statement: -- backout: keep {_place(table)} = {HIDE}; "
+        "a hidden column is still seen by SELECT *, by INSERT without names of columns, and by subscribers.",
     )
 
 

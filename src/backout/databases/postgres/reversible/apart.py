@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from backout.databases.postgres.reversible.following import ASIDE, HIDDEN
 from backout.databases.postgres.reversible.journal import Entry
 
 
@@ -31,7 +32,7 @@ def apart(entries: Sequence[Entry]) -> list[Apart]:
     filled = {table for one in rows for table in (*one.get("filled", ()), *one["tables"])}
     found = []
     for one in entries:
-        if one.kind == "column.hidden" and "taken" not in one.operation:
+        if one.kind in (HIDDEN, ASIDE) and "taken" not in one.operation:
             table = one.operation["hidden"]["table"]
             made = (*one.operation.get("moved", ()),) or _made(
                 entries, "column.added", before=one, tables=updated & {table}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import NamedTuple
 
@@ -22,6 +22,7 @@ from backout.databases.postgres.reversible.last_read import LastRead
 from backout.databases.postgres.reversible.link import Link, LinkError, LinkLost, objects
 from backout.databases.postgres.reversible.locks import Numbered, under_locks
 from backout.databases.postgres.reversible.names import is_hidden
+from backout.databases.postgres.reversible.readdressed import readdressed
 from backout.databases.postgres.reversible.ready import get_ready
 from backout.databases.postgres.reversible.rows import undo as rows_undo
 from backout.databases.postgres.reversible.rows.entries import Unreadable
@@ -255,6 +256,8 @@ def _all(work: Work, chosen: tuple[int, ...], entries: list[Entry], turn: _Turn)
         _one(work, [e for e in entries if e.migration == migration], to)
         if turn.part is Part.ALL or not journal.entries(work.link, (migration,), turn.since):
             journal.set_state(work.link, f"id = {migration}", to)
+    for step in work.before_rows:
+        step()
     report = _rows(work, chosen, entries, turn)
     for step in work.at_last:
         step()
@@ -324,14 +327,26 @@ def _one(work: Work, entries: list[Entry], to: str) -> None:
         for entry in ordered:
             does = effect(entry.kind)
             work.until(does.down_at if back else does.redo_at)
-            operation = (does.down if back else does.redo)(work, entry.id, dict(entry.operation))
+            told = _readdressed(work, dict(entry.operation))
+            operation = (does.down if back else does.redo)(work, entry.id, told)
             done.append(Entry(entry.id, entry.migration, entry.part, entry.kind, operation, to))
         work.until(_LAST_TURN)
         while work.at_end:
             work.at_end.pop(0)()
         # Later steps may have added to their operation.
         for entry in done:
-            journal.write(work.link, entry)
+            journal.write(work.link, replace(entry, operation=_readdressed(work, entry.operation)))
+    for entry in journal.every_entry(work.link) if work.renumbered else ():
+        told = _readdressed(work, entry.operation)
+        if told != entry.operation:
+            journal.write(work.link, replace(entry, operation=told))
+
+
+def _readdressed(work: Work, told: dict[str, object]) -> dict[str, object]:
+    """Return an operation that tells of the columns which this way has added again by the numbers that they have now."""
+    for one in work.renumbered:
+        told = readdressed(told, one)
+    return told
 
 
 def numbered_by(entries: Sequence[Entry]) -> set[Numbered]:

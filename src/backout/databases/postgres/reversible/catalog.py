@@ -196,6 +196,10 @@ _NEEDED_BY = """(SELECT json_agg(DISTINCT pg_describe_object(d.classid, d.objid,
           AND NOT (d.classid = 'pg_rewrite'::regclass AND EXISTS (SELECT FROM pg_rewrite w JOIN pg_class o ON o.oid = w.ev_class
             WHERE w.oid = d.objid AND (o.oid = c.oid OR o.relkind IN ('v', 'm')))))"""
 
+# Of a foreign table: its server, and the options of it and of its columns.
+_FOREIGN = """md5(concat((SELECT f::text FROM pg_foreign_table f WHERE f.ftrelid = c.oid),
+          (SELECT json_agg(json_build_array(a.attnum, a.attfdwoptions) ORDER BY a.attnum) FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attfdwoptions IS NOT NULL)))"""
+
 SHOWS = f"""(SELECT min(a.attname) FROM pg_rewrite w JOIN pg_depend d
           ON d.classid = 'pg_rewrite'::regclass AND d.objid = w.oid AND d.refclassid = 'pg_class'::regclass AND d.refobjsubid > 0
           JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid AND starts_with(a.attname, '{PREFIX}')
@@ -215,6 +219,7 @@ _PARTS = {
         'query', (SELECT md5(ev_action::text) FROM pg_rewrite w WHERE w.ev_class = c.oid AND w.rulename = '_RETURN'),
         'definition', CASE WHEN c.relkind IN ('v', 'm') THEN pg_get_viewdef(c.oid) END, 'populated', c.relispopulated,
         'uses', CASE WHEN c.relkind IN ('v', 'm') THEN {_USES} END, 'shows', CASE WHEN c.relkind IN ('v', 'm') THEN {SHOWS} END, 'needed_by', CASE WHEN c.relkind IN ('v', 'm') THEN {_NEEDED_BY} END,
+        'foreign', CASE WHEN c.relkind = 'f' THEN {_FOREIGN} END,
         'comment', {_comment("pg_class", "c")}) FROM chosen c WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')""",
     "column": """SELECT a.attrelid, a.attnum, json_build_object('name', a.attname, 'table', a.attrelid::int8,
         'type', a.atttypid::int8, 'modifier', a.atttypmod, 'type_text', format_type(a.atttypid, a.atttypmod),
@@ -336,6 +341,13 @@ OTHERS = {
 """What no way back is built for yet: told apart, so that a change of it is seen and refused."""
 
 
+# What belongs to one and is no thing of its own.
+_PARTS_OF = {
+    "text search configuration": "(SELECT string_agg(m::text, ',' ORDER BY m.maptokentype, m.mapseqno) FROM pg_ts_config_map m WHERE m.mapcfg = x.oid)",
+    "operator family": "(SELECT string_agg(m::text, ',' ORDER BY m.oid) FROM pg_amop m WHERE m.amopfamily = x.oid), "
+    "(SELECT string_agg(m::text, ',' ORDER BY m.oid) FROM pg_amproc m WHERE m.amprocfamily = x.oid)",
+}
+
 _MEMBERS = """(SELECT json_agg(json_build_array(d.classid::regclass::text, d.objid::int8)) FROM pg_depend d
   WHERE d.refclassid = 'pg_extension'::regclass AND d.refobjid = x.oid AND d.deptype = 'e')"""
 
@@ -344,11 +356,14 @@ def _others() -> str:
     parts = []
     for kind, catalog in OTHERS.items():
         oid = "rngtypid" if catalog == "pg_range" else "oid"
-        told = f"'name', {oid}::text, 'row', md5(x::text)"
+        told = f"'name', {oid}::text, 'row', md5(concat(x::text, {_PARTS_OF.get(kind, 'NULL')}))"
         if kind == "extension":
             told = f"'name', extname, 'row', md5(x::text), 'in_schema', extnamespace::int8, 'members', {_MEMBERS}"
         recent = f"WHERE {oid}::oid::int8 >= {FIRST_OID}"
         parts.append(f"SELECT '{kind}', {oid}::int8, 0, json_build_object({told}) FROM {catalog} x {recent}")
+    # Who may not see its options is told of none.
+    mapping = "json_build_object('name', concat_ws(' ', usename, 'on', srvname), 'row', md5(x::text))"
+    parts.append(f"SELECT 'user mapping', umid::int8, 0, {mapping} FROM pg_user_mappings x")
     return " UNION ALL ".join(parts)
 
 
@@ -361,7 +376,7 @@ NAMES = "names"
 
 _OF_TABLES = ("table", "column", "constraint", "index", "trigger", "rule", "policy", "statistics object")
 """Kinds whose things are a table's own."""
-KINDS = [*_PARTS, *OTHERS]
+KINDS = [*_PARTS, *OTHERS, "user mapping"]
 """All of them, in the order in which they are told."""
 _WITHIN = [kind for kind in _PARTS if kind not in (*_OF_TABLES, "function", "label")]
 """Other kinds that are read with some tables."""

@@ -148,7 +148,12 @@ def _meant(now: Snapshot, constraint: dict[str, Any], *, back: bool) -> list[Thi
 def _made_again(entry: Entry) -> bool:
     if entry.kind == "constraint.added":
         return entry.state == "applied"  # and made again, if it is not valid
-    return entry.state == "undone" and entry.kind in ("table.hidden", "column.hidden", "constraint.dropped")
+    return entry.state == "undone" and entry.kind in (
+        "table.hidden",
+        "column.hidden",
+        "column.aside",
+        "constraint.dropped",
+    )
 
 
 def _says(check: dict[str, Any]) -> str:

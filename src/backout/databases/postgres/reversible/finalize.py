@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from backout.databases.postgres.reversible import journal, key_log
+from backout.databases.postgres.reversible import following, journal, key_log
 from backout.databases.postgres.reversible.back import NotReversible
 from backout.databases.postgres.reversible.catalog import Key, Snapshot, read
 from backout.databases.postgres.reversible.commit import commit
@@ -90,7 +90,12 @@ def finalize(link: Link, migrations: Sequence[Migration], *, patience_s: float, 
 def _tables(now: Snapshot, entries: list[Entry]) -> set[int]:
     """Return the oids of the tables that are dropped, or lose a column or an index."""
     own = {one.key: now.things[one.key] for one in held(now, entries)}
-    return {
+    followed = {
+        entry.operation["table"]
+        for entry in entries
+        if entry.kind == following.ASIDE and Key("table", entry.operation["table"]) in now.things
+    }
+    return followed | {
         int(thing["table"]) if key.kind in ("index", "trigger") else key.oid
         for key, thing in own.items()
         if key.kind in ("table", "column", "index", "trigger")
@@ -103,6 +108,8 @@ def _drop(link: Link, migrations: Sequence[Migration], entries: list[Entry]) -> 
     things = held(before, entries)
     told = documents(link, before, things)
     for entry in entries:
+        if entry.kind == following.ASIDE:
+            following.unfollow(work, entry.id)
         if "rebuilt" in entry.operation:
             key_log.forget(work, entry.id)
         if entry.kind == "column.retyped" or {"recipe", "taken", "rebuilt"} & entry.operation.keys():

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from backout.databases.postgres.reversible.catalog import Key, Snapshot
+from backout.databases.postgres.reversible.following import ASIDE, name_of
 from backout.databases.postgres.reversible.hide import uncaught
 from backout.databases.postgres.reversible.journal import Entry, is_hiding
 from backout.databases.postgres.reversible.link import Link, objects
@@ -49,14 +50,15 @@ def held(now: Snapshot, entries: Sequence[Entry]) -> list[Held]:
     """Return what is hidden because of journal entries, in their order; what somebody has dropped by hand is left out."""
     found = []
     for entry in entries:
-        kind = entry.kind.partition(".")[0]
+        kind, aside = entry.kind.partition(".")[0], entry.kind == ASIDE
         if kind not in KINDS or not is_hiding(entry):
             continue
-        key = _key(now, kind, entry)
+        key = _values_of(now, entry) if aside else _key(now, kind, entry)
         if key is not None:
             told = entry.operation
             called = str(told.get("called") or told["hidden"]["called"])
-            open_to = uncaught(now, told["hidden"]) if kind == "column" else None
+            called = f"values of {called}" if aside else called
+            open_to = uncaught(now, told["hidden"]) if kind == "column" and not aside else None
             found.append(Held(entry.migration, entry.id, key, called, str(now.things[key]["name"]), open_to))
     return found
 
@@ -79,6 +81,14 @@ def uncaught_by(now: Snapshot, entries: Sequence[Entry], migration: int) -> list
         for one in held(now, entries)
         if one.uncaught and (one.migration == migration or one.key.oid in tables)
     ]
+
+
+def _values_of(now: Snapshot, entry: Entry) -> Key | None:
+    """Return the table that has the values of a column that is dropped; None: somebody has dropped it."""
+    for key, one in now.things.items():
+        if key.kind == "table" and one["name"] == name_of(entry.id):
+            return key
+    return None
 
 
 def _key(now: Snapshot, kind: str, entry: Entry) -> Key | None:

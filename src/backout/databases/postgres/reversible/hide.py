@@ -83,9 +83,9 @@ def hide_column(
         "default_calls": "FUNCEXPR" in str(was["default"]),
         "alone_unique": in_unique(now, table, attnum, alone=True),
         "comment": was["comment"],
-        "constraints": _drop_constraints(work, now, table, attnum),
+        "constraints": drop_constraints(work, now, table, attnum),
         "primary": None
-        if twin is None and not keyless and _numbers_itself(now, table, attnum, column)
+        if twin is None and not keyless and numbers_itself(now, table, attnum, column)
         else primary.given_up(work, now, table, attnum, name),
         "renamed": _rename_indexes(work, now, table, attnum, name)
         + _rename_below(work, now, table, column["name"], name)
@@ -99,7 +99,7 @@ def hide_column(
         column,
         name,
         unique=twin is not None or in_unique(now, table, attnum),
-        kept=_numbers_itself(now, table, attnum, column),
+        kept=numbers_itself(now, table, attnum, column),
         marked=marked,
         changed=changed,
     )
@@ -294,7 +294,7 @@ def _refuses_null(now: Snapshot, oid: int) -> bool:
     return bool(one["not_null"]) or looks or _refuses_null(now, one["base"])
 
 
-def _numbers_itself(now: Snapshot, table: int, attnum: int, column: Thing) -> bool:
+def numbers_itself(now: Snapshot, table: int, attnum: int, column: Thing) -> bool:
     """Tell whether a column gets a value by itself that is another one each time: it goes on being kept."""
     owned = any(
         key.kind == "sequence" and (one["owned_by"] or [])[:2] == [table, attnum]
@@ -312,7 +312,7 @@ def in_unique(now: Snapshot, table: int, attnum: int, *, alone: bool = False) ->
     )
 
 
-def _drop_constraints(work: Work, now: Snapshot, table: int, attnum: int) -> list[Record]:
+def drop_constraints(work: Work, now: Snapshot, table: int, attnum: int) -> list[Record]:
     """Take away the foreign keys from and to a column and the CHECKs on it; return them."""
     found = []
     for key, one in now.things.items():

@@ -313,6 +313,8 @@ def is_hiding(entry: Entry) -> bool:
     """Tell whether what an entry is about is hidden now."""
     if entry.kind == "column.retyped" and entry.operation["form"] == "twin":
         return True  # the one column or the other
+    if entry.kind == "column.aside":
+        return entry.state == "applied"
     return entry.state == ("applied" if entry.kind.endswith(".hidden") else "undone")
 
 

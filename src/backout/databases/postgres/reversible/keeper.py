@@ -308,6 +308,7 @@ class ReversibleKeeper:
             self.kept.origins,
             lambda: made_by(work.now, begun, self.kept.made),
             lambda table, change: self._rewrite(work.link, table, change),
+            self.kept.migration,
         )
         soften(softer, statement, self.kept.answers, self.kept.migration)
 

@@ -49,6 +49,7 @@ _OF_TABLES = [
         ("w.ev_class", "w", "pg_rewrite w", "true"),
         ("p.polrelid", "p", "pg_policy p", "true"),
         ("s.stxrelid", "s", "pg_statistic_ext s", "true"),
+        ("f.ftrelid", "f", "pg_foreign_table f", "true"),
         ("x.indrelid", "x", _INDEX, "true"),
         ("x.indrelid", "c", _INDEX, "true"),
         ("x.indrelid", "a", f"{_INDEX} JOIN pg_attribute a ON a.attrelid = c.oid", "a.attnum > 0"),
@@ -100,6 +101,11 @@ _ROWS = [
     "SELECT 'publication', objoid, ctid, xmin FROM pg_description WHERE classoid = 'pg_publication'::regclass",
     "SELECT 'database', objoid, ctid, xmin FROM pg_shdescription WHERE classoid = 'pg_database'::regclass",
     "SELECT 'database', oid, ctid, xmin FROM pg_database WHERE datname = current_database()",
+    f"SELECT 'pg_ts_config', mapcfg, ctid, xmin FROM pg_ts_config_map WHERE mapcfg >= {FIRST_OID}",
+    f"SELECT 'pg_opfamily', amopfamily, ctid, xmin FROM pg_amop WHERE oid >= {FIRST_OID}",
+    f"SELECT 'pg_opfamily', amprocfamily, ctid, xmin FROM pg_amproc WHERE oid >= {FIRST_OID}",
+    # A view, which shows everybody what he may see.
+    "SELECT 'mapping ' || md5(m::text), umid, NULL::tid, NULL::xid FROM pg_user_mappings m",
     *(
         f"SELECT '{catalog}', {oid}, ctid, xmin FROM {catalog} WHERE {oid} >= {FIRST_OID}"
         for catalog, oid in ((c, "rngtypid" if c == "pg_range" else "oid") for c in OTHERS.values())

@@ -14,6 +14,7 @@ from backout.databases.postgres.reversible.choosing import STATES_STAYED
 from backout.databases.postgres.reversible.database import ReversibleDatabase
 from backout.databases.postgres.reversible.due import due_in
 from backout.databases.postgres.reversible.effects import effect
+from backout.databases.postgres.reversible.following import ASIDE
 from backout.databases.postgres.reversible.journal import Entry, Migration
 from backout.databases.postgres.reversible.link import DirectLink
 from backout.databases.postgres.reversible.proven import schema_back
@@ -144,7 +145,7 @@ def _names_of(entries: Sequence[Entry], kinds: str) -> set[tuple[str, int, str]]
     for entry in entries:
         what, _, how = entry.kind.partition(".")
         told = entry.operation.get("hidden") or entry.operation
-        if f".{how}" == kinds:
+        if f".{how}" == kinds or (entry.kind == ASIDE and kinds == ".hidden"):
             table = int(told["table"]) if what in ("column", "trigger") else 0
             last = str(told["called"]).rpartition(".")[2]
             found |= {(what, table, last), (what, table, str(told.get("name", last)))}

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from backout.databases.postgres.reversible.catalog import Key, Snapshot
+from backout.databases.postgres.reversible.following import ASIDE
 from backout.databases.postgres.reversible.held import held
 from backout.databases.postgres.reversible.journal import Entry, is_hiding
 from backout.databases.postgres.reversible.policies import standing
@@ -41,10 +42,12 @@ def obstacles(now: Snapshot, entries: Sequence[Entry]) -> list[str]:
         twin = entry.kind == "column.retyped" and entry.operation["form"] == "twin"
         if (twin or entry.kind in _HIDDEN) and is_hiding(entry) and entry.id not in there:
             found.append(f"{_called(entry)} is not hidden any more")
+        elif entry.kind == ASIDE and entry.id not in there:
+            found.append(f"{_called(entry)} has lost the table with its values")
         elif entry.kind == "table.hidden":
             found += _name_taken(now, entry, entries)
         elif entry.kind in _ADDED:
-            found += _is_gone(now, entry)
+            found += _is_gone(now, entry) if not _comes_back(entry, entries) else ()
         elif entry.kind in _IN_FAMILIES and Key("table", entry.operation["table"]) not in now.things:
             found.append(f"{_called(entry)} is not there any more")
         elif entry.kind == "renamed" and entry.id not in later:
@@ -70,7 +73,7 @@ def obstacles_again(now: Snapshot, entries: Sequence[Entry]) -> list[str]:
             if key not in renamed:  # a later rename begins where this one ends
                 found += _renamed(now, entry, told["from"][0])
             renamed.add(key)
-        elif entry.kind in _HIDDEN:
+        elif entry.kind in _HIDDEN or entry.kind == ASIDE:
             found += _is_gone(now, entry)
         elif entry.kind in _IN_FAMILIES and Key("table", entry.operation["table"]) not in now.things:
             found.append(f"{_called(entry)} is not there any more")
@@ -124,6 +127,14 @@ def _views_missing(now: Snapshot, entries: Iterable[Entry], since: str, to: str)
     return found
 
 
+def _comes_back(added: Entry, entries: Sequence[Entry]) -> bool:
+    """Tell whether a column that was made is one that was dropped since, and is added again before."""
+    place = (added.operation.get("table"), added.operation.get("attnum"))
+    return added.kind == "column.added" and any(
+        one.kind == ASIDE and (one.operation["table"], one.operation["attnum"]) == place for one in entries
+    )
+
+
 def _called(entry: Entry) -> str:
     told = entry.operation
     return str(told.get("called") or told.get("hidden", {}).get("called"))
@@ -153,7 +164,7 @@ def _renamed_later(entries: Sequence[Entry]) -> set[int]:
         told = entry.operation.get("hidden") or entry.operation
         if entry.kind == "renamed":
             key = (told["of"], told["oid"], told["sub"])
-        elif entry.kind == "column.hidden":
+        elif entry.kind in ("column.hidden", ASIDE):
             key = ("column", told["table"], told["attnum"])
         elif entry.kind == "table.hidden":
             key = ("table", told["table"], 0)

@@ -15,6 +15,7 @@ from backout.databases.postgres.reversible.catalog import Key, Snapshot
 from backout.databases.postgres.reversible.conversion import function, settings
 from backout.databases.postgres.reversible.effects.base import Operation
 from backout.databases.postgres.reversible.expressions import NotOverColumns, named, placed, within
+from backout.databases.postgres.reversible.following import ASIDE, HIDDEN
 from backout.databases.postgres.reversible.held import path
 from backout.databases.postgres.reversible.journal import Entry
 from backout.databases.postgres.reversible.link import Link, LinkError, as_login, objects, scalar
@@ -168,7 +169,7 @@ class Recipes:
         """
         updated = {table for kind, op in known if kind == "rows" for table in op.get("updated", ())}
         for kind, dropped in known:
-            table = dropped.get("hidden", {}).get("table") if kind == "column.hidden" else None
+            table = dropped.get("hidden", {}).get("table") if kind in (HIDDEN, ASIDE) else None
             if table not in updated or "taken" in dropped:
                 continue
             takers = [

@@ -11,6 +11,7 @@ from backout.databases.postgres.reversible.answers import taken_by_others
 from backout.databases.postgres.reversible.catalog import Key, at_work
 from backout.databases.postgres.reversible.difference import Difference
 from backout.databases.postgres.reversible.effects.base import Operation
+from backout.databases.postgres.reversible.following import ASIDE, HIDDEN
 from backout.databases.postgres.reversible.link import Link, objects
 from backout.databases.postgres.reversible.names import ident, is_hidden
 from backout.databases.postgres.reversible.parse import Statement, called, cascades, written_relations
@@ -283,6 +284,6 @@ def may_need_answer(operations: list[tuple[str, Operation]]) -> None:
     updated = {table for kind, op in operations if kind == "rows" for table in op.get("updated", ())}
     added = {op["table"]: op["called"] for kind, op in operations if kind == "column.added"}
     for kind, op in operations:
-        table = op.get("hidden", {}).get("table") if kind == "column.hidden" else None
+        table = op.get("hidden", {}).get("table") if kind in (HIDDEN, ASIDE) else None
         if table in updated and table in added and "taken" not in op:
             raise taken_by_others(op["hidden"]["called"], [added[table]])

@@ -9,12 +9,16 @@ from backout.databases.postgres.reversible.apart import apart
 from backout.databases.postgres.reversible.asking import Asking, Unanswered
 from backout.databases.postgres.reversible.catalog import Key, Snapshot
 from backout.databases.postgres.reversible.fill import accepts_null
+from backout.databases.postgres.reversible.following import ASIDE, path_of
 from backout.databases.postgres.reversible.held import path
 from backout.databases.postgres.reversible.journal import Entry, is_hiding
 from backout.databases.postgres.reversible.key_log import log_of
-from backout.databases.postgres.reversible.names import ident
+from backout.databases.postgres.reversible.names import ident, literal
 from backout.databases.postgres.reversible.violators import violators
 from backout.migration_status import RowsSince
+
+_BYTES_PER_ROW = 40
+"""Of a table that was never analyzed."""
 
 
 def rows_since(asking: Asking, now: Snapshot, entries: Sequence[Entry]) -> list[RowsSince]:
@@ -23,6 +27,10 @@ def rows_since(asking: Asking, now: Snapshot, entries: Sequence[Entry]) -> list[
     for entry in entries:
         if entry.kind == "column.hidden" and is_hiding(entry):
             found += _of_column(asking, now, entry)
+        elif entry.kind == ASIDE and entry.state == "applied":
+            found.append(_beside(asking, entry))
+        elif entry.kind == "placed" and entry.state == "applied":
+            found.append(RowsSince(kind="placed", what=entry.operation["called"], rows=None, stops=False))
         elif "rebuilt" in entry.operation and entry.state == "applied":
             found.append(_brought(asking, entry))
         elif entry.kind == "column.retyped" and entry.state == "applied":
@@ -62,6 +70,17 @@ def _of_column(asking: Asking, now: Snapshot, entry: Entry) -> Iterator[RowsSinc
     for one in record["constraints"]:
         if one["kind"] == "f" and one["table"] == record["table"]:
             yield from _orphans(asking, now, one)
+
+
+def _beside(asking: Asking, entry: Entry) -> RowsSince:
+    """Return about how many rows get a value from a table beside: all of them, while nobody can use the table."""
+    rows, why = None, None
+    counted = f"SELECT CASE WHEN c.reltuples >= 0 THEN c.reltuples ELSE pg_catalog.pg_relation_size(c.oid) / {_BYTES_PER_ROW} END::int8 FROM pg_catalog.pg_class c "
+    try:
+        rows = asking.count(f"{counted} WHERE c.oid = pg_catalog.to_regclass({literal(path_of(entry.id))})")
+    except Unanswered as error:
+        why = str(error)
+    return RowsSince(kind="beside", what=entry.operation["called"], rows=rows, why=why, stops=False)
 
 
 def _told(asking: Asking, table: str, called: str, marker: str, told: dict[str, Any]) -> RowsSince:

@@ -10,8 +10,15 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import partial
 
-from backout.databases.postgres.reversible import constraints, primary, textual
-from backout.databases.postgres.reversible.answers import for_retyped, of
+from backout.databases.postgres.reversible import constraints, following, primary, side_table, textual
+from backout.databases.postgres.reversible.answer_tried import answer_tried
+from backout.databases.postgres.reversible.answers import (
+    for_column,
+    for_retyped,
+    kept_beside,
+    not_beside,
+    of,
+)
 from backout.databases.postgres.reversible.built import KEY_DROPPED
 from backout.databases.postgres.reversible.catalog import Key, Snapshot
 from backout.databases.postgres.reversible.difference import Change, Difference, differences_of
@@ -83,6 +90,7 @@ class Softer:
         origins: Where rows come from.
         made: Returns oids of the tables that the migration has made.
         rewrite: Gives each journalled column of the transaction that others took over another operation.
+        migration: Number in the journal; 0: none.
     """
 
     work: Work
@@ -94,6 +102,7 @@ class Softer:
     origins: Origins
     made: Callable[[], Collection[int]]
     rewrite: Callable[[int, Callable[[int, Operation], Operation]], None]
+    migration: int = 0
 
     def alter_table(self, statement: Statement) -> None:
         """Hide the columns that an ALTER TABLE drops, which does nothing else.
@@ -129,8 +138,7 @@ class Softer:
             if key not in self.begun.things:
                 self._drop_new(key)
             elif not is_hidden(before.things[key]["name"]):
-                self._drop_unique_of(key)
-                self.journal("column.hidden", partial(self._hide_column, key))
+                self._drop_column(key)
 
     def drop_identity(self, statement: Statement) -> None:
         """Drop identities as an ALTER TABLE says, which does nothing else; where they have come to is kept.
@@ -192,9 +200,9 @@ class Softer:
         if kind == "table":
             self._drop_new_of(key.oid)
         if kind == "column":
-            self._drop_unique_of(key)
+            self._drop_column(key)
+            return
         hides: dict[str, Callable[[Key, int], Operation]] = {
-            "column": self._hide_column,
             "table": partial(self._hide_table, going),
             "index": self._hide_index,
             "type": self._hide_type,
@@ -356,6 +364,32 @@ class Softer:
                     self.journal(KEY_DROPPED, partial(self._drop_unique, key))
                 else:
                     self._drop_new(key)
+
+    def _drop_column(self, key: Key) -> None:
+        """Hide a column, or keep its values in a table beside, as it is told of its table; not where others take its values over."""
+        now = self.work.now
+        called = now.name(key)
+        taken = bool(self._readers(key)) or for_retyped(called, self.answers).back is not None
+        if kept_beside(now.name(Key("table", key.oid)), self.answers) and not taken:
+            self.journal(following.ASIDE, partial(self._set_aside, key))
+            return
+        self._drop_unique_of(key)
+        self.journal("column.hidden", partial(self._hide_column, key))
+
+    def _set_aside(self, key: Key, change: int) -> Operation:
+        now, table = self.work.now, self.work.now.name(Key("table", key.oid))
+        called, answer = now.name(key), of(now.name(key), self.answers)
+        told: Operation = {"table": key.oid, "attnum": key.sub, "called": called}
+        if answer is not None:
+            # Now, as long as it is there.
+            answer_tried(self.work.link, told | {"fill": answer})
+            told["answer"] = answer
+        try:
+            record = side_table.set_aside(self.work, key.oid, key.sub, change, self.migration)
+        except NotHidden as error:
+            raise not_beside(table, str(error)) from None
+        for_column(record, self.answers)
+        return told | {"hidden": record, "explains": record.pop("explains")}
 
     def _hide_column(self, key: Key, change: int) -> Operation:
         called = self.work.now.name(key)

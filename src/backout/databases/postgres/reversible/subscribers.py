@@ -63,5 +63,14 @@ def left_behind(link: Link, record: Operation) -> list[str]:
     return [f"{now}: a PostgreSQL subscriber stops until its table has a column of that name"]
 
 
+def again(link: Link, record: Operation) -> list[str]:
+    """Return what has to be done for subscribers when a way back has added a column again."""
+    names = of_table(link, record["table"])
+    if not names:
+        return []
+    now = f"{record['called']} is there again, and publication {', '.join(names)} has it"
+    return [f"{now}: a PostgreSQL subscriber stops until its table has it, too"]
+
+
 def _names(link: Link, query: str) -> list[str]:
     return sorted(str(one["name"]) for one in objects(link, query))

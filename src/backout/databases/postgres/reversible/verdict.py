@@ -38,19 +38,25 @@ def found_in(difference: Difference, statements: list[str]) -> list[tuple[str, O
 def take_rewritten(difference: Difference, *, opaque: bool) -> None:
     """Take what PostgreSQL does by itself: a table is rewritten for a new column whose default is another for each row.
 
-    And for one of a domain, which may have something against a NULL. Not when something ran that nobody can read (a function, a DO block): it may have emptied the table besides.
+    And for one of a domain, which may have something against a NULL; and where it is put somewhere else. Not when something ran that nobody can read (a function, a DO block): it may have emptied the table besides.
     """
     for change in list(difference.changed("table", "filenode")):
         columns = difference.after.columns(change.key.oid)
         new = [
             one for attnum, one in columns.items() if difference.made(Key("column", change.key.oid, attnum))
         ]
-        if not opaque and any(_is_filled(difference, one) for one in new):
+        filled = any(_is_filled(difference, one) for one in new)
+        if not opaque and (filled or _is_placed(change)):
             difference.take(change.key, "filenode")
     left = {c.key.oid for c in difference.changed("table", "filenode")}
     for change in list(difference.changed("index", "filenode")):
         if change.thing["table"] not in left:
             difference.take(change.key, "filenode")
+
+
+def _is_placed(change: Change) -> bool:
+    before, after = change.before or {}, change.after or {}
+    return any(before[one] != after[one] for one in ("persistence", "tablespace"))
 
 
 def _is_filled(difference: Difference, column: Thing) -> bool:
@@ -89,8 +95,6 @@ def _why(change: Change) -> str | None:
     kind, values = change.key.kind, change.values
     if kind == "constraint" and change.after is None and change.thing["kind"] == "x":
         return "PostgreSQL can build an exclusion constraint only while nobody writes, as the way back would have to."
-    if kind == "table" and values & {"persistence", "tablespace"}:
-        return "It writes every row anew, and so would the way back, while nobody can use the table."
     if kind == "column" and "generated" in values:
         return "PostgreSQL cannot make a column generated again. Add another one, fill it, drop this one, and give it its name."
     return None

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from backout.databases.postgres.reversible.catalog import Key, Snapshot, Thing, read
 from backout.databases.postgres.reversible.link import Link
 from backout.databases.postgres.reversible.names import ident
+from backout.databases.postgres.reversible.readdressed import Renumbered
 
 _KEEPS = ("COMMENT ", "UPDATE ", "SET ", "GRANT ", "REVOKE ")
 """Statements after which the catalog says what it said, as far as anybody asks: reading it takes longer than they do."""
@@ -36,20 +37,24 @@ class Work:
         reads: Reads the catalog.
         done: What was run, in order.
         at_end: What has to wait, within the transaction, until all else is in its place.
+        before_rows: What has to be done when all else is in its place, before rows are written that were logged.
         at_last: What is looked at when the rows are written, too.
         begun: The catalog as it was when the transaction, or its work on one migration's transaction, began.
         residues: What could not be brought back as it was, for people.
         only_tried: All of it is rolled back in the end.
+        renumbered: Columns that were added again and have another number now, by which the journal has to tell of them.
     """
 
     link: Link
     reads: Callable[[Link], Snapshot] = read
     done: list[str] = field(default_factory=list)
     at_end: list[Callable[[], object]] = field(default_factory=list)
+    before_rows: list[Callable[[], object]] = field(default_factory=list)
     at_last: list[Callable[[], object]] = field(default_factory=list)
     begun: Snapshot | None = None
     residues: list[str] = field(default_factory=list)
     only_tried: bool = False
+    renumbered: list[Renumbered] = field(default_factory=list)
     _turns: list[tuple[int, Callable[[], object]]] = field(default_factory=list)
     _seen: Snapshot | None = None
 

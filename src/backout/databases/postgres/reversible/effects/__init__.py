@@ -5,6 +5,7 @@ from __future__ import annotations
 from backout.databases.postgres.reversible.effects.attributes import Attributes
 from backout.databases.postgres.reversible.effects.base import Effect
 from backout.databases.postgres.reversible.effects.column_added import ColumnAdded
+from backout.databases.postgres.reversible.effects.column_aside import ColumnAside
 from backout.databases.postgres.reversible.effects.column_default import ColumnDefault
 from backout.databases.postgres.reversible.effects.column_hidden import ColumnHidden
 from backout.databases.postgres.reversible.effects.column_not_null import ColumnNotNull
@@ -33,6 +34,7 @@ from backout.databases.postgres.reversible.effects.key_dropped import KeyDropped
 from backout.databases.postgres.reversible.effects.label_added import LabelAdded
 from backout.databases.postgres.reversible.effects.label_renamed import LabelRenamed
 from backout.databases.postgres.reversible.effects.owner import Owner
+from backout.databases.postgres.reversible.effects.placed import Placed
 from backout.databases.postgres.reversible.effects.policy import PolicyAdded, PolicyChanged, PolicyDropped
 from backout.databases.postgres.reversible.effects.privileges import DefaultPrivileges, Privileges
 from backout.databases.postgres.reversible.effects.publication import Publication
@@ -96,6 +98,7 @@ EFFECTS: tuple[Effect, ...] = (
     SequenceHidden(),
     SequenceChanged(),
     ColumnHidden(),
+    ColumnAside(),
     ColumnRetyped(),
     ColumnNotNull(),
     ColumnDefault(),
@@ -106,6 +109,7 @@ EFFECTS: tuple[Effect, ...] = (
     Owner(),
     StoredByNewIndex(),
     Stored(),
+    Placed(),
     RowsChanged(),
     Renamed(),
     Commented(),

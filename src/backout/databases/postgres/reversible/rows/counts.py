@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from backout.databases.postgres.reversible.link import Link, objects
-from backout.databases.postgres.reversible.names import SCHEMA
+from backout.databases.postgres.reversible.names import HIDDEN_SCHEMA, SCHEMA
 from backout.databases.postgres.reversible.rows.store import LOG
 
 Counts = dict[int, tuple[int, int, int]]
@@ -18,9 +18,10 @@ Counts = dict[int, tuple[int, int, int]]
 _CHANGED = (
     "SELECT relid::int8 AS oid, n_tup_ins AS i, n_tup_upd AS u, n_tup_del AS d FROM pg_catalog.pg_stat_xact_user_tables "
     f"WHERE n_tup_ins + n_tup_upd + n_tup_del > 0 AND schemaname <> '{SCHEMA}' "
+    f"AND NOT (schemaname = '{HIDDEN_SCHEMA}' AND relname ~ '^_bo_[0-9]+_values$') "
     "AND NOT EXISTS (SELECT FROM pg_catalog.pg_class WHERE oid = relid AND relkind = 'm')"
 )
-# The rows of a materialized view are its query's, whoever refreshes it.
+# The rows of a materialized view are its query's, whoever refreshes it; values that are kept beside follow their rows.
 
 
 def changed(session: Link) -> Counts:
