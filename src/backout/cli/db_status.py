@@ -26,6 +26,9 @@ _ROWS = {
     "brought": "{rows} row(s) written to {value} since come back to {what}, or go from it",
     "apart": "{what} comes back as it was dropped: what was written to {value} since is hidden with that",
     "violators": "{rows} row(s) do not meet {what}, and earlier code could not change them",
+    "repaired": "{rows} row(s) do not meet {what}, and get {value}",
+    "aside": "{rows} row(s) do not meet {what}, and are set aside",
+    "referred": "{rows} row(s) do not meet {what}, and cannot be set aside, as others refer to them",
     "twice": "{rows} value(s) are there more than once, which {what} does not allow",
     "orphans": "{rows} row(s) have no partner for {what}, which would stay unproven",
 }
