@@ -10,29 +10,36 @@ from backout.document import Document
 
 WINDOW_H = 72
 """For how many hours a migration is kept so that it can be taken back, unless somebody says otherwise."""
-ANSWER = r"(fill|back|keep)\s+([^\s=]+)\s*=\s*(\S.*?)"
-"""What nobody can compute, as it is told: `fill TABLE.COLUMN = EXPR`, or `back` before the value that a column had earlier.
-
-And `keep TABLE = side-table`, or `hide`."""
+ANSWER = r"(fill|back|keep|repair|quarantine)\s+([^\s=]+)(?:\s*=\s*(\S.*?))?"
+"""What nobody can compute, as it is told; see `answers_in`."""
+_ANSWERS = "fill, back or repair TABLE.COLUMN = EXPR, keep TABLE = side-table, or quarantine TABLE"
 HIDE, SIDE_TABLE = "hide", "side-table"
 KEEPS = (HIDE, SIDE_TABLE)
 """How a dropped column is kept: under another name at its place, or its values in a table beside."""
 
 
 def answers_in(told: Iterable[tuple[str, str, str]]) -> dict[str, str]:
-    """Return answers by ``table.column``; those of `back` and `keep` have that word before it.
+    """Return answers by ``table.column``; all but those of `fill` have their word before it.
 
     Args:
-        told: `fill`, `back` or `keep`, the column (of `keep`: the table) and the expression of each.
+        told: The word, the column (of `keep` and `quarantine` the table) and the expression (of that: empty) of each. `fill`: what
+            rows without a value get. `back`: the value that a column had earlier. `repair`: what a row gets that violates
+            a constraint which comes back. `quarantine`: such rows are set aside. `keep`: how dropped columns are kept.
     """
-    return {
-        place if word.lower() == "fill" else f"{word.lower()} {place}": expression
-        for word, place, expression in told
-    }
+    found = {}
+    for word, place, expression in told:
+        name = word.lower()
+        found[place if name == "fill" else f"{name} {place}"] = expression
+    return found
+
+
+def is_answer(told: tuple[str, str, str]) -> bool:
+    """Tell whether three parts are an answer: only `quarantine` has no expression."""
+    return bool(told[2]) is (told[0].lower() != "quarantine")
 
 
 def answer_of(line: str) -> tuple[str, str, str]:
-    """Return the three parts of an answer.
+    """Return the three parts of an answer, of which the last may be empty.
 
     Args:
         line: As a comment in a statement has it after ``-- backout:``.
@@ -40,10 +47,11 @@ def answer_of(line: str) -> tuple[str, str, str]:
     Raises:
         ValueError: It is none.
     """
-    found = re.fullmatch(rf"\s*{ANSWER}\s*;?\s*", line, re.IGNORECASE)
-    if found is None:
-        raise ValueError("expected fill TABLE.COLUMN = EXPR, or back TABLE.COLUMN = EXPR")
-    return found[1], found[2], found[3]
+    found = re.fullmatch(rf"\s*{ANSWER}\s*;*\s*", line, re.IGNORECASE)
+    parts = (found[1], found[2].rstrip(";"), found[3] or "") if found is not None else ("", "", "")
+    if not is_answer(parts) or not parts[1]:
+        raise ValueError(f"expected {_ANSWERS}")
+    return parts
 
 
 class MigrationRecord(Document):

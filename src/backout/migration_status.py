@@ -16,6 +16,8 @@ class RowsSince(Document):
             `null`: they would have NULL where that must not be. `unique`:
             they may be equal in a unique index. `orphans`: they have no partner for a foreign key that comes back.
             `violators`: they do not meet a CHECK that comes back, and earlier code could not change them.
+            `repaired`: they do not either, and get `value`. `aside`: they do not either, and are set aside. `referred`: they would be,
+            and others refer to them.
             `twice`: they have a value more than once that a key which comes back allows once.
             `brought`: they were written to `value`, and come back to the dropped table that it was built from, or go from it.
             `beside`: all rows, which get their value from a table beside; about so many, and nobody else can use theirs meanwhile.

@@ -94,13 +94,21 @@ class Migrations:
         dry_run: bool = False,
         patience_s: float = _PATIENCE_S,
         strict_order: bool = False,
+        answers: Mapping[str, str] | None = None,
     ) -> WayTaken:
         """Take the newest migration back, or so many, or all after those of a release; no row and no value is lost.
 
-        With `strict_order`, the order of columns counts when the schema is compared.
+        With `strict_order`, the order of columns counts when the schema is compared. `answers` tell what becomes of rows
+        that violate a CHECK which comes back, this time: by ``repair table.column`` an SQL expression, by ``quarantine table``
+        nothing.
         """
         return self._database().back(
-            to=to, steps=steps, dry_run=dry_run, patience_s=patience_s, strict_order=strict_order
+            to=to,
+            steps=steps,
+            dry_run=dry_run,
+            patience_s=patience_s,
+            strict_order=strict_order,
+            answers=answers or {},
         )
 
     def redo(

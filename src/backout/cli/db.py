@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -9,9 +11,19 @@ import typer
 from backout.cli import db_blockers, db_finalize, db_status, db_uninstall
 from backout.cli.common import JsonOption, YesOption, err, guarded, leave, out, out_json, verb_group
 from backout.cli.confirm import confirm
-from backout.cli.db_options import DatabaseOption, DryRunOption, StrictOrderOption, WaitOption, database_of
+from backout.cli.db_options import (
+    DatabaseOption,
+    DryRunOption,
+    QuarantineOption,
+    RepairOption,
+    StrictOrderOption,
+    WaitOption,
+    database_of,
+    told_of_violators,
+)
 from backout.errors import ExitCode
 from backout.message import msg
+from backout.migration import answers_in
 
 if TYPE_CHECKING:
     from backout.migration import WayTaken
@@ -67,6 +79,8 @@ def rollback(
         int | None,
         typer.Option("--steps", min=1, help="Take back so many migrations, the newest first; else one."),
     ] = None,
+    repair: RepairOption = None,
+    quarantine: QuarantineOption = None,
     dry_run: DryRunOption = False,
     wait: WaitOption = 10.0,
     strict_order: StrictOrderOption = False,
@@ -84,16 +98,17 @@ def rollback(
 
     if to is not None and steps is not None:
         raise typer.BadParameter("--to and --steps cannot be given both", param_hint="--steps")
+    answers = answers_in(told_of_violators(repair, quarantine))
     which = f"all migrations after {to}" if to is not None else f"the newest {steps or 1} migration(s)"
     if not dry_run:
         confirm(
             msg("Take {which} back?", which=which),
             word=None,
             yes=yes,
-            command=_typed("rollback", to=to, steps=steps),
+            command=_typed("rollback", to=to, steps=steps, repair=repair, quarantine=quarantine),
         )
     done = Migrations(database_of(database)).rollback(
-        to=to, steps=steps, dry_run=dry_run, patience_s=wait, strict_order=strict_order
+        to=to, steps=steps, dry_run=dry_run, patience_s=wait, strict_order=strict_order, answers=answers
     )
     _show(done, as_json=as_json)
 
@@ -153,10 +168,19 @@ def finish(database: DatabaseOption = None, as_json: JsonOption = False) -> None
         leave(ExitCode.PROOF_FAILED)
 
 
-def _typed(verb: str, *, to: str | None = None, steps: int | None = None) -> str:
+def _typed(
+    verb: str,
+    *,
+    to: str | None = None,
+    steps: int | None = None,
+    repair: Sequence[str] | None = None,
+    quarantine: Sequence[str] | None = None,
+) -> str:
     words = [f"backout db {verb}"]
     words += ["--to", to] if to is not None else []
     words += ["--steps", str(steps)] if steps is not None else []
+    words += [f"--repair {shlex.quote(one)}" for one in repair or ()]
+    words += [f"--quarantine {shlex.quote(one)}" for one in quarantine or ()]
     return " ".join(words)
 
 

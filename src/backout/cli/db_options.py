@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -36,6 +37,22 @@ StrictOrderOption = Annotated[
         help="Compare the order of columns, too, with the one that the schema had.",
     ),
 ]
+RepairOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--repair",
+        metavar="TABLE.COLUMN=EXPR",
+        help="What a row gets on the way back that violates a CHECK which comes back; `db redo` gives it back what it had.",
+    ),
+]
+QuarantineOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--quarantine",
+        metavar="TABLE",
+        help="Rows of it that violate a CHECK which comes back are set aside on the way back; `db redo` brings them again.",
+    ),
+]
 _PASSWORD = re.compile(r"^[a-z]+://[^/@:]*:[^@]+@|\bpassword\s*=", re.IGNORECASE)
 
 
@@ -46,6 +63,26 @@ def database_of(url: str | None) -> str | None:
             "warning  The password in --database is shown to every user of this machine: use PGPASSWORD or ~/.pgpass."
         )
     return url
+
+
+def told_as(option: str, given: list[str] | None) -> Iterator[tuple[str, str, str]]:
+    """Yield answers TABLE.COLUMN=EXPR that were given by an option, as `answers_in` takes them."""
+    for text in given or ():
+        place, sign, expression = text.partition("=")
+        if not sign or not expression.strip() or "." not in place:
+            raise typer.BadParameter(f"{text}: expected TABLE.COLUMN=EXPR", param_hint=option)
+        yield option.removeprefix("--"), place.strip(), expression.strip()
+
+
+def told_of_violators(
+    repair: list[str] | None, quarantine: list[str] | None
+) -> Iterator[tuple[str, str, str]]:
+    """Yield the answers of `--repair` and `--quarantine`."""
+    yield from told_as("--repair", repair)
+    for table in quarantine or ():
+        if not table.strip() or "=" in table:
+            raise typer.BadParameter(f"{table}: expected TABLE", param_hint="--quarantine")
+        yield "quarantine", table.strip(), ""
 
 
 def settings_of(config: Path | None) -> MigrationSettings:

@@ -28,6 +28,9 @@ _ROWS = {
     "placed": "the files of {what} are written anew, which takes as long as they are big, while nobody else can use them",
     "apart": "{what} comes back as it was dropped: what was written to {value} since is hidden with that",
     "violators": "{rows} row(s) do not meet {what}, and earlier code could not change them",
+    "repaired": "{rows} row(s) do not meet {what}, and get {value}",
+    "aside": "{rows} row(s) do not meet {what}, and are set aside",
+    "referred": "{rows} row(s) do not meet {what}, and cannot be set aside, as others refer to them",
     "twice": "{rows} value(s) are there more than once, which {what} does not allow",
     "orphans": "{rows} row(s) have no partner for {what}, which would stay unproven",
 }

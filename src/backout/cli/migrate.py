@@ -10,7 +10,15 @@ from typing import Annotated
 import typer
 
 from backout.cli.common import ConfigOption, JsonOption, err, guarded, out_json
-from backout.cli.db_options import DatabaseOption, database_of, settings_of
+from backout.cli.db_options import (
+    DatabaseOption,
+    QuarantineOption,
+    RepairOption,
+    database_of,
+    settings_of,
+    told_as,
+    told_of_violators,
+)
 from backout.errors import ExitCode
 from backout.migration import HIDE, KEEPS, SIDE_TABLE, Migrated, answers_in
 
@@ -57,6 +65,8 @@ def command(
             help="The value that a column had, told by the one of its new type; else a line `-- backout: back …`.",
         ),
     ] = None,
+    repair: RepairOption = None,
+    quarantine: QuarantineOption = None,
     keep: Annotated[
         list[str] | None,
         typer.Option(
@@ -100,7 +110,14 @@ def command(
 
     if not argv[0].strip():
         raise typer.BadParameter("the command is empty", param_hint="-- COMMAND…")
-    answers = answers_in([*_answers("--fill", fill), *_answers("--back", back), *_kept(keep)])
+    answers = answers_in(
+        [
+            *told_as("--fill", fill),
+            *told_as("--back", back),
+            *told_of_violators(repair, quarantine),
+            *_kept(keep),
+        ]
+    )
     off_by = switched_off(os.environ)
     settings = settings_of(config) if off_by is None else None
     if settings is None or (settings.mode == "off" and not observe):
@@ -122,14 +139,6 @@ def command(
     elif done.mode != "off":
         _show(done)
     raise typer.Exit(_exit_code(done))
-
-
-def _answers(option: str, given: list[str] | None) -> Iterator[tuple[str, str, str]]:
-    for text in given or ():
-        place, sign, expression = text.partition("=")
-        if not sign or not expression.strip() or "." not in place:
-            raise typer.BadParameter(f"{text}: expected TABLE.COLUMN=EXPR", param_hint=option)
-        yield option.removeprefix("--"), place.strip(), expression.strip()
 
 
 def _kept(given: list[str] | None) -> Iterator[tuple[str, str, str]]:

@@ -49,14 +49,16 @@ def test_what_is_no_value_is_refused_when_it_is_given(database: Database) -> Non
     run(link, _T)
     before = schema_of(database.url)
     for answer, why in NO_VALUE.items():
-        said = _said(database, f"ALTER TABLE t\n-- backout: fill t.it's = {answer}\n DROP COLUMN \"it's\"")
+        said = refused_with(
+            database, f"ALTER TABLE t\n-- backout: fill t.it's = {answer}\n DROP COLUMN \"it's\""
+        )
         assert why in said, (answer, said)
-    said = _said(database, "ALTER TABLE t ALTER n DROP NOT NULL\n-- backout: fill t.n = nothing\n")
+    said = refused_with(database, "ALTER TABLE t ALTER n DROP NOT NULL\n-- backout: fill t.n = nothing\n")
     assert 'column "nothing" does not exist' in said
     assert schema_of(database.url) == before
 
 
-def _said(database: Database, script: str) -> str:
+def refused_with(database: Database, script: str) -> str:
     """Return what a transaction is refused with."""
     link = database.link()
     journal.install(link)

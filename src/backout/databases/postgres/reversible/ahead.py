@@ -5,7 +5,7 @@ What is left for the short switch are the rows that are written meanwhile: whoev
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -112,16 +112,26 @@ def _is_quiet(now: Snapshot, one: Conversion) -> bool:
     columns = now.columns(one.table)
     needed = {one.mark, one.to} | {attnum for step in one.steps for attnum in step["columns"]} - {0}
     indexes = now.of_table("index", one.table).values()
-    table = now.things.get(Key("table", one.table))
     return (
-        table is not None
-        and not table["force_row_security"]
-        and needed <= columns.keys()
+        needed <= columns.keys()
         and any(index["name"] == one.index and index["valid"] for index in indexes)
-        and not any(index["unique"] and one.to in index["columns"] for index in indexes)
-        and all(is_hidden(str(trigger["name"])) for trigger in now.of_table("trigger", one.table).values())
-        and not now.of_table("rule", one.table)
+        and why_not_ahead(now, one.table, [one.to]) is None
     )
+
+
+def why_not_ahead(now: Snapshot, table: int, written: Collection[int]) -> str | None:
+    """Tell why columns of a table cannot be written before the locks are taken, as somebody would notice; None: they can."""
+    there = now.things.get(Key("table", table))
+    if there is None:
+        return "its table is not there"
+    if there["force_row_security"]:
+        return "row level security is forced"
+    if any(one["unique"] and {*one["columns"]} & {*written} for one in now.of_table("index", table).values()):
+        return "it is in a unique index"
+    triggers = now.of_table("trigger", table).values()
+    if not all(is_hidden(str(one["name"])) for one in triggers) or now.of_table("rule", table):
+        return "a trigger or rule of yours would fire"
+    return None
 
 
 def _is_much(link: Link, one: Conversion) -> bool:

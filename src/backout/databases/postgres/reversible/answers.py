@@ -1,7 +1,8 @@
 """Answers: what nobody can compute, told in the statement as ``-- backout: fill TABLE.COLUMN = EXPR``, or ``back``.
 
 `fill` tells the value of rows that have none; `back` tells the value that a column had, over what it has now; `keep TABLE`
-tells how dropped columns of a table are kept.
+tells how dropped columns of a table are kept. `repair` and `quarantine` tell what becomes of rows that violate what comes
+back: see `remedies.py`.
 """
 
 from __future__ import annotations
@@ -15,14 +16,15 @@ from backout.databases.postgres.reversible import expressions
 from backout.databases.postgres.reversible.fill import accepts_null, needs_answer, null_needs_answer
 from backout.databases.postgres.reversible.names import ident
 from backout.databases.postgres.reversible.proxy.keeper import NOT_COMMITTED, Veto
-from backout.migration import ANSWER, HIDE, KEEPS, SIDE_TABLE, answers_in
+from backout.migration import ANSWER, HIDE, KEEPS, SIDE_TABLE, answers_in, is_answer
 
 _LINE = re.compile(rf"^\s*--\s*backout:\s*{ANSWER}\s*;*\s*$", re.MULTILINE | re.IGNORECASE)
 
 
 def found_in(text: str) -> dict[str, str]:
-    """Return the answers that stand in a statement's comments, by table and column; `back` and `keep` have that word before them."""
-    return answers_in(_LINE.findall(text))
+    """Return the answers that stand in a statement's comments, by table and column; all but `fill` have their word before them."""
+    told = ((word, place.rstrip(";"), expression) for word, place, expression in _LINE.findall(text))
+    return answers_in(one for one in told if is_answer(one))
 
 
 def over(lower: Mapping[str, str], higher: Mapping[str, str]) -> dict[str, str]:

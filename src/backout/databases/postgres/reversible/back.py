@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import NamedTuple
 
 from backout.databases.postgres.by_hand import psql
 from backout.databases.postgres.reversible import journal
+from backout.databases.postgres.reversible.answer_tried import answer_tried
 from backout.databases.postgres.reversible.apart import apart
 from backout.databases.postgres.reversible.asking import Asking
 from backout.databases.postgres.reversible.catalog import Snapshot, alone, read_alone
@@ -22,8 +23,10 @@ from backout.databases.postgres.reversible.last_read import LastRead
 from backout.databases.postgres.reversible.link import Link, LinkError, LinkLost, objects
 from backout.databases.postgres.reversible.locks import Numbered, under_locks
 from backout.databases.postgres.reversible.names import is_hidden
+from backout.databases.postgres.reversible.proxy.keeper import Veto
 from backout.databases.postgres.reversible.readdressed import readdressed
 from backout.databases.postgres.reversible.ready import get_ready
+from backout.databases.postgres.reversible.remedies import told_of
 from backout.databases.postgres.reversible.rows import undo as rows_undo
 from backout.databases.postgres.reversible.rows.entries import Unreadable
 from backout.databases.postgres.reversible.rows.report import RowsReport, sum_of
@@ -93,6 +96,7 @@ def undo(
     dry_run: bool = False,
     part: Part = Part.ALL,
     ahead: bool = True,
+    answers: Mapping[str, str] | None = None,
 ) -> Outcome:
     """Take migrations back, the newest first.
 
@@ -103,16 +107,20 @@ def undo(
         dry_run: Do it and roll it back.
         part: Of their changes; with a part of them left, a migration stays in its state.
         ahead: Many values may be computed before the locks are taken, in batches: nobody waits for this.
+        answers: What becomes of rows that violate what comes back; for this way alone.
 
     Raises:
         Locked: The tables are in use.
-        NotReversible: Something was changed behind it.
+        NotReversible: Something was changed behind it, or an answer is of no use.
         CommitUnanswered: It is not known whether it was committed.
     """
     _refuse_elsewhere(migrations)
     chosen = tuple(sorted((m.id for m in migrations), reverse=True))
     entries = of_part(journal.entries(link, chosen, "applied"), part)
-    _refuse_violators(link, read_alone(link, sorted(tables_of(link, chosen, entries))), entries)
+    now = read_alone(link, sorted(tables_of(link, chosen, entries)))
+    if answers:
+        entries = _answered(link, now, entries, answers)
+    _refuse_violators(link, now, entries)
     if not dry_run:
         _get_ready(link, entries, ahead=ahead)
     return _moved(
@@ -216,6 +224,28 @@ def _moved(
     else:
         commit(link)
     return Outcome(chosen, work.done, later, held_s, _residues(entries, turn) + work.residues, rows)
+
+
+def _answered(link: Link, now: Snapshot, entries: Sequence[Entry], answers: Mapping[str, str]) -> list[Entry]:
+    """Return the changes with what was told of rows that violate what comes back."""
+    used: set[str] = set()
+    found = [replace(one, operation=dict(one.operation)) for one in entries]
+    link.rows("BEGIN")
+    try:
+        for one in found:
+            used |= told_of(now, one.kind, one.operation, answers, once=True)
+            answer_tried(link, one.operation)
+    except Veto as error:
+        raise NotReversible(f"{error}: {error.detail}", next_command="backout db status") from None
+    finally:
+        link.rows("ROLLBACK")
+    unused = ", ".join(sorted(answers.keys() - used))
+    if unused:
+        raise NotReversible(
+            f"{unused}: no CHECK that comes back is about that, so that the answer would do nothing",
+            next_command="backout db status",
+        )
+    return found
 
 
 def _refuse_violators(link: Link, now: Snapshot, entries: Sequence[Entry]) -> None:

@@ -10,6 +10,7 @@ from backout.databases.postgres.reversible.families import checked_by, condition
 from backout.databases.postgres.reversible.journal import Entry
 from backout.databases.postgres.reversible.names import hidden, ident
 from backout.databases.postgres.reversible.parse import index_of
+from backout.databases.postgres.reversible.remedies import brings_check, remedy
 
 BY_INDEX = {"clustered": "CLUSTER ON", "replica_identity": "REPLICA IDENTITY USING INDEX"}
 """What of a table is said by an index, and how."""
@@ -65,16 +66,28 @@ def to_build(now: Snapshot, entries: Sequence[Entry]) -> list[str]:
     return found
 
 
+def to_find(now: Snapshot, entries: Sequence[Entry]) -> list[str]:
+    """Return the statements that build indexes of the rows about which something was told for a way back: else it reads all under its locks."""
+    found: list[str] = []
+    for entry in entries:
+        if brings_check(entry) and (told := remedy(now, entry.operation)) is not None:
+            create = f"CREATE INDEX CONCURRENTLY {ident(hidden(entry.id))} ON {path_of(now, told.table)} ((1)) WHERE {told.bad}"
+            found += built(now, told.table, hidden(entry.id), create)
+    return found
+
+
 def left_over(now: Snapshot, entries: Sequence[Entry]) -> list[str]:
     """Return the statements that drop what was built for a way back which nobody took."""
     found: list[str] = []
-    for entry in filter(is_built_before, entries):
+    for entry in entries:
+        if not is_built_before(entry) and not brings_check(entry):
+            continue
         if (family := family_of(entry)) is not None:
             table, name = family["member"], checked_by(entry.id)
             if any(one["name"] == name for one in now.of_table("constraint", table).values()):
                 found.append(f"ALTER TABLE {path_of(now, table)} DROP CONSTRAINT {ident(name)}")
             continue
-        table = entry.operation["table"]
+        table = entry.operation.get("dropped", entry.operation)["table"]
         if any(one["name"] == hidden(entry.id) for one in now.of_table("index", table).values()):
             found.append(_dropped(now, table, hidden(entry.id)))
     return found

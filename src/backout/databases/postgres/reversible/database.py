@@ -21,6 +21,7 @@ from backout.databases.postgres.reversible.command import in_transaction, run_co
 from backout.databases.postgres.reversible.due import owed
 from backout.databases.postgres.reversible.finalize import Dropped, finalize
 from backout.databases.postgres.reversible.fingerprint import read_digests
+from backout.databases.postgres.reversible.given_back import set_aside_rows
 from backout.databases.postgres.reversible.held import uncaught_by
 from backout.databases.postgres.reversible.journal import Migration
 from backout.databases.postgres.reversible.link import DirectLink, Link, LinkError, scalar
@@ -40,6 +41,7 @@ from backout.databases.postgres.reversible.refusals import (
     refused,
     told,
 )
+from backout.databases.postgres.reversible.repaired_ahead import early, give_back_early
 from backout.databases.postgres.reversible.status import read_status
 from backout.databases.postgres.reversible.uninstall import still_hidden, uninstall
 from backout.databases.postgres.reversible.waiting import end, waiting
@@ -180,7 +182,14 @@ class ReversibleDatabase:
         return MigrationHistory(database=self._connector.database, migrations=records)
 
     def back(
-        self, *, to: str | None, steps: int | None, dry_run: bool, patience_s: float, strict_order: bool
+        self,
+        *,
+        to: str | None,
+        steps: int | None,
+        dry_run: bool,
+        patience_s: float,
+        strict_order: bool,
+        answers: Mapping[str, str],
     ) -> WayTaken:
         """Take the newest migrations back: so many, or all after those of a release.
 
@@ -195,7 +204,7 @@ class ReversibleDatabase:
             wanted = shape_back(sorted(chosen, key=lambda one: one.id), entries, self._shape(link))
             with told("rollback"):
                 try:
-                    outcome = back.undo(link, chosen, patience_s=patience_s, dry_run=dry_run)
+                    outcome = back.undo(link, chosen, patience_s=patience_s, dry_run=dry_run, answers=answers)
                 except (Locked, NotReversible):
                     # A run keeps what it has built for its next try; what was typed here may be the last one.
                     if not dry_run:
@@ -249,7 +258,11 @@ class ReversibleDatabase:
         """
         with self._link() as link:
             self._known(link)
-            return finish(link)
+            entries = journal.every_entry(link)
+            given = tuple(early(link, entries))
+            give_back_early(link, entries)
+            found = finish(link)
+        return found.model_copy(update={"done": (*given, *found.done)})
 
     def status(self, *, steps: int = 1, only: Collection[int] | None = None) -> MigrationStatus:
         """Return how the newest migrations stand, or only these, and what is kept; changes nothing."""
@@ -329,6 +342,8 @@ class ReversibleDatabase:
         with self._link() as link:
             found = self._known(link)
             hidden = still_hidden(read(link))
+            if found:
+                hidden += [one.called for one in set_aside_rows(link)]
             if hidden:
                 raise Refused(
                     msg("These are hidden, and are not dropped by this: {things}.", things=", ".join(hidden[:10])),
@@ -348,6 +363,7 @@ class ReversibleDatabase:
         Raises:
             NotPossible: It fails.
         """
+        give_back_early(link, journal.every_entry(link))
         failed = finish(link, owed).unfinished
         if failed:
             raise NotPossible(

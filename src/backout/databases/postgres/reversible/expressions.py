@@ -82,6 +82,18 @@ def within(node: Any, trees: dict[str, tuple[Any, str]]) -> Any:
     return copy
 
 
+def asks(node: Any) -> bool:
+    """Tell whether there is a query within an expression."""
+    if node.DESCRIPTOR.name == "SubLink":
+        return True
+    for field, value in node.ListFields():
+        if field.message_type is None:
+            continue
+        if any(asks(one) for one in (value if isinstance(value, list) or hasattr(value, "add") else [value])):
+            return True
+    return False
+
+
 def text_of(node: Any) -> str:
     """Return the text of an expression, without comments."""
     select = statements("SELECT 1")[0].node

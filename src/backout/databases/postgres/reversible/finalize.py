@@ -12,6 +12,7 @@ from backout.databases.postgres.reversible.catalog import Key, Snapshot, read
 from backout.databases.postgres.reversible.commit import commit
 from backout.databases.postgres.reversible.conversion import forget
 from backout.databases.postgres.reversible.functions import path_of
+from backout.databases.postgres.reversible.given_back import set_aside_rows
 from backout.databases.postgres.reversible.held import KINDS, Held, documents, held, path
 from backout.databases.postgres.reversible.journal import Entry, Migration
 from backout.databases.postgres.reversible.link import Link, LinkError, scalar
@@ -106,7 +107,7 @@ def _drop(link: Link, migrations: Sequence[Migration], entries: list[Entry]) -> 
     work = Work(link)
     before = work.now
     things = held(before, entries)
-    told = documents(link, before, things)
+    told = documents(link, before, things) + set_aside_rows(link, [one.id for one in migrations])
     for entry in entries:
         if entry.kind == following.ASIDE:
             following.unfollow(work, entry.id)
@@ -127,7 +128,7 @@ def _drop(link: Link, migrations: Sequence[Migration], entries: list[Entry]) -> 
     )
     journal.set_state(link, f"id IN ({numbers}) AND state = 'undone'", "discarded")
     journal.set_state(link, f"id IN ({numbers}) AND state IN ('applied', 'failed')", "finalized")
-    freed_bytes = sum(one.size_bytes for one in told) + log_bytes - _log_bytes(link)
+    freed_bytes = sum(one.size_bytes for one in told if one.kind != "rows") + log_bytes - _log_bytes(link)
     return Dropped(told, rows, freed_bytes, work.done, 0)
 
 

@@ -35,6 +35,7 @@ from backout.databases.postgres.reversible.parse import Statement, statements
 from backout.databases.postgres.reversible.passes import adds_column, detaches, drops_identity, parts_of
 from backout.databases.postgres.reversible.proxy.keeper import Done, Manner, Pass
 from backout.databases.postgres.reversible.recipes import Recipes
+from backout.databases.postgres.reversible.remedies import told_of
 from backout.databases.postgres.reversible.retype import Retyper, retypes_column
 from backout.databases.postgres.reversible.rights_tried import rights_tried
 from backout.databases.postgres.reversible.session_rows import SessionRows
@@ -354,6 +355,7 @@ class ReversibleKeeper:
         rebuilt.refuse_unpaired(self.kept.origins, difference.after, known + found)
         for kind, operation in found:
             answers.check(kind, operation, self.kept.answers)
+            told_of(difference.after, kind, operation, self.kept.answers)
         self._making = {op["table"] for kind, op in found if kind == "table.added"}
         self._journal(link, found, pending)
         return [operation for _kind, operation in found]

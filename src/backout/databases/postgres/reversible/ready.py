@@ -9,11 +9,15 @@ from collections.abc import Sequence
 
 from backout.databases.postgres.reversible.after import finish
 from backout.databases.postgres.reversible.ahead import convert_ahead
-from backout.databases.postgres.reversible.built import is_built_before, left_over, to_build
-from backout.databases.postgres.reversible.catalog import read
+from backout.databases.postgres.reversible.built import is_built_before, left_over, path_of, to_build, to_find
+from backout.databases.postgres.reversible.catalog import read, read_alone
 from backout.databases.postgres.reversible.journal import Entry
-from backout.databases.postgres.reversible.link import Link
+from backout.databases.postgres.reversible.link import Link, LinkError, LinkLost
+from backout.databases.postgres.reversible.remedies import brings_check, is_told, remedy
+from backout.databases.postgres.reversible.repaired_ahead import give_back_early, repair_ahead
 from backout.migration import Unfinished
+
+_SEARCH_MS = 50
 
 
 def get_ready(link: Link, entries: Sequence[Entry], *, ahead: bool = True) -> tuple[Unfinished, ...]:
@@ -28,16 +32,41 @@ def get_ready(link: Link, entries: Sequence[Entry], *, ahead: bool = True) -> tu
         What failed.
     """
     failed: tuple[Unfinished, ...] = ()
+    slow = [one for one in entries if is_told(one.operation) and not _is_quick(link, one)]
+    if slow:
+        # Where one of these cannot be built, the rows are searched for under the locks.
+        finish(link, lambda link: to_find(read(link), slow))
     if any(map(is_built_before, entries)):
         failed = finish(link, lambda link: to_build(read(link), entries)).unfinished
     if failed:
         give_up(link, entries)
     elif ahead:
         convert_ahead(link, entries)
+        repair_ahead(link, entries)
     return failed
 
 
 def give_up(link: Link, entries: Sequence[Entry]) -> None:
-    """Drop what was built: the way back was not taken. Idempotent."""
-    if any(map(is_built_before, entries)):
+    """Drop what was built, and give back what was repaired: the way back was not taken. Idempotent."""
+    give_back_early(link, entries)
+    if any(is_built_before(entry) or brings_check(entry) for entry in entries):
         finish(link, lambda link: left_over(read(link), entries))
+
+
+def _is_quick(link: Link, entry: Entry) -> bool:
+    """Tell whether the rows that violate a CHECK are found in a time for which the locks of a way back may be held."""
+    one = remedy(read_alone(link), entry.operation)
+    if one is None:
+        return True
+    link.rows("BEGIN READ ONLY")
+    try:
+        link.rows(f"SET LOCAL statement_timeout = {_SEARCH_MS}")
+        link.rows(f"SELECT count(*) FROM {path_of(read(link), one.table)} WHERE {one.bad}")
+    except LinkLost:
+        raise
+    except LinkError:
+        return False
+    else:
+        return True
+    finally:
+        link.rows("ROLLBACK")

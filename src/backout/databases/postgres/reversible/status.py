@@ -12,12 +12,14 @@ from backout.databases.postgres.reversible.back import moved_here, tables_of
 from backout.databases.postgres.reversible.catalog import Snapshot, read
 from backout.databases.postgres.reversible.choosing import STATES_STAYED
 from backout.databases.postgres.reversible.due import due_in
+from backout.databases.postgres.reversible.given_back import set_aside_rows
 from backout.databases.postgres.reversible.held import documents, held
 from backout.databases.postgres.reversible.journal import Entry, Migration
 from backout.databases.postgres.reversible.link import Link, objects, scalar
 from backout.databases.postgres.reversible.locks import holders
 from backout.databases.postgres.reversible.not_again import not_again
 from backout.databases.postgres.reversible.outlook import obstacles, obstacles_again
+from backout.databases.postgres.reversible.repaired_ahead import early
 from backout.databases.postgres.reversible.rows.store import LOG
 from backout.databases.postgres.reversible.since import rows_since
 from backout.databases.postgres.reversible.violators import in_the_way
@@ -123,7 +125,7 @@ class _Looked:
         if now is None:
             return
         self.no += [f"{one}." for one in obstacles(now, wanted)]
-        self.due = due_in(now, list(entries))
+        self.due = [*early(asking.link, entries), *due_in(now, list(entries))]
         self.rows = rows_since(asking, now, wanted)
         self.no += [_stops(one) for one in self.rows if one.stops and one.rows]
         self.unknown += [
@@ -147,7 +149,7 @@ class _Looked:
     def _sizes(self, asking: Asking, now: Snapshot, entries: Sequence[Entry]) -> None:
         try:
             with asking.question() as link:
-                self.hidden = documents(link, now, held(now, entries))
+                self.hidden = documents(link, now, held(now, entries)) + set_aside_rows(link)
                 # Empty, it has an index all the same.
                 size = "CASE WHEN pg_catalog.pg_relation_size('{0}') > 0 THEN pg_catalog.pg_total_relation_size('{0}') ELSE 0 END"
                 self.log_bytes = int(scalar(link, f"SELECT {size.format(LOG)}") or 0)
@@ -174,7 +176,7 @@ def _redo(
 
 
 def _stops(one: RowsSince) -> str:
-    if one.kind in ("violators", "twice"):
+    if one.kind in ("violators", "referred", "twice"):
         return in_the_way(one)
     return f"{one.rows} row(s) would have NULL in {one.what}."
 

@@ -2,39 +2,44 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
-from backout.databases.postgres.reversible import constraints
 from backout.databases.postgres.reversible.asking import Asking, Unanswered
 from backout.databases.postgres.reversible.built import family_of, is_built_before, renamed
 from backout.databases.postgres.reversible.catalog import Key, Snapshot
 from backout.databases.postgres.reversible.held import path
 from backout.databases.postgres.reversible.journal import Entry
-from backout.databases.postgres.reversible.names import is_hidden
 from backout.databases.postgres.reversible.parse import keys_of
+from backout.databases.postgres.reversible.remedies import brings_check, condition, remedy, set_texts
+from backout.databases.postgres.reversible.rows.refer import refers_to
 from backout.migration_status import RowsSince
-
-# Source: PostgreSQL 15 and 18, src/backend/utils/adt/ruleutils.c, `pg_get_constraintdef_worker`.
-_CHECK = re.compile(r"CHECK \((?P<expression>.*)\)(?: NO INHERIT)?(?: NOT VALID)?", re.DOTALL)
 
 
 def violators(asking: Asking, now: Snapshot, entry: Entry) -> Iterator[RowsSince]:
     """Yield it for the CHECK or key that a way back of a change would bring back, where there are any or nobody knows."""
     if is_built_before(entry) and family_of(entry) is None:
         yield from _twice(asking, now, entry)
-    if not _brings_check(entry) or Key("table", entry.operation["dropped"]["table"]) not in now.things:
+    if not brings_check(entry) or Key("table", entry.operation["dropped"]["table"]) not in now.things:
         return
     dropped, called = entry.operation["dropped"], entry.operation["called"]
-    columns = now.columns(dropped["table"])
-    found = _CHECK.fullmatch(constraints.check_text(now, dropped))
-    if found is None or any(
-        attnum not in columns or is_hidden(columns[attnum]["name"]) for attnum in dropped["columns"] or ()
-    ):
+    bad = condition(now, dropped)
+    if bad is None:
         yield _told(called, None, why="columns that it speaks of come back with it")
         return
-    those = f"FROM {path(now, Key('table', dropped['table']))} WHERE ({found['expression']}) IS FALSE"
-    yield from _counted(asking, called, f"SELECT count(*) {those}", f"SELECT * {those}")
+    told, those = remedy(now, entry.operation), f"FROM {path(now, Key('table', dropped['table']))} t WHERE"
+    if told is None:
+        yield from _counted(asking, called, f"SELECT count(*) {those} {bad}", f"SELECT * {those} {bad}")
+        return
+    if told.sets:
+        rows = f"SELECT count(*) {those} {bad} AND {told.cured}"
+        yield from _counted(asking, called, rows, set_texts(told), kind="repaired")
+    rows, shown = f"SELECT count(*) {those} {told.left}", f"SELECT * {those} {told.left}"
+    if not told.aside:
+        yield from _counted(asking, called, rows, shown)
+        return
+    yield from _counted(asking, called, rows, shown, kind="aside")
+    refers = refers_to(asking.link, told.table)
+    yield from _counted(asking, called, f"{rows} AND ({refers})", f"{shown} AND ({refers})", kind="referred")
 
 
 def _twice(asking: Asking, now: Snapshot, entry: Entry) -> Iterator[RowsSince]:
@@ -66,6 +71,11 @@ def _counted(
 
 def in_the_way(one: RowsSince) -> str:
     """Say what has to be done before the way back."""
+    if one.kind == "referred":
+        return (
+            f"{one.rows} row(s) that do not meet {one.what}, which comes back, are referred to by others, so that they cannot "
+            f"be set aside. Change them first; they are shown by: {one.value}"
+        )
     if one.kind == "twice":
         return (
             f"{one.rows} value(s) are there more than once, which {one.what} does not allow when it comes back. "
@@ -73,16 +83,9 @@ def in_the_way(one: RowsSince) -> str:
         )
     return (
         f"{one.rows} row(s) do not meet {one.what}, which comes back, and the earlier code could not change them. "
-        f"Change them first; they are shown by: {one.value}"
+        "Change them first, or have backout db rollback give them another value (--repair TABLE.COLUMN=EXPR) or set them aside "
+        f"(--quarantine TABLE); they are shown by: {one.value}"
     )
-
-
-def _brings_check(entry: Entry) -> bool:
-    """Tell whether a way back of a change brings a CHECK back that held for every row."""
-    if entry.kind != "constraint.dropped" or entry.state != "applied":
-        return False
-    dropped = entry.operation["dropped"]
-    return bool(dropped["kind"] == "c" and dropped["valid"])
 
 
 def _told(
@@ -93,4 +96,11 @@ def _told(
     value: str | None = None,
     why: str | None = None,
 ) -> RowsSince:
-    return RowsSince(kind=kind, what=called, rows=rows, value=value, why=why, stops=bool(rows))
+    return RowsSince(
+        kind=kind,
+        what=called,
+        rows=rows,
+        value=value,
+        why=why,
+        stops=bool(rows) and kind not in ("repaired", "aside"),
+    )

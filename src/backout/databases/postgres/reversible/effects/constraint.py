@@ -10,9 +10,12 @@ from backout.databases.postgres.reversible.catalog import Key, Thing
 from backout.databases.postgres.reversible.difference import Difference
 from backout.databases.postgres.reversible.effects.base import ADDS, NEITHER, TAKES, Bears, Operation
 from backout.databases.postgres.reversible.effects.index import is_kept_with_its_column
+from backout.databases.postgres.reversible.given_back import forward
 from backout.databases.postgres.reversible.hide import require_value
 from backout.databases.postgres.reversible.names import hidden, ident
 from backout.databases.postgres.reversible.relatives import below
+from backout.databases.postgres.reversible.remedies import is_told, told_once
+from backout.databases.postgres.reversible.set_right import set_right
 from backout.databases.postgres.reversible.work import Work
 
 
@@ -139,14 +142,17 @@ class ConstraintDropped:
     def down(self, work: Work, change: int, operation: Operation) -> Operation:
         """Make it again, when everything else is there again."""
         work.at_end.append(lambda: constraints.add(work, operation["dropped"]))
+        if is_told(operation):
+            work.at_last.append(lambda: set_right(work, change, operation))
         return operation
 
     def redo(self, work: Work, change: int, operation: Operation) -> Operation:
-        """Drop it again."""
+        """Drop it again; what rows had that it did not allow, and those that were set aside, come back."""
         dropped = operation["dropped"]
         table = work.table_path(dropped["table"], called=operation["called"])
         work.run(f"ALTER TABLE {table} DROP CONSTRAINT {ident(dropped['name'])}")
-        return operation
+        forward(work, change, operation)
+        return told_once(operation)
 
 
 class ConstraintDeferred:

@@ -14,13 +14,18 @@ _SETTINGS = {**FORMATS, "search_path": PATH, "row_security": "off"}
 
 
 @contextmanager
-def exactly(link: Link) -> Iterator[None]:
+def exactly(link: Link, *, path: bool = True) -> Iterator[None]:
     """Print values in the one way of the log, name types with their schemas, and refuse to read where rows would be hidden.
 
     After an error nothing is put back: the transaction has to be rolled back.
+
+    Args:
+        link: In a transaction.
+        path: False: the session's own `search_path` stays, as a user's expression is read.
     """
-    before = {name: scalar(link, f"SELECT pg_catalog.current_setting('{name}')") for name in _SETTINGS}
-    for name, value in _SETTINGS.items():
+    settings = {name: value for name, value in _SETTINGS.items() if path or name != "search_path"}
+    before = {name: scalar(link, f"SELECT pg_catalog.current_setting('{name}')") for name in settings}
+    for name, value in settings.items():
         _set(link, name, value)
     yield
     for name, old in before.items():

@@ -15,7 +15,7 @@ def block(link: Link, target: Target, pending: list[int]) -> list[int]:
     if not pending:
         return []
     now = target.part("now")
-    keys = _foreign_keys(link, target)
+    keys = _foreign_keys(link, target.oid)
     if not keys:
         return pending
     ours = ",".join(map(str, pending))
@@ -42,7 +42,16 @@ def referring(link: Link, tables: list[int]) -> list[int]:
     return [int(one["oid"]) for one in found]
 
 
-def _foreign_keys(link: Link, target: Target) -> list[dict[str, object]]:
+def refers_to(link: Link, table: int) -> str:
+    """Return the condition of rows `t` of a table that other rows refer to; `false` where no foreign key does."""
+    found = []
+    for key in _foreign_keys(link, table):
+        itself = " AND c.ctid <> t.ctid" if key["oid"] == table else ""
+        found.append(f"EXISTS (SELECT FROM {_only(key)}{key['path']} c WHERE {_pairs(key)}{itself})")
+    return " OR ".join(found) or "false"
+
+
+def _foreign_keys(link: Link, table: int) -> list[dict[str, object]]:
     return objects(
         link,
         f"""SELECT format('%I.%I', n.nspname, c.relname) AS path, c.oid::int8 AS oid, c.relkind = 'p' AS partitioned,
@@ -53,20 +62,26 @@ def _foreign_keys(link: Link, target: Target) -> list[dict[str, object]]:
             JOIN pg_catalog.pg_operator o ON o.oid = u.op JOIN pg_catalog.pg_namespace pn ON pn.oid = o.oprnamespace) AS pairs
         FROM pg_catalog.pg_constraint k JOIN pg_catalog.pg_class c ON c.oid = k.conrelid
         JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-        WHERE k.contype = 'f' AND k.confrelid = {target.oid} AND k.conparentid = 0""",
+        WHERE k.contype = 'f' AND k.confrelid = {table} AND k.conparentid = 0""",
     )
 
 
 def _refers(target: Target, key: dict[str, object]) -> str:
-    pairs = key["pairs"]
-    assert isinstance(pairs, list)
-    same = " AND ".join(f"t.{ident(p['here'])} {p['op']} c.{ident(p['there'])}" for p in pairs)
-    only = "" if key["partitioned"] else "ONLY "
     besides = ""
     if key["oid"] == target.oid:
         also = target.same_key("c", "x.nkey") if target.key else "c.ctid = x.at"
         besides = f" AND NOT EXISTS (SELECT FROM {target.part('now')} x WHERE x.act = 'delete' AND NOT x.blocked AND {also})"
-    return f"EXISTS (SELECT FROM {only}{key['path']} c WHERE {same}{besides})"
+    return f"EXISTS (SELECT FROM {_only(key)}{key['path']} c WHERE {_pairs(key)}{besides})"
+
+
+def _only(key: dict[str, object]) -> str:
+    return "" if key["partitioned"] else "ONLY "
+
+
+def _pairs(key: dict[str, object]) -> str:
+    pairs = key["pairs"]
+    assert isinstance(pairs, list)
+    return " AND ".join(f"t.{ident(p['here'])} {p['op']} c.{ident(p['there'])}" for p in pairs)
 
 
 def _same(target: Target) -> str:

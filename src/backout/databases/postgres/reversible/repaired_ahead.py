@@ -1,0 +1,132 @@
+"""Rows that violate a CHECK which comes back, repaired ahead of a way back: many of them, in small batches, while everybody works.
+
+What they had is given back where the way is not taken, and by `db finish` where it was cut short.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from backout.databases.postgres.reversible.ahead import BATCH, FROM, why_not_ahead
+from backout.databases.postgres.reversible.built import path_of
+from backout.databases.postgres.reversible.catalog import Snapshot, read_alone
+from backout.databases.postgres.reversible.given_back import give_back
+from backout.databases.postgres.reversible.journal import Entry, installed
+from backout.databases.postgres.reversible.link import Link, LinkError, LinkLost, objects, scalar
+from backout.databases.postgres.reversible.remedies import Remedy, brings_check, is_told, remedy
+from backout.databases.postgres.reversible.rows.quiet import exactly
+from backout.databases.postgres.reversible.rows.store import KEPT
+from backout.databases.postgres.reversible.set_right import REPAIRED, repaired
+from backout.databases.postgres.reversible.work import Work
+from backout.faults import fault_point
+
+_MOST_BATCHES = 10_000
+
+
+def repair_ahead(link: Link, entries: Sequence[Entry]) -> int:
+    """Repair batch by batch until few rows are left; return how many were. Idempotent.
+
+    What cannot be repaired is left to the way back, which tells of it.
+
+    Args:
+        link: A session in autocommit.
+        entries: Of all migrations that are to be taken back.
+    """
+    rows = 0
+    now = read_alone(link) if any(is_told(entry.operation) for entry in entries) else Snapshot({})
+    for entry, one in _repairs(now, entries):
+        if _is_much(link, now, one):
+            rows += _repaired(link, now, entry, one)
+    return rows
+
+
+def give_back_early(link: Link, entries: Sequence[Entry]) -> None:
+    """Give back what was repaired for a way back that was not taken. Idempotent.
+
+    Args:
+        link: A session in autocommit.
+        entries: Of the migrations that were to be taken back.
+    """
+    for entry in _early(link, entries):
+        link.rows("BEGIN")
+        try:
+            with exactly(link, path=False):
+                give_back(Work(link), entry.id, entry.operation)
+        except BaseException:
+            link.rows("ROLLBACK")
+            raise
+        link.rows("COMMIT")
+
+
+def early(link: Link, entries: Sequence[Entry]) -> list[str]:
+    """Return, for people, what `give_back_early` would do."""
+    return [
+        f"giving back what rows had that {one.operation['called']} does not allow"
+        for one in _early(link, entries)
+    ]
+
+
+def _early(link: Link, entries: Sequence[Entry]) -> list[Entry]:
+    found = [entry for entry in entries if brings_check(entry)]
+    if not found or not installed(link):
+        return []
+    kept = objects(
+        link,
+        f"SELECT DISTINCT migrations, relation::int8 AS relation FROM {KEPT} WHERE back AND starts_with(why, '{REPAIRED}, ') AND NOT why LIKE '%; not given back'",
+    )
+    noted = {(tuple(one["migrations"]), one["relation"]) for one in kept}
+    return [one for one in found if ((one.migration,), one.operation["dropped"]["table"]) in noted]
+
+
+def _repairs(now: Snapshot, entries: Sequence[Entry]) -> Iterator[tuple[Entry, Remedy]]:
+    # The way back of rows that the migration itself has changed may set such a row right.
+    changed = {table for entry in entries if entry.kind == "rows" for table in entry.operation["tables"]}
+    for entry in entries:
+        one = remedy(now, entry.operation) if brings_check(entry) else None
+        if one is None or not one.sets or one.cured == "true" or one.table in changed:
+            continue
+        if why_not_ahead(now, one.table, [each.attnum for each in one.sets]) is None:
+            yield entry, one
+
+
+def _is_much(link: Link, now: Snapshot, one: Remedy) -> bool:
+    """Tell whether it is so many rows that repairing them would keep the locks of a way back."""
+    link.rows("BEGIN READ ONLY")
+    try:
+        link.rows("SET LOCAL enable_seqscan = off")
+        rows = f"SELECT FROM {path_of(now, one.table)} WHERE {one.bad} AND {one.cured} LIMIT {FROM}"
+        return scalar(link, f"SELECT count(*) FROM ({rows}) s") == str(FROM)
+    except LinkLost:
+        raise
+    except LinkError:
+        return False
+    finally:
+        link.rows("ROLLBACK")
+
+
+def _repaired(link: Link, now: Snapshot, entry: Entry, one: Remedy) -> int:
+    rows = 0
+    for _ in range(_MOST_BATCHES):
+        try:
+            changed = _batch(link, now, entry, one)
+        except LinkLost:
+            raise
+        except LinkError:
+            link.rows("ROLLBACK")
+            return rows
+        fault_point("db.repair.batch")
+        rows += changed
+        if changed < BATCH:
+            return rows
+    return rows
+
+
+def _batch(link: Link, now: Snapshot, entry: Entry, one: Remedy) -> int:
+    link.rows("BEGIN")
+    link.rows("SET LOCAL enable_seqscan = off")
+    link.rows("SET LOCAL jit = off")
+    with exactly(link, path=False):
+        # Whoever is writing a row is not waited for, and nobody has to wait for more than a batch.
+        changed = repaired(link, now, entry.id, one, limit=BATCH)
+    link.rows("COMMIT")
+    return changed
