@@ -105,7 +105,7 @@ _ROWS = [
     f"SELECT 'pg_opfamily', amopfamily, ctid, xmin FROM pg_amop WHERE oid >= {FIRST_OID}",
     f"SELECT 'pg_opfamily', amprocfamily, ctid, xmin FROM pg_amproc WHERE oid >= {FIRST_OID}",
     # A view, which shows everybody what he may see.
-    "SELECT 'mapping ' || md5(m::text), umid, NULL::tid, NULL::xid FROM pg_user_mappings m",
+    "SELECT 'mapping-' || md5(m::text), umid, NULL::tid, NULL::xid FROM pg_user_mappings m",
     *(
         f"SELECT '{catalog}', {oid}, ctid, xmin FROM {catalog} WHERE {oid} >= {FIRST_OID}"
         for catalog, oid in ((c, "rngtypid" if c == "pg_range" else "oid") for c in OTHERS.values())
