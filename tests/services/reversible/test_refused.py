@@ -78,7 +78,7 @@ REFUSED = {
     "view_that_a_table_needs": "CREATE VIEW v2 AS SELECT 1 AS x; CREATE TABLE of_v (one v2)",
     "view_that_a_policy_needs": "CREATE VIEW v2 AS SELECT 1 AS x; ALTER TABLE nokey ADD COLUMN y int; CREATE POLICY p2 ON nokey USING (x IN (SELECT x FROM v2))",
     "view_and_an_aggregate_that_is_replaced": "CREATE AGGREGATE ag (int) (sfunc = int4pl, stype = int); DROP AGGREGATE ag (int); CREATE VIEW v2 AS SELECT 1 AS x; CREATE OR REPLACE AGGREGATE agg (int) (sfunc = int4mul, stype = int)",
-    "function_with_a_new_default": "CREATE OR REPLACE FUNCTION f(x int DEFAULT 1) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT 2'",
+    "function_with_a_new_default_that_others_need": "CREATE INDEX fi ON t (f(n)); CREATE OR REPLACE FUNCTION f(x int DEFAULT 1) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT 1'",
     "statistics_of_an_index": "ALTER INDEX low ALTER COLUMN 1 SET STATISTICS 100",
     "unlogged_in_a_do_block": "DO $$BEGIN IF true THEN ALTER TABLE nokey SET UNLOGGED; TRUNCATE nokey; END IF; END$$",
     "cluster": "CLUSTER t USING t_pkey",
