@@ -564,6 +564,8 @@ _NO_TWO = "ALTER TABLE t ADD CONSTRAINT no_two EXCLUDE USING gist (r WITH &&) WH
 
 KEYS_OF_OTHER_KINDS = (
     plain("exclusion_added", f"{_NO_TWO}; COMMENT ON CONSTRAINT no_two ON t IS 'c'; ALTER TABLE t RENAME r TO rr", _R),
+    plain("exclusion_dropped", "ALTER TABLE t RENAME r TO rr; ALTER TABLE t DROP CONSTRAINT no_two; ALTER TABLE t ADD n int",
+          f"{_R} {_NO_TWO} DEFERRABLE; COMMENT ON CONSTRAINT no_two ON t IS 'c'; UPDATE t SET r = int4range(id, id + 1), x = 7;"),
     plain("exclusion_added_over_a_new_column", f"{_R} {_NO_TWO} DEFERRABLE"),
     Kind("exclusion_dropped_with_its_column", T + _R + _NO_TWO + "; UPDATE t SET r = int4range(id, id + 1), x = 7;", "ALTER TABLE t DROP COLUMN r", WRITE,
          "SELECT id, a, r FROM t ORDER BY id", "1 A1 [1,2) | 3 a3 [3,4) | 4 a4 -", OLD + "UPDATE t SET r = '[7,9)' WHERE id = 4;", IA, REST),

@@ -171,8 +171,13 @@ def test_a_function_made_anew_is_the_one_that_earlier_migrations_tell_of(
 
 def test_a_function_that_something_needs_by_now_is_not_made_anew(database: Database) -> None:
     link = database.link()
-    run(link, "CREATE TABLE t (id int); CREATE FUNCTION f(x int) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT 1'")
-    number = migrate(link, "CREATE OR REPLACE FUNCTION f(x int DEFAULT 1) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT 1'")
+    run(
+        link,
+        "CREATE TABLE t (id int); CREATE FUNCTION f(x int) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT 1'",
+    )
+    number = migrate(
+        link, "CREATE OR REPLACE FUNCTION f(x int DEFAULT 1) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT 1'"
+    )
     run(link, "CREATE INDEX i ON t (f(id))")
     with pytest.raises(NotReversible, match="is needed by index i"):
         undo(link, number)

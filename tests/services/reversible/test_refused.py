@@ -71,7 +71,6 @@ REFUSED = {
     "19_inherited_drop_column_of_both": "ALTER TABLE parent DROP COLUMN bb",
     "19_inherited_add_column_to_both": "ALTER TABLE parent ADD COLUMN y int",
     "19_inherited_drop_column_only": "ALTER TABLE ONLY parent DROP COLUMN x",
-    "drop_exclusion": "ALTER TABLE ex DROP CONSTRAINT ex_r_excl",
     "drop_column_in_an_expression_of_an_exclusion": "ALTER TABLE ex DROP COLUMN x CASCADE",
     "b16_drop_unique_constraint": "ALTER TABLE rep DROP CONSTRAINT rep_u",
     "view_that_a_function_needs": "CREATE FUNCTION of_v() RETURNS SETOF v LANGUAGE sql AS 'SELECT * FROM v'; CREATE OR REPLACE VIEW v AS SELECT id, n, 1 AS one FROM t",
@@ -149,7 +148,6 @@ def test_what_stands_beside_the_things_themselves_is_seen(
     ("up", "what"),
     [
         ("ALTER TABLE parent ADD COLUMN y int", "is a column of public.child, too, by its own"),
-        ("ALTER TABLE ex DROP CONSTRAINT ex_r_excl", "PostgreSQL can build an exclusion constraint only while nobody writes"),
         ("ALTER TABLE t ALTER g DROP EXPRESSION", "PostgreSQL cannot make a column generated again. Add another one"),
         ("CREATE TEXT SEARCH CONFIGURATION plain (COPY = simple)", "text search configuration "),
         ("CREATE OPERATOR === (FUNCTION = int4eq, LEFTARG = int, RIGHTARG = int)", "operator "),
