@@ -22,6 +22,7 @@ class RowsSince(Document):
             `brought`: they were written to `value`, and come back to the dropped table that it was built from, or go from it.
             `beside`: all rows, which get their value from a table beside; about so many, and nobody else can use theirs meanwhile.
             `placed`: the files of `what` are written anew, while nobody else can use it.
+            `excluded`: an exclusion constraint is built again while nobody else can use its table.
             `apart`: it comes back as it was dropped, and they, also earlier rows that were changed, are in `value` alone.
         what: The column, or the constraint.
         rows: How many; None: unknown.

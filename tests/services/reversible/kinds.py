@@ -376,6 +376,11 @@ FUNCTIONS = (
     plain("function_replaced_twice", f"CREATE OR REPLACE {_TWICE} 'SELECT 3 * x'; CREATE OR REPLACE {_TWICE} 'SELECT x + x'", f"CREATE {_TWICE} 'SELECT 2 * x';"),
     plain("function_replaced_with_a_default", "CREATE OR REPLACE FUNCTION thrice(  x  int  =  3*1,  y text DEFAULT now()::text) RETURNS int LANGUAGE sql AS 'SELECT x + x + x'",
           "CREATE FUNCTION thrice(x int DEFAULT 3 * 1, y text DEFAULT now()::text) RETURNS int LANGUAGE sql AS 'SELECT 3 * x';"),
+    plain("function_replaced_with_one_default_more", "CREATE OR REPLACE FUNCTION thrice(x int, y int DEFAULT 1) RETURNS int LANGUAGE sql AS 'SELECT 3 * x + y'; GRANT EXECUTE ON FUNCTION thrice TO other",
+          "CREATE FUNCTION thrice(x int, y int) RETURNS int LANGUAGE sql SECURITY DEFINER AS 'SELECT 3 * x'; REVOKE ALL ON FUNCTION thrice FROM PUBLIC; COMMENT ON FUNCTION thrice IS 'it''s';",
+          ahead="SELECT thrice(id) FROM t ORDER BY id", forth="10 | 13 | 16"),
+    plain("function_replaced_with_names", "CREATE OR REPLACE FUNCTION thrice(x int) RETURNS int LANGUAGE sql AS 'SELECT 3 * x'; ALTER FUNCTION thrice RENAME TO three",
+          "CREATE FUNCTION thrice(int) RETURNS int LANGUAGE sql AS 'SELECT 3 * $1';", ahead="SELECT three(x => id) FROM t ORDER BY id", forth="9 | 12 | 15"),
     plain("function_parsed", "ALTER TABLE t ADD n int DEFAULT 7; CREATE OR REPLACE FUNCTION total(x int) RETURNS bigint LANGUAGE sql RETURN (SELECT sum(n) + x FROM t); CREATE OR REPLACE FUNCTION text_then(x int) RETURNS int LANGUAGE sql RETURN x;"
           "CREATE OR REPLACE FUNCTION parsed_then(x int) RETURNS int LANGUAGE sql AS 'SELECT 2 * x'; CREATE PROCEDURE p() LANGUAGE sql BEGIN ATOMIC INSERT INTO t (id, a) VALUES (99, 'p'); END; ALTER TABLE t RENAME z TO y",
           "ALTER TABLE t ADD z int; CREATE FUNCTION total(x int) RETURNS bigint LANGUAGE sql BEGIN ATOMIC SELECT sum(z) FROM t; SELECT count(*) + x FROM t; END; CREATE FUNCTION text_then(x int) RETURNS int LANGUAGE sql AS 'SELECT 1';"
@@ -559,6 +564,8 @@ _NO_TWO = "ALTER TABLE t ADD CONSTRAINT no_two EXCLUDE USING gist (r WITH &&) WH
 
 KEYS_OF_OTHER_KINDS = (
     plain("exclusion_added", f"{_NO_TWO}; COMMENT ON CONSTRAINT no_two ON t IS 'c'; ALTER TABLE t RENAME r TO rr", _R),
+    plain("exclusion_dropped", "ALTER TABLE t RENAME r TO rr; ALTER TABLE t DROP CONSTRAINT no_two; ALTER TABLE t ADD n int",
+          f"{_R} {_NO_TWO} DEFERRABLE; COMMENT ON CONSTRAINT no_two ON t IS 'c'; UPDATE t SET r = int4range(id, id + 1), x = 7;"),
     plain("exclusion_added_over_a_new_column", f"{_R} {_NO_TWO} DEFERRABLE"),
     Kind("exclusion_dropped_with_its_column", T + _R + _NO_TWO + "; UPDATE t SET r = int4range(id, id + 1), x = 7;", "ALTER TABLE t DROP COLUMN r", WRITE,
          "SELECT id, a, r FROM t ORDER BY id", "1 A1 [1,2) | 3 a3 [3,4) | 4 a4 -", OLD + "UPDATE t SET r = '[7,9)' WHERE id = 4;", IA, REST),

@@ -144,3 +144,42 @@ def test_a_comment_on_the_database_comes_back(database: Database) -> None:
     assert seen(link, comment) == "old"
     redo(link, number)
     assert seen(link, comment) == "new"
+
+
+@pytest.mark.parametrize("together", [False, True])
+def test_a_function_made_anew_is_the_one_that_earlier_migrations_tell_of(
+    together: bool, database: Database
+) -> None:
+    link = database.link()
+    before = schema_of(database.url)
+    body = "RETURNS int LANGUAGE sql AS 'SELECT 1'"
+    ups = (
+        f"CREATE FUNCTION f(x int) {body}",
+        "GRANT EXECUTE ON FUNCTION f TO other; ALTER FUNCTION f RENAME TO g; COMMENT ON FUNCTION g IS 'g'",
+        f"CREATE OR REPLACE FUNCTION g(x int DEFAULT 1) {body}",
+    )
+    numbers = [migrate(link, up) for up in ups]
+    after = schema_of(database.url)
+    for _again in range(2):
+        for some in [numbers] if together else [[one] for one in reversed(numbers)]:
+            undo(link, *some)
+        assert schema_of(database.url) == before
+        for one in numbers:
+            redo(link, one)
+        assert schema_of(database.url) == after
+
+
+def test_a_function_that_something_needs_by_now_is_not_made_anew(database: Database) -> None:
+    link = database.link()
+    run(
+        link,
+        "CREATE TABLE t (id int); CREATE FUNCTION f(x int) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT 1'",
+    )
+    number = migrate(
+        link, "CREATE OR REPLACE FUNCTION f(x int DEFAULT 1) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT 1'"
+    )
+    run(link, "CREATE INDEX i ON t (f(id))")
+    with pytest.raises(NotReversible, match="is needed by index i"):
+        undo(link, number)
+    run(link, "DROP INDEX i")
+    undo(link, number)

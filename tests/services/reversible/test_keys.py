@@ -161,3 +161,16 @@ def test_a_key_dropped_by_hand_after_it_came_back_is_not_dropped_again(database:
     run(link, "ALTER TABLE t DROP CONSTRAINT uq")
     with pytest.raises(NotReversible, match="uq"):
         redo(link, number)
+
+
+def test_rows_that_an_exclusion_constraint_does_not_allow_stop_the_way_back(database: Database) -> None:
+    link = database.link()
+    run(link, "CREATE TABLE ex (r int4range, CONSTRAINT no_two EXCLUDE USING gist (r WITH &&))")
+    number = migrate(link, "ALTER TABLE ex DROP CONSTRAINT no_two")
+    run(link, "INSERT INTO ex VALUES ('[1,3)'), ('[2,4)')")
+    with pytest.raises(NotReversible, match="no_two"):
+        undo(link, number)
+    run(link, "DELETE FROM ex WHERE r = '[2,4)'")
+    undo(link, number)
+    with pytest.raises(LinkError, match="no_two"):
+        run(link, "INSERT INTO ex VALUES ('[2,4)')")

@@ -24,7 +24,7 @@ from backout.databases.postgres.reversible.link import Link, LinkError, LinkLost
 from backout.databases.postgres.reversible.locks import Numbered, under_locks
 from backout.databases.postgres.reversible.names import is_hidden
 from backout.databases.postgres.reversible.proxy.keeper import Veto
-from backout.databases.postgres.reversible.readdressed import readdressed
+from backout.databases.postgres.reversible.readdressed import of_function, readdressed
 from backout.databases.postgres.reversible.ready import get_ready
 from backout.databases.postgres.reversible.remedies import told_of
 from backout.databases.postgres.reversible.rows import undo as rows_undo
@@ -357,7 +357,7 @@ def _one(work: Work, entries: list[Entry], to: str) -> None:
         for entry in ordered:
             does = effect(entry.kind)
             work.until(does.down_at if back else does.redo_at)
-            told = _readdressed(work, dict(entry.operation))
+            told = _readdressed(work, entry)
             operation = (does.down if back else does.redo)(work, entry.id, told)
             done.append(Entry(entry.id, entry.migration, entry.part, entry.kind, operation, to))
         work.until(_LAST_TURN)
@@ -365,17 +365,20 @@ def _one(work: Work, entries: list[Entry], to: str) -> None:
             work.at_end.pop(0)()
         # Later steps may have added to their operation.
         for entry in done:
-            journal.write(work.link, replace(entry, operation=_readdressed(work, entry.operation)))
-    for entry in journal.every_entry(work.link) if work.renumbered else ():
-        told = _readdressed(work, entry.operation)
+            journal.write(work.link, replace(entry, operation=_readdressed(work, entry)))
+    for entry in journal.every_entry(work.link) if work.renumbered or work.reborn else ():
+        told = _readdressed(work, entry)
         if told != entry.operation:
             journal.write(work.link, replace(entry, operation=told))
 
 
-def _readdressed(work: Work, told: dict[str, object]) -> dict[str, object]:
-    """Return an operation that tells of the columns which this way has added again by the numbers that they have now."""
-    for one in work.renumbered:
-        told = readdressed(told, one)
+def _readdressed(work: Work, entry: Entry) -> dict[str, object]:
+    """Return an operation that tells of what this way has made anew by the number that it has now."""
+    told = dict(entry.operation)
+    for column in work.renumbered:
+        told = readdressed(told, column)
+    for function in work.reborn:
+        told = of_function(entry.kind, told, function)
     return told
 
 

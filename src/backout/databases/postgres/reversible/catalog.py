@@ -185,6 +185,10 @@ FUNCTION_BODY = """md5(concat_ws('|', p.prosrc, p.probin, regexp_replace(to_json
 _FUNCTION_TEXT = """CASE WHEN p.prokind <> 'a' AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass
           AND d.objid = p.oid AND d.deptype = 'e') THEN pg_get_functiondef(p.oid) END"""
 
+# Of a function: what would keep it from being dropped.
+_FUNCTION_NEEDED_BY = """(SELECT json_agg(DISTINCT pg_describe_object(d.classid, d.objid, d.objsubid)) FROM pg_depend d
+          WHERE d.refclassid = 'pg_proc'::regclass AND d.refobjid = p.oid AND d.deptype = 'n')"""
+
 # Of a view: the relations in its query.
 _USES = """(SELECT json_agg(DISTINCT d.refobjid::int8) FROM pg_rewrite w JOIN pg_depend d
           ON d.classid = 'pg_rewrite'::regclass AND d.objid = w.oid AND d.refclassid = 'pg_class'::regclass AND d.refobjid <> c.oid
@@ -282,7 +286,7 @@ _PARTS = {
       FROM pg_enum e JOIN pg_type t ON t.oid = e.enumtypid JOIN looked l ON l.oid = t.typnamespace""",
     "function": f"""SELECT p.oid, 0, json_build_object('name', p.proname, 'schema', p.pronamespace::int8, 'owner', p.proowner::int8,
         'acl', p.proacl::text, 'arguments', p.proargtypes::text, 'comment', {_comment("pg_proc", "p")}, 'body', {FUNCTION_BODY},
-        'defaults', p.pronargdefaults, 'names', p.proargnames, 'parsed', (to_jsonb(p) ->> 'prosqlbody') IS NOT NULL,
+        'defaults', p.pronargdefaults, 'names', p.proargnames, 'needed_by', {_FUNCTION_NEEDED_BY}, 'parsed', (to_jsonb(p) ->> 'prosqlbody') IS NOT NULL,
         'aggregate', coalesce((SELECT a.aggkind = 'n' FROM pg_aggregate a WHERE a.aggfnoid = p.oid), false),
         'signature', pg_get_function_identity_arguments(p.oid), 'definition', {_FUNCTION_TEXT})
       FROM pg_proc p JOIN looked l ON l.oid = p.pronamespace""",

@@ -144,6 +144,24 @@ def excluded_again(work: Work, constraint: Kept) -> dict[str, Any]:
     }
 
 
+def exclude(work: Work, constraint: Kept) -> None:
+    """Make an exclusion constraint again, with its index.
+
+    Raises:
+        Moved: A column or table that it speaks of is not there.
+        LinkError: Rows do not meet it.
+    """
+    called = f"constraint {constraint['name']}"
+    table, name = work.table_path(constraint["table"], called=called), ident(constraint["name"])
+    for attnum in constraint["columns"]:
+        if attnum:  # else an expression
+            work.thing("column", constraint["table"], attnum, called=called)
+    # Its text names operators without their schemas where these are PostgreSQL's own.
+    work.rewrite(f"ALTER TABLE {table} ADD CONSTRAINT {name} {check_text(work.now, constraint)}")
+    if constraint["comment"] is not None:
+        work.run(f"COMMENT ON CONSTRAINT {name} ON {table} IS {literal(constraint['comment'])}")
+
+
 def whole_key(work: Work, constraint: Kept) -> dict[str, Any]:
     """Return the same for a key of a partitioned table, of which PostgreSQL builds none while it is written."""
     made = rebuilt_key(work, constraint)

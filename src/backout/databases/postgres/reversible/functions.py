@@ -6,7 +6,7 @@ from typing import Any
 
 from backout.databases.postgres.reversible.catalog import FUNCTION_BODY
 from backout.databases.postgres.reversible.link import objects, scalar
-from backout.databases.postgres.reversible.names import HIDDEN_SCHEMA, hidden, ident
+from backout.databases.postgres.reversible.names import HIDDEN_SCHEMA, hidden, ident, literal
 from backout.databases.postgres.reversible.work import Moved, Work
 
 
@@ -56,6 +56,48 @@ def show_function(work: Work, operation: dict[str, Any]) -> None:
     schema = ident(work.schema_name(operation["schema"]))
     work.run(f"ALTER ROUTINE {path_of(work, oid, called)} SET SCHEMA {schema}")
     work.run(f"ALTER ROUTINE {path_of(work, oid, called)} RENAME TO {ident(operation['name'])}")
+
+
+def needed_by(work: Work, oid: int) -> str | None:
+    """Return what would keep a function from being dropped, for people."""
+    return scalar(
+        work.link,
+        "SELECT string_agg(DISTINCT pg_catalog.pg_describe_object(d.classid, d.objid, d.objsubid), ', ') FROM pg_catalog.pg_depend d "
+        f"WHERE d.refclassid = 'pg_catalog.pg_proc'::regclass AND d.refobjid = {oid} AND d.deptype = 'n'",
+    )
+
+
+def held_by(work: Work, oid: int) -> dict[str, Any]:
+    """Return the owner, the privileges and the comment of a function, and by what it is found."""
+    (found,) = objects(
+        work.link,
+        "SELECT pg_catalog.pg_get_userbyid(p.proowner) AS owner, pg_catalog.obj_description(p.oid, 'pg_proc') AS comment, "
+        "(SELECT json_agg(json_build_array(CASE e.grantee WHEN 0 THEN 'PUBLIC' ELSE pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(e.grantee)) END, e.is_grantable)) "
+        "FROM pg_catalog.aclexplode(coalesce(p.proacl, pg_catalog.acldefault('f', p.proowner))) e) AS grants, p.proacl IS NULL AS plain, "
+        "p.proname AS name, p.pronamespace::int8 AS schema, p.proargtypes::text AS types "
+        f"FROM pg_catalog.pg_proc p WHERE p.oid = {oid}",
+    )
+    return found
+
+
+def found_as(work: Work, kept: dict[str, Any]) -> int:
+    """Return the oid of the function that has the name, schema and arguments which `held_by` tells."""
+    where = f"proname = {literal(kept['name'])} AND pronamespace = {kept['schema']} AND proargtypes::text = {literal(kept['types'])}"
+    return int(scalar(work.link, f"SELECT oid::int8 FROM pg_catalog.pg_proc WHERE {where}") or 0)
+
+
+def give_back(work: Work, oid: int, kept: dict[str, Any], called: str) -> None:
+    """Give a function that was made anew what `held_by` tells, and nobody else anything."""
+    path = path_of(work, oid, called)
+    work.run(f"ALTER ROUTINE {path} OWNER TO {ident(kept['owner'])}")
+    now = held_by(work, oid)
+    if (now["plain"], now["grants"]) != (kept["plain"], kept["grants"]):
+        for who, _further in now["grants"] or ():
+            work.run(f"REVOKE ALL ON ROUTINE {path} FROM {who}")
+        for who, further in kept["grants"] or ():
+            work.run(f"GRANT EXECUTE ON ROUTINE {path} TO {who}{' WITH GRANT OPTION' if further else ''}")
+    if kept["comment"] is not None:
+        work.run(f"COMMENT ON ROUTINE {path} IS {literal(kept['comment'])}")
 
 
 def standing(work: Work, oid: int, called: str) -> tuple[str, int]:

@@ -50,6 +50,8 @@ def obstacles(now: Snapshot, entries: Sequence[Entry]) -> list[str]:
             found += _is_gone(now, entry) if not _comes_back(entry, entries) else ()
         elif entry.kind in _IN_FAMILIES and Key("table", entry.operation["table"]) not in now.things:
             found.append(f"{_called(entry)} is not there any more")
+        elif entry.operation.get("anew"):
+            found += _needed(now, entry)
         elif entry.kind == "renamed" and entry.id not in later:
             found += _renamed(now, entry, entry.operation["to"][0])
         elif entry.kind in ("policy.added", "policy.changed"):
@@ -125,6 +127,12 @@ def _views_missing(now: Snapshot, entries: Iterable[Entry], since: str, to: str)
             there -= {(one["schema"], one["name"]) for one in told}
             there |= {(one["schema"], one["name"]) for one in made}
     return found
+
+
+def _needed(now: Snapshot, entry: Entry) -> Iterator[str]:
+    thing = now.things.get(Key("function", entry.operation["oid"]), {})
+    if thing.get("needed_by"):
+        yield f"{_called(entry)} has to be dropped, and is needed by {', '.join(thing['needed_by'])}"
 
 
 def _comes_back(added: Entry, entries: Sequence[Entry]) -> bool:

@@ -1,4 +1,4 @@
-"""What the journal tells of a column that has another number: one that was dropped for good and is added again. Pure."""
+"""What the journal tells of what has another number: a column that was dropped for good and is added again, a function made anew. Pure."""
 
 from __future__ import annotations
 
@@ -20,6 +20,24 @@ class Renumbered(NamedTuple):
     table: int
     old: int
     new: int
+
+
+class Reborn(NamedTuple):
+    """A function that was made anew in the place of one that was dropped.
+
+    Attributes:
+        old: The oid that it had.
+        new: The one that it has.
+    """
+
+    old: int
+    new: int
+
+
+def of_function(kind: str, told: dict[str, Any], one: Reborn) -> dict[str, Any]:
+    """Return an operation of a kind that tells of the function by its new oid."""
+    is_functions = kind.startswith("function.") or "function" in (told.get("on"), told.get("of"))
+    return told | {"oid": one.new} if is_functions and told.get("oid") == one.old else told
 
 
 def readdressed(told: Any, one: Renumbered, table: int = 0) -> Any:

@@ -41,6 +41,10 @@ def rows_since(asking: Asking, now: Snapshot, entries: Sequence[Entry]) -> list[
             dropped = entry.operation["dropped"]
             is_key = dropped["kind"] == "f"
             found += _orphans(asking, now, dropped) if is_key else violators(asking, now, entry)
+            if dropped["kind"] == "x":
+                found.append(
+                    RowsSince(kind="excluded", what=entry.operation["called"], rows=None, stops=False)
+                )
         else:
             found += violators(asking, now, entry)
     return found + [

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from backout.databases.postgres.reversible.catalog import Key, Snapshot, Thing, read
 from backout.databases.postgres.reversible.link import Link
 from backout.databases.postgres.reversible.names import ident
-from backout.databases.postgres.reversible.readdressed import Renumbered
+from backout.databases.postgres.reversible.readdressed import Reborn, Renumbered
 
 _KEEPS = ("COMMENT ", "UPDATE ", "SET ", "GRANT ", "REVOKE ")
 """Statements after which the catalog says what it said, as far as anybody asks: reading it takes longer than they do."""
@@ -43,6 +43,7 @@ class Work:
         residues: What could not be brought back as it was, for people.
         only_tried: All of it is rolled back in the end.
         renumbered: Columns that were added again and have another number now, by which the journal has to tell of them.
+        reborn: Functions that were made anew, likewise.
     """
 
     link: Link
@@ -55,6 +56,7 @@ class Work:
     residues: list[str] = field(default_factory=list)
     only_tried: bool = False
     renumbered: list[Renumbered] = field(default_factory=list)
+    reborn: list[Reborn] = field(default_factory=list)
     _turns: list[tuple[int, Callable[[], object]]] = field(default_factory=list)
     _seen: Snapshot | None = None
 

@@ -114,23 +114,29 @@ def _tightened(difference: Difference, key: Thing) -> Iterator[int]:
 
 
 class ConstraintDropped:
-    """A foreign key or CHECK that the migration dropped. On the way back it is made again for all that is written from then on."""
+    """A foreign key, CHECK or exclusion constraint that the migration dropped, which is made again on the way back.
+
+    Of the first two for all that is written from then on; PostgreSQL builds the last while nobody else can use the table.
+    """
 
     kind: ClassVar[str] = "constraint.dropped"
     down_at: ClassVar[int] = 80
     redo_at: ClassVar[int] = 10
 
     def bears(self, operation: Operation) -> Bears:
-        """Later code may write what it refuses."""
-        return ADDS
+        """Later code may write what it refuses; earlier code may name an exclusion constraint in ON CONFLICT."""
+        return NEITHER if operation["dropped"]["kind"] == "x" else ADDS
 
     def find(self, difference: Difference) -> Iterator[Operation]:
-        """Take every foreign key and CHECK that is gone, on tables that are there."""
+        """Take every foreign key, CHECK and exclusion constraint that is gone, on tables that are there."""
         for change in difference.gone("constraint"):
             one = change.thing
             own = Key("table", one["table"]) in difference.after.things and not one["parent"]
-            if own and (one["kind"] == "f" or (one["kind"] == "c" and _is_plain(difference, one))):
+            plain = one["kind"] == "f" or (one["kind"] == "c" and _is_plain(difference, one))
+            if own and (plain or _is_alone(difference, one)):
                 difference.take(change.key)
+                if one["kind"] == "x":
+                    difference.take(Key("index", one["index"]))
                 for other in difference.gone("constraint"):
                     if _comes_from(difference, other.thing, change.key):
                         difference.take(other.key)
@@ -141,7 +147,8 @@ class ConstraintDropped:
 
     def down(self, work: Work, change: int, operation: Operation) -> Operation:
         """Make it again, when everything else is there again."""
-        work.at_end.append(lambda: constraints.add(work, operation["dropped"]))
+        add = constraints.exclude if operation["dropped"]["kind"] == "x" else constraints.add
+        work.at_end.append(lambda: add(work, operation["dropped"]))
         if is_told(operation):
             work.at_last.append(lambda: set_right(work, change, operation))
         return operation
@@ -211,6 +218,14 @@ def _comes_from(difference: Difference, one: Thing, constraint: Key) -> bool:
         )
     same = one["name"] == whole["name"] and one["kind"] == "c" and not one["local"]
     return same and one["table"] in below(before, whole["table"])
+
+
+def _is_alone(difference: Difference, one: Thing) -> bool:
+    """Tell whether an exclusion constraint is of a table by itself, and its index nothing but that."""
+    if one["kind"] != "x" or below(difference.before, one["table"]):
+        return False
+    index = difference.before.things[Key("index", one["index"])]
+    return not any(index[word] for word in ("replica_identity", "clustered", "tablespace"))
 
 
 def _is_plain(difference: Difference, check: Thing) -> bool:

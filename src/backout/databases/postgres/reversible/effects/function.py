@@ -11,10 +11,16 @@ from backout.databases.postgres.reversible.effects.away import Dropped, Made, ma
 from backout.databases.postgres.reversible.effects.base import NEITHER, Bears, Operation
 from backout.databases.postgres.reversible.functions import (
     body_of,
+    found_as,
+    give_back,
+    held_by,
     hide_function,
+    needed_by,
+    path_of,
     show_function,
     text_of,
 )
+from backout.databases.postgres.reversible.readdressed import Reborn
 from backout.databases.postgres.reversible.work import Moved, Work
 
 
@@ -65,18 +71,24 @@ class FunctionReplaced:
         for change in difference.changed("function", "body"):
             if not _can_be_put_back(change) or (_is_parsed(change) and retyped_in_place(difference)):
                 continue
-            difference.take(change.key, "body", "defaults", "names", "parsed")
             before, after = change.before or {}, change.after or {}
+            anew = any(before[one] != after[one] for one in ("defaults", "names"))
+            if anew and not can_be_made_anew(change):
+                continue
+            difference.take(change.key, "body", "defaults", "names", "parsed")
             yield {
                 "oid": change.key.oid,
                 "called": difference.after.name(change.key),
                 "texts": [before["definition"], after["definition"]],
                 "bodies": [before["body"], after["body"]],
                 "parsed": [before["parsed"], after["parsed"]],
+                "anew": anew,
             }
 
     def down(self, work: Work, change: int, operation: Operation) -> Operation:
         """Put the earlier text back."""
+        if operation.get("anew"):
+            return _made_anew(work, operation)
         return _replace(work, operation, since=1, to=0)
 
     def redo(self, work: Work, change: int, operation: Operation) -> Operation:
@@ -84,14 +96,20 @@ class FunctionReplaced:
         return _replace(work, operation, since=0, to=1)
 
 
-def _can_be_put_back(change: Change) -> bool:
-    """Tell whether CREATE OR REPLACE takes both texts: it takes no default away, and no parameter gets another name.
+def can_be_made_anew(change: Change) -> bool:
+    """Tell whether a function can be dropped, and made with fewer defaults, or with other names of parameters.
 
+    CREATE OR REPLACE takes no default away, and gives no parameter another name.
     Source: PostgreSQL 15 documentation, "CREATE FUNCTION", Notes.
     """
-    before, after = change.before or {}, change.after or {}
-    same = all(before[one] == after[one] for one in ("defaults", "names"))
-    return same and None not in (before["definition"], after["definition"])
+    after = change.after or {}
+    givers = {item.rpartition("/")[2] for item in str(after["acl"] or "").strip("{}").split(",")}
+    return not after["needed_by"] and not _is_parsed(change) and len(givers) == 1
+
+
+def _can_be_put_back(change: Change) -> bool:
+    """Tell whether both texts are known."""
+    return None not in ((change.before or {})["definition"], (change.after or {})["definition"])
 
 
 def _is_parsed(change: Change) -> bool:
@@ -109,6 +127,31 @@ def _replace(work: Work, operation: Operation, *, since: int, to: int) -> Operat
     else:
         _put(work, operation, to)
     return operation
+
+
+def _made_anew(work: Work, operation: Operation) -> Operation:
+    """Drop the later one and make the earlier one, which has its owner, privileges and comment.
+
+    Raises:
+        Moved: Something needs it by now.
+    """
+    oid, called = operation["oid"], operation["called"]
+    if body_of(work, oid, called) != operation["bodies"][1]:
+        raise Moved(called, "is not as the migration left it: somebody has replaced it since")
+    if found := needed_by(work, oid):
+        raise Moved(
+            called, f"has to be dropped to lose a default or a parameter's name, and is needed by {found}"
+        )
+    kept, path = held_by(work, oid), path_of(work, oid, called)
+    work.run(f"DROP ROUTINE {path}")
+    work.run("SET LOCAL check_function_bodies = off")
+    work.run(operation["texts"][0])
+    new = found_as(work, kept)
+    give_back(work, new, kept, called)
+    if body_of(work, new, called) != operation["bodies"][0]:
+        raise Moved(called, "does not come of its text: it has another name or schema by now")
+    work.reborn.append(Reborn(oid, new))
+    return operation | {"oid": new}
 
 
 def _put_parsed(work: Work, operation: Operation, to: int) -> None:
