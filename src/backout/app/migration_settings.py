@@ -27,6 +27,7 @@ class MigrationSettings:
         answers: What nobody can compute, by ``table.column``; `back` is before the name where it tells the earlier value.
         variables: Further environment variables by which the command finds the database.
         window_s: How long a migration is kept so that it can be taken back.
+        lock_budget_ms: For how long the locks of a way back may be held, as far as that can be.
     """
 
     mode: str
@@ -34,6 +35,7 @@ class MigrationSettings:
     answers: Mapping[str, str]
     variables: tuple[str, ...]
     window_s: float
+    lock_budget_ms: float
 
 
 def switched_off(environ: Mapping[str, str]) -> str | None:
@@ -73,4 +75,5 @@ def migration_settings(config: Path | None, environ: Mapping[str, str], director
         answers=answers_in(answer_of(line) for line in found.answers),
         variables=found.variables,
         window_s=found.window_h * _HOUR_S,
+        lock_budget_ms=found.lock_budget_ms,
     )
