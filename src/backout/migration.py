@@ -12,6 +12,8 @@ WINDOW_H = 72
 """For how many hours a migration is kept so that it can be taken back, unless somebody says otherwise."""
 ANSWER = r"(fill|back|keep|repair|quarantine)\s+([^\s=]+)(?:\s*=\s*(\S.*?))?"
 """What nobody can compute, as it is told; see `answers_in`."""
+LOCK_BUDGET_MS = 100
+"""For how long a way may hold its locks, unless somebody says otherwise: what is estimated to take longer is done before, where that can be."""
 _ANSWERS = "fill, back or repair TABLE.COLUMN = EXPR, keep TABLE = side-table, or quarantine TABLE"
 HIDE, SIDE_TABLE = "hide", "side-table"
 KEEPS = (HIDE, SIDE_TABLE)
@@ -155,6 +157,7 @@ class WayTaken(Document):
         schema_same: Whether the schema is the one that stood before the migrations, or that they had left, by its fingerprint;
             None: unknown, as somebody else changed it too, as something stays (`residues`), as not all was done, or as the database
             did not answer any more.
+        over_budget: Of a dry run: what would hold the locks for longer than the lock budget, and cannot be done before.
         whole_same: As `schema_same`, of what an application cannot notice, too: owners, privileges, comments, storage, publications.
     """
 
@@ -169,6 +172,7 @@ class WayTaken(Document):
     rows: RowsTaken | None = None
     schema_same: bool | None = None
     whole_same: bool | None = None
+    over_budget: tuple[str, ...] = ()
 
 
 class Finished(Document):

@@ -118,6 +118,7 @@ class MigrationStatus(Document):
         migrations: Those that would be taken back, oldest first.
         redo: What could be made again; None: no migration was taken back.
         rows: Rows written since.
+        over_budget: What of the way back would hold its locks for longer than the lock budget, as it cannot be done before.
         holders: Who uses the tables now.
         running: What runs now.
         hidden: Everything that is hidden.
@@ -134,6 +135,7 @@ class MigrationStatus(Document):
     migrations: tuple[Outlook, ...] = ()
     redo: RedoOutlook | None = None
     rows: tuple[RowsSince, ...] = ()
+    over_budget: tuple[str, ...] = ()
     holders: tuple[LockHolder, ...] = ()
     running: RunningMigration | None = None
     hidden: tuple[HiddenThing, ...] = ()

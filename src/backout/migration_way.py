@@ -55,6 +55,7 @@ class MigrationsBack(Document):
         possible: `yes`, `no` or `unknown`: whether they could be taken back at this moment.
         why: Reasons for `no` or `unknown`.
         rows: Rows written since, as far as something is done about them.
+        over_budget: What would hold the locks for longer than the lock budget, as it cannot be done before.
         builds: Statements that have to be run before, which takes a while and lets everybody work: keys come back by them.
     """
 
@@ -64,6 +65,7 @@ class MigrationsBack(Document):
     possible: str
     why: tuple[str, ...] = ()
     rows: tuple[RowsSince, ...] = ()
+    over_budget: tuple[str, ...] = ()
     builds: tuple[str, ...] = ()
 
     @property

@@ -87,6 +87,7 @@ def _parts(loaded: Loaded, environ: Mapping[str, str]) -> Parts:
         environ=environ,
         clock=SystemClock(),
         redactor=loaded.redactor,
+        lock_budget_ms=config.migrations.lock_budget_ms,
     )
     platform = loaded.platform.adapter.create(loaded.platform.options, site)
     router = loaded.router.adapter.create(loaded.router.options, site) if loaded.router else None

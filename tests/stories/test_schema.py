@@ -340,6 +340,12 @@ def test_who_keeps_everybody_waiting_stands_first_in_the_plan(scene: Scene) -> N
 def test_what_was_written_apart_from_a_column_that_comes_back_is_told_in_the_plan(migrated: Migrated) -> None:
     migrated.migrate("ALTER TABLE reports ADD COLUMN came timestamptz; UPDATE reports SET came = received_at")
     migrated.migrate(DROP)
-    plan = migrated.scene.cli("plan", "--json").json["plan"]
+    migrated.written()
+    with migrated.scene.configured(lambda config: f"{config}\nmigrations: {{lock_budget_ms: 0.001}}\n"):
+        plan = migrated.scene.cli("plan", "--json").json["plan"]
     told = [one["evidence"]["fields"] for one in plan["findings"] if one["rule"] == "schema.written-apart"]
     assert told == [{"what": "public.reports.received_at", "made": "public.reports.came"}], plan["findings"]
+    (told,) = [
+        one["evidence"]["fields"] for one in plan["findings"] if one["rule"] == "schema.over-lock-budget"
+    ]
+    assert "written for public.reports.received_at while tables are locked" in told["what"]

@@ -28,6 +28,7 @@ class MigrationSettings:
             `keep` before that of a table whose dropped columns it tells how to keep.
         variables: Further environment variables by which the command finds the database.
         window_s: How long a migration is kept so that it can be taken back.
+        lock_budget_ms: For how long the locks of a way back may be held, as far as that can be.
     """
 
     mode: str
@@ -35,6 +36,7 @@ class MigrationSettings:
     answers: Mapping[str, str]
     variables: tuple[str, ...]
     window_s: float
+    lock_budget_ms: float
 
 
 def switched_off(environ: Mapping[str, str]) -> str | None:
@@ -79,4 +81,5 @@ def migration_settings(config: Path | None, environ: Mapping[str, str], director
         ),
         variables=found.variables,
         window_s=found.window_h * _HOUR_S,
+        lock_budget_ms=found.lock_budget_ms,
     )

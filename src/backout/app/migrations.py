@@ -6,7 +6,7 @@ import os
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from backout.migration import WINDOW_H
+from backout.migration import LOCK_BUDGET_MS, WINDOW_H
 from backout.redact import Redactor
 
 if TYPE_CHECKING:
@@ -42,9 +42,17 @@ class Migrations:
     Args:
         database: URL or key=value text; None: DATABASE_URL, else the PG* variables.
         environ: The environment; None: the process's.
+        lock_budget_ms: For how long the locks of a way back may be held: what would take longer is done before, where that can be.
     """
 
-    def __init__(self, database: str | None = None, environ: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        database: str | None = None,
+        environ: Mapping[str, str] | None = None,
+        *,
+        lock_budget_ms: float = LOCK_BUDGET_MS,
+    ) -> None:
+        self._budget_ms = lock_budget_ms
         told = os.environ if environ is None else environ
         self._conninfo = database if database is not None else told.get("DATABASE_URL", "")
         self._environ = told
@@ -179,4 +187,4 @@ class Migrations:
     def _database(self) -> ReversibleDatabase:
         from backout.databases.postgres.reversible.database import ReversibleDatabase
 
-        return ReversibleDatabase(self._conninfo, self._environ, Redactor())
+        return ReversibleDatabase(self._conninfo, self._environ, Redactor(), budget_ms=self._budget_ms)

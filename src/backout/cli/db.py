@@ -9,16 +9,28 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from backout.cli import db_blockers, db_finalize, db_status, db_uninstall
-from backout.cli.common import JsonOption, YesOption, err, guarded, leave, out, out_json, verb_group
+from backout.cli.common import (
+    ConfigOption,
+    JsonOption,
+    YesOption,
+    err,
+    guarded,
+    leave,
+    out,
+    out_json,
+    verb_group,
+)
 from backout.cli.confirm import confirm
 from backout.cli.db_options import (
     DatabaseOption,
     DryRunOption,
+    LockBudgetOption,
     QuarantineOption,
     RepairOption,
     StrictOrderOption,
     WaitOption,
     database_of,
+    lock_budget_of,
     told_of_violators,
 )
 from backout.errors import ExitCode
@@ -84,7 +96,9 @@ def rollback(
     dry_run: DryRunOption = False,
     wait: WaitOption = 10.0,
     strict_order: StrictOrderOption = False,
+    lock_budget: LockBudgetOption = None,
     yes: YesOption = False,
+    config: ConfigOption = None,
     database: DatabaseOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -107,7 +121,7 @@ def rollback(
             yes=yes,
             command=_typed("rollback", to=to, steps=steps, repair=repair, quarantine=quarantine),
         )
-    done = Migrations(database_of(database)).rollback(
+    done = Migrations(database_of(database), lock_budget_ms=lock_budget_of(lock_budget, config)).rollback(
         to=to, steps=steps, dry_run=dry_run, patience_s=wait, strict_order=strict_order, answers=answers
     )
     _show(done, as_json=as_json)
@@ -120,7 +134,9 @@ def redo(
     dry_run: DryRunOption = False,
     wait: WaitOption = 10.0,
     strict_order: StrictOrderOption = False,
+    lock_budget: LockBudgetOption = None,
     yes: YesOption = False,
+    config: ConfigOption = None,
     database: DatabaseOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -137,7 +153,7 @@ def redo(
             yes=yes,
             command=_typed("redo", steps=steps),
         )
-    done = Migrations(database_of(database)).redo(
+    done = Migrations(database_of(database), lock_budget_ms=lock_budget_of(lock_budget, config)).redo(
         steps=steps, dry_run=dry_run, patience_s=wait, strict_order=strict_order
     )
     _show(done, as_json=as_json)
@@ -200,6 +216,8 @@ def _tell(done: WayTaken) -> None:
             out(f"{statement};")
         for residue in done.residues:
             out(f"-- {residue}")
+        for over in done.over_budget:
+            err(f"warning  {over}")
         err(f"Tried and undone: migration {numbers}. The locks were held for {done.seconds * 1000:.0f} ms.")
         return
     word = "taken back" if done.direction == "back" else "made again"

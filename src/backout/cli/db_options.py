@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from backout.cli.common import err
+from backout.errors import ConfigError
+from backout.migration import LOCK_BUDGET_MS
 
 if TYPE_CHECKING:
     from backout.app.migration_settings import MigrationSettings
@@ -53,6 +55,16 @@ QuarantineOption = Annotated[
         help="Rows of it that violate a CHECK which comes back are set aside on the way back; `db redo` brings them again.",
     ),
 ]
+LockBudgetOption = Annotated[
+    float | None,
+    typer.Option(
+        "--lock-budget",
+        metavar="MS",
+        min=1,
+        help="Milliseconds for which locks may be held: what would take longer is done before, or is named; else "
+        "migrations.lock_budget_ms of backout.yaml, else 100.",
+    ),
+]
 _PASSWORD = re.compile(r"^[a-z]+://[^/@:]*:[^@]+@|\bpassword\s*=", re.IGNORECASE)
 
 
@@ -83,6 +95,19 @@ def told_of_violators(
         if not table.strip() or "=" in table:
             raise typer.BadParameter(f"{table}: expected TABLE", param_hint="--quarantine")
         yield "quarantine", table.strip(), ""
+
+
+def lock_budget_of(given_ms: float | None, config: Path | None) -> float:
+    """Return for how long locks may be held. A configuration that is broken keeps nobody from a way back."""
+    if given_ms is not None:
+        return given_ms
+    try:
+        return settings_of(config).lock_budget_ms
+    except ConfigError as error:
+        if config is not None:
+            raise
+        err(f"warning  {error.what} The lock budget is {LOCK_BUDGET_MS} ms.")
+        return LOCK_BUDGET_MS
 
 
 def settings_of(config: Path | None) -> MigrationSettings:

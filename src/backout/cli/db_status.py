@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from backout.cli.common import JsonOption, err, guarded, out, out_json
-from backout.cli.db_options import DatabaseOption, database_of
+from backout.cli.common import ConfigOption, JsonOption, err, guarded, out, out_json
+from backout.cli.db_options import DatabaseOption, LockBudgetOption, database_of, lock_budget_of
 from backout.cli.migrate import said_uncaught
 
 if TYPE_CHECKING:
@@ -42,6 +42,8 @@ def command(
     steps: Annotated[
         int, typer.Option("--steps", min=1, help="Ask for so many migrations, the newest first.")
     ] = 1,
+    lock_budget: LockBudgetOption = None,
+    config: ConfigOption = None,
     database: DatabaseOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -53,7 +55,9 @@ def command(
     """
     from backout.app.migrations import Migrations
 
-    found = Migrations(database_of(database)).status(steps=steps)
+    found = Migrations(database_of(database), lock_budget_ms=lock_budget_of(lock_budget, config)).status(
+        steps=steps
+    )
     if as_json:
         out_json(found)
         return
@@ -69,6 +73,8 @@ def _tell(found: MigrationStatus) -> None:
         out(f"  migration {one.id} is {one.state} for {one.age_s / _HOUR_S:.1f} h")
     for row in found.rows:
         out(f"  {_row(row)}")
+    for over in found.over_budget:
+        out(f"  {over}")
     for holder in found.holders:
         out(
             f"  {holder.table} is used by process {holder.pid} ({holder.who}) for {holder.seconds:.0f} s: {holder.query}"

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 from backout.checks.options import CheckOptions
 from backout.fields import Declared, Name, SqlText
 from backout.holds.command import HoldCommandOptions
-from backout.migration import WINDOW_H, answer_of
+from backout.migration import LOCK_BUDGET_MS, WINDOW_H, answer_of
 from backout.restores.command import RestoreCommandOptions
 from backout.restores.switch import SwitchCommandOptions
 
@@ -166,6 +166,12 @@ class MigrationsSection(Declared):
         ge=0,
         description="Hours for which a migration is kept so that it can be taken back; then `backout db finalize` drops "
         "what it has hidden.",
+    )
+    lock_budget_ms: float = Field(
+        default=LOCK_BUDGET_MS,
+        gt=0,
+        description="Milliseconds for which the locks of a way back may be held: what is estimated to take longer is done before "
+        "them, while everybody works; where that cannot be, status, plan and a dry run say so.",
     )
     variables: tuple[str, ...] = Field(
         default=(),

@@ -10,6 +10,7 @@ from pydantic import model_validator
 
 from backout.document import Document
 from backout.message import Message
+from backout.migration import LOCK_BUDGET_MS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -32,6 +33,7 @@ class Site:
     Attributes:
         directory: Relative paths of the configuration start here.
         environ: The environment that `${NAME}` references were taken from.
+        lock_budget_ms: For how long the locks of a way back of migrations may be held, as far as that can be.
     """
 
     service: str
@@ -40,6 +42,7 @@ class Site:
     environ: Mapping[str, str]
     clock: Clock
     redactor: Redactor
+    lock_budget_ms: float = LOCK_BUDGET_MS
 
 
 class Diagnosis(Document):

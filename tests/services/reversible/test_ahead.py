@@ -9,8 +9,10 @@ import psycopg
 import pytest
 
 from backout.databases.postgres.reversible import journal
-from backout.databases.postgres.reversible.ahead import FROM, convert_ahead, to_convert
+from backout.databases.postgres.reversible.ahead import convert_ahead, to_convert
+from backout.databases.postgres.reversible.budget import rows_within
 from backout.databases.postgres.reversible.link import DirectLink
+from backout.migration import LOCK_BUDGET_MS
 
 from .conftest import Database
 from .engine import migrate, run, undo
@@ -26,7 +28,7 @@ UPS = {
         "d",
     ),
 }
-MANY = FROM + 3_000
+MANY = rows_within(LOCK_BUDGET_MS) + 3_000
 
 
 def _migrated(link: DirectLink, name: str, *, more: str = "") -> tuple[int, str]:

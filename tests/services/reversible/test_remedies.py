@@ -10,11 +10,11 @@ from tests.command_line import Done
 from backout.app.migrations import Migrations
 from backout.databases.postgres.reversible import back, journal
 from backout.databases.postgres.reversible.after import finish
-from backout.databases.postgres.reversible.ahead import FROM
 from backout.databases.postgres.reversible.back import NotReversible, Outcome
 from backout.databases.postgres.reversible.link import DirectLink
 from backout.databases.postgres.reversible.status import read_status
 from backout.errors import NotPossible
+from backout.migration import LOCK_BUDGET_MS
 
 from .conftest import Database
 from .engine import migrate, redo, run, undo
@@ -30,18 +30,18 @@ DROPS = "ALTER TABLE t DROP CONSTRAINT good; ALTER TABLE t RENAME note TO said; 
 BAD = "INSERT INTO t VALUES (2, -5, 'b', '2026-02-03 00:00+00', 'l2'), (3, -0.50, NULL, NULL, NULL), (4, 7, 'd', NULL, 'l4')"
 ALL = "SELECT id, total, said, at, later FROM t ORDER BY id"
 KEPT = "SELECT key, column_name, kept, wanted, why FROM backout.row_kept ORDER BY id"
+MANY = 3_000
+"""Rows that are repaired ahead, with the lock budget that these tests give: 200 rows for each millisecond."""
+BUDGET = ("--lock-budget", 1)
 LEFT = "SELECT count(*) FROM backout.row_kept"
 
 
-def taken(link: DirectLink, number: int, **given: str) -> Outcome:
+def taken_with(
+    link: DirectLink, number: int, answers: Mapping[str, str], budget_ms: float = LOCK_BUDGET_MS
+) -> Outcome:
     """Take a migration back with answers."""
-    answers = {key.replace("_", " ", 1).replace("__", "."): value for key, value in given.items()}
-    return taken_with(link, number, answers)
-
-
-def taken_with(link: DirectLink, number: int, answers: Mapping[str, str]) -> Outcome:
     (chosen,) = [one for one in journal.migrations(link) if one.id == number]
-    outcome = back.undo(link, [chosen], patience_s=5, answers=answers)
+    outcome = back.undo(link, [chosen], patience_s=5, answers=answers, budget_ms=budget_ms)
     assert finish(link).unfinished == ()
     return outcome
 
@@ -153,15 +153,14 @@ def test_what_no_value_helps_is_set_aside_or_refused(database: Database) -> None
 
 
 def test_in_a_large_table_such_rows_are_found_by_an_index_of_them(
-    database: Database, monkeypatch: pytest.MonkeyPatch
+    database: Database,
 ) -> None:
-    monkeypatch.setattr("backout.databases.postgres.reversible.ready._SEARCH_MS", 1)
     link = database.link()
     run(link, T)
     number = migrate(link, "ALTER TABLE t DROP CONSTRAINT good")
     run(link, "INSERT INTO t SELECT n, n - 100 FROM generate_series(2, 200000) n")
     before = schema_of(database.url)
-    outcome = taken_with(link, number, {"quarantine t": ""})
+    outcome = taken_with(link, number, {"quarantine t": ""}, budget_ms=1)
     assert any(one.startswith("DROP INDEX") for one in outcome.statements)
     assert seen(link, "SELECT count(*) FROM t WHERE total < 0") == "0"
     redo(link, number)
@@ -273,7 +272,7 @@ def _many(link: DirectLink) -> int:
     number = migrate(link, "ALTER TABLE t DROP CONSTRAINT good")
     run(
         link,
-        f"INSERT INTO t SELECT n, -n FROM generate_series(1, {FROM + 3_000}) n; INSERT INTO t VALUES (0, 5)",
+        f"INSERT INTO t SELECT n, -n FROM generate_series(1, {MANY}) n; INSERT INTO t VALUES (0, 5)",
     )
     return number
 
@@ -288,31 +287,31 @@ def test_many_are_repaired_ahead_and_given_back_where_the_way_is_not_taken(
     migrate(link, "ALTER TABLE w ADD a int")
     run(other, ["BEGIN", "SELECT * FROM w"])
     with pytest.raises(NotPossible, match="in use"):
-        Migrations(database.url).rollback(steps=2, patience_s=0.1, answers=repair)
+        Migrations(database.url, lock_budget_ms=1).rollback(steps=2, patience_s=0.1, answers=repair)
     run(other, "ROLLBACK")
     undo(link, number + 1)
-    assert seen(link, "SELECT count(*) FROM t WHERE total = -id") == str(FROM + 3_000)
+    assert seen(link, "SELECT count(*) FROM t WHERE total = -id") == str(MANY)
     assert seen(link, LEFT) == "0"
 
-    typed("db", "rollback", "--yes", "--repair", "t.total=abs(total)", BACKOUT_FAULT="db.repair.batch").ended(
-        -9
-    )
+    typed(
+        "db", "rollback", "--yes", *BUDGET, "--repair", "t.total=abs(total)", BACKOUT_FAULT="db.repair.batch"
+    ).ended(-9)
     assert seen(link, "SELECT count(*) FROM t WHERE total > 0 AND id > 0") == "2000"
     assert "still due: giving back what rows had" in typed("db", "status").ended(0).out
     typed("db", "finish").ended(0)
-    assert seen(link, "SELECT count(*) FROM t WHERE total = -id AND id > 0") == str(FROM + 3_000)
+    assert seen(link, "SELECT count(*) FROM t WHERE total = -id AND id > 0") == str(MANY)
     assert "still due" not in typed("db", "status").ended(0).out
 
-    typed("db", "rollback", "--yes", "--repair", "t.total=abs(total)", BACKOUT_FAULT="db.repair.batch").ended(
-        -9
-    )
-    told = typed("db", "rollback", "--yes", "--repair", "t.total=abs(total)").ended(0)
-    assert f"{FROM + 3_000} row(s) were given other values" in told.out
-    assert seen(link, "SELECT count(*) FROM t WHERE total = id") == str(FROM + 3_000)
+    typed(
+        "db", "rollback", "--yes", *BUDGET, "--repair", "t.total=abs(total)", BACKOUT_FAULT="db.repair.batch"
+    ).ended(-9)
+    told = typed("db", "rollback", "--yes", *BUDGET, "--repair", "t.total=abs(total)").ended(0)
+    assert f"{MANY} row(s) were given other values" in told.out
+    assert seen(link, "SELECT count(*) FROM t WHERE total = id") == str(MANY)
     assert seen(link, f"SELECT state FROM backout.migration WHERE id = {number}") == "undone"
     assert seen(link, "SELECT indexname FROM pg_indexes WHERE schemaname = 'public'") == "t_pkey"
     typed("db", "redo", "--yes").ended(0)
-    assert seen(link, "SELECT count(*) FROM t WHERE total = -id AND id > 0") == str(FROM + 3_000)
+    assert seen(link, "SELECT count(*) FROM t WHERE total = -id AND id > 0") == str(MANY)
 
 
 def test_what_is_set_aside_is_nobody_elses_and_is_not_dropped_unasked(

@@ -49,6 +49,7 @@ def taken_back(case: Case) -> Iterator[Finding]:
     yield Finding(rule="schema.place", severity=Severity.INFO, evidence=_PLACES[place])
     yield from _possible(back)
     yield from _rows(back)
+    yield from _over_budget(back)
 
 
 def _which(back: MigrationsBack) -> Message:
@@ -109,6 +110,18 @@ def _rows(back: MigrationsBack) -> Iterator[Finding]:
                 ),
                 remedy=msg("Copy what is missing by hand afterwards, or go forward again: backout db redo"),
             )
+
+
+def _over_budget(back: MigrationsBack) -> Iterator[Finding]:
+    for one in back.over_budget:
+        yield Finding(
+            rule="schema.over-lock-budget",
+            severity=Severity.WARNS,
+            evidence=msg("{what}.", what=one),
+            remedy=msg(
+                "Requests wait meanwhile, or migrations.lock_budget_ms of backout.yaml allows for it."
+            ),
+        )
 
 
 RULES = (taken_back,)

@@ -83,4 +83,9 @@ class PostgresUndoes:
         connector = (
             self._connector if self._connector.used is None else self._connector.to(self._connector.database)
         )
-        return ReleaseMigrations(connector.conninfo, self._site.environ, self._site.redactor)
+        return ReleaseMigrations(
+            connector.conninfo,
+            self._site.environ,
+            self._site.redactor,
+            budget_ms=self._site.lock_budget_ms,
+        )

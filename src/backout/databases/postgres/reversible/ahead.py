@@ -9,6 +9,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from backout.databases.postgres.reversible.budget import rows_within
 from backout.databases.postgres.reversible.built import path_of
 from backout.databases.postgres.reversible.catalog import Key, Snapshot, read_alone
 from backout.databases.postgres.reversible.conversion import called_with, set_as
@@ -17,14 +18,13 @@ from backout.databases.postgres.reversible.link import Link, LinkError, LinkLost
 from backout.databases.postgres.reversible.names import ident, is_hidden
 from backout.databases.postgres.reversible.work import Work
 from backout.faults import fault_point
+from backout.migration import LOCK_BUDGET_MS
 
 BATCH = 2_000
 """Rows of one transaction."""
 
-FROM = 20_000
-"""Rows from which on it is worth it: so many take a way back about 0.1 s. See docs/benchmarks.md."""
-
 _MOST_BATCHES = 10_000
+_NOT_FOUND = "nothing finds its rows"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +33,7 @@ class Conversion:
 
     Attributes:
         table: Oid.
+        called: The column that comes back.
         mark: Attnum of the column that tells the rows.
         to: Attnum of the hidden column.
         steps: Functions, as `conversion.convert` takes them.
@@ -41,6 +42,7 @@ class Conversion:
     """
 
     table: int
+    called: str
     mark: int
     to: int
     steps: list[dict[str, Any]]
@@ -59,22 +61,32 @@ def conversions(now: Snapshot, entries: Sequence[Entry]) -> list[Conversion]:
     return [one for one in found if _is_quiet(now, one)]
 
 
-def to_convert(link: Link, entries: Sequence[Entry]) -> list[str]:
+def why_not(now: Snapshot, entries: Sequence[Entry]) -> dict[str, str | None]:
+    """Return, of each column that gets values computed from others, why they cannot be computed ahead; None: they can."""
+    found = [one for entry in entries if entry.state == "applied" for one in _of(now, entry)]
+    return {
+        one.called: None if _is_quiet(now, one) else why_not_ahead(now, one.table, [one.to]) or _NOT_FOUND
+        for one in found
+    }
+
+
+def to_convert(link: Link, entries: Sequence[Entry], budget_ms: float = LOCK_BUDGET_MS) -> list[str]:
     """Return what would be computed ahead, for people: a statement each, of many rows.
 
     Args:
         link: A session in autocommit.
         entries: Of all migrations that would be taken back.
+        budget_ms: Many are those that take longer.
     """
     now = read_alone(link)
     return [
         f"UPDATE {path_of(now, one.table)} SET {ident(str(now.columns(one.table)[one.to]['name']))} in batches"
         for one in conversions(now, entries)
-        if _is_much(link, one)
+        if _is_much(link, one, rows_within(budget_ms))
     ]
 
 
-def convert_ahead(link: Link, entries: Sequence[Entry]) -> int:
+def convert_ahead(link: Link, entries: Sequence[Entry], budget_ms: float = LOCK_BUDGET_MS) -> int:
     """Compute them, batch by batch, until few rows are left; return of how many rows. Idempotent.
 
     What cannot be computed is left to the way back, which tells of it.
@@ -82,10 +94,11 @@ def convert_ahead(link: Link, entries: Sequence[Entry]) -> int:
     Args:
         link: A session in autocommit.
         entries: Of all migrations that are to be taken back.
+        budget_ms: Many are those that take longer.
     """
     rows = 0
     for one in conversions(read_alone(link), entries):
-        if _is_much(link, one):
+        if _is_much(link, one, rows_within(budget_ms)):
             rows += _converted(link, one)
     return rows
 
@@ -95,14 +108,20 @@ def _of(now: Snapshot, entry: Entry) -> list[Conversion]:
     if entry.kind == "column.retyped" and told["form"] == "twin":
         (index,) = (one["name"] for one in told["wanted"] if one["where"] == told["mark"])
         mark, steps, settings = told["mark"], told["down"], told["settings"]
-        return [Conversion(told["table"], mark, told["old"], steps, settings, index)]
+        return [Conversion(told["table"], told["called"], mark, told["old"], steps, settings, index)]
     if entry.kind == "column.hidden" and "taken" in told:
         record, taken = told["hidden"], told["taken"]
         columns = now.columns(record["table"]).items()
         mark = next((number for number, one in columns if one["name"] == record["marker"]), 0)
         return [
             Conversion(
-                record["table"], mark, record["attnum"], taken["down"], taken["settings"], record["written"]
+                record["table"],
+                record["called"],
+                mark,
+                record["attnum"],
+                taken["down"],
+                taken["settings"],
+                record["written"],
             )
         ]
     return []
@@ -134,16 +153,16 @@ def why_not_ahead(now: Snapshot, table: int, written: Collection[int]) -> str | 
     return None
 
 
-def _is_much(link: Link, one: Conversion) -> bool:
-    """Tell whether it is so many rows that computing them would keep the locks of a way back, and all of these can be."""
+def _is_much(link: Link, one: Conversion, many: int) -> bool:
+    """Tell whether there are so many rows, and all of these can be computed."""
     work = Work(link)
     link.rows("BEGIN READ ONLY")
     try:
         set_as(work, one.settings)
         link.rows("SET LOCAL enable_seqscan = off")
         value = called_with(work, one.table, one.steps)
-        rows = f"SELECT FROM {path_of(work.now, one.table)} WHERE {_name(work, one.table, one.mark)} AND ({value}) IS NOT NULL LIMIT {FROM}"
-        return scalar(link, f"SELECT count(*) FROM ({rows}) s") == str(FROM)
+        rows = f"SELECT FROM {path_of(work.now, one.table)} WHERE {_name(work, one.table, one.mark)} AND ({value}) IS NOT NULL LIMIT {many}"
+        return scalar(link, f"SELECT count(*) FROM ({rows}) s") == str(many)
     except LinkLost:
         raise
     except LinkError:

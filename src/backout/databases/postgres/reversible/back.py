@@ -10,9 +10,11 @@ from typing import NamedTuple
 
 from backout.databases.postgres.by_hand import psql
 from backout.databases.postgres.reversible import journal
+from backout.databases.postgres.reversible.ahead import why_not
 from backout.databases.postgres.reversible.answer_tried import answer_tried
 from backout.databases.postgres.reversible.apart import apart
 from backout.databases.postgres.reversible.asking import Asking
+from backout.databases.postgres.reversible.budget import over_budget
 from backout.databases.postgres.reversible.catalog import Snapshot, alone, read_alone
 from backout.databases.postgres.reversible.commit import commit
 from backout.databases.postgres.reversible.due import due
@@ -27,15 +29,19 @@ from backout.databases.postgres.reversible.proxy.keeper import Veto
 from backout.databases.postgres.reversible.readdressed import of_function, readdressed
 from backout.databases.postgres.reversible.ready import get_ready
 from backout.databases.postgres.reversible.remedies import told_of
+from backout.databases.postgres.reversible.repaired_ahead import why_not_repaired
 from backout.databases.postgres.reversible.rows import undo as rows_undo
 from backout.databases.postgres.reversible.rows.entries import Unreadable
 from backout.databases.postgres.reversible.rows.report import RowsReport, sum_of
 from backout.databases.postgres.reversible.rows.store import WAY
 from backout.databases.postgres.reversible.rows.targets import to_lock
+from backout.databases.postgres.reversible.since import rows_since
 from backout.databases.postgres.reversible.views import oid_of
 from backout.databases.postgres.reversible.violators import in_the_way, violators
 from backout.databases.postgres.reversible.work import Moved, Work
 from backout.faults import fault_point
+from backout.migration import LOCK_BUDGET_MS
+from backout.migration_status import RowsSince
 from backout.migration_way import Part
 
 _LOCK_MS = 100
@@ -65,6 +71,7 @@ class Outcome:
         later: What would be run after it, where all is only tried.
         residues: What is not as it was before, for people.
         rows: What was done to rows that the migrations had changed; None: they had changed none.
+        over_budget: Of a dry run: what would hold the locks for longer than they may be.
     """
 
     migrations: tuple[int, ...]
@@ -73,6 +80,7 @@ class Outcome:
     seconds: float = 0
     residues: list[str] = field(default_factory=list)
     rows: RowsReport | None = None
+    over_budget: list[str] = field(default_factory=list)
 
 
 def joined(outcomes: Sequence[Outcome]) -> Outcome:
@@ -97,6 +105,7 @@ def undo(
     part: Part = Part.ALL,
     ahead: bool = True,
     answers: Mapping[str, str] | None = None,
+    budget_ms: float = LOCK_BUDGET_MS,
 ) -> Outcome:
     """Take migrations back, the newest first.
 
@@ -108,6 +117,7 @@ def undo(
         part: Of their changes; with a part of them left, a migration stays in its state.
         ahead: Many values may be computed before the locks are taken, in batches: nobody waits for this.
         answers: What becomes of rows that violate what comes back; for this way alone.
+        budget_ms: For how long the locks may be held: what would take longer is done before them, or, in a dry run, is told.
 
     Raises:
         Locked: The tables are in use.
@@ -122,10 +132,13 @@ def undo(
         entries = _answered(link, now, entries, answers)
     _refuse_violators(link, now, entries)
     if not dry_run:
-        _get_ready(link, entries, ahead=ahead)
-    return _moved(
+        _get_ready(link, entries, ahead=ahead, budget_ms=budget_ms)
+    outcome = _moved(
         link, chosen, entries, _Turn("applied", "undone", part), patience_s=patience_s, dry_run=dry_run
     )
+    if dry_run:
+        outcome.over_budget = exceeding(now, entries, rows_since(Asking(link), now, entries), budget_ms)
+    return outcome
 
 
 def redo(
@@ -143,6 +156,14 @@ def redo(
     return _moved(
         link, chosen, entries, _Turn("undone", "applied", part), patience_s=patience_s, dry_run=dry_run
     )
+
+
+def exceeding(
+    now: Snapshot, entries: Sequence[Entry], rows: Sequence[RowsSince], budget_ms: float
+) -> list[str]:
+    """Return, for people, what of a way back would hold its locks for longer than a budget, as it cannot be done before."""
+    ahead = why_not(now, entries) | why_not_repaired(now, entries)
+    return list(over_budget(rows, ahead, budget_ms))
 
 
 def of_part(entries: Sequence[Entry], part: Part) -> list[Entry]:
@@ -177,8 +198,8 @@ class _Turn(NamedTuple):
     part: Part
 
 
-def _get_ready(link: Link, entries: Sequence[Entry], *, ahead: bool) -> None:
-    failed = get_ready(link, entries, ahead=ahead)
+def _get_ready(link: Link, entries: Sequence[Entry], *, ahead: bool, budget_ms: float) -> None:
+    failed = get_ready(link, entries, ahead=ahead, budget_ms=budget_ms)
     if failed:
         raise NotReversible(
             f"{failed[0].statement} failed: {failed[0].why}", next_command="backout db status"

@@ -15,6 +15,7 @@ from backout.databases.postgres.reversible.alone import Busy, alone
 from backout.databases.postgres.reversible.answers import over
 from backout.databases.postgres.reversible.asking import Asking
 from backout.databases.postgres.reversible.back import NotReversible, Outcome
+from backout.databases.postgres.reversible.budget import over_budget
 from backout.databases.postgres.reversible.catalog import read, read_alone
 from backout.databases.postgres.reversible.choosing import STATES_STAYED, newest, nothing, oldest
 from backout.databases.postgres.reversible.command import in_transaction, run_command
@@ -42,6 +43,7 @@ from backout.databases.postgres.reversible.refusals import (
     told,
 )
 from backout.databases.postgres.reversible.repaired_ahead import early, give_back_early
+from backout.databases.postgres.reversible.since import rows_again
 from backout.databases.postgres.reversible.status import read_status
 from backout.databases.postgres.reversible.uninstall import still_hidden, uninstall
 from backout.databases.postgres.reversible.waiting import end, waiting
@@ -56,6 +58,7 @@ from backout.errors import (
 )
 from backout.message import msg
 from backout.migration import (
+    LOCK_BUDGET_MS,
     Finalized,
     Finished,
     Migrated,
@@ -86,9 +89,18 @@ class ReversibleDatabase:
         conninfo: URL or key=value text; empty: the PG* variables.
         environ: Where the PG* variables and secrets are.
         redactor: Gets to know the secrets.
+        budget_ms: For how long the locks of a way back may be held, as far as that can be.
     """
 
-    def __init__(self, conninfo: str, environ: Mapping[str, str], redactor: Redactor) -> None:
+    def __init__(
+        self,
+        conninfo: str,
+        environ: Mapping[str, str],
+        redactor: Redactor,
+        *,
+        budget_ms: float = LOCK_BUDGET_MS,
+    ) -> None:
+        self._budget_ms = budget_ms
         redactor.add(*secrets_of(conninfo, environ))
         self._redactor, self._conninfo = redactor, conninfo
         named = bool(conninfo) or not environ.keys().isdisjoint(("PGHOST", "PGSERVICE"))
@@ -204,7 +216,14 @@ class ReversibleDatabase:
             wanted = shape_back(sorted(chosen, key=lambda one: one.id), entries, self._shape(link))
             with told("rollback"):
                 try:
-                    outcome = back.undo(link, chosen, patience_s=patience_s, dry_run=dry_run, answers=answers)
+                    outcome = back.undo(
+                        link,
+                        chosen,
+                        patience_s=patience_s,
+                        dry_run=dry_run,
+                        answers=answers,
+                        budget_ms=self._budget_ms,
+                    )
                 except (Locked, NotReversible):
                     # A run keeps what it has built for its next try; what was typed here may be the last one.
                     if not dry_run:
@@ -234,10 +253,12 @@ class ReversibleDatabase:
             turns = [chosen] if dry_run else [[one] for one in chosen]
             undone = [one for one in journal.every_entry(link) if one.state == "undone"]
             wanted = shape_forward(chosen, undone, self._shape(link))
-            rows = not_again(
-                Asking(link),
-                read_alone(link),
-                [one for one in undone if one.migration in {m.id for m in chosen}],
+            now, again = read_alone(link), [e for e in undone if e.migration in {m.id for m in chosen}]
+            rows = not_again(Asking(link), now, again)
+            over = (
+                list(over_budget(rows_again(Asking(link), now, again), {}, self._budget_ms))
+                if dry_run
+                else []
             )
             outcomes: list[Outcome] = []
             unfinished: list[Unfinished] = []
@@ -247,6 +268,7 @@ class ReversibleDatabase:
                 unfinished += [] if dry_run else finish(link).unfinished
             outcome = back.joined(outcomes)
             outcome.residues += rows
+            outcome.over_budget = over
             done = taken("forward", outcome, tuple(unfinished), dry_run=dry_run)
             return self._proven(link, done, wanted, strict_order=strict_order)
 
@@ -267,7 +289,7 @@ class ReversibleDatabase:
     def status(self, *, steps: int = 1, only: Collection[int] | None = None) -> MigrationStatus:
         """Return how the newest migrations stand, or only these, and what is kept; changes nothing."""
         with self._link() as link:
-            found = read_status(link, self._connector.database, steps, only=only)
+            found = read_status(link, self._connector.database, steps, only=only, budget_ms=self._budget_ms)
         using = tuple(
             one.model_copy(update={"query": self._redactor.text(one.query)}) for one in found.holders
         )

@@ -42,7 +42,7 @@ class ReleaseMigrations(ReversibleDatabase):
         with self._link() as link:
             chosen = [one for one in journal.migrations(link) if one.id in ids]
             entries = journal.entries(link, tuple(ids), "applied")
-            builds = (*to_build(read_alone(link), entries), *to_convert(link, entries))
+            builds = (*to_build(read_alone(link), entries), *to_convert(link, entries, self._budget_ms))
             records = tuple(record(link, one) for one in chosen)
         return MigrationsBack(
             migrations=records,
@@ -51,6 +51,7 @@ class ReleaseMigrations(ReversibleDatabase):
             possible=status.possible,
             why=status.why,
             rows=status.rows,
+            over_budget=status.over_budget,
             builds=builds,
         )
 
@@ -58,7 +59,7 @@ class ReleaseMigrations(ReversibleDatabase):
         """Return how far that is which has to be built before migrations are taken back."""
         with self._link() as link:
             now, entries = read_alone(link), journal.entries(link, tuple(ids), "applied")
-            missing = (*to_build(now, entries), *to_convert(link, entries))
+            missing = (*to_build(now, entries), *to_convert(link, entries, self._budget_ms))
         return Prepared(tuple(left_over(now, entries)), missing)
 
     def prepare(self, ids: Sequence[int]) -> Finished:
@@ -66,8 +67,8 @@ class ReleaseMigrations(ReversibleDatabase):
         with self._link() as link:
             self._known(link)
             entries = journal.entries(link, tuple(ids), "applied")
-            statements = [*to_build(read_alone(link), entries), *to_convert(link, entries)]
-            failed = get_ready(link, entries)
+            statements = [*to_build(read_alone(link), entries), *to_convert(link, entries, self._budget_ms)]
+            failed = get_ready(link, entries, budget_ms=self._budget_ms)
         return Finished(done=() if failed else tuple(statements), unfinished=failed)
 
     def unprepare(self, ids: Sequence[int]) -> None:
@@ -102,7 +103,9 @@ class ReleaseMigrations(ReversibleDatabase):
             if not left:
                 return None
             with told("rollback"):
-                done = back.undo(link, left, patience_s=_PATIENCE_S, part=part, ahead=False)
+                done = back.undo(
+                    link, left, patience_s=_PATIENCE_S, part=part, ahead=False, budget_ms=self._budget_ms
+                )
             return taken("back", done, (), dry_run=False)
 
     def make_again(self, ids: Sequence[int], part: Part) -> WayTaken | None:

@@ -15,24 +15,25 @@ from backout.databases.postgres.reversible.journal import Entry
 from backout.databases.postgres.reversible.link import Link, LinkError, LinkLost
 from backout.databases.postgres.reversible.remedies import brings_check, is_told, remedy
 from backout.databases.postgres.reversible.repaired_ahead import give_back_early, repair_ahead
-from backout.migration import Unfinished
-
-_SEARCH_MS = 50
+from backout.migration import LOCK_BUDGET_MS, Unfinished
 
 
-def get_ready(link: Link, entries: Sequence[Entry], *, ahead: bool = True) -> tuple[Unfinished, ...]:
+def get_ready(
+    link: Link, entries: Sequence[Entry], *, ahead: bool = True, budget_ms: float = LOCK_BUDGET_MS
+) -> tuple[Unfinished, ...]:
     """Do it; where an index cannot be built, none stays. Idempotent.
 
     Args:
         link: A session in autocommit.
         entries: Of all migrations that are to be taken back.
         ahead: Values are computed, too; nobody waits for this.
+        budget_ms: For how long the locks of the way back may be held.
 
     Returns:
         What failed.
     """
     failed: tuple[Unfinished, ...] = ()
-    slow = [one for one in entries if is_told(one.operation) and not _is_quick(link, one)]
+    slow = [one for one in entries if is_told(one.operation) and not _is_quick(link, one, budget_ms)]
     if slow:
         # Where one of these cannot be built, the rows are searched for under the locks.
         finish(link, lambda link: to_find(read(link), slow))
@@ -41,8 +42,8 @@ def get_ready(link: Link, entries: Sequence[Entry], *, ahead: bool = True) -> tu
     if failed:
         give_up(link, entries)
     elif ahead:
-        convert_ahead(link, entries)
-        repair_ahead(link, entries)
+        convert_ahead(link, entries, budget_ms)
+        repair_ahead(link, entries, budget_ms)
     return failed
 
 
@@ -53,14 +54,14 @@ def give_up(link: Link, entries: Sequence[Entry]) -> None:
         finish(link, lambda link: left_over(read(link), entries))
 
 
-def _is_quick(link: Link, entry: Entry) -> bool:
+def _is_quick(link: Link, entry: Entry, budget_ms: float) -> bool:
     """Tell whether the rows that violate a CHECK are found in a time for which the locks of a way back may be held."""
     one = remedy(read_alone(link), entry.operation)
     if one is None:
         return True
     link.rows("BEGIN READ ONLY")
     try:
-        link.rows(f"SET LOCAL statement_timeout = {_SEARCH_MS}")
+        link.rows(f"SET LOCAL statement_timeout = {max(1, round(budget_ms / 2))}")
         link.rows(f"SELECT count(*) FROM {path_of(read(link), one.table)} WHERE {one.bad}")
     except LinkLost:
         raise

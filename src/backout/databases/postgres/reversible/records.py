@@ -38,6 +38,7 @@ def taken(direction: str, outcome: Outcome, unfinished: tuple[Unfinished, ...], 
         later=tuple(outcome.later),
         unfinished=unfinished,
         residues=tuple(outcome.residues),
+        over_budget=tuple(outcome.over_budget),
         rows=_rows(outcome.rows) if outcome.rows is not None else None,
     )
 

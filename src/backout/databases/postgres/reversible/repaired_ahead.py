@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from backout.databases.postgres.reversible.ahead import BATCH, FROM, why_not_ahead
+from backout.databases.postgres.reversible.ahead import BATCH, why_not_ahead
+from backout.databases.postgres.reversible.budget import rows_within
 from backout.databases.postgres.reversible.built import path_of
 from backout.databases.postgres.reversible.catalog import Snapshot, read_alone
 from backout.databases.postgres.reversible.given_back import give_back
@@ -19,11 +20,12 @@ from backout.databases.postgres.reversible.rows.store import KEPT
 from backout.databases.postgres.reversible.set_right import REPAIRED, repaired
 from backout.databases.postgres.reversible.work import Work
 from backout.faults import fault_point
+from backout.migration import LOCK_BUDGET_MS
 
 _MOST_BATCHES = 10_000
 
 
-def repair_ahead(link: Link, entries: Sequence[Entry]) -> int:
+def repair_ahead(link: Link, entries: Sequence[Entry], budget_ms: float = LOCK_BUDGET_MS) -> int:
     """Repair batch by batch until few rows are left; return how many were. Idempotent.
 
     What cannot be repaired is left to the way back, which tells of it.
@@ -31,11 +33,12 @@ def repair_ahead(link: Link, entries: Sequence[Entry]) -> int:
     Args:
         link: A session in autocommit.
         entries: Of all migrations that are to be taken back.
+        budget_ms: Many are those that take longer.
     """
     rows = 0
     now = read_alone(link) if any(is_told(entry.operation) for entry in entries) else Snapshot({})
     for entry, one in _repairs(now, entries):
-        if _is_much(link, now, one):
+        if _is_much(link, now, one, rows_within(budget_ms)):
             rows += _repaired(link, now, entry, one)
     return rows
 
@@ -78,24 +81,39 @@ def _early(link: Link, entries: Sequence[Entry]) -> list[Entry]:
     return [one for one in found if ((one.migration,), one.operation["dropped"]["table"]) in noted]
 
 
-def _repairs(now: Snapshot, entries: Sequence[Entry]) -> Iterator[tuple[Entry, Remedy]]:
+def why_not_repaired(now: Snapshot, entries: Sequence[Entry]) -> dict[str, str | None]:
+    """Return, of each CHECK whose rows are repaired, why they cannot be repaired ahead; None: they can."""
     # The way back of rows that the migration itself has changed may set such a row right.
     changed = {table for entry in entries if entry.kind == "rows" for table in entry.operation["tables"]}
+    found: dict[str, str | None] = {}
     for entry in entries:
         one = remedy(now, entry.operation) if brings_check(entry) else None
-        if one is None or not one.sets or one.cured == "true" or one.table in changed:
-            continue
-        if why_not_ahead(now, one.table, [each.attnum for each in one.sets]) is None:
+        if one is not None and one.sets:
+            found[one.called] = (
+                "the migration has changed rows of that table itself"
+                if one.table in changed
+                else "nobody can tell before which rows it helps"
+                if one.cured == "true"
+                else why_not_ahead(now, one.table, [each.attnum for each in one.sets])
+            )
+    return found
+
+
+def _repairs(now: Snapshot, entries: Sequence[Entry]) -> Iterator[tuple[Entry, Remedy]]:
+    can = why_not_repaired(now, entries)
+    for entry in entries:
+        one = remedy(now, entry.operation) if brings_check(entry) else None
+        if one is not None and one.sets and can[one.called] is None:
             yield entry, one
 
 
-def _is_much(link: Link, now: Snapshot, one: Remedy) -> bool:
-    """Tell whether it is so many rows that repairing them would keep the locks of a way back."""
+def _is_much(link: Link, now: Snapshot, one: Remedy, many: int) -> bool:
+    """Tell whether there are so many rows."""
     link.rows("BEGIN READ ONLY")
     try:
         link.rows("SET LOCAL enable_seqscan = off")
-        rows = f"SELECT FROM {path_of(now, one.table)} WHERE {one.bad} AND {one.cured} LIMIT {FROM}"
-        return scalar(link, f"SELECT count(*) FROM ({rows}) s") == str(FROM)
+        rows = f"SELECT FROM {path_of(now, one.table)} WHERE {one.bad} AND {one.cured} LIMIT {many}"
+        return scalar(link, f"SELECT count(*) FROM ({rows}) s") == str(many)
     except LinkLost:
         raise
     except LinkError:

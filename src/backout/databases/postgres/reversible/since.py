@@ -8,7 +8,7 @@ from typing import Any
 from backout.databases.postgres.reversible.apart import apart
 from backout.databases.postgres.reversible.asking import Asking, Unanswered
 from backout.databases.postgres.reversible.catalog import Key, Snapshot
-from backout.databases.postgres.reversible.fill import accepts_null
+from backout.databases.postgres.reversible.fill import accepts_null, is_written
 from backout.databases.postgres.reversible.following import ASIDE, path_of
 from backout.databases.postgres.reversible.held import path
 from backout.databases.postgres.reversible.journal import Entry, is_hiding
@@ -51,6 +51,25 @@ def rows_since(asking: Asking, now: Snapshot, entries: Sequence[Entry]) -> list[
         RowsSince(kind="apart", what=one.dropped, rows=None, value=", ".join(one.made), stops=False)
         for one in apart([entry for entry in entries if entry.state == "applied"])
     ]
+
+
+def rows_again(asking: Asking, now: Snapshot, entries: Sequence[Entry]) -> list[RowsSince]:
+    """Return what a way forward would write: rows that get a value in a column that is shown again, or in one of its later type."""
+    found: list[RowsSince] = []
+    for entry in entries:
+        record = entry.operation.get("hidden")
+        if entry.state != "undone" or record is None:
+            continue
+        if entry.kind == "column.retyped":
+            found += _converted(asking, now, entry)
+        elif entry.kind == "column.added" and {record["mark"], record["marker"]} != {None}:
+            table, column = Key("table", record["table"]), Key("column", record["table"], record["attnum"])
+            if table in now.things and column in now.things:
+                told = is_written(record, str(now.things[column]["name"]))
+                found += _filled(
+                    asking, path(now, table), entry.operation["called"], told, None, must=False, stops=False
+                )
+    return found
 
 
 def _of_column(asking: Asking, now: Snapshot, entry: Entry) -> Iterator[RowsSince]:

@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 from backout.databases.postgres.reversible import journal
 from backout.databases.postgres.reversible.alone import runs
 from backout.databases.postgres.reversible.asking import Asking, Unanswered
-from backout.databases.postgres.reversible.back import moved_here, tables_of
+from backout.databases.postgres.reversible.back import exceeding, moved_here, tables_of
 from backout.databases.postgres.reversible.catalog import Snapshot, read
 from backout.databases.postgres.reversible.choosing import STATES_STAYED
 from backout.databases.postgres.reversible.due import due_in
@@ -23,7 +23,7 @@ from backout.databases.postgres.reversible.repaired_ahead import early
 from backout.databases.postgres.reversible.rows.store import LOG
 from backout.databases.postgres.reversible.since import rows_since
 from backout.databases.postgres.reversible.violators import in_the_way
-from backout.migration import HiddenThing
+from backout.migration import LOCK_BUDGET_MS, HiddenThing
 from backout.migration_status import (
     LockHolder,
     MigrationStatus,
@@ -46,6 +46,7 @@ def read_status(
     *,
     only: Collection[int] | None = None,
     patience_s: float = _PATIENCE_S,
+    budget_ms: float = LOCK_BUDGET_MS,
 ) -> MigrationStatus:
     """Return it. Ends within about two seconds, and takes no lock that keeps anybody from anything.
 
@@ -55,6 +56,7 @@ def read_status(
         steps: How many of the newest migrations would be taken back.
         only: Instead of those: these, in whatever state they are.
         patience_s: Whoever uses a table for longer may do so for longer than a rollback would ask for it.
+        budget_ms: For how long the locks of a way may be held.
     """
     begun_s = time.monotonic()
     asking = Asking(link)
@@ -77,7 +79,8 @@ def read_status(
     wanted = [one for one in entries if one.migration in {m.id for m in chosen}]
     tables = sorted(tables_of(link, tuple(one.id for one in chosen), wanted))
     using = _holders(link, tables)
-    looked = _Looked(asking, entries, wanted, [e for e in entries if e.migration in {m.id for m in undone}])
+    again = [e for e in entries if e.migration in {m.id for m in undone}]
+    looked = _Looked(asking, entries, wanted, again, budget_ms)
     no = [*_before(standby, running, chosen), *_not_owned(link, tables), *looked.no]
     unknown = [*looked.unknown, *(_waits(one) for one in using if one.seconds >= patience_s)]
     return MigrationStatus(
@@ -88,6 +91,7 @@ def read_status(
         migrations=tuple(_outlook(one) for one in chosen),
         redo=_redo(undone, stays, looked, [*_before(standby, running, undone)]) if undone else None,
         rows=tuple(looked.rows),
+        over_budget=tuple(looked.over_budget),
         holders=tuple(using),
         running=running,
         hidden=tuple(looked.hidden),
@@ -106,15 +110,22 @@ class _Looked:
         entries: Of every migration.
         wanted: Of those that would be taken back.
         again: Of those that would be made again.
+        budget_ms: For how long locks may be held.
     """
 
     def __init__(
-        self, asking: Asking, entries: Sequence[Entry], wanted: Sequence[Entry], again: Sequence[Entry]
+        self,
+        asking: Asking,
+        entries: Sequence[Entry],
+        wanted: Sequence[Entry],
+        again: Sequence[Entry],
+        budget_ms: float,
     ) -> None:
         self.no: list[str] = []
         self.unknown: list[str] = []
         self.unread: list[str] = []
         self.rows: list[RowsSince] = []
+        self.over_budget: list[str] = []
         self.due: list[str] = []
         self.hidden: list[HiddenThing] = []
         self.hidden_bytes: int | None = None
@@ -127,6 +138,7 @@ class _Looked:
         self.no += [f"{one}." for one in obstacles(now, wanted)]
         self.due = [*early(asking.link, entries), *due_in(now, list(entries))]
         self.rows = rows_since(asking, now, wanted)
+        self.over_budget = exceeding(now, wanted, self.rows, budget_ms)
         self.no += [_stops(one) for one in self.rows if one.stops and one.rows]
         self.unknown += [
             f"Whether {one.what} can have its value in every row is unknown: {one.why}."
