@@ -48,7 +48,7 @@ from backout.databases.postgres.reversible.rebuilt import NotPaired, paired
 from backout.databases.postgres.reversible.relatives import below, why_not_one
 from backout.databases.postgres.reversible.schemas import hide_schema
 from backout.databases.postgres.reversible.sequences import hide_sequence
-from backout.databases.postgres.reversible.tables import hide_table
+from backout.databases.postgres.reversible.tables import hide_table, word_of
 from backout.databases.postgres.reversible.taken_over import Reader, hide_taken, through
 from backout.databases.postgres.reversible.temporary import temporary
 from backout.databases.postgres.reversible.textual import is_textual
@@ -64,6 +64,7 @@ _TRY = "_bo_try"
 _WORDS = {"statistics object": "STATISTICS"}
 _HIDES = (
     "OBJECT_TABLE",
+    "OBJECT_FOREIGN_TABLE",
     "OBJECT_INDEX",
     "OBJECT_SEQUENCE",
     "OBJECT_TYPE",
@@ -253,7 +254,8 @@ class Softer:
             if key.kind == "table" and is_hidden(one["name"])
         }
         for oid in gone:
-            self.work.link.rows(f"DROP TABLE {self.work.table_path(oid, called='hidden')} CASCADE")
+            word = word_of(self.work.now.things[Key("table", oid)])
+            self.work.link.rows(f"DROP {word} {self.work.table_path(oid, called='hidden')} CASCADE")
         for key, one in self.work.now.things.items():
             if (one.get("table") or 0) in gone:
                 continue
@@ -369,7 +371,8 @@ class Softer:
             self.work.run(f"DROP SCHEMA {name}")  # what is hidden must not go with it
         else:
             path = self.work.path(key.kind, key.oid, called=called)
-            self.work.run(f"DROP {_WORDS.get(key.kind, key.kind.upper())} {path} CASCADE")
+            word = word_of(now.things[key]) if key.kind == "table" else _WORDS.get(key.kind, key.kind.upper())
+            self.work.run(f"DROP {word} {path} CASCADE")
 
     def _is_temporary(self, statement: Statement) -> bool:
         """Run a statement about what is temporary as it is: it goes with the session, and no way back knows it.
