@@ -20,6 +20,7 @@ from backout.databases.postgres.reversible.locks import under_locks
 from backout.databases.postgres.reversible.names import SCHEMA, ident
 from backout.databases.postgres.reversible.relatives import below
 from backout.databases.postgres.reversible.rows import store
+from backout.databases.postgres.reversible.tables import word_of
 from backout.databases.postgres.reversible.work import Work
 from backout.migration import HiddenThing
 
@@ -151,7 +152,8 @@ def _drop_one(work: Work, one: Held) -> None:
         work.run(f"DROP ROUTINE {path_of(work, one.key.oid, one.called)}")
         return
     if one.key.kind != "column":
-        work.run(f"DROP {one.key.kind.upper()} {path(work.now, one.key)}")
+        word = word_of(work.now.things[one.key]) if one.key.kind == "table" else one.key.kind.upper()
+        work.run(f"DROP {word} {path(work.now, one.key)}")
         return
     table = work.table_path(one.key.oid, called=one.called)
     if any(t["name"] == one.name for t in work.now.of_table("trigger", one.key.oid).values()):

@@ -254,6 +254,10 @@ def may_hide(
     column, called = now.things[Key("column", table, attnum)], now.name(Key("column", table, attnum))
     if (why := why_not_one(now, table, attnum)) is not None:
         raise NotHidden(f"{called} {why}")
+    if now.things[Key("table", table)]["kind"] == "f":
+        raise NotHidden(
+            f"{called} is of a foreign table, and the other server would be asked for it by its hidden name"
+        )
     if _refuses_null(now, column["type"]):
         raise NotHidden(f"{called} is of a domain that takes no NULL")
     for key, one in now.of_table("index", table).items():

@@ -45,7 +45,7 @@ from backout.databases.postgres.reversible.rebuilt import NotPaired, paired
 from backout.databases.postgres.reversible.relatives import below, why_not_one
 from backout.databases.postgres.reversible.schemas import hide_schema
 from backout.databases.postgres.reversible.sequences import hide_sequence
-from backout.databases.postgres.reversible.tables import hide_table
+from backout.databases.postgres.reversible.tables import hide_table, word_of
 from backout.databases.postgres.reversible.taken_over import Reader, hide_taken, through
 from backout.databases.postgres.reversible.temporary import temporary
 from backout.databases.postgres.reversible.textual import is_textual
@@ -61,6 +61,7 @@ _TRY = "_bo_try"
 _WORDS = {"statistics object": "STATISTICS"}
 _HIDES = (
     "OBJECT_TABLE",
+    "OBJECT_FOREIGN_TABLE",
     "OBJECT_INDEX",
     "OBJECT_SEQUENCE",
     "OBJECT_TYPE",
@@ -333,7 +334,8 @@ class Softer:
             self.work.run(f"DROP SCHEMA {name}")  # what is hidden must not go with it
         else:
             path = self.work.path(key.kind, key.oid, called=called)
-            self.work.run(f"DROP {_WORDS.get(key.kind, key.kind.upper())} {path} CASCADE")
+            word = word_of(now.things[key]) if key.kind == "table" else _WORDS.get(key.kind, key.kind.upper())
+            self.work.run(f"DROP {word} {path} CASCADE")
 
     def _is_temporary(self, statement: Statement) -> bool:
         """Run a statement about what is temporary as it is: it goes with the session, and no way back knows it.

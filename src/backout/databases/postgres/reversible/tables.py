@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from backout.databases.postgres.reversible import constraints
-from backout.databases.postgres.reversible.catalog import Key, Snapshot
+from backout.databases.postgres.reversible.catalog import Key, Snapshot, Thing
 from backout.databases.postgres.reversible.difference import differences_of
 from backout.databases.postgres.reversible.families import (
     children_of,
@@ -97,6 +97,11 @@ def show_table(work: Work, record: Record, change: int, *, proves: bool = False)
     return join(work, record["family"], change, proves=proves) if record.get("family") else 0
 
 
+def word_of(table: Thing) -> str:
+    """Return what DROP calls a table."""
+    return "FOREIGN TABLE" if table["kind"] == "f" else "TABLE"
+
+
 def require_table(work: Work, record: Record) -> None:
     """Put back the foreign keys from and to it; existing rows are looked at after the COMMIT."""
     for one in record["constraints"]:
@@ -104,8 +109,11 @@ def require_table(work: Work, record: Record) -> None:
 
 
 def _refuse(work: Work, table: int, called: str) -> None:
-    if work.thing("table", table, called=called)["kind"] not in "rp":
-        raise NotHidden(f"{called} is not a table of this database's own rows")
+    thing = work.thing("table", table, called=called)
+    if thing["kind"] not in "rpf":
+        raise NotHidden(f"{called} is no table")
+    if thing["kind"] == "f" and thing["parents"]:
+        raise NotHidden(f"{called} is a foreign table, and a partition or inherits")
     if children := children_of(work, table):
         raise NotHidden(f"{called} is what {', '.join(children)} is a partition of, or inherits from")
 

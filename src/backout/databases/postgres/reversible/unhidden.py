@@ -6,6 +6,7 @@ from backout.databases.postgres.reversible.catalog import Key, Snapshot
 from backout.databases.postgres.reversible.held import path
 from backout.databases.postgres.reversible.link import Link, objects
 from backout.databases.postgres.reversible.names import HIDDEN_SCHEMA, PREFIX, SCHEMA, ident, is_hidden
+from backout.databases.postgres.reversible.tables import word_of
 
 STILL_NEEDED = "2BP01"
 """SQLSTATE of a DROP of what something depends on."""
@@ -20,7 +21,8 @@ def drop_hidden(link: Link, now: Snapshot) -> None:
     """
     gone = {key.oid for key, one in now.things.items() if key.kind == "table" and is_hidden(one["name"])}
     for oid in gone:
-        link.rows(f"DROP TABLE {path(now, Key('table', oid))} CASCADE")
+        table = Key("table", oid)
+        link.rows(f"DROP {word_of(now.things[table])} {path(now, table)} CASCADE")
     for key, one in now.things.items():
         if (one.get("table") or 0) in gone:
             continue

@@ -27,13 +27,14 @@ class TableAdded:
         return ADDS
 
     def find(self, difference: Difference) -> Iterator[Operation]:
-        """Take every new plain table."""
+        """Take every new table, also a foreign one, whose rows are elsewhere and stay there."""
         # On the way back those below go first.
         after = difference.after
         for change in sorted(difference.added("table"), key=lambda one: -len(below(after, one.key.oid))):
-            if change.thing["kind"] not in "rp":
-                continue
             table, parents = change.key.oid, change.thing["parents"] or ()
+            # Rows of a partition of another server would have to be moved there and back.
+            if change.thing["kind"] not in "rpf" or (change.thing["kind"] == "f" and parents):
+                continue
             _refuse_hidden(difference, table)
             difference.take(change.key)
             for kind in ("column", "constraint", "index", "trigger", "policy", "rule", "statistics object"):
