@@ -314,3 +314,23 @@ def test_rows_and_a_column_of_another_type_go_back_and_forth(name: str, database
     for number, state in reversed([*zip(numbers, states, strict=False)]):
         undo(link, number)
         assert rows() == state
+
+
+@pytest.mark.parametrize("type_", ["int", "bigint", "text"])
+def test_a_row_that_the_migration_deleted_needs_no_value_in_a_column_that_it_made(
+    type_: str, database: Database
+) -> None:
+    """Django drops the default behind ADD COLUMN; with some types rows without a value have one that tells them, with others NULL."""
+    link = database.link()
+    run(link, f"CREATE TABLE t (id int PRIMARY KEY, a text); {ROWS}")
+    number = migrate(
+        link,
+        f"DELETE FROM t WHERE id = 1; ALTER TABLE t ADD n {type_} DEFAULT 7 NOT NULL; ALTER TABLE t ALTER n DROP DEFAULT",
+    )
+    after = schema_of(database.url)
+    for _ in range(2):
+        undo(link, number)
+        assert seen(link, ALL) == "1 a1 | 2 a2"
+        redo(link, number)
+        assert seen(link, "SELECT id, n FROM t") == "2 7"
+        assert schema_of(database.url) == after

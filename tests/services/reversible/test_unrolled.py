@@ -8,10 +8,12 @@ import pytest
 from backout.databases.postgres.reversible import journal
 from backout.databases.postgres.reversible.link import DirectLink
 from backout.databases.postgres.reversible.proxy.keeper import Veto
+from backout.databases.postgres.reversible.words import sentence
 
 from .conftest import Database
 from .engine import migrate, redo, run, undo
 from .states import catalog_of, schema_of, seen
+from .test_observed import kept, observe, refused
 from .test_savepoints import migrating
 
 pytestmark = pytest.mark.slow
@@ -95,7 +97,7 @@ def test_a_block_goes_there_and_back_and_there_again(name: str, database: Databa
     block = f"DO $do${BLOCKS[name]}$do$"
     for one in (link, plain):
         run(one, BEFORE + FUNCTIONS)
-    run(plain, block)
+    observed = observe(second, block)
     before, rows = schema_of(database.url), rows_of(link)
 
     number = migrate(link, block)
@@ -104,6 +106,13 @@ def test_a_block_goes_there_and_back_and_there_again(name: str, database: Databa
     assert rows_of(link) == rows_of(plain)
     numbers = "SELECT last_value, is_called FROM s"
     assert seen(link, numbers) == seen(plain, numbers)
+    told = [sentence(entry) for entry in journal.entries(link, (number,), "applied")]
+    # What is dropped, or has another type, later in the transaction is told in one way or the other.
+    of_both = [
+        sorted(one for one in every if not one.startswith(("partition ", "default ")))
+        for every in (kept(observed), told)
+    ]
+    assert (of_both[0], refused(observed)) == (of_both[1], [])
 
     undo(link, number)
     assert schema_of(database.url) == before

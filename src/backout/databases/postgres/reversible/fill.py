@@ -31,6 +31,14 @@ def accepts_null(answer: str | None) -> bool:
 
 
 def leave_open(work: Work, record: dict[str, Any]) -> bool:
+    """Let a shown column take NULL, if there are rows that were written while it was hidden, and say so; tell whether there are."""
+    found = opened(work, record)
+    if found:
+        tell_open(work, record["called"])
+    return found
+
+
+def opened(work: Work, record: dict[str, Any]) -> bool:
     """Let a shown column take NULL, if there are rows that were written while it was hidden; tell whether there are."""
     called = record["called"]
     column = work.thing("column", record["table"], record["attnum"], called=called)
@@ -40,7 +48,6 @@ def leave_open(work: Work, record: dict[str, Any]) -> bool:
         return False
     if column["not_null"]:
         work.run(f"ALTER TABLE {path} ALTER COLUMN {ident(name)} DROP NOT NULL")
-    tell_open(work, called)
     return True
 
 

@@ -11,7 +11,6 @@ from backout.databases.postgres.reversible import (
     answers,
     intent,
     journal,
-    learned,
     manners,
     rebuilt,
     subscribers,
@@ -19,7 +18,6 @@ from backout.databases.postgres.reversible import (
 )
 from backout.databases.postgres.reversible.answer_tried import answer_tried
 from backout.databases.postgres.reversible.beforehand import lock_beforehand
-from backout.databases.postgres.reversible.bodies import NotRead
 from backout.databases.postgres.reversible.catalog import Snapshot, at_work, read_alone
 from backout.databases.postgres.reversible.copied import take_out_hidden
 from backout.databases.postgres.reversible.difference import Difference
@@ -28,10 +26,10 @@ from backout.databases.postgres.reversible.explain import take_explained
 from backout.databases.postgres.reversible.guards import behind_hidden, guard_hidden
 from backout.databases.postgres.reversible.journal import Entry
 from backout.databases.postgres.reversible.last_read import LastRead
-from backout.databases.postgres.reversible.link import Link, LinkError, as_login
+from backout.databases.postgres.reversible.link import Link, as_login
 from backout.databases.postgres.reversible.meanwhile import Commit, Meanwhile
 from backout.databases.postgres.reversible.origins import Origins
-from backout.databases.postgres.reversible.parse import Statement, statements
+from backout.databases.postgres.reversible.parse import Statement
 from backout.databases.postgres.reversible.passes import adds_column, detaches, drops_identity, parts_of
 from backout.databases.postgres.reversible.proxy.keeper import Done, Manner, Pass
 from backout.databases.postgres.reversible.recipes import Recipes
@@ -51,8 +49,8 @@ from backout.databases.postgres.reversible.verdict import (
 from backout.databases.postgres.reversible.work import Work
 from backout.faults import fault_point
 
-_LEARNED = "_bo_learned"
-_CALLS = ("do_stmt", "select_stmt", "call_stmt")
+CALLS = ("do_stmt", "select_stmt", "call_stmt")
+"""Kinds of statements that may run others."""
 
 
 @dataclass(slots=True)
@@ -137,7 +135,7 @@ class ReversibleKeeper:
             self._ran.append(short(statement))
             fault_point("migrate.softened")
             return Done(manners.tag_of(statement))
-        if statement.kind in _CALLS and (done := self._by_steps(link, statement)) is not None:
+        if statement.kind in CALLS and (done := self._by_steps(link, statement)) is not None:
             return done
         if statement.kind == "truncate_stmt":
             with as_login(link):
@@ -223,26 +221,12 @@ class ReversibleKeeper:
 
     def _by_steps(self, link: Link, block: Statement) -> Done | None:
         """Run a DO block, or what is called, statement by statement, if that matters; None: it runs as it is."""
-        steps = learned.steps_of(block) if block.kind == "do_stmt" else []
-        if any(self._matters(link, one) for one in steps):
-            for one in steps:
-                self._step(link, one)
-            return Done("DO")
-        if not unrolled.may_matter(link, block):
+        read = self.kept.catalog.read
+        found = unrolled.unroll(link, block, partial(matters, link), read, partial(self._tried, link))
+        if found is None:
             return None
-        drops: list[Statement] = []
-        with self._tried(link):
-            try:
-                found = unrolled.unroll(link, block, partial(self._matters, link), self.kept.catalog.read)
-            except NotRead:
-                found = None
-                drops = self._drops(link, block) if block.kind == "do_stmt" else []
-        if found is not None:
-            unrolled.run_again(link, block, found, partial(self._step, link))
-            return found.done
-        for one in drops:
-            self._step(link, one)
-        return Done("DO") if drops else None
+        unrolled.run_again(link, block, found, partial(self._step, link))
+        return found.done
 
     def _step(self, link: Link, statement: Statement) -> bool:
         """Run a statement of a block as if it had come alone; tell whether another one ran instead."""
@@ -252,12 +236,6 @@ class ReversibleKeeper:
             self.ran(link, statement)
         return is_softened(statement)
 
-    def _matters(self, link: Link, statement: Statement) -> bool:
-        """Tell whether a statement has to be seen: something else runs instead, or it makes a column that may be filled."""
-        if manners.is_opaque(statement):
-            return unrolled.may_matter(link, statement)
-        return is_softened(statement) or statement.kind == "truncate_stmt" or adds_column(statement)
-
     @contextmanager
     def _tried(self, link: Link) -> Iterator[None]:
         """Have what was done to rows so far settled, as what is tried now is undone."""
@@ -266,27 +244,6 @@ class ReversibleKeeper:
         yield
         with as_login(link):
             self._rows.rolled_back_to_savepoint(link)
-
-    def _drops(self, link: Link, block: Statement) -> list[Statement]:
-        """Return the statements that drop what a DO block drops, where it does nothing else: it runs, and is undone."""
-        if not learned.may_drop(block):
-            return []
-        with as_login(link):
-            before, rows = self.kept.catalog.read(link), self._rows.count(link)
-        link.rows(f"SAVEPOINT {_LEARNED}")
-        try:
-            link.rows(block.text)
-            with as_login(link):
-                # A table that was dropped is not counted any more.
-                after, changed = self.kept.catalog.read(link), self._rows.count(link).items() - rows.items()
-        except LinkError:
-            return []  # it will say so itself
-        finally:
-            link.rows(f"ROLLBACK TO SAVEPOINT {_LEARNED}")
-            link.rows(f"RELEASE SAVEPOINT {_LEARNED}")
-        if changed:
-            return []
-        return [one for text in learned.drops_of(before, after) for one in statements(text)]
 
     def _truncate(self, link: Link, statement: Statement) -> None:
         kept = self._rows.truncate(link, statement, lambda: journal.next_id(link))
@@ -407,6 +364,13 @@ def is_softened(statement: Statement) -> bool:
         or detaches(statement)
         or is_softened_drop(statement)
     )
+
+
+def matters(link: Link, statement: Statement) -> bool:
+    """Tell whether a statement of a block has to be seen: something else runs instead, or it makes a column that may be filled."""
+    if manners.is_opaque(statement):
+        return unrolled.may_matter(link, statement)
+    return is_softened(statement) or statement.kind == "truncate_stmt" or adds_column(statement)
 
 
 def soften(softer: Softer, statement: Statement, given: dict[str, str], migration: int) -> None:

@@ -7,15 +7,18 @@ but drop things, the same are dropped by statements of their own.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from backout.databases.postgres.reversible.catalog import Key, Snapshot
 from backout.databases.postgres.reversible.difference import Difference
 from backout.databases.postgres.reversible.held import path
+from backout.databases.postgres.reversible.link import Link, LinkError, as_login
 from backout.databases.postgres.reversible.names import ident
 from backout.databases.postgres.reversible.parse import NotParsed, Statement, statements
+from backout.databases.postgres.reversible.rows.counts import changed
 from backout.databases.postgres.reversible.together import take_parts, take_table, take_type, take_views
 
+_TRY = "_bo_learned"
 _PLAIN = re.compile(r"\s*BEGIN\b(.*)\bEND\s*;?\s*", re.IGNORECASE | re.DOTALL)
 _MAY_DROP = re.compile(r"\b(drop|execute)\b", re.IGNORECASE)
 _UNSEEN = re.compile(r"set_config|notify|advisory|\bset\s+(local|session)\b", re.IGNORECASE)
@@ -39,6 +42,32 @@ def steps_of(block: Statement) -> list[Statement]:
 def may_drop(block: Statement) -> bool:
     """Tell whether a DO block may drop something, and does nothing that neither the catalog nor rows show, as far as its text tells."""
     return _MAY_DROP.search(block.text) is not None and _UNSEEN.search(block.text) is None
+
+
+def dropped_by(link: Link, block: Statement, read: Callable[[Link], Snapshot]) -> list[Statement]:
+    """Return the statements that drop what a DO block drops, where it does nothing else: it runs, and is undone.
+
+    Args:
+        link: The session, in its transaction.
+        block: The block.
+        read: Reads the catalog.
+    """
+    if not may_drop(block):
+        return []
+    with as_login(link):
+        before, rows = read(link), changed(link)
+    link.rows(f"SAVEPOINT {_TRY}")
+    try:
+        link.rows(block.text)
+        with as_login(link):
+            # A table that was dropped is not counted any more.
+            after, writes = read(link), changed(link).items() - rows.items()
+    except LinkError:
+        return []  # it will say so itself
+    finally:
+        link.rows(f"ROLLBACK TO SAVEPOINT {_TRY}")
+        link.rows(f"RELEASE SAVEPOINT {_TRY}")
+    return [] if writes else [one for text in drops_of(before, after) for one in statements(text)]
 
 
 def drops_of(before: Snapshot, after: Snapshot) -> list[str]:

@@ -17,12 +17,13 @@ from backout.databases.postgres.reversible import (
     rebuilt,
     subscribers,
     touched,
+    unrolled,
 )
 from backout.databases.postgres.reversible.answer_tried import answer_tried
 from backout.databases.postgres.reversible.catalog import Key, Snapshot
 from backout.databases.postgres.reversible.difference import Difference
 from backout.databases.postgres.reversible.effects.base import Operation
-from backout.databases.postgres.reversible.keeper import is_softened, made_by, soften
+from backout.databases.postgres.reversible.keeper import CALLS, is_softened, made_by, matters, soften
 from backout.databases.postgres.reversible.link import Link, LinkError, as_login, scalar
 from backout.databases.postgres.reversible.meanwhile import Commit, Meanwhile
 from backout.databases.postgres.reversible.origins import Origins
@@ -56,6 +57,7 @@ from backout.databases.postgres.reversible.views import of_view
 from backout.databases.postgres.reversible.work import Work
 
 _TRY = "_bo_observed"
+_TRY_STEPS = "_bo_observed_steps"
 _NOT_THERE_YET = "23"
 """Class of the SQLSTATEs of constraints: rows that were not written in a trial do not meet them."""
 
@@ -98,6 +100,8 @@ class _Seen:
         kept: What backout would have journalled instead.
         refused: What it would have said instead.
         took: What the catalog lost or changed by it.
+        tried: The catalog after what it runs was run statement by statement, as backout would have done; and was undone.
+        steps: What was seen of those.
     """
 
     statement: Statement
@@ -105,6 +109,8 @@ class _Seen:
     kept: Found = field(default_factory=list)
     refused: list[Veto] = field(default_factory=list)
     took: list[touched.Taken] = field(default_factory=list)
+    tried: Snapshot | None = None
+    steps: list[_Seen] = field(default_factory=list)
 
 
 class _Trial(Work):
@@ -161,6 +167,8 @@ class Observer:
         elif is_softened(statement):
             seen.before = catalog.read(link)
             self._try(link, seen)
+        elif statement.kind in CALLS and self._by_steps(link, seen):
+            pass
         else:
             with as_login(link):
                 self._rows(link, seen)
@@ -168,13 +176,17 @@ class Observer:
 
     def ran(self, link: Link, statement: Statement) -> None:
         """Note what it did."""
-        self._ran.append(short(statement))
-        self.observed.origins.ran(link, statement)
-        self._opaque = self._opaque or manners.is_opaque(statement)
-        for seen in [one for one in self._open if one.statement is statement]:
+        found = [one for one in self._open if one.statement is statement]
+        if all(one.tried is None for one in found):
+            self._ran.append(short(statement))
+            self.observed.origins.ran(link, statement)
+            self._opaque = self._opaque or manners.is_opaque(statement)
+        for seen in found:
             self._open.remove(seen)
             self._ended.append(seen)
-            if seen.before is not None:
+            if seen.tried is not None and seen.before is not None:
+                self._done_again(seen, touched.same_by_name(seen.before, seen.tried, catalog.read(link)))
+            elif seen.before is not None:
                 after = catalog.read(link)
                 seen.took = touched.taken_by(statement, seen.before, after, refused=bool(seen.refused))
                 seen.kept += (
@@ -236,6 +248,43 @@ class Observer:
         self._before, self._verdict, self._opaque = None, None, False
         self._open, self._ended, self._ran = [], [], []
         self._logged, self._refused = set(), set()
+
+    def _by_steps(self, link: Link, seen: _Seen) -> bool:
+        """Look at each statement that a DO block, or what is called, runs, if backout would; False: it would not.
+
+        They are run within a savepoint, and undone.
+        """
+        found = unrolled.unroll(link, seen.statement, partial(matters, link), catalog.read)
+        if found is None:
+            return False
+        seen.before, opened, ended = catalog.read(link), list(self._open), list(self._ended)
+        link.rows(f"SAVEPOINT {_TRY_STEPS}")
+        try:
+            unrolled.run_again(link, seen.statement, found, partial(self._step, link))
+            seen.tried, seen.steps = catalog.read(link), self._ended[len(ended) :]
+        except Veto as veto:
+            seen.refused, self._ended, self._open = [veto], ended, opened
+        except LinkError:
+            seen.before, self._ended, self._open = None, ended, opened
+            return False  # it will say so itself
+        finally:
+            link.rows(f"ROLLBACK TO SAVEPOINT {_TRY_STEPS}")
+            link.rows(f"RELEASE SAVEPOINT {_TRY_STEPS}")
+        return True
+
+    def _done_again(self, seen: _Seen, same: dict[Key, Key]) -> None:
+        """Know what the statements of a block made by what it has made itself."""
+        for step in seen.steps:
+            step.took = [one._replace(key=same.get(one.key, one.key)) for one in step.took]
+        oids = {old.oid: new.oid for old, new in same.items() if old.kind == "table"}
+        self.observed.origins.moved(oids)
+
+    def _step(self, link: Link, statement: Statement) -> bool:
+        """Look at a statement of a block, and run it."""
+        self.statement(link, statement)
+        link.rows(statement.text)
+        self.ran(link, statement)
+        return is_softened(statement)
 
     def _try(self, link: Link, seen: _Seen) -> None:
         """Do what backout would do, and undo it."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from backout.databases.postgres.reversible.expressions import NotOverColumns, named, parsed
@@ -80,6 +80,15 @@ class Origins:
                 self.updated.setdefault(table, set()).update(numbers[name] for name in update.values)
         if statement.kind in _READS:
             self.read |= self._read_by(link, statement)
+
+    def moved(self, oids: dict[int, int]) -> None:
+        """Know tables by other oids: what was seen of them was undone, and done again."""
+        for old, new in oids.items():
+            for pour in self.pours.pop(old, ()):
+                self._add(new, pour)
+            self.updated.setdefault(new, set()).update(self.updated.pop(old, ()))
+        for table, pours in self.pours.items():
+            self.pours[table] = [_with_oids(pour, oids) for pour in pours]
 
     def takers(self, dropped: int, made: Iterable[int]) -> list[int]:
         """Return the tables, of those that the migration made, that may have rows of one: also by way of others.
@@ -202,6 +211,12 @@ class Origins:
             )
             self._oids.update({str(one["name"]): one["oid"] for one in found})
         return {oid for one in wanted if (oid := self._oids[one]) is not None}
+
+
+def _with_oids(pour: Pour, oids: dict[int, int]) -> Pour:
+    if pour.sources is None or not pour.sources & oids.keys():
+        return pour
+    return replace(pour, sources=frozenset(oids.get(one, one) for one in pour.sources))
 
 
 def _columns(link: Link, table: int) -> dict[str, int]:

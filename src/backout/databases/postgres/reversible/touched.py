@@ -93,6 +93,19 @@ def _place(change: Change) -> tuple[Any, ...]:
     return change.key.kind, change.thing.get("table"), change.thing["name"]
 
 
+def same_by_name(before: Snapshot, tried: Snapshot, real: Snapshot) -> dict[Key, Key]:
+    """Return what was made when something was tried, and was undone, and what was made by that name when it was done.
+
+    Args:
+        before: The catalog before both.
+        tried: It after the one.
+        real: It after the other.
+    """
+    made = {(key.kind, real.name(key), key.sub): key for key in real.things.keys() - before.things.keys()}
+    pairs = {key: (key.kind, tried.name(key), key.sub) for key in tried.things.keys() - before.things.keys()}
+    return {key: made[called] for key, called in pairs.items() if called in made}
+
+
 def counts(difference: Difference, taken: Taken) -> bool:
     """Tell whether what a statement did is still so in the difference of its whole transaction."""
     change = difference.left.get(taken.key)

@@ -9,9 +9,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, replace
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field, replace
 
-from backout.databases.postgres.reversible import bodies
+from backout.databases.postgres.reversible import bodies, learned
 from backout.databases.postgres.reversible.bodies import TELL, Body, NotRead
 from backout.databases.postgres.reversible.catalog import Snapshot
 from backout.databases.postgres.reversible.fingerprint import Print, differences, read_print
@@ -109,24 +110,33 @@ class _Called:
 
 
 @dataclass(frozen=True, slots=True)
-class Unrolled:
-    """What was run.
+class Ended:
+    """What had come of a block at its end.
 
     Attributes:
-        done: What the client hears of it.
-        steps: The statements, one after the other.
-        given: Values that were found on the way were put into them.
-        schema: What the schemas were at the end.
+        schema: The schemas.
         counts: Rows inserted, updated and deleted, by the name of a table.
-        content: A digest of all rows of each of them.
+        content: A digest of all rows of each of them; empty: they need not be the same.
     """
 
-    done: Done
-    steps: list[Statement]
-    given: bool
     schema: Print
     counts: dict[str, tuple[int, ...]]
     content: dict[str, str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Unrolled:
+    """What a block runs.
+
+    Attributes:
+        steps: The statements, one after the other.
+        done: What the client hears of it.
+        ended: What has to come of them; None: nobody need compare.
+    """
+
+    steps: list[Statement]
+    done: Done = field(default_factory=lambda: Done("DO"))
+    ended: Ended | None = None
 
 
 def may_matter(link: Link, statement: Statement) -> bool:
@@ -137,18 +147,42 @@ def may_matter(link: Link, statement: Statement) -> bool:
 
 
 def unroll(
-    link: Link, block: Statement, needed: Callable[[Statement], bool], read: Callable[[Link], Snapshot]
+    link: Link,
+    block: Statement,
+    matters: Callable[[Statement], bool],
+    read: Callable[[Link], Snapshot],
+    tried: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> Unrolled | None:
-    """Run a block, and undo it; return what it ran.
+    """Return what a block runs; it may be run for that, and is undone.
 
     Args:
         link: The session, in its transaction.
         block: A DO, or a SELECT or CALL.
-        needed: Tells whether a statement that it ran has to be run otherwise.
+        matters: Tells whether a statement that it runs is one that has to be seen.
         read: Reads the catalog.
+        tried: Is entered before something is run that is undone, and left after it.
 
     Returns:
-        None: Nothing has to be.
+        None: It may run as it is: it fails and will say so, nothing that it does matters, or nobody can tell what it does.
+    """
+    is_block = block.kind == "do_stmt"
+    steps = learned.steps_of(block) if is_block else []
+    if any(matters(one) for one in steps):
+        return Unrolled(steps)
+    if not may_matter(link, block):
+        return None
+    with tried():
+        try:
+            return _unrolled(link, block, matters, read)
+        except NotRead:
+            drops = learned.dropped_by(link, block, read) if is_block else []
+            return Unrolled(drops) if drops else None
+
+
+def _unrolled(
+    link: Link, block: Statement, matters: Callable[[Statement], bool], read: Callable[[Link], Snapshot]
+) -> Unrolled | None:
+    """Run a block, and undo it; return what it ran; None: nothing of it matters.
 
     Raises:
         NotRead: Nobody can tell for sure what it runs; or it fails.
@@ -162,12 +196,12 @@ def unroll(
     if conflicts not in (None, "", "error"):
         raise NotRead(f"plpgsql.variable_conflict is {conflicts}")
     try:
-        return _tried(link, block, found, needed)
+        return _tried(link, block, found, matters)
     except LinkError as error:
         if error.sqlstate not in _IN_THE_WAY:
             raise NotRead(str(error)) from None
     try:
-        return _tried(link, block, found, needed, without=read)
+        return _tried(link, block, found, matters, without=read)
     except LinkError as error:
         raise NotRead(str(error)) from None
 
@@ -176,7 +210,7 @@ def _tried(
     link: Link,
     block: Statement,
     found: _Called,
-    needed: Callable[[Statement], bool],
+    matters: Callable[[Statement], bool],
     without: Callable[[Link], Snapshot] | None = None,
 ) -> Unrolled | None:
     """Run a block in a savepoint, and undo it.
@@ -185,7 +219,7 @@ def _tried(
         link: The session.
         block: The block.
         found: What it calls.
-        needed: Tells whether a statement has to be run otherwise.
+        matters: Tells whether a statement has to be seen.
         without: Reads the catalog: what is hidden is in its way, and is dropped first.
     """
     link.rows(f"SAVEPOINT {_TRY}")
@@ -200,7 +234,7 @@ def _tried(
         before = changed(link)
         answer = link.table(block.text if found.block is None else _do(found.block.telling))
         steps, given = _steps(link, found)
-        if not any(needed(one) for one in steps):
+        if not any(matters(one) for one in steps):
             return None
         for function, _body in found.tellers:
             if scalar(link, f"SELECT 1 AS there FROM pg_catalog.pg_proc WHERE oid = {function.oid}"):
@@ -208,7 +242,7 @@ def _tried(
         with as_login(link):
             counts = named_counts(link, since(before, changed(link)))
             content = {name: digest(link, name) for name in counts} if given else {}
-            return Unrolled(_done(link, block, answer), steps, given, read_print(link), counts, content)
+            return Unrolled(steps, _done(link, block, answer), Ended(read_print(link), counts, content))
     finally:
         link.rows(f"ROLLBACK TO SAVEPOINT {_TRY}")
         link.rows(f"RELEASE SAVEPOINT {_TRY}")
@@ -414,17 +448,22 @@ def run_again(link: Link, block: Statement, unrolled: Unrolled, run: Callable[[S
             if run(one):
                 continue
         except LinkError as error:
+            if unrolled.ended is None:
+                raise
             raise _differs(block, f"{short(one)}: {error}") from None
         for oid, rows in since(before, changed(link)).items():
             total[oid] = tuple(a + b for a, b in zip(rows, total.get(oid, (0, 0, 0)), strict=True))
+    ended = unrolled.ended
+    if ended is None:
+        return
     with as_login(link):
-        others = differences(unrolled.schema, read_print(link))
+        others = differences(ended.schema, read_print(link))
         counts = named_counts(link, {oid: one for oid, one in total.items() if any(one)})
-        content = {name: digest(link, name) for name in counts} if unrolled.given else {}
+        content = {name: digest(link, name) for name in counts} if ended.content else {}
     if others:
         raise _differs(block, str(others[0]))
-    for name in sorted(unrolled.counts.keys() | counts.keys()):
-        if unrolled.counts.get(name) != counts.get(name) or unrolled.content.get(name) != content.get(name):
+    for name in sorted(ended.counts.keys() | counts.keys()):
+        if ended.counts.get(name) != counts.get(name) or ended.content.get(name) != content.get(name):
             raise _differs(block, f"other rows of {name}")
 
 
