@@ -10,7 +10,12 @@ from typing import Any
 from backout.databases.postgres.reversible import expressions, numbering, primary
 from backout.databases.postgres.reversible.answers import Given
 from backout.databases.postgres.reversible.catalog import Key, Snapshot
-from backout.databases.postgres.reversible.conversion import function, marker, settings, watch
+from backout.databases.postgres.reversible.conversion import (
+    function,
+    marker,
+    settings,
+    watch,
+)
 from backout.databases.postgres.reversible.dependents import (
     Dependents,
     dependents_of,
@@ -20,8 +25,13 @@ from backout.databases.postgres.reversible.dependents import (
 from backout.databases.postgres.reversible.difference import Difference
 from backout.databases.postgres.reversible.effects.base import Operation
 from backout.databases.postgres.reversible.explain import explained
-from backout.databases.postgres.reversible.hide import NotHidden, hide_column, refuse_family
+from backout.databases.postgres.reversible.hide import (
+    NotHidden,
+    hide_column,
+    refuse_family,
+)
 from backout.databases.postgres.reversible.names import LAST, hidden, ident
+from backout.databases.postgres.reversible.rows.store import place_in_log
 from backout.databases.postgres.reversible.ways import columns_of, in_key, way_back
 from backout.databases.postgres.reversible.work import Work
 
@@ -68,6 +78,7 @@ def make(
         "hidden": record,
         "strict": found.column["not_null"] and not in_key(before, table, attnum),
         "wanted": wanted(table, numbered[f"{hidden(change)}_d"], change, record),
+        "rows_since": place_in_log(work.link),
     }
     operation["types"] = [
         before.things[Key("column", table, attnum)]["type_text"],

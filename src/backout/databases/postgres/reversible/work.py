@@ -38,6 +38,7 @@ class Work:
         at_end: What has to wait, within the transaction, until all else is in its place.
         at_last: What is looked at when the rows are written, too.
         begun: The catalog as it was when the transaction, or its work on one migration's transaction, began.
+        rows_back: Takes back what was done to rows from a place in their log on; nothing where that is left for the end.
         residues: What could not be brought back as it was, for people.
         only_tried: All of it is rolled back in the end.
     """
@@ -48,6 +49,7 @@ class Work:
     at_end: list[Callable[[], object]] = field(default_factory=list)
     at_last: list[Callable[[], object]] = field(default_factory=list)
     begun: Snapshot | None = None
+    rows_back: Callable[[int | None], object] = lambda _since: None
     residues: list[str] = field(default_factory=list)
     only_tried: bool = False
     _turns: list[tuple[int, Callable[[], object]]] = field(default_factory=list)
