@@ -354,3 +354,35 @@ def test_the_same_where_others_took_over_its_values(database: Database) -> None:
     second = migrate(link, "DELETE FROM t WHERE id < 3; UPDATE t SET m = 33")
     undo(link, first, second)
     assert seen(link, "SELECT id, n FROM t ORDER BY id") == "1 11 | 2 2 | 3 3"
+
+
+TWO_TYPES = "CREATE TABLE t (id int PRIMARY KEY, n int NOT NULL DEFAULT 4 CHECK (n > 0), b text)"
+
+
+@pytest.mark.parametrize(
+    "between",
+    [
+        "",
+        "UPDATE t SET n = 7 WHERE id = 1;",
+        "ALTER TABLE t ALTER n DROP NOT NULL;",
+        "INSERT INTO t (id, n) VALUES (2, 2);",
+    ],
+)
+def test_a_column_gets_another_type_and_is_dropped(between: str, database: Database) -> None:
+    """Seed 5415: the one that took its place was dropped, and then looked for."""
+    link = database.link()
+    run(link, f"{TWO_TYPES}; INSERT INTO t VALUES (1, 1)")
+    before = schema_of(database.url)
+    number = migrate(
+        link, f"ALTER TABLE t ALTER n TYPE bigint; {between} ALTER TABLE t DROP n; ALTER TABLE t ADD c int"
+    )
+    after = schema_of(database.url)
+    for _ in range(2):
+        undo(link, number)
+        assert schema_of(database.url) == before
+        assert seen(link, "SELECT id, n FROM t ORDER BY id") == "1 1"
+        redo(link, number)
+        assert schema_of(database.url) == after
+    run(link, "INSERT INTO t (id) VALUES (3)")
+    undo(link, number)
+    assert seen(link, "SELECT id, n FROM t ORDER BY id") == "1 1 | 3 4"
