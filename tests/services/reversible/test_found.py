@@ -386,3 +386,22 @@ def test_a_column_gets_another_type_and_is_dropped(between: str, database: Datab
     run(link, "INSERT INTO t (id) VALUES (3)")
     undo(link, number)
     assert seen(link, "SELECT id, n FROM t ORDER BY id") == "1 1 | 3 4"
+
+
+def test_a_row_without_a_value_is_told_though_others_write_it_first(database: Database) -> None:
+    """Seed 3418: it was stopped by the name of a constraint of ours."""
+    link = database.link()
+    run(link, "CREATE TABLE t (id int PRIMARY KEY, a text); INSERT INTO t VALUES (1, 'a')")
+    number = migrate(
+        link,
+        "ALTER TABLE t ADD b text; UPDATE t SET b = a; ALTER TABLE t ALTER b SET NOT NULL",
+        "ALTER TABLE t ADD c int REFERENCES t",
+    )
+    undo(link, number)
+    run(link, "INSERT INTO t VALUES (2, NULL)")
+    with pytest.raises(
+        back.NotReversible, match=r"t\.b has no value in 1 row written while it was hidden, and needs one"
+    ):
+        redo(link, number)
+    run(link, "DELETE FROM t WHERE id = 2")
+    redo(link, number)

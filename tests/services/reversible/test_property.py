@@ -22,7 +22,6 @@ _REFUSED_AT_MOST = 1
 
 OPEN = {
     3415: "a key that is gone with something else is not understood",
-    3418: "a NULL in a required column stops the way by the name of a constraint of ours",
 }
 """Seeds that find something which is not mended yet."""
 
