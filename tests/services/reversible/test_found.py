@@ -405,3 +405,16 @@ def test_a_row_without_a_value_is_told_though_others_write_it_first(database: Da
         redo(link, number)
     run(link, "DELETE FROM t WHERE id = 2")
     redo(link, number)
+
+
+def test_a_key_is_dropped_and_then_its_table(database: Database) -> None:
+    """Seed 3415: it was refused, as the table was hidden when the key was asked for."""
+    link = database.link()
+    run(link, "CREATE TABLE t (id int PRIMARY KEY, n int UNIQUE); CREATE UNIQUE INDEX i ON t (n, id)")
+    before = schema_of(database.url)
+    keys = "ALTER TABLE t DROP CONSTRAINT t_n_key; ALTER TABLE t DROP CONSTRAINT t_pkey; DROP INDEX i"
+    number = migrate(link, f"{keys}; DROP TABLE t")
+    for _ in range(2):
+        undo(link, number)
+        assert schema_of(database.url) == before
+        redo(link, number)
