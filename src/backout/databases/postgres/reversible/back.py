@@ -308,7 +308,7 @@ class _Rows:
 
 def _rows(work: Work, chosen: tuple[int, ...], entries: list[Entry], turn: _Turn, span: Span) -> RowsReport:
     # A column that was made has kept its values, or got those of rows written meanwhile.
-    by, places = writers(work.link, span), _places(entries)
+    by, places = writers(work.link, chosen, span), _places(entries)
     made = [
         one for one in journal.entries(work.link, chosen, "applied", "undone") if one.kind == "column.added"
     ]

@@ -146,14 +146,16 @@ def first_logged(link: Link, migration: int) -> int | None:
     return int(found) if found else None
 
 
-def writers(link: Link, span: Span) -> set[int]:
-    """Return the migrations that have logged something within a span."""
+def writers(link: Link, migrations: Sequence[int], span: Span) -> set[int]:
+    """Return those of some migrations that have logged something within a span."""
+    numbers = ", ".join(map(str, migrations)) or "NULL"
     found = objects(
         link,
-        f"SELECT migration FROM {LOG} WHERE {span.condition('seq')} GROUP BY 1 "
-        f"UNION SELECT migration FROM {TRUNCATED} WHERE {span.condition('at')}",
+        f"SELECT m FROM unnest(ARRAY[{numbers}]::bigint[]) m "
+        f"WHERE EXISTS (SELECT FROM {LOG} WHERE migration = m AND {span.condition('seq')}) "
+        f"OR EXISTS (SELECT FROM {TRUNCATED} WHERE migration = m AND {span.condition('at')})",
     )
-    return {one["migration"] for one in found}
+    return {one["m"] for one in found}
 
 
 def install(link: Link) -> None:
