@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from backout.databases.postgres.reversible import journal
+from backout.databases.postgres.reversible import back, journal
 from backout.databases.postgres.reversible.proxy.keeper import Veto
 
 from .conftest import Database
@@ -283,14 +283,25 @@ STEPS = {
     "made, changed, of another type": [SEEDED, FILLED, RETYPED],
     "made, then changed and dropped": [SEEDED, f"{FILLED}; {DROPPED}"],
     "another type, then changed and dropped": [RETYPED, f"{FILLED}; {DROPPED}"],
+    "another type, made, changed": [RETYPED, SEEDED, FILLED],
+    "all of it at once": [
+        (
+            f"{SEEDED}; ALTER TABLE t ADD c int DEFAULT 5; UPDATE t SET c = 6; {FILLED}; {RETYPED}; UPDATE t SET n = 8; "
+            "UPDATE t SET c = c + 1; DELETE FROM t WHERE id = 1"
+        )
+    ],
 }
 
 
+@pytest.mark.parametrize("key", ["PRIMARY KEY", "NOT NULL"])
 @pytest.mark.parametrize("name", STEPS)
-def test_rows_and_a_column_of_another_type_go_back_and_forth(name: str, database: Database) -> None:
-    """What the way back of the rows wrote was taken for somebody's, and replaced what the migration had written."""
+def test_rows_and_a_column_of_another_type_go_back_and_forth(name: str, key: str, database: Database) -> None:
+    """What the way back of the rows wrote was taken for somebody's, and replaced what the migration had written.
+
+    Seeds 9515 and 9115: rows were looked for when their values had been converted already.
+    """
     link = database.link()
-    run(link, "CREATE TABLE t (id int PRIMARY KEY, n real); INSERT INTO t VALUES (1, 1)")
+    run(link, f"CREATE TABLE t (id int {key}, n real); INSERT INTO t VALUES (1, 1)")
 
     def rows() -> list[tuple[object, ...]]:
         names = seen(
@@ -334,3 +345,96 @@ def test_a_row_that_the_migration_deleted_needs_no_value_in_a_column_that_it_mad
         redo(link, number)
         assert seen(link, "SELECT id, n FROM t") == "2 7"
         assert schema_of(database.url) == after
+
+
+def test_what_was_written_before_a_later_migration_is_converted_when_its_rows_are_back(
+    database: Database,
+) -> None:
+    """They were converted before: rows that it had deleted came back without a value, others with its own."""
+    link = database.link()
+    run(link, "CREATE TABLE t (id int PRIMARY KEY, n real); INSERT INTO t VALUES (1, 1)")
+    first = migrate(link, RETYPED)
+    run(link, "INSERT INTO t (id, n) VALUES (2, 2), (3, 3); UPDATE t SET n = 11 WHERE id = 1")
+    second = migrate(link, "DELETE FROM t WHERE id < 3; UPDATE t SET n = 33")
+    for _ in range(2):
+        undone = undo(link, first, second)
+        assert undone.rows is not None and undone.rows.kept == ()
+        assert seen(link, "SELECT id, n FROM t ORDER BY id") == "1 11 | 2 2 | 3 3"
+        redo(link, first)
+        redone = redo(link, second)
+        assert redone.rows is not None and redone.rows.kept == ()
+        assert seen(link, "SELECT id, n FROM t ORDER BY id") == "3 33"
+
+
+def test_the_same_where_others_took_over_its_values(database: Database) -> None:
+    link = database.link()
+    run(link, "CREATE TABLE t (id int PRIMARY KEY, n int NOT NULL); INSERT INTO t VALUES (1, 1)")
+    first = migrate(link, "ALTER TABLE t ADD m int; UPDATE t SET m = n; ALTER TABLE t DROP n")
+    run(link, "INSERT INTO t (id, m) VALUES (2, 2), (3, 3); UPDATE t SET m = 11 WHERE id = 1")
+    second = migrate(link, "DELETE FROM t WHERE id < 3; UPDATE t SET m = 33")
+    undo(link, first, second)
+    assert seen(link, "SELECT id, n FROM t ORDER BY id") == "1 11 | 2 2 | 3 3"
+
+
+TWO_TYPES = "CREATE TABLE t (id int PRIMARY KEY, n int NOT NULL DEFAULT 4 CHECK (n > 0), b text)"
+
+
+@pytest.mark.parametrize(
+    "between",
+    [
+        "",
+        "UPDATE t SET n = 7 WHERE id = 1;",
+        "ALTER TABLE t ALTER n DROP NOT NULL;",
+        "INSERT INTO t (id, n) VALUES (2, 2);",
+    ],
+)
+def test_a_column_gets_another_type_and_is_dropped(between: str, database: Database) -> None:
+    """Seed 5415: the one that took its place was dropped, and then looked for."""
+    link = database.link()
+    run(link, f"{TWO_TYPES}; INSERT INTO t VALUES (1, 1)")
+    before = schema_of(database.url)
+    number = migrate(
+        link, f"ALTER TABLE t ALTER n TYPE bigint; {between} ALTER TABLE t DROP n; ALTER TABLE t ADD c int"
+    )
+    after = schema_of(database.url)
+    for _ in range(2):
+        undo(link, number)
+        assert schema_of(database.url) == before
+        assert seen(link, "SELECT id, n FROM t ORDER BY id") == "1 1"
+        redo(link, number)
+        assert schema_of(database.url) == after
+    run(link, "INSERT INTO t (id) VALUES (3)")
+    undo(link, number)
+    assert seen(link, "SELECT id, n FROM t ORDER BY id") == "1 1 | 3 4"
+
+
+def test_a_row_without_a_value_is_told_though_others_write_it_first(database: Database) -> None:
+    """Seed 3418: it was stopped by the name of a constraint of ours."""
+    link = database.link()
+    run(link, "CREATE TABLE t (id int PRIMARY KEY, a text); INSERT INTO t VALUES (1, 'a')")
+    number = migrate(
+        link,
+        "ALTER TABLE t ADD b text; UPDATE t SET b = a; ALTER TABLE t ALTER b SET NOT NULL",
+        "ALTER TABLE t ADD c int REFERENCES t",
+    )
+    undo(link, number)
+    run(link, "INSERT INTO t VALUES (2, NULL)")
+    with pytest.raises(
+        back.NotReversible, match=r"t\.b has no value in 1 row written while it was hidden, and needs one"
+    ):
+        redo(link, number)
+    run(link, "DELETE FROM t WHERE id = 2")
+    redo(link, number)
+
+
+def test_a_key_is_dropped_and_then_its_table(database: Database) -> None:
+    """Seed 3415: it was refused, as the table was hidden when the key was asked for."""
+    link = database.link()
+    run(link, "CREATE TABLE t (id int PRIMARY KEY, n int UNIQUE); CREATE UNIQUE INDEX i ON t (n, id)")
+    before = schema_of(database.url)
+    keys = "ALTER TABLE t DROP CONSTRAINT t_n_key; ALTER TABLE t DROP CONSTRAINT t_pkey; DROP INDEX i"
+    number = migrate(link, f"{keys}; DROP TABLE t")
+    for _ in range(2):
+        undo(link, number)
+        assert schema_of(database.url) == before
+        redo(link, number)

@@ -124,16 +124,24 @@ def test_clients_behind_a_pooler_notice_nothing_and_the_command_itself_is_refuse
 
 
 def test_a_logical_slot_streams_on_and_keeps_no_wal(followed: Followed) -> None:
-    """`test_decoding`, as readers with their own plugin (wal2json and others) see it: rows, and no DDL."""
+    """`test_decoding`, as readers with their own plugin (wal2json and others) see it: rows, and no DDL; and `pgoutput` of a column that stays."""
     ours = followed.ours
     ours.execute(_T)
-    ours.execute("SELECT pg_create_logical_replication_slot('reads', 'test_decoding')")
+    ours.execute("CREATE PUBLICATION part FOR TABLE t (id)")
+    for name, plugin in (("reads", "test_decoding"), ("follows", "pgoutput")):
+        ours.execute("SELECT pg_create_logical_replication_slot(%s, %s)", (name, plugin))
 
     def read() -> list[str]:
         found = ours.execute(
             "SELECT data FROM pg_logical_slot_get_changes('reads', NULL, NULL) WHERE data LIKE 'table public.t:%'"
         )
         return [str(row[0]) for row in found.fetchall()]
+
+    def sent() -> list[int]:
+        """Return how many rows were made and changed, as `pgoutput` sends it."""
+        got = "pg_logical_slot_peek_binary_changes('follows', NULL, NULL, 'proto_version', '1', 'publication_names', 'part')"
+        found = ours.execute(f"SELECT data FROM {got}".encode()).fetchall()
+        return [sum(bytes(one).startswith(word) for (one,) in found) for word in (b"I", b"U")]
 
     def flushed() -> object:
         return ours.execute(
@@ -146,16 +154,20 @@ def test_a_logical_slot_streams_on_and_keeps_no_wal(followed: Followed) -> None:
         lambda: followed.cli("db", "redo", "--yes").ended(0),
     )
     for number, step in enumerate(steps, 10):
-        before = flushed()
+        before, already = flushed(), sent()
         ours.execute("INSERT INTO t (n) VALUES (%s)", (number,))
         step()
         ours.execute("UPDATE t SET n = n + 100 WHERE n = %s", (number,))
         told = read()
         assert any("INSERT" in one and f":{number}" in one for one in told), told
         assert any("UPDATE" in one and f":{number + 100}" in one for one in told), told
+        made, changed = (now - earlier for now, earlier in zip(sent(), already, strict=True))
+        assert made == 1
+        assert changed >= 1
         assert flushed() != before
     ours.execute("CHECKPOINT")
-    ours.execute("SELECT pg_drop_replication_slot('reads')")
+    for name in ("reads", "follows"):
+        ours.execute("SELECT pg_drop_replication_slot(%s)", (name,))
 
 
 def test_another_name_and_another_place_between_up_and_down(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from backout.databases.postgres.reversible.catalog import Key, Snapshot, Thing
-from backout.databases.postgres.reversible.names import ident, is_hidden, literal
+from backout.databases.postgres.reversible.names import ident, literal
 from backout.databases.postgres.reversible.parse import with_columns
 from backout.databases.postgres.reversible.work import Work
 
@@ -65,7 +65,6 @@ def can_be_built_again(now: Snapshot, index: Thing) -> bool:
         table is not None
         and table["kind"] == "r"
         and not table["bound"]
-        and not is_hidden(str(table["name"]))
         and " USING btree " in index["definition"]
         and index["valid"]
         and not any(index[word] for word in ("exclusion", "replica_identity", "clustered", "tablespace"))

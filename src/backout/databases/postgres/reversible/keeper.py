@@ -350,9 +350,9 @@ def made_by(now: Snapshot, begun: Snapshot, earlier: Collection[int]) -> list[in
     return [key.oid for key in tables if key not in begun.things or key.oid in earlier]
 
 
-def _twins_of(table: int, pending: Iterable[Entry]) -> set[int]:
-    told = [one.operation for one in pending if one.kind == "column.retyped"]
-    return {one["new"] for one in told if one["form"] == "twin" and one["table"] == table}
+def _twins_of(table: int, pending: Iterable[Entry]) -> dict[int, Entry]:
+    told = [one for one in pending if one.kind == "column.retyped" and one.operation["form"] == "twin"]
+    return {one.operation["new"]: one for one in told if one.operation["table"] == table}
 
 
 def is_softened(statement: Statement) -> bool:

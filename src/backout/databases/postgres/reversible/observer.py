@@ -296,7 +296,7 @@ class Observer:
             partial(self._journal, link, seen),
             self.observed.answers,
             begun,
-            lambda _table: (),
+            lambda _table: {},
             lambda _table, _attnum, _columns: [],
             self.observed.origins,
             lambda: made_by(trial.now, begun, ()),

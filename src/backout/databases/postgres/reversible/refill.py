@@ -38,8 +38,11 @@ def watch(work: Work, change: int, record: Record, recipe: Record) -> None:
         conversion.watch(work, change, table, watched, unless=WAY)
 
 
-def refill(work: Work, change: int, record: Record, recipe: Record) -> None:
+def refill(work: Work, change: int, record: Record, recipe: Record) -> bool:
     """Give a shown column its value in the marked rows; tell where its migration's way is not known.
+
+    Returns:
+        Rows have none, though they must: they are refused in the end, unless the migration itself deletes them.
 
     Args:
         work: The transaction, which holds the table's exclusive lock.
@@ -69,7 +72,7 @@ def refill(work: Work, change: int, record: Record, recipe: Record) -> None:
                 raise
             why = f"cannot be computed in a row that was written or changed while it was hidden: {error}"
             raise _moved(record, path, f"{why}. Change such rows first") from error
-        _look_for_missing(work, record, recipe)
+        return _look_for_missing(work, record, recipe)
 
 
 def _first(work: Work, record: Record) -> str:
@@ -118,12 +121,12 @@ def _anew(work: Work, change: int, record: Record, value: str, those: str) -> No
     )
 
 
-def _look_for_missing(work: Work, record: Record, recipe: Record) -> None:
+def _look_for_missing(work: Work, record: Record, recipe: Record) -> bool:
     """Refuse rows without a value, where there must be one; those that the migration itself deletes do not count."""
     path, name = _place(work, record)
     missing = f"SELECT count(*) FROM {path} WHERE {ident(record['marker'])} IS NOT NULL AND {name} IS NULL"
     if not record["not_null"] or scalar(work.link, missing) == "0":
-        return
+        return False
 
     def check() -> None:
         path, name = _place(work, record)
@@ -136,6 +139,7 @@ def _look_for_missing(work: Work, record: Record, recipe: Record) -> None:
             raise _moved(record, path, f"{why}{': ' if recipe['why'] else '. '}{first}")
 
     work.at_last.append(check)
+    return True
 
 
 def _tell(work: Work, record: Record, why: str) -> None:

@@ -6,7 +6,7 @@ same things are hidden.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -30,6 +30,8 @@ from backout.databases.postgres.reversible.expressions import NotOverColumns
 from backout.databases.postgres.reversible.families import leave
 from backout.databases.postgres.reversible.functions import hide_function, path_of
 from backout.databases.postgres.reversible.hide import NotHidden, hide_column, rename, speaks_of
+from backout.databases.postgres.reversible.journal import Entry
+from backout.databases.postgres.reversible.journal import drop as not_journalled
 from backout.databases.postgres.reversible.link import LinkError
 from backout.databases.postgres.reversible.names import (
     hidden,
@@ -51,6 +53,7 @@ from backout.databases.postgres.reversible.temporary import temporary
 from backout.databases.postgres.reversible.textual import is_textual
 from backout.databases.postgres.reversible.together import take, take_parts, take_views, take_with_parts
 from backout.databases.postgres.reversible.triggers import can_be_hidden, hide_trigger
+from backout.databases.postgres.reversible.twin import dropped, unmake
 from backout.databases.postgres.reversible.unhidden import STILL_NEEDED, drop_hidden
 from backout.databases.postgres.reversible.verdict import made_anew
 from backout.databases.postgres.reversible.views import drop as drop_views
@@ -86,7 +89,8 @@ class Softer:
         journal: Adds an entry of a kind: it is given the entry's number, and returns the operation.
         answers: What nobody can compute, by ``table.column``.
         begun: The catalog when the transaction began: what came since is dropped, for nobody has written into it.
-        twins: Tells by a table's oid which of its columns are in the place of one whose type the transaction has changed.
+        twins: Tells by a table's oid which of its columns are in the place of one whose type the transaction has changed,
+            and that change.
         readers: Tells by a table's oid, a column's number and those of all, which may have its values.
         origins: Where rows come from.
         made: Returns oids of the tables that the migration has made.
@@ -98,7 +102,7 @@ class Softer:
     journal: Callable[[str, Callable[[int], Operation]], None]
     answers: dict[str, str]
     begun: Snapshot
-    twins: Callable[[int], Collection[int]]
+    twins: Callable[[int], Mapping[int, Entry]]
     readers: Callable[[int, int, Collection[int]], list[Reader]]
     origins: Origins
     made: Callable[[], Collection[int]]
@@ -136,7 +140,9 @@ class Softer:
         for key in columns:
             if before.things[key]["inherited"]:
                 continue  # it goes with that which it has it from
-            if key not in self.begun.things:
+            if key.sub in self.twins(key.oid):
+                self._drop_twin(key)
+            elif key not in self.begun.things:
                 self._drop_new(key)
             elif not is_hidden(before.things[key]["name"]):
                 self._drop_column(key)
@@ -393,9 +399,22 @@ class Softer:
         for_column(record, self.answers)
         return told | {"hidden": record, "explains": record.pop("explains")}
 
-    def _hide_column(self, key: Key, change: int) -> Operation:
+    def _drop_twin(self, key: Key) -> None:
+        """Hide the column whose type the transaction has changed, for the one that took its place."""
+        entry, readers = self.twins(key.oid)[key.sub], self._readers(key)
+        unmake(self.work, entry.id, entry.operation)
+        not_journalled(self.work.link, entry.id)
+        old = Key("column", key.oid, entry.operation["old"])
+        self._drop_unique_of(old)
+        self.journal(
+            "column.hidden",
+            lambda change: dropped(self._hide_column(old, change, readers), entry.operation),
+        )
+
+    def _hide_column(self, key: Key, change: int, readers: list[Reader] | None = None) -> Operation:
         called = self.work.now.name(key)
-        given, readers = for_retyped(called, self.answers), self._readers(key)
+        given = for_retyped(called, self.answers)
+        readers = self._readers(key) if readers is None else readers
         if not self.work.now.things[key]["generated"] and (readers or given.back is not None):
             return _or_veto(lambda: hide_taken(self.work, key.oid, key.sub, change, readers, given))
         marked = of(called, self.answers) is not None

@@ -10,7 +10,13 @@ from typing import Any
 from backout.databases.postgres.reversible import expressions, numbering, primary
 from backout.databases.postgres.reversible.answers import Given
 from backout.databases.postgres.reversible.catalog import Key, Snapshot
-from backout.databases.postgres.reversible.conversion import function, marker, settings, watch
+from backout.databases.postgres.reversible.conversion import (
+    forget,
+    function,
+    marker,
+    settings,
+    watch,
+)
 from backout.databases.postgres.reversible.dependents import (
     Dependents,
     dependents_of,
@@ -20,8 +26,14 @@ from backout.databases.postgres.reversible.dependents import (
 from backout.databases.postgres.reversible.difference import Difference
 from backout.databases.postgres.reversible.effects.base import Operation
 from backout.databases.postgres.reversible.explain import explained
-from backout.databases.postgres.reversible.hide import NotHidden, hide_column, refuse_family
+from backout.databases.postgres.reversible.hide import (
+    NotHidden,
+    hide_column,
+    refuse_family,
+    show_column,
+)
 from backout.databases.postgres.reversible.names import LAST, hidden, ident
+from backout.databases.postgres.reversible.rows.store import place_in_log
 from backout.databases.postgres.reversible.ways import columns_of, in_key, way_back
 from backout.databases.postgres.reversible.work import Work
 
@@ -68,6 +80,7 @@ def make(
         "hidden": record,
         "strict": found.column["not_null"] and not in_key(before, table, attnum),
         "wanted": wanted(table, numbered[f"{hidden(change)}_d"], change, record),
+        "rows_since": place_in_log(work.link),
     }
     operation["types"] = [
         before.things[Key("column", table, attnum)]["type_text"],
@@ -86,6 +99,27 @@ def make(
     operation |= {"explains": record["explains"] + told["explains"], "replaces": told["replaces"]}
     operation["filenode"] = [filenode, work.now.things[Key("table", table)]["filenode"]]
     return operation
+
+
+def unmake(work: Work, change: int, operation: Operation) -> None:
+    """Put the earlier column in its place again, as the transaction that made the other one drops it."""
+    table, path = operation["table"], work.table_path(operation["table"], called="its table")
+    new = work.thing("column", table, operation["new"], called=operation["called"])
+    numbers = numbering.taken(work, table, operation["new"])
+    forget(work, change, operation)
+    work.run(f"ALTER TABLE {path} DROP COLUMN {ident(new['name'])} CASCADE")
+    show_column(work, operation["hidden"])
+    numbering.given(work, table, operation["old"], numbers)
+
+
+def dropped(hiding: Operation, operation: Operation) -> Operation:
+    """Return the operation of hiding the earlier column, with what had been hidden of it when it got the other type."""
+    record, first = hiding["hidden"], operation["hidden"]
+    record["constraints"] = [*first["constraints"], *record["constraints"]]
+    record["primary"] = record["primary"] or first["primary"]
+    told = {key: operation[key] for key in ("table", "replaces", "filenode")}
+    explains = [*operation["explains"], *record["explains"]]
+    return hiding | told | {"explains": explains} | primary.kept_by(record)
 
 
 def again(work: Work, change: int, operation: Operation, using: Any, given: Given) -> Operation:

@@ -40,6 +40,7 @@ class Work:
         before_rows: What has to be done when all else is in its place, before rows are written that were logged.
         at_last: What is looked at when the rows are written, too.
         begun: The catalog as it was when the transaction, or its work on one migration's transaction, began.
+        rows_back: Takes back what was done to rows from a place in their log on; nothing where that is left for the end.
         residues: What could not be brought back as it was, for people.
         only_tried: All of it is rolled back in the end.
         renumbered: Columns that were added again and have another number now, by which the journal has to tell of them.
@@ -53,6 +54,7 @@ class Work:
     before_rows: list[Callable[[], object]] = field(default_factory=list)
     at_last: list[Callable[[], object]] = field(default_factory=list)
     begun: Snapshot | None = None
+    rows_back: Callable[[int | None], object] = lambda _since: None
     residues: list[str] = field(default_factory=list)
     only_tried: bool = False
     renumbered: list[Renumbered] = field(default_factory=list)

@@ -10,7 +10,13 @@ from backout.databases.postgres.reversible.catalog import Key
 from backout.databases.postgres.reversible.difference import Difference
 from backout.databases.postgres.reversible.effects.base import ADDS, NEITHER, Bears, Operation
 from backout.databases.postgres.reversible.fill import fill, needs_answer, opened, unmark
-from backout.databases.postgres.reversible.hide import hide_column, may_hide, require_column, show_column
+from backout.databases.postgres.reversible.hide import (
+    hide_column,
+    may_hide,
+    require_column,
+    require_value,
+    show_column,
+)
 from backout.databases.postgres.reversible.names import ident
 from backout.databases.postgres.reversible.refill import refill, watch
 from backout.databases.postgres.reversible.relatives import columns_below
@@ -71,10 +77,10 @@ class ColumnAdded:
 
     def redo(self, work: Work, change: int, operation: Operation) -> Operation:
         """Show it again, filled as the migration did where rows were written meanwhile."""
-        record = operation["hidden"]
+        record, is_open = operation["hidden"], False
         show_column(work, record)
         if "recipe" in operation:
-            refill(work, change, record, operation["recipe"])
+            is_open = refill(work, change, record, operation["recipe"])
             written = f"{ident(record['marker'])} IS NOT NULL"
             numbering.advance(work, operation["table"], operation["attnum"], written)
             unmark(work, record)
@@ -83,7 +89,11 @@ class ColumnAdded:
                 # Such a row may be one that the migration deletes; for others it is proven after the COMMIT.
                 record = record | {"relaxed": True}
             fill(work, record, record["default"])
-        require_column(work, record)
+        require_column(work, record | {"relaxed": record["relaxed"] and not is_open})
+        if is_open and record["relaxed"]:
+            # Other changes of the same way write such rows before it is told that they have no value.
+            table, attnum, called = record["table"], record["attnum"], record["called"]
+            work.at_last.append(lambda: require_value(work, table, attnum, called, record["hidden"]))
         kept = ("table", "attnum", "called", "optional", "recipe")
         return {key: operation[key] for key in kept if key in operation} | {
             "constraints": record["constraints"],

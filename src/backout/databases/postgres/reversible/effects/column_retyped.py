@@ -68,6 +68,9 @@ def _turned(work: Work, change: int, operation: Operation, *, back: bool, shown_
 def _shown(work: Work, change: int, operation: Operation, record: Operation, numbers: dict[str, Any]) -> None:
     """Show the other column, with a value in every row written since."""
     back = record["attnum"] == operation["old"]
+    if back and operation.get("rows_since") is not None:
+        # What is converted then is what others have written, and no row comes after it.
+        work.rows_back(operation["rows_since"])
     convert(
         work,
         operation,

@@ -69,22 +69,64 @@ class Chain:
     kept: list[tuple[int, str | None, str | None]] = field(default_factory=list)
 
 
-def fold(steps: Iterable[Step]) -> list[Chain]:
-    """Join the steps of each row, in their order, to one."""
+class _Waiting:
+    """Chains that may go on, by what tells their rows: a key, or all that is known of a row without one."""
+
+    def __init__(self) -> None:
+        self._by: dict[frozenset[int], list[tuple[Image, Chain, int]]] = {}
+        self._found: dict[tuple[frozenset[int], frozenset[int]], dict[Image, list[tuple[Chain, int]]]] = {}
+
+    def put(self, known: frozenset[int], image: Image, chain: Chain) -> None:
+        self._by.setdefault(known, []).append((image, chain, chain.last))
+        for (of, both), found in self._found.items():
+            if of == known:
+                found.setdefault(_only(image, both), []).append((chain, chain.last))
+
+    def take(self, known: frozenset[int], image: Image) -> Chain | None:
+        """Return the last one that was put of those that are alike in what is known of both; most columns first."""
+        for of in sorted(self._by, key=lambda of: len(of & known), reverse=True):
+            both = of & known
+            if of and not both:
+                continue
+            found = self._found.get((of, both))
+            if found is None:
+                found = self._found[of, both] = {}
+                for one, chain, last in self._by[of]:
+                    found.setdefault(_only(one, both), []).append((chain, last))
+            alike = found.get(_only(image, both), [])
+            while alike:
+                chain, last = alike.pop()
+                if chain.last == last:  # else another step was its next
+                    return chain
+        return None
+
+
+def _only(image: Image, known: frozenset[int]) -> Image:
+    return tuple(value if i in known else None for i, value in enumerate(image)) if known else image
+
+
+def fold(steps: Iterable[Step], *, by_value: bool = False) -> list[Chain]:
+    """Join the steps of each row, in their order, to one.
+
+    Args:
+        steps: Of one table.
+        by_value: It has no key: a row is told by all that is known of it. Columns may have come in between.
+    """
     chains: list[Chain] = []
-    standing: dict[Image, list[Chain]] = {}
-    gone: dict[Image, list[Chain]] = {}
+    standing, gone = _Waiting(), _Waiting()
     for step in steps:
-        chain = _chain_of(step, standing, gone)
+        known = step.known if by_value else frozenset[int]()
+        image, waiting = (step.okey, standing) if step.okey is not None else (step.nkey, gone)
+        chain = waiting.take(known, image or ())
         if chain is None:
             chain = _first(step)
             chains.append(chain)
         else:
             _append(chain, step)
         if step.nkey is not None:
-            standing.setdefault(step.nkey, []).append(chain)
+            standing.put(known, step.nkey, chain)
         elif step.okey is not None:
-            gone.setdefault(step.okey, []).append(chain)
+            gone.put(known, step.okey, chain)
     return [chain for chain in chains if chain.old is not None or chain.new is not None]
 
 
@@ -102,13 +144,6 @@ def _first(step: Step) -> Chain:
         [step.seq],
         step.old is None,
     )
-
-
-def _chain_of(step: Step, standing: dict[Image, list[Chain]], gone: dict[Image, list[Chain]]) -> Chain | None:
-    """Take the chain that a step goes on with out of those that wait."""
-    key, waiting = (step.okey, standing) if step.okey is not None else (step.nkey, gone)
-    found = waiting.get(key or ())
-    return found.pop() if found else None
 
 
 def _append(chain: Chain, step: Step) -> None:

@@ -6,25 +6,35 @@ from collections.abc import Sequence
 
 from backout.databases.postgres.reversible.link import Link, objects
 from backout.databases.postgres.reversible.rows.store import TURN
-from backout.databases.postgres.reversible.rows.targets import Target
+from backout.databases.postgres.reversible.rows.targets import Column, Target
 
 
-def compare(link: Link, target: Target, migrations: Sequence[int], *, back: bool) -> None:
+def compare(
+    link: Link, target: Target, migrations: Sequence[int], *, back: bool, goes_on: bool = False
+) -> None:
     """Make the table `now` of a target from its `fold`.
 
     Its rows have those of `fold`, and: n (order of writing), at (ctid, for tables without a key), cur (the row as it is),
     act (`update`, `delete`, `insert`; `nothing`; or what forbids it: `kept`, `gone`, `taken`, `changed`), set_ (columns to set), lost
     (columns that stay), touched (somebody else has written the row since), blocked.
+
+    Args:
+        link: The session.
+        target: The table.
+        migrations: Numbers.
+        back: The direction.
+        goes_on: What was logged later was taken back right before.
     """
     numbers = ", ".join(map(str, migrations))
+    ways = f"{not back}, {back}" if goes_on else f"{not back}"
     # A row that was last written by a way forward or back has not the transaction of the log any more.
-    turned = f"EXISTS (SELECT FROM {TURN} u WHERE u.migration IN ({numbers}) AND u.back = {str(not back).lower()} AND u.written_by = j.now_xmin)"
-    joined = _by_key(target) if target.key else _by_value(target)
+    turned = f"EXISTS (SELECT FROM {TURN} u WHERE u.migration IN ({numbers}) AND u.back IN ({ways}) AND u.written_by = j.now_xmin)"
+    joined = _by_key(target) if target.key else _by_value(target, back=back)
     # The row that has the key now may be one that goes to another key, or away.
     ours = f"okey IN (SELECT nkey FROM {target.part('fold')} WHERE nkey IS NOT NULL)"
     writable = [n for n, c in enumerate(target.columns, 1) if not c.generated and not c.left]
-    seen = [n for n in writable if not target.columns[n - 1].hidden]
-    told = [n for n, c in enumerate(target.columns, 1) if not c.generated]
+    seen = [n for n in writable if not target.columns[n - 1].quiet]
+    told = [n for n, c in enumerate(target.columns, 1) if not c.generated and _tells(c, back=back)]
     differ = _where(
         writable, "{0} = ANY (oknown) AND {0} = ANY (nknown) AND old[{0}] IS DISTINCT FROM new[{0}]"
     )
@@ -52,6 +62,11 @@ def compare(link: Link, target: Target, migrations: Sequence[int], *, back: bool
         "WHERE act = 'update' AND cardinality(set_) = 0"
     )
     link.rows(f"ANALYZE {target.part('now')}")
+
+
+def _tells(column: Column, *, back: bool) -> bool:
+    """Tell whether somebody may have written a column: not what was hidden until the way forward, and was filled by it."""
+    return not column.unseen and (back or not (column.left or column.quiet))
 
 
 def unwritten(link: Link, target: Target) -> list[int]:
@@ -83,10 +98,14 @@ def _by_key(target: Target) -> str:
     )
 
 
-def _by_value(target: Target) -> str:
-    """Rows without a key: equal ones are counted, and any of them is as good as another."""
+def _by_value(target: Target, *, back: bool) -> str:
+    """Rows without a key: equal ones are counted, and any of them is as good as another.
+
+    Columns that the migrations have made are not asked on the way forward: they have kept their later values.
+    """
     folded = target.part("fold")
-    common = f"(SELECT array_agg(i) FROM generate_series(1, {target.width}) i WHERE NOT EXISTS (SELECT FROM {folded} x WHERE x.new IS NOT NULL AND NOT i = ANY (x.nknown)))"
+    unseen = ",".join(str(n) for n, c in enumerate(target.columns, 1) if not _tells(c, back=back))
+    common = f"(SELECT array_agg(i) FROM generate_series(1, {target.width}) i WHERE i <> ALL ('{{{unseen}}}') AND NOT EXISTS (SELECT FROM {folded} x WHERE x.new IS NOT NULL AND NOT i = ANY (x.nknown)))"
 
     def masked(image: str) -> str:
         return f"ARRAY(SELECT CASE WHEN i = ANY (common.c) THEN {image}[i] END FROM generate_series(1, {target.width}) i ORDER BY i)"

@@ -8,7 +8,7 @@ from typing import Any
 
 from backout.databases.postgres.reversible.link import Link, objects
 from backout.databases.postgres.reversible.names import HIDDEN_SCHEMA, ident
-from backout.databases.postgres.reversible.rows.store import LOG, SHAPE, TRUNCATED
+from backout.databases.postgres.reversible.rows.store import EVERYTHING, LOG, SHAPE, TRUNCATED, Span
 from backout.databases.postgres.reversible.rows.targets import Target, texts
 
 _PLAIN = "regexp_replace(coalesce(new, old), '\"(\"\"|\\\\\\\\|[^\"\\\\])*\"', '', 'g')"
@@ -36,8 +36,16 @@ Marks = Mapping[int, Collection[str]]
 """By column (attnum): what it has had, while it was hidden, in rows that nobody has given a value. SQL."""
 
 
-def take_apart(link: Link, target: Target, migrations: Sequence[int], marks: Marks, *, back: bool) -> None:
-    """Make the table `entries` of a target.
+def take_apart(
+    link: Link,
+    target: Target,
+    migrations: Sequence[int],
+    marks: Marks,
+    *,
+    back: bool,
+    span: Span = EVERYTHING,
+) -> None:
+    """Make the table `entries` of a target from what is logged within a span.
 
     Its rows: seq, old and new (texts by column; NULL: there was no row), known (positions, from 1 on, of the columns that
     the images have), okey and nkey, old_xmin and new_xmin. For the way forward, old and new are turned, and so is the order.
@@ -45,13 +53,13 @@ def take_apart(link: Link, target: Target, migrations: Sequence[int], marks: Mar
     Raises:
         Unreadable: Columns were dropped while the rows were logged.
     """
-    pieces = list(_pieces(link, target, migrations))
+    pieces = list(_pieces(link, target, migrations, span))
     for width in {piece.fields for piece in pieces} | {target.width}:
         make_texts(link, width)
     copies = objects(
         link,
         f"SELECT relation::int8 AS relation, copy, attnums, at FROM {TRUNCATED} WHERE migration IN ({', '.join(map(str, migrations))}) "
-        f"AND relation IN ({', '.join(map(str, target.positions))})",
+        f"AND relation IN ({', '.join(map(str, target.positions))}) AND {span.condition('at')}",
     )
     for copy in copies:
         make_texts(link, len(copy["attnums"]))
@@ -98,7 +106,7 @@ def make_texts(link: Link, width: int) -> None:
         link.rows(f"CREATE TYPE {texts(width)} AS ({columns})")
 
 
-def _pieces(link: Link, target: Target, migrations: Sequence[int]) -> Iterator[_Piece]:
+def _pieces(link: Link, target: Target, migrations: Sequence[int], span: Span) -> Iterator[_Piece]:
     numbers, logged = ", ".join(map(str, migrations)), ", ".join(map(str, target.positions))
     shapes = objects(
         link,
@@ -110,8 +118,10 @@ def _pieces(link: Link, target: Target, migrations: Sequence[int]) -> Iterator[_
         WINDOW w AS (PARTITION BY s.migration, s.relation ORDER BY s.since)""",
     )
     for shape in shapes:
-        since = None if shape["number"] == 1 else shape["since"]
-        place = shape["relation"], shape["migration"], since, shape["until"]
+        sinces = [span.since, None if shape["number"] == 1 else shape["since"]]
+        since = max((one for one in sinces if one is not None), default=None)
+        until = min((one for one in (span.until, shape["until"]) if one is not None), default=None)
+        place = shape["relation"], shape["migration"], since, until
         attnums: list[int | None] = list(shape["attnums"])
         if shape["last"] == shape["last_now"] and not set(attnums) & set(shape["dropped"]):
             yield _Piece(*place, len(attnums), False, attnums)
@@ -127,7 +137,8 @@ def _grown(attnums: list[int | None], fields: int, shape: dict[str, int | list[i
         raise Unreadable("columns were dropped while the rows were logged")
     last = shape["last"]
     assert isinstance(last, int) and isinstance(shape["dropped"], list)
-    sure = not any(attnum > last for attnum in shape["dropped"])
+    # Numbers are given in order: where none of them is dropped now, none was then.
+    sure = not any(last < attnum <= last + more for attnum in shape["dropped"])
     return attnums + [last + n if sure else None for n in range(1, more + 1)]
 
 

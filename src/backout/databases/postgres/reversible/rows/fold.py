@@ -64,7 +64,7 @@ def _one_by_one(link: Link, target: Target, odd: str) -> None:
         link,
         f"SELECT seq, old, new, known, okey, nkey, old_xmin, new_xmin FROM {target.part('entries')} WHERE {odd} ORDER BY seq",
     )
-    chains = fold(_step(one) for one in found)
+    chains = fold((_step(one) for one in found), by_value=not target.key)
     for at in range(0, len(chains), _AT_ONCE):
         rows = ", ".join(_values(chain) for chain in chains[at : at + _AT_ONCE])
         link.rows(f"INSERT INTO {target.part('fold')} VALUES {rows}")

@@ -8,7 +8,7 @@ from backout.databases.postgres.reversible.link import Link, objects, scalar
 from backout.databases.postgres.reversible.names import literal
 from backout.databases.postgres.reversible.rows.compare import unwritten
 from backout.databases.postgres.reversible.rows.report import KEPT_AT_MOST, Kept, RowsReport, Why
-from backout.databases.postgres.reversible.rows.store import KEPT, LOG, SHAPE, TRUNCATED
+from backout.databases.postgres.reversible.rows.store import EVERYTHING, KEPT, LOG, SHAPE, TRUNCATED, Span
 from backout.databases.postgres.reversible.rows.targets import Target
 from backout.databases.postgres.reversible.rows.write import Writer
 
@@ -37,7 +37,7 @@ def keep_removed(link: Link, target: Target, migrations: Sequence[int], *, back:
         target,
         migrations,
         back,
-        f"SELECT coalesce(nkey, okey), NULL::int2, NULL, NULL, NULL, '{REMOVED}', {attnums}::int2[], cur FROM {now} "
+        f"SELECT coalesce(nkey, okey), NULL::int2, NULL, {_STEPS}::text, NULL, '{REMOVED}', {attnums}::int2[], cur FROM {now} r "
         f"WHERE act = 'delete' AND cardinality(nknown) < {target.width}",
     )
 
@@ -45,7 +45,13 @@ def keep_removed(link: Link, target: Target, migrations: Sequence[int], *, back:
 def bring_removed(link: Link, target: Target, migrations: Sequence[int]) -> None:
     """Let rows that are to be made again have all the columns that they had when the way back deleted them."""
     numbers = ", ".join(map(str, migrations))
+    now = target.part("now")
     of = f"FROM {KEPT} WHERE back AND why = '{REMOVED}' AND relation = {target.oid} AND migrations && ARRAY[{numbers}]::bigint[]"
+    # A row is told by what was done to it: its key, or its other values, may be others by then.
+    last = (
+        f"SELECT DISTINCT ON (r.n) r.n, k.row_attnums, k.row_image FROM {now} r, unnest(r.steps) s "
+        f"JOIN (SELECT *, unnest(kept::bigint[]) AS step {of}) k ON k.step = abs(s) WHERE r.act = 'insert' ORDER BY r.n, k.id DESC"
+    )
     for form in objects(link, f"SELECT DISTINCT row_attnums AS attnums {of}"):
         places = {attnum: n for n, attnum in enumerate(form["attnums"], 1)}
         # What the log knows is as these migrations left it: later ones, that went back with them, may have written it too.
@@ -55,26 +61,16 @@ def bring_removed(link: Link, target: Target, migrations: Sequence[int]) -> None
         )
         known = ",".join(str(n) for n, c in enumerate(target.columns, 1) if c.attnum in places)
         link.rows(
-            f"UPDATE {target.part('now')} r SET old = ARRAY[{image}]::text[], "
-            f"oknown = ARRAY(SELECT unnest(r.oknown) UNION SELECT unnest('{{{known}}}'::int2[]) ORDER BY 1) FROM (SELECT DISTINCT ON (key) * "
-            f"{of} AND row_attnums = '{{{','.join(map(str, form['attnums']))}}}' ORDER BY key, id DESC) k "
-            "WHERE r.act = 'insert' AND k.key = r.okey"
+            f"UPDATE {now} r SET old = ARRAY[{image}]::text[], "
+            f"oknown = ARRAY(SELECT unnest(r.oknown) UNION SELECT unnest('{{{known}}}'::int2[]) ORDER BY 1) "
+            f"FROM ({last}) k WHERE k.n = r.n AND k.row_attnums = '{{{','.join(map(str, form['attnums']))}}}'"
         )
 
 
 def keep_absent(link: Link, writer: Writer, migrations: Sequence[int], *, back: bool) -> None:
-    """Note which rows are gone, or stay though these migrations have made them: they are somebody's by now.
-
-    What the last such turn of each migration has noted gives way to it.
-    """
-    numbers, target = ", ".join(map(str, migrations)), writer.target
+    """Note which rows are gone, or stay though these migrations have made them: they are somebody's by now."""
+    target = writer.target
     left = ",".join(map(str, writer.pending["delete"]))
-    noted = f"why = '{ABSENT}' AND back = {str(back).lower()} AND relation = {target.oid}"
-    link.rows(
-        f"UPDATE {KEPT} SET migrations = ARRAY(SELECT unnest(migrations) EXCEPT SELECT unnest(ARRAY[{numbers}]::bigint[])) "
-        f"WHERE {noted} AND migrations && ARRAY[{numbers}]::bigint[]"
-    )
-    link.rows(f"DELETE FROM {KEPT} WHERE {noted} AND migrations = '{{}}'")
     _insert(
         link,
         target,
@@ -85,6 +81,17 @@ def keep_absent(link: Link, writer: Writer, migrations: Sequence[int], *, back: 
         # Of several steps, a later one may have made it again.
         f"OR act = 'gone' AND cardinality(steps) > 1",
     )
+
+
+def forget_absent(link: Link, migrations: Sequence[int], *, back: bool) -> None:
+    """Forget what the last turn of migrations in a direction has noted."""
+    numbers = ", ".join(map(str, migrations))
+    noted = f"why = '{ABSENT}' AND back = {str(back).lower()}"
+    link.rows(
+        f"UPDATE {KEPT} SET migrations = ARRAY(SELECT unnest(migrations) EXCEPT SELECT unnest(ARRAY[{numbers}]::bigint[])) "
+        f"WHERE {noted} AND migrations && ARRAY[{numbers}]::bigint[]"
+    )
+    link.rows(f"DELETE FROM {KEPT} WHERE {noted} AND migrations = '{{}}'")
 
 
 def leave_absent(link: Link, target: Target, migrations: Sequence[int], *, back: bool) -> None:
@@ -161,14 +168,16 @@ def _keep_pending(link: Link, writer: Writer, migrations: Sequence[int], attnums
     )
 
 
-def keep_missing(link: Link, migrations: Sequence[int], found: Sequence[Target], *, back: bool) -> None:
+def keep_missing(
+    link: Link, migrations: Sequence[int], found: Sequence[Target], *, back: bool, span: Span = EVERYTHING
+) -> None:
     """Note tables, and columns, of the log that are not there any more."""
     numbers = ", ".join(map(str, migrations)) or "NULL"
     shapes = objects(
         link,
         f"SELECT DISTINCT relation::int8 AS oid, called, attnums FROM {SHAPE} WHERE migration IN ({numbers}) AND (EXISTS "
-        f"(SELECT FROM {LOG} l WHERE l.migration = {SHAPE}.migration AND l.relation = {SHAPE}.relation) OR EXISTS "
-        f"(SELECT FROM {TRUNCATED} l WHERE l.migration = {SHAPE}.migration AND l.relation = {SHAPE}.relation))",
+        f"(SELECT FROM {LOG} l WHERE l.migration = {SHAPE}.migration AND l.relation = {SHAPE}.relation AND {span.condition('l.seq')}) OR EXISTS "
+        f"(SELECT FROM {TRUNCATED} l WHERE l.migration = {SHAPE}.migration AND l.relation = {SHAPE}.relation AND {span.condition('l.at')}))",
     )
     places = {relation: place for target in found for relation, place in target.positions.items()}
     gone = {

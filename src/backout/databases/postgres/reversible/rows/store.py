@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from backout.databases.postgres.reversible.link import Link, objects, scalar
 from backout.databases.postgres.reversible.names import HIDDEN_SCHEMA, SCHEMA, ident
@@ -105,6 +106,56 @@ _STATEMENTS = (
         RETURN NULL;
       END$$""",
 )
+
+
+class Span(NamedTuple):
+    """Some of what is logged.
+
+    Attributes:
+        since: From this number on; None: from the first.
+        until: Up to this one; None: to the last.
+        goes_on: Another span went the same way right before.
+    """
+
+    since: int | None = None
+    until: int | None = None
+    goes_on: bool = False
+
+    def condition(self, column: str) -> str:
+        """SQL: a number is within."""
+        told = [f"{column} >= {self.since}"] if self.since is not None else []
+        told += [f"{column} < {self.until}"] if self.until is not None else []
+        return " AND ".join(told) or "true"
+
+
+EVERYTHING = Span()
+
+
+def place_in_log(link: Link) -> int:
+    """Return a number that is between those of what is logged before and after."""
+    return int(scalar(link, f"SELECT pg_catalog.nextval('{LOG}_seq_seq')") or 0)
+
+
+def first_logged(link: Link, migration: int) -> int | None:
+    """Return the first number of what a migration has logged."""
+    found = scalar(
+        link,
+        f"SELECT min(n) FROM (SELECT min(seq) AS n FROM {LOG} WHERE migration = {migration} "
+        f"UNION ALL SELECT min(at) FROM {TRUNCATED} WHERE migration = {migration}) s",
+    )
+    return int(found) if found else None
+
+
+def writers(link: Link, migrations: Sequence[int], span: Span) -> set[int]:
+    """Return those of some migrations that have logged something within a span."""
+    numbers = ", ".join(map(str, migrations)) or "NULL"
+    found = objects(
+        link,
+        f"SELECT m FROM unnest(ARRAY[{numbers}]::bigint[]) m "
+        f"WHERE EXISTS (SELECT FROM {LOG} WHERE migration = m AND {span.condition('seq')}) "
+        f"OR EXISTS (SELECT FROM {TRUNCATED} WHERE migration = m AND {span.condition('at')})",
+    )
+    return {one["m"] for one in found}
 
 
 def install(link: Link) -> None:

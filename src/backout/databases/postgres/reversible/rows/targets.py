@@ -8,7 +8,10 @@ from dataclasses import dataclass, field
 from backout.databases.postgres.reversible.link import Link, objects
 from backout.databases.postgres.reversible.names import SCHEMA, ident, is_hidden
 from backout.databases.postgres.reversible.rows.closure import KEY
-from backout.databases.postgres.reversible.rows.store import LOG, SHAPE, TRUNCATED
+from backout.databases.postgres.reversible.rows.store import EVERYTHING, LOG, SHAPE, TRUNCATED, Span
+
+Besides = tuple[Mapping[int, Collection[int]], Mapping[int, Collection[int]], Mapping[int, Collection[int]]]
+"""By table, columns that are left, unseen or quiet: `Column` tells what that is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +25,8 @@ class Column:
         equals: SQL operator by which the key's index compares.
         generated: It is computed, and cannot be written.
         left: The caller takes care of it: it is not written.
+        unseen: Nobody but the engine writes it: no row is somebody's by it.
+        quiet: It is written where it has what it had, and what stays is not told.
     """
 
     attnum: int
@@ -30,11 +35,8 @@ class Column:
     equals: str
     generated: bool
     left: bool
-
-    @property
-    def hidden(self) -> bool:
-        """Nobody sees it: it is written where it has what it had, and what stays is not told."""
-        return is_hidden(self.name)
+    unseen: bool = False
+    quiet: bool = False
 
 
 @dataclass(slots=True)
@@ -99,13 +101,13 @@ def texts(width: int) -> str:
     return ident(SCHEMA, f"_bo_text_{width}")
 
 
-def relations(link: Link, migrations: Sequence[int]) -> list[int]:
+def relations(link: Link, migrations: Sequence[int], span: Span = EVERYTHING) -> list[int]:
     """Return oids of the tables whose rows these migrations have changed, whether they are there or not."""
     numbers = ", ".join(map(str, migrations)) or "NULL"
     found = objects(
         link,
-        f"SELECT relation::int8 AS oid FROM {LOG} WHERE migration IN ({numbers}) "
-        f"UNION SELECT relation::int8 FROM {TRUNCATED} WHERE migration IN ({numbers}) ORDER BY 1",
+        f"SELECT relation::int8 AS oid FROM {LOG} WHERE migration IN ({numbers}) AND {span.condition('seq')} "
+        f"UNION SELECT relation::int8 FROM {TRUNCATED} WHERE migration IN ({numbers}) AND {span.condition('at')} ORDER BY 1",
     )
     return [int(one["oid"]) for one in found]
 
@@ -128,7 +130,10 @@ def to_lock(link: Link, migrations: Sequence[int]) -> list[int]:
 
 
 def targets(
-    link: Link, logged: Sequence[int], migrations: Sequence[int], leave: Mapping[int, Collection[int]]
+    link: Link,
+    logged: Sequence[int],
+    migrations: Sequence[int],
+    besides: Besides = ({}, {}, {}),
 ) -> list[Target]:
     """Return the tables of logged rows as they are now, parents by foreign key first; those that are gone are left out."""
     found: dict[int, Target] = {}
@@ -141,7 +146,7 @@ def targets(
         if not root:
             continue
         oid = int(root[0]["oid"])
-        target = found.get(oid) or _target(link, oid, leave.get(oid, ()))
+        target = found.get(oid) or _target(link, oid, besides)
         found[oid] = target
         target.positions[relation] = _positions(link, relation, target)
     for target in found.values():
@@ -149,7 +154,7 @@ def targets(
     return _parents_first(link, list(found.values()))
 
 
-def _target(link: Link, oid: int, left: Collection[int]) -> Target:
+def _target(link: Link, oid: int, besides: Besides) -> Target:
     one = objects(
         link,
         f"""SELECT n.nspname AS schema, c.relname AS name, c.relkind = 'p' AS partitioned, {KEY.format("c.oid")} AS key,
@@ -159,8 +164,14 @@ def _target(link: Link, oid: int, left: Collection[int]) -> Target:
         FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = {oid}""",
     )[0]
     operators = _operators(link, oid)
+    left, unseen, quiet = (some.get(oid, ()) for some in besides)
     columns = [
-        Column(**{**c, "equals": operators.get(c["attnum"], c["equals"]), "left": c["attnum"] in left})
+        Column(
+            **{**c, "equals": operators.get(c["attnum"], c["equals"])},
+            left=c["attnum"] in left or c["attnum"] in unseen,
+            unseen=c["attnum"] in unseen,
+            quiet=c["attnum"] in quiet or is_hidden(c["name"]),
+        )
         for c in one["columns"] or []
     ]
     place = {c.attnum: n for n, c in enumerate(columns)}

@@ -14,8 +14,8 @@ from backout.databases.postgres.reversible.rows.quiet import exactly, quietly
 from backout.databases.postgres.reversible.rows.refer import block, referring
 from backout.databases.postgres.reversible.rows.replay import replay
 from backout.databases.postgres.reversible.rows.report import RowsReport
-from backout.databases.postgres.reversible.rows.store import TURN
-from backout.databases.postgres.reversible.rows.targets import Target, relations, targets
+from backout.databases.postgres.reversible.rows.store import EVERYTHING, TURN, Span
+from backout.databases.postgres.reversible.rows.targets import Besides, Target, relations, targets
 from backout.databases.postgres.reversible.rows.truncate import restore_sequences
 from backout.databases.postgres.reversible.rows.write import Writer
 
@@ -27,7 +27,10 @@ def undo(
     migrations: Sequence[int],
     *,
     leave: Mapping[int, Collection[int]] | None = None,
+    unseen: Mapping[int, Collection[int]] | None = None,
+    quiet: Mapping[int, Collection[int]] | None = None,
     marks: Mapping[int, Marks] | None = None,
+    span: Span = EVERYTHING,
 ) -> RowsReport:
     """Set the rows back that migrations have changed, put back what they deleted and delete what they made.
 
@@ -41,7 +44,10 @@ def undo(
         link: Session, acting as the owner of the tables.
         migrations: Numbers.
         leave: By table (oid), columns (attnum) that are not written: those that the migrations added and the caller hides.
+        unseen: By table, more of them: those that nobody but the engine writes.
+        quiet: By table, columns that are written where they have what they had, and of which nothing is told.
         marks: By table, what hidden columns have had in rows that nobody gave a value.
+        span: Of what was logged; all later ones were taken back before (`redo`: all earlier ones were done).
 
     Returns:
         What was done, and what stays.
@@ -50,7 +56,7 @@ def undo(
         LinkError: PostgreSQL refused something else than a row; the transaction has to be rolled back.
         Unreadable: Columns were dropped while rows were logged; nothing was changed.
     """
-    return _turn(link, migrations, leave or {}, marks or {}, back=True)
+    return _turn(link, migrations, (leave or {}, unseen or {}, quiet or {}), marks or {}, span, back=True)
 
 
 def redo(
@@ -58,41 +64,53 @@ def redo(
     migrations: Sequence[int],
     *,
     leave: Mapping[int, Collection[int]] | None = None,
+    unseen: Mapping[int, Collection[int]] | None = None,
+    quiet: Mapping[int, Collection[int]] | None = None,
     marks: Mapping[int, Marks] | None = None,
+    span: Span = EVERYTHING,
 ) -> RowsReport:
     """Do again to rows what migrations did that were taken back; arguments, result and errors as of `undo`."""
-    return _turn(link, migrations, leave or {}, marks or {}, back=False)
+    return _turn(link, migrations, (leave or {}, unseen or {}, quiet or {}), marks or {}, span, back=False)
 
 
 def _turn(
     link: Link,
     migrations: Sequence[int],
-    leave: Mapping[int, Collection[int]],
+    besides: Besides,
     marks: Mapping[int, Marks],
+    span: Span,
     *,
     back: bool,
 ) -> RowsReport:
     with exactly(link):
-        logged = relations(link, migrations)
-        chosen = targets(link, logged, migrations, leave)
+        logged = relations(link, migrations, span)
+        chosen = targets(link, logged, migrations, besides)
         written = sorted({t.oid for t in chosen} | set(logged))
         with quietly(link, written, referring(link, written)):
-            report = _turn_quietly(link, chosen, migrations, marks, back=back)
-        if back:
+            report = _turn_quietly(link, chosen, migrations, marks, span, back=back)
+        if back and span.since is None:
             restore_sequences(link, migrations)
     return report
 
 
 def _turn_quietly(
-    link: Link, chosen: list[Target], migrations: Sequence[int], marks: Mapping[int, Marks], *, back: bool
+    link: Link,
+    chosen: list[Target],
+    migrations: Sequence[int],
+    marks: Mapping[int, Marks],
+    span: Span,
+    *,
+    back: bool,
 ) -> RowsReport:
     for target in chosen:
-        take_apart(link, target, migrations, marks.get(target.oid, {}), back=back)
+        take_apart(link, target, migrations, marks.get(target.oid, {}), back=back, span=span)
         fold_entries(link, target)
-        compare(link, target, migrations, back=back)
+        compare(link, target, migrations, back=back, goes_on=span.goes_on)
     writers = [Writer(link, target) for target in chosen]
     since = kept.start(link)
-    kept.keep_missing(link, migrations, chosen, back=back)
+    if not span.goes_on:
+        kept.forget_absent(link, migrations, back=back)
+    kept.keep_missing(link, migrations, chosen, back=back, span=span)
     for writer in writers:
         kept.leave_absent(link, writer.target, migrations, back=back)
         writer.look()
@@ -104,7 +122,7 @@ def _turn_quietly(
         kept.keep_absent(link, writer, migrations, back=back)
         kept.keep(link, writer, migrations, back=back)
     report = kept.report(link, writers, since)
-    _note(link, writers, migrations, back=back)
+    _note(link, writers, migrations, back=back, goes_on=span.goes_on)
     _clean(link, chosen)
     return report
 
@@ -148,14 +166,15 @@ def _delete(link: Link, writer: Writer) -> bool:
     return wrote
 
 
-def _note(link: Link, writers: list[Writer], migrations: Sequence[int], *, back: bool) -> None:
+def _note(link: Link, writers: list[Writer], migrations: Sequence[int], *, back: bool, goes_on: bool) -> None:
     """Note which transactions wrote: the next turn knows by them that nobody has written a row since."""
     direction, numbers = str(back).lower(), ", ".join(map(str, migrations)) or "NULL"
-    link.rows(f"DELETE FROM {TURN} WHERE migration IN ({numbers}) AND back = {direction}")
+    if not goes_on:
+        link.rows(f"DELETE FROM {TURN} WHERE migration IN ({numbers}) AND back = {direction}")
     by = sorted(set().union(*(writer.written_by for writer in writers)))
     if by:
         values = ", ".join(f"({m}, {direction}, '{x}')" for m in migrations for x in by)
-        link.rows(f"INSERT INTO {TURN} VALUES {values}")
+        link.rows(f"INSERT INTO {TURN} VALUES {values} ON CONFLICT DO NOTHING")
 
 
 def _clean(link: Link, chosen: list[Target]) -> None:
