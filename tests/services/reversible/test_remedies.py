@@ -129,6 +129,63 @@ def test_rows_are_set_aside_and_come_again(database: Database) -> None:
         assert seen(link, LEFT) == "0"
 
 
+def test_values_of_any_type_come_again_as_they_were(database: Database) -> None:
+    link = database.link()
+    run(link, """CREATE TYPE mood AS ENUM ('so', 'la'); CREATE TABLE "T x" (k uuid DEFAULT gen_random_uuid(), "é" int, arr int[], j json,
+      b bytea, m mood, iv interval, d int CONSTRAINT good CHECK (d > 0), f float8, r int4range, g int GENERATED ALWAYS AS (d * 2) STORED,
+      i int GENERATED ALWAYS AS IDENTITY, ch char(5), v text, PRIMARY KEY (k, "é"))""")  # fmt: skip
+    number = migrate(link, 'ALTER TABLE "T x" DROP CONSTRAINT good, DROP COLUMN v, ADD fresh text')
+    run(link, """INSERT INTO "T x" ("é", arr, j, b, m, iv, d, f, r, ch, fresh) VALUES
+      (1, '{1,NULL}', '{"a": 1,  "b":2}', '\\x00ff', 'la', '1 mon 2 days', -1, 0.1, '[1,4)', 'ab', 'x"y,{z}'), (2, NULL, NULL, NULL, NULL, NULL, 5, 'NaN', NULL, NULL, NULL)""")  # fmt: skip
+    rows = """SELECT ROW(k, "é", arr, j, b, m, iv, d, f, r, g, i, ch, fresh)::text AS r FROM "T x" ORDER BY "é" """
+    there = seen(link, rows)
+    for answers in ({"quarantine T x": ""}, {"repair T x.d": "abs(d)"}, {"repair public.T x.d": '"é" + 7'}):
+        taken_with(link, number, answers)
+        redo(link, number)
+        assert seen(link, rows) == there, answers
+        assert seen(link, LEFT) == "0"
+
+
+def test_no_trigger_fires_and_no_policy_hides_a_row(database: Database) -> None:
+    link = database.link()
+    run(link, f"{T}; CREATE TABLE log (x text); CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS "
+        "'BEGIN INSERT INTO log VALUES (TG_OP); RETURN coalesce(NEW, OLD); END'; CREATE TRIGGER a BEFORE INSERT OR UPDATE OR DELETE ON t "
+        "FOR EACH ROW EXECUTE FUNCTION f(); CREATE POLICY p ON t USING (id = 2) WITH CHECK (true)")  # fmt: skip
+    number = migrate(link, DROPS)
+    run(link, f"{BAD}; ALTER TABLE t ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY; DELETE FROM log")
+    for answers in ({"quarantine t": ""}, {"repair t.total": "0"}):
+        taken_with(link, number, answers)
+        redo(link, number)
+    assert seen(link, "SELECT count(*) FROM log") == "0"
+    run(link, "ALTER TABLE t NO FORCE ROW LEVEL SECURITY")
+    assert seen(link, "SELECT id, total FROM t ORDER BY id") == "1 10 | 2 -5 | 3 -0.50 | 4 7"
+
+
+def test_what_is_made_of_a_repaired_value_stays_as_somebody_wrote_it(database: Database) -> None:
+    link = database.link()
+    run(link, T)
+    up = "ALTER TABLE t DROP CONSTRAINT good; ALTER TABLE t ADD twice numeric; UPDATE t SET twice = total * 2"
+    number = migrate(link, up)
+    run(link, "INSERT INTO t (id, total, twice) VALUES (2, -5, -11), (3, -6, -13)")
+    taken_with(link, number, {"repair t.total": "0"})
+    run(link, "UPDATE t SET total = 8 WHERE id = 3")
+    redo(link, number)
+    assert seen(link, "SELECT id, total, twice FROM t ORDER BY id") == "1 10 20 | 2 -5 -11 | 3 8 16"
+
+
+def test_two_migrations_are_taken_back_with_the_names_of_now(database: Database) -> None:
+    link = database.link()
+    run(link, T)
+    first = migrate(link, "ALTER TABLE t DROP CONSTRAINT good")
+    second = migrate(link, "ALTER TABLE t RENAME total TO amount; ALTER TABLE t ADD CHECK (amount > -10)")
+    run(link, "INSERT INTO t VALUES (2, -5)")
+    back.undo(link, journal.migrations(link), patience_s=5, answers={"repair t.amount": "-amount"})
+    assert seen(link, "SELECT id, total FROM t ORDER BY id") == "1 10 | 2 5"
+    redo(link, first)
+    redo(link, second)
+    assert seen(link, "SELECT id, amount FROM t ORDER BY id") == "1 10 | 2 -5"
+
+
 def test_a_row_whose_key_was_taken_meanwhile_stays_aside(database: Database) -> None:
     link = database.link()
     run(link, T)

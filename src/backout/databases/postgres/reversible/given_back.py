@@ -11,7 +11,7 @@ from backout.databases.postgres.reversible.link import Link, LinkError, objects,
 from backout.databases.postgres.reversible.names import ident, is_hidden, literal
 from backout.databases.postgres.reversible.remedies import table_of
 from backout.databases.postgres.reversible.rows.quiet import exactly, quietly
-from backout.databases.postgres.reversible.rows.store import KEPT
+from backout.databases.postgres.reversible.rows.store import KEPT, WAY
 from backout.databases.postgres.reversible.rows.write import ROW_IS_REFUSED
 from backout.databases.postgres.reversible.set_right import ASIDE, REPAIRED, kept_as, migrations_of
 from backout.databases.postgres.reversible.work import Work
@@ -60,11 +60,14 @@ def give_back(work: Work, change: int, operation: Operation) -> tuple[int, int]:
     noted = f"relation = {table} AND why = {literal(why)} AND migrations = {migrations_of(change)}"
     forms = objects(work.link, f"SELECT DISTINCT row_attnums AS key, attnum FROM {KEPT} WHERE {noted}")
     given = 0
+    # What is made of it has stayed as it was.
+    work.link.rows(f"SET LOCAL {WAY} = 'on'")
     for form in forms:
         of = f"{noted} AND row_attnums = '{{{','.join(map(str, form['key'] or []))}}}' AND attnum = {form['attnum']}"
         columns = work.now.columns(table)
         if form["key"] and {*form["key"], form["attnum"]} <= columns.keys():
             given += _given(work, table, columns, form["key"], columns[form["attnum"]], of)
+    work.link.rows(f"SET LOCAL {WAY} = ''")
     left = int(scalar(work.link, f"SELECT count(*) FROM {KEPT} WHERE {noted}") or 0)
     work.link.rows(f"UPDATE {KEPT} SET why = why || '; not given back' WHERE {noted}")
     return given, left

@@ -14,7 +14,7 @@ from backout.databases.postgres.reversible.names import SCHEMA, hidden, ident, i
 from backout.databases.postgres.reversible.remedies import Remedy, remedy, set_texts
 from backout.databases.postgres.reversible.rows.quiet import exactly, quietly
 from backout.databases.postgres.reversible.rows.refer import refers_to
-from backout.databases.postgres.reversible.rows.store import KEPT
+from backout.databases.postgres.reversible.rows.store import KEPT, WAY
 from backout.databases.postgres.reversible.work import Moved, Work
 
 ASIDE = "set aside"
@@ -88,6 +88,9 @@ def repaired(link: Link, now: Snapshot, change: int, one: Remedy, *, limit: int 
     columns = now.columns(one.table)
     told = ", ".join(f"t.{ident(str(columns[n]['name']))}::text" for n in key or _plain(columns))
     becomes = ", ".join(f"t.{name}::text" for name in names)
+    if key:
+        # What is made of it stays as it is: it is given back, or changed by somebody, who is noticed.
+        link.rows(f"SET LOCAL {WAY} = 'on'")
     # The names are ours: what was told speaks of the table's columns without a name before them.
     found = scalar(
         link,
@@ -98,6 +101,7 @@ def repaired(link: Link, now: Snapshot, change: int, one: Remedy, *, limit: int 
         f"v.attnum, v.name, d.becomes[v.n], d.was[v.n], {literal(kept_as(REPAIRED, one.called))}, {attnums}, NULL "
         f"FROM done d, (VALUES {values}) v(n, attnum, name)) SELECT count(*) FROM done",
     )
+    link.rows(f"SET LOCAL {WAY} = ''")
     return int(found or 0)
 
 
