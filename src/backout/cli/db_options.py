@@ -44,7 +44,7 @@ RepairOption = Annotated[
     typer.Option(
         "--repair",
         metavar="TABLE.COLUMN=EXPR",
-        help="What a row gets on the way back that violates a CHECK which comes back; `db redo` gives it back what it had.",
+        help="What a row gets on the way back that violates a CHECK, or has a key twice, which comes back; `db redo` gives it back what it had.",
     ),
 ]
 QuarantineOption = Annotated[
@@ -52,7 +52,7 @@ QuarantineOption = Annotated[
     typer.Option(
         "--quarantine",
         metavar="TABLE",
-        help="Rows of it that violate a CHECK which comes back are set aside on the way back; `db redo` brings them again.",
+        help="Rows of it that violate a CHECK, or have a key twice, which comes back are set aside on the way back; `db redo` brings them again.",
     ),
 ]
 LockBudgetOption = Annotated[

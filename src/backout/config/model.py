@@ -154,7 +154,7 @@ class MigrationsSection(Declared):
         description="What nobody can compute, as a comment in the statement says it: fill TABLE.COLUMN = EXPR (what rows "
         "without a value get on the way back), back TABLE.COLUMN = EXPR (the value that a column had before its type was "
         "changed, told by the one that it has now), repair TABLE.COLUMN = EXPR (what a row gets on the way back that violates a "
-        "CHECK which comes back), quarantine TABLE (such rows are set aside).",
+        "CHECK, or has a key twice, which comes back), quarantine TABLE (such rows are set aside).",
     )
     keep: dict[str, Literal["hide", "side-table"]] = Field(
         default={},

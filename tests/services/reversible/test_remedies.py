@@ -6,10 +6,12 @@ from collections.abc import Callable, Mapping
 
 import pytest
 from tests.command_line import Done
+from tests.waiting import until
 
 from backout.app.migrations import Migrations
 from backout.databases.postgres.reversible import back, journal
 from backout.databases.postgres.reversible.after import finish
+from backout.databases.postgres.reversible.alone import runs
 from backout.databases.postgres.reversible.back import NotReversible, Outcome
 from backout.databases.postgres.reversible.link import DirectLink
 from backout.databases.postgres.reversible.status import read_status
@@ -44,6 +46,12 @@ def taken_with(
     outcome = back.undo(link, [chosen], patience_s=5, answers=answers, budget_ms=budget_ms)
     assert finish(link).unfinished == ()
     return outcome
+
+
+def killed(link: DirectLink, typed: Callable[..., Done], point: str, *words: object) -> None:
+    """Type a command that is killed at a point, and wait until the server has noticed."""
+    typed(*words, BACKOUT_FAULT=point).ended(-9)
+    until(lambda: runs(link) is None)
 
 
 def test_rows_are_repaired_and_get_back_what_they_had(database: Database) -> None:
@@ -119,6 +127,63 @@ def test_rows_are_set_aside_and_come_again(database: Database) -> None:
         assert schema_of(database.url) == after
         assert seen(link, ALL) == there
         assert seen(link, LEFT) == "0"
+
+
+def test_values_of_any_type_come_again_as_they_were(database: Database) -> None:
+    link = database.link()
+    run(link, """CREATE TYPE mood AS ENUM ('so', 'la'); CREATE TABLE "T x" (k uuid DEFAULT gen_random_uuid(), "é" int, arr int[], j json,
+      b bytea, m mood, iv interval, d int CONSTRAINT good CHECK (d > 0), f float8, r int4range, g int GENERATED ALWAYS AS (d * 2) STORED,
+      i int GENERATED ALWAYS AS IDENTITY, ch char(5), v text, PRIMARY KEY (k, "é"))""")  # fmt: skip
+    number = migrate(link, 'ALTER TABLE "T x" DROP CONSTRAINT good, DROP COLUMN v, ADD fresh text')
+    run(link, """INSERT INTO "T x" ("é", arr, j, b, m, iv, d, f, r, ch, fresh) VALUES
+      (1, '{1,NULL}', '{"a": 1,  "b":2}', '\\x00ff', 'la', '1 mon 2 days', -1, 0.1, '[1,4)', 'ab', 'x"y,{z}'), (2, NULL, NULL, NULL, NULL, NULL, 5, 'NaN', NULL, NULL, NULL)""")  # fmt: skip
+    rows = """SELECT ROW(k, "é", arr, j, b, m, iv, d, f, r, g, i, ch, fresh)::text AS r FROM "T x" ORDER BY "é" """
+    there = seen(link, rows)
+    for answers in ({"quarantine T x": ""}, {"repair T x.d": "abs(d)"}, {"repair public.T x.d": '"é" + 7'}):
+        taken_with(link, number, answers)
+        redo(link, number)
+        assert seen(link, rows) == there, answers
+        assert seen(link, LEFT) == "0"
+
+
+def test_no_trigger_fires_and_no_policy_hides_a_row(database: Database) -> None:
+    link = database.link()
+    run(link, f"{T}; CREATE TABLE log (x text); CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS "
+        "'BEGIN INSERT INTO log VALUES (TG_OP); RETURN coalesce(NEW, OLD); END'; CREATE TRIGGER a BEFORE INSERT OR UPDATE OR DELETE ON t "
+        "FOR EACH ROW EXECUTE FUNCTION f(); CREATE POLICY p ON t USING (id = 2) WITH CHECK (true)")  # fmt: skip
+    number = migrate(link, DROPS)
+    run(link, f"{BAD}; ALTER TABLE t ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY; DELETE FROM log")
+    for answers in ({"quarantine t": ""}, {"repair t.total": "0"}):
+        taken_with(link, number, answers)
+        redo(link, number)
+    assert seen(link, "SELECT count(*) FROM log") == "0"
+    run(link, "ALTER TABLE t NO FORCE ROW LEVEL SECURITY")
+    assert seen(link, "SELECT id, total FROM t ORDER BY id") == "1 10 | 2 -5 | 3 -0.50 | 4 7"
+
+
+def test_what_is_made_of_a_repaired_value_stays_as_somebody_wrote_it(database: Database) -> None:
+    link = database.link()
+    run(link, T)
+    up = "ALTER TABLE t DROP CONSTRAINT good; ALTER TABLE t ADD twice numeric; UPDATE t SET twice = total * 2"
+    number = migrate(link, up)
+    run(link, "INSERT INTO t (id, total, twice) VALUES (2, -5, -11), (3, -6, -13)")
+    taken_with(link, number, {"repair t.total": "0"})
+    run(link, "UPDATE t SET total = 8 WHERE id = 3")
+    redo(link, number)
+    assert seen(link, "SELECT id, total, twice FROM t ORDER BY id") == "1 10 20 | 2 -5 -11 | 3 8 16"
+
+
+def test_two_migrations_are_taken_back_with_the_names_of_now(database: Database) -> None:
+    link = database.link()
+    run(link, T)
+    first = migrate(link, "ALTER TABLE t DROP CONSTRAINT good")
+    second = migrate(link, "ALTER TABLE t RENAME total TO amount; ALTER TABLE t ADD CHECK (amount > -10)")
+    run(link, "INSERT INTO t VALUES (2, -5)")
+    back.undo(link, journal.migrations(link), patience_s=5, answers={"repair t.amount": "-amount"})
+    assert seen(link, "SELECT id, total FROM t ORDER BY id") == "1 10 | 2 5"
+    redo(link, first)
+    redo(link, second)
+    assert seen(link, "SELECT id, amount FROM t ORDER BY id") == "1 10 | 2 -5"
 
 
 def test_a_row_whose_key_was_taken_meanwhile_stays_aside(database: Database) -> None:
@@ -222,7 +287,7 @@ def test_what_is_no_value_is_refused_when_it_is_given(database: Database) -> Non
     with pytest.raises(NotReversible, match="there is no such column"):
         taken_with(link, number, {"repair t.nothing": "1"})
     for unused in ({"repair t.note": "'x'"}, {"quarantine u": ""}, {"repair u.total": "1"}):
-        with pytest.raises(NotReversible, match="no CHECK that comes back is about that"):
+        with pytest.raises(NotReversible, match="no CHECK or key that comes back is about that"):
             taken_with(link, number, unused)
     # What PostgreSQL refuses only for a value: nothing is half done.
     with pytest.raises(NotReversible, match="division by zero"):
@@ -293,24 +358,22 @@ def test_many_are_repaired_ahead_and_given_back_where_the_way_is_not_taken(
     assert seen(link, "SELECT count(*) FROM t WHERE total = -id") == str(MANY)
     assert seen(link, LEFT) == "0"
 
-    typed(
-        "db", "rollback", "--yes", *BUDGET, "--repair", "t.total=abs(total)", BACKOUT_FAULT="db.repair.batch"
-    ).ended(-9)
+    migrations = Migrations(database.url, lock_budget_ms=1)
+    cut_short = ("db", "rollback", "--yes", *BUDGET, "--repair", "t.total=abs(total)")
+    killed(link, typed, "db.repair.batch", *cut_short)
     assert seen(link, "SELECT count(*) FROM t WHERE total > 0 AND id > 0") == "2000"
-    assert "still due: giving back what rows had" in typed("db", "status").ended(0).out
-    typed("db", "finish").ended(0)
+    assert "still due: giving back what public.t.good does not allow" in typed("db", "status").ended(0).out
+    migrations.finish()
     assert seen(link, "SELECT count(*) FROM t WHERE total = -id AND id > 0") == str(MANY)
-    assert "still due" not in typed("db", "status").ended(0).out
+    assert migrations.status().due == ()
 
-    typed(
-        "db", "rollback", "--yes", *BUDGET, "--repair", "t.total=abs(total)", BACKOUT_FAULT="db.repair.batch"
-    ).ended(-9)
-    told = typed("db", "rollback", "--yes", *BUDGET, "--repair", "t.total=abs(total)").ended(0)
-    assert f"{MANY} row(s) were given other values" in told.out
+    killed(link, typed, "db.repair.batch", *cut_short)
+    done = migrations.rollback(answers=repair)
+    assert any(f"{MANY} row(s) were given other values" in one for one in done.residues)
     assert seen(link, "SELECT count(*) FROM t WHERE total = id") == str(MANY)
     assert seen(link, f"SELECT state FROM backout.migration WHERE id = {number}") == "undone"
     assert seen(link, "SELECT indexname FROM pg_indexes WHERE schemaname = 'public'") == "t_pkey"
-    typed("db", "redo", "--yes").ended(0)
+    migrations.redo()
     assert seen(link, "SELECT count(*) FROM t WHERE total = -id AND id > 0") == str(MANY)
 
 
@@ -333,3 +396,94 @@ def test_what_is_set_aside_is_nobody_elses_and_is_not_dropped_unasked(
     found = typed("db", "finalize", "--now", "--undone", "--yes", "--json").ended(0).json
     assert "2 row(s) of public.t set aside" in [one["called"] for one in found["dropped"]]
     assert seen(link, f"SELECT state FROM backout.migration WHERE id = {number}") == "discarded"
+
+
+U = """CREATE TABLE u (id int PRIMARY KEY, mail text CONSTRAINT one UNIQUE, n int); INSERT INTO u VALUES (1, 'a', 1), (2, 'b', 2)"""
+TWICE = "INSERT INTO u VALUES (3, 'a', 3), (4, 'c', 4), (5, 'c', 5), (6, NULL, 6), (7, NULL, 7)"
+USERS = "SELECT id, mail, n FROM u ORDER BY id"
+
+
+@pytest.mark.parametrize(
+    ("answers", "then"),
+    [
+        ({"quarantine u": ""}, "1 a 1 | 2 b 2 | 4 c 4 | 6 - 6 | 7 - 7"),
+        ({"repair u.mail": "mail || '+' || id"}, "1 a 1 | 2 b 2 | 3 a+3 3 | 4 c 4 | 5 c+5 5 | 6 - 6 | 7 - 7"),
+    ],
+)
+@pytest.mark.parametrize("dropped", ["ALTER TABLE u DROP CONSTRAINT one", "DROP INDEX one"])
+def test_of_rows_with_the_same_key_the_older_one_stays(
+    answers: Mapping[str, str], then: str, dropped: str, database: Database
+) -> None:
+    link = database.link()
+    run(
+        link,
+        U
+        if "ALTER" in dropped
+        else U.replace("CONSTRAINT one UNIQUE", "") + "; CREATE UNIQUE INDEX one ON u (lower(mail))",
+    )
+    before = schema_of(database.url)
+    number = migrate(link, dropped)
+    after = schema_of(database.url)
+    run(link, TWICE)
+    there = seen(link, USERS)
+    with pytest.raises(NotReversible, match=r"2 value\(s\) are there more than once.*--repair"):
+        undo(link, number)
+    for _ in range(2):
+        outcome = taken_with(link, number, answers)
+        assert any("2 row(s) were " in one and "public." in one for one in outcome.residues)
+        assert schema_of(database.url) == before
+        assert seen(link, USERS) == then
+        redo(link, number)
+        assert schema_of(database.url) == after
+        assert seen(link, USERS) == there
+        assert seen(link, LEFT) == "0"
+
+
+def test_a_value_that_is_not_free_or_a_row_that_is_referred_to_keeps_the_way_back_closed(
+    database: Database,
+) -> None:
+    link = database.link()
+    run(link, f"{U}; CREATE TABLE c (u int REFERENCES u ON DELETE CASCADE)")
+    number = migrate(link, "ALTER TABLE u DROP CONSTRAINT one")
+    run(link, f"{TWICE}; INSERT INTO c VALUES (3)")
+    there = seen(link, USERS)
+    for answers, why in (
+        ({"repair u.mail": "'b'"}, r"is not met by 2 row\(s\)"),
+        ({"repair u.mail": "mail || id / (id - 3)"}, "division by zero"),
+        ({"quarantine u": ""}, "are referred to by others"),
+        ({"quarantine u": "", "repair u.mail": "'x'"}, "both repair and set aside"),
+        ({"repair u.n": "0"}, "no CHECK or key that comes back is about that"),
+    ):
+        with pytest.raises(NotReversible, match=why):
+            taken_with(link, number, answers)
+        assert seen(link, USERS) == there and seen(link, LEFT) == "0"
+    assert seen(link, "SELECT u FROM c") == "3"
+
+
+def test_what_was_set_right_for_a_key_is_undone_where_the_way_back_is_cut_short(
+    database: Database, typed: Callable[..., Done]
+) -> None:
+    link = database.link()
+    run(link, U)
+    number = migrate(link, "ALTER TABLE u\n-- backout: quarantine u\n DROP CONSTRAINT one")
+    run(link, TWICE)
+    there = seen(link, USERS)
+    migrations = Migrations(database.url)
+    killed(link, typed, "db.locked", "db", "rollback", "--yes")
+    assert "giving back what public.u.one does not allow" in migrations.status().due
+    migrations.finish()
+    assert seen(link, USERS) == there and seen(link, LEFT) == "0"
+    assert migrations.status().due == ()
+    run(link, "CREATE TABLE w (id int)")
+    migrate(link, "ALTER TABLE w ADD a int")
+    other = database.link()
+    run(other, ["BEGIN", "SELECT * FROM w"])
+    with pytest.raises(NotPossible, match="in use"):
+        migrations.rollback(steps=2, patience_s=0.1)
+    run(other, "ROLLBACK")
+    assert seen(link, USERS) == there and seen(link, LEFT) == "0"
+    undo(link, number + 1)
+    killed(link, typed, "db.keys.right", "db", "rollback", "--yes")
+    assert any("2 row(s) were set aside, as public.u.one" in one for one in migrations.rollback().residues)
+    migrations.redo()
+    assert seen(link, USERS) == there

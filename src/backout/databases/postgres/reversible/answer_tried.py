@@ -7,7 +7,7 @@ from backout.databases.postgres.reversible.effects.base import Operation
 from backout.databases.postgres.reversible.fill import accepts_null
 from backout.databases.postgres.reversible.link import Link, LinkError, objects
 from backout.databases.postgres.reversible.names import ident
-from backout.databases.postgres.reversible.remedies import ONCE
+from backout.databases.postgres.reversible.remedies import ONCE, table_of
 
 _SAVEPOINT = "backout_answer"
 _ATTNUMS = ("attnum", "old", "new")
@@ -30,7 +30,7 @@ def answer_tried(link: Link, operation: Operation) -> Operation:
         attnum = next(told[one] for one in _ATTNUMS if one in told)
         _tried(link, told["table"], attnum, answer, called)
     for one in (operation.get(ONCE) or operation.get("remedy") or {}).get("repairs", ()):
-        table = operation["dropped"]["table"]
+        table = table_of(operation)
         called = f"{operation['called'].rpartition('.')[0]}.{one['names'][str(one['attnum'])]}"
         _tried(link, table, one["attnum"], one["value"], called)
     return operation

@@ -263,7 +263,7 @@ def _answered(link: Link, now: Snapshot, entries: Sequence[Entry], answers: Mapp
     unused = ", ".join(sorted(answers.keys() - used))
     if unused:
         raise NotReversible(
-            f"{unused}: no CHECK that comes back is about that, so that the answer would do nothing",
+            f"{unused}: no CHECK or key that comes back is about that, so that the answer would do nothing",
             next_command="backout db status",
         )
     return found

@@ -37,6 +37,7 @@ from backout.databases.postgres.reversible.records import record, taken
 from backout.databases.postgres.reversible.refusals import (
     all_published,
     busy,
+    giving_back,
     made_by_others,
     out_of_order,
     refused,
@@ -227,7 +228,8 @@ class ReversibleDatabase:
                 except (Locked, NotReversible):
                     # A run keeps what it has built for its next try; what was typed here may be the last one.
                     if not dry_run:
-                        give_up(link, entries)
+                        with giving_back():
+                            give_up(link, entries)
                     raise
             unfinished = () if dry_run else finish(link).unfinished
             done = taken("back", outcome, unfinished, dry_run=dry_run)
@@ -282,8 +284,9 @@ class ReversibleDatabase:
             self._known(link)
             entries = journal.every_entry(link)
             given = tuple(early(link, entries))
-            give_back_early(link, entries)
             found = finish(link)
+            with giving_back():
+                give_back_early(link, entries)
         return found.model_copy(update={"done": (*given, *found.done)})
 
     def status(self, *, steps: int = 1, only: Collection[int] | None = None) -> MigrationStatus:
@@ -385,8 +388,10 @@ class ReversibleDatabase:
         Raises:
             NotPossible: It fails.
         """
-        give_back_early(link, journal.every_entry(link))
         failed = finish(link, owed).unfinished
+        if not failed:
+            with giving_back():
+                give_back_early(link, journal.every_entry(link))
         if failed:
             raise NotPossible(
                 msg("This is still due, and failed: {statement}: {why}.", statement=failed[0].statement, why=failed[0].why),

@@ -1,4 +1,4 @@
-"""What a way back has done to rows that violate a CHECK is undone: values and rows are given back, where nobody has changed them since."""
+"""What a way back has done to rows that violate something is undone: values and rows are given back, where nobody has changed them since."""
 
 from __future__ import annotations
 
@@ -9,21 +9,20 @@ from backout.databases.postgres.reversible.catalog import Thing
 from backout.databases.postgres.reversible.journal import Operation
 from backout.databases.postgres.reversible.link import Link, LinkError, objects, scalar
 from backout.databases.postgres.reversible.names import ident, is_hidden, literal
+from backout.databases.postgres.reversible.remedies import table_of
 from backout.databases.postgres.reversible.rows.quiet import exactly, quietly
-from backout.databases.postgres.reversible.rows.store import KEPT
+from backout.databases.postgres.reversible.rows.store import KEPT, WAY
 from backout.databases.postgres.reversible.rows.write import ROW_IS_REFUSED
 from backout.databases.postgres.reversible.set_right import ASIDE, REPAIRED, kept_as, migrations_of
 from backout.databases.postgres.reversible.work import Work
 from backout.migration import HiddenThing
 
 _POINT = "backout_given"
-_AFTER_CHECKS = 11
-"""The turn on the way forward after that of dropping CHECKs."""
 
 
-def forward(work: Work, change: int, operation: Operation) -> None:
-    """Give all of it back on a way forward: values as soon as no CHECK of that turn stands, whole rows when all is in its place."""
-    called, table = operation["called"], operation["dropped"]["table"]
+def forward(work: Work, change: int, operation: Operation, *, turn: int) -> None:
+    """Give all of it back on a way forward: values after the turn in which such things are dropped, whole rows when all is in its place."""
+    called, table = operation["called"], table_of(operation)
 
     def values() -> None:
         with quietly(work.link, [table], []), exactly(work.link, path=False):
@@ -41,7 +40,7 @@ def forward(work: Work, change: int, operation: Operation) -> None:
     )
     whys = {str(one["why"]) for one in kept}
     if kept_as(REPAIRED, called) in whys:
-        work.at(_AFTER_CHECKS, values)
+        work.at(turn + 1, values)
     if kept_as(ASIDE, called) in whys:
         work.at_last.append(rows)
 
@@ -50,22 +49,25 @@ def give_back(work: Work, change: int, operation: Operation) -> tuple[int, int]:
     """Give repaired rows what they had, where nobody has changed it since; the rest stays in `backout.row_kept`.
 
     Args:
-        work: The transaction, in which the CHECK is not there any more.
+        work: The transaction, in which what they violate is not there any more.
         change: Number of the journal row.
-        operation: Of the CHECK.
+        operation: Of the CHECK or key.
 
     Returns:
         In how many rows it was given back, and of how many values it was not.
     """
-    table, why = operation["dropped"]["table"], kept_as(REPAIRED, operation["called"])
+    table, why = table_of(operation), kept_as(REPAIRED, operation["called"])
     noted = f"relation = {table} AND why = {literal(why)} AND migrations = {migrations_of(change)}"
     forms = objects(work.link, f"SELECT DISTINCT row_attnums AS key, attnum FROM {KEPT} WHERE {noted}")
     given = 0
+    # What is made of it has stayed as it was.
+    work.link.rows(f"SET LOCAL {WAY} = 'on'")
     for form in forms:
         of = f"{noted} AND row_attnums = '{{{','.join(map(str, form['key'] or []))}}}' AND attnum = {form['attnum']}"
         columns = work.now.columns(table)
         if form["key"] and {*form["key"], form["attnum"]} <= columns.keys():
             given += _given(work, table, columns, form["key"], columns[form["attnum"]], of)
+    work.link.rows(f"SET LOCAL {WAY} = ''")
     left = int(scalar(work.link, f"SELECT count(*) FROM {KEPT} WHERE {noted}") or 0)
     work.link.rows(f"UPDATE {KEPT} SET why = why || '; not given back' WHERE {noted}")
     return given, left
@@ -100,8 +102,8 @@ def _given(
 
 
 def bring_back(work: Work, change: int, operation: Operation) -> tuple[int, int]:
-    """Make the rows again that were set aside; where one cannot be, it stays aside. As `give_back`, when all else is in its place."""
-    table, why = operation["dropped"]["table"], kept_as(ASIDE, operation["called"])
+    """Make the rows again that were set aside; where one cannot be, it stays aside for good. As `give_back`, when all else is in its place."""
+    table, why = table_of(operation), kept_as(ASIDE, operation["called"])
     noted = f"relation = {table} AND why = {literal(why)} AND migrations = {migrations_of(change)}"
     rows = objects(work.link, f"SELECT id, row_attnums AS attnums FROM {KEPT} WHERE {noted} ORDER BY id")
     for form in {tuple(one["attnums"]) for one in rows}:
@@ -110,6 +112,7 @@ def bring_back(work: Work, change: int, operation: Operation) -> tuple[int, int]
             for one in ids:
                 _brought(work, table, form, [one])
     left = int(scalar(work.link, f"SELECT count(*) FROM {KEPT} WHERE {noted}") or 0)
+    work.link.rows(f"UPDATE {KEPT} SET why = why || '; not given back' WHERE {noted}")
     return len(rows) - left, left
 
 

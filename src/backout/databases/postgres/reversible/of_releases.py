@@ -20,7 +20,7 @@ from backout.databases.postgres.reversible.link import DirectLink
 from backout.databases.postgres.reversible.proven import schema_back
 from backout.databases.postgres.reversible.ready import get_ready, give_up
 from backout.databases.postgres.reversible.records import record, taken
-from backout.databases.postgres.reversible.refusals import out_of_order, told
+from backout.databases.postgres.reversible.refusals import giving_back, out_of_order, told
 from backout.errors import LostRace
 from backout.message import msg
 from backout.migration import Finished, MigrationRecord, Unfinished, WayTaken
@@ -68,14 +68,16 @@ class ReleaseMigrations(ReversibleDatabase):
             self._known(link)
             entries = journal.entries(link, tuple(ids), "applied")
             statements = [*to_build(read_alone(link), entries), *to_convert(link, entries, self._budget_ms)]
-            failed = get_ready(link, entries, budget_ms=self._budget_ms)
+            with told("rollback"), giving_back():
+                failed = get_ready(link, entries, budget_ms=self._budget_ms)
         return Finished(done=() if failed else tuple(statements), unfinished=failed)
 
     def unprepare(self, ids: Sequence[int]) -> None:
         """Drop what was built for a way back that is not taken."""
         with self._link() as link:
             self._known(link)
-            give_up(link, journal.entries(link, tuple(ids), "applied"))
+            with giving_back():
+                give_up(link, journal.entries(link, tuple(ids), "applied"))
 
     def due(self) -> tuple[str, ...]:
         """Return what is still to be run after a way back or forward."""

@@ -15,7 +15,11 @@ from backout.databases.postgres.reversible.journal import Entry
 from backout.databases.postgres.reversible.link import Link, LinkError, LinkLost
 from backout.databases.postgres.reversible.remedies import brings_check, is_told, remedy
 from backout.databases.postgres.reversible.repaired_ahead import give_back_early, repair_ahead
+from backout.databases.postgres.reversible.twice import set_keys_right
+from backout.databases.postgres.reversible.work import Moved
 from backout.migration import LOCK_BUDGET_MS, Unfinished
+
+_PATIENCE_S = 10.0
 
 
 def get_ready(
@@ -31,13 +35,20 @@ def get_ready(
 
     Returns:
         What failed.
+
+    Raises:
+        Locked: A table is in use in which rows have a key twice about which something was told.
     """
-    failed: tuple[Unfinished, ...] = ()
-    slow = [one for one in entries if is_told(one.operation) and not _is_quick(link, one, budget_ms)]
+    slow = [
+        one
+        for one in entries
+        if brings_check(one) and is_told(one.operation) and not _is_quick(link, one, budget_ms)
+    ]
     if slow:
         # Where one of these cannot be built, the rows are searched for under the locks.
         finish(link, lambda link: to_find(read(link), slow))
-    if any(map(is_built_before, entries)):
+    failed = _keys_set_right(link, entries)
+    if not failed and any(map(is_built_before, entries)):
         failed = finish(link, lambda link: to_build(read(link), entries)).unfinished
     if failed:
         give_up(link, entries)
@@ -47,11 +58,22 @@ def get_ready(
     return failed
 
 
+def _keys_set_right(link: Link, entries: Sequence[Entry]) -> tuple[Unfinished, ...]:
+    try:
+        set_keys_right(link, entries, patience_s=_PATIENCE_S)
+    except LinkLost:
+        raise
+    except (Moved, LinkError) as error:
+        return (Unfinished(statement="What was told of rows that have a key twice", why=str(error)),)
+    return ()
+
+
 def give_up(link: Link, entries: Sequence[Entry]) -> None:
     """Drop what was built, and give back what was repaired: the way back was not taken. Idempotent."""
-    give_back_early(link, entries)
     if any(is_built_before(entry) or brings_check(entry) for entry in entries):
         finish(link, lambda link: left_over(read(link), entries))
+    # In its index a key has no place for what is given back.
+    give_back_early(link, entries)
 
 
 def _is_quick(link: Link, entry: Entry, budget_ms: float) -> bool:

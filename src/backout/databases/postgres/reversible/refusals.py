@@ -97,6 +97,20 @@ def told(verb: str) -> Iterator[None]:
         ) from None
 
 
+@contextmanager
+def giving_back() -> Iterator[None]:
+    """Say what is left where rows cannot be given back that were changed for a way back which is not taken."""
+    try:
+        yield
+    except Locked as error:
+        who = "; ".join(f"{h.table} by process {h.pid} ({h.who})" for h in error.holders)
+        raise NotPossible(
+            msg("Rows that were repaired or set aside before the way back are not given back, as their tables are in use: {holders}", holders=who or "nobody is known"),
+            state=msg("The way back was not taken; what these rows had is in backout.row_kept."),
+            next_command="backout db finish   # gives it back",
+        ) from None  # fmt: skip
+
+
 def busy(error: Busy) -> RunInProgress:
     """Return our error that another migration runs."""
     what = (

@@ -1,6 +1,7 @@
-"""What becomes of rows that violate a CHECK which comes back, as the user has told it: another value, or they are set aside. Pure.
+"""What becomes of rows that violate what comes back, as the user has told it: another value, or they are set aside. Pure.
 
 `repair TABLE.COLUMN = EXPR` gives them a value that the CHECK allows; `quarantine TABLE` sets those aside that have none.
+Of a key it is about rows that have the same value as an earlier one: see `twice.py`.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from backout.databases.postgres.reversible.relatives import below
 _CHECK = re.compile(r"CHECK \((?P<expression>.*)\)(?: NO INHERIT)?(?: NOT VALID)?", re.DOTALL)
 
 
+_KEY = "key.dropped"
+"""See `built.KEY_DROPPED`."""
 ONCE = "remedy_once"
 """What was told when a way back was taken wins over what was told with the migration, and is for that way alone."""
 
@@ -73,6 +76,16 @@ def brings_check(entry: Entry) -> bool:
     return entry.state == "applied" and _is_check(entry.kind, entry.operation)
 
 
+def brings_key(entry: Entry) -> bool:
+    """Tell whether a way back of a change brings a key back that is built before it."""
+    return entry.state == "applied" and _is_key(entry.kind, entry.operation)
+
+
+def table_of(operation: Operation) -> int:
+    """Return the oid of the table whose CHECK or key comes back."""
+    return int(operation.get("dropped", operation)["table"])
+
+
 def condition(now: Snapshot, dropped: constraints.Kept) -> str | None:
     """Return the condition of rows that violate a dropped CHECK; None: it speaks of columns that come back with it."""
     columns = now.columns(dropped["table"])
@@ -89,15 +102,18 @@ def remedy(now: Snapshot, operation: Operation) -> Remedy | None:
     bad = condition(now, dropped)
     if bad is None:
         return None
-    columns = now.columns(dropped["table"])
-    sets, trees = [], {}
-    for one in told["repairs"]:
-        value = _now(one, {n: str(column["name"]) for n, column in columns.items()})
-        if value is not None:
-            column = columns[one["attnum"]]
-            sets.append(Set(one["attnum"], str(column["name"]), value))
-            trees[str(column["name"])] = (expressions.parsed(value), str(column["type_text"]))
+    columns, sets = now.columns(dropped["table"]), sets_of(now, operation)
+    trees = {one.name: (expressions.parsed(one.value), str(columns[one.attnum]["type_text"])) for one in sets}
     return Remedy(dropped["table"], operation["called"], bad, _cured(bad, trees), sets, told["aside"])
+
+
+def sets_of(now: Snapshot, operation: Operation) -> list[Set]:
+    """Return the values that rows get, with the names of now; without those that cannot be said any more."""
+    columns = now.columns(table_of(operation))
+    names = {n: str(column["name"]) for n, column in columns.items()}
+    told = operation.get(ONCE) or operation["remedy"]
+    values = [(one["attnum"], _now(one, names)) for one in told["repairs"]]
+    return [Set(attnum, names[attnum], value) for attnum, value in values if value is not None]
 
 
 def told_of(
@@ -118,8 +134,10 @@ def told_of(
     Raises:
         Veto: One of them cannot be used.
     """
-    table = Key("table", operation["dropped"]["table"]) if _is_check(kind, operation) else None
-    if table is None or table not in now.things:
+    if not _is_check(kind, operation) and not _is_key(kind, operation):
+        return set()
+    table = Key("table", table_of(operation))
+    if table not in now.things:
         return set()
     called, columns = now.name(table), now.columns(table.oid)
     names = {str(n): str(one["name"]) for n, one in columns.items() if not is_hidden(str(one["name"]))}
@@ -133,7 +151,7 @@ def told_of(
             raise unusable(
                 f"{called}.{column}", given[key], "there is no such column when the transaction ends"
             )
-        if numbers[column] in (operation["dropped"]["columns"] or ()):
+        if numbers[column] in _columns_of(kind, operation, numbers.values()):
             value = _usable(f"{called}.{column}", given[key], numbers)
             repairs.append({"attnum": numbers[column], "value": value, "names": names})
             used.add(key)
@@ -144,8 +162,17 @@ def told_of(
         family = now.things[table]["kind"] != "r" or below(now, table.oid) or now.things[table]["parents"]
         if family:
             raise _not_in_families(called)
+        if _is_key(kind, operation) and repairs and aside is not None:
+            raise _either(called)
         operation[ONCE if once else "remedy"] = {"repairs": repairs, "aside": aside is not None}
     return used
+
+
+def _columns_of(kind: str, operation: Operation, every: Collection[int]) -> Collection[int]:
+    """Return the columns by which a CHECK or key can be met; of an index over expressions any may be."""
+    if _is_check(kind, operation):
+        return list(operation["dropped"]["columns"] or ())
+    return [int(one) for one in operation["made"]["key"]] or every
 
 
 def told_once(operation: Operation) -> Operation:
@@ -162,6 +189,10 @@ def _is_check(kind: str, operation: Operation) -> bool:
     if kind != "constraint.dropped":
         return False
     return bool(operation["dropped"]["kind"] == "c" and operation["dropped"]["valid"])
+
+
+def _is_key(kind: str, operation: Operation) -> bool:
+    return kind == _KEY and "key" not in operation
 
 
 def _usable(called: str, told: str, names: Collection[str]) -> str:
@@ -208,6 +239,14 @@ def _not_in_families(called: str) -> Veto:
         f"backout cannot repair or set aside rows of {called}",
         detail="It is partitioned, a partition, or one of several that inherit from each other: which table a row is in would be lost.",
         hint="Leave that answer out, and change such rows by hand before the way back.",
+    )
+
+
+def _either(called: str) -> Veto:
+    return Veto(
+        f"backout cannot both repair and set aside rows of {called} that have a key twice",
+        detail="Whether a value is free only trying tells, and then it is too late to choose.",
+        hint="Leave one of the two answers out.",
     )
 
 

@@ -14,15 +14,24 @@ from backout.databases.postgres.reversible.catalog import Snapshot, read_alone
 from backout.databases.postgres.reversible.given_back import give_back
 from backout.databases.postgres.reversible.journal import Entry, installed
 from backout.databases.postgres.reversible.link import Link, LinkError, LinkLost, objects, scalar
-from backout.databases.postgres.reversible.remedies import Remedy, brings_check, is_told, remedy
+from backout.databases.postgres.reversible.remedies import (
+    Remedy,
+    brings_check,
+    brings_key,
+    is_told,
+    remedy,
+    table_of,
+)
 from backout.databases.postgres.reversible.rows.quiet import exactly
 from backout.databases.postgres.reversible.rows.store import KEPT
-from backout.databases.postgres.reversible.set_right import REPAIRED, repaired
+from backout.databases.postgres.reversible.set_right import ASIDE, REPAIRED, repaired
+from backout.databases.postgres.reversible.twice import undo_keys_right
 from backout.databases.postgres.reversible.work import Work
 from backout.faults import fault_point
 from backout.migration import LOCK_BUDGET_MS
 
 _MOST_BATCHES = 10_000
+_PATIENCE_S = 10.0
 
 
 def repair_ahead(link: Link, entries: Sequence[Entry], budget_ms: float = LOCK_BUDGET_MS) -> int:
@@ -48,9 +57,14 @@ def give_back_early(link: Link, entries: Sequence[Entry]) -> None:
 
     Args:
         link: A session in autocommit.
-        entries: Of the migrations that were to be taken back.
+        entries: Of the migrations that were to be taken back; what was built for their keys is gone.
+
+    Raises:
+        Locked: The tables are in use.
     """
-    for entry in _early(link, entries):
+    found = _early(link, entries)
+    undo_keys_right(link, [one for one in found if brings_key(one)], patience_s=_PATIENCE_S)
+    for entry in filter(brings_check, found):
         link.rows("BEGIN")
         try:
             with exactly(link, path=False):
@@ -63,22 +77,19 @@ def give_back_early(link: Link, entries: Sequence[Entry]) -> None:
 
 def early(link: Link, entries: Sequence[Entry]) -> list[str]:
     """Return, for people, what `give_back_early` would do."""
-    return [
-        f"giving back what rows had that {one.operation['called']} does not allow"
-        for one in _early(link, entries)
-    ]
+    return [f"giving back what {one.operation['called']} does not allow" for one in _early(link, entries)]
 
 
 def _early(link: Link, entries: Sequence[Entry]) -> list[Entry]:
-    found = [entry for entry in entries if brings_check(entry)]
+    found = [entry for entry in entries if brings_check(entry) or brings_key(entry)]
     if not found or not installed(link):
         return []
     kept = objects(
         link,
-        f"SELECT DISTINCT migrations, relation::int8 AS relation FROM {KEPT} WHERE back AND starts_with(why, '{REPAIRED}, ') AND NOT why LIKE '%; not given back'",
+        f"SELECT DISTINCT migrations, relation::int8 AS relation FROM {KEPT} WHERE back AND why ~ '^({REPAIRED}|{ASIDE}), ' AND NOT why LIKE '%; not given back'",
     )
     noted = {(tuple(one["migrations"]), one["relation"]) for one in kept}
-    return [one for one in found if ((one.migration,), one.operation["dropped"]["table"]) in noted]
+    return [one for one in found if ((one.migration,), table_of(one.operation)) in noted]
 
 
 def why_not_repaired(now: Snapshot, entries: Sequence[Entry]) -> dict[str, str | None]:

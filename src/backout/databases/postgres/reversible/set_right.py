@@ -14,7 +14,7 @@ from backout.databases.postgres.reversible.names import SCHEMA, hidden, ident, i
 from backout.databases.postgres.reversible.remedies import Remedy, remedy, set_texts
 from backout.databases.postgres.reversible.rows.quiet import exactly, quietly
 from backout.databases.postgres.reversible.rows.refer import refers_to
-from backout.databases.postgres.reversible.rows.store import KEPT
+from backout.databases.postgres.reversible.rows.store import KEPT, WAY
 from backout.databases.postgres.reversible.work import Moved, Work
 
 ASIDE = "set aside"
@@ -39,23 +39,34 @@ def set_right(work: Work, change: int, operation: Operation) -> None:
     found = remedy(work.now, operation)
     if found is None:
         raise Moved(called, "speaks of a column that is not there: nobody can tell which rows violate it")
-    path = work.table_path(table, called=called)
-    with quietly(work.link, [table], []), by_index(work), exactly(work.link, path=False):
+    put_right(work, change, found)
+    drop_index(work, change, table)
+    tell(work, change, table, called)
+
+
+def put_right(work: Work, change: int, found: Remedy) -> None:
+    """Do what was told with all rows that violate something.
+
+    Raises:
+        Moved: There are others.
+    """
+    path = work.table_path(found.table, called=found.called)
+    with quietly(work.link, [found.table], []), by_index(work), exactly(work.link, path=False):
         if found.sets:
             work.done.append(f"UPDATE {path} SET {set_texts(found)} WHERE {found.bad} AND {found.cured}")
             repaired(work.link, work.now, change, found)
-        refers = f"({refers_to(work.link, table)})"
+        refers = f"({refers_to(work.link, found.table)})"
         if found.aside:
             work.done.append(f"DELETE FROM {path} WHERE {found.bad}")
             _set_aside(work.link, work.now, change, found, refers)
         left = int(scalar(work.link, f"SELECT count(*) FROM {path} WHERE {found.bad}") or 0)
     if left:
         told = (
-            "are referred to by others, so that they cannot be set aside" if found.aside else "do not either"
+            "are referred to by others, so that they cannot be set aside"
+            if found.aside
+            else "do not meet it either with their other values"
         )
-        raise Moved(called, f"is not met by {left} row(s), {told}: {_advice(found)}")
-    drop_index(work, change, table)
-    _tell(work, change, found)
+        raise Moved(found.called, f"is not met by {left} row(s), which {told}: {_advice(found)}")
 
 
 def repaired(link: Link, now: Snapshot, change: int, one: Remedy, *, limit: int | None = None) -> int:
@@ -77,6 +88,9 @@ def repaired(link: Link, now: Snapshot, change: int, one: Remedy, *, limit: int 
     columns = now.columns(one.table)
     told = ", ".join(f"t.{ident(str(columns[n]['name']))}::text" for n in key or _plain(columns))
     becomes = ", ".join(f"t.{name}::text" for name in names)
+    if key:
+        # What is made of it stays as it is: it is given back, or changed by somebody, who is noticed.
+        link.rows(f"SET LOCAL {WAY} = 'on'")
     # The names are ours: what was told speaks of the table's columns without a name before them.
     found = scalar(
         link,
@@ -87,6 +101,7 @@ def repaired(link: Link, now: Snapshot, change: int, one: Remedy, *, limit: int 
         f"v.attnum, v.name, d.becomes[v.n], d.was[v.n], {literal(kept_as(REPAIRED, one.called))}, {attnums}, NULL "
         f"FROM done d, (VALUES {values}) v(n, attnum, name)) SELECT count(*) FROM done",
     )
+    link.rows(f"SET LOCAL {WAY} = ''")
     return int(found or 0)
 
 
@@ -112,21 +127,21 @@ def drop_index(work: Work, change: int, table: int) -> None:
             work.run(f"DROP INDEX {work.path('index', key.oid, called=hidden(change))}")
 
 
-def _tell(work: Work, change: int, one: Remedy) -> None:
+def tell(work: Work, change: int, table: int, called: str) -> None:
     """Tell what was done, also what was ahead of the way."""
-    those = f"FROM {KEPT} WHERE back AND relation = {one.table} AND migrations = {migrations_of(change)}"
+    those = f"FROM {KEPT} WHERE back AND relation = {table} AND migrations = {migrations_of(change)}"
     count = scalar(
         work.link,
-        f"SELECT count(DISTINCT key) {those} AND why = {literal(kept_as(REPAIRED, one.called))}",
+        f"SELECT count(DISTINCT key) {those} AND why = {literal(kept_as(REPAIRED, called))}",
     )
     if count != "0":
         work.residues.append(
-            f"{count} row(s) were given other values, as {one.called} does not allow theirs: what they had is in {KEPT}"
+            f"{count} row(s) were given other values, as {called} does not allow theirs: what they had is in {KEPT}"
         )
-    count = scalar(work.link, f"SELECT count(*) {those} AND why = {literal(kept_as(ASIDE, one.called))}")
+    count = scalar(work.link, f"SELECT count(*) {those} AND why = {literal(kept_as(ASIDE, called))}")
     if count != "0":
         work.residues.append(
-            f"{count} row(s) were set aside, as {one.called} does not allow them: they are in {KEPT}, and come again with db redo"
+            f"{count} row(s) were set aside, as {called} does not allow them: they are in {KEPT}, and come again with db redo"
         )
 
 

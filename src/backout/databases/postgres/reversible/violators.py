@@ -10,15 +10,20 @@ from backout.databases.postgres.reversible.catalog import Key, Snapshot
 from backout.databases.postgres.reversible.held import path
 from backout.databases.postgres.reversible.journal import Entry
 from backout.databases.postgres.reversible.parse import keys_of
-from backout.databases.postgres.reversible.remedies import brings_check, condition, remedy, set_texts
+from backout.databases.postgres.reversible.remedies import Remedy, brings_check, condition, remedy, set_texts
 from backout.databases.postgres.reversible.rows.refer import refers_to
+from backout.databases.postgres.reversible.twice import twice
 from backout.migration_status import RowsSince
 
 
 def violators(asking: Asking, now: Snapshot, entry: Entry) -> Iterator[RowsSince]:
     """Yield it for the CHECK or key that a way back of a change would bring back, where there are any or nobody knows."""
     if is_built_before(entry) and family_of(entry) is None:
-        yield from _twice(asking, now, entry)
+        told = twice(now, entry.operation)
+        if told is None:
+            yield from _twice(asking, now, entry)
+        else:
+            yield from _set_right(asking, now, told)
     if not brings_check(entry) or Key("table", entry.operation["dropped"]["table"]) not in now.things:
         return
     dropped, called = entry.operation["dropped"], entry.operation["called"]
@@ -26,10 +31,18 @@ def violators(asking: Asking, now: Snapshot, entry: Entry) -> Iterator[RowsSince
     if bad is None:
         yield _told(called, None, why="columns that it speaks of come back with it")
         return
-    told, those = remedy(now, entry.operation), f"FROM {path(now, Key('table', dropped['table']))} t WHERE"
+    told = remedy(now, entry.operation)
     if told is None:
+        those = f"FROM {path(now, Key('table', dropped['table']))} t WHERE"
         yield from _counted(asking, called, f"SELECT count(*) {those} {bad}", f"SELECT * {those} {bad}")
         return
+    yield from _set_right(asking, now, told)
+
+
+def _set_right(asking: Asking, now: Snapshot, told: Remedy) -> Iterator[RowsSince]:
+    """Yield how many rows get another value, are set aside, or cannot be."""
+    called, bad = told.called, told.bad
+    those = f"FROM {path(now, Key('table', told.table))} t WHERE"
     if told.sets:
         rows = f"SELECT count(*) {those} {bad} AND {told.cured}"
         yield from _counted(asking, called, rows, set_texts(told), kind="repaired")
@@ -79,7 +92,8 @@ def in_the_way(one: RowsSince) -> str:
     if one.kind == "twice":
         return (
             f"{one.rows} value(s) are there more than once, which {one.what} does not allow when it comes back. "
-            f"Change them first; they are shown by: {one.value}"
+            "Change them first, or have backout db rollback give all but one another value (--repair TABLE.COLUMN=EXPR) or set "
+            f"them aside (--quarantine TABLE); they are shown by: {one.value}"
         )
     return (
         f"{one.rows} row(s) do not meet {one.what}, which comes back, and the earlier code could not change them. "

@@ -158,7 +158,7 @@ class ConstraintDropped:
         dropped = operation["dropped"]
         table = work.table_path(dropped["table"], called=operation["called"])
         work.run(f"ALTER TABLE {table} DROP CONSTRAINT {ident(dropped['name'])}")
-        forward(work, change, operation)
+        forward(work, change, operation, turn=self.redo_at)
         return told_once(operation)
 
 

@@ -13,7 +13,10 @@ from backout.databases.postgres.reversible.built import KEY_DROPPED, standing_by
 from backout.databases.postgres.reversible.catalog import Key
 from backout.databases.postgres.reversible.difference import Difference
 from backout.databases.postgres.reversible.effects.base import NEITHER, Bears, Operation
+from backout.databases.postgres.reversible.given_back import forward
 from backout.databases.postgres.reversible.names import hidden, ident, is_hidden, literal
+from backout.databases.postgres.reversible.remedies import is_told, told_once
+from backout.databases.postgres.reversible.set_right import tell
 from backout.databases.postgres.reversible.work import Moved, Work
 
 
@@ -64,6 +67,8 @@ class KeyDropped:
             primary.taken_up(work, operation["key"])
             return operation
         path = work.table_path(operation["table"], called=called)
+        if is_told(operation):
+            tell(work, change, operation["table"], called)
         index = standing_by(work.now, operation["table"], change)
         if index is None and not work.only_tried:
             raise Moved(
@@ -106,14 +111,15 @@ class KeyDropped:
         """Drop it again."""
         made, called = operation["made"], operation["called"]
         path = work.table_path(operation["table"], called=called)
+        forward(work, change, operation, turn=self.redo_at)
         names = {one["name"] for one in work.now.of_table("constraint", operation["table"]).values()}
         if made["name"] in names:
             work.run(f"ALTER TABLE {path} DROP CONSTRAINT {ident(made['name'])}")
-            return operation
+            return told_once(operation)
         # It is none, or not yet one.
         oid = work.again("index", 0, operation["table"], made["name"])
         work.run(f"DROP INDEX {work.path('index', oid, called=called)}")
-        return operation
+        return told_once(operation)
 
 
 def _must(difference: Difference, table: int, attnum: int) -> bool:
