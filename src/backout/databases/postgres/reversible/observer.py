@@ -23,9 +23,11 @@ from backout.databases.postgres.reversible.answer_tried import answer_tried
 from backout.databases.postgres.reversible.catalog import Key, Snapshot
 from backout.databases.postgres.reversible.difference import Difference
 from backout.databases.postgres.reversible.effects.base import Operation
+from backout.databases.postgres.reversible.held import path
 from backout.databases.postgres.reversible.keeper import CALLS, is_softened, made_by, matters, soften
 from backout.databases.postgres.reversible.link import Link, LinkError, as_login, scalar
 from backout.databases.postgres.reversible.meanwhile import Commit, Meanwhile
+from backout.databases.postgres.reversible.names import hidden, ident
 from backout.databases.postgres.reversible.origins import Origins
 from backout.databases.postgres.reversible.parse import Statement, cascades
 from backout.databases.postgres.reversible.proxy.keeper import Manner, Pass, Veto
@@ -47,6 +49,7 @@ from backout.databases.postgres.reversible.session_rows import (
     written_tables,
 )
 from backout.databases.postgres.reversible.soften import Softer
+from backout.databases.postgres.reversible.starless import asks, without_hidden
 from backout.databases.postgres.reversible.updates import may_update_besides, update_of
 from backout.databases.postgres.reversible.verdict import (
     found_in,
@@ -174,6 +177,8 @@ class Observer:
         elif is_softened(statement):
             seen.before = catalog.read(link)
             self._try(link, seen)
+        elif asks(statement) and (veto := self._star(link, statement)) is not None:
+            seen.before, seen.refused = catalog.read(link), [veto]
         elif statement.kind in CALLS and self._by_steps(link, seen):
             pass
         else:
@@ -282,6 +287,32 @@ class Observer:
             link.rows(f"ROLLBACK TO SAVEPOINT {_TRY_STEPS}")
             link.rows(f"RELEASE SAVEPOINT {_TRY_STEPS}")
         return True
+
+    def _star(self, link: Link, statement: Statement) -> Veto | None:
+        """Return the refusal of a star that would find a column which backout had hidden instead of dropping it."""
+        now, kept = catalog.read(link), [*self.observed.kept, *(one for e in self._ended for one in e.kept)]
+        told = [
+            op
+            for kind, op in kept
+            if kind == "column.hidden" or (kind == "column.retyped" and op.get("form", "twin") == "twin")
+        ]
+        tables = {Key("table", op.get("table") or op.get("hidden", {}).get("table") or 0) for op in told}
+        if not tables & now.things.keys():
+            return None
+        link.rows(f"SAVEPOINT {_TRY}")
+        try:
+            with as_login(link):
+                for number, key in enumerate(tables & now.things.keys()):
+                    link.rows(f"ALTER TABLE {path(now, key)} ADD COLUMN {ident(hidden(number))} text")
+            without_hidden(link, statement)
+        except Veto as veto:
+            return veto
+        except LinkError:
+            return None  # it is wrong by itself, and will say so
+        finally:
+            link.rows(f"ROLLBACK TO SAVEPOINT {_TRY}")
+            link.rows(f"RELEASE SAVEPOINT {_TRY}")
+        return None
 
     def _filled_by(self, link: Link, statement: Statement) -> None:
         """Know what a statement has filled columns from; what that takes is undone."""
