@@ -228,3 +228,56 @@ def test_a_client_that_goes_away_in_the_middle_is_rolled_back_and_told_of_by_nob
         client.close()
     assert (kept(observed), refused(observed)) == ([], [])
     assert database.link().rows("SELECT x FROM a") == [{"x": "p"}]
+
+
+_BESIDE = "ALTER TABLE a ADD z text; UPDATE a SET z = {0}; ALTER TABLE a DROP COLUMN x"
+
+
+@pytest.mark.parametrize("value", ["x", "y", "upper(y)", "x || y", "'new'", "(SELECT max(x) FROM a)"])
+def test_a_column_beside_a_dropped_one_is_told_as_the_engine_takes_it(
+    value: str, database: Database, second: Database
+) -> None:
+    up = _BESIDE.format(value)
+    for one in (database, second):
+        run(one.link(), _SHOP)
+    observed = observe(database, up)
+    try:
+        number = migrate(second.link(), up)
+    except Veto as veto:
+        assert refused(observed) == [veto.message]
+    else:
+        told = [sentence(entry) for entry in journal.entries(second.link(), (number,), "applied")]
+        assert (sorted(kept(observed)), refused(observed)) == (sorted(told), [])
+    assert hidden(database) == []
+
+
+_STAR = "ALTER TABLE a {0}; CREATE VIEW v AS SELECT * FROM {1}"
+
+
+# Names that are given to a table's columns by their place are those of others where one of the first is hidden: that is not told.
+@pytest.mark.parametrize(
+    ("change", "of"),
+    [
+        ("DROP COLUMN x", "a"),
+        ("DROP COLUMN x", "a AS b(one)"),
+        ("DROP COLUMN x", "(SELECT * FROM a) AS b(one)"),
+        ("ALTER x TYPE varchar", "(SELECT * FROM a) AS b(one)"),
+        ("ALTER id TYPE bigint", "a"),
+        ("ALTER id TYPE bigint", "(SELECT * FROM a) AS b(one)"),
+    ],
+)
+def test_a_star_is_told_as_the_engine_takes_it(
+    change: str, of: str, database: Database, second: Database
+) -> None:
+    up = _STAR.format(change, of)
+    for one in (database, second):
+        run(one.link(), _SHOP)
+    observed = observe(database, up)
+    try:
+        number = migrate(second.link(), up)
+    except Veto as veto:
+        assert refused(observed) == [veto.message]
+    else:
+        told = [sentence(entry) for entry in journal.entries(second.link(), (number,), "applied")]
+        assert (sorted(kept(observed)), refused(observed)) == (sorted(told), [])
+    assert hidden(database) == []

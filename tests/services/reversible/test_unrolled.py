@@ -153,6 +153,10 @@ REFUSED = {
         "DECLARE v int; BEGIN v := writes(); ALTER TABLE t DROP COLUMN p; CREATE TABLE made (); END",
         "rows of public.p",
     ),
+    "what is not undone with a transaction": (
+        "BEGIN PERFORM set_limit(0.9::real); IF true THEN DROP TABLE rep; END IF; END",
+        "DO",
+    ),
     "a setting on the way": (
         "DECLARE v text; BEGIN v := set_config('a.b', 'c', false); DROP TABLE rep; END",
         "DO",
@@ -169,7 +173,7 @@ def test_what_would_not_be_the_same_is_refused(database: Database) -> None:
     run(
         link,
         BEFORE
-        + "CREATE FUNCTION writes() RETURNS int SECURITY DEFINER LANGUAGE sql AS 'UPDATE p SET x = 8; SELECT 1'",
+        + "CREATE EXTENSION pg_trgm; CREATE FUNCTION writes() RETURNS int SECURITY DEFINER LANGUAGE sql AS 'UPDATE p SET x = 8; SELECT 1'",
     )
     journal.install(link)
     before, rows = catalog_of(link), rows_of(link)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from backout.databases.postgres.reversible import catalog
 from backout.databases.postgres.reversible.catalog import FIRST_OID, NAMES, OTHERS, Snapshot, Thing, oids
 from backout.databases.postgres.reversible.link import Link, scalar
+from backout.databases.postgres.reversible.names import literal
 
 Stamps = dict[str, str]
 """By whose it is: the kind, a colon, and an oid."""
@@ -94,6 +95,8 @@ _ROWS = [
       LEFT JOIN pg_statistic_ext s ON d.classoid = 'pg_statistic_ext'::regclass AND s.oid = d.objoid
       LEFT JOIN pg_rewrite w ON d.classoid = 'pg_rewrite'::regclass AND w.oid = d.objoid
       WHERE d.objoid >= {FIRST_OID}""",
+    f"""SELECT c.relname::text, d.objoid, d.ctid, d.xmin FROM pg_description d JOIN pg_class c ON c.oid = d.classoid
+      WHERE d.objoid >= {FIRST_OID} AND c.relnamespace = 'pg_catalog'::regnamespace AND c.relname IN ({", ".join(map(literal, OTHERS.values()))})""",
     "SELECT 'default', oid, ctid, xmin FROM pg_default_acl",
     "SELECT 'publication', oid, ctid, xmin FROM pg_publication",
     "SELECT 'publication', prpubid, ctid, xmin FROM pg_publication_rel",

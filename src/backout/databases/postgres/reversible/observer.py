@@ -24,12 +24,15 @@ from backout.databases.postgres.reversible.answer_tried import answer_tried
 from backout.databases.postgres.reversible.catalog import Key, Snapshot
 from backout.databases.postgres.reversible.difference import Difference
 from backout.databases.postgres.reversible.effects.base import Operation
+from backout.databases.postgres.reversible.held import path
 from backout.databases.postgres.reversible.keeper import CALLS, is_softened, made_by, matters, soften
 from backout.databases.postgres.reversible.link import Link, LinkError, as_login, scalar
 from backout.databases.postgres.reversible.meanwhile import Commit, Meanwhile
+from backout.databases.postgres.reversible.names import hidden, ident
 from backout.databases.postgres.reversible.origins import Origins
 from backout.databases.postgres.reversible.parse import Statement, cascades
 from backout.databases.postgres.reversible.proxy.keeper import Manner, Pass, Veto
+from backout.databases.postgres.reversible.recipes import Recipes
 from backout.databases.postgres.reversible.rights_tried import rights_tried
 from backout.databases.postgres.reversible.rows.capture import NotCaptured, refuse_unloggable
 from backout.databases.postgres.reversible.rows.closure import closure
@@ -47,6 +50,8 @@ from backout.databases.postgres.reversible.session_rows import (
     written_tables,
 )
 from backout.databases.postgres.reversible.soften import Softer
+from backout.databases.postgres.reversible.starless import asks, without_hidden
+from backout.databases.postgres.reversible.updates import may_update_besides, update_of
 from backout.databases.postgres.reversible.verdict import (
     found_in,
     refused_outright,
@@ -144,6 +149,10 @@ class Observer:
     _verdict: tuple[Found, list[Veto]] | None = None
     _since: int = 0
     _commit: Commit | None = None
+    _recipes: Recipes = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._recipes = Recipes(0, set(), self.observed.origins.read)
 
     def manner(self, statement: Statement) -> Manner:
         """Tell how to run a statement: those that backout refuses outright as PostgreSQL demands it."""
@@ -154,6 +163,7 @@ class Observer:
         self.ended(committed=False)
         self._since = self.observed.meanwhile.now()
         self._before, self._counts = catalog.read(link), changed(link)
+        self._recipes.begins(self._before)
 
     def statement(self, link: Link, statement: Statement) -> Pass:
         """Try what backout would do instead, and let the statement run."""
@@ -168,6 +178,8 @@ class Observer:
         elif is_softened(statement):
             seen.before = catalog.read(link)
             self._try(link, seen)
+        elif asks(statement) and (veto := self._star(link, statement)) is not None:
+            seen.before, seen.refused = catalog.read(link), [veto]
         elif statement.kind in CALLS and self._by_steps(link, seen):
             pass
         else:
@@ -182,6 +194,7 @@ class Observer:
             self._ran.append(short(statement))
             self.observed.origins.ran(link, statement)
             self._opaque = self._opaque or manners.is_opaque(statement)
+            self._filled_by(link, statement)
         for seen in found:
             self._open.remove(seen)
             self._ended.append(seen)
@@ -225,7 +238,10 @@ class Observer:
             more, others = self._explained(link, difference, self._ran)
         kept += more + rows
         every = [*self.observed.kept, *kept]
-        for refuse in (partial(rebuilt.refuse_unpaired, self.observed.origins, after), may_need_answer):
+        for refuse in (
+            partial(rebuilt.refuse_unpaired, self.observed.origins, after),
+            partial(may_need_answer, self._recipes.told),
+        ):
             try:
                 refuse(every)
             except Veto as veto:
@@ -273,6 +289,45 @@ class Observer:
             link.rows(f"RELEASE SAVEPOINT {_TRY_STEPS}")
         return True
 
+    def _star(self, link: Link, statement: Statement) -> Veto | None:
+        """Return the refusal of a star that would find a column which backout had hidden instead of dropping it."""
+        now, kept = catalog.read(link), [*self.observed.kept, *(one for e in self._ended for one in e.kept)]
+        told = [
+            op
+            for kind, op in kept
+            if kind == "column.hidden" or (kind == "column.retyped" and op.get("form", "twin") == "twin")
+        ]
+        tables = {Key("table", op.get("table") or op.get("hidden", {}).get("table") or 0) for op in told}
+        if not tables & now.things.keys():
+            return None
+        link.rows(f"SAVEPOINT {_TRY}")
+        try:
+            with as_login(link):
+                for number, key in enumerate(tables & now.things.keys()):
+                    link.rows(f"ALTER TABLE {path(now, key)} ADD COLUMN {ident(hidden(number))} text")
+            without_hidden(link, statement)
+        except Veto as veto:
+            return veto
+        except LinkError:
+            return None  # it is wrong by itself, and will say so
+        finally:
+            link.rows(f"ROLLBACK TO SAVEPOINT {_TRY}")
+            link.rows(f"RELEASE SAVEPOINT {_TRY}")
+        return None
+
+    def _filled_by(self, link: Link, statement: Statement) -> None:
+        """Know what a statement has filled columns from; what that takes is undone."""
+        if update_of(statement) is None and not may_update_besides(statement):
+            return
+        link.rows(f"SAVEPOINT {_TRY}")
+        try:
+            self._recipes.ran(link, statement)
+        except LinkError:
+            return  # a column of which nobody knows it may need an answer, which is said
+        finally:
+            link.rows(f"ROLLBACK TO SAVEPOINT {_TRY}")
+            link.rows(f"RELEASE SAVEPOINT {_TRY}")
+
     def _done_again(self, seen: _Seen, same: dict[Key, Key]) -> None:
         """Know what the statements of a block made by what it has made itself."""
         for step in seen.steps:
@@ -298,7 +353,7 @@ class Observer:
             self.observed.answers,
             begun,
             lambda _table: {},
-            lambda _table, _attnum, _columns: [],
+            lambda table, attnum, columns: self._recipes.readers(link, table, attnum, columns),
             self.observed.origins,
             lambda: made_by(trial.now, begun, ()),
             lambda _table, _change: None,

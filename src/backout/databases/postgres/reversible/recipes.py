@@ -89,6 +89,11 @@ class Recipes:
     _earlier_too: set[int] = field(default_factory=set)
     _nothing: set[tuple[str, ...]] = field(default_factory=set)
 
+    @property
+    def told(self) -> set[Column]:
+        """The columns that UPDATEs of the transaction have filled, which were looked at."""
+        return set(self._filled)
+
     def begins(self, before: Snapshot) -> None:
         """A transaction begins."""
         self._before, self._earlier = before, None

@@ -275,14 +275,22 @@ def _oids(link: Link, names: list[str]) -> list[int]:
     return [int(one["oid"]) for one in found]
 
 
-def may_need_answer(operations: list[tuple[str, Operation]]) -> None:
-    """Refuse a dropped column beside which another one was made and filled, where no statement was looked at: it may need an answer.
+def may_need_answer(told: Collection[tuple[int, int]], operations: list[tuple[str, Operation]]) -> None:
+    """Refuse a dropped column beside which another one was made and filled by no statement that was looked at: it may need an answer.
+
+    Args:
+        told: Columns, by their tables, of which is known what they were filled from.
+        operations: Kind and operation of all that the migration has changed.
 
     Raises:
         Veto: There is one, and no answer.
     """
     updated = {table for kind, op in operations if kind == "rows" for table in op.get("updated", ())}
-    added = {op["table"]: op["called"] for kind, op in operations if kind == "column.added"}
+    added = {
+        op["table"]: op["called"]
+        for kind, op in operations
+        if kind == "column.added" and (op["table"], op["attnum"]) not in told
+    }
     for kind, op in operations:
         table = op.get("hidden", {}).get("table") if kind in (HIDDEN, ASIDE) else None
         if table in updated and table in added and "taken" not in op:

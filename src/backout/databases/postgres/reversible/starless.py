@@ -40,7 +40,7 @@ def without_hidden(link: Link, statement: Statement) -> str | None:
     Raises:
         Veto: A hidden column cannot be left out: columns were given names by their place.
     """
-    if statement.kind not in _KINDS or not _asks(statement) or not _any_hidden(link):
+    if not asks(statement) or not _any_hidden(link):
         return None
     asked = _asked(link, statement.node, statement.node.query.select_stmt)
     if (asked is None and not _works(link, statement)) or (asked is not None and not asked.shows):
@@ -72,7 +72,10 @@ class _Asked:
     shows: bool
 
 
-def _asks(statement: Statement) -> bool:
+def asks(statement: Statement) -> bool:
+    """Tell whether a statement makes something of a query that may have a star."""
+    if statement.kind not in _KINDS:
+        return False
     nodes = nodes_in(statement)
     return {"A_Star", "SelectStmt"} <= nodes and "ParamRef" not in nodes
 

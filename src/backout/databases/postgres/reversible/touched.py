@@ -115,11 +115,13 @@ def counts(difference: Difference, taken: Taken) -> bool:
 
 
 def retyped(before: Snapshot, taken: list[Taken]) -> list[tuple[str, Operation]]:
-    """Return the changes of types among what a statement did, as the journal tells of them."""
+    """Return the changes of types among what a statement did, as the journal tells of them; with the table, if it was written anew."""
+    anew = {one.key.oid for one in taken if one.key.kind == "table" and "filenode" in one.values}
     return [
         (
             "column.retyped",
             {
+                "table": one.key.oid if one.key.oid in anew else 0,
                 "called": before.name(one.key),
                 "types": [before.things[one.key]["type_text"], one.after["type_text"]],
             },

@@ -42,9 +42,10 @@ _MATTERS = re.compile(
     r"\b(drop|execute|truncate|detach|alter\b[^;]*\btype|add\s+(?!constraint|primary|unique|foreign|check)\w+)\b",
     re.IGNORECASE,
 )
+_PROGRAM = re.compile(r"\bcopy\b.*\bprogram\b", re.IGNORECASE | re.DOTALL)
 _HARMLESS = {
     "nextval", "currval", "lastval", "random", "gen_random_uuid", "clock_timestamp", "timeofday", "pg_sleep",
-    "uuid_generate_v4", "uuid_generate_v1", "txid_current", "pg_current_xact_id",
+    "uuid_generate_v4", "uuid_generate_v1", "gen_salt", "gen_random_bytes", "txid_current", "pg_current_xact_id",
 }  # fmt: skip
 """Volatile, and nothing of what they do is undone, or missed."""
 
@@ -57,6 +58,10 @@ _LISTENING = (
         "SELECT coalesce(max(n), 0) + 1, $1, $2, $3 FROM pg_temp._bo_ran; RETURN $1; END'"
     ),
 )
+
+
+class Outside(NotRead):
+    """It may do something that is not undone with its transaction, and so must not be tried."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +107,13 @@ class _Called:
     def known(self) -> set[str]:
         """Names of functions that do nothing but what they tell."""
         return {one.name for one in self.functions} - {one.name for one in self.functions if one.body is None}
+
+    @property
+    def bodies(self) -> list[Body]:
+        """What the block and the functions do, as far as that can be told."""
+        return [
+            one for one in (self.block, *(function.body for function in self.functions)) if one is not None
+        ]
 
     @property
     def tellers(self) -> list[tuple[_Function, Body]]:
@@ -174,6 +186,8 @@ def unroll(
     with tried():
         try:
             return _unrolled(link, block, matters, read)
+        except Outside:
+            return None
         except NotRead:
             drops = learned.dropped_by(link, block, read) if is_block else []
             return Unrolled(drops) if drops else None
@@ -188,6 +202,11 @@ def _unrolled(
         NotRead: Nobody can tell for sure what it runs; or it fails.
     """
     found = _called(link, block)
+    names = found.besides.union(*(one.calls for one in found.bodies), called(block.node))
+    if any(_PROGRAM.search(one.telling) for one in found.bodies):
+        raise Outside("it may run a program")
+    if others := _outside(link, names):
+        raise Outside(f"it calls {', '.join(others)}")
     if block.kind != "do_stmt":
         _is_step(link, block, found)
     if lost := _with_effects(link, found.besides, found.known):
@@ -279,7 +298,7 @@ def _functions(link: Link, names: Collection[str]) -> list[_Function]:
     found = objects(
         link,
         "SELECT p.oid::int8 AS oid, p.proname AS name, pg_catalog.pg_get_functiondef(p.oid) AS definition, p.prosrc AS source, "
-        "l.lanname AS language, coalesce(p.proargnames, '{}') AS parameters, l.lanname IN ('plpgsql', 'sql') AND p.prosqlbody IS NULL AND NOT p.prosecdef AND p.proconfig IS NULL AND p.prorettype <> 'trigger'::regtype "
+        "l.lanname AS language, coalesce(p.proargnames, '{}') AS parameters, l.lanname IN ('plpgsql', 'sql') AND p.prosqlbody IS NULL AND NOT p.prosecdef AND p.proconfig IS NULL AND p.prorettype <> 'pg_catalog.trigger'::pg_catalog.regtype "
         "AND pg_catalog.pg_has_role(p.proowner, 'USAGE') AS can_tell "
         "FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_language l ON l.oid = p.prolang "
         f"WHERE p.prokind IN ('f', 'p') AND {OF_USERS} AND p.proname IN (SELECT pg_catalog.json_array_elements_text($1::json))",
@@ -317,6 +336,21 @@ def _with_effects(link: Link, names: Collection[str], known: Collection[str]) ->
         for one in found
         if one["name"] not in _HARMLESS and (one["system"] or one["name"] not in known)
     }
+
+
+def _outside(link: Link, names: Collection[str]) -> list[str]:
+    """Return which functions of these names may do something outside of the transaction: write to a file, another server, a setting."""
+    if not names:
+        return []
+    found = objects(
+        link,
+        "SELECT DISTINCT p.proname AS name FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_language l ON l.oid = p.prolang "
+        "WHERE p.provolatile = 'v' AND l.lanname NOT IN ('internal', 'sql', 'plpgsql') "
+        "AND p.proname IN (SELECT pg_catalog.json_array_elements_text($1::json)) ORDER BY 1",
+        [json.dumps(sorted(names))],
+        again=True,
+    )
+    return [str(one["name"]) for one in found if one["name"] not in _HARMLESS]
 
 
 def _steps(link: Link, found: _Called) -> tuple[list[Statement], bool]:
