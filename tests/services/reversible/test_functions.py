@@ -180,7 +180,7 @@ def test_a_function_that_something_needs_by_now_is_not_made_anew(database: Datab
         link, "CREATE OR REPLACE FUNCTION f(x int DEFAULT 1) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT 1'"
     )
     run(link, "CREATE INDEX i ON t (f(id))")
-    with pytest.raises(NotReversible, match="is needed by index public.i"):
+    with pytest.raises(NotReversible, match=r"is needed by index public\.i"):
         undo(link, number)
     found = read_status(link, "app", 1)
     assert (found.possible, found.why) == (

@@ -45,7 +45,7 @@ def follow(work: Work, table: int, key: Sequence[int], change: int) -> None:
     )
     shut(work)
     other = " OR ".join(f"OLD.{name}::text IS DISTINCT FROM NEW.{name}::text" for name in names)
-    way = f"pg_catalog.current_setting('{WAY}', true) OPERATOR(pg_catalog.=) 'on'"
+    way = f"coalesce(pg_catalog.current_setting('{WAY}', true), '') OPERATOR(pg_catalog.<>) ''"
     arguments = ", ".join(literal(str(attnum)) for attnum in key)
     for suffix, event, when in (
         ("", "AFTER DELETE", ""),
