@@ -349,7 +349,7 @@ NAMED = {
 }
 """Those that have a name in a schema, and can be given another one; with their columns."""
 
-_CAST = """'name', format('(%s AS %s)', format_type(castsource, NULL), format_type(casttarget, NULL)), 'source', castsource::int8, 'target', casttarget::int8,
+_CAST = """'name', oid::text, 'signature', format('(%s AS %s)', format_type(castsource, NULL), format_type(casttarget, NULL)), 'source', castsource::int8, 'target', casttarget::int8,
   'function', castfunc::int8, 'method', castmethod, 'context', castcontext, 'comment', obj_description(oid, 'pg_cast'),
   'ranges', EXISTS (SELECT FROM pg_range g WHERE g.rngtypid = castsource AND g.rngmultitypid = casttarget)"""
 

@@ -36,11 +36,8 @@ class Cast:
             if one["ranges"]:
                 continue
             difference.take(change.key)
-            told = {
-                key: one[key]
-                for key in ("name", "source", "target", "function", "method", "context", "comment")
-            }
-            yield {"called": one["name"], "from": change.before and told, "to": change.after and told}
+            told = {key: one[key] for key in ("source", "target", "function", "method", "context", "comment")}
+            yield {"called": one["signature"], "from": change.before and told, "to": change.after and told}
 
     def down(self, work: Work, change: int, operation: Operation) -> Operation:
         """Drop it, or make it again when all else is as it was."""
