@@ -21,6 +21,7 @@ class RowsSince(Document):
             `beside`: all rows, which get their value from a table beside; about so many, and nobody else can use theirs meanwhile.
             `placed`: the files of `what` are written anew, while nobody else can use it.
             `excluded`: an exclusion constraint is built again while nobody else can use its table.
+            `needed`: no rows, but `value` needs a function that has to be dropped.
             `apart`: it comes back as it was dropped, and they, also earlier rows that were changed, are in `value` alone.
         what: The column, or the constraint.
         rows: How many; None: unknown.

@@ -27,6 +27,7 @@ _ROWS = {
     "beside": "about {rows} row(s) of {what} come back from a table beside, while nobody else can use theirs",
     "placed": "the files of {what} are written anew, which takes as long as they are big, while nobody else can use them",
     "excluded": "{what} is built again, as long as its table is big, while nobody else can use that; rows that do not meet it stop the way back",
+    "needed": "{what} has to be dropped, and is needed by {value}",
     "apart": "{what} comes back as it was dropped: what was written to {value} since is hidden with that",
     "violators": "{rows} row(s) do not meet {what}, and earlier code could not change them",
     "twice": "{rows} value(s) are there more than once, which {what} does not allow",

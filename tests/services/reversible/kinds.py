@@ -701,6 +701,16 @@ CHANGED = (
           "ALTER TABLE t ADD z int, ADD y int, ADD s serial; CREATE SEQUENCE q START 7; SELECT nextval('q'); CREATE SEQUENCE r; CREATE SEQUENCE o OWNED BY t.y; CREATE SEQUENCE p OWNED BY t.z;", ahead="SELECT nextval('q2') > 7", forth="t"),
 )  # fmt: skip
 
+NAMED = (
+    plain("collation_made", "CREATE COLLATION co (locale = 'C'); ALTER TABLE t ADD n text COLLATE co; COMMENT ON COLLATION co IS 'c'"),
+    plain("text_search_made", "CREATE TEXT SEARCH DICTIONARY d (TEMPLATE = simple); CREATE TEXT SEARCH CONFIGURATION c (COPY = simple); ALTER TEXT SEARCH CONFIGURATION c ALTER MAPPING FOR word WITH d; CREATE INDEX i ON t USING gin (to_tsvector('c', a))"),
+    plain("conversion_made", "CREATE CONVERSION c FOR 'UTF8' TO 'LATIN1' FROM utf8_to_iso8859_1"),
+    plain("cast_made", "CREATE TYPE mood AS ENUM ('ok'); CREATE CAST (mood AS text) WITH INOUT AS ASSIGNMENT; COMMENT ON CAST (mood AS text) IS 'c'"),
+    plain("type_of_a_cast_renamed", "ALTER TYPE mood RENAME TO mood2", "CREATE TYPE mood AS ENUM ('ok'); CREATE CAST (mood AS text) WITH INOUT;"),
+    plain("cast_with_a_function_dropped", "DROP CAST (mood AS int); DROP FUNCTION number; DROP TYPE mood",
+          "CREATE TYPE mood AS ENUM ('ok'); CREATE FUNCTION number(mood) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT 1'; CREATE CAST (mood AS int) WITH FUNCTION number(mood) AS IMPLICIT; COMMENT ON CAST (mood AS int) IS 'c';"),
+)  # fmt: skip
+
 PLACED = (
     plain("table_in_another_tablespace", "ALTER TABLE t SET TABLESPACE elsewhere"),
     plain("table_in_the_databases_tablespace", "ALTER TABLE t SET TABLESPACE pg_default", before="ALTER TABLE t SET TABLESPACE elsewhere;"),
@@ -724,6 +734,7 @@ KINDS = (
     COLUMNS_ADDED
     + COLUMNS_DROPPED
     + COLUMNS_BESIDE
+    + NAMED
     + PLACED
     + COLUMNS_CHANGED
     + TABLES

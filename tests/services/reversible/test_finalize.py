@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from psycopg.conninfo import conninfo_to_dict
+from tests.command_line import Done
 
 from backout.app.migrations import Migrations
 from backout.databases.postgres.reversible.fingerprint import differences, read_print
@@ -12,6 +15,7 @@ from backout.errors import NotPossible, Refused, UsageError
 
 from .conftest import Database
 from .engine import migrate, redo, run, undo
+from .states import schema_of
 
 pytestmark = pytest.mark.slow
 
@@ -259,3 +263,19 @@ def test_what_tells_rows_written_since_goes_with_the_column(database: Database) 
     assert ours(link) != []
     Migrations(database.url).finalize(now=True)
     assert ours(link) == []
+
+
+def test_what_has_a_name_and_no_rows_is_told_and_dropped(
+    database: Database, typed: Callable[..., Done]
+) -> None:
+    link = database.link()
+    plain = schema_of(database.url)
+    up = "CREATE COLLATION co (locale = 'C'); CREATE TEXT SEARCH CONFIGURATION c (COPY = simple); CREATE TABLE t (a text COLLATE co)"
+    undo(link, migrate(link, up))
+    told = typed("db", "status").ended(0).everything
+    assert "collation public.co of migration 1" in told
+    assert "text search configuration backout_hidden." in typed("db", "uninstall", "--yes").everything
+    typed("db", "finalize", "--undone", "--now", "--yes").ended(0)
+    assert link.rows("SELECT FROM pg_collation WHERE collname ~ '^_bo_'") == []
+    typed("db", "uninstall", "--yes").ended(0)
+    assert schema_of(database.url) == plain

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from backout.databases.postgres.reversible.back import NotReversible
+from backout.databases.postgres.reversible.status import read_status
 
 from .conftest import Database
 from .engine import migrate, redo, run, undo
@@ -179,7 +180,14 @@ def test_a_function_that_something_needs_by_now_is_not_made_anew(database: Datab
         link, "CREATE OR REPLACE FUNCTION f(x int DEFAULT 1) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT 1'"
     )
     run(link, "CREATE INDEX i ON t (f(id))")
-    with pytest.raises(NotReversible, match="is needed by index i"):
+    with pytest.raises(NotReversible, match=r"is needed by index public\.i"):
         undo(link, number)
+    found = read_status(link, "app", 1)
+    assert (found.possible, found.why) == (
+        "no",
+        (
+            "public.f has to be dropped to lose a default or a parameter's name, and is needed by index public.i.",
+        ),
+    )
     run(link, "DROP INDEX i")
     undo(link, number)

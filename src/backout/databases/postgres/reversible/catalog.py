@@ -111,10 +111,6 @@ FUNCTION_BODY = """md5(concat_ws('|', p.prosrc, p.probin, regexp_replace(to_json
 _FUNCTION_TEXT = """CASE WHEN p.prokind <> 'a' AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass
           AND d.objid = p.oid AND d.deptype = 'e') THEN pg_get_functiondef(p.oid) END"""
 
-# Of a function: what would keep it from being dropped.
-_FUNCTION_NEEDED_BY = """(SELECT json_agg(DISTINCT pg_describe_object(d.classid, d.objid, d.objsubid)) FROM pg_depend d
-          WHERE d.refclassid = 'pg_proc'::regclass AND d.refobjid = p.oid AND d.deptype = 'n')"""
-
 # Of a view: the relations in its query.
 _USES = """(SELECT json_agg(DISTINCT d.refobjid::int8) FROM pg_rewrite w JOIN pg_depend d
           ON d.classid = 'pg_rewrite'::regclass AND d.objid = w.oid AND d.refclassid = 'pg_class'::regclass AND d.refobjid <> c.oid
@@ -212,7 +208,7 @@ _PARTS = {
       FROM pg_enum e JOIN pg_type t ON t.oid = e.enumtypid JOIN looked l ON l.oid = t.typnamespace""",
     "function": f"""SELECT p.oid, 0, json_build_object('name', p.proname, 'schema', p.pronamespace::int8, 'owner', p.proowner::int8,
         'acl', p.proacl::text, 'arguments', p.proargtypes::text, 'comment', {_comment("pg_proc", "p")}, 'body', {FUNCTION_BODY},
-        'defaults', p.pronargdefaults, 'names', p.proargnames, 'needed_by', {_FUNCTION_NEEDED_BY}, 'parsed', (to_jsonb(p) ->> 'prosqlbody') IS NOT NULL,
+        'defaults', p.pronargdefaults, 'names', p.proargnames, 'parsed', (to_jsonb(p) ->> 'prosqlbody') IS NOT NULL,
         'aggregate', coalesce((SELECT a.aggkind = 'n' FROM pg_aggregate a WHERE a.aggfnoid = p.oid), false),
         'signature', pg_get_function_identity_arguments(p.oid), 'definition', {_FUNCTION_TEXT})
       FROM pg_proc p JOIN looked l ON l.oid = p.pronamespace""",
@@ -271,6 +267,18 @@ OTHERS = {
 """What no way back is built for yet: told apart, so that a change of it is seen and refused."""
 
 
+NAMED = {
+    "collation": ("collname", "collnamespace"),
+    "conversion": ("conname", "connamespace"),
+    "text search configuration": ("cfgname", "cfgnamespace"),
+    "text search dictionary": ("dictname", "dictnamespace"),
+}
+"""Those that have a name in a schema, and can be given another one; with their columns."""
+
+_CAST = """'name', oid::text, 'signature', format('(%s AS %s)', format_type(castsource, NULL), format_type(casttarget, NULL)), 'source', castsource::int8, 'target', casttarget::int8,
+  'function', castfunc::int8, 'method', castmethod, 'context', castcontext, 'comment', obj_description(oid, 'pg_cast'),
+  'ranges', EXISTS (SELECT FROM pg_range g WHERE g.rngtypid = castsource AND g.rngmultitypid = casttarget)"""
+
 # What belongs to one and is no thing of its own.
 _PARTS_OF = {
     "text search configuration": "(SELECT string_agg(m::text, ',' ORDER BY m.maptokentype, m.mapseqno) FROM pg_ts_config_map m WHERE m.mapcfg = x.oid)",
@@ -287,6 +295,11 @@ def _others() -> str:
     for kind, catalog in OTHERS.items():
         oid = "rngtypid" if catalog == "pg_range" else "oid"
         told = f"'name', {oid}::text, 'row', md5(concat(x::text, {_PARTS_OF.get(kind, 'NULL')}))"
+        if kind in NAMED:
+            name, schema = NAMED[kind]
+            told = told.replace(f"{oid}::text", name, 1) + f", 'schema', {schema}::int8"
+        if kind == "cast":
+            told = _CAST
         if kind == "extension":
             told = f"'name', extname, 'row', md5(x::text), 'in_schema', extnamespace::int8, 'members', {_MEMBERS}"
         recent = f"WHERE {oid}::oid::int8 >= {FIRST_OID}"

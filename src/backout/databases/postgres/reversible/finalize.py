@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from backout.databases.postgres.reversible import following, journal, key_log
 from backout.databases.postgres.reversible.back import NotReversible
-from backout.databases.postgres.reversible.catalog import Key, Snapshot, read
+from backout.databases.postgres.reversible.catalog import NAMED, Key, Snapshot, read
 from backout.databases.postgres.reversible.commit import commit
 from backout.databases.postgres.reversible.conversion import forget
 from backout.databases.postgres.reversible.functions import path_of
@@ -117,7 +117,7 @@ def _drop(link: Link, migrations: Sequence[Migration], entries: list[Entry]) -> 
             forget(work, entry.id, entry.operation)
     # Of all the indexes first, and so on: a type can be hidden by one migration, and the last column of it by a later one.
     # Of tables those below, too: PostgreSQL drops none that others inherit from.
-    for one in sorted(things, key=lambda one: (KINDS.index(one.key.kind), len(below(before, one.key.oid)))):
+    for one in sorted(things, key=lambda one: (_turn_of(one.key), len(below(before, one.key.oid)))):
         _drop_one(work, one)
     _forget(link, before, work.now)
     log_bytes = _log_bytes(link)
@@ -134,6 +134,10 @@ def _drop(link: Link, migrations: Sequence[Migration], entries: list[Entry]) -> 
 
 def _log_bytes(link: Link) -> int:
     return int(scalar(link, f"SELECT pg_catalog.pg_total_relation_size('{store.LOG}')") or 0)
+
+
+def _turn_of(key: Key) -> int:
+    return KINDS.index("named" if key.kind in NAMED else key.kind)
 
 
 def _drop_one(work: Work, one: Held) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from backout.databases.postgres.reversible.catalog import FUNCTION_BODY
-from backout.databases.postgres.reversible.link import objects, scalar
+from backout.databases.postgres.reversible.catalog import FUNCTION_BODY, own_settings
+from backout.databases.postgres.reversible.link import Link, objects, scalar
 from backout.databases.postgres.reversible.names import HIDDEN_SCHEMA, hidden, ident, literal
 from backout.databases.postgres.reversible.work import Moved, Work
 
@@ -58,13 +58,14 @@ def show_function(work: Work, operation: dict[str, Any]) -> None:
     work.run(f"ALTER ROUTINE {path_of(work, oid, called)} RENAME TO {ident(operation['name'])}")
 
 
-def needed_by(work: Work, oid: int) -> str | None:
+def needed_by(link: Link, oid: int) -> str | None:
     """Return what would keep a function from being dropped, for people."""
-    return scalar(
-        work.link,
-        "SELECT string_agg(DISTINCT pg_catalog.pg_describe_object(d.classid, d.objid, d.objsubid), ', ') FROM pg_catalog.pg_depend d "
-        f"WHERE d.refclassid = 'pg_catalog.pg_proc'::regclass AND d.refobjid = {oid} AND d.deptype = 'n'",
-    )
+    with own_settings(link):
+        return scalar(
+            link,
+            "SELECT string_agg(DISTINCT pg_catalog.pg_describe_object(d.classid, d.objid, d.objsubid), ', ') FROM pg_catalog.pg_depend d "
+            f"WHERE d.refclassid = 'pg_catalog.pg_proc'::regclass AND d.refobjid = {oid} AND d.deptype = 'n'",
+        )
 
 
 def held_by(work: Work, oid: int) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from backout.databases.postgres.reversible.names import (
 )
 from backout.migration import HiddenThing
 
-KINDS = ("trigger", "index", "table", "column", "sequence", "function", "type", "schema")
+KINDS = ("trigger", "index", "table", "column", "sequence", "function", "type", "named", "schema")
 """In the order in which they can be dropped: a type after the columns of it, a schema when it is empty."""
 
 
@@ -94,6 +94,8 @@ def _values_of(now: Snapshot, entry: Entry) -> Key | None:
 def _key(now: Snapshot, kind: str, entry: Entry) -> Key | None:
     """Return the identity of what an entry hides, which after a dump and restore is another one: then its name tells it."""
     told = entry.operation.get("hidden") or entry.operation
+    if kind == "named":
+        kind = str(told["of"])
     if kind in ("column", "table"):
         same = Key(kind, int(told["table"]), int(told.get("attnum") or 0))
     else:

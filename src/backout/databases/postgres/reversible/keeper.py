@@ -14,6 +14,7 @@ from backout.databases.postgres.reversible import (
     rebuilt,
     subscribers,
 )
+from backout.databases.postgres.reversible.anew_tried import refuse_needed
 from backout.databases.postgres.reversible.answer_tried import answer_tried
 from backout.databases.postgres.reversible.beforehand import lock_beforehand
 from backout.databases.postgres.reversible.catalog import Snapshot, at_work, read_alone
@@ -310,6 +311,7 @@ class ReversibleKeeper:
         if difference.left:
             raise unexplained(difference, self._ran)
         found = rights_tried(link, found)
+        refuse_needed(link, found)
         self._recipes.add_to(link, difference.after, found, rows or {})
         self._recipes.refuse_untold(link, difference.after, known + found)
         rebuilt.refuse_unpaired(self.kept.origins, difference.after, known + found)

@@ -66,6 +66,7 @@ _ROWS = [
       LEFT JOIN pg_statistic_ext s ON d.classoid = 'pg_statistic_ext'::regclass AND s.oid = d.objoid
       LEFT JOIN pg_rewrite w ON d.classoid = 'pg_rewrite'::regclass AND w.oid = d.objoid
       WHERE d.objoid >= {FIRST_OID}""",
+    "SELECT 'pg_cast:' || objoid, ctid, xmin FROM pg_description WHERE classoid = 'pg_cast'::regclass",
     "SELECT 'default:' || oid, ctid, xmin FROM pg_default_acl",
     "SELECT 'publication:' || oid, ctid, xmin FROM pg_publication",
     "SELECT 'publication:' || prpubid, ctid, xmin FROM pg_publication_rel",

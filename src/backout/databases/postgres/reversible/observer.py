@@ -18,6 +18,7 @@ from backout.databases.postgres.reversible import (
     subscribers,
     touched,
 )
+from backout.databases.postgres.reversible.anew_tried import refuse_needed
 from backout.databases.postgres.reversible.answer_tried import answer_tried
 from backout.databases.postgres.reversible.catalog import Key, Snapshot
 from backout.databases.postgres.reversible.difference import Difference
@@ -346,6 +347,7 @@ class Observer:
         found: Found = []
         try:
             found = rights_tried(link, found_in(difference, statements))
+            refuse_needed(link, found)
         except Veto as veto:
             # What it did not come to is left over, and says nothing.
             return kept, [veto]

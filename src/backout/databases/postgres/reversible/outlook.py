@@ -25,7 +25,15 @@ _HIDDEN = (
     "schema.hidden",
 )
 _IN_FAMILIES = ("partition.attached", "partition.detached", "inherits")
-_ADDED = ("column.added", "table.added", "type.added", "sequence.added", "trigger.added", "function.added")
+_ADDED = (
+    "column.added",
+    "table.added",
+    "type.added",
+    "sequence.added",
+    "trigger.added",
+    "function.added",
+    "named.added",
+)
 
 
 def obstacles(now: Snapshot, entries: Sequence[Entry]) -> list[str]:
@@ -50,8 +58,6 @@ def obstacles(now: Snapshot, entries: Sequence[Entry]) -> list[str]:
             found += _is_gone(now, entry) if not _comes_back(entry, entries) else ()
         elif entry.kind in _IN_FAMILIES and Key("table", entry.operation["table"]) not in now.things:
             found.append(f"{_called(entry)} is not there any more")
-        elif entry.operation.get("anew"):
-            found += _needed(now, entry)
         elif entry.kind == "renamed" and entry.id not in later:
             found += _renamed(now, entry, entry.operation["to"][0])
         elif entry.kind in ("policy.added", "policy.changed"):
@@ -129,12 +135,6 @@ def _views_missing(now: Snapshot, entries: Iterable[Entry], since: str, to: str)
     return found
 
 
-def _needed(now: Snapshot, entry: Entry) -> Iterator[str]:
-    thing = now.things.get(Key("function", entry.operation["oid"]), {})
-    if thing.get("needed_by"):
-        yield f"{_called(entry)} has to be dropped, and is needed by {', '.join(thing['needed_by'])}"
-
-
 def _comes_back(added: Entry, entries: Sequence[Entry]) -> bool:
     """Tell whether a column that was made is one that was dropped since, and is added again before."""
     place = (added.operation.get("table"), added.operation.get("attnum"))
@@ -150,6 +150,8 @@ def _called(entry: Entry) -> str:
 
 def _is_gone(now: Snapshot, entry: Entry) -> Iterator[str]:
     told, kind = entry.operation.get("hidden") or entry.operation, entry.kind.partition(".")[0]
+    if kind == "named":
+        kind = told["of"]
     oid = told["table"] if kind in ("column", "table") else told["oid"]
     if Key(kind, oid, told.get("attnum") or 0 if kind == "column" else 0) not in now.things:
         yield f"{_called(entry)} is not there any more"

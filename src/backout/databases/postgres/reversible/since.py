@@ -10,6 +10,7 @@ from backout.databases.postgres.reversible.asking import Asking, Unanswered
 from backout.databases.postgres.reversible.catalog import Key, Snapshot
 from backout.databases.postgres.reversible.fill import accepts_null
 from backout.databases.postgres.reversible.following import ASIDE, path_of
+from backout.databases.postgres.reversible.functions import needed_by
 from backout.databases.postgres.reversible.held import path
 from backout.databases.postgres.reversible.journal import Entry, is_hiding
 from backout.databases.postgres.reversible.key_log import log_of
@@ -29,6 +30,8 @@ def rows_since(asking: Asking, now: Snapshot, entries: Sequence[Entry]) -> list[
             found += _of_column(asking, now, entry)
         elif entry.kind == ASIDE and entry.state == "applied":
             found.append(_beside(asking, entry))
+        elif entry.operation.get("anew") and entry.state == "applied":
+            found += _needed(asking, entry)
         elif entry.kind == "placed" and entry.state == "applied":
             found.append(RowsSince(kind="placed", what=entry.operation["called"], rows=None, stops=False))
         elif "rebuilt" in entry.operation and entry.state == "applied":
@@ -74,6 +77,20 @@ def _of_column(asking: Asking, now: Snapshot, entry: Entry) -> Iterator[RowsSinc
     for one in record["constraints"]:
         if one["kind"] == "f" and one["table"] == record["table"]:
             yield from _orphans(asking, now, one)
+
+
+def _needed(asking: Asking, entry: Entry) -> Iterator[RowsSince]:
+    """Yield it, if something needs a function that has to be dropped."""
+    called, why, needs = entry.operation["called"], None, None
+    try:
+        with asking.question() as link:
+            needs = needed_by(link, entry.operation["oid"])
+    except Unanswered as error:
+        why = str(error)
+    if needs or why:
+        yield RowsSince(
+            kind="needed", what=called, rows=1 if needs else None, value=needs, why=why, stops=True
+        )
 
 
 def _beside(asking: Asking, entry: Entry) -> RowsSince:

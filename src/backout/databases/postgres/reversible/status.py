@@ -174,6 +174,8 @@ def _redo(
 
 
 def _stops(one: RowsSince) -> str:
+    if one.kind == "needed":
+        return f"{one.what} has to be dropped to lose a default or a parameter's name, and is needed by {one.value}."
     if one.kind in ("violators", "twice"):
         return in_the_way(one)
     return f"{one.rows} row(s) would have NULL in {one.what}."

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from backout.databases.postgres.reversible.back import NotReversible
-from backout.databases.postgres.reversible.catalog import Key, Snapshot, read
+from backout.databases.postgres.reversible.catalog import NAMED, Key, Snapshot, read
 from backout.databases.postgres.reversible.commit import commit
 from backout.databases.postgres.reversible.difference import Difference
 from backout.databases.postgres.reversible.link import Link, scalar
@@ -41,7 +41,7 @@ def _is_hiding(now: Snapshot, key: Key, thing: dict[str, object]) -> bool:
         return name.startswith(PREFIX) and str(thing["comment"]).startswith(COMMENT)
     if key.kind == "trigger":
         return is_switched_off(thing)
-    if key.kind in ("table", "type", "sequence", "function"):
+    if key.kind in ("table", "type", "sequence", "function", *NAMED):
         schema = now.things.get(Key("schema", int(str(thing["schema"]))), {})
         return schema.get("name") == HIDDEN_SCHEMA and not (key.kind == "sequence" and thing["owned_by"])
     return bool(

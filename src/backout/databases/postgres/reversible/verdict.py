@@ -93,11 +93,8 @@ def unexplained(difference: Difference, statements: list[str]) -> Veto:
 def _why(change: Change) -> str | None:
     """Tell why there is no way back for what is understood."""
     kind, values = change.key.kind, change.values
-    if kind == "function" and values & {"defaults", "names"} and change.thing["needed_by"]:
-        return (
-            "PostgreSQL takes no default away and gives no parameter another name, so the way back would have to drop it; needed by: "
-            f"{', '.join(change.thing['needed_by'])}. Make another function, with other types or another name."
-        )
+    if kind == "type" and change.before is None and change.thing["kind"] == "r":
+        return "The functions that PostgreSQL makes with a range type are the server's own, and could not be hidden with it."
     if kind == "column" and "generated" in values:
         return "PostgreSQL cannot make a column generated again. Add another one, fill it, drop this one, and give it its name."
     return None

@@ -45,6 +45,7 @@ _WORDS = {
     "privileges": "privileges on {called} changed",
     "privileges.default": "default privileges {called} changed",
     "owner": "owner of {called} changed",
+    "named.added": "{of} {called} made",
     "placed": "{what} of {called} changed",
     "stored": "storage settings of {called} changed: {what}",
     "stored.new_index": "storage settings of {called} changed: {what}",
@@ -66,13 +67,14 @@ def sentence(entry: Entry) -> str:
     called = told.get("called") or told.get("hidden", {}).get("called", "")
     if entry.kind == "renamed":
         return f"{told['of']} {told['from'][0]} is now {called}"
-    if entry.kind in ("remade", "publication"):
+    if entry.kind in ("remade", "publication", "cast"):
         what = "made" if told["from"] is None else "dropped" if told["to"] is None else "changed"
         return f"{told.get('of', entry.kind)} {called} {what}"
     if entry.kind == "column.not_null":
         return f"column {called} {'must' if told['not_null'] else 'need not'} have a value"
     return _WORDS[entry.kind].format(
         called=called,
+        of=told.get("of", ""),
         label=told.get("label") or told.get("from", ""),
         types=" is now ".join(told.get("types", ())),
         what=str(told.get("what", "")).replace("_", " "),

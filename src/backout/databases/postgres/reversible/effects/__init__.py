@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from backout.databases.postgres.reversible.effects.attributes import Attributes
 from backout.databases.postgres.reversible.effects.base import Effect
+from backout.databases.postgres.reversible.effects.cast import Cast
 from backout.databases.postgres.reversible.effects.column_added import ColumnAdded
 from backout.databases.postgres.reversible.effects.column_aside import ColumnAside
 from backout.databases.postgres.reversible.effects.column_default import ColumnDefault
@@ -33,6 +34,7 @@ from backout.databases.postgres.reversible.effects.index import IndexAdded, Inde
 from backout.databases.postgres.reversible.effects.key_dropped import KeyDropped
 from backout.databases.postgres.reversible.effects.label_added import LabelAdded
 from backout.databases.postgres.reversible.effects.label_renamed import LabelRenamed
+from backout.databases.postgres.reversible.effects.named import NamedAdded
 from backout.databases.postgres.reversible.effects.owner import Owner
 from backout.databases.postgres.reversible.effects.placed import Placed
 from backout.databases.postgres.reversible.effects.policy import PolicyAdded, PolicyChanged, PolicyDropped
@@ -65,6 +67,8 @@ EFFECTS: tuple[Effect, ...] = (
     SchemaHidden(),
     TypeAdded(),
     TypeHidden(),
+    Cast(),
+    NamedAdded(),
     Attributes(),
     DomainChanged(),
     DomainCheck(),

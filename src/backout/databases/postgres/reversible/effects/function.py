@@ -104,7 +104,7 @@ def can_be_made_anew(change: Change) -> bool:
     """
     after = change.after or {}
     givers = {item.rpartition("/")[2] for item in str(after["acl"] or "").strip("{}").split(",")}
-    return not after["needed_by"] and not _is_parsed(change) and len(givers) == 1
+    return not _is_parsed(change) and len(givers) == 1
 
 
 def _can_be_put_back(change: Change) -> bool:
@@ -138,7 +138,7 @@ def _made_anew(work: Work, operation: Operation) -> Operation:
     oid, called = operation["oid"], operation["called"]
     if body_of(work, oid, called) != operation["bodies"][1]:
         raise Moved(called, "is not as the migration left it: somebody has replaced it since")
-    if found := needed_by(work, oid):
+    if found := needed_by(work.link, oid):
         raise Moved(
             called, f"has to be dropped to lose a default or a parameter's name, and is needed by {found}"
         )

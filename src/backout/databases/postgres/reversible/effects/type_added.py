@@ -12,7 +12,7 @@ from backout.databases.postgres.reversible.own_types import hide_type, show_type
 
 
 class TypeAdded(Made):
-    """An enum, domain, composite or range type that was not there."""
+    """An enum, domain or composite type that was not there."""
 
     kind: ClassVar[str] = "type.added"
     down_at: ClassVar[int] = 48
@@ -23,15 +23,14 @@ class TypeAdded(Made):
     def find(self, difference: Difference) -> Iterator[Operation]:
         """Take it with its labels or constraints."""
         for change in difference.added("type"):
+            if change.thing["kind"] == "r":
+                continue  # its functions belong to the server, and cannot be hidden with it
             difference.take(change.key)
             for part in difference.added("label"):
                 if part.thing["type"] == change.key.oid:
                     difference.take(part.key)
             for part in difference.added("constraint"):
                 if part.thing["of_domain"] == change.key.oid:
-                    difference.take(part.key)
-            for part in difference.added("range"):
-                if part.key.oid == change.key.oid:
                     difference.take(part.key)
             yield made(difference, change)
 
