@@ -388,6 +388,19 @@ def test_a_column_gets_another_type_and_is_dropped(between: str, database: Datab
     assert seen(link, "SELECT id, n FROM t ORDER BY id") == "1 1 | 3 4"
 
 
+def test_a_column_gets_another_type_that_is_dropped_with_it(database: Database) -> None:
+    link = database.link()
+    run(link, "CREATE TABLE t (id int PRIMARY KEY, n text); INSERT INTO t VALUES (1, 'x')")
+    before = schema_of(database.url)
+    change = "ALTER TABLE t ALTER n TYPE two USING n::two"
+    number = migrate(link, f"CREATE TYPE two AS ENUM ('x', 'y'); {change}; DROP TYPE two CASCADE")
+    for _ in range(2):
+        undo(link, number)
+        assert schema_of(database.url) == before
+        assert seen(link, "SELECT id, n FROM t ORDER BY id") == "1 x"
+        redo(link, number)
+
+
 def test_a_row_without_a_value_is_told_though_others_write_it_first(database: Database) -> None:
     """Seed 3418: it was stopped by the name of a constraint of ours."""
     link = database.link()
