@@ -408,6 +408,19 @@ def test_a_column_gets_another_type_and_is_dropped(between: str, database: Datab
     assert seen(link, "SELECT id, n FROM t ORDER BY id") == "1 1 | 3 4"
 
 
+def test_a_column_gets_another_type_that_is_dropped_with_it(database: Database) -> None:
+    link = database.link()
+    run(link, "CREATE TABLE t (id int PRIMARY KEY, n text); INSERT INTO t VALUES (1, 'x')")
+    before = schema_of(database.url)
+    change = "ALTER TABLE t ALTER n TYPE two USING n::two"
+    number = migrate(link, f"CREATE TYPE two AS ENUM ('x', 'y'); {change}; DROP TYPE two CASCADE")
+    for _ in range(2):
+        undo(link, number)
+        assert schema_of(database.url) == before
+        assert seen(link, "SELECT id, n FROM t ORDER BY id") == "1 x"
+        redo(link, number)
+
+
 def test_a_row_without_a_value_is_told_though_others_write_it_first(database: Database) -> None:
     """Seed 3418: it was stopped by the name of a constraint of ours."""
     link = database.link()
@@ -438,3 +451,30 @@ def test_a_key_is_dropped_and_then_its_table(database: Database) -> None:
         undo(link, number)
         assert schema_of(database.url) == before
         redo(link, number)
+
+
+def test_a_row_of_a_truncate_that_became_somebodys_is_not_there_twice(database: Database) -> None:
+    """Seed 20025: without a key nobody knew that it was there."""
+    link = database.link()
+    run(link, f"CREATE TABLE t (id int NOT NULL, a text); {ROWS} {ROWS}")
+    number = migrate(link, "TRUNCATE t")
+    undo(link, number)
+    run(link, "UPDATE t SET a = 'A1' WHERE ctid IN (SELECT ctid FROM t WHERE id = 1 LIMIT 1)")
+    redo(link, number)
+    assert seen(link, ALL) == "1 A1"
+    undo(link, number)
+    assert seen(link, 'SELECT id, a FROM t ORDER BY id, a COLLATE "C"') == "1 A1 | 1 a1 | 2 a2 | 2 a2"
+
+
+@pytest.mark.parametrize("key", ["PRIMARY KEY", "NOT NULL"])
+def test_a_row_that_was_changed_in_a_column_that_is_dropped_is_not_deleted_again(
+    key: str, database: Database
+) -> None:
+    """Seed 5018."""
+    link = database.link()
+    run(link, f"CREATE TABLE t (id int {key}, n int, a text); {ROWS}")
+    number = migrate(link, "DELETE FROM t; ALTER TABLE t DROP n")
+    undo(link, number)
+    run(link, "UPDATE t SET n = 5 WHERE id = 1")
+    redo(link, number)
+    assert seen(link, ALL) == "1 a1"

@@ -311,7 +311,9 @@ def _all(work: Work, chosen: tuple[int, ...], entries: list[Entry], turn: _Turn)
         if turn.part is Part.ALL or not journal.entries(work.link, (migration,), turn.since):
             journal.set_state(work.link, f"id = {migration}", to)
         if to == "undone" and _writes_made(migration, entries):
-            rows(first_logged(work.link, migration))
+            first = first_logged(work.link, migration)
+            if first is not None:
+                rows(first)
     if to == "undone":
         rows(None)
     else:

@@ -198,6 +198,9 @@ class Softer:
 
     def _drop_one(self, key: Key, going: Collection[int]) -> None:
         kind = key.kind
+        if kind == "column" and key.sub in self.twins(key.oid):
+            self._drop_twin(key)
+            return
         if key not in self.begun.things or self._is_made_again(key):
             self._drop_new(key)
             return

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from backout.databases.postgres.reversible.link import Link, objects
+from backout.databases.postgres.reversible.names import is_hidden
 from backout.databases.postgres.reversible.rows.store import TURN
 from backout.databases.postgres.reversible.rows.targets import Column, Target
 
@@ -65,8 +66,12 @@ def compare(
 
 
 def _tells(column: Column, *, back: bool) -> bool:
-    """Tell whether somebody may have written a column: not what was hidden until the way forward, and was filled by it."""
-    return not column.unseen and (back or not (column.left or column.quiet))
+    """Tell whether somebody may have written a column: not what was hidden until the way forward, and was filled by it.
+
+    What that way hides was seen until then.
+    """
+    filled = column.left or (column.quiet and not is_hidden(column.name))
+    return not column.unseen and (back or not filled)
 
 
 def unwritten(link: Link, target: Target) -> list[int]:

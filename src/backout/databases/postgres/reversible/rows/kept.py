@@ -101,10 +101,24 @@ def leave_absent(link: Link, target: Target, migrations: Sequence[int], *, back:
     alike = f"r.last NOT IN (SELECT unnest(ARRAY[at, -at]) FROM {TRUNCATED})"
     if target.key:
         alike = f"(k.key = r.okey OR {alike})"
+    now = target.part("now")
+    of = (
+        f"{KEPT} k WHERE k.why = '{ABSENT}' AND k.back = {str(not back).lower()} AND k.relation = {target.oid} "
+        f"AND k.migrations && ARRAY[{numbers}]::bigint[]"
+    )
     link.rows(
-        f"UPDATE {target.part('now')} r SET act = 'nothing' WHERE act = 'insert' AND EXISTS (SELECT FROM {KEPT} k "
-        f"WHERE k.why = '{ABSENT}' AND k.back = {str(not back).lower()} AND k.relation = {target.oid} "
-        f"AND k.migrations && ARRAY[{numbers}]::bigint[] AND k.kept::bigint[] && {_STEPS} AND {alike})"
+        f"UPDATE {now} r SET act = 'nothing' WHERE act = 'insert' AND EXISTS "
+        f"(SELECT FROM {of} AND k.kept::bigint[] && {_STEPS} AND {alike})"
+    )
+    if target.key:
+        return
+    # Without a key either, as many as are missing of those that are alike.
+    taken = f"(SELECT unnest(ARRAY[at, -at]) FROM {TRUNCATED})"
+    link.rows(
+        f"UPDATE {now} r SET act = 'nothing' FROM "
+        f"(SELECT n, okey, row_number() OVER (PARTITION BY okey ORDER BY n) AS place FROM {now} WHERE act = 'insert' AND last IN {taken}) a "
+        f"JOIN (SELECT key, row_number() OVER (PARTITION BY key ORDER BY id) AS place FROM {of} AND k.kept::bigint[] && ARRAY{taken}) b "
+        "ON b.key = a.okey AND b.place = a.place WHERE r.n = a.n"
     )
 
 
