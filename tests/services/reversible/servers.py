@@ -6,9 +6,10 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,13 @@ from backout.demo.postgres import EmbeddedPostgres
 
 VERSIONS = (15, 18)
 SOURCES = {15: system_binaries, 18: wheel_binaries}
+
+
+def by_turns(names: Iterable[str]) -> list[tuple[int, str]]:
+    """Give each its server, by turns: for what is the same question on each, and asked of many."""
+    versions = cycle(VERSIONS)
+    return [(next(versions), name) for name in names]
+
 
 # `collector` owns the database and may give things to `other`.
 _ROLES = """

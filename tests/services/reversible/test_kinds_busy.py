@@ -7,6 +7,7 @@ import pytest
 from .conftest import Database
 from .engine import migrate, redo, run, undo
 from .kinds import CLIENT, KINDS, Client, Kind, T
+from .servers import by_turns
 from .test_retype import CASES, Case
 from .writing import Writer, some_written, writers_of, writing
 
@@ -55,8 +56,12 @@ def lost(writers: list[Writer], release: str) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("kind", (*KINDS, *map(retyped, CASES), *ROWS), ids=lambda kind: kind.name)
-def test_clients_of_both_releases_write_meanwhile(kind: Kind, database: Database) -> None:
+_ALL = {kind.name: kind for kind in (*KINDS, *map(retyped, CASES), *ROWS)}
+
+
+@pytest.mark.parametrize(("server", "name"), by_turns(_ALL), indirect=["server"])
+def test_clients_of_both_releases_write_meanwhile(name: str, database: Database) -> None:
+    kind = _ALL[name]
     link = database.link()
     run(link, kind.before)
     writers = writers_of(kind.clients, database)

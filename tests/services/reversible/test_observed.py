@@ -19,7 +19,8 @@ from backout.databases.postgres.reversible.words import sentence
 
 from .conftest import Database
 from .engine import migrate, run
-from .kinds import KINDS, Kind
+from .kinds import KINDS
+from .servers import by_turns
 from .states import rows_of, schema_of
 from .test_refused import BEFORE, REFUSED
 
@@ -59,10 +60,14 @@ def hidden(database: Database) -> list[str | None]:
     return [one["name"] for one in found]
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+_KINDS = {kind.name: kind for kind in KINDS}
+
+
+@pytest.mark.parametrize(("server", "name"), by_turns(_KINDS), indirect=["server"])
 def test_what_can_be_taken_back_is_told_as_the_engine_journals_it(
-    kind: Kind, database: Database, second: Database
+    name: str, database: Database, second: Database
 ) -> None:
+    kind = _KINDS[name]
     run(database.link(), kind.before)
     run(second.link(), kind.before)
     number = migrate(second.link(), kind.up)
@@ -77,7 +82,7 @@ def test_what_can_be_taken_back_is_told_as_the_engine_journals_it(
     assert hidden(database) == []
 
 
-@pytest.mark.parametrize("name", REFUSED)
+@pytest.mark.parametrize(("server", "name"), by_turns(REFUSED), indirect=["server"])
 def test_what_would_be_refused_is_told_and_done(name: str, database: Database, second: Database) -> None:
     for one in (database, second):
         run(one.link(), BEFORE)

@@ -12,7 +12,8 @@ from backout.redact import Redactor
 
 from .conftest import Database
 from .engine import migrate, run, undo
-from .kinds import KINDS, Kind, T
+from .kinds import KINDS, T
+from .servers import by_turns
 from .states import schema_of
 
 pytestmark = pytest.mark.slow
@@ -49,8 +50,12 @@ def test_the_place_of_a_migration(database: Database, statement: str) -> None:
     assert placed(database, migrate(database.link(), statement)) is PLACES[statement]
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
-def test_the_release_that_has_to_bear_it_can_work(database: Database, kind: Kind) -> None:
+_KINDS = {kind.name: kind for kind in KINDS}
+
+
+@pytest.mark.parametrize(("server", "name"), by_turns(_KINDS), indirect=["server"])
+def test_the_release_that_has_to_bear_it_can_work(database: Database, name: str) -> None:
+    kind = _KINDS[name]
     link = database.link()
     run(link, kind.before)
     number = migrate(link, kind.up)

@@ -19,6 +19,7 @@ from backout.demo.postgres import EmbeddedPostgres
 from .conftest import Database
 from .engine import migrate, redo, run, undo
 from .kinds import COLUMNS_DROPPED, KEEP, Kind
+from .servers import by_turns
 from .states import catalog_of, schema_of, seen
 
 pytestmark = pytest.mark.slow
@@ -122,7 +123,7 @@ LATER = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", LATER)
+@pytest.mark.parametrize(("server", "name"), by_turns(LATER), indirect=["server"])
 def test_what_a_later_migration_did_goes_back_before_it_or_with_it(name: str, database: Database) -> None:
     link = database.link()
     run(link, T)
@@ -158,7 +159,7 @@ EARLIER = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", EARLIER)
+@pytest.mark.parametrize(("server", "name"), by_turns(EARLIER), indirect=["server"])
 def test_what_an_earlier_migration_did_to_the_column_goes_back_after_it_or_with_it(
     name: str, database: Database
 ) -> None:

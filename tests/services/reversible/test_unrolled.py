@@ -12,6 +12,7 @@ from backout.databases.postgres.reversible.words import sentence
 
 from .conftest import Database
 from .engine import migrate, redo, run, undo
+from .servers import by_turns
 from .states import catalog_of, schema_of, seen
 from .test_observed import kept, observe, refused
 from .test_savepoints import migrating
@@ -91,7 +92,7 @@ def rows_of(link: DirectLink) -> dict[str, str]:
     }
 
 
-@pytest.mark.parametrize("name", BLOCKS)
+@pytest.mark.parametrize(("server", "name"), by_turns(BLOCKS), indirect=["server"])
 def test_a_block_goes_there_and_back_and_there_again(name: str, database: Database, second: Database) -> None:
     link, plain = database.link(), second.link()
     block = f"DO $do${BLOCKS[name]}$do$"
