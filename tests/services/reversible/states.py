@@ -8,10 +8,10 @@ import psycopg
 
 from backout.databases.postgres.catalog import read_schema
 from backout.databases.postgres.reversible import catalog
-from backout.databases.postgres.reversible.catalog import Snapshot
 from backout.databases.postgres.reversible.fingerprint import read_print
 from backout.databases.postgres.reversible.link import DirectLink, objects
 from backout.databases.postgres.reversible.names import ident
+from backout.databases.postgres.reversible.snapshot import Snapshot
 from backout.schema import Schema
 
 

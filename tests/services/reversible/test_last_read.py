@@ -7,10 +7,10 @@ import random
 import pytest
 
 from backout.databases.postgres.reversible import catalog
-from backout.databases.postgres.reversible.catalog import Key, Snapshot, Thing
 from backout.databases.postgres.reversible.difference import unlike
 from backout.databases.postgres.reversible.last_read import LastRead
 from backout.databases.postgres.reversible.link import LinkError
+from backout.databases.postgres.reversible.snapshot import Key, Snapshot, Thing
 
 from .conftest import Database
 from .engine import run

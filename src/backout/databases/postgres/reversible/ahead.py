@@ -11,11 +11,12 @@ from typing import Any
 
 from backout.databases.postgres.reversible.budget import rows_within
 from backout.databases.postgres.reversible.built import path_of
-from backout.databases.postgres.reversible.catalog import Key, Snapshot, read_alone
+from backout.databases.postgres.reversible.catalog import read_alone
 from backout.databases.postgres.reversible.conversion import called_with, set_as
 from backout.databases.postgres.reversible.journal import Entry
 from backout.databases.postgres.reversible.link import Link, LinkError, LinkLost, scalar
 from backout.databases.postgres.reversible.names import ident, is_hidden
+from backout.databases.postgres.reversible.snapshot import Key, Snapshot
 from backout.databases.postgres.reversible.work import Work
 from backout.faults import fault_point
 from backout.migration import LOCK_BUDGET_MS

@@ -15,7 +15,7 @@ from backout.databases.postgres.reversible.answer_tried import answer_tried
 from backout.databases.postgres.reversible.apart import apart
 from backout.databases.postgres.reversible.asking import Asking
 from backout.databases.postgres.reversible.budget import over_budget
-from backout.databases.postgres.reversible.catalog import Snapshot, alone, read_alone
+from backout.databases.postgres.reversible.catalog import alone, read_alone
 from backout.databases.postgres.reversible.commit import commit
 from backout.databases.postgres.reversible.due import due
 from backout.databases.postgres.reversible.effects import effect
@@ -36,6 +36,7 @@ from backout.databases.postgres.reversible.rows.report import RowsReport, sum_of
 from backout.databases.postgres.reversible.rows.store import WAY, Span, first_logged, writers
 from backout.databases.postgres.reversible.rows.targets import to_lock
 from backout.databases.postgres.reversible.since import rows_since
+from backout.databases.postgres.reversible.snapshot import Snapshot
 from backout.databases.postgres.reversible.views import oid_of
 from backout.databases.postgres.reversible.violators import in_the_way, violators
 from backout.databases.postgres.reversible.work import Moved, Work

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from backout.databases.postgres.reversible.catalog import Thing
 from backout.databases.postgres.reversible.conversion import by_index, called, set_as
 from backout.databases.postgres.reversible.key_log import Side, log_of, side_of, unwatch, watch
 from backout.databases.postgres.reversible.link import LinkError, scalar
 from backout.databases.postgres.reversible.names import SCHEMA, hidden, ident, literal
 from backout.databases.postgres.reversible.rows.quiet import quietly
 from backout.databases.postgres.reversible.rows.write import ROW_IS_REFUSED
+from backout.databases.postgres.reversible.snapshot import Thing
 from backout.databases.postgres.reversible.work import Moved, Work
 
 Record = dict[str, Any]

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from backout.databases.postgres.reversible.catalog import Key, Snapshot
 from backout.databases.postgres.reversible.families import checked_by, condition
 from backout.databases.postgres.reversible.journal import Entry
 from backout.databases.postgres.reversible.names import hidden, ident
 from backout.databases.postgres.reversible.parse import index_of
 from backout.databases.postgres.reversible.remedies import brings_check, remedy
+from backout.databases.postgres.reversible.snapshot import Key, Snapshot
 
 BY_INDEX = {"clustered": "CLUSTER ON", "replica_identity": "REPLICA IDENTITY USING INDEX"}
 """What of a table is said by an index, and how."""

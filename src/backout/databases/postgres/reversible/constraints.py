@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from backout.databases.postgres.reversible.catalog import Key, Snapshot, Thing
 from backout.databases.postgres.reversible.names import ident, literal
 from backout.databases.postgres.reversible.parse import with_columns
+from backout.databases.postgres.reversible.snapshot import Key, Snapshot, Thing
 from backout.databases.postgres.reversible.work import Work
 
 _ACTIONS = {"a": "NO ACTION", "r": "RESTRICT", "c": "CASCADE", "n": "SET NULL", "d": "SET DEFAULT"}

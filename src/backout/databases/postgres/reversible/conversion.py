@@ -14,12 +14,12 @@ from contextlib import contextmanager
 from typing import Any
 
 from backout.databases.postgres.reversible import expressions
-from backout.databases.postgres.reversible.catalog import Thing
 from backout.databases.postgres.reversible.link import LinkError, objects, scalar
 from backout.databases.postgres.reversible.names import LAST, PREFIX, SCHEMA, hidden, ident, literal
 from backout.databases.postgres.reversible.private import shutting
 from backout.databases.postgres.reversible.rows.quiet import quietly
 from backout.databases.postgres.reversible.rows.store import PATH, SETTING, WAY
+from backout.databases.postgres.reversible.snapshot import Thing
 from backout.databases.postgres.reversible.work import Moved, Work
 
 Record = dict[str, Any]

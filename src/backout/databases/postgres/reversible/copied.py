@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from backout.databases.postgres.reversible.catalog import Key, Snapshot
 from backout.databases.postgres.reversible.link import Link, as_login, objects
 from backout.databases.postgres.reversible.names import ident, is_hidden
 from backout.databases.postgres.reversible.parse import Statement
 from backout.databases.postgres.reversible.proxy.keeper import NOT_COMMITTED, Veto
+from backout.databases.postgres.reversible.snapshot import Key, Snapshot
 
 _INDEXES = 1 << 6
 """Source: PostgreSQL 18, src/include/nodes/parsenodes.h, `CREATE_TABLE_LIKE_INDEXES`."""

@@ -9,11 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from backout.databases.postgres.reversible.catalog import Key, Snapshot, Thing
 from backout.databases.postgres.reversible.hide import NotHidden, speaks_of
 from backout.databases.postgres.reversible.link import objects
 from backout.databases.postgres.reversible.names import ident, is_hidden, literal
 from backout.databases.postgres.reversible.privileges import granted
+from backout.databases.postgres.reversible.snapshot import Key, Snapshot, Thing
 from backout.databases.postgres.reversible.work import Work
 
 

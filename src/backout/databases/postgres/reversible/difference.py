@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from backout.databases.postgres.reversible.catalog import KINDS, Key, Snapshot, Thing
+from backout.databases.postgres.reversible.catalog import KINDS
 from backout.databases.postgres.reversible.names import is_hidden
+from backout.databases.postgres.reversible.snapshot import Key, Snapshot, Thing
 
 _TEXTS = {
     "type_text",

@@ -10,13 +10,14 @@ from typing import Any
 
 from backout.databases.postgres.reversible import journal, primary
 from backout.databases.postgres.reversible.built import BY_INDEX, built, left_over, path_of, renamed
-from backout.databases.postgres.reversible.catalog import Key, Snapshot, Thing, read
+from backout.databases.postgres.reversible.catalog import read
 from backout.databases.postgres.reversible.constraints import AT_ONCE
 from backout.databases.postgres.reversible.fill import is_written
 from backout.databases.postgres.reversible.journal import Entry, is_hiding
 from backout.databases.postgres.reversible.link import Link
 from backout.databases.postgres.reversible.names import REQUIRED, ident, literal
 from backout.databases.postgres.reversible.relatives import below
+from backout.databases.postgres.reversible.snapshot import Key, Snapshot, Thing
 from backout.databases.postgres.reversible.views import to_fill
 
 

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from backout.databases.postgres.reversible.catalog import Key, Snapshot
 from backout.databases.postgres.reversible.link import objects, scalar
 from backout.databases.postgres.reversible.names import ident, is_hidden
 from backout.databases.postgres.reversible.parse import with_columns
 from backout.databases.postgres.reversible.relatives import below
 from backout.databases.postgres.reversible.rows.quiet import quietly
+from backout.databases.postgres.reversible.snapshot import Key, Snapshot
 from backout.databases.postgres.reversible.work import Moved, Work
 
 Record = dict[str, Any]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from backout.databases.postgres.reversible import following, journal, key_log
 from backout.databases.postgres.reversible.back import NotReversible
-from backout.databases.postgres.reversible.catalog import NAMED, Key, Snapshot, read
+from backout.databases.postgres.reversible.catalog import NAMED, read
 from backout.databases.postgres.reversible.commit import commit
 from backout.databases.postgres.reversible.conversion import forget
 from backout.databases.postgres.reversible.functions import path_of
@@ -20,6 +20,7 @@ from backout.databases.postgres.reversible.locks import under_locks
 from backout.databases.postgres.reversible.names import SCHEMA, ident
 from backout.databases.postgres.reversible.relatives import below
 from backout.databases.postgres.reversible.rows import store
+from backout.databases.postgres.reversible.snapshot import Key, Snapshot
 from backout.databases.postgres.reversible.tables import word_of
 from backout.databases.postgres.reversible.work import Work
 from backout.migration import HiddenThing

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from backout.databases.postgres.reversible.built import path_of
-from backout.databases.postgres.reversible.catalog import Thing
 from backout.databases.postgres.reversible.journal import Operation
 from backout.databases.postgres.reversible.link import Link, LinkError, objects, scalar
 from backout.databases.postgres.reversible.names import ident, is_hidden, literal
@@ -14,6 +13,7 @@ from backout.databases.postgres.reversible.rows.quiet import exactly, quietly
 from backout.databases.postgres.reversible.rows.store import KEPT, WAY
 from backout.databases.postgres.reversible.rows.write import ROW_IS_REFUSED
 from backout.databases.postgres.reversible.set_right import ASIDE, REPAIRED, kept_as, migrations_of
+from backout.databases.postgres.reversible.snapshot import Thing
 from backout.databases.postgres.reversible.work import Work
 from backout.migration import HiddenThing
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from backout.databases.postgres.reversible.catalog import Key, Snapshot
 from backout.databases.postgres.reversible.following import ASIDE, name_of
 from backout.databases.postgres.reversible.hide import uncaught
 from backout.databases.postgres.reversible.journal import Entry, is_hiding
@@ -19,6 +18,7 @@ from backout.databases.postgres.reversible.names import (
     is_hidden,
     literal,
 )
+from backout.databases.postgres.reversible.snapshot import Key, Snapshot
 from backout.migration import HiddenThing
 
 KINDS = ("trigger", "index", "table", "column", "sequence", "function", "type", "named", "schema")

@@ -12,7 +12,6 @@ from functools import partial
 from typing import Any
 
 from backout.databases.postgres.reversible import constraints, primary
-from backout.databases.postgres.reversible.catalog import Key, Snapshot, Thing
 from backout.databases.postgres.reversible.difference import differences_of
 from backout.databases.postgres.reversible.names import (
     COMMENT,
@@ -25,6 +24,7 @@ from backout.databases.postgres.reversible.names import (
 )
 from backout.databases.postgres.reversible.relatives import below, columns_below, why_not_one
 from backout.databases.postgres.reversible.relax import relax
+from backout.databases.postgres.reversible.snapshot import Key, Snapshot, Thing
 from backout.databases.postgres.reversible.work import Work
 
 Record = dict[str, Any]

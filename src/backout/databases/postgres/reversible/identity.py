@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from backout.databases.postgres.reversible.catalog import Key
 from backout.databases.postgres.reversible.link import objects
 from backout.databases.postgres.reversible.names import ident, literal
+from backout.databases.postgres.reversible.snapshot import Key
 from backout.databases.postgres.reversible.work import Work
 
 Numbers = dict[str, Any]

@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import Any
 
 from backout.databases.postgres.reversible.answers import Given
-from backout.databases.postgres.reversible.catalog import Key
 from backout.databases.postgres.reversible.conversion import (
     called_with,
     function,
@@ -20,6 +19,7 @@ from backout.databases.postgres.reversible.effects.base import Operation
 from backout.databases.postgres.reversible.link import LinkError, scalar
 from backout.databases.postgres.reversible.names import COMMENT, hidden, ident, literal
 from backout.databases.postgres.reversible.rows.quiet import quietly
+from backout.databases.postgres.reversible.snapshot import Key
 from backout.databases.postgres.reversible.ways import columns_of, in_key, way_back
 from backout.databases.postgres.reversible.work import Moved, Work
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from backout.databases.postgres.reversible import journal
-from backout.databases.postgres.reversible.catalog import Snapshot, read, read_alone
+from backout.databases.postgres.reversible.catalog import read, read_alone
 from backout.databases.postgres.reversible.effects.index import IndexAdded, added
 from backout.databases.postgres.reversible.journal import Entry
 from backout.databases.postgres.reversible.link import Link
 from backout.databases.postgres.reversible.parse import Statement
+from backout.databases.postgres.reversible.snapshot import Snapshot
 
 KIND = "index.intent"
 

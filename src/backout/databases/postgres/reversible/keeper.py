@@ -19,7 +19,7 @@ from backout.databases.postgres.reversible import (
 from backout.databases.postgres.reversible.anew_tried import refuse_needed
 from backout.databases.postgres.reversible.answer_tried import answer_tried
 from backout.databases.postgres.reversible.beforehand import lock_beforehand
-from backout.databases.postgres.reversible.catalog import Snapshot, at_work, read_alone
+from backout.databases.postgres.reversible.catalog import at_work, read_alone
 from backout.databases.postgres.reversible.copied import take_out_hidden
 from backout.databases.postgres.reversible.difference import Difference
 from backout.databases.postgres.reversible.effects.base import Operation
@@ -38,6 +38,7 @@ from backout.databases.postgres.reversible.remedies import told_of
 from backout.databases.postgres.reversible.retype import Retyper, retypes_column
 from backout.databases.postgres.reversible.rights_tried import rights_tried
 from backout.databases.postgres.reversible.session_rows import SessionRows
+from backout.databases.postgres.reversible.snapshot import Snapshot
 from backout.databases.postgres.reversible.soften import Softer, drops_column, is_softened_drop
 from backout.databases.postgres.reversible.starless import without_hidden
 from backout.databases.postgres.reversible.verdict import (

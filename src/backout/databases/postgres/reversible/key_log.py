@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from backout.databases.postgres.reversible.catalog import Thing
 from backout.databases.postgres.reversible.conversion import shut
 from backout.databases.postgres.reversible.link import scalar
 from backout.databases.postgres.reversible.names import LAST, SCHEMA, hidden, ident, is_hidden, literal
 from backout.databases.postgres.reversible.rows.store import FORMATS, SETTING, WAY
+from backout.databases.postgres.reversible.snapshot import Thing
 from backout.databases.postgres.reversible.work import Work
 
 

@@ -11,9 +11,10 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from backout.databases.postgres.reversible import catalog
-from backout.databases.postgres.reversible.catalog import FIRST_OID, NAMES, OTHERS, Snapshot, Thing, oids
+from backout.databases.postgres.reversible.catalog import FIRST_OID, NAMES, OTHERS, oids
 from backout.databases.postgres.reversible.link import Link, scalar
 from backout.databases.postgres.reversible.names import literal
+from backout.databases.postgres.reversible.snapshot import Snapshot, Thing
 
 Stamps = dict[str, str]
 """By whose it is: the kind, a colon, and an oid."""

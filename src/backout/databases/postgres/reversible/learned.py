@@ -9,13 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 
-from backout.databases.postgres.reversible.catalog import Key, Snapshot
 from backout.databases.postgres.reversible.difference import Difference
 from backout.databases.postgres.reversible.held import path
 from backout.databases.postgres.reversible.link import Link, LinkError, as_login
 from backout.databases.postgres.reversible.names import ident
 from backout.databases.postgres.reversible.parse import NotParsed, Statement, statements
 from backout.databases.postgres.reversible.rows.counts import changed
+from backout.databases.postgres.reversible.snapshot import Key, Snapshot
 from backout.databases.postgres.reversible.together import take_parts, take_table, take_type, take_views
 
 _TRY = "_bo_learned"

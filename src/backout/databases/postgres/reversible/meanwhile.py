@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from threading import Lock
 
-from backout.databases.postgres.reversible.catalog import Key, Snapshot, Thing
 from backout.databases.postgres.reversible.difference import unlike
+from backout.databases.postgres.reversible.snapshot import Key, Snapshot, Thing
 
 
 @dataclass(eq=False, slots=True)

@@ -10,11 +10,11 @@ from collections.abc import Iterator, Sequence
 
 from backout.databases.postgres.heads import HISTORY_TABLES
 from backout.databases.postgres.reversible.asking import Asking, Unanswered
-from backout.databases.postgres.reversible.catalog import Key, Snapshot
 from backout.databases.postgres.reversible.held import path
 from backout.databases.postgres.reversible.journal import Entry
 from backout.databases.postgres.reversible.names import SCHEMA, is_hidden
 from backout.databases.postgres.reversible.rows.store import TURN
+from backout.databases.postgres.reversible.snapshot import Key, Snapshot
 
 
 def not_again(asking: Asking, now: Snapshot, entries: Sequence[Entry]) -> list[str]:

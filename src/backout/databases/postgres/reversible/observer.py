@@ -21,7 +21,6 @@ from backout.databases.postgres.reversible import (
 )
 from backout.databases.postgres.reversible.anew_tried import refuse_needed
 from backout.databases.postgres.reversible.answer_tried import answer_tried
-from backout.databases.postgres.reversible.catalog import Key, Snapshot
 from backout.databases.postgres.reversible.difference import Difference
 from backout.databases.postgres.reversible.effects.base import Operation
 from backout.databases.postgres.reversible.held import path
@@ -49,6 +48,7 @@ from backout.databases.postgres.reversible.session_rows import (
     unloggable,
     written_tables,
 )
+from backout.databases.postgres.reversible.snapshot import Key, Snapshot
 from backout.databases.postgres.reversible.soften import Softer
 from backout.databases.postgres.reversible.starless import asks, without_hidden
 from backout.databases.postgres.reversible.updates import may_update_besides, update_of

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 from backout.databases.postgres.heads import NO_MIGRATION, history_heads
 from backout.databases.postgres.reversible import catalog
-from backout.databases.postgres.reversible.catalog import Snapshot
 from backout.databases.postgres.reversible.difference import Difference
 from backout.databases.postgres.reversible.effects.base import Operation
 from backout.databases.postgres.reversible.link import DirectLink
 from backout.databases.postgres.reversible.meanwhile import Meanwhile
+from backout.databases.postgres.reversible.snapshot import Snapshot
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from backout.databases.postgres.reversible.catalog import Key, Snapshot, Thing, own_settings
+from backout.databases.postgres.reversible.catalog import own_settings
 from backout.databases.postgres.reversible.link import LinkError
 from backout.databases.postgres.reversible.locks import NOT_AVAILABLE
 from backout.databases.postgres.reversible.names import ident, literal
 from backout.databases.postgres.reversible.parse import as_printed
 from backout.databases.postgres.reversible.roles import found_again
+from backout.databases.postgres.reversible.snapshot import Key, Snapshot, Thing
 from backout.databases.postgres.reversible.work import Moved, Work
 
 _COMMANDS = {"r": "SELECT", "a": "INSERT", "w": "UPDATE", "d": "DELETE", "*": "ALL"}

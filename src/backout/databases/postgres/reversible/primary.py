@@ -10,9 +10,9 @@ from typing import Any
 
 from backout.databases.postgres.reversible import constraints
 from backout.databases.postgres.reversible.built import KEY_DROPPED
-from backout.databases.postgres.reversible.catalog import Snapshot
 from backout.databases.postgres.reversible.link import scalar
 from backout.databases.postgres.reversible.names import SCHEMA, ident
+from backout.databases.postgres.reversible.snapshot import Snapshot
 from backout.databases.postgres.reversible.work import Work
 
 Record = dict[str, Any]

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from backout.databases.postgres.reversible.catalog import Key, Thing, own_settings
+from backout.databases.postgres.reversible.catalog import own_settings
 from backout.databases.postgres.reversible.names import ident, literal
+from backout.databases.postgres.reversible.snapshot import Key, Thing
 from backout.databases.postgres.reversible.work import Moved, Work
 
 Kept = dict[str, Any]

@@ -10,13 +10,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from backout.databases.postgres.reversible import answers, expressions
-from backout.databases.postgres.reversible.catalog import Key, Snapshot
 from backout.databases.postgres.reversible.conversion import function, settings
 from backout.databases.postgres.reversible.effects.base import Operation
 from backout.databases.postgres.reversible.hide import NotHidden, refuse_family
 from backout.databases.postgres.reversible.key_log import Side, side_of, watch
 from backout.databases.postgres.reversible.names import hidden, ident
 from backout.databases.postgres.reversible.origins import Origins, Pour
+from backout.databases.postgres.reversible.snapshot import Key, Snapshot
 from backout.databases.postgres.reversible.updates import copied_from
 from backout.databases.postgres.reversible.verdict import made_anew
 from backout.databases.postgres.reversible.ways import if_it_casts

@@ -11,7 +11,6 @@ from typing import Any
 
 from backout.databases.postgres.reversible import expressions, journal
 from backout.databases.postgres.reversible.answers import taken_by_others
-from backout.databases.postgres.reversible.catalog import Key, Snapshot
 from backout.databases.postgres.reversible.conversion import function, settings
 from backout.databases.postgres.reversible.effects.base import Operation
 from backout.databases.postgres.reversible.expressions import NotOverColumns, named, placed, within
@@ -22,6 +21,7 @@ from backout.databases.postgres.reversible.link import Link, LinkError, as_login
 from backout.databases.postgres.reversible.names import SCHEMA, hidden, ident, literal
 from backout.databases.postgres.reversible.parse import Statement, written_relations
 from backout.databases.postgres.reversible.session_rows import written_tables
+from backout.databases.postgres.reversible.snapshot import Key, Snapshot
 from backout.databases.postgres.reversible.taken_over import Reader
 from backout.databases.postgres.reversible.updates import (
     OTHER_FORM,

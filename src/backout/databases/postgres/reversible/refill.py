@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import Any
 
 from backout.databases.postgres.reversible import conversion
-from backout.databases.postgres.reversible.catalog import Key
 from backout.databases.postgres.reversible.conversion import by_index, called_with, set_as, told_by
 from backout.databases.postgres.reversible.link import LinkError, scalar
 from backout.databases.postgres.reversible.names import LAST, PREFIX, SCHEMA, ident, is_hidden, literal
@@ -16,6 +15,7 @@ from backout.databases.postgres.reversible.recipes import sources
 from backout.databases.postgres.reversible.rows.quiet import quietly
 from backout.databases.postgres.reversible.rows.store import KEPT, WAY
 from backout.databases.postgres.reversible.rows.write import ROW_IS_REFUSED
+from backout.databases.postgres.reversible.snapshot import Key
 from backout.databases.postgres.reversible.work import Moved, Work
 
 Record = dict[str, Any]

@@ -5,7 +5,7 @@ What is done to a column of one goes through all below it, by PostgreSQL itself,
 
 from __future__ import annotations
 
-from backout.databases.postgres.reversible.catalog import Key, Snapshot, Thing
+from backout.databases.postgres.reversible.snapshot import Key, Snapshot, Thing
 
 
 def below(now: Snapshot, table: int) -> list[int]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from backout.databases.postgres.reversible.catalog import Thing
 from backout.databases.postgres.reversible.marks import mark_of
 from backout.databases.postgres.reversible.names import ident
+from backout.databases.postgres.reversible.snapshot import Thing
 from backout.databases.postgres.reversible.work import Work
 
 Record = dict[str, Any]

@@ -13,12 +13,12 @@ from typing import Any
 
 from backout.databases.postgres.reversible import constraints, expressions
 from backout.databases.postgres.reversible.answers import unusable
-from backout.databases.postgres.reversible.catalog import Key, Snapshot
 from backout.databases.postgres.reversible.expressions import NotOverColumns
 from backout.databases.postgres.reversible.journal import Entry, Operation
 from backout.databases.postgres.reversible.names import ident, is_hidden
 from backout.databases.postgres.reversible.proxy.keeper import Veto
 from backout.databases.postgres.reversible.relatives import below
+from backout.databases.postgres.reversible.snapshot import Key, Snapshot
 
 # Source: PostgreSQL 15 and 18, src/backend/utils/adt/ruleutils.c, `pg_get_constraintdef_worker`.
 _CHECK = re.compile(r"CHECK \((?P<expression>.*)\)(?: NO INHERIT)?(?: NOT VALID)?", re.DOTALL)

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from backout.databases.postgres.reversible.ahead import BATCH, why_not_ahead
 from backout.databases.postgres.reversible.budget import rows_within
 from backout.databases.postgres.reversible.built import path_of
-from backout.databases.postgres.reversible.catalog import Snapshot, read_alone
+from backout.databases.postgres.reversible.catalog import read_alone
 from backout.databases.postgres.reversible.given_back import give_back
 from backout.databases.postgres.reversible.journal import Entry, installed
 from backout.databases.postgres.reversible.link import Link, LinkError, LinkLost, objects, scalar
@@ -25,6 +25,7 @@ from backout.databases.postgres.reversible.remedies import (
 from backout.databases.postgres.reversible.rows.quiet import exactly
 from backout.databases.postgres.reversible.rows.store import KEPT
 from backout.databases.postgres.reversible.set_right import ASIDE, REPAIRED, repaired
+from backout.databases.postgres.reversible.snapshot import Snapshot
 from backout.databases.postgres.reversible.twice import undo_keys_right
 from backout.databases.postgres.reversible.work import Work
 from backout.faults import fault_point

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from backout.databases.postgres.reversible import answers, expressions, in_place, journal, twin
-from backout.databases.postgres.reversible.catalog import Key, Thing
 from backout.databases.postgres.reversible.conversion import unwatched
 from backout.databases.postgres.reversible.difference import Difference
 from backout.databases.postgres.reversible.effects.base import Operation
@@ -23,6 +22,7 @@ from backout.databases.postgres.reversible.link import LinkError, scalar
 from backout.databases.postgres.reversible.names import HIDDEN_SCHEMA, LAST, ident, is_hidden, literal
 from backout.databases.postgres.reversible.parse import Statement, deparse
 from backout.databases.postgres.reversible.proxy.keeper import NOT_COMMITTED, Veto
+from backout.databases.postgres.reversible.snapshot import Key, Thing
 from backout.databases.postgres.reversible.work import Work
 
 _Made = TypeVar("_Made")

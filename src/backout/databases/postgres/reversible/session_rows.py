@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
 from backout.databases.postgres.reversible.answers import taken_by_others
-from backout.databases.postgres.reversible.catalog import Key, at_work
+from backout.databases.postgres.reversible.catalog import at_work
 from backout.databases.postgres.reversible.difference import Difference
 from backout.databases.postgres.reversible.effects.base import Operation
 from backout.databases.postgres.reversible.following import ASIDE, HIDDEN
@@ -20,6 +20,7 @@ from backout.databases.postgres.reversible.rows.capture import Capture, NotCaptu
 from backout.databases.postgres.reversible.rows.closure import mentioned, sources
 from backout.databases.postgres.reversible.rows.counts import Counts, Tally, changed, tally, uncaptured
 from backout.databases.postgres.reversible.rows.truncate import Truncated, keep_rows
+from backout.databases.postgres.reversible.snapshot import Key
 
 _WRITES = re.compile(r"\b(insert|update|delete|merge|copy|perform|call|execute)\b", re.IGNORECASE)
 _OPAQUE = ("do_stmt", "call_stmt", "execute_stmt")

@@ -6,7 +6,6 @@ What a row had, and a row that is set aside, is kept in `backout.row_kept`, unti
 from __future__ import annotations
 
 from backout.databases.postgres.reversible.built import path_of
-from backout.databases.postgres.reversible.catalog import Key, Snapshot, Thing
 from backout.databases.postgres.reversible.conversion import by_index
 from backout.databases.postgres.reversible.journal import Operation
 from backout.databases.postgres.reversible.link import Link, scalar
@@ -15,6 +14,7 @@ from backout.databases.postgres.reversible.remedies import Remedy, remedy, set_t
 from backout.databases.postgres.reversible.rows.quiet import exactly, quietly
 from backout.databases.postgres.reversible.rows.refer import refers_to
 from backout.databases.postgres.reversible.rows.store import KEPT, WAY
+from backout.databases.postgres.reversible.snapshot import Key, Snapshot, Thing
 from backout.databases.postgres.reversible.work import Moved, Work
 
 ASIDE = "set aside"

@@ -15,7 +15,7 @@ from typing import Any
 
 from backout.databases.postgres.reversible import constraints
 from backout.databases.postgres.reversible.built import renamed
-from backout.databases.postgres.reversible.catalog import Key, Snapshot, Thing, own_settings
+from backout.databases.postgres.reversible.catalog import own_settings
 from backout.databases.postgres.reversible.difference import differences_of
 from backout.databases.postgres.reversible.fill import accepts_null, tell_open
 from backout.databases.postgres.reversible.following import follow, name_of, path_of, unfollow
@@ -41,6 +41,7 @@ from backout.databases.postgres.reversible.private import shutting
 from backout.databases.postgres.reversible.readdressed import Renumbered
 from backout.databases.postgres.reversible.rows.quiet import exactly, quietly
 from backout.databases.postgres.reversible.rows.store import KEPT, SHAPE, TRUNCATED
+from backout.databases.postgres.reversible.snapshot import Key, Snapshot, Thing
 from backout.databases.postgres.reversible.storage import stored_words
 from backout.databases.postgres.reversible.work import Moved, Work
 

@@ -7,7 +7,6 @@ from typing import Any
 
 from backout.databases.postgres.reversible.apart import apart
 from backout.databases.postgres.reversible.asking import Asking, Unanswered
-from backout.databases.postgres.reversible.catalog import Key, Snapshot
 from backout.databases.postgres.reversible.fill import accepts_null, is_written
 from backout.databases.postgres.reversible.following import ASIDE, path_of
 from backout.databases.postgres.reversible.functions import needed_by
@@ -15,6 +14,7 @@ from backout.databases.postgres.reversible.held import path
 from backout.databases.postgres.reversible.journal import Entry, is_hiding
 from backout.databases.postgres.reversible.key_log import log_of
 from backout.databases.postgres.reversible.names import ident, literal
+from backout.databases.postgres.reversible.snapshot import Key, Snapshot
 from backout.databases.postgres.reversible.violators import violators
 from backout.migration_status import RowsSince
 

@@ -20,7 +20,6 @@ from backout.databases.postgres.reversible.answers import (
     of,
 )
 from backout.databases.postgres.reversible.built import KEY_DROPPED
-from backout.databases.postgres.reversible.catalog import Key, Snapshot
 from backout.databases.postgres.reversible.difference import Change, Difference, differences_of
 from backout.databases.postgres.reversible.effects.base import Operation
 from backout.databases.postgres.reversible.effects.identity import dropped as identity_dropped
@@ -47,6 +46,7 @@ from backout.databases.postgres.reversible.rebuilt import NotPaired, paired
 from backout.databases.postgres.reversible.relatives import below, why_not_one
 from backout.databases.postgres.reversible.schemas import hide_schema
 from backout.databases.postgres.reversible.sequences import hide_sequence
+from backout.databases.postgres.reversible.snapshot import Key, Snapshot
 from backout.databases.postgres.reversible.tables import hide_table, word_of
 from backout.databases.postgres.reversible.taken_over import Reader, hide_taken, through
 from backout.databases.postgres.reversible.temporary import temporary

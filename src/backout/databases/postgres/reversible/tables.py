@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from backout.databases.postgres.reversible import constraints
-from backout.databases.postgres.reversible.catalog import Key, Snapshot, Thing
 from backout.databases.postgres.reversible.difference import differences_of
 from backout.databases.postgres.reversible.families import (
     children_of,
@@ -16,6 +15,7 @@ from backout.databases.postgres.reversible.families import (
 from backout.databases.postgres.reversible.hide import NotHidden
 from backout.databases.postgres.reversible.names import HIDDEN_SCHEMA, hidden, ident, is_hidden
 from backout.databases.postgres.reversible.relatives import below
+from backout.databases.postgres.reversible.snapshot import Key, Snapshot, Thing
 from backout.databases.postgres.reversible.work import Moved, Work
 
 Record = dict[str, Any]

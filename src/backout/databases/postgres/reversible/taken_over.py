@@ -13,7 +13,6 @@ from typing import Any
 
 from backout.databases.postgres.reversible import expressions, numbering, primary
 from backout.databases.postgres.reversible.answers import Given, taken_by_others
-from backout.databases.postgres.reversible.catalog import Key
 from backout.databases.postgres.reversible.conversion import (
     by_index,
     convert,
@@ -31,6 +30,7 @@ from backout.databases.postgres.reversible.hide import hide_column, in_unique, r
 from backout.databases.postgres.reversible.link import scalar
 from backout.databases.postgres.reversible.names import hidden, ident, is_hidden
 from backout.databases.postgres.reversible.rows.quiet import quietly
+from backout.databases.postgres.reversible.snapshot import Key
 from backout.databases.postgres.reversible.ways import if_it_casts
 from backout.databases.postgres.reversible.work import Moved, Work
 

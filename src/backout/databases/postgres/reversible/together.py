@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from backout.databases.postgres.reversible.catalog import Key
 from backout.databases.postgres.reversible.difference import Difference
 from backout.databases.postgres.reversible.names import is_hidden
+from backout.databases.postgres.reversible.snapshot import Key
 from backout.databases.postgres.reversible.views import VIEWS
 
 

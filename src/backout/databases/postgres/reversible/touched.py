@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from backout.databases.postgres.reversible.catalog import Key, Snapshot
 from backout.databases.postgres.reversible.difference import Change, Difference
 from backout.databases.postgres.reversible.effects.base import Operation
 from backout.databases.postgres.reversible.parse import Statement, object_of
 from backout.databases.postgres.reversible.passes import detaches, dropped_constraints, drops_identity
 from backout.databases.postgres.reversible.retype import retypes_column
+from backout.databases.postgres.reversible.snapshot import Key, Snapshot
 from backout.databases.postgres.reversible.textual import KINDS, is_textual
 
 _FUNCTIONS = ("OBJECT_FUNCTION", "OBJECT_PROCEDURE", "OBJECT_ROUTINE")

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from backout.databases.postgres.reversible.catalog import Key, Snapshot, Thing
 from backout.databases.postgres.reversible.names import hidden, ident, is_hidden
+from backout.databases.postgres.reversible.snapshot import Key, Snapshot, Thing
 from backout.databases.postgres.reversible.work import Moved, Work
 
 _STATES = {"O": "ENABLE", "D": "DISABLE", "R": "ENABLE REPLICA", "A": "ENABLE ALWAYS"}

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from backout.databases.postgres.reversible.built import renamed
-from backout.databases.postgres.reversible.catalog import Key, Snapshot, read
+from backout.databases.postgres.reversible.catalog import read
 from backout.databases.postgres.reversible.commit import commit
 from backout.databases.postgres.reversible.given_back import bring_back, give_back
 from backout.databases.postgres.reversible.journal import Entry, Operation
@@ -26,6 +26,7 @@ from backout.databases.postgres.reversible.remedies import (
 )
 from backout.databases.postgres.reversible.rows.quiet import exactly, quietly
 from backout.databases.postgres.reversible.set_right import put_right
+from backout.databases.postgres.reversible.snapshot import Key, Snapshot
 from backout.databases.postgres.reversible.work import Moved, Work
 from backout.faults import fault_point
 

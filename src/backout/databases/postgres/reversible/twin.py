@@ -9,7 +9,6 @@ from typing import Any
 
 from backout.databases.postgres.reversible import expressions, numbering, primary
 from backout.databases.postgres.reversible.answers import Given
-from backout.databases.postgres.reversible.catalog import Key, Snapshot
 from backout.databases.postgres.reversible.conversion import (
     forget,
     function,
@@ -34,6 +33,7 @@ from backout.databases.postgres.reversible.hide import (
 )
 from backout.databases.postgres.reversible.names import LAST, hidden, ident
 from backout.databases.postgres.reversible.rows.store import place_in_log
+from backout.databases.postgres.reversible.snapshot import Key, Snapshot
 from backout.databases.postgres.reversible.ways import columns_of, in_key, way_back
 from backout.databases.postgres.reversible.work import Work
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from backout.databases.postgres.reversible.catalog import Key, Snapshot
 from backout.databases.postgres.reversible.held import path
 from backout.databases.postgres.reversible.link import Link, objects
 from backout.databases.postgres.reversible.names import HIDDEN_SCHEMA, PREFIX, SCHEMA, ident, is_hidden
+from backout.databases.postgres.reversible.snapshot import Key, Snapshot
 from backout.databases.postgres.reversible.tables import word_of
 
 STILL_NEEDED = "2BP01"

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from backout.databases.postgres.reversible.back import NotReversible
-from backout.databases.postgres.reversible.catalog import NAMED, Key, Snapshot, read
+from backout.databases.postgres.reversible.catalog import NAMED, read
 from backout.databases.postgres.reversible.commit import commit
 from backout.databases.postgres.reversible.difference import Difference
 from backout.databases.postgres.reversible.link import Link, scalar
@@ -19,6 +19,7 @@ from backout.databases.postgres.reversible.names import (
     ident,
     is_hidden,
 )
+from backout.databases.postgres.reversible.snapshot import Key, Snapshot
 from backout.databases.postgres.reversible.triggers import is_switched_off
 from backout.databases.postgres.reversible.work import Work
 

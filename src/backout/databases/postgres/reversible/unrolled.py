@@ -14,7 +14,6 @@ from dataclasses import dataclass, field, replace
 
 from backout.databases.postgres.reversible import bodies, learned
 from backout.databases.postgres.reversible.bodies import TELL, Body, NotRead
-from backout.databases.postgres.reversible.catalog import Snapshot
 from backout.databases.postgres.reversible.fingerprint import Print, differences, read_print
 from backout.databases.postgres.reversible.link import Link, LinkError, Table, as_login, objects, scalar
 from backout.databases.postgres.reversible.names import ident, literal
@@ -30,6 +29,7 @@ from backout.databases.postgres.reversible.prints.words import shown, shown_sche
 from backout.databases.postgres.reversible.proxy.keeper import NOT_COMMITTED, Done, Veto
 from backout.databases.postgres.reversible.rows.closure import OF_USERS, sources
 from backout.databases.postgres.reversible.rows.counts import Counts, changed
+from backout.databases.postgres.reversible.snapshot import Snapshot
 from backout.databases.postgres.reversible.unhidden import STILL_NEEDED, drop_hidden
 from backout.databases.postgres.reversible.verdict import short
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from backout.databases.postgres.reversible.catalog import Key, Thing
 from backout.databases.postgres.reversible.difference import Change, Difference
 from backout.databases.postgres.reversible.effects import EFFECTS
 from backout.databases.postgres.reversible.effects.base import Operation
 from backout.databases.postgres.reversible.hide import NotHidden
 from backout.databases.postgres.reversible.parse import Statement
 from backout.databases.postgres.reversible.proxy.keeper import NOT_COMMITTED, Veto
+from backout.databases.postgres.reversible.snapshot import Key, Thing
 
 _LEAVE_IT_OUT = "Leave it out, or run it with the plain tool and without a way back."
 

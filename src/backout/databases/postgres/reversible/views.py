@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from backout.databases.postgres.reversible.catalog import Key, Snapshot, own_settings, read
+from backout.databases.postgres.reversible.catalog import own_settings, read
 from backout.databases.postgres.reversible.link import objects, scalar
 from backout.databases.postgres.reversible.names import ident, is_hidden, literal
 from backout.databases.postgres.reversible.parse import as_printed, index_of
 from backout.databases.postgres.reversible.privileges import granted
+from backout.databases.postgres.reversible.snapshot import Key, Snapshot
 from backout.databases.postgres.reversible.storage import stored_words
 from backout.databases.postgres.reversible.work import Moved, Work
 

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 from backout.databases.postgres.reversible.asking import Asking, Unanswered
 from backout.databases.postgres.reversible.built import family_of, is_built_before, renamed
-from backout.databases.postgres.reversible.catalog import Key, Snapshot
 from backout.databases.postgres.reversible.held import path
 from backout.databases.postgres.reversible.journal import Entry
 from backout.databases.postgres.reversible.parse import keys_of
 from backout.databases.postgres.reversible.remedies import Remedy, brings_check, condition, remedy, set_texts
 from backout.databases.postgres.reversible.rows.refer import refers_to
+from backout.databases.postgres.reversible.snapshot import Key, Snapshot
 from backout.databases.postgres.reversible.twice import twice
 from backout.migration_status import RowsSince
 

@@ -7,10 +7,10 @@ from typing import Any
 
 from backout.databases.postgres.reversible import expressions
 from backout.databases.postgres.reversible.answers import Given, no_way_back, nothing_to_put
-from backout.databases.postgres.reversible.catalog import Snapshot
 from backout.databases.postgres.reversible.conversion import function
 from backout.databases.postgres.reversible.link import LinkError, scalar
 from backout.databases.postgres.reversible.names import ident, literal
+from backout.databases.postgres.reversible.snapshot import Snapshot
 from backout.databases.postgres.reversible.work import Work
 
 Operation = dict[str, Any]

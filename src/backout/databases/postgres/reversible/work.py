@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from backout.databases.postgres.reversible.catalog import Key, Snapshot, Thing, read
+from backout.databases.postgres.reversible.catalog import read
 from backout.databases.postgres.reversible.link import Link
 from backout.databases.postgres.reversible.names import ident
 from backout.databases.postgres.reversible.readdressed import Reborn, Renumbered
+from backout.databases.postgres.reversible.snapshot import Key, Snapshot, Thing
 
 _KEEPS = ("COMMENT ", "UPDATE ", "SET ", "GRANT ", "REVOKE ")
 """Statements after which the catalog says what it said, as far as anybody asks: reading it takes longer than they do."""

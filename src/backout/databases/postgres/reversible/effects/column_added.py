@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from backout.databases.postgres.reversible import numbering, primary, subscribers
-from backout.databases.postgres.reversible.catalog import Key
 from backout.databases.postgres.reversible.difference import Difference
 from backout.databases.postgres.reversible.effects.base import ADDS, NEITHER, Bears, Operation
 from backout.databases.postgres.reversible.fill import fill, needs_answer, opened, unmark
@@ -20,6 +19,7 @@ from backout.databases.postgres.reversible.hide import (
 from backout.databases.postgres.reversible.names import ident
 from backout.databases.postgres.reversible.refill import refill, watch
 from backout.databases.postgres.reversible.relatives import columns_below
+from backout.databases.postgres.reversible.snapshot import Key
 from backout.databases.postgres.reversible.work import Work
 
 

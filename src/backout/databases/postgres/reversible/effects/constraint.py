@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from backout.databases.postgres.reversible import constraints
-from backout.databases.postgres.reversible.catalog import Key, Thing
 from backout.databases.postgres.reversible.difference import Difference
 from backout.databases.postgres.reversible.effects.base import ADDS, NEITHER, TAKES, Bears, Operation
 from backout.databases.postgres.reversible.effects.index import is_kept_with_its_column
@@ -16,6 +15,7 @@ from backout.databases.postgres.reversible.names import hidden, ident
 from backout.databases.postgres.reversible.relatives import below
 from backout.databases.postgres.reversible.remedies import is_told, told_once
 from backout.databases.postgres.reversible.set_right import set_right
+from backout.databases.postgres.reversible.snapshot import Key, Thing
 from backout.databases.postgres.reversible.work import Work
 
 

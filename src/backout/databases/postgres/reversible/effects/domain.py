@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
-from backout.databases.postgres.reversible.catalog import Key, Thing, own_settings
+from backout.databases.postgres.reversible.catalog import own_settings
 from backout.databases.postgres.reversible.difference import Difference
 from backout.databases.postgres.reversible.effects.base import NEITHER, Bears, Operation
 from backout.databases.postgres.reversible.names import ident, is_hidden, literal
 from backout.databases.postgres.reversible.parse import as_printed
+from backout.databases.postgres.reversible.snapshot import Key, Thing
 from backout.databases.postgres.reversible.work import Moved, Work
 
 _VALUES = ("default", "not_null")

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
-from backout.databases.postgres.reversible.catalog import OTHERS, Key
+from backout.databases.postgres.reversible.catalog import OTHERS
 from backout.databases.postgres.reversible.difference import Difference
 from backout.databases.postgres.reversible.effects.base import BOTH, Bears, Operation
 from backout.databases.postgres.reversible.names import ident
+from backout.databases.postgres.reversible.snapshot import Key
 from backout.databases.postgres.reversible.work import Work
 
 _KINDS = {"pg_proc": "function", "pg_type": "type"} | {catalog: kind for kind, catalog in OTHERS.items()}

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
-from backout.databases.postgres.reversible.catalog import Key
 from backout.databases.postgres.reversible.difference import Change, Difference
 from backout.databases.postgres.reversible.effects.base import NEITHER, Bears, Operation
 from backout.databases.postgres.reversible.families import default_of, join, leave, level
 from backout.databases.postgres.reversible.names import ident, is_hidden
+from backout.databases.postgres.reversible.snapshot import Key
 from backout.databases.postgres.reversible.work import Work
 
 _OF_FAMILY = {

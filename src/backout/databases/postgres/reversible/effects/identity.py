@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from backout.databases.postgres.reversible import numbering
-from backout.databases.postgres.reversible.catalog import Key
 from backout.databases.postgres.reversible.difference import Difference
 from backout.databases.postgres.reversible.effects.base import ADDS, NEITHER, TAKES, Bears, Operation
 from backout.databases.postgres.reversible.identity import go_on, numbered_by, numbers_of
 from backout.databases.postgres.reversible.link import objects
 from backout.databases.postgres.reversible.names import ident, is_hidden
 from backout.databases.postgres.reversible.relatives import columns_below
+from backout.databases.postgres.reversible.snapshot import Key
 from backout.databases.postgres.reversible.work import Moved, Work
 
 _KINDS = {"a": "ALWAYS", "d": "BY DEFAULT"}

@@ -10,13 +10,13 @@ from typing import ClassVar
 
 from backout.databases.postgres.reversible import constraints, primary
 from backout.databases.postgres.reversible.built import KEY_DROPPED, standing_by
-from backout.databases.postgres.reversible.catalog import Key
 from backout.databases.postgres.reversible.difference import Difference
 from backout.databases.postgres.reversible.effects.base import NEITHER, Bears, Operation
 from backout.databases.postgres.reversible.given_back import forward
 from backout.databases.postgres.reversible.names import hidden, ident, is_hidden, literal
 from backout.databases.postgres.reversible.remedies import is_told, told_once
 from backout.databases.postgres.reversible.set_right import tell
+from backout.databases.postgres.reversible.snapshot import Key
 from backout.databases.postgres.reversible.work import Moved, Work
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
-from backout.databases.postgres.reversible.catalog import Key
 from backout.databases.postgres.reversible.difference import Difference
 from backout.databases.postgres.reversible.effects.base import BOTH, Bears, Operation
+from backout.databases.postgres.reversible.snapshot import Key
 from backout.databases.postgres.reversible.work import Work
 
 

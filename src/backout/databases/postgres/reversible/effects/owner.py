@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
-from backout.databases.postgres.reversible.catalog import Key
 from backout.databases.postgres.reversible.difference import Change, Difference
 from backout.databases.postgres.reversible.effects.base import NEITHER, Bears, Operation
 from backout.databases.postgres.reversible.names import is_hidden
 from backout.databases.postgres.reversible.rights import place_of
 from backout.databases.postgres.reversible.roles import found_again
+from backout.databases.postgres.reversible.snapshot import Key
 from backout.databases.postgres.reversible.work import Moved, Work
 
 _SCHEMAS, _OTHERS = 87, 89

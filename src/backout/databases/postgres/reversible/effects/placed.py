@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
-from backout.databases.postgres.reversible.catalog import Key
 from backout.databases.postgres.reversible.difference import Change, Difference
 from backout.databases.postgres.reversible.effects.base import BOTH, Bears, Operation
 from backout.databases.postgres.reversible.link import objects
 from backout.databases.postgres.reversible.names import ident, is_hidden
+from backout.databases.postgres.reversible.snapshot import Key
 from backout.databases.postgres.reversible.work import Moved, Work
 
 _LOGGED = {"p": "LOGGED", "u": "UNLOGGED"}

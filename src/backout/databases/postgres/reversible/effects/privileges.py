@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from backout.databases.postgres.reversible.acl import Step
-from backout.databases.postgres.reversible.catalog import Key, Snapshot, Thing
 from backout.databases.postgres.reversible.difference import Change, Difference
 from backout.databases.postgres.reversible.effects.base import (
     ADDS,
@@ -17,6 +16,7 @@ from backout.databases.postgres.reversible.effects.base import (
 )
 from backout.databases.postgres.reversible.names import is_hidden
 from backout.databases.postgres.reversible.rights import give
+from backout.databases.postgres.reversible.snapshot import Key, Snapshot, Thing
 from backout.databases.postgres.reversible.work import Work
 
 _GIVEN, _TAKEN = 86, 90

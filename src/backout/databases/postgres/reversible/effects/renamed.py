@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from typing import Any, ClassVar
 
 from backout.databases.postgres.reversible import functions
-from backout.databases.postgres.reversible.catalog import Key
 from backout.databases.postgres.reversible.difference import Difference
 from backout.databases.postgres.reversible.effects.base import BOTH, NEITHER, Bears, Operation
 from backout.databases.postgres.reversible.names import hidden, ident
+from backout.databases.postgres.reversible.snapshot import Key
 from backout.databases.postgres.reversible.work import Moved, Work
 
 _KINDS = ("column", "table", "constraint", "index", "trigger", "type", "function", "sequence", "schema")

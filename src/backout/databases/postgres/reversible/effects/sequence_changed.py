@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
-from backout.databases.postgres.reversible.catalog import Key, Snapshot
 from backout.databases.postgres.reversible.difference import Difference
 from backout.databases.postgres.reversible.effects.base import BOTH, Bears, Operation
 from backout.databases.postgres.reversible.link import objects
 from backout.databases.postgres.reversible.names import ident, is_hidden
+from backout.databases.postgres.reversible.snapshot import Key, Snapshot
 from backout.databases.postgres.reversible.work import Moved, Work
 
 _PARAMETERS = ("type", "start", "increment", "minimum", "maximum", "cache", "cycle")

@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from typing import Any, ClassVar
 
 from backout.databases.postgres.reversible.built import BY_INDEX
-from backout.databases.postgres.reversible.catalog import Key, Snapshot
 from backout.databases.postgres.reversible.difference import Change, Difference
 from backout.databases.postgres.reversible.effects.base import BOTH, NEITHER, Bears, Operation
 from backout.databases.postgres.reversible.names import ident, is_hidden, literal
+from backout.databases.postgres.reversible.snapshot import Key, Snapshot
 from backout.databases.postgres.reversible.storage import OF_COLUMN
 from backout.databases.postgres.reversible.work import Moved, Work
 

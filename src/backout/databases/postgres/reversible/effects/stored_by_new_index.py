@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
-from backout.databases.postgres.reversible.catalog import Key
 from backout.databases.postgres.reversible.difference import Difference, unlike
 from backout.databases.postgres.reversible.effects.base import BOTH, NEITHER, Bears, Operation
 from backout.databases.postgres.reversible.effects.stored import said, set_by_index
+from backout.databases.postgres.reversible.snapshot import Key
 from backout.databases.postgres.reversible.work import Work
 
 _WHAT = ("clustered", "replica_identity")

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
-from backout.databases.postgres.reversible.catalog import Key
 from backout.databases.postgres.reversible.difference import Difference
 from backout.databases.postgres.reversible.effects.base import ADDS, Bears, Operation
 from backout.databases.postgres.reversible.hide import NotHidden
 from backout.databases.postgres.reversible.names import is_hidden
 from backout.databases.postgres.reversible.relatives import below
+from backout.databases.postgres.reversible.snapshot import Key
 from backout.databases.postgres.reversible.tables import hide_table, require_table, show_table
 from backout.databases.postgres.reversible.work import Work
 

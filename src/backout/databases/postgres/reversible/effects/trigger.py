@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
-from backout.databases.postgres.reversible.catalog import Key, own_settings
+from backout.databases.postgres.reversible.catalog import own_settings
 from backout.databases.postgres.reversible.difference import Difference
 from backout.databases.postgres.reversible.effects.base import NEITHER, Bears, Operation
+from backout.databases.postgres.reversible.snapshot import Key
 from backout.databases.postgres.reversible.triggers import can_be_hidden, hide_trigger, show_trigger, switch
 from backout.databases.postgres.reversible.work import Moved, Work
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
-from backout.databases.postgres.reversible.catalog import Key, Snapshot
 from backout.databases.postgres.reversible.difference import Difference, retyped_in_place
 from backout.databases.postgres.reversible.effects.base import ADDS, NEITHER, TAKES, Bears, Operation
 from backout.databases.postgres.reversible.proxy.keeper import NOT_COMMITTED, Veto
+from backout.databases.postgres.reversible.snapshot import Key, Snapshot
 from backout.databases.postgres.reversible.views import (
     drop_views,
     in_order,
