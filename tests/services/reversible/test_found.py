@@ -478,3 +478,28 @@ def test_a_row_that_was_changed_in_a_column_that_is_dropped_is_not_deleted_again
     run(link, "UPDATE t SET n = 5 WHERE id = 1")
     redo(link, number)
     assert seen(link, ALL) == "1 a1"
+
+
+def test_a_row_that_had_no_value_before_a_change_of_a_type_goes_back_though_it_must_have_one_since(
+    database: Database,
+) -> None:
+    """The way back wrote it while NOT NULL was there still, and it stayed as it was."""
+    link = database.link()
+    run(
+        link,
+        "CREATE TABLE t (id int PRIMARY KEY, n int, a numeric(5, 2)); INSERT INTO t VALUES (1, NULL, 1), (2, NULL, 2)",
+    )
+    before, rows = schema_of(database.url), seen(link, "SELECT id, n FROM t ORDER BY id")
+    number = migrate(
+        link,
+        "ALTER TABLE t ALTER a TYPE numeric(8, 3); UPDATE t SET n = 1 WHERE id = 1; DELETE FROM t WHERE id = 2; ALTER TABLE t ALTER n SET NOT NULL",
+    )
+    after = schema_of(database.url)
+    for _ in range(2):
+        undone = undo(link, number)
+        assert undone.rows is not None and undone.rows.kept == ()
+        assert seen(link, "SELECT id, n FROM t ORDER BY id") == rows
+        assert schema_of(database.url) == before
+        redo(link, number)
+        assert seen(link, "SELECT id, n FROM t ORDER BY id") == "1 1"
+        assert schema_of(database.url) == after
