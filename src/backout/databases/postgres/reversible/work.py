@@ -6,13 +6,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from backout.databases.postgres.reversible.catalog import read
-from backout.databases.postgres.reversible.link import Link
+from backout.databases.postgres.reversible.link import Link, LinkError, LinkLost
 from backout.databases.postgres.reversible.names import ident
 from backout.databases.postgres.reversible.readdressed import Reborn, Renumbered
 from backout.databases.postgres.reversible.snapshot import Key, Snapshot, Thing
 
 _KEEPS = ("COMMENT ", "UPDATE ", "SET ", "GRANT ", "REVOKE ")
 """Statements after which the catalog says what it said, as far as anybody asks: reading it takes longer than they do."""
+
+
+_TRY = "_bo_early"
 
 
 class Moved(Exception):
@@ -96,6 +99,37 @@ class Work:
     def at(self, turn: int, step: Callable[[], object]) -> None:
         """Have a step taken at a later turn."""
         self._turns.append((turn, step))
+
+    def at_or_before_rows(self, turn: int, step: Callable[[], object]) -> None:
+        """Have a step taken at a later turn, or, where rows are written before that and it is possible by then, before these."""
+        done = False
+
+        def early() -> None:
+            nonlocal done
+            done = done or self._can(step)
+
+        def at_its_turn() -> None:
+            nonlocal done
+            if not done:
+                step()
+            done = True
+
+        self.before_rows.append(early)
+        self.at(turn, at_its_turn)
+
+    def _can(self, step: Callable[[], object]) -> bool:
+        """Take a step, if that is possible now; else undo what it did."""
+        self.link.rows(f"SAVEPOINT {_TRY}")
+        try:
+            step()
+        except LinkLost:
+            raise
+        except (LinkError, Moved):
+            self.link.rows(f"ROLLBACK TO SAVEPOINT {_TRY}")
+            self.forget()
+            return False
+        self.link.rows(f"RELEASE SAVEPOINT {_TRY}")
+        return True
 
     def until(self, turn: int) -> None:
         """Take the steps whose turn has come, in that order."""

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import ClassVar
 
 from backout.databases.postgres.reversible.difference import Difference, follows
 from backout.databases.postgres.reversible.effects.base import ADDS, TAKES, Bears, Operation
 from backout.databases.postgres.reversible.fill import accepts_null, tell_open
 from backout.databases.postgres.reversible.hide import require_no_value, require_value
-from backout.databases.postgres.reversible.link import LinkError, LinkLost, scalar
+from backout.databases.postgres.reversible.link import scalar
 from backout.databases.postgres.reversible.names import hidden, ident
 from backout.databases.postgres.reversible.relatives import below
 from backout.databases.postgres.reversible.rows.quiet import quietly
-from backout.databases.postgres.reversible.work import Moved, Work
+from backout.databases.postgres.reversible.work import Work
 
 _SET = 70
 """The turn at which it is set, there and back."""
-_TRY = "_bo_relaxed"
 
 
 class ColumnNotNull:
@@ -49,9 +47,7 @@ class ColumnNotNull:
     def down(self, work: Work, change: int, operation: Operation) -> Operation:
         """Give it back its earlier strictness."""
         if operation["not_null"]:
-            relaxing = _Relaxing(work, change, operation)
-            work.before_rows.append(relaxing.early)
-            work.at(_SET, relaxing.at_its_turn)
+            work.at_or_before_rows(_SET, lambda: _set(work, change, operation, not_null=False))
         else:
             work.at(_SET, lambda: _set(work, change, operation, not_null=True))
         return operation
@@ -60,36 +56,6 @@ class ColumnNotNull:
         """Give it its later strictness again."""
         _set(work, change, operation, not_null=operation["not_null"])
         return operation
-
-
-@dataclass(slots=True)
-class _Relaxing:
-    """A column that may hold NULL again: at its turn, or where rows come back before, right before these."""
-
-    work: Work
-    change: int
-    operation: Operation
-    done: bool = False
-
-    def early(self) -> None:
-        """Let it, where that can be before all else is as it was."""
-        if self.done:
-            return
-        link = self.work.link
-        link.rows(f"SAVEPOINT {_TRY}")
-        try:
-            _set(self.work, self.change, self.operation, not_null=False)
-        except LinkLost:
-            raise
-        except (LinkError, Moved):
-            link.rows(f"ROLLBACK TO SAVEPOINT {_TRY}")
-            self.work.forget()
-        link.rows(f"RELEASE SAVEPOINT {_TRY}")
-
-    def at_its_turn(self) -> None:
-        """Let it."""
-        self.done = True
-        _set(self.work, self.change, self.operation, not_null=False)
 
 
 def _set(work: Work, change: int, operation: Operation, *, not_null: bool) -> None:

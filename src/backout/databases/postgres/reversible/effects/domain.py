@@ -13,6 +13,8 @@ from backout.databases.postgres.reversible.parse import as_printed
 from backout.databases.postgres.reversible.snapshot import Key, Thing
 from backout.databases.postgres.reversible.work import Moved, Work
 
+_CHANGED = 68
+"""The turn at which it is changed, there and back."""
 _VALUES = ("default", "not_null")
 _OF_CHECK = ("name", "definition", "valid", "comment")
 _HEAD = "ALTER DOMAIN d ADD "
@@ -22,8 +24,8 @@ class DomainChanged:
     """A domain with another default, or that takes NULL, or does not."""
 
     kind: ClassVar[str] = "domain.changed"
-    down_at: ClassVar[int] = 68
-    redo_at: ClassVar[int] = 68
+    down_at: ClassVar[int] = 9
+    redo_at: ClassVar[int] = _CHANGED
 
     def bears(self, operation: Operation) -> Bears:
         """Rows of the one may be none of the other."""
@@ -43,15 +45,27 @@ class DomainChanged:
             }
 
     def down(self, work: Work, change: int, operation: Operation) -> Operation:
-        """Change it back. PostgreSQL looks at all rows for a NOT NULL."""
-        return _change(work, operation, since="to", to="from")
+        """Change it back. PostgreSQL looks at all rows for a NOT NULL; rows that come back need that it is gone."""
+
+        def change_back() -> None:
+            _change(work, operation, since="to", to="from")
+
+        if operation["from"]["not_null"]:
+            work.at_last.append(change_back)
+        else:
+            work.at_or_before_rows(_CHANGED, change_back)
+        return operation
 
     def redo(self, work: Work, change: int, operation: Operation) -> Operation:
-        """Change it again."""
-        return _change(work, operation, since="from", to="to")
+        """Change it again; where it takes no NULL then, when the rows have their values."""
+        if operation["to"]["not_null"]:
+            work.at_last.append(lambda: _change(work, operation, since="from", to="to"))
+        else:
+            _change(work, operation, since="from", to="to")
+        return operation
 
 
-def _change(work: Work, operation: Operation, *, since: str, to: str) -> Operation:
+def _change(work: Work, operation: Operation, *, since: str, to: str) -> None:
     called, wanted = operation["called"], operation[to]
     now = work.thing("type", operation["oid"], called=called)
     if {name: now[name] for name in _VALUES} != operation[since]:
@@ -63,7 +77,6 @@ def _change(work: Work, operation: Operation, *, since: str, to: str) -> Operati
             work.run(f"ALTER DOMAIN {path} {words}")
     if wanted["not_null"] != now["not_null"]:
         work.run(f"ALTER DOMAIN {path} {'SET' if wanted['not_null'] else 'DROP'} NOT NULL")
-    return operation
 
 
 class DomainCheck:

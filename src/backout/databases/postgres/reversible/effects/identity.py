@@ -125,11 +125,20 @@ def _turn(work: Work, operation: Operation, *, since: str, to: str) -> Operation
     return operation
 
 
+def _require_and_give(work: Work, operation: Operation) -> None:
+    """Have a value in every row, which is proven after the COMMIT otherwise: PostgreSQL wants it now, and reads the table for it."""
+    table, attnum, called = operation["table"], operation["attnum"], operation["called"]
+    column = ident(work.thing("column", table, attnum, called=called)["name"])
+    work.run(f"ALTER TABLE {work.table_path(table, called=called)} ALTER COLUMN {column} SET NOT NULL")
+    _give(work, operation)
+
+
 def _give(work: Work, operation: Operation) -> None:
     table, attnum, called = operation["table"], operation["attnum"], operation["called"]
     column = work.thing("column", table, attnum, called=called)
     if not column["not_null"]:
-        raise Moved(called, "cannot number itself yet, as it may still hold NULL")
+        work.at_last.append(lambda: _require_and_give(work, operation))
+        return
     numbering.given(work, table, attnum, operation["numbers"])
     reached = None
     if (other := operation.pop("sequence", None)) is not None and Key("sequence", other) in work.now.things:
