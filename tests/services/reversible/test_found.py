@@ -534,3 +534,22 @@ def test_what_rows_must_not_be_since_holds_neither_before_nor_after_they_are_bac
         assert redone.rows is not None and redone.rows.kept == ()
         assert seen(link, "SELECT id, n, m, a FROM t ORDER BY id") == later
         assert schema_of(database.url) == after
+
+
+@pytest.mark.parametrize(
+    "up", ["ALTER TABLE t ADD CONSTRAINT u UNIQUE (n, id)", "CREATE UNIQUE INDEX u ON t (n, id)"]
+)
+def test_a_key_is_not_built_again_over_a_column_that_the_same_migration_drops(
+    up: str, database: Database
+) -> None:
+    """Seed 20127: it was, under its own name and over the hidden column."""
+    link = database.link()
+    run(link, "CREATE TABLE t (id int PRIMARY KEY, n int); INSERT INTO t VALUES (1, 2)")
+    before = schema_of(database.url)
+    number = migrate(link, up, "ALTER TABLE t DROP COLUMN n")
+    after = schema_of(database.url)
+    for _ in range(2):
+        undo(link, number)
+        assert schema_of(database.url) == before
+        redo(link, number)
+        assert schema_of(database.url) == after

@@ -15,7 +15,7 @@ from backout.databases.postgres.reversible.constraints import AT_ONCE
 from backout.databases.postgres.reversible.fill import is_written
 from backout.databases.postgres.reversible.journal import Entry, is_hiding
 from backout.databases.postgres.reversible.link import Link
-from backout.databases.postgres.reversible.names import REQUIRED, ident, literal
+from backout.databases.postgres.reversible.names import REQUIRED, ident, is_hidden, literal
 from backout.databases.postgres.reversible.relatives import below
 from backout.databases.postgres.reversible.snapshot import Key, Snapshot, Thing
 from backout.databases.postgres.reversible.views import to_fill
@@ -100,9 +100,11 @@ def _keys(now: Snapshot, entries: list[Entry]) -> Iterator[str]:
         if Key("table", table) not in now.things:
             continue
         path, name = path_of(now, table), ident(made["name"])
-        at_once = made["word"] == AT_ONCE
+        at_once, create = made["word"] == AT_ONCE, renamed(now, made)
+        if _is_of_hidden(now, table, create):
+            continue  # the same migration has dropped a column of it since: it went with that
         if not at_once:
-            yield from built(now, table, made["name"], renamed(now, made))
+            yield from built(now, table, made["name"], create)
         if made["word"] is not None and not any(
             one["name"] == made["name"] for one in now.of_table("constraint", table).values()
         ):
@@ -112,6 +114,12 @@ def _keys(now: Snapshot, entries: list[Entry]) -> Iterator[str]:
                 yield f"ALTER TABLE {path} ADD CONSTRAINT {name} {made['word']} USING INDEX {name} {made['deferred']}".rstrip()
             if made["comment"] is not None:
                 yield f"COMMENT ON CONSTRAINT {name} ON {path} IS {literal(made['comment'])}"
+
+
+def _is_of_hidden(now: Snapshot, table: int, create: str) -> bool:
+    """Tell whether a column is hidden of which an index would be."""
+    names = [str(one["name"]) for one in now.columns(table).values()]
+    return any(is_hidden(name) and name in create for name in names)
 
 
 def _proofs(now: Snapshot, entries: list[Entry]) -> Iterator[str]:
