@@ -363,6 +363,8 @@ def _speaks_of(told: str, thing: str) -> bool:
     if kind == "enum" and "keeps its label" in told:
         return True
     last = name.rsplit(".", 1)[-1].strip('"')
+    if kind == "index" and f" {last} ON " in told:
+        return True  # PostgreSQL quotes no name that needs none
     return name in told or (kind in ("constraint", "column", "index") and f'"{last}"' in told)
 
 
