@@ -553,3 +553,27 @@ def test_a_key_is_not_built_again_over_a_column_that_the_same_migration_drops(
         assert schema_of(database.url) == before
         redo(link, number)
         assert schema_of(database.url) == after
+
+
+def test_rows_that_go_back_do_not_count_as_written_where_others_took_a_column_over(
+    database: Database,
+) -> None:
+    """The demo's release 6: the way back emptied the new columns, and then computed the dropped one from them."""
+    link = database.link()
+    run(
+        link,
+        "CREATE TABLE t (id int PRIMARY KEY, n int, both_ text NOT NULL, seats int); INSERT INTO t VALUES (1, 1, 'a b', 1), (2, NULL, 'c d', 2)",
+    )
+    rows = seen(link, "SELECT id, n, both_, seats FROM t ORDER BY id")
+    number = migrate(
+        link,
+        "DELETE FROM t WHERE n = 1; UPDATE t SET n = 7 WHERE n IS NULL; ALTER TABLE t ALTER seats TYPE bigint;"
+        "ALTER TABLE t ADD one text, ADD two text; UPDATE t SET one = split_part(both_, ' ', 1), two = split_part(both_, ' ', 2);"
+        "ALTER TABLE t\n-- backout: back t.both_ = concat_ws(' ', one, two)\nDROP COLUMN both_",
+    )
+    later = seen(link, "SELECT id, n, one, two, seats FROM t ORDER BY id")
+    for _ in range(2):
+        undo(link, number)
+        assert seen(link, "SELECT id, n, both_, seats FROM t ORDER BY id") == rows
+        redo(link, number)
+        assert seen(link, "SELECT id, n, one, two, seats FROM t ORDER BY id") == later

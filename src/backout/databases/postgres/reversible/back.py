@@ -383,10 +383,15 @@ def _rows(work: Work, chosen: tuple[int, ...], entries: list[Entry], turn: _Turn
         if key.kind == "column" and is_hidden(str(one["name"]))
     }
     write = rows_undo.undo if turn.to == "undone" else rows_undo.redo
-    # Of a change of a type that goes the same way, or that stays made, both columns have what belongs together.
-    retyped = journal.of_kind(work.link, "column.retyped")
-    together = {one.id for one in entries} | {one.id for one in retyped if one.state == "applied"}
-    told = [str(one.id) for one in retyped if one.id in together]
+    # Of a change of a type that goes the same way, or that stays made, both columns have what belongs together; so have a
+    # dropped column and those that took it over.
+    hidden_ones = [*journal.of_kind(work.link, "column.hidden"), *entries]
+    converted = [
+        *journal.of_kind(work.link, "column.retyped"),
+        *(one for one in hidden_ones if one.kind == "column.hidden" and "taken" in one.operation),
+    ]
+    together = {one.id for one in entries} | {one.id for one in converted if one.state == "applied"}
+    told = sorted({str(one.id) for one in converted if one.id in together})
     work.link.rows(f"SET LOCAL {WAY} = ',{','.join(told)},'")
     unseen = hidden - turned - {(one.operation["table"], one.operation["attnum"]) for one in made}
     report = write(
