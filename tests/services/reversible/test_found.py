@@ -577,3 +577,6 @@ def test_rows_that_go_back_do_not_count_as_written_where_others_took_a_column_ov
         assert seen(link, "SELECT id, n, both_, seats FROM t ORDER BY id") == rows
         redo(link, number)
         assert seen(link, "SELECT id, n, one, two, seats FROM t ORDER BY id") == later
+    run(link, "UPDATE t SET two = 'D' WHERE id = 2")
+    undo(link, number)
+    assert seen(link, "SELECT id, n, both_, seats FROM t ORDER BY id") == rows.replace("c d", "c D")

@@ -376,6 +376,15 @@ def _rows(work: Work, chosen: tuple[int, ...], entries: list[Entry], turn: _Turn
         for one in made
         if span.since is not None and span.since >= min(places.get(one.migration, [span.since + 1]))
     }
+    hidden_ones = [*journal.of_kind(work.link, "column.hidden"), *entries]
+    taken = [one for one in hidden_ones if one.kind == "column.hidden" and "taken" in one.operation]
+    # A dropped column is computed from those that took it over, with what they have.
+    later -= {
+        (one.operation.get("hidden", one.operation)["table"], attnum)
+        for one in taken
+        for step in one.operation["taken"]["down"]
+        for attnum in step["columns"]
+    }
     turned = {one for entry in entries for one in _columns_turned(entry)}
     hidden = {
         (key.oid, key.sub)
@@ -385,11 +394,7 @@ def _rows(work: Work, chosen: tuple[int, ...], entries: list[Entry], turn: _Turn
     write = rows_undo.undo if turn.to == "undone" else rows_undo.redo
     # Of a change of a type that goes the same way, or that stays made, both columns have what belongs together; so have a
     # dropped column and those that took it over.
-    hidden_ones = [*journal.of_kind(work.link, "column.hidden"), *entries]
-    converted = [
-        *journal.of_kind(work.link, "column.retyped"),
-        *(one for one in hidden_ones if one.kind == "column.hidden" and "taken" in one.operation),
-    ]
+    converted = [*journal.of_kind(work.link, "column.retyped"), *taken]
     together = {one.id for one in entries} | {one.id for one in converted if one.state == "applied"}
     told = sorted({str(one.id) for one in converted if one.id in together})
     work.link.rows(f"SET LOCAL {WAY} = ',{','.join(told)},'")
