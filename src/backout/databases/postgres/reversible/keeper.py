@@ -194,7 +194,7 @@ class ReversibleKeeper:
                     answer_tried(link, one)
             if behind := behind_hidden(difference):
                 with as_login(link):
-                    guard_hidden(Work(link), behind)
+                    guard_hidden(Work(link, self.kept.catalog.read), behind)
             fault_point("migrate.commit.before")
 
     def before_savepoint(self, link: Link) -> None:
