@@ -119,6 +119,7 @@ class Work:
 
     def _can(self, step: Callable[[], object]) -> bool:
         """Take a step, if that is possible now; else undo what it did."""
+        ran = len(self.done)
         self.link.rows(f"SAVEPOINT {_TRY}")
         try:
             step()
@@ -126,6 +127,7 @@ class Work:
             raise
         except (LinkError, Moved):
             self.link.rows(f"ROLLBACK TO SAVEPOINT {_TRY}")
+            del self.done[ran:]
             self.forget()
             return False
         self.link.rows(f"RELEASE SAVEPOINT {_TRY}")
