@@ -7,24 +7,22 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
+from backout.databases.postgres.reversible.batches import BATCH, are_many, in_batches
 from backout.databases.postgres.reversible.budget import rows_within
 from backout.databases.postgres.reversible.built import path_of
 from backout.databases.postgres.reversible.catalog import read_alone
 from backout.databases.postgres.reversible.conversion import called_with, set_as
 from backout.databases.postgres.reversible.journal import Entry
-from backout.databases.postgres.reversible.link import Link, LinkError, LinkLost, scalar
+from backout.databases.postgres.reversible.link import Link, scalar
 from backout.databases.postgres.reversible.names import ident, is_hidden
 from backout.databases.postgres.reversible.snapshot import Key, Snapshot
 from backout.databases.postgres.reversible.work import Work
 from backout.faults import fault_point
 from backout.migration import LOCK_BUDGET_MS
 
-BATCH = 2_000
-"""Rows of one transaction."""
-
-_MOST_BATCHES = 10_000
 _NOT_FOUND = "nothing finds its rows"
 
 
@@ -100,7 +98,7 @@ def convert_ahead(link: Link, entries: Sequence[Entry], budget_ms: float = LOCK_
     rows = 0
     for one in conversions(read_alone(link), entries):
         if _is_much(link, one, rows_within(budget_ms)):
-            rows += _converted(link, one)
+            rows += in_batches(link, partial(_batch, link, one))
     return rows
 
 
@@ -156,37 +154,14 @@ def why_not_ahead(now: Snapshot, table: int, written: Collection[int]) -> str | 
 
 def _is_much(link: Link, one: Conversion, many: int) -> bool:
     """Tell whether there are so many rows, and all of these can be computed."""
-    work = Work(link)
-    link.rows("BEGIN READ ONLY")
-    try:
+
+    def rows() -> str:
+        work = Work(link)
         set_as(work, one.settings)
-        link.rows("SET LOCAL enable_seqscan = off")
         value = called_with(work, one.table, one.steps)
-        rows = f"SELECT FROM {path_of(work.now, one.table)} WHERE {_name(work, one.table, one.mark)} AND ({value}) IS NOT NULL LIMIT {many}"
-        return scalar(link, f"SELECT count(*) FROM ({rows}) s") == str(many)
-    except LinkLost:
-        raise
-    except LinkError:
-        return False
-    finally:
-        link.rows("ROLLBACK")
+        return f"SELECT FROM {path_of(work.now, one.table)} WHERE {_name(work, one.table, one.mark)} AND ({value}) IS NOT NULL"
 
-
-def _converted(link: Link, one: Conversion) -> int:
-    rows = 0
-    for _ in range(_MOST_BATCHES):
-        try:
-            changed = _batch(link, one)
-        except LinkLost:
-            raise
-        except LinkError:
-            link.rows("ROLLBACK")
-            return rows
-        fault_point("db.ahead.batch")
-        rows += changed
-        if changed < BATCH:
-            return rows
-    return rows
+    return are_many(link, rows, many)
 
 
 def _batch(link: Link, one: Conversion) -> int:
@@ -208,6 +183,7 @@ def _batch(link: Link, one: Conversion) -> int:
         f"done AS (UPDATE {path} t SET {to} = {value}, {mark} = NULL FROM chosen WHERE t.ctid = chosen.at RETURNING 1) SELECT count(*) FROM done",
     )
     link.rows("COMMIT")
+    fault_point("db.ahead.batch")
     return int(found or 0)
 
 

@@ -6,14 +6,16 @@ What they had is given back where the way is not taken, and by `db finish` where
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 
-from backout.databases.postgres.reversible.ahead import BATCH, why_not_ahead
+from backout.databases.postgres.reversible.ahead import why_not_ahead
+from backout.databases.postgres.reversible.batches import BATCH, are_many, in_batches
 from backout.databases.postgres.reversible.budget import rows_within
 from backout.databases.postgres.reversible.built import path_of
 from backout.databases.postgres.reversible.catalog import read_alone
 from backout.databases.postgres.reversible.given_back import give_back
 from backout.databases.postgres.reversible.journal import Entry, installed
-from backout.databases.postgres.reversible.link import Link, LinkError, LinkLost, objects, scalar
+from backout.databases.postgres.reversible.link import Link, objects
 from backout.databases.postgres.reversible.remedies import (
     Remedy,
     brings_check,
@@ -31,7 +33,6 @@ from backout.databases.postgres.reversible.work import Work
 from backout.faults import fault_point
 from backout.migration import LOCK_BUDGET_MS
 
-_MOST_BATCHES = 10_000
 _PATIENCE_S = 10.0
 
 
@@ -48,8 +49,8 @@ def repair_ahead(link: Link, entries: Sequence[Entry], budget_ms: float = LOCK_B
     rows = 0
     now = read_alone(link) if any(is_told(entry.operation) for entry in entries) else Snapshot({})
     for entry, one in _repairs(now, entries):
-        if _is_much(link, now, one, rows_within(budget_ms)):
-            rows += _repaired(link, now, entry, one)
+        if are_many(link, partial(_rows, now, one), rows_within(budget_ms)):
+            rows += in_batches(link, partial(_batch, link, now, entry, one))
     return rows
 
 
@@ -119,36 +120,8 @@ def _repairs(now: Snapshot, entries: Sequence[Entry]) -> Iterator[tuple[Entry, R
             yield entry, one
 
 
-def _is_much(link: Link, now: Snapshot, one: Remedy, many: int) -> bool:
-    """Tell whether there are so many rows."""
-    link.rows("BEGIN READ ONLY")
-    try:
-        link.rows("SET LOCAL enable_seqscan = off")
-        rows = f"SELECT FROM {path_of(now, one.table)} WHERE {one.bad} AND {one.cured} LIMIT {many}"
-        return scalar(link, f"SELECT count(*) FROM ({rows}) s") == str(many)
-    except LinkLost:
-        raise
-    except LinkError:
-        return False
-    finally:
-        link.rows("ROLLBACK")
-
-
-def _repaired(link: Link, now: Snapshot, entry: Entry, one: Remedy) -> int:
-    rows = 0
-    for _ in range(_MOST_BATCHES):
-        try:
-            changed = _batch(link, now, entry, one)
-        except LinkLost:
-            raise
-        except LinkError:
-            link.rows("ROLLBACK")
-            return rows
-        fault_point("db.repair.batch")
-        rows += changed
-        if changed < BATCH:
-            return rows
-    return rows
+def _rows(now: Snapshot, one: Remedy) -> str:
+    return f"SELECT FROM {path_of(now, one.table)} WHERE {one.bad} AND {one.cured}"
 
 
 def _batch(link: Link, now: Snapshot, entry: Entry, one: Remedy) -> int:
@@ -159,4 +132,5 @@ def _batch(link: Link, now: Snapshot, entry: Entry, one: Remedy) -> int:
         # Whoever is writing a row is not waited for, and nobody has to wait for more than a batch.
         changed = repaired(link, now, entry.id, one, limit=BATCH)
     link.rows("COMMIT")
+    fault_point("db.repair.batch")
     return changed
