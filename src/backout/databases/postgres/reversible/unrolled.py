@@ -6,14 +6,14 @@ anywhere else: one that destroys something can be softened.
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
-from backout.databases.postgres.reversible import bodies, learned
-from backout.databases.postgres.reversible.bodies import TELL, Body, NotRead
+from backout.databases.postgres.reversible import learned
+from backout.databases.postgres.reversible.bodies import TELL, NotRead
+from backout.databases.postgres.reversible.calls import Called, Outside, calls_of, outside, with_effects
 from backout.databases.postgres.reversible.fingerprint import Print, differences, read_print
 from backout.databases.postgres.reversible.link import Link, LinkError, Table, as_login, objects, scalar
 from backout.databases.postgres.reversible.names import ident, literal
@@ -27,7 +27,7 @@ from backout.databases.postgres.reversible.parse import (
 )
 from backout.databases.postgres.reversible.prints.words import shown, shown_schema
 from backout.databases.postgres.reversible.proxy.keeper import NOT_COMMITTED, Done, Veto
-from backout.databases.postgres.reversible.rows.closure import OF_USERS, sources
+from backout.databases.postgres.reversible.rows.closure import sources
 from backout.databases.postgres.reversible.rows.counts import Counts, changed
 from backout.databases.postgres.reversible.snapshot import Snapshot
 from backout.databases.postgres.reversible.unhidden import STILL_NEEDED, drop_hidden
@@ -43,12 +43,6 @@ _MATTERS = re.compile(
     re.IGNORECASE,
 )
 _PROGRAM = re.compile(r"\bcopy\b.*\bprogram\b", re.IGNORECASE | re.DOTALL)
-_HARMLESS = {
-    "nextval", "currval", "lastval", "random", "gen_random_uuid", "clock_timestamp", "timeofday", "pg_sleep",
-    "uuid_generate_v4", "uuid_generate_v1", "gen_salt", "gen_random_bytes", "txid_current", "pg_current_xact_id",
-}  # fmt: skip
-"""Volatile, and nothing of what they do is undone, or missed."""
-
 # What a block undoes by an EXCEPTION is undone here, too.
 _LISTENING = (
     "CREATE TEMPORARY TABLE _bo_ran (n int PRIMARY KEY, text text, given bool, sent text[]) ON COMMIT DROP",
@@ -58,67 +52,6 @@ _LISTENING = (
         "SELECT coalesce(max(n), 0) + 1, $1, $2, $3 FROM pg_temp._bo_ran; RETURN $1; END'"
     ),
 )
-
-
-class Outside(NotRead):
-    """It may do something that is not undone with its transaction, and so must not be tried."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Function:
-    """A function that may be called.
-
-    Attributes:
-        oid: Its identity.
-        name: Without its schema.
-        definition: The CREATE OR REPLACE FUNCTION that makes it.
-        source: Its body.
-        language: Of the body.
-        parameters: Their names.
-        can_tell: It is of the session's role, runs as whoever calls it, and is in a language that is understood.
-        body: What it does; None: nobody can tell.
-    """
-
-    oid: int
-    name: str
-    definition: str
-    source: str
-    language: str
-    parameters: list[str]
-    can_tell: bool
-    body: Body | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class _Called:
-    """What is called by a statement, directly and by what it calls.
-
-    Attributes:
-        block: The body of a DO block; None: it is another statement.
-        functions: The functions.
-        besides: Names of all that are called elsewhere than in what is told.
-    """
-
-    block: Body | None
-    functions: list[_Function]
-    besides: frozenset[str]
-
-    @property
-    def known(self) -> set[str]:
-        """Names of functions that do nothing but what they tell."""
-        return {one.name for one in self.functions} - {one.name for one in self.functions if one.body is None}
-
-    @property
-    def bodies(self) -> list[Body]:
-        """What the block and the functions do, as far as that can be told."""
-        return [
-            one for one in (self.block, *(function.body for function in self.functions)) if one is not None
-        ]
-
-    @property
-    def tellers(self) -> list[tuple[_Function, Body]]:
-        """The functions that tell something, and what each does."""
-        return [(one, one.body) for one in self.functions if one.body is not None and one.body.tells]
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,15 +134,15 @@ def _unrolled(
     Raises:
         NotRead: Nobody can tell for sure what it runs; or it fails.
     """
-    found = _called(link, block)
+    found = calls_of(link, block)
     names = found.besides.union(*(one.calls for one in found.bodies), called(block.node))
     if any(_PROGRAM.search(one.telling) for one in found.bodies):
         raise Outside("it may run a program")
-    if others := _outside(link, names):
+    if others := outside(link, names):
         raise Outside(f"it calls {', '.join(others)}")
     if block.kind != "do_stmt":
         _is_step(link, block, found)
-    if lost := _with_effects(link, found.besides, found.known):
+    if lost := with_effects(link, found.besides, found.known):
         raise NotRead(f"it calls {', '.join(sorted(lost))}")
     conflicts = scalar(link, "SELECT pg_catalog.current_setting('plpgsql.variable_conflict', true)")
     if conflicts not in (None, "", "error"):
@@ -228,7 +161,7 @@ def _unrolled(
 def _tried(
     link: Link,
     block: Statement,
-    found: _Called,
+    found: Called,
     matters: Callable[[Statement], bool],
     without: Callable[[Link], Snapshot] | None = None,
 ) -> Unrolled | None:
@@ -267,93 +200,7 @@ def _tried(
         link.rows(f"RELEASE SAVEPOINT {_TRY}")
 
 
-def _called(link: Link, statement: Statement) -> _Called:
-    """Return what a statement calls, and what that calls."""
-    block = None
-    besides: set[str] = set()
-    if statement.kind == "do_stmt":
-        options = {one.def_elem.defname: one.def_elem.arg.string.sval for one in statement.node.args}
-        if options.get("language", "plpgsql") != "plpgsql":
-            raise NotRead("it is not of PL/pgSQL")
-        block = bodies.read(statement.text, options["as"])
-        names, besides = set(block.calls | block.besides), set(block.besides)
-    else:
-        names = called(statement.node)
-        if written_relations(statement):
-            raise NotRead("it writes rows besides")
-    functions: list[_Function] = []
-    seen: set[str] = set()
-    while new := names - seen:
-        seen |= new
-        for one in _functions(link, new):
-            functions.append(one)
-            if one.body is not None:
-                names |= one.body.calls | one.body.besides
-                besides |= one.body.besides
-    return _Called(block, functions, frozenset(besides))
-
-
-def _functions(link: Link, names: Collection[str]) -> list[_Function]:
-    """Return the functions of these names that are nobody's but users'."""
-    found = objects(
-        link,
-        "SELECT p.oid::int8 AS oid, p.proname AS name, pg_catalog.pg_get_functiondef(p.oid) AS definition, p.prosrc AS source, "
-        "l.lanname AS language, coalesce(p.proargnames, '{}') AS parameters, l.lanname IN ('plpgsql', 'sql') AND p.prosqlbody IS NULL AND NOT p.prosecdef AND p.proconfig IS NULL AND p.prorettype <> 'pg_catalog.trigger'::pg_catalog.regtype "
-        "AND pg_catalog.pg_has_role(p.proowner, 'USAGE') AS can_tell "
-        "FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_language l ON l.oid = p.prolang "
-        f"WHERE p.prokind IN ('f', 'p') AND {OF_USERS} AND p.proname IN (SELECT pg_catalog.json_array_elements_text($1::json))",
-        [json.dumps(sorted(names))],
-        again=True,
-    )
-    return [replace(one, body=_body(one)) for one in (_Function(**told) for told in found)]
-
-
-def _body(function: _Function) -> Body | None:
-    if not function.can_tell:
-        return None
-    try:
-        if function.language == "sql":
-            return bodies.read_sql(function.source, function.name, *function.parameters)
-        return bodies.read(function.definition, function.source, function.name)
-    except NotRead:
-        return None
-
-
-def _with_effects(link: Link, names: Collection[str], known: Collection[str]) -> set[str]:
-    """Return which functions of these names may do something that nobody is told of."""
-    if not names:
-        return set()
-    found = objects(
-        link,
-        "SELECT p.proname AS name, pg_catalog.bool_or(p.pronamespace = 'pg_catalog'::regnamespace) AS system "
-        "FROM pg_catalog.pg_proc p WHERE p.provolatile = 'v' "
-        "AND p.proname IN (SELECT pg_catalog.json_array_elements_text($1::json)) GROUP BY p.proname",
-        [json.dumps(sorted(names))],
-        again=True,
-    )
-    return {
-        one["name"]
-        for one in found
-        if one["name"] not in _HARMLESS and (one["system"] or one["name"] not in known)
-    }
-
-
-def _outside(link: Link, names: Collection[str]) -> list[str]:
-    """Return which functions of these names may do something outside of the transaction: write to a file, another server, a setting."""
-    if not names:
-        return []
-    found = objects(
-        link,
-        "SELECT DISTINCT p.proname AS name FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_language l ON l.oid = p.prolang "
-        "WHERE p.provolatile = 'v' AND l.lanname NOT IN ('internal', 'sql', 'plpgsql') "
-        "AND p.proname IN (SELECT pg_catalog.json_array_elements_text($1::json)) ORDER BY 1",
-        [json.dumps(sorted(names))],
-        again=True,
-    )
-    return [str(one["name"]) for one in found if one["name"] not in _HARMLESS]
-
-
-def _steps(link: Link, found: _Called) -> tuple[list[Statement], bool]:
+def _steps(link: Link, found: Called) -> tuple[list[Statement], bool]:
     """Return what was told, in order, and whether values were put into it."""
     told = objects(link, "SELECT text, given, sent FROM pg_temp._bo_ran ORDER BY n")
     steps = [
@@ -377,12 +224,12 @@ def _parsed(text: str, values: list[str]) -> list[Statement]:
         raise NotRead(str(error)) from None
 
 
-def _is_step(link: Link, statement: Statement, found: _Called) -> bool:
+def _is_step(link: Link, statement: Statement, found: Called) -> bool:
     """Tell whether a statement has to be run again: what functions tell that it calls is among the rest."""
     if statement.kind in ("", "transaction_stmt"):
         raise NotRead("it ends the transaction")
     calls = called(statement.node)
-    by_others = _with_effects(link, calls, found.known)
+    by_others = with_effects(link, calls, found.known)
     telling = calls & {function.name for function, _body in found.tellers}
     reads = statement.kind in ("select_stmt", "call_stmt") and not written_relations(statement)
     if telling and (by_others or not reads):
