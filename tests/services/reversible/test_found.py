@@ -580,3 +580,19 @@ def test_rows_that_go_back_do_not_count_as_written_where_others_took_a_column_ov
     run(link, "UPDATE t SET two = 'D' WHERE id = 2")
     undo(link, number)
     assert seen(link, "SELECT id, n, both_, seats FROM t ORDER BY id") == rows.replace("c d", "c D")
+
+
+def test_a_domain_that_two_migrations_made_strict_and_lenient_goes_back_at_once(database: Database) -> None:
+    link = database.link()
+    run(link, "CREATE DOMAIN d AS int; CREATE TABLE t (id int PRIMARY KEY, n d); INSERT INTO t VALUES (1, 1)")
+    before = schema_of(database.url)
+    first = migrate(link, "ALTER DOMAIN d SET NOT NULL")
+    between = schema_of(database.url)
+    second = migrate(link, "ALTER DOMAIN d DROP NOT NULL")
+    undo(link, first, second)
+    assert schema_of(database.url) == before
+    redo(link, first)
+    assert schema_of(database.url) == between
+    redo(link, second)
+    undo(link, second)
+    assert schema_of(database.url) == between

@@ -117,6 +117,11 @@ class Work:
         self.before_rows.append(early)
         self.at(turn, at_its_turn)
 
+    def now_or_after_rows(self, step: Callable[[], object]) -> None:
+        """Take a step now; where rows that are still to be written keep it from being possible, when they are."""
+        if not self._can(step):
+            self.at_last.append(step)
+
     def _can(self, step: Callable[[], object]) -> bool:
         """Take a step, if that is possible now; else undo what it did."""
         ran = len(self.done)

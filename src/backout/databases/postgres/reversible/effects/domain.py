@@ -51,15 +51,15 @@ class DomainChanged:
             _change(work, operation, since="to", to="from")
 
         if operation["from"]["not_null"]:
-            work.at_last.append(change_back)
+            work.at(_CHANGED, lambda: work.now_or_after_rows(change_back))
         else:
             work.at_or_before_rows(_CHANGED, change_back)
         return operation
 
     def redo(self, work: Work, change: int, operation: Operation) -> Operation:
-        """Change it again; where it takes no NULL then, when the rows have their values."""
+        """Change it again; to take no NULL, where it has to be, when the rows have their values."""
         if operation["to"]["not_null"]:
-            work.at_last.append(lambda: _change(work, operation, since="from", to="to"))
+            work.now_or_after_rows(lambda: _change(work, operation, since="from", to="to"))
         else:
             _change(work, operation, since="from", to="to")
         return operation

@@ -137,7 +137,7 @@ def _give(work: Work, operation: Operation) -> None:
     table, attnum, called = operation["table"], operation["attnum"], operation["called"]
     column = work.thing("column", table, attnum, called=called)
     if not column["not_null"]:
-        work.at_last.append(lambda: _require_and_give(work, operation))
+        work.now_or_after_rows(lambda: _require_and_give(work, operation))
         return
     numbering.given(work, table, attnum, operation["numbers"])
     reached = None
