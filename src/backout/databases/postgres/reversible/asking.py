@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from backout.databases.postgres.reversible.link import Link, LinkError, scalar
+from backout.databases.postgres.reversible.locks import LOCK_MS
 
 _QUESTION_S = 1.0
 _ALL_S = 2.0
-_LOCK_MS = 100
 
 
 class Unanswered(Exception):
@@ -43,7 +43,7 @@ class Asking:
         self.link.rows("BEGIN READ ONLY")
         try:
             self.link.rows(f"SET LOCAL statement_timeout = {max(1, round(left_s * 1000))}")
-            self.link.rows(f"SET LOCAL lock_timeout = {_LOCK_MS}")
+            self.link.rows(f"SET LOCAL lock_timeout = {LOCK_MS}")
             # Where a policy hides rows from the owner, no count is better than one of some of them.
             self.link.rows("SET LOCAL row_security = off")
             yield self.link

@@ -23,7 +23,7 @@ from backout.databases.postgres.reversible.hide import NotHidden
 from backout.databases.postgres.reversible.journal import Entry, Migration
 from backout.databases.postgres.reversible.last_read import LastRead
 from backout.databases.postgres.reversible.link import Link, LinkError, LinkLost, objects
-from backout.databases.postgres.reversible.locks import Numbered, under_locks
+from backout.databases.postgres.reversible.locks import LOCK_MS, Numbered, under_locks
 from backout.databases.postgres.reversible.proxy.keeper import Veto
 from backout.databases.postgres.reversible.readdressed import of_function, readdressed
 from backout.databases.postgres.reversible.ready import get_ready
@@ -44,7 +44,6 @@ from backout.migration import LOCK_BUDGET_MS
 from backout.migration_status import RowsSince
 from backout.migration_way import Part
 
-_LOCK_MS = 100
 _LAST_TURN = 100
 
 
@@ -302,7 +301,7 @@ def _residues(entries: list[Entry], turn: _Turn) -> list[str]:
 
 def _all(work: Work, chosen: tuple[int, ...], entries: list[Entry], turn: _Turn) -> RowsReport | None:
     to = turn.to
-    work.link.rows(f"SET LOCAL lock_timeout = '{_LOCK_MS}ms'")
+    work.link.rows(f"SET LOCAL lock_timeout = '{LOCK_MS}ms'")
     rows = RowsOfWay(work, chosen, entries, back=to == "undone")
     if rows.back:
         work.rows_back = rows

@@ -16,7 +16,7 @@ from backout.databases.postgres.reversible.given_back import set_aside_rows
 from backout.databases.postgres.reversible.held import KINDS, Held, documents, held, path
 from backout.databases.postgres.reversible.journal import Entry, Migration
 from backout.databases.postgres.reversible.link import Link, LinkError, scalar
-from backout.databases.postgres.reversible.locks import under_locks
+from backout.databases.postgres.reversible.locks import LOCK_MS, under_locks
 from backout.databases.postgres.reversible.names import SCHEMA, ident
 from backout.databases.postgres.reversible.relatives import below
 from backout.databases.postgres.reversible.rows import store
@@ -25,7 +25,6 @@ from backout.databases.postgres.reversible.tables import word_of
 from backout.databases.postgres.reversible.work import Work
 from backout.migration import HiddenThing
 
-_LOCK_MS = 100
 _STILL_NEEDED = "2BP01"
 
 
@@ -74,7 +73,7 @@ def finalize(link: Link, migrations: Sequence[Migration], *, patience_s: float, 
     def attempt() -> Dropped:
         nonlocal begun_s
         begun_s = time.monotonic()
-        link.rows(f"SET LOCAL lock_timeout = '{_LOCK_MS}ms'")
+        link.rows(f"SET LOCAL lock_timeout = '{LOCK_MS}ms'")
         return _drop(link, migrations, entries)
 
     try:

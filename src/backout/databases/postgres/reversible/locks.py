@@ -22,6 +22,8 @@ Numbered = tuple[int, int]
 
 NOT_AVAILABLE = "55P03"
 """Source: PostgreSQL 15 documentation, appendix A, `lock_not_available`."""
+LOCK_MS = 100
+"""For so long a statement waits for a lock at most, whatever else it needs than the tables: nobody has to wait behind it for longer."""
 _PAUSE_S = 0.02
 _SEQUENCE_MS = 20
 """For so long others may have to wait behind us for a number, so that those who have one can end."""

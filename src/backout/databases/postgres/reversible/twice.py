@@ -13,7 +13,7 @@ from backout.databases.postgres.reversible.commit import commit
 from backout.databases.postgres.reversible.given_back import bring_back, give_back
 from backout.databases.postgres.reversible.journal import Entry, Operation
 from backout.databases.postgres.reversible.link import Link
-from backout.databases.postgres.reversible.locks import under_locks
+from backout.databases.postgres.reversible.locks import LOCK_MS, under_locks
 from backout.databases.postgres.reversible.names import is_hidden
 from backout.databases.postgres.reversible.parse import keys_of
 from backout.databases.postgres.reversible.remedies import (
@@ -29,8 +29,6 @@ from backout.databases.postgres.reversible.set_right import put_right
 from backout.databases.postgres.reversible.snapshot import Key, Snapshot
 from backout.databases.postgres.reversible.work import Moved, Work
 from backout.faults import fault_point
-
-_LOCK_MS = 100
 
 
 def twice(now: Snapshot, operation: Operation) -> Remedy | None:
@@ -71,7 +69,7 @@ def set_keys_right(link: Link, entries: Sequence[Entry], *, patience_s: float) -
         return
 
     def attempt() -> None:
-        link.rows(f"SET LOCAL lock_timeout = '{_LOCK_MS}ms'")
+        link.rows(f"SET LOCAL lock_timeout = '{LOCK_MS}ms'")
         for entry in keys:
             work = Work(link, read)
             found = twice(work.now, entry.operation)
@@ -96,7 +94,7 @@ def undo_keys_right(link: Link, entries: Sequence[Entry], *, patience_s: float) 
     """
 
     def attempt() -> None:
-        link.rows(f"SET LOCAL lock_timeout = '{_LOCK_MS}ms'")
+        link.rows(f"SET LOCAL lock_timeout = '{LOCK_MS}ms'")
         for entry in entries:
             work = Work(link, read)
             with quietly(link, [table_of(entry.operation)], []), exactly(link, path=False):

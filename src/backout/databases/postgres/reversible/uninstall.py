@@ -10,7 +10,7 @@ from backout.databases.postgres.reversible.catalog import NAMED, read
 from backout.databases.postgres.reversible.commit import commit
 from backout.databases.postgres.reversible.difference import Difference
 from backout.databases.postgres.reversible.link import Link, scalar
-from backout.databases.postgres.reversible.locks import locked
+from backout.databases.postgres.reversible.locks import LOCK_MS, locked
 from backout.databases.postgres.reversible.names import (
     COMMENT,
     HIDDEN_SCHEMA,
@@ -23,7 +23,6 @@ from backout.databases.postgres.reversible.snapshot import Key, Snapshot
 from backout.databases.postgres.reversible.triggers import is_switched_off
 from backout.databases.postgres.reversible.work import Work
 
-_LOCK_MS = 100
 _INDEX = re.compile(rf"{PREFIX}\d+")
 _SCHEMA = re.compile(rf"{SCHEMA}_\d+")
 
@@ -67,7 +66,7 @@ def uninstall(link: Link, *, patience_s: float) -> list[str]:
     """
     tables = sorted({table for table, _, _ in _leftovers(read(link))})
     locked(link, tables, patience_s=patience_s)
-    link.rows(f"SET LOCAL lock_timeout = '{_LOCK_MS}ms'")
+    link.rows(f"SET LOCAL lock_timeout = '{LOCK_MS}ms'")
     work = Work(link)
     before = work.now
     for table, kind, name in list(_leftovers(before)):
