@@ -100,10 +100,11 @@ def _keys(now: Snapshot, entries: list[Entry]) -> Iterator[str]:
         if Key("table", table) not in now.things:
             continue
         path, name = path_of(now, table), ident(made["name"])
-        at_once, create = made["word"] == AT_ONCE, renamed(now, made)
-        if _is_of_hidden(now, table, create):
-            continue  # the same migration has dropped a column of it since: it went with that
+        at_once = made["word"] == AT_ONCE
         if not at_once:
+            create = renamed(now, made)
+            if _is_of_hidden(now, table, create):
+                continue  # the same migration has dropped a column of it since: it went with that
             yield from built(now, table, made["name"], create)
         if made["word"] is not None and not any(
             one["name"] == made["name"] for one in now.of_table("constraint", table).values()
