@@ -10,8 +10,8 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
-from backout.demo.children import Children
-from backout.demo.postgres import EmbeddedPostgres
+from backout.children import Children
+from backout.embedded.server import EmbeddedPostgres
 
 
 @contextmanager

@@ -19,7 +19,7 @@ import psycopg
 from _servers import database, server
 
 from backout.app.migrations import Migrations
-from backout.demo.postgres import EmbeddedPostgres
+from backout.embedded.server import EmbeddedPostgres
 
 ROWS, ROUNDS = 100_000, 3
 _FILL: tuple[LiteralString, ...] = (

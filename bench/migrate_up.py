@@ -18,7 +18,7 @@ from typing import Any
 from _servers import database, server
 
 from backout.app.migrations import Migrations
-from backout.demo.postgres import EmbeddedPostgres
+from backout.embedded.server import EmbeddedPostgres
 
 MIGRATIONS, PAIRS = 100, 3
 _FILE = """from alembic import op

@@ -27,7 +27,7 @@ from _servers import database, server
 from psycopg import sql
 
 from backout.app.migrations import Migrations
-from backout.demo.postgres import EmbeddedPostgres
+from backout.embedded.server import EmbeddedPostgres
 
 SIZES = [int(n) for n in os.environ.get("BACKOUT_BENCH_UNDO_ROWS", "10000,100000,1000000").split(",")]
 SINCE = 1000

@@ -16,7 +16,7 @@ import psycopg
 from _servers import database, server
 
 from backout.app.migrations import Migrations
-from backout.demo.postgres import EmbeddedPostgres
+from backout.embedded.server import EmbeddedPostgres
 
 ROWS, WRITES, ROUNDS = 20_000, 2_000, 7
 _FILL: tuple[LiteralString, ...] = (

@@ -15,8 +15,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from backout.demo.children import basic_env
-from backout.demo.postgres import free_port
+from backout.children import basic_env
+from backout.embedded.server import free_port
 from testbed import build, cgroups, control, keys, kubelet, network, owner, pause_image, runtime
 from testbed.errors import TestbedFailed
 from testbed.home import Home

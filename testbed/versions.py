@@ -10,7 +10,7 @@ SERVICES = "198.19.0.0/16"
 GATEWAY = "198.18.0.1"
 """The host's address on the pods' network: API server, kubelet, and whatever the tests offer to pods."""
 NODE_PORTS = "32100-32700"
-"""Above the range that `backout.demo.postgres.free_port` chooses from."""
+"""Above the range that `backout.embedded.server.free_port` chooses from."""
 
 NAME = "backout-testbed"
 """Names the cgroup and the CNI network: what bears it is ours, and is what `down` ends and deletes."""

@@ -26,8 +26,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from tests.waiting import until
 
-from backout.demo.children import Children
-from backout.demo.postgres import free_port
+from backout.children import Children
+from backout.embedded.server import free_port
 from testbed.images import Image, Layer
 
 USER, PASSWORD, IDENTITY_TOKEN = "reader", "correct-horse-9", "identity-token-7f3a"

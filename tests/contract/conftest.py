@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from backout.demo.postgres import free_port
+from backout.embedded.server import free_port
 
 from .machine import Machine
 

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from backout.children import Children, end
 from backout.clock import SystemClock
-from backout.demo.children import Children, end
-from backout.demo.postgres import free_port
+from backout.embedded.server import free_port
 from backout.errors import NotPossible, StepFailed
 from backout.observed import Answer
 from backout.platforms.base import Site

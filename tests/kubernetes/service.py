@@ -13,7 +13,7 @@ import yaml
 from tests.command_line import Cli, Done
 
 from backout.clock import SystemClock
-from backout.demo.postgres import EmbeddedPostgres
+from backout.embedded.server import EmbeddedPostgres
 from backout.platforms.base import Site
 from backout.platforms.kubernetes import KubernetesPlatform
 from backout.platforms.kubernetes.options import KubernetesOptions

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from backout.demo.children import Children
-from backout.demo.postgres import EmbeddedPostgres
+from backout.children import Children
+from backout.embedded.server import EmbeddedPostgres
 from testbed import collector
 from testbed.node import Node
 from testbed.versions import GATEWAY

@@ -15,7 +15,7 @@ import psycopg
 import pytest
 from tests.waiting import until
 
-from backout.demo.postgres import EmbeddedPostgres
+from backout.embedded.server import EmbeddedPostgres
 from backout.testing.holds import check_hold
 from backout.testing.lease import lease_of
 from testbed.node import Node

@@ -12,7 +12,7 @@ import pytest
 from tests import registry as real
 from tests.registry import Identity, Registry, TokenServer
 
-from backout.demo.children import Children
+from backout.children import Children
 from testbed import collector
 from testbed.images import Image
 

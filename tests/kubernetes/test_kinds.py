@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from tests.waiting import until
 
-from backout.demo.postgres import EmbeddedPostgres
+from backout.embedded.server import EmbeddedPostgres
 from backout.platforms.kubernetes.template import VERSION_LABEL
 from backout.testing.platforms import PlatformContract, Stage, carry_out, propose
 from testbed.node import Node

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from tests.waiting import until
 
-from backout.demo.children import Children
+from backout.children import Children
 from backout.demo.clients import Clients
-from backout.demo.postgres import EmbeddedPostgres
+from backout.embedded.server import EmbeddedPostgres
 from testbed.node import Node
 
 from .service import KubeService

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from backout.demo.postgres import EmbeddedPostgres
+from backout.embedded.server import EmbeddedPostgres
 from testbed.node import Node
 
 from .kinds import PairService

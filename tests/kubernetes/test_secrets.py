@@ -12,7 +12,7 @@ import pytest
 import yaml
 from psycopg import sql
 
-from backout.demo.postgres import EmbeddedPostgres
+from backout.embedded.server import EmbeddedPostgres
 from testbed.python_layer import interpreter
 from testbed.versions import GATEWAY
 

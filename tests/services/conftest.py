@@ -22,7 +22,7 @@ from tests.services.restoring import ROWS
 
 from backout.clock import SystemClock
 from backout.databases.postgres import PostgresDatabase, PostgresOptions
-from backout.demo.postgres import free_port
+from backout.embedded.server import free_port
 from backout.platforms.base import Site
 from backout.redact import Redactor
 

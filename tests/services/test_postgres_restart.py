@@ -11,10 +11,10 @@ import pytest
 from tests.waiting import until
 
 from backout.backup import BackupFormat, BesideState, RestoreOrder
+from backout.children import Children
 from backout.databases.postgres import PostgresDatabase, PostgresOptions
-from backout.demo import binaries
-from backout.demo.children import Children
-from backout.demo.postgres import EmbeddedPostgres
+from backout.embedded import binaries
+from backout.embedded.server import EmbeddedPostgres
 from backout.errors import Refused
 
 from .pairs import Pair, ended_by_kill, quiet, until_frozen

@@ -11,7 +11,7 @@ import pytest
 from tests import registry as real
 from tests.registry import IDENTITY_TOKEN, PASSWORD, USER, Registry, TokenServer, login, small_image
 
-from backout.demo.children import Children
+from backout.children import Children
 from backout.platforms.kubernetes.registry import digest_at_registry
 from backout.redact import MASK, Redactor
 

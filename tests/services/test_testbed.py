@@ -17,8 +17,8 @@ import psutil
 import pytest
 from tests.waiting import until
 
-from backout.demo.children import Children
-from backout.demo.postgres import EmbeddedPostgres
+from backout.children import Children
+from backout.embedded.server import EmbeddedPostgres
 from testbed import cgroups, collector
 from testbed.images import Image, Layer
 from testbed.node import Node

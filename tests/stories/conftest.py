@@ -15,7 +15,7 @@ import psycopg
 import pytest
 from tests.command_line import Cli
 
-from backout.demo.children import basic_env
+from backout.children import basic_env
 from backout.demo.releases import BAD, GOOD
 from backout.demo.stage import Stage
 

@@ -13,10 +13,10 @@ import psycopg
 from psycopg import sql
 from tests.switch_command import write_switch
 
-from backout.demo.children import Children
-from backout.demo.postgres import EmbeddedPostgres
+from backout.children import Children
 from backout.demo.releases import BAD, GOOD
 from backout.demo.stage import Stage
+from backout.embedded.server import EmbeddedPostgres
 
 from .conftest import _PROBES, Scene
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from backout.demo.children import Children
+from backout.children import Children
 from backout.demo.load import TIMEOUT_S, Request
 
 _NAME = "clients"

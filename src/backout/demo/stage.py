@@ -17,11 +17,11 @@ from typing import Any, LiteralString
 
 import psutil
 
+from backout.children import Children, basic_env, end
 from backout.demo import stage_databases, stage_files
-from backout.demo.binaries import Binaries
-from backout.demo.children import Children, basic_env, end
-from backout.demo.postgres import EmbeddedPostgres, free_port
 from backout.demo.releases import BAD, RELEASES, write_release
+from backout.embedded.binaries import Binaries
+from backout.embedded.server import EmbeddedPostgres, free_port
 from backout.errors import NotPossible
 from backout.message import msg
 

@@ -7,7 +7,7 @@ import shlex
 import sys
 from pathlib import Path
 
-from backout.demo.children import basic_env
+from backout.children import basic_env
 
 _DEPLOY = """\
 #!/bin/sh

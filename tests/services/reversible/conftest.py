@@ -26,7 +26,7 @@ from tests.services.reversible.tools import environment
 from backout.databases.postgres.reversible.link import DirectLink
 from backout.databases.postgres.reversible.proxy.server import MISLEADING, Proxy
 from backout.databases.postgres.reversible.proxy.upstream import Upstream
-from backout.demo.postgres import EmbeddedPostgres
+from backout.embedded.server import EmbeddedPostgres
 
 _numbers = count(1)
 

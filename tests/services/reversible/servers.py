@@ -16,9 +16,9 @@ from typing import Any
 import psycopg
 from tests.conftest import NODE_TOOLS
 
-from backout.demo.binaries import Binaries, account, system_binaries, wheel_binaries
-from backout.demo.children import Children
-from backout.demo.postgres import EmbeddedPostgres
+from backout.children import Children
+from backout.embedded.binaries import Binaries, account, system_binaries, wheel_binaries
+from backout.embedded.server import EmbeddedPostgres
 
 VERSIONS = (15, 18)
 SOURCES = {15: system_binaries, 18: wheel_binaries}

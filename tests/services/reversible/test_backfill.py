@@ -14,7 +14,7 @@ from backout.app.migrations import Migrations
 from backout.databases.postgres.reversible import back, journal
 from backout.databases.postgres.reversible.back import NotReversible
 from backout.databases.postgres.reversible.link import DirectLink
-from backout.demo.postgres import EmbeddedPostgres
+from backout.embedded.server import EmbeddedPostgres
 
 from .conftest import Database
 from .engine import migrate, redo, run, undo

@@ -12,7 +12,7 @@ from psycopg import sql
 from tests.waiting import until
 
 from backout.app.migrations import Migrations
-from backout.demo.postgres import EmbeddedPostgres
+from backout.embedded.server import EmbeddedPostgres
 
 from .conftest import Database
 from .engine import migrate, run

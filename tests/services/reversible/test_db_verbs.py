@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from tests.command_line import Done
 
-from backout.demo.postgres import EmbeddedPostgres
+from backout.embedded.server import EmbeddedPostgres
 
 from .conftest import Database
 from .engine import migrate, run, undo

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from tests.command_line import Done
 
-from backout.demo.postgres import EmbeddedPostgres
+from backout.embedded.server import EmbeddedPostgres
 
 from .conftest import Database
 from .engine import migrate, redo, run, undo

@@ -14,7 +14,7 @@ from backout.databases.postgres.reversible.link import LinkError
 from backout.databases.postgres.reversible.manners import why_refused
 from backout.databases.postgres.reversible.parse import statements
 from backout.databases.postgres.reversible.proxy.keeper import Veto
-from backout.demo.postgres import EmbeddedPostgres
+from backout.embedded.server import EmbeddedPostgres
 
 from .conftest import Database
 from .engine import migrate, redo, run, undo

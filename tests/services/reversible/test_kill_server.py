@@ -16,11 +16,11 @@ import pytest
 from tests.waiting import until
 
 from backout.app.migrations import Migrations
+from backout.children import end
 from backout.databases.postgres.reversible import journal
 from backout.databases.postgres.reversible.due import due
 from backout.databases.postgres.reversible.fingerprint import Print, differences
 from backout.databases.postgres.reversible.link import scalar
-from backout.demo.children import end
 from backout.errors import ExitCode
 
 from . import servers

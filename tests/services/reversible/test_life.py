@@ -20,7 +20,7 @@ from psycopg import sql
 from tests.command_line import Done
 from tests.crash.suite import until
 
-from backout.demo.postgres import EmbeddedPostgres, free_port
+from backout.embedded.server import EmbeddedPostgres, free_port
 
 from .conftest import Database
 from .engine import migrate, redo, run, undo

@@ -21,10 +21,10 @@ from tests.services.reversible.recording import Recorded
 from tests.services.reversible.servers import SOURCES
 from tests.waiting import until
 
+from backout.children import Children
 from backout.databases.postgres.reversible.proxy.server import Proxy
-from backout.demo.binaries import account
-from backout.demo.children import Children
-from backout.demo.postgres import EmbeddedPostgres
+from backout.embedded.binaries import account
+from backout.embedded.server import EmbeddedPostgres
 
 pytestmark = pytest.mark.slow
 

@@ -26,8 +26,8 @@ from tests.services.reversible.recording import Recorded
 from tests.waiting import until
 
 from backout.databases.postgres.reversible.proxy.upstream import NotOpened, Upstream
-from backout.demo.binaries import account, system_binaries
-from backout.demo.postgres import free_port
+from backout.embedded.binaries import account, system_binaries
+from backout.embedded.server import free_port
 
 pytestmark = pytest.mark.slow
 

@@ -10,7 +10,7 @@ import pytest
 from backout.databases.postgres.reversible import journal
 from backout.databases.postgres.reversible.link import LinkError
 from backout.databases.postgres.reversible.proxy.keeper import NOT_COMMITTED, Veto
-from backout.demo.postgres import EmbeddedPostgres
+from backout.embedded.server import EmbeddedPostgres
 
 from .conftest import Database
 from .engine import migrate, run

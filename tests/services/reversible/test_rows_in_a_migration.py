@@ -6,7 +6,7 @@ import psycopg
 import pytest
 
 from backout.databases.postgres.reversible.proxy.keeper import Veto
-from backout.demo.postgres import EmbeddedPostgres
+from backout.embedded.server import EmbeddedPostgres
 
 from .conftest import Database
 from .engine import migrate, redo, run, undo

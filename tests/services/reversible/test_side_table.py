@@ -14,7 +14,7 @@ from backout.databases.postgres.reversible import journal
 from backout.databases.postgres.reversible.link import DirectLink
 from backout.databases.postgres.reversible.names import ident
 from backout.databases.postgres.reversible.proxy.keeper import Veto
-from backout.demo.postgres import EmbeddedPostgres
+from backout.embedded.server import EmbeddedPostgres
 
 from .conftest import Database
 from .engine import migrate, redo, run, undo

@@ -13,9 +13,9 @@ from psycopg.conninfo import make_conninfo
 from tests.command_line import Cli, Done
 from tests.crash.suite import until
 
-from backout.demo.binaries import account
-from backout.demo.children import Children
-from backout.demo.postgres import EmbeddedPostgres
+from backout.children import Children
+from backout.embedded.binaries import account
+from backout.embedded.server import EmbeddedPostgres
 
 from .servers import SOURCES, VERSIONS
 from .tools import environment

@@ -26,7 +26,7 @@ from tests.services.reversible.tools import (
 from tests.services.reversible.values import Rows, changed, read_rows
 
 from backout.databases.postgres.reversible.link import DirectLink
-from backout.demo.postgres import EmbeddedPostgres
+from backout.embedded.server import EmbeddedPostgres
 
 pytestmark = pytest.mark.slow
 

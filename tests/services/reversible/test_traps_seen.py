@@ -19,7 +19,7 @@ from backout.databases.postgres.reversible import back, journal
 from backout.databases.postgres.reversible.alone import alone
 from backout.databases.postgres.reversible.link import DirectLink, LinkError
 from backout.databases.postgres.reversible.locks import Locked
-from backout.demo.postgres import EmbeddedPostgres
+from backout.embedded.server import EmbeddedPostgres
 
 from .conftest import Database
 from .engine import migrate, run, undo

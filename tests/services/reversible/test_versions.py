@@ -9,9 +9,9 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from backout.demo.binaries import account
-from backout.demo.children import Children
-from backout.demo.postgres import EmbeddedPostgres
+from backout.children import Children
+from backout.embedded.binaries import account
+from backout.embedded.server import EmbeddedPostgres
 
 from . import servers
 from .conftest import Database

@@ -9,9 +9,9 @@ import time
 
 import pytest
 
-from backout.demo.children import basic_env
-from backout.demo.postgres import free_port
+from backout.children import basic_env
 from backout.demo.releases import GOOD, write_release
+from backout.embedded.server import free_port
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ import time
 
 import pytest
 
-from backout.demo.children import Children
-from backout.demo.postgres import free_port
+from backout.children import Children
+from backout.embedded.server import free_port
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 

@@ -10,9 +10,9 @@ import psycopg
 import pytest
 from tests.services.reversible.rows.bed import Bed
 
-from backout.demo import binaries
-from backout.demo.children import Children
-from backout.demo.postgres import EmbeddedPostgres
+from backout.children import Children
+from backout.embedded import binaries
+from backout.embedded.server import EmbeddedPostgres
 
 _SOURCES = {"15": binaries.system_binaries, "18": binaries.wheel_binaries}
 _numbers = count(1)

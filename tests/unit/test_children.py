@@ -8,7 +8,7 @@ import time
 import psutil
 import pytest
 
-from backout.demo.children import Children, basic_env, end, reap
+from backout.children import Children, basic_env, end, reap
 
 SLEEP = [sys.executable, "-c", "import time; time.sleep(60)"]
 STUBBORN = [
@@ -19,7 +19,7 @@ STUBBORN = [
 OWNER = """
 import sys, time
 from pathlib import Path
-from backout.demo.children import Children
+from backout.children import Children
 children = Children(Path(sys.argv[1]))
 Path(sys.argv[1], "data").mkdir()
 process = children.start("sleeper", [sys.executable, "-c", "import time; time.sleep(60)"],

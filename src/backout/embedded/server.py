@@ -1,4 +1,4 @@
-"""A PostgreSQL of its own for the demo and the tests: made in a folder, gone afterwards."""
+"""A PostgreSQL of our own: made in a folder, gone afterwards."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ import time
 from collections import deque
 from pathlib import Path
 
-from backout.demo.binaries import REMEDY, Binaries, account, find_binaries, open_to
-from backout.demo.children import Children, basic_env, end
+from backout.children import Children, basic_env, end
+from backout.embedded.binaries import REMEDY, Binaries, account, find_binaries, open_to
 from backout.errors import NotPossible
 from backout.message import msg
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from backout.demo import binaries
-from backout.demo.binaries import Account
+from backout.embedded import binaries
+from backout.embedded.binaries import Account
 from backout.errors import NotPossible
 
 STRANGER = Account("stranger", 54321, 54321, {"user": 54321})
