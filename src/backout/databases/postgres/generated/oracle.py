@@ -1,0 +1,200 @@
+"""What a way back has lost or made wrong: held against what each row was, became and has become since.
+
+Which column became which is not asked of the engine: the same migration, run as it is on a copy of the database, tells it
+by PostgreSQL's own numbers, which stay through renames.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from backout.databases.postgres.generated.look import Column, Look, Table
+from backout.databases.postgres.generated.seen import Row, Seen
+
+_Key = tuple[str | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Readings:
+    """What was read.
+
+    Attributes:
+        was: The tables of a copy without backout, before the migration.
+        became: Those of the same copy after it.
+        before: Rows before the migration.
+        made: Rows right after it.
+        since: Rows right before the way back.
+        back: Rows after the way back.
+    """
+
+    was: Look
+    became: Look
+    before: Seen
+    made: Seen
+    since: Seen
+    back: Seen
+
+
+class Wrong(NamedTuple):
+    """A row or value that is not as it has to be; `said` never has a value in it, as rows may be somebody's."""
+
+    table: str
+    column: str | None
+    said: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Pair:
+    """A table before and after the migration.
+
+    Attributes:
+        stayed: Columns that are of the same type before and after, by both names.
+        retyped: Those that changed it.
+        gone: Those that are not there any more.
+        key: Names before and after of what tells its rows apart.
+    """
+
+    old: Table
+    new: Table
+    stayed: dict[str, str]
+    retyped: dict[str, str]
+    gone: tuple[str, ...]
+    key: dict[str, str]
+    widened: frozenset[str]
+
+
+def wrong_rows(read: Readings) -> list[Wrong]:
+    """Return every row and value that a way back lost or made wrong, and every row that should not be there.
+
+    Nothing is demanded of a value that nobody can know: that of a column which the release did not have, in a row that was written
+    meanwhile; and one that was changed in another type.
+    """
+    found: list[Wrong] = []
+    for table in read.was.tables.values():
+        if table.path not in read.back.rows:
+            found.append(Wrong(table.path, None, "the table is not there"))
+        elif table.oid not in read.became.tables:
+            found += _dropped(table, read)
+        else:
+            found += _kept(_pair(table, read), read)
+    return found
+
+
+def _dropped(table: Table, read: Readings) -> Iterator[Wrong]:
+    """A table that was dropped comes back as it was."""
+    wanted, there = _counted(read.before.rows[table.path]), _counted(read.back.rows[table.path])
+    lost = sum(max(0, n - there.get(row, 0)) for row, n in wanted.items())
+    more = sum(max(0, n - wanted.get(row, 0)) for row, n in there.items())
+    if lost:
+        yield Wrong(table.path, None, f"{lost} rows of the dropped table are not there as they were")
+    if more:
+        yield Wrong(table.path, None, f"{more} rows are there that the dropped table did not have")
+
+
+def _counted(rows: Sequence[Row]) -> dict[tuple[tuple[str, str | None], ...], int]:
+    found: dict[tuple[tuple[str, str | None], ...], int] = {}
+    for row in rows:
+        one = tuple(sorted(row.items()))
+        found[one] = found.get(one, 0) + 1
+    return found
+
+
+def _pair(old: Table, read: Readings) -> _Pair:
+    new = read.became.tables[old.oid]
+    after = {c.number: c for c in new.columns}
+    both = [(c, after[c.number]) for c in old.columns if c.number in after]
+    # PostgreSQL keeps the number when a type changes; what Prisma and others drop and add again is another column.
+    stayed = {c.name: d.name for c, d in both if _same_type(c, d)}
+    names = {c.name: d.name for c, d in both}
+    whole = {c.name for c in new.columns if c.not_null}
+    keys = [key for key in old.keys if set(key) <= names.keys() and _not_null(old, key)]
+    # Without a key the rows are told apart by all that stayed; rows alike count together.
+    key = keys[0] if keys else tuple(stayed)
+    return _Pair(
+        old,
+        new,
+        stayed,
+        {name: to for name, to in names.items() if name not in stayed},
+        tuple(c.name for c in old.columns if c.number not in after),
+        {name: names[name] for name in key},
+        frozenset(c.name for c, d in both if c.not_null and d.name not in whole),
+    )
+
+
+def _same_type(one: Column, other: Column) -> bool:
+    return (one.type, one.modifier) == (other.type, other.modifier)
+
+
+def _not_null(table: Table, key: Sequence[str]) -> bool:
+    return set(key) <= {c.name for c in table.columns if c.not_null}
+
+
+def _by(rows: Sequence[Row], names: Sequence[str]) -> dict[_Key, Row]:
+    """Return rows by what tells them apart; rows alike get a number."""
+    found: dict[_Key, Row] = {}
+    for row in rows:
+        key: _Key = tuple(row[name] for name in names)
+        while key in found:
+            key = (*key, "again")
+        found[key] = row
+    return found
+
+
+def _kept(pair: _Pair, read: Readings) -> Iterator[Wrong]:
+    """Compare a table that was there before, and after."""
+    path = pair.old.path
+    before, back = (_by(one.rows[path], list(pair.key)) for one in (read.before, read.back))
+    made, since = (_by(one.rows[pair.new.path], list(pair.key.values())) for one in (read.made, read.since))
+    rekeyed = any(name in pair.retyped for name in pair.key)
+    for key in before.keys() | since.keys():
+        there = back.get(key)
+        if key in before and (key in since or key not in made):
+            # What the migration deleted comes back; what was deleted since stays away.
+            if there is None:
+                if not (rekeyed and key in since and key not in made):
+                    yield Wrong(path, None, "a row is not there that has to be")
+            else:
+                yield from _cells(pair, before[key], made.get(key), since.get(key), there)
+        elif key in before:
+            if there is not None:
+                yield Wrong(path, None, "a row is there again that was deleted since")
+        elif key in made and since.get(key) == made[key]:
+            if there is not None and not rekeyed:
+                yield Wrong(path, None, "a row is still there that the migration had made")
+        elif key not in made:
+            if there is None:
+                if not rekeyed:
+                    yield Wrong(path, None, "a row is not there that was written since")
+            else:
+                yield from _cells(pair, None, None, since[key], there)
+    for _key in back.keys() - before.keys() - since.keys():
+        if not rekeyed:
+            yield Wrong(path, None, "a row is there that nobody has written")
+
+
+def _cells(
+    pair: _Pair, before: Row | None, made: Row | None, since: Row | None, there: Row
+) -> Iterator[Wrong]:
+    path = pair.old.path
+    for name, after in pair.stayed.items():
+        changed = since is not None and (made is None or since[after] != made[after])
+        wanted: Mapping[str, str | None] | None = {name: since[after]} if since and changed else before
+        if wanted is None or wanted[name] == there.get(name):
+            continue
+        if wanted[name] is None and name in pair.widened:
+            continue  # It gets the answer.
+        whose = "was written since" if changed else "it had before"
+        yield Wrong(path, name, f"a row has not the value that {whose}")
+    untouched = [
+        *pair.gone,
+        *(
+            n
+            for n, after in pair.retyped.items()
+            if made is None or since is None or made[after] == since[after]
+        ),
+    ]
+    for name in untouched if before is not None else ():
+        if before is not None and before[name] != there.get(name):
+            yield Wrong(path, name, "a row has not the value that it had before")

@@ -1,0 +1,117 @@
+"""What a way back may lose or make wrong is found, and what nobody can know is not asked for."""
+
+from __future__ import annotations
+
+import pytest
+
+from backout.databases.postgres.generated.look import Column, Look, Table
+from backout.databases.postgres.generated.oracle import Readings, wrong_rows
+from backout.databases.postgres.generated.seen import Row, Seen
+
+_INT, _TEXT = 23, 25
+
+
+def _table(path: str, *columns: tuple[int, str, int], oid: int = 1, nullable: str = "") -> Table:
+    made = tuple(
+        Column(number, name, kind, -1, str(kind), name not in nullable.split(), None, False, "")
+        for number, name, kind in columns
+    )
+    return Table(oid, path, made, (("id",),), ("id",), (), {}, {}, False)
+
+
+def _look(*tables: Table) -> Look:
+    return Look({one.oid: one for one in tables}, {})
+
+
+OLD = _table("t", (1, "id", _INT), (2, "a", _TEXT), (3, "b", _TEXT))
+NEW = _table("u", (1, "id", _INT), (2, "c", _TEXT), (4, "d", _TEXT))
+"""Renamed, a column renamed, one dropped, one added."""
+WIDE = _table("t", (1, "id", _INT), (2, "a", _INT), (3, "b", _TEXT), nullable="b")
+"""A type changed, a NOT NULL taken away."""
+
+
+def _rows(*rows: tuple[str | None, ...], names: str) -> list[Row]:
+    return [dict(zip(names.split(), row, strict=True)) for row in rows]
+
+
+def _old(*rows: tuple[str | None, ...]) -> Seen:
+    return Seen(_look(OLD), {"t": _rows(*rows, names="id a b")})
+
+
+def _new(*rows: tuple[str | None, ...]) -> Seen:
+    return Seen(_look(NEW), {"u": _rows(*rows, names="id c d")})
+
+
+BEFORE = _old(("1", "x", "p"), ("2", "y", "q"), ("3", "z", "r"))
+# Row 2 was changed by the migration, 3 deleted by it, 9 made by it.
+MADE = _new(("1", "x", "-"), ("2", "Y", "-"), ("9", "m", "-"))
+# 1 was changed since, 4 written since.
+SINCE = _new(("1", "X", "-"), ("2", "Y", "-"), ("9", "m", "-"), ("4", "n", "-"))
+RIGHT = [("1", "X", "p"), ("2", "y", "q"), ("3", "z", "r"), ("4", "n", None)]
+
+
+def _found(*back: tuple[str | None, ...]) -> list[tuple[str | None, str]]:
+    read = Readings(_look(OLD), _look(NEW), BEFORE, MADE, SINCE, _old(*back))
+    return [(one.column, one.said) for one in wrong_rows(read)]
+
+
+def test_right_is_right() -> None:
+    assert _found(*RIGHT) == []
+
+
+@pytest.mark.parametrize(
+    ("place", "row", "column", "said"),
+    [
+        (0, ("1", "x", "p"), "a", "a row has not the value that was written since"),
+        (0, ("1", "X", None), "b", "a row has not the value that it had before"),
+        (1, ("2", "Y", "q"), "a", "a row has not the value that it had before"),
+        (1, None, None, "a row is not there that has to be"),
+        (2, None, None, "a row is not there that has to be"),
+        (2, ("3", "z", ""), "b", "a row has not the value that it had before"),
+        (3, None, None, "a row is not there that was written since"),
+        (3, ("4", "", None), "a", "a row has not the value that was written since"),
+    ],
+)
+def test_each_wrong_is_found(
+    place: int, row: tuple[str | None, ...] | None, column: str | None, said: str
+) -> None:
+    back: list[tuple[str | None, ...]] = [*RIGHT]
+    back[place : place + 1] = [] if row is None else [row]
+    assert (column, said) in _found(*back)
+
+
+def test_what_the_migration_had_made_has_to_go() -> None:
+    assert _found(*RIGHT, ("9", "m", None)) == [(None, "a row is still there that the migration had made")]
+
+
+def test_what_nobody_has_written_is_found() -> None:
+    assert _found(*RIGHT, ("7", "", "")) == [(None, "a row is there that nobody has written")]
+
+
+def test_what_was_deleted_since_stays_away() -> None:
+    since = _new(("2", "Y", "-"), ("9", "m", "-"), ("4", "n", "-"))
+    read = Readings(_look(OLD), _look(NEW), BEFORE, MADE, since, _old(*RIGHT))
+    assert [one.said for one in wrong_rows(read)] == ["a row is there again that was deleted since"]
+
+
+def test_a_dropped_table_comes_back_as_it_was() -> None:
+    for back, said in [
+        (BEFORE, []),
+        (_old(("1", "x", "p"), ("2", "y", "q")), ["1 rows of the dropped table are not there as they were"]),
+        (Seen(_look(), {}), ["the table is not there"]),
+    ]:
+        read = Readings(_look(OLD), _look(), BEFORE, Seen(_look(), {}), Seen(_look(), {}), back)
+        assert [one.said for one in wrong_rows(read)] == said
+
+
+def _wide(*rows: tuple[str | None, ...]) -> Seen:
+    return Seen(_look(WIDE), {"t": _rows(*rows, names="id a b")})
+
+
+def test_a_value_changed_in_another_type_is_nobodys_to_know_but_an_untouched_one_is() -> None:
+    before = _old(("1", "01", "p"), ("2", "02", "q"))
+    made, since = _wide(("1", "1", "p"), ("2", "2", "q")), _wide(("1", "1", "p"), ("2", "7", None))
+    read = Readings(_look(OLD), _look(WIDE), before, made, since, _old(("1", "1", "p"), ("2", "7", "answer")))
+    assert [(one.column, one.said) for one in wrong_rows(read)] == [
+        ("a", "a row has not the value that it had before")
+    ]
