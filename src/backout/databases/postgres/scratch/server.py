@@ -1,0 +1,218 @@
+"""The server that scratch databases are made on, and why what is tried there may not hold for the live one."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from backout.children import Children
+from backout.databases.postgres.connect import Connector
+from backout.databases.postgres.scratch.clone import Missing, clone_schema
+from backout.databases.postgres.scratch.roles import bring_roles
+from backout.embedded.binaries import account, find_binaries
+from backout.embedded.server import EmbeddedPostgres
+from backout.errors import NotPossible
+from backout.message import Message, msg
+
+if TYPE_CHECKING:
+    import psycopg
+
+PREFIX = "backout_scratch_"
+"""Begins the name of every scratch database."""
+
+_EXTENSIONS = "SELECT extname::text, extversion::text FROM pg_extension WHERE oid >= 16384 ORDER BY 1"
+_AVAILABLE = "SELECT name::text FROM pg_available_extensions WHERE name = ANY(%s)"
+_END = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s AND pid <> pg_backend_pid()"
+
+
+@dataclass(slots=True)
+class Scratch:
+    """A server with databases that are dropped at the end.
+
+    Attributes:
+        url: Its maintenance database, as the role that migrations run as.
+        admin_url: The same, as whom no policy and no privilege keeps from reading: of a server that was named the same role.
+        ours: Whether the server is our own, and gone at the end.
+        unknown: Why a proof on it is none for the live database; empty: nothing that can be seen.
+    """
+
+    url: str = field(repr=False)
+    admin_url: str = field(repr=False)
+    ours: bool
+    unknown: list[Message] = field(default_factory=list)
+    _made: list[str] = field(default_factory=list)
+
+    def empty(self) -> str:
+        """Return the URL of a new database with nothing in it."""
+        return self._create("")
+
+    def clone(self, live: Connector) -> str:
+        """Return the URL of a new database with the schema of a live one, and the rows of the histories of migration tools.
+
+        The live database is only read. What backout has hidden there is not in it. What could not be made is in `unknown`.
+
+        Raises:
+            NotPossible: The schema could not be read.
+        """
+        made = self._create("")
+        lacking = clone_schema(live, self.as_admin(made), owners=self.ours)
+        self.unknown += [_lacks(one) for one in lacking]
+        return made
+
+    def copy(self, url: str) -> str:
+        """Return the URL of a new database that is what another one of ours is now; sessions with that are ended."""
+        return self._create(_name_in(url))
+
+    def as_admin(self, url: str) -> str:
+        """Return the URL of one of our databases as whom nothing keeps from reading."""
+        return _with_name(self.admin_url, _name_in(url))
+
+    def close(self) -> None:
+        """Drop the databases. Idempotent."""
+        with self._admin() as connection:
+            while self._made:
+                name = self._made[-1]
+                connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)'.encode())
+                self._made.pop()
+
+    def _create(self, template: str) -> str:
+        import psycopg
+
+        name = f"{PREFIX}{secrets.token_hex(6)}"
+        like = f' TEMPLATE "{template}"' if template else " TEMPLATE template0"
+        try:
+            with self._admin() as connection:
+                if template:
+                    connection.execute(_END, (template,))
+                owner = _user_of(self.url).replace('"', '""')
+                connection.execute(f'CREATE DATABASE "{name}" OWNER "{owner}"{like}'.encode())
+                self._made.append(name)
+        except psycopg.Error as error:
+            raise NotPossible(
+                msg("No scratch database could be made: {why}", why=error.diag.message_primary or str(error)),
+                state=msg("Nothing was touched but the scratch server."),
+                next_command="psql -c 'ALTER ROLE … CREATEDB'   # on the server that --scratch names; or leave --scratch out",
+            ) from None
+        return _with_name(self.url, name)
+
+    def _admin(self) -> psycopg.Connection[Any]:
+        import psycopg
+
+        return psycopg.connect(self.admin_url, autocommit=True)
+
+
+@contextmanager
+def scratch(url: str | None, live: Connector | None) -> Iterator[Scratch]:
+    """Give a server for scratch databases, and drop them at the end.
+
+    Args:
+        url: A database of a server that was named for it, as a role that may create databases; None: one of our own is
+            started, of the live one's major version if its programs are here, and ended.
+        live: The database that is to be tried on; None: there is none, and an empty one is all there is.
+
+    Raises:
+        NotPossible: No server can be started, or no database be made.
+        TargetUnreachable: The live database does not answer.
+    """
+    found = _Live.of(live) if live is not None else None
+    with _named(url) if url is not None else _own(found, live) as made:
+        try:
+            if found is not None:
+                made.unknown += list(_unlike(made, found))
+            yield made
+        finally:
+            made.close()
+
+
+@dataclass(frozen=True, slots=True)
+class _Live:
+    """What a scratch server has to have."""
+
+    major: int
+    user: str
+    extensions: dict[str, str]
+
+    @classmethod
+    def of(cls, live: Connector) -> _Live:
+        with live.session(live.statement_timeout_s) as connection:
+            user = connection.execute("SELECT current_user::text").fetchall()[0][0]
+            extensions = dict(connection.execute(_EXTENSIONS).fetchall())
+            return cls(connection.info.server_version // 10_000, user, extensions)
+
+
+@contextmanager
+def _named(url: str) -> Iterator[Scratch]:
+    yield Scratch(url, url, ours=False)
+
+
+@contextmanager
+def _own(found: _Live | None, live: Connector | None) -> Iterator[Scratch]:
+    directory = Path(tempfile.mkdtemp(prefix="backout-scratch-"))
+    children = Children(directory / "run")
+    binaries = find_binaries(account(), found.major if found else None)
+    postgres = EmbeddedPostgres(directory, children, binaries=binaries, fsync=False)
+    try:
+        postgres.start()
+        url = postgres.maintenance_url
+        if found is not None and live is not None:
+            url = bring_roles(live, postgres.superuser_url, found.user)
+        yield Scratch(url, postgres.superuser_url, ours=True)
+    finally:
+        postgres.close()
+        children.close()
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def _unlike(made: Scratch, live: _Live) -> Iterator[Message]:
+    import psycopg
+
+    with psycopg.connect(made.admin_url, autocommit=True) as connection:
+        major = connection.info.server_version // 10_000
+        if major != live.major:
+            yield msg(
+                "The scratch server is PostgreSQL {scratch}, the live one is {live}",
+                scratch=major,
+                live=live.major,
+            )
+        there = {name for (name,) in connection.execute(_AVAILABLE, (list(live.extensions),)).fetchall()}
+    for name in sorted(live.extensions.keys() - there):
+        yield msg("The scratch server has not the extension {name}", name=name)
+
+
+def _lacks(one: Missing) -> Message:
+    return msg("The scratch database lacks something of the live one: {why}", why=str(one))
+
+
+def _name_in(url: str) -> str:
+    from psycopg.conninfo import conninfo_to_dict
+
+    return str(conninfo_to_dict(url)["dbname"])
+
+
+def _user_of(url: str) -> str:
+    import psycopg
+
+    with psycopg.connect(url, autocommit=True) as connection:
+        return connection.info.user
+
+
+def _with_name(url: str, name: str) -> str:
+    """Return a URL with another database in it: programs that are told it may know no other form."""
+    from urllib.parse import quote, urlencode
+
+    from psycopg.conninfo import conninfo_to_dict
+
+    told = {key: str(value) for key, value in conninfo_to_dict(url).items() if value is not None}
+    host, port = told.pop("host", ""), told.pop("port", "")
+    user, password = told.pop("user", ""), told.pop("password", "")
+    told.pop("dbname", None)
+    who = quote(user, safe="") + (f":{quote(password, safe='')}" if password else "")
+    rest = f"?{urlencode(told)}" if told else ""
+    where = f"{quote(host, safe='')}{f':{port}' if port else ''}"
+    return f"postgresql://{who}{'@' if who else ''}{where}/{quote(name, safe='')}{rest}"
