@@ -13,7 +13,7 @@ VERBS = {
     "backout backup create": "backup", "backout backup list": "backups", "backout backup verify": "reading",
     "backout backup restore": "restored", "backout backup drop": "beside",
     "backout data diff": "differences", "backout data bring": "brought",
-    "backout migrate": "migrated", "backout db history": "migrations", "backout db rollback": "way", "backout db redo": "way",
+    "backout check": "proof", "backout migrate": "migrated", "backout db history": "migrations", "backout db rollback": "way", "backout db redo": "way",
     "backout db status": "standing", "backout db blockers": "blockers",
     "backout db finish": "finished",
     "backout db finalize": "finalized", "backout db uninstall": "uninstalled",
@@ -60,6 +60,7 @@ def json_schemas() -> dict[str, dict[str, Any]]:
     from backout.checks.base import Verification
     from backout.execute.run import Run
     from backout.migration import Finalized, Finished, Migrated, MigrationHistory, Uninstalled, WayTaken
+    from backout.migration_proof import MigrationProof
     from backout.migration_status import Blockers, MigrationStatus
     from backout.report.backups import Backups
     from backout.report.overview import Overview
@@ -71,7 +72,7 @@ def json_schemas() -> dict[str, dict[str, Any]]:
               "brought_tables": BroughtTables,
               "migrated": Migrated, "migrations": MigrationHistory, "way": WayTaken,
               "standing": MigrationStatus, "blockers": Blockers, "finalized": Finalized, "uninstalled": Uninstalled,
-              "finished": Finished}  # fmt: skip
+              "finished": Finished, "proof": MigrationProof}  # fmt: skip
     made = {name: model.model_json_schema(mode="serialization") for name, model in models.items()}
     return {name: {"$schema": DIALECT, **schema} for name, schema in (made | by_hand()).items()}
 

@@ -17,6 +17,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from backout.app import Backout
+    from backout.app.checking import check_migration
     from backout.app.data import Bringing
     from backout.app.migrations import Migrations
     from backout.app.record import Recording
@@ -34,6 +35,7 @@ __all__ = [
     "Recording",
     "Request",
     "__version__",
+    "check_migration",
 ]
 
 _PLACES = {
@@ -45,6 +47,7 @@ _PLACES = {
     "Migrations": "backout.app.migrations",
     "Recording": "backout.app.record",
     "Request": "backout.assess.model",
+    "check_migration": "backout.app.checking",
 }
 
 

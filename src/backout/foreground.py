@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import signal
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from backout.errors import UsageError
 from backout.message import msg
+
+Run = Callable[[Sequence[str], Mapping[str, str]], int]
+"""How a command is run with an environment; returns its exit status."""
 
 
 def run(argv: Sequence[str], environment: Mapping[str, str] | None = None) -> int:
@@ -25,6 +28,31 @@ def run(argv: Sequence[str], environment: Mapping[str, str] | None = None) -> in
     with subprocess.Popen(list(argv), env=env) as child, _signals_to(child):
         status = child.wait()
     return status if status >= 0 else 128 - status
+
+
+def heard(argv: Sequence[str], environment: Mapping[str, str]) -> tuple[int, str]:
+    """Run a command that nobody watches, and return its exit status, as `run` does, and what it printed.
+
+    Args:
+        argv: Program and arguments.
+        environment: Its whole environment.
+
+    Raises:
+        OSError: It cannot be started.
+    """
+    with (
+        subprocess.Popen(
+            list(argv),
+            env=dict(environment),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        ) as child,
+        _signals_to(child),
+    ):
+        printed, _ = child.communicate()
+    status = child.returncode
+    return status if status >= 0 else 128 - status, printed.decode(errors="replace")
 
 
 def not_started(argv: Sequence[str], error: OSError) -> UsageError:

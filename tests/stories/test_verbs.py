@@ -25,6 +25,7 @@ VERBS = (
     "report",
     "hold",
     "release-hold",
+    "check",
     "migrate",
     "demo",
 )

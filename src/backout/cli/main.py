@@ -28,6 +28,7 @@ VERBS = (
     "release-hold",
     "backup",
     "data",
+    "check",
     "migrate",
     "db",
     "demo",

@@ -153,6 +153,7 @@ class Table:
         rules: What else a row may violate, by the name that the server tells.
         literals: By column, what CHECKs, conditions of indexes and bounds of partitions name.
         partitioned: Whether its rows lie in partitions.
+        preferred: By column, values to be tried first.
     """
 
     oid: int
@@ -164,6 +165,12 @@ class Table:
     rules: dict[str, Rule]
     literals: dict[str, tuple[str, ...]]
     partitioned: bool
+    preferred: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def own(self) -> str:
+        """Its own rows, without those of tables that inherit from it: as a statement names them."""
+        return self.path if self.partitioned else f"ONLY {self.path}"
 
 
 @dataclass(slots=True)

@@ -46,8 +46,8 @@ def see(connection: psycopg.Connection[Any]) -> Seen:
 def _rows(connection: psycopg.Connection[Any], table: Table) -> list[Row]:
     names = [c.name for c in table.columns]
     if not names:
-        count = connection.execute(f"SELECT count(*) FROM {table.path}".encode()).fetchone()
+        count = connection.execute(f"SELECT count(*) FROM {table.own}".encode()).fetchone()
         return [{} for _ in range(count[0] if count else 0)]
     listed = ", ".join(f"{ident(name)}::text" for name in names)
-    found = connection.execute(f"SELECT {listed} FROM {table.path}".encode()).fetchall()
+    found = connection.execute(f"SELECT {listed} FROM {table.own}".encode()).fetchall()
     return [dict(zip(names, row, strict=True)) for row in found]

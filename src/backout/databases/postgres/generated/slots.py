@@ -61,8 +61,12 @@ def slots(
     taken = {name for slot in found for name in slot.columns}
     for name, column in known.items():
         if name not in taken and column.identity != "a":
-            named = [one for one in table.literals.get(name, ()) if _fits(connection, look, column, one)]
-            found.append(Slot((name,), list(_choices(look, column, n, form, named, sparse=sparse))))
+            first, named = (
+                [one for one in of.get(name, ()) if _fits(connection, look, column, one)]
+                for of in (table.preferred, table.literals)
+            )
+            choices = _choices(look, column, n, form, first, named, sparse=sparse)
+            found.append(Slot((name,), list(choices)))
     return found
 
 
@@ -84,10 +88,17 @@ def _fits(connection: psycopg.Connection[Any], look: Look, column: Column, text:
 
 
 def _choices(
-    look: Look, column: Column, n: int, form: str, named: Sequence[str], *, sparse: bool
+    look: Look,
+    column: Column,
+    n: int,
+    form: str,
+    first: Sequence[str],
+    named: Sequence[str],
+    *,
+    sparse: bool,
 ) -> Iterator[Given]:
     name = column.name
-    made: list[str] = list(values(look, column, n, form))
+    made = [*turned(tuple(first), n), *values(look, column, n, form)]
     made += [one for text in turned(tuple(named), n) for one in near(text, n)]
     given: list[Given] = [{name: one} for one in dict.fromkeys(made)]
     # One that a sequence numbers is left to it: a number that it gives later would meet one of ours.

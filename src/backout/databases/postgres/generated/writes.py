@@ -73,7 +73,7 @@ def _keys(connection: psycopg.Connection[Any], table: Table) -> list[_Key]:
         return []
     listed = ", ".join(f"{ident(name)}::text" for name in key)
     order = ", ".join(ident(name) for name in key)
-    return connection.execute(f"SELECT {listed} FROM {table.path} ORDER BY {order}".encode()).fetchall()
+    return connection.execute(f"SELECT {listed} FROM {table.own} ORDER BY {order}".encode()).fetchall()
 
 
 def _change(
@@ -90,7 +90,7 @@ def _change(
         for value in _others(tables, column, n):
             if _try(
                 connection,
-                f"UPDATE {_escaped(table.path)} SET {_escaped(ident(column.name))} = %s WHERE {_where(table)}",
+                f"UPDATE {_escaped(table.own)} SET {_escaped(ident(column.name))} = %s WHERE {_where(table)}",
                 (value, *key),
             ):
                 done = 1
@@ -112,7 +112,7 @@ def _free(table: Table, known: Collection[Column]) -> Iterator[Column]:
 
 
 def _delete(connection: psycopg.Connection[Any], table: Table, key: _Key) -> int:
-    return _try(connection, f"DELETE FROM {_escaped(table.path)} WHERE {_where(table)}", key)
+    return _try(connection, f"DELETE FROM {_escaped(table.own)} WHERE {_where(table)}", key)
 
 
 def _where(table: Table) -> str:

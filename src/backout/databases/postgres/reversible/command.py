@@ -25,6 +25,17 @@ from backout.migration import Unfinished, WouldRefuse
 _Made = TypeVar("_Made")
 
 
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """How a command is run, and what keeps its sessions."""
+
+    run: foreground.Run = foreground.run
+    keeper: Callable[[Kept], ReversibleKeeper] = ReversibleKeeper
+
+
+USUAL = Launch()
+
+
 @dataclass(slots=True)
 class Ran:
     """How a command ended.
@@ -62,6 +73,7 @@ def run_command(
     connect: Callable[[], Link],
     variables: Sequence[str] = (),
     accept: Collection[str] = (),
+    launch: Launch = USUAL,
 ) -> Ran:
     """Run a command whose connections go through the proxy.
 
@@ -76,6 +88,7 @@ def run_command(
         connect: Opens another session of our own.
         variables: Further environment variables that get the proxy's URL.
         accept: What is accepted by name.
+        launch: How it is run.
 
     Raises:
         Busy: Another migration runs in this database.
@@ -91,8 +104,8 @@ def run_command(
     fault_point("migrate.begun")
     state = "failed"
     try:
-        with Proxy(upstream, lambda: ReversibleKeeper(kept)) as proxy:
-            status = foreground.run(argv, environment(proxy, variables))
+        with Proxy(upstream, lambda: launch.keeper(kept)) as proxy:
+            status = launch.run(argv, environment(proxy, variables))
         fault_point("migrate.ran")
         state = "applied" if status == 0 else "failed"
     finally:

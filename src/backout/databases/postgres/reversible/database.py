@@ -18,7 +18,7 @@ from backout.databases.postgres.reversible.back import NotReversible, Outcome
 from backout.databases.postgres.reversible.budget import over_budget
 from backout.databases.postgres.reversible.catalog import read, read_alone
 from backout.databases.postgres.reversible.choosing import STATES_STAYED, newest, nothing, oldest
-from backout.databases.postgres.reversible.command import in_transaction, run_command
+from backout.databases.postgres.reversible.command import USUAL, Launch, in_transaction, run_command
 from backout.databases.postgres.reversible.due import owed
 from backout.databases.postgres.reversible.finalize import Dropped, finalize
 from backout.databases.postgres.reversible.fingerprint import read_digests
@@ -91,6 +91,7 @@ class ReversibleDatabase:
         environ: Where the PG* variables and secrets are.
         redactor: Gets to know the secrets.
         budget_ms: For how long the locks of a way back may be held, as far as that can be.
+        launch: How a migration command is run.
     """
 
     def __init__(
@@ -100,8 +101,9 @@ class ReversibleDatabase:
         redactor: Redactor,
         *,
         budget_ms: float = LOCK_BUDGET_MS,
+        launch: Launch = USUAL,
     ) -> None:
-        self._budget_ms = budget_ms
+        self._budget_ms, self._launch = budget_ms, launch
         redactor.add(*secrets_of(conninfo, environ))
         self._redactor, self._conninfo = redactor, conninfo
         named = bool(conninfo) or not environ.keys().isdisjoint(("PGHOST", "PGSERVICE"))
@@ -144,6 +146,7 @@ class ReversibleDatabase:
                         answers=given,
                         variables=variables,
                         accept=accept,
+                        launch=self._launch,
                     )
                 else:
                     ran = run_command(
@@ -157,6 +160,7 @@ class ReversibleDatabase:
                         connect=lambda: opened.enter_context(self._link()),
                         variables=variables,
                         accept=accept,
+                        launch=self._launch,
                     )
             except Busy as error:
                 raise busy(error) from None

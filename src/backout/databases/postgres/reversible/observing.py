@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 
-from backout import foreground
 from backout.databases.postgres.reversible import journal
 from backout.databases.postgres.reversible.alone import alone
-from backout.databases.postgres.reversible.command import Ran, environment, in_transaction
+from backout.databases.postgres.reversible.command import USUAL, Launch, Ran, environment, in_transaction
 from backout.databases.postgres.reversible.effects.base import Operation
 from backout.databases.postgres.reversible.journal import Entry
 from backout.databases.postgres.reversible.link import DirectLink, scalar
@@ -32,6 +31,7 @@ def observe_command(
     answers: Mapping[str, str],
     variables: Sequence[str] = (),
     accept: Collection[str] = (),
+    launch: Launch = USUAL,
 ) -> Ran:
     """Run a command behind the proxy, where nothing is rewritten or refused; arguments and errors as of `run_command`."""
     alone(link)
@@ -40,7 +40,7 @@ def observe_command(
     before, observed = Stands.now(link), Observed(dict(answers), accept=accept)
     try:
         with Proxy(upstream, lambda: Observer(observed)) as proxy:
-            status = foreground.run(argv, environment(proxy, variables))
+            status = launch.run(argv, environment(proxy, variables))
     finally:
         # Also after an interrupt: what it had committed before must not be missing in the journal.
         seen = _seen(observed)

@@ -73,6 +73,11 @@ class Scratch:
         """Return the URL of one of our databases as whom nothing keeps from reading."""
         return _with_name(self.admin_url, _name_in(url))
 
+    def version(self) -> str:
+        """Return the server's version, as it says it."""
+        with self._admin() as connection:
+            return str(connection.info.parameter_status("server_version"))
+
     def close(self) -> None:
         """Drop the databases. Idempotent."""
         with self._admin() as connection:

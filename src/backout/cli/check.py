@@ -1,0 +1,179 @@
+"""`backout check -- COMMAND`: whether a migration can be taken back, with everything, before it is deployed."""
+
+from __future__ import annotations
+
+import shlex
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from backout.cli.common import ConfigOption, JsonOption, guarded, out, out_json
+from backout.cli.db_options import (
+    DatabaseOption,
+    LockBudgetOption,
+    QuarantineOption,
+    RepairOption,
+    database_of,
+    lock_budget_of,
+    settings_of,
+    told_as,
+    told_of_violators,
+)
+from backout.errors import ExitCode
+from backout.migration import answers_in
+from backout.migration_proof import MigrationProof, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_EXIT = {
+    Verdict.PROVEN: ExitCode.DONE,
+    Verdict.ANSWER: ExitCode.NEEDS_APPROVAL,
+    Verdict.UNKNOWN: ExitCode.NEEDS_APPROVAL,
+    Verdict.REFUSED: ExitCode.REFUSED,
+    Verdict.WRONG: ExitCode.PROOF_FAILED,
+    Verdict.FAILED: ExitCode.NOT_POSSIBLE,
+}
+
+
+class Format(StrEnum):
+    """How the result is printed."""
+
+    TEXT = "text"
+    GITHUB = "github"
+    MARKDOWN = "markdown"
+    SARIF = "sarif"
+
+
+@guarded
+def command(
+    argv: Annotated[
+        list[str],
+        typer.Argument(metavar="-- COMMAND…", help="The migration command, as it is typed without backout."),
+    ],
+    scratch: Annotated[
+        str | None,
+        typer.Option(
+            "--scratch",
+            metavar="URL",
+            help="A server for scratch databases: a role that may create them, the major version and the extensions of the live one. "
+            "Else one of our own is started on this machine.",
+        ),
+    ] = None,
+    empty: Annotated[
+        bool,
+        typer.Option("--empty", help="Begin with an empty database instead of a clone of the live schema."),
+    ] = False,
+    before: Annotated[
+        str | None,
+        typer.Option(
+            "--before",
+            metavar="COMMAND",
+            help="A command that is run first, without backout: the migrations so far, where an empty database is begun with.",
+        ),
+    ] = None,
+    variable: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--variable",
+            metavar="NAME",
+            help="Another variable by which the command finds the database; may be given several times.",
+        ),
+    ] = None,
+    fill: Annotated[
+        list[str] | None,
+        typer.Option("--fill", metavar="TABLE.COLUMN=EXPR", help="As of `backout migrate`."),
+    ] = None,
+    back: Annotated[
+        list[str] | None,
+        typer.Option("--back", metavar="TABLE.COLUMN=EXPR", help="As of `backout migrate`."),
+    ] = None,
+    repair: RepairOption = None,
+    quarantine: QuarantineOption = None,
+    rows: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--rows",
+            metavar="TABLE=N",
+            help="How many rows a table has, for the estimate of locks; else the live database's statistics tell.",
+        ),
+    ] = None,
+    style: Annotated[
+        Format,
+        typer.Option(
+            "--format",
+            help="`github`: annotations; `markdown`: a table for the pull request; `sarif`: for code scanning.",
+        ),
+    ] = Format.TEXT,
+    file: Annotated[
+        str | None,
+        typer.Option("--file", metavar="FILE", help="The migration's file, which annotations are shown at."),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", metavar="FILE", help="Write it there; the terminal gets the text."),
+    ] = None,
+    lock_budget: LockBudgetOption = None,
+    config: ConfigOption = None,
+    database: DatabaseOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Run a migration command on scratch databases, write, take it back, make it again, and say whether all was kept.
+
+    The live database is only read: its schema is cloned, and the histories of migration tools, no row. The scratch databases get
+    generated rows that respect every constraint. The command finds them by DATABASE_URL or the PG* variables.
+
+    Exit code 0: proven. 4: an answer is needed, or it is unknown. 8: refused. 6: something was not as it has to be.
+    3: the command fails by itself.
+
+    Example: backout check -- npx drizzle-kit migrate
+    """
+    from backout.app.checking import check_migration
+
+    if not argv[0].strip():
+        raise typer.BadParameter("the command is empty", param_hint="-- COMMAND…")
+    settings = settings_of(config)
+    told = answers_in(
+        [*told_as("--fill", fill), *told_as("--back", back), *told_of_violators(repair, quarantine)]
+    )
+    proof = check_migration(
+        argv,
+        database=database_of(database),
+        empty=empty,
+        scratch=scratch,
+        before=shlex.split(before) if before else None,
+        answers={**settings.answers, **told},
+        variables=(*settings.variables, *(variable or ())),
+        rows=dict(_sizes(rows)),
+        lock_budget_ms=lock_budget_of(lock_budget, config),
+    )
+    if output is not None:
+        output.write_text("".join(_as(proof, style, file)), encoding="utf-8")
+    if as_json:
+        out_json(proof)
+    else:
+        out("".join(_as(proof, Format.TEXT if output is not None else style, file)).rstrip("\n"))
+    raise typer.Exit(int(_EXIT[proof.verdict]))
+
+
+def _sizes(given: list[str] | None) -> Iterator[tuple[str, int]]:
+    for text in given or ():
+        table, _sign, number = (part.strip() for part in text.partition("="))
+        if not table or not number.isdecimal():
+            raise typer.BadParameter(f"{text}: expected TABLE=N", param_hint="--rows")
+        yield table if "." in table else f"public.{table}", int(number)
+
+
+def _as(proof: MigrationProof, style: Format, file: str | None) -> Iterator[str]:
+    from backout import __version__
+    from backout.report import proof as report
+
+    if style is Format.MARKDOWN:
+        yield report.markdown(proof)
+    elif style is Format.SARIF:
+        yield report.sarif(proof, file, __version__)
+    else:
+        said = report.lines(proof) if style is Format.TEXT else report.workflow_commands(proof, file)
+        yield from (f"{line}\n" for line in said)

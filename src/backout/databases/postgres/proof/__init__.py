@@ -1,0 +1,1 @@
+"""The proof before a deploy: a migration there, written, back and there again on scratch databases, and compared each time."""

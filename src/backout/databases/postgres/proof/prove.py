@@ -1,0 +1,172 @@
+"""Proves a migration command on scratch databases, and says what it comes to."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+
+from backout.databases.postgres.connect import Connector
+from backout.databases.postgres.proof.breaks import breaks
+from backout.databases.postgres.proof.commands import Command
+from backout.databases.postgres.proof.locks import locks_taken, sizes_of
+from backout.databases.postgres.proof.trial import Base, CommandFails, Tried, plainly, tried
+from backout.databases.postgres.proof.ways import way_of
+from backout.databases.postgres.reversible.violators import in_the_way
+from backout.databases.postgres.reversible.words import sentence
+from backout.databases.postgres.scratch.server import Scratch, scratch
+from backout.migration_proof import MigrationProof, ProvenChange, Verdict, Way
+from backout.migration_status import RowsSince
+
+
+def prove(
+    command: Command,
+    live: Connector | None,
+    *,
+    scratch_url: str | None,
+    before: Command | None,
+    answers: Mapping[str, str],
+    rows: Mapping[str, int],
+    budget_ms: float,
+) -> MigrationProof:
+    """Run a migration command there, back and there again on scratch databases, and return what was found out.
+
+    Args:
+        command: The migration command.
+        live: The database whose schema is cloned; it is only read. None: an empty database is begun with.
+        scratch_url: A server for scratch databases; None: one of our own.
+        before: A command that is run first, without backout: the migrations so far. None: there are none.
+        answers: What nobody can compute.
+        rows: How many rows tables have, by ``schema.table``; of others the live database's statistics tell.
+        budget_ms: The lock budget.
+
+    Raises:
+        NotPossible: No scratch database can be made, or the live one not be read.
+        OSError: The command cannot be started.
+    """
+    begun_s = time.monotonic()
+    with scratch(scratch_url, live) as made:
+        empty = made.clone(live) if live is not None else made.empty()
+        found = _found(made, empty, command, before, answers, sizes_of(live, rows), budget_ms)
+    return found.model_copy(update={"seconds": round(time.monotonic() - begun_s, 2)})
+
+
+def _found(
+    made: Scratch,
+    empty: str,
+    command: Command,
+    before: Command | None,
+    answers: Mapping[str, str],
+    sizes: Mapping[str, int],
+    budget_ms: float,
+) -> MigrationProof:
+    told = MigrationProof(
+        command=command.redactor.text(" ".join(command.argv)),
+        verdict=Verdict.FAILED,
+        server=made.version(),
+        unknown=tuple(map(str, made.unknown)),
+    )
+    if before is not None and before.directly(empty):
+        return told.model_copy(update={"output": before.printed})
+    try:
+        base = plainly(made, empty, command)
+    except CommandFails as failed:
+        verdict = Verdict.FAILED if failed.alone else Verdict.UNKNOWN
+        why = () if failed.alone else ("The command fails on every kind of rows that was made",)
+        return told.model_copy(
+            update={"verdict": verdict, "output": failed.printed, "unknown": (*told.unknown, *why)}
+        )
+    trial = tried(made, base, command, answers, budget_ms)
+    return _judged(told, base, trial, command, sizes)
+
+
+def _judged(
+    told: MigrationProof, base: Base, trial: Tried, command: Command, sizes: Mapping[str, int]
+) -> MigrationProof:
+    changes = (*_changes(trial), *_needed(trial.needs), *_stopped(trial))
+    unknown = [*told.unknown, *_not_tried(base, trial)]
+    refused = trial.migrated is not None and trial.migrated.exit_status != 0
+    if refused and not changes:
+        unknown.append("The command fails when it is run through backout, and nothing says why")
+    return told.model_copy(
+        update={
+            "verdict": _verdict(changes, trial, unknown, refused=refused),
+            "changes": changes,
+            "breaks": tuple(breaks(base.was, base.became)),
+            "locks": tuple(
+                locks_taken(
+                    base.was, trial.watched, trial.files_before, trial.files_after, trial.entries, sizes
+                )
+            ),
+            "wrong": tuple(trial.wrong),
+            "stays": (*trial.stays, *_unproven(trial.needs)),
+            "unknown": tuple(unknown),
+            "rows": sum(base.filled.made.values()),
+            "tables": len(base.filled.made),
+            "written": trial.written.inserted + trial.written.changed + trial.written.deleted,
+            "without_rows": {path.replace('"', ""): why for path, why in base.filled.empty.items()},
+            "output": command.printed if refused else "",
+            "command_s": round(base.command_s, 2),
+        }
+    )
+
+
+def _verdict(
+    changes: Sequence[ProvenChange], trial: Tried, unknown: Sequence[str], *, refused: bool
+) -> Verdict:
+    ways = {one.way for one in changes}
+    if trial.wrong:
+        return Verdict.WRONG
+    if Way.REFUSED in ways:
+        return Verdict.REFUSED
+    if Way.ANSWER in ways:
+        return Verdict.ANSWER
+    return Verdict.UNKNOWN if unknown or refused else Verdict.PROVEN
+
+
+def _changes(trial: Tried) -> Iterator[ProvenChange]:
+    for entry in trial.entries:
+        yield ProvenChange(what=sentence(entry), way=way_of(entry))
+    for one in trial.refused:
+        # Every answer that backout takes is told as the line that gives it; other hints are another way to go.
+        way = Way.ANSWER if one.answer is not None and "-- backout: " in one.answer else Way.REFUSED
+        yield ProvenChange(what=one.what, way=way, why=one.why or None, answer=one.answer)
+
+
+def _needed(needs: Sequence[RowsSince]) -> Iterator[ProvenChange]:
+    """Yield what has to be told before some rows can go back, or before a constraint is proven again."""
+    for one in needs:
+        if one.kind == "null":
+            yield ProvenChange(
+                what=f"{one.what} was NOT NULL, and is not for rows written since",
+                way=Way.ANSWER,
+                why="nobody can compute the value that such rows get",
+                answer=f"-- backout: fill {one.what} = EXPRESSION",
+            )
+        elif one.kind in ("violators", "referred", "twice"):
+            yield ProvenChange(what=one.what, way=Way.ANSWER, why=in_the_way(one))
+
+
+def _unproven(needs: Sequence[RowsSince]) -> Iterator[str]:
+    """Yield the foreign keys that come back for new rows alone while rows that were written since refer to none."""
+    for one in needs:
+        if one.kind == "orphans":
+            yield f"{one.what} comes back, and is not proven as long as rows written since refer to no row"
+
+
+def _stopped(trial: Tried) -> Iterator[ProvenChange]:
+    if trial.stopped is not None:
+        yield ProvenChange(
+            what="The way back is refused once rows are written that the earlier schema does not allow",
+            way=Way.ANSWER,
+            why=str(trial.stopped.what),
+            answer=trial.stopped.next_command,
+        )
+
+
+def _not_tried(base: Base, trial: Tried) -> Iterator[str]:
+    """Yield the tables that the migration changed and that had no row to lose."""
+    touched = {entry.operation.get(name) for entry in trial.entries for name in ("table", "oid")}
+    for table in base.was.tables.values():
+        if table.oid in touched and table.path in base.filled.empty:
+            why = base.filled.empty[table.path]
+            yield f"No row could be made for {table.path.replace(chr(34), '')}: {why}"

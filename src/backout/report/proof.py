@@ -1,0 +1,189 @@
+"""What a check has found, as text, as Markdown for a pull request, as annotations, and as SARIF. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from backout.migration_proof import MigrationProof, ProvenChange, Verdict, Way
+
+SAID = {
+    Verdict.PROVEN: "It can be taken back, with everything.",
+    Verdict.ANSWER: "It can be taken back once you have told what nobody can compute.",
+    Verdict.UNKNOWN: "Whether it can be taken back is not known.",
+    Verdict.REFUSED: "It cannot be taken back.",
+    Verdict.WRONG: "It was taken back, and not all was as it has to be: a mistake of backout.",
+    Verdict.FAILED: "The command fails by itself.",
+}
+_WAYS = {
+    Way.AT_ONCE: "at once, O(1)",
+    Way.ROWS_SINCE: "O(rows written since)",
+    Way.BACKGROUND: "at once, then O(n) in the background",
+    Way.WHOLE_TABLE: "O(n), while nobody else can use the table",
+    Way.ANSWER: "needs an answer",
+    Way.REFUSED: "refused",
+}
+_LEVELS = {Way.REFUSED: "error", Way.ANSWER: "warning", Way.WHOLE_TABLE: "warning"}
+_MARKS = {
+    Verdict.PROVEN: "✅",
+    Verdict.ANSWER: "⚠️",
+    Verdict.UNKNOWN: "❔",
+    Verdict.REFUSED: "⛔",
+    Verdict.WRONG: "⛔",
+    Verdict.FAILED: "⛔",
+}
+
+
+def lines(proof: MigrationProof) -> Iterator[str]:
+    """Yield what was found for a terminal, the verdict first."""
+    yield SAID[proof.verdict]
+    for one in proof.wrong:
+        yield f"wrong    {one}"
+    for one in proof.unknown:
+        yield f"unknown  {one}"
+    yield from (f"stays    {one}" for one in proof.stays)
+    for change in proof.changes:
+        yield f"  {change.what}: {_WAYS[change.way]}"
+        if change.why:
+            yield f"    {change.why}"
+        if change.answer:
+            yield f"    answer  {change.answer}"
+    for broken in proof.breaks:
+        yield f"breaks   {broken.what} ({broken.kind})"
+    for lock in proof.locks:
+        yield f"locks    {_lock(proof, lock.table)}"
+    for table, why in proof.without_rows.items():
+        yield f"no rows  {table}: {why}"
+    if proof.output:
+        yield "The command printed:"
+        yield from (f"  {line}" for line in proof.output.splitlines())
+    if proof.verdict is not Verdict.FAILED:
+        yield (
+            f"Tried with {proof.rows} rows in {proof.tables} tables and {proof.written} writes, on PostgreSQL {proof.server}: "
+            f"{proof.seconds:.1f} s, of which the command itself {proof.command_s:.1f} s each time."
+        )
+
+
+def _lock(proof: MigrationProof, table: str) -> str:
+    (one,) = [lock for lock in proof.locks if lock.table == table]
+    size = "a table of unknown size" if one.rows is None else f"{one.rows} rows"
+    took = "for a moment" if not one.because else "for a time nobody can estimate"
+    if one.because and one.seconds is not None:
+        took = f"for about {one.seconds:.1f} s"
+    why = f": {', '.join(one.because)}" if one.because else ""
+    return f"{one.table} ({size}): {one.mode}, which blocks {one.blocks}, {took}{why}"
+
+
+def markdown(proof: MigrationProof) -> str:
+    """Return it as Markdown that a reviewer understands in ten seconds: the verdict, then a line for each change."""
+    found = [f"### {_MARKS[proof.verdict]} {SAID[proof.verdict]}", "", f"`{proof.command}`", ""]
+    found += [f"- **wrong:** {_cell(one)}" for one in proof.wrong]
+    found += [f"- **unknown:** {_cell(one)}" for one in proof.unknown]
+    found += [f"- **stays:** {_cell(one)}" for one in proof.stays]
+    if proof.changes:
+        found += ["| change | way back |", "| --- | --- |"]
+        found += [f"| {_cell(one.what)} | {_way(one)} |" for one in proof.changes]
+    if proof.breaks:
+        found += ["", "**While it runs, and until the new code is everywhere:**", ""]
+        found += [f"- {_cell(one.what)} (`{one.kind}`)" for one in proof.breaks]
+    if proof.locks:
+        found += ["", "**Locks:**", ""]
+        found += [f"- {_cell(_lock(proof, one.table))}" for one in proof.locks]
+    if proof.output:
+        found += [
+            "",
+            "<details><summary>The command printed</summary>",
+            "",
+            "```",
+            proof.output.replace("```", "'''"),
+            "```",
+            "</details>",
+        ]
+    return "\n".join(found) + "\n"
+
+
+def _way(change: ProvenChange) -> str:
+    why = f": {_cell(change.why)}" if change.why else ""
+    answer = f" `{_cell(change.answer)}`" if change.answer else ""
+    return f"{_WAYS[change.way]}{why}{answer}"
+
+
+def _cell(text: str) -> str:
+    """Return text as it can stand in a table: of a reviewer's page nothing may become a link, a tag or another cell."""
+    escaped = " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return escaped.replace("|", "\\|")
+
+
+def workflow_commands(proof: MigrationProof, file: str | None) -> Iterator[str]:
+    """Yield workflow commands of GitHub Actions.
+
+    Source: GitHub documentation, "Workflow commands for GitHub Actions", "Setting an error message"; values are escaped as
+    actions/toolkit, packages/core/src/command.ts does.
+    """
+    where = f" file={_property(file)},title=backout" if file else " title=backout"
+    level = (
+        "notice"
+        if proof.verdict is Verdict.PROVEN
+        else "warning"
+        if proof.verdict is Verdict.ANSWER
+        else "error"
+    )
+    yield f"::{level}{where}::{_data(SAID[proof.verdict])}"
+    for change in proof.changes:
+        if change.way in _LEVELS:
+            said = f"{change.what}: {_WAYS[change.way]}. {change.why or ''} {change.answer or ''}".strip()
+            yield f"::{_LEVELS[change.way]}{where}::{_data(said)}"
+    for said in (*proof.wrong, *proof.unknown):
+        yield f"::error{where}::{_data(said)}"
+    for broken in proof.breaks:
+        yield f"::warning{where}::{_data(f'{broken.what} ({broken.kind})')}"
+
+
+def _data(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    return _data(text).replace(":", "%3A").replace(",", "%2C")
+
+
+def sarif(proof: MigrationProof, file: str | None, version: str) -> str:
+    """Return it as SARIF 2.1.0, as code scanning takes it.
+
+    Args:
+        proof: What was found.
+        file: The migration's file, relative to the repository, which results are shown at; None: there is none.
+        version: backout's own.
+    """
+    results: list[dict[str, Any]] = []
+    for change in proof.changes:
+        if change.way in _LEVELS:
+            text = f"{change.what}: {_WAYS[change.way]}. {change.why or ''} {change.answer or ''}".strip()
+            results.append(_result(f"way-back-{change.way}", _LEVELS[change.way], text, file))
+    results += [_result("wrong", "error", text, file) for text in proof.wrong]
+    results += [_result("unknown", "error", text, file) for text in proof.unknown]
+    results += [_result(one.kind, "warning", one.what, file) for one in proof.breaks]
+    if proof.verdict is Verdict.FAILED:
+        results.append(_result("failed", "error", f"{SAID[proof.verdict]} {proof.output}".strip(), file))
+    rules = sorted({one["ruleId"] for one in results})
+    driver = {
+        "name": "backout",
+        "version": version,
+        "rules": [{"id": rule, "shortDescription": {"text": rule.replace("-", " ")}} for rule in rules],
+    }
+    document = {
+        "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
+        "version": "2.1.0",
+        "runs": [{"tool": {"driver": driver}, "results": results}],
+    }
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+
+
+def _result(rule: str, level: str, text: str, file: str | None) -> dict[str, Any]:
+    made: dict[str, Any] = {"ruleId": rule, "level": level, "message": {"text": text}}
+    if file:
+        made["locations"] = [
+            {"physicalLocation": {"artifactLocation": {"uri": file}, "region": {"startLine": 1}}}
+        ]
+    return made

@@ -1,0 +1,7 @@
+"""A server of each version, and a database of its own for each test."""
+
+from __future__ import annotations
+
+from tests.services.reversible.conftest import database, postgres, server, typed
+
+__all__ = ["database", "postgres", "server", "typed"]
