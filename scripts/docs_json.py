@@ -32,6 +32,7 @@ def json_page(made: str) -> str:
     lines += [f"| `{verb}` | [{name}](json/{name}.schema.json) |" for verb, name in VERBS.items()]
     lines += [
         "",
+        "Of a whole history `backout check --all` prints [history_proof](json/history_proof.schema.json).",
         "Of several tables `backout data bring` prints [brought_tables](json/brought_tables.schema.json).",
         "",
         "Sentences are `{template, fields}`: fill the fields into the template (`str.format`), or translate the template.",
@@ -60,7 +61,7 @@ def json_schemas() -> dict[str, dict[str, Any]]:
     from backout.checks.base import Verification
     from backout.execute.run import Run
     from backout.migration import Finalized, Finished, Migrated, MigrationHistory, Uninstalled, WayTaken
-    from backout.migration_proof import MigrationProof
+    from backout.migration_proof import HistoryProof, MigrationProof
     from backout.migration_status import Blockers, MigrationStatus
     from backout.report.backups import Backups
     from backout.report.overview import Overview
@@ -72,7 +73,7 @@ def json_schemas() -> dict[str, dict[str, Any]]:
               "brought_tables": BroughtTables,
               "migrated": Migrated, "migrations": MigrationHistory, "way": WayTaken,
               "standing": MigrationStatus, "blockers": Blockers, "finalized": Finalized, "uninstalled": Uninstalled,
-              "finished": Finished, "proof": MigrationProof}  # fmt: skip
+              "finished": Finished, "proof": MigrationProof, "history_proof": HistoryProof}  # fmt: skip
     made = {name: model.model_json_schema(mode="serialization") for name, model in models.items()}
     return {name: {"$schema": DIALECT, **schema} for name, schema in (made | by_hand()).items()}
 

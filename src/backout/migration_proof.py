@@ -94,6 +94,7 @@ class MigrationProof(Document):
 
     Attributes:
         command: What was run, without secrets.
+        migration: Of a whole history: which one.
         verdict: What it comes to.
         server: Version of the scratch server.
         changes: Every change, in order.
@@ -110,6 +111,7 @@ class MigrationProof(Document):
     """
 
     command: str
+    migration: str | None = None
     verdict: Verdict
     server: str
     changes: tuple[ProvenChange, ...] = ()
@@ -125,3 +127,15 @@ class MigrationProof(Document):
     output: str = ""
     command_s: float = 0
     seconds: float = 0
+
+
+class HistoryProof(Document):
+    """What a check of a whole history has found.
+
+    Attributes:
+        verdict: That of the worst of its migrations.
+        migrations: Each, in order.
+    """
+
+    verdict: Verdict
+    migrations: tuple[MigrationProof, ...]

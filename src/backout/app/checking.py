@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from backout.errors import Refused
@@ -12,6 +13,7 @@ from backout.migration import LOCK_BUDGET_MS
 from backout.redact import Redactor
 
 if TYPE_CHECKING:
+    from backout.databases.postgres.connect import Connector
     from backout.migration_proof import MigrationProof
 
 _CONNECT_S = 10.0
@@ -55,21 +57,14 @@ def check_migration(
         Refused: The command names the database itself, and would run there.
     """
     from backout import foreground
-    from backout.databases.postgres.connect import Connector, secrets_of
     from backout.databases.postgres.proof.commands import Command
     from backout.databases.postgres.proof.prove import prove
 
-    told, redactor = os.environ if environ is None else environ, Redactor()
-    conninfo = database if database is not None else told.get("DATABASE_URL", "")
-    redactor.add(*secrets_of(conninfo, told))
-    live = None
-    if not empty:
-        live = Connector(conninfo, redactor, _CONNECT_S, _STATEMENT_S, _CONNECT_S, setting=_SETTING)
-        _refuse_the_live_one(argv, conninfo)
+    redactor = Redactor()
     try:
         return prove(
             Command(argv, variables, redactor),
-            live,
+            _live(argv, database, empty, environ, redactor),
             scratch_url=scratch,
             before=Command(before, variables, redactor) if before else None,
             answers=answers or {},
@@ -78,6 +73,74 @@ def check_migration(
         )
     except OSError as error:
         raise foreground.not_started(argv, error) from None
+
+
+def check_history(
+    argv: Sequence[str],
+    files: Sequence[Path] = (),
+    *,
+    database: str | None = None,
+    empty: bool = True,
+    scratch: str | None = None,
+    before: Sequence[str] | None = None,
+    answers: Mapping[str, str] | None = None,
+    variables: Sequence[str] = (),
+    lock_budget_ms: float = LOCK_BUDGET_MS,
+    environ: Mapping[str, str] | None = None,
+) -> Iterator[MigrationProof]:
+    """Prove a whole history, begun with an empty database, one migration at a time, and yield what was found out about each.
+
+    Args:
+        argv: A command that makes one migration each time it is run, until there is none left; unused with `files`.
+        files: A file for each migration instead, in order.
+        database: For whose version and extensions it is to hold, unless `empty`.
+        empty: It is to hold for no database in particular.
+        scratch: As of `check_migration`, and so are the others.
+        before: A command that is run first.
+        answers: What nobody can compute.
+        variables: Further environment variables by which the command finds the database.
+        lock_budget_ms: For how long the locks of a way back may be held.
+        environ: The environment; None: the process's.
+
+    Raises:
+        UsageError: A command cannot be started.
+        NotPossible: No scratch database can be made.
+    """
+    from backout import foreground
+    from backout.databases.postgres.proof.commands import Command
+    from backout.databases.postgres.proof.history import again, of_files, prove_all
+
+    redactor = Redactor()
+    command = Command(argv, variables, redactor)
+    try:
+        yield from prove_all(
+            of_files(files, command) if files else again(command),
+            _live(argv, database, empty, environ, redactor),
+            scratch_url=scratch,
+            before=Command(before, variables, redactor) if before else None,
+            answers=answers or {},
+            budget_ms=lock_budget_ms,
+        )
+    except OSError as error:
+        raise foreground.not_started(argv, error) from None
+
+
+def _live(
+    argv: Sequence[str],
+    database: str | None,
+    empty: bool,
+    environ: Mapping[str, str] | None,
+    redactor: Redactor,
+) -> Connector | None:
+    from backout.databases.postgres.connect import Connector, secrets_of
+
+    told = os.environ if environ is None else environ
+    conninfo = database if database is not None else told.get("DATABASE_URL", "")
+    redactor.add(*secrets_of(conninfo, told))
+    if empty:
+        return None
+    _refuse_the_live_one(argv, conninfo)
+    return Connector(conninfo, redactor, _CONNECT_S, _STATEMENT_S, _CONNECT_S, setting=_SETTING)
 
 
 def _refuse_the_live_one(argv: Sequence[str], conninfo: str) -> None:

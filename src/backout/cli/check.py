@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import shlex
 from enum import StrEnum
+from glob import glob
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -23,7 +24,7 @@ from backout.cli.db_options import (
 )
 from backout.errors import ExitCode
 from backout.migration import answers_in
-from backout.migration_proof import MigrationProof, Verdict
+from backout.migration_proof import HistoryProof, MigrationProof, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,9 +51,24 @@ class Format(StrEnum):
 @guarded
 def command(
     argv: Annotated[
-        list[str],
+        list[str] | None,
         typer.Argument(metavar="-- COMMAND…", help="The migration command, as it is typed without backout."),
-    ],
+    ] = None,
+    whole: Annotated[
+        bool,
+        typer.Option(
+            "--all",
+            help="Prove a whole history, begun with an empty database: the command makes one migration each time it is run.",
+        ),
+    ] = False,
+    files: Annotated[
+        str | None,
+        typer.Option(
+            "--files",
+            metavar="PATTERN",
+            help="With --all, instead of a command: one file for each migration, in the order of their paths ('drizzle/*.sql').",
+        ),
+    ] = None,
     scratch: Annotated[
         str | None,
         typer.Option(
@@ -130,25 +146,28 @@ def command(
 
     Example: backout check -- npx drizzle-kit migrate
     """
-    from backout.app.checking import check_migration
+    from backout.app.checking import check_history, check_migration
 
-    if not argv[0].strip():
-        raise typer.BadParameter("the command is empty", param_hint="-- COMMAND…")
+    words = list(argv or ())
+    listed = _files(files, whole=whole)
+    if not listed and not (words and words[0].strip()):
+        raise typer.BadParameter("there is no command", param_hint="-- COMMAND…")
     settings = settings_of(config)
     told = answers_in(
         [*told_as("--fill", fill), *told_as("--back", back), *told_of_violators(repair, quarantine)]
     )
-    proof = check_migration(
-        argv,
-        database=database_of(database),
-        empty=empty,
-        scratch=scratch,
-        before=shlex.split(before) if before else None,
-        answers={**settings.answers, **told},
-        variables=(*settings.variables, *(variable or ())),
-        rows=dict(_sizes(rows)),
-        lock_budget_ms=lock_budget_of(lock_budget, config),
-    )
+    given: dict[str, Any] = {
+        "database": database_of(database),
+        "empty": empty,
+        "scratch": scratch,
+        "before": shlex.split(before) if before else None,
+        "answers": {**settings.answers, **told},
+        "variables": (*settings.variables, *(variable or ())),
+        "lock_budget_ms": lock_budget_of(lock_budget, config),
+    }
+    if whole:
+        raise typer.Exit(_whole(check_history(words, listed, **given), as_json=as_json))
+    proof = check_migration(words, rows=dict(_sizes(rows)), **given)
     if output is not None:
         output.write_text("".join(_as(proof, style, file)), encoding="utf-8")
     if as_json:
@@ -156,6 +175,35 @@ def command(
     else:
         out("".join(_as(proof, Format.TEXT if output is not None else style, file)).rstrip("\n"))
     raise typer.Exit(int(_EXIT[proof.verdict]))
+
+
+def _files(pattern: str | None, *, whole: bool) -> list[Path]:
+    if pattern is None:
+        return []
+    if not whole:
+        raise typer.BadParameter("it belongs to --all", param_hint="--files")
+    # Path.glob takes no absolute pattern.
+    found = [Path(name) for name in sorted(glob(pattern, recursive=True)) if Path(name).is_file()]  # noqa: PTH207
+    if not found:
+        raise typer.BadParameter(f"no file is called {pattern}", param_hint="--files")
+    return found
+
+
+def _whole(proofs: Iterator[MigrationProof], *, as_json: bool) -> int:
+    """Print a line for each migration of a history as it is proven, and then how many came to what; return the exit code."""
+    from backout.report import proof as report
+
+    done: list[MigrationProof] = []
+    for one in proofs:
+        done.append(one)
+        if not as_json:
+            out(report.line(one))
+    verdict = max((one.verdict for one in done), key=list(Verdict).index, default=Verdict.PROVEN)
+    if as_json:
+        out_json(HistoryProof(verdict=verdict, migrations=tuple(done)))
+    else:
+        out(report.total(done))
+    return int(_EXIT[verdict])
 
 
 def _sizes(given: list[str] | None) -> Iterator[tuple[str, int]]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from backout.migration_proof import MigrationProof, ProvenChange, Verdict, Way
@@ -25,6 +26,7 @@ _WAYS = {
     Way.REFUSED: "refused",
 }
 _LEVELS = {Way.REFUSED: "error", Way.ANSWER: "warning", Way.WHOLE_TABLE: "warning"}
+_STOPS = (Way.REFUSED, Way.ANSWER)
 _MARKS = {
     Verdict.PROVEN: "✅",
     Verdict.ANSWER: "⚠️",
@@ -33,6 +35,25 @@ _MARKS = {
     Verdict.WRONG: "⛔",
     Verdict.FAILED: "⛔",
 }
+
+
+def line(proof: MigrationProof) -> str:
+    """Return a migration of a history in one line; what is not proven with its reason."""
+    said = f"{proof.verdict:<9}{proof.migration or proof.command}"
+    reasons = [
+        *proof.wrong,
+        *(f"{one.what} {one.answer or one.why or ''}".strip() for one in proof.changes if one.way in _STOPS),
+        *proof.unknown,
+        *proof.output.splitlines()[-1:],
+    ]
+    return said if proof.verdict is Verdict.PROVEN or not reasons else f"{said}: {reasons[0]}"
+
+
+def total(proofs: Sequence[MigrationProof]) -> str:
+    """Return how many migrations of a history came to which verdict."""
+    counts = Counter(one.verdict for one in proofs)
+    told = ", ".join(f"{counts[verdict]} {verdict}" for verdict in Verdict if counts[verdict])
+    return f"{len(proofs)} migrations: {told or 'none was made'}"
 
 
 def lines(proof: MigrationProof) -> Iterator[str]:

@@ -105,7 +105,7 @@ def test_what_rows_written_since_would_ask_for_is_told_before(
 ) -> None:
     done, found = checked(sql)
     assert (done.code, found["verdict"]) == (4, "answer")
-    assert what in [one for one in found["changes"] if one["way"] == "answer"][0]["what"]  # type: ignore[attr-defined]
+    assert what in next(one for one in found["changes"] if one["way"] == "answer")["what"]  # type: ignore[attr-defined]
 
 
 def test_locks_are_told_with_their_length_on_tables_of_that_size(
@@ -197,6 +197,17 @@ def test_a_command_with_the_live_url_in_it_is_refused_before_it_runs(
     assert done.code == 8
     assert "it would run there" in done.err
     assert live.execute("SELECT to_regclass('t')").fetchone() == (None,)
+
+
+def test_a_command_that_runs_on_the_live_database_all_the_same_is_told(
+    database: Database, typed: Typed, scratch_url: str, tmp_path: Path
+) -> None:
+    script = tmp_path / "literal.sh"
+    script.write_text(f"psql '{database.url}' -qc 'CREATE TABLE IF NOT EXISTS t (id int)'\n")
+    done = typed("check", "--scratch", scratch_url, "--", "sh", str(script))
+    assert done.code == 4
+    assert "the command has run there" in done.out
+    assert "No connection came through backout" in done.out
 
 
 def test_an_empty_database_and_the_migrations_so_far(typed: Typed, scratch_url: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 from backout.databases.postgres.connect import Connector
 from backout.databases.postgres.proof.breaks import breaks
@@ -11,6 +12,9 @@ from backout.databases.postgres.proof.commands import Command
 from backout.databases.postgres.proof.locks import locks_taken, sizes_of
 from backout.databases.postgres.proof.trial import Base, CommandFails, Tried, plainly, tried
 from backout.databases.postgres.proof.ways import way_of
+from backout.databases.postgres.reversible.difference import Difference
+from backout.databases.postgres.reversible.link import DirectLink
+from backout.databases.postgres.reversible.past import Stands
 from backout.databases.postgres.reversible.violators import in_the_way
 from backout.databases.postgres.reversible.words import sentence
 from backout.databases.postgres.scratch.server import Scratch, scratch
@@ -46,27 +50,73 @@ def prove(
     begun_s = time.monotonic()
     with scratch(scratch_url, live) as made:
         empty = made.clone(live) if live is not None else made.empty()
-        found = _found(made, empty, command, before, answers, sizes_of(live, rows), budget_ms)
-    return found.model_copy(update={"seconds": round(time.monotonic() - begun_s, 2)})
+        if before is not None and before.directly(empty):
+            return begun(made, before).model_copy(update={"output": before.printed})
+        with _watched(live) as moved:
+            found = proof_of(made, empty, command, answers, sizes_of(live, rows), budget_ms)
+        unknown = (*moved, *found.unknown)
+    verdict = Verdict.UNKNOWN if moved else found.verdict
+    seconds = round(time.monotonic() - begun_s, 2)
+    return found.model_copy(update={"seconds": seconds, "unknown": unknown, "verdict": verdict})
 
 
-def _found(
-    made: Scratch,
-    empty: str,
-    command: Command,
-    before: Command | None,
-    answers: Mapping[str, str],
-    sizes: Mapping[str, int],
-    budget_ms: float,
-) -> MigrationProof:
-    told = MigrationProof(
+@contextmanager
+def _watched(live: Connector | None) -> Iterator[list[str]]:
+    """Give a list that tells afterwards whether the live schema, or a tool's history there, became another one meanwhile."""
+    found: list[str] = []
+    before = _stands(live)
+    yield found
+    after = _stands(live)
+    if before is not None and after is not None and _have_moved(before, after):
+        found.append(
+            "The live database's schema, or the history of a migration tool in it, has changed meanwhile: if nobody else "
+            "did that, the command has run there, as it finds its database by neither DATABASE_URL nor the PG* variables"
+        )
+
+
+def _have_moved(before: Stands, after: Stands) -> bool:
+    return bool(Difference(before.catalog, after.catalog).left) or before.heads != after.heads
+
+
+def _stands(live: Connector | None) -> Stands | None:
+    if live is None:
+        return None
+    with live.session(live.statement_timeout_s, autocommit=True) as connection:
+        return Stands.now(DirectLink(connection))
+
+
+def begun(made: Scratch, command: Command) -> MigrationProof:
+    """Return a proof of a command of which nothing is known but that it fails."""
+    return MigrationProof(
         command=command.redactor.text(" ".join(command.argv)),
         verdict=Verdict.FAILED,
         server=made.version(),
         unknown=tuple(map(str, made.unknown)),
     )
-    if before is not None and before.directly(empty):
-        return told.model_copy(update={"output": before.printed})
+
+
+def proof_of(
+    made: Scratch,
+    empty: str,
+    command: Command,
+    answers: Mapping[str, str],
+    sizes: Mapping[str, int],
+    budget_ms: float,
+) -> MigrationProof:
+    """Return what is found out about a command on copies of a database without rows, which stays as it is.
+
+    Args:
+        made: The scratch server.
+        empty: URL of the database.
+        command: The migration command.
+        answers: What nobody can compute.
+        sizes: How many rows the live tables have, by ``schema.table``.
+        budget_ms: The lock budget.
+
+    Raises:
+        OSError: The command cannot be started.
+    """
+    told = begun(made, command)
     try:
         base = plainly(made, empty, command)
     except CommandFails as failed:
@@ -85,6 +135,10 @@ def _judged(
     changes = (*_changes(trial), *_needed(trial.needs), *_stopped(trial))
     unknown = [*told.unknown, *_not_tried(base, trial)]
     refused = trial.migrated is not None and trial.migrated.exit_status != 0
+    if trial.migrated is not None and not trial.migrated.connections:
+        unknown.append(
+            "No connection came through backout: the command finds its database by neither DATABASE_URL nor the PG* variables"
+        )
     if refused and not changes:
         unknown.append("The command fails when it is run through backout, and nothing says why")
     return told.model_copy(

@@ -78,13 +78,19 @@ class Scratch:
         with self._admin() as connection:
             return str(connection.info.parameter_status("server_version"))
 
+    def drop_all_but(self, url: str) -> None:
+        """Drop our databases but one."""
+        self._drop({_name_in(url)})
+
     def close(self) -> None:
         """Drop the databases. Idempotent."""
+        self._drop(set())
+
+    def _drop(self, kept: set[str]) -> None:
         with self._admin() as connection:
-            while self._made:
-                name = self._made[-1]
+            for name in [one for one in self._made if one not in kept]:
                 connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)'.encode())
-                self._made.pop()
+                self._made.remove(name)
 
     def _create(self, template: str) -> str:
         import psycopg
