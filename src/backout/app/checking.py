@@ -28,6 +28,7 @@ def check_migration(
     empty: bool = False,
     scratch: str | None = None,
     before: Sequence[str] | None = None,
+    smoke: Sequence[str] | None = None,
     answers: Mapping[str, str] | None = None,
     variables: Sequence[str] = (),
     rows: Mapping[str, int] | None = None,
@@ -44,6 +45,7 @@ def check_migration(
         empty: Begin with an empty database instead.
         scratch: URL of a server for scratch databases; None: one of our own is started.
         before: A command that is run first, without backout: the migrations so far.
+        smoke: A command of the release that runs now, which is run on the later schema, too.
         answers: What nobody can compute, as of `Migrations.migrate`.
         variables: Further environment variables by which the command finds the database.
         rows: How many rows tables have, by ``schema.table``; of others the database's statistics tell.
@@ -59,6 +61,7 @@ def check_migration(
     from backout import foreground
     from backout.databases.postgres.proof.commands import Command
     from backout.databases.postgres.proof.prove import prove
+    from backout.databases.postgres.proof.trial import Terms
 
     redactor = Redactor()
     try:
@@ -67,9 +70,10 @@ def check_migration(
             _live(argv, database, empty, environ, redactor),
             scratch_url=scratch,
             before=Command(before, variables, redactor) if before else None,
-            answers=answers or {},
+            terms=Terms(
+                answers or {}, lock_budget_ms, Command(smoke, variables, redactor) if smoke else None
+            ),
             rows=rows or {},
-            budget_ms=lock_budget_ms,
         )
     except OSError as error:
         raise foreground.not_started(argv, error) from None
@@ -83,6 +87,7 @@ def check_history(
     empty: bool = True,
     scratch: str | None = None,
     before: Sequence[str] | None = None,
+    smoke: Sequence[str] | None = None,
     answers: Mapping[str, str] | None = None,
     variables: Sequence[str] = (),
     lock_budget_ms: float = LOCK_BUDGET_MS,
@@ -97,6 +102,7 @@ def check_history(
         empty: It is to hold for no database in particular.
         scratch: As of `check_migration`, and so are the others.
         before: A command that is run first.
+        smoke: A command of the release that runs now.
         answers: What nobody can compute.
         variables: Further environment variables by which the command finds the database.
         lock_budget_ms: For how long the locks of a way back may be held.
@@ -109,6 +115,7 @@ def check_history(
     from backout import foreground
     from backout.databases.postgres.proof.commands import Command
     from backout.databases.postgres.proof.history import again, of_files, prove_all
+    from backout.databases.postgres.proof.trial import Terms
 
     redactor = Redactor()
     command = Command(argv, variables, redactor)
@@ -118,8 +125,9 @@ def check_history(
             _live(argv, database, empty, environ, redactor),
             scratch_url=scratch,
             before=Command(before, variables, redactor) if before else None,
-            answers=answers or {},
-            budget_ms=lock_budget_ms,
+            terms=Terms(
+                answers or {}, lock_budget_ms, Command(smoke, variables, redactor) if smoke else None
+            ),
         )
     except OSError as error:
         raise foreground.not_started(argv, error) from None

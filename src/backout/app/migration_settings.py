@@ -27,6 +27,7 @@ class MigrationSettings:
         answers: What nobody can compute, by ``table.column``; `back` is before the name where it tells the earlier value,
             `keep` before that of a table whose dropped columns it tells how to keep.
         variables: Further environment variables by which the command finds the database.
+        smoke: A test of the release that runs now, for `check`; empty: there is none.
         window_s: How long a migration is kept so that it can be taken back.
         lock_budget_ms: For how long the locks of a way back may be held, as far as that can be.
     """
@@ -35,6 +36,7 @@ class MigrationSettings:
     file: Path | None
     answers: Mapping[str, str]
     variables: tuple[str, ...]
+    smoke: tuple[str, ...]
     window_s: float
     lock_budget_ms: float
 
@@ -80,6 +82,7 @@ def migration_settings(config: Path | None, environ: Mapping[str, str], director
             ]
         ),
         variables=found.variables,
+        smoke=found.smoke,
         window_s=found.window_h * _HOUR_S,
         lock_budget_ms=found.lock_budget_ms,
     )

@@ -90,6 +90,14 @@ def command(
             help="A command that is run first, without backout: the migrations so far, where an empty database is begun with.",
         ),
     ] = None,
+    smoke: Annotated[
+        str | None,
+        typer.Option(
+            "--smoke",
+            metavar="COMMAND",
+            help="A test of the release that runs now: it is run on the later schema, too; else migrations.smoke of backout.yaml.",
+        ),
+    ] = None,
     variable: Annotated[
         list[str] | None,
         typer.Option(
@@ -161,6 +169,7 @@ def command(
         "empty": empty,
         "scratch": scratch,
         "before": shlex.split(before) if before else None,
+        "smoke": shlex.split(smoke) if smoke else settings.smoke,
         "answers": {**settings.answers, **told},
         "variables": (*settings.variables, *(variable or ())),
         "lock_budget_ms": lock_budget_of(lock_budget, config),

@@ -177,6 +177,11 @@ class MigrationsSection(Declared):
         default=(),
         description="Further environment variables by which the command finds the database; as --variable.",
     )
+    smoke: tuple[str, ...] = Field(
+        default=(),
+        description="A test of the release that runs now, as a list of words: `backout check` runs it on the later schema, too. "
+        "It finds the scratch database as the migration command does.",
+    )
 
     @field_validator("mode", mode="before")
     @classmethod

@@ -146,6 +146,25 @@ def test_what_breaks_running_code_is_said(checked: Callable[..., tuple[Done, dic
     }
 
 
+def test_the_running_release_is_tried_on_the_later_schema(
+    checked: Callable[..., tuple[Done, dict[str, object]]],
+) -> None:
+    reads = "psql -qtc 'SELECT a FROM t LIMIT 1' -v ON_ERROR_STOP=1"
+    _, found = checked("ALTER TABLE t RENAME a TO c", "--smoke", reads)
+    (smoke,) = [one["what"] for one in found["breaks"] if one["kind"] == "smoke"]  # type: ignore[attr-defined]
+    assert 'column "a" does not exist' in smoke
+    _, found = checked(
+        "ALTER TABLE t DROP COLUMN b; CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS "
+        "'BEGIN RAISE ''not so''; END'; CREATE TRIGGER no BEFORE INSERT ON owner FOR EACH ROW EXECUTE FUNCTION no()",
+        "--smoke",
+        reads,
+    )
+    assert [(one["kind"], one["what"]) for one in found["breaks"]] == [  # type: ignore[attr-defined]
+        ("ban-drop-column", "public.t.b is not there: reading or writing it fails"),
+        ("insert", "public.owner: an INSERT as before fails: not so"),
+    ]
+
+
 def test_a_command_that_fails_by_itself(checked: Callable[..., tuple[Done, dict[str, object]]]) -> None:
     done, found = checked("ALTER TABLE t DROP COLUMN nowhere")
     assert (done.code, found["verdict"]) == (3, "failed")

@@ -24,9 +24,9 @@ VERSIONS = (15, 18)
 SOURCES = {15: system_binaries, 18: wheel_binaries}
 
 
-def by_turns(names: Iterable[str]) -> list[tuple[int, str]]:
+def by_turns(names: Iterable[str], first: int = VERSIONS[0]) -> list[tuple[int, str]]:
     """Give each its server, by turns: for what is the same question on each, and asked of many."""
-    versions = cycle(VERSIONS)
+    versions = cycle(VERSIONS if first == VERSIONS[0] else reversed(VERSIONS))
     return [(next(versions), name) for name in names]
 
 

@@ -6,15 +6,20 @@ import pytest
 
 from .conftest import Database
 from .engine import migrate, redo, run, undo
-from .kinds import KINDS, Kind
+from .kinds import KINDS
+from .servers import VERSIONS, by_turns
 from .states import schema_of, seen
 
 pytestmark = pytest.mark.slow
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
-def test_there_and_back_and_there_again(kind: Kind, database: Database, second: Database) -> None:
-    link = database.link()
+_ALL = {kind.name: kind for kind in KINDS}
+
+
+# Each on the server that `test_kinds_busy` and `test_place` do not ask about it.
+@pytest.mark.parametrize(("server", "name"), by_turns(_ALL, first=VERSIONS[-1]), indirect=["server"])
+def test_there_and_back_and_there_again(name: str, database: Database, second: Database) -> None:
+    kind, link = _ALL[name], database.link()
     run(link, kind.before)
     run(second.link(), kind.before)
     run(second.link(), kind.up)

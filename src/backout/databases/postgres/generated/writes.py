@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from backout.databases.postgres.generated.look import Column, Look, Table, look
@@ -19,11 +19,21 @@ _KEPT_TRIES = 4
 
 @dataclass(slots=True)
 class Written:
-    """How many rows were inserted, changed and deleted."""
+    """How many rows were inserted, changed and deleted.
+
+    Attributes:
+        refused: Tables that took no new row, by their quoted names, with what the server said.
+    """
 
     inserted: int = 0
     changed: int = 0
     deleted: int = 0
+    refused: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def rows(self) -> int:
+        """How many rows were written."""
+        return self.inserted + self.changed + self.deleted
 
 
 def write(
@@ -46,7 +56,7 @@ def write(
     tables = look(connection)
     old = {one.oid: _keys(connection, one) for one in tables.tables.values()}
     made = fill(connection, first=first, rows=2, only=only, seen=tables)
-    told = Written(inserted=sum(made.made.values()))
+    told = Written(inserted=sum(made.made.values()), refused=made.empty)
     for table in tables.tables.values():
         known = [c for c in table.columns if only is None or c.name in only.get(table.path, ())]
         before = set(old[table.oid])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from itertools import repeat
@@ -14,6 +14,7 @@ from backout.databases.postgres.heads import HISTORY_TABLES, migration_head
 from backout.databases.postgres.proof import run_file
 from backout.databases.postgres.proof.commands import Command
 from backout.databases.postgres.proof.prove import begun, proof_of
+from backout.databases.postgres.proof.trial import Terms
 from backout.databases.postgres.reversible.fingerprint import read_print
 from backout.databases.postgres.reversible.link import DirectLink
 from backout.databases.postgres.reversible.names import ident
@@ -33,8 +34,7 @@ def prove_all(
     *,
     scratch_url: str | None,
     before: Command | None,
-    answers: Mapping[str, str],
-    budget_ms: float,
+    terms: Terms,
 ) -> Iterator[MigrationProof]:
     """Yield what is found out about each migration of a history, begun with an empty database.
 
@@ -43,8 +43,7 @@ def prove_all(
         live: The database for whose version and extensions it is to hold; None: for any.
         scratch_url: A server for scratch databases; None: one of our own.
         before: A command that is run first, without backout.
-        answers: What nobody can compute.
-        budget_ms: The lock budget.
+        terms: What the trials go by.
 
     Raises:
         NotPossible: No scratch database can be made.
@@ -63,7 +62,7 @@ def prove_all(
             now, head = _stand(made, ahead)
             if now == _stand(made, stands)[0]:
                 return
-            found = proof_of(made, stands, command, answers, {}, budget_ms)
+            found = proof_of(made, stands, command, terms, {})
             yield found.model_copy(update={"migration": head or command.argv[-1]})
             made.drop_all_but(ahead)
             stands = ahead

@@ -10,7 +10,7 @@ from backout.databases.postgres.connect import Connector
 from backout.databases.postgres.proof.breaks import breaks
 from backout.databases.postgres.proof.commands import Command
 from backout.databases.postgres.proof.locks import locks_taken, sizes_of
-from backout.databases.postgres.proof.trial import Base, CommandFails, Tried, plainly, tried
+from backout.databases.postgres.proof.trial import Base, CommandFails, Terms, Tried, plainly, tried
 from backout.databases.postgres.proof.ways import way_of
 from backout.databases.postgres.reversible.difference import Difference
 from backout.databases.postgres.reversible.link import DirectLink
@@ -18,7 +18,7 @@ from backout.databases.postgres.reversible.past import Stands
 from backout.databases.postgres.reversible.violators import in_the_way
 from backout.databases.postgres.reversible.words import sentence
 from backout.databases.postgres.scratch.server import Scratch, scratch
-from backout.migration_proof import MigrationProof, ProvenChange, Verdict, Way
+from backout.migration_proof import Breaks, MigrationProof, ProvenChange, Verdict, Way
 from backout.migration_status import RowsSince
 
 
@@ -28,9 +28,8 @@ def prove(
     *,
     scratch_url: str | None,
     before: Command | None,
-    answers: Mapping[str, str],
+    terms: Terms,
     rows: Mapping[str, int],
-    budget_ms: float,
 ) -> MigrationProof:
     """Run a migration command there, back and there again on scratch databases, and return what was found out.
 
@@ -39,9 +38,8 @@ def prove(
         live: The database whose schema is cloned; it is only read. None: an empty database is begun with.
         scratch_url: A server for scratch databases; None: one of our own.
         before: A command that is run first, without backout: the migrations so far. None: there are none.
-        answers: What nobody can compute.
+        terms: What the trial goes by.
         rows: How many rows tables have, by ``schema.table``; of others the live database's statistics tell.
-        budget_ms: The lock budget.
 
     Raises:
         NotPossible: No scratch database can be made, or the live one not be read.
@@ -53,7 +51,7 @@ def prove(
         if before is not None and before.directly(empty):
             return begun(made, before).model_copy(update={"output": before.printed})
         with _watched(live) as moved:
-            found = proof_of(made, empty, command, answers, sizes_of(live, rows), budget_ms)
+            found = proof_of(made, empty, command, terms, sizes_of(live, rows))
         unknown = (*moved, *found.unknown)
     verdict = Verdict.UNKNOWN if moved else found.verdict
     seconds = round(time.monotonic() - begun_s, 2)
@@ -99,9 +97,8 @@ def proof_of(
     made: Scratch,
     empty: str,
     command: Command,
-    answers: Mapping[str, str],
+    terms: Terms,
     sizes: Mapping[str, int],
-    budget_ms: float,
 ) -> MigrationProof:
     """Return what is found out about a command on copies of a database without rows, which stays as it is.
 
@@ -109,9 +106,8 @@ def proof_of(
         made: The scratch server.
         empty: URL of the database.
         command: The migration command.
-        answers: What nobody can compute.
+        terms: What the trial goes by.
         sizes: How many rows the live tables have, by ``schema.table``.
-        budget_ms: The lock budget.
 
     Raises:
         OSError: The command cannot be started.
@@ -125,7 +121,7 @@ def proof_of(
         return told.model_copy(
             update={"verdict": verdict, "output": failed.printed, "unknown": (*told.unknown, *why)}
         )
-    trial = tried(made, base, command, answers, budget_ms)
+    trial = tried(made, base, command, terms)
     return _judged(told, base, trial, command, sizes)
 
 
@@ -145,7 +141,7 @@ def _judged(
         update={
             "verdict": _verdict(changes, trial, unknown, refused=refused),
             "changes": changes,
-            "breaks": tuple(breaks(base.was, base.became)),
+            "breaks": (*breaks(base.was, base.became), *_broken(base, trial)),
             "locks": tuple(
                 locks_taken(
                     base.was, trial.watched, trial.files_before, trial.files_after, trial.entries, sizes
@@ -156,7 +152,7 @@ def _judged(
             "unknown": tuple(unknown),
             "rows": sum(base.filled.made.values()),
             "tables": len(base.filled.made),
-            "written": trial.written.inserted + trial.written.changed + trial.written.deleted,
+            "written": trial.written.rows + trial.by_old.rows,
             "without_rows": {path.replace('"', ""): why for path, why in base.filled.empty.items()},
             "output": command.printed if refused else "",
             "command_s": round(base.command_s, 2),
@@ -175,6 +171,17 @@ def _verdict(
     if Way.ANSWER in ways:
         return Verdict.ANSWER
     return Verdict.UNKNOWN if unknown or refused else Verdict.PROVEN
+
+
+def _broken(base: Base, trial: Tried) -> Iterator[Breaks]:
+    """Yield what was really tried as the running code would do it, and failed on the later schema alone."""
+    for path, why in trial.by_old.refused.items():
+        if path in base.filled.made:
+            yield Breaks(what=f"{path.replace(chr(34), '')}: an INSERT as before fails: {why}", kind="insert")
+    if trial.smoke is not None:
+        yield Breaks(
+            what=f"The smoke command fails on the later schema: {trial.smoke}".rstrip(": "), kind="smoke"
+        )
 
 
 def _changes(trial: Tried) -> Iterator[ProvenChange]:

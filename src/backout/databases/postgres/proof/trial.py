@@ -33,7 +33,7 @@ from backout.redact import Redactor
 if TYPE_CHECKING:
     import psycopg
 
-_FIRST, _SINCE, _TEMPTING = 1000, 2000, 3000
+_FIRST, _BY_OLD, _SINCE, _TEMPTING = 1000, 2000, 3000, 4000
 
 
 class CommandFails(Exception):
@@ -47,6 +47,21 @@ class CommandFails(Exception):
     def __init__(self, printed: str, *, alone: bool) -> None:
         super().__init__(printed)
         self.printed, self.alone = printed, alone
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What a trial goes by.
+
+    Attributes:
+        answers: What nobody can compute.
+        budget_ms: The lock budget.
+        smoke: A command of the release that runs now, which has to succeed on the later schema, too; None: there is none.
+    """
+
+    answers: Mapping[str, str]
+    budget_ms: float
+    smoke: Command | None = None
 
 
 @dataclass(slots=True)
@@ -85,6 +100,8 @@ class Tried:
         stopped: Why the way back was refused, if it was.
         stays: What is not as it was after the way back, as it said itself.
         written: What was written meanwhile.
+        by_old: What code that knows the earlier schema alone has written, and what it could not.
+        smoke: What the smoke command of the running release printed on the later schema, where it failed there and not before.
         watched: The locks that it held.
         files_before: What its tables consist of, before it.
         files_after: The same after it.
@@ -98,6 +115,8 @@ class Tried:
     stopped: BackoutError | None = None
     stays: list[str] = field(default_factory=list)
     written: Written = field(default_factory=Written)
+    by_old: Written = field(default_factory=Written)
+    smoke: str | None = None
     watched: Watched = field(default_factory=Watched)
     files_before: Files = field(default_factory=lambda: Files({}, {}, {}))
     files_after: Files = field(default_factory=lambda: Files({}, {}, {}))
@@ -134,31 +153,34 @@ def plainly(scratch: Scratch, empty: str, command: Command) -> Base:
     raise CommandFails(printed, alone=False)
 
 
-def tried(
-    scratch: Scratch, base: Base, command: Command, answers: Mapping[str, str], budget_ms: float
-) -> Tried:
+def tried(scratch: Scratch, base: Base, command: Command, terms: Terms) -> Tried:
     """Run the command through backout on a copy with rows, write, take it back and make it again, and compare each time.
 
     Raises:
         BackoutError: The migration could not be begun.
     """
     url, told = scratch.copy(base.url), Tried()
-    engine = _engine(url, command, budget_ms, told.watched)
+    engine = _engine(url, command, terms, told.watched)
     with _admin(scratch, url) as connection:
         before, printed_before = see(connection), _printed(connection)
         told.files_before = Files.of(connection, base.was)
-    told.migrated = _migrate(engine, command, answers, observe=False)
+    told.migrated = _migrate(engine, command, terms.answers, observe=False)
     if told.migrated.exit_status:
         # All that is refused, not only what came first.
-        again = _engine(scratch.copy(base.url), command, budget_ms)
-        told.refused = _migrate(again, command, answers, observe=True).refused
+        again = _engine(scratch.copy(base.url), command, terms)
+        told.refused = _migrate(again, command, terms.answers, observe=True).refused
         return told
     with _admin(scratch, url) as connection:
         told.entries = journal.every_entry(DirectLink(connection))
         made, told.files_after = see(connection), Files.of(connection, base.was)
         told.wrong += _unlike("after the migration", base.printed, _printed(connection))
         told.wrong += _rows_unlike(scratch, base, made, command)
-        spared = _spared(base)
+    if terms.smoke is not None:
+        told.smoke = _smoke(scratch, base, url, terms.smoke)
+    with _admin(scratch, url) as connection:
+        # Rows that are hidden now may refer to those of tables that earlier foreign keys refer to.
+        spared = base.was.referenced
+        told.by_old = write(connection, first=_BY_OLD, only=_known_to_old(base), spared=spared)
         told.written = write(connection, first=_SINCE, spared=spared)
         since = see(connection)
     if told.migrated.migration is None:
@@ -220,9 +242,18 @@ def _counted(rows: list[dict[str, str | None]]) -> list[tuple[tuple[str, str], .
     return sorted(tuple(sorted((name, repr(value)) for name, value in row.items())) for row in rows)
 
 
-def _spared(base: Base) -> set[int]:
-    """Return the tables that earlier foreign keys refer to: their rows may have hidden ones that refer to them."""
-    return base.was.referenced
+def _known_to_old(base: Base) -> dict[str, list[str]]:
+    """Return the columns that code of the earlier schema writes, of the tables that it still finds whole, by their quoted names."""
+    after = {table.path: {c.name for c in table.columns} for table in base.became.tables.values()}
+    known = {table.path: [c.name for c in table.columns] for table in base.was.tables.values()}
+    return {path: names for path, names in known.items() if set(names) <= after.get(path, set())}
+
+
+def _smoke(scratch: Scratch, base: Base, url: str, smoke: Command) -> str | None:
+    """Return what the smoke command prints on the later schema, if it fails there and not on the earlier one."""
+    if smoke.directly(scratch.copy(base.url)):
+        return None
+    return smoke.printed if smoke.directly(scratch.copy(url)) else None
 
 
 def _migrate(
@@ -238,11 +269,9 @@ def _migrate(
     )
 
 
-def _engine(
-    url: str, command: Command, budget_ms: float, watched: Watched | None = None
-) -> ReversibleDatabase:
+def _engine(url: str, command: Command, terms: Terms, watched: Watched | None = None) -> ReversibleDatabase:
     launch = Launch(command.run, watched.keeper if watched is not None else ReversibleKeeper)
-    return ReversibleDatabase(url, {}, Redactor(), budget_ms=budget_ms, launch=launch)
+    return ReversibleDatabase(url, {}, Redactor(), budget_ms=terms.budget_ms, launch=launch)
 
 
 def _is_told(one: Difference, stays: list[str]) -> bool:
