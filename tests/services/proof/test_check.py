@@ -112,7 +112,7 @@ def test_locks_are_told_with_their_length_on_tables_of_that_size(
     checked: Callable[..., tuple[Done, dict[str, object]]],
 ) -> None:
     _, found = checked(
-        "ALTER TABLE t ALTER n TYPE bigint; CREATE INDEX ON owner (name)", "--rows", "t=50000000"
+        "ALTER TABLE t ALTER n TYPE bigint; CREATE INDEX ON alone (name)", "--rows", "t=50000000"
     )
     locks = {one["table"]: one for one in found["locks"]}  # type: ignore[attr-defined]
     assert locks["public.t"]["mode"] == "AccessExclusiveLock"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from backout.databases.postgres.generated.look import Column, Look, Table, look
@@ -35,9 +36,11 @@ def tempt(connection: psycopg.Connection[Any], was: Look, *, first: int) -> int:
             continue
         names = {c.number: c.name for c in table.columns}
         to = {c.name: names[c.number] for c in before.columns if c.number in names}
-        # A row each: one that is wrong in two ways may hide that it is wrong in the second.
-        for place, sets in enumerate(_sets(before, table, was, now, to, first)):
-            done += _change(connection, table, place, sets)
+        # A row each: one that is wrong in two ways may hide that it is wrong in the second. Not the first: its values are taken twice.
+        query = f"SELECT ctid::text FROM {table.own} ORDER BY ctid OFFSET 1"
+        rows = [str(row[0]) for row in connection.execute(query.encode()).fetchall()]
+        for row, sets in zip(rows, _sets(before, table, was, now, to, first), strict=False):
+            done += _change(connection, table, row, sets)
     return done
 
 
@@ -60,36 +63,36 @@ def _sets(
         if column.not_null and not after[name].not_null:
             yield [f"{ident(name)} = NULL"]
         loose = {c for one in before.foreign for c in one.columns if column.name in one.columns}
-        ruled = any(column.name in rule.columns for rule in before.rules.values() if rule.name not in named)
+        ruled = any(
+            column.name in rule.columns and rule.columns not in before.keys
+            for rule in before.rules.values()
+            if rule.name not in named
+        )
         retyped = (column.type, column.modifier) != (after[name].type, after[name].modifier)
-        if (loose and name not in referring) or ruled or retyped:
+        labelled = was.type_of(column).labels != now.type_of(after[name]).labels
+        if (loose and name not in referring) or ruled or retyped or labelled:
             yield [
                 f"{ident(name)} = {_literal(one)}" for one in _tempting(column, after[name], was, now, first)
             ]
 
 
 def _tempting(column: Column, after: Column, was: Look, now: Look, first: int) -> Iterator[str]:
-    old = was.types[column.type].labels
+    """Yield values, those first that the earlier column is the least likely to have held."""
+    old = was.type_of(column).labels
     yield from (label for label in now.type_of(after).labels if label not in old)
-    yield from (f"-{first}", "x" * _LONG, *_LARGE)
+    wide = ("x" * _LONG, *_LARGE)
+    same = (column.type, column.modifier) == (after.type, after.modifier)
+    yield from (f"-{first}", *wide) if same else (*wide, f"-{first}")
     yield from values(now, after, first, FORMS[0])
 
 
-def _change(connection: psycopg.Connection[Any], table: Table, place: int, sets: list[str]) -> int:
+def _change(connection: psycopg.Connection[Any], table: Table, row: str, sets: list[str]) -> int:
     import psycopg
 
     for assignment in sets:
-        # Not the first row: that is the one whose values are taken a second time.
-        statement = (
-            f"UPDATE {table.own} SET {assignment} WHERE ctid = "
-            f"(SELECT ctid FROM {table.own} ORDER BY ctid OFFSET {1 + place} LIMIT 1)"
-        )
-        try:
-            with connection.transaction():
-                done = connection.execute(statement.encode()).rowcount
-        except psycopg.Error:
-            continue
-        return done
+        statement = f"UPDATE {table.own} SET {assignment} WHERE ctid = {_literal(row)}"
+        with suppress(psycopg.Error), connection.transaction():
+            return connection.execute(statement.encode()).rowcount
     return 0
 
 
