@@ -28,6 +28,7 @@ SERVICES = (
     "go",
     "node",
     "java",
+    "mlflow",
     "tmpfs",
     "kubernetes",
 )
@@ -41,7 +42,9 @@ KEPT = (
 """Settings of the tests themselves."""
 NODE_TOOLS = Path(__file__).parent / "services/reversible/node"
 JAVA_TOOLS = Path(__file__).parent / "services/reversible/java"
+MLFLOW = Path(__file__).parent / "applications/mlflow"
 LONGEST_FIRST = (
+    "applications",
     "crash/test_run.py",
     "crash",
     "services/test_wheel.py",
@@ -120,6 +123,8 @@ def _find(service: str) -> bool:
         return bool(shutil.which("node")) and (NODE_TOOLS / "node_modules/.set-up").exists()
     if service == "java":
         return bool(shutil.which("java")) and (JAVA_TOOLS / "lib/.set-up").exists()
+    if service == "mlflow":
+        return all((MLFLOW / release / ".set-up").exists() for release in ("old", "new"))
     if service == "tmpfs":
         return _may_mount()
     if service == "kubernetes":

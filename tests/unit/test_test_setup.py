@@ -49,16 +49,16 @@ def set_up(machine: Path, skip: str) -> tuple[int, str]:
 
 
 def test_what_is_there_needs_nothing(machine: Path) -> None:
-    assert set_up(machine, "kubernetes,node,java") == (0, "")
+    assert set_up(machine, "kubernetes,node,java,mlflow") == (0, "")
 
 
 def test_a_go_that_is_too_old_is_named(machine: Path) -> None:
     program(machine, "go", "go1.21.4")
-    assert set_up(machine, "kubernetes,node,java") == (
+    assert set_up(machine, "kubernetes,node,java,mlflow") == (
         3,
         (
             "backout: needs Go 1.25 or newer, found 1.21.4: install it from go.dev/dl; "
-            "or leave out: BACKOUT_SKIP=kubernetes,node,java,go make test\n"
+            "or leave out: BACKOUT_SKIP=kubernetes,node,java,mlflow,go make test\n"
         ),
     )
 
@@ -70,11 +70,11 @@ def test_a_node_that_is_missing_or_too_old_is_named(machine: Path, found: str | 
     else:
         (machine / "node").unlink()
     said = f", found {found[1:]}" if found else ""
-    assert set_up(machine, "kubernetes,go,java") == (
+    assert set_up(machine, "kubernetes,go,java,mlflow") == (
         3,
         (
             f"backout: needs Node 20 or newer{said}: install it from nodejs.org; "
-            "or leave out: BACKOUT_SKIP=kubernetes,go,java,node make test\n"
+            "or leave out: BACKOUT_SKIP=kubernetes,go,java,mlflow,node make test\n"
         ),
     )
 
@@ -83,26 +83,28 @@ def test_a_node_that_is_missing_or_too_old_is_named(machine: Path, found: str | 
 def test_java_without_a_part_is_named(machine: Path, lacks: str) -> None:
     for name in {"javac", "mvn"} - {lacks}:
         program(machine, name)
-    code, told = set_up(machine, "kubernetes,go,node")
+    code, told = set_up(machine, "kubernetes,go,node,mlflow")
     assert code == 3 and told.startswith("backout: needs Java 17 or newer (a JDK) and Maven")
-    assert told.endswith("or leave out: BACKOUT_SKIP=kubernetes,go,node,java make test\n")
+    assert told.endswith("or leave out: BACKOUT_SKIP=kubernetes,go,node,mlflow,java make test\n")
 
 
 def test_where_nothing_can_be_installed_what_is_missing_is_named(machine: Path) -> None:
     (machine / "prometheus").unlink()
-    assert set_up(machine, "kubernetes, go, node, java") == (
+    assert set_up(machine, "kubernetes, go, node, java, mlflow") == (
         3,
         (
             "backout: needs prometheus (macOS: brew install prometheus); "
-            "or leave services out: BACKOUT_SKIP=kubernetes,go,node,java,prometheus make test\n"
+            "or leave services out: BACKOUT_SKIP=kubernetes,go,node,java,mlflow,prometheus make test\n"
         ),
     )
 
 
 def test_what_is_left_out_stays_left_out_in_the_command_that_is_told(machine: Path) -> None:
     (machine / "prometheus").unlink()
-    told = set_up(machine, " node ,,kubernetes,java")[1]
-    assert told.endswith("or leave services out: BACKOUT_SKIP=node,kubernetes,java,prometheus make test\n")
+    told = set_up(machine, " node ,,kubernetes,java,mlflow")[1]
+    assert told.endswith(
+        "or leave services out: BACKOUT_SKIP=node,kubernetes,java,mlflow,prometheus make test\n"
+    )
 
 
 def test_a_mistyped_name_is_told_before_anything_is_done(machine: Path) -> None:

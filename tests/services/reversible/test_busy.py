@@ -39,6 +39,26 @@ def test_11_and_c25_a_reader_in_the_way_is_named_and_nothing_is_changed(database
 
 
 @pytest.mark.parametrize(
+    "up", ["CREATE TABLE made (t int REFERENCES t)", "DROP TABLE o", "ALTER TABLE o ADD t int REFERENCES t"]
+)
+def test_a_table_at_the_other_end_of_a_foreign_key_is_asked_for_with_the_others(
+    database: Database, up: str
+) -> None:
+    """Not in the middle of the work, which would be done again and again while others wait."""
+    link, client = database.link(), database.link()
+    run(link, "CREATE TABLE t (id int PRIMARY KEY); CREATE TABLE o (id int REFERENCES t)")
+    number = migrate(link, up)
+    for way, state in ((back.undo, "applied"), (back.redo, "undone")):
+        run(client, "BEGIN; SELECT FROM t")
+        with pytest.raises(Locked) as raised:
+            way(link, [one for one in journal.migrations(link) if one.id == number], patience_s=0)
+        assert [one.table for one in raised.value.holders] == ["t"], state
+        assert journal.migrations(link)[0].state == state
+        run(client, "COMMIT")
+        (undo if state == "applied" else redo)(link, number)
+
+
+@pytest.mark.parametrize(
     ("up", "first", "then"),
     [
         ("DROP TABLE o", "t", "INSERT INTO o VALUES (1, 1)"),

@@ -22,7 +22,7 @@ from backout.databases.postgres.reversible.effects import effect
 from backout.databases.postgres.reversible.hide import NotHidden
 from backout.databases.postgres.reversible.journal import Entry, Migration
 from backout.databases.postgres.reversible.last_read import LastRead
-from backout.databases.postgres.reversible.link import Link, LinkError, LinkLost, objects
+from backout.databases.postgres.reversible.link import Link, LinkError, LinkLost
 from backout.databases.postgres.reversible.locks import LOCK_MS, Numbered, under_locks
 from backout.databases.postgres.reversible.proxy.keeper import Veto
 from backout.databases.postgres.reversible.readdressed import of_function, readdressed
@@ -32,10 +32,10 @@ from backout.databases.postgres.reversible.repaired_ahead import why_not_repaire
 from backout.databases.postgres.reversible.rows.entries import Unreadable
 from backout.databases.postgres.reversible.rows.report import RowsReport, sum_of
 from backout.databases.postgres.reversible.rows.store import first_logged
-from backout.databases.postgres.reversible.rows.targets import to_lock
 from backout.databases.postgres.reversible.rows_of_way import RowsOfWay, writes_made
 from backout.databases.postgres.reversible.since import rows_since
 from backout.databases.postgres.reversible.snapshot import Snapshot
+from backout.databases.postgres.reversible.touched_tables import tables_of
 from backout.databases.postgres.reversible.views import oid_of
 from backout.databases.postgres.reversible.violators import in_the_way, violators
 from backout.databases.postgres.reversible.work import Moved, Work
@@ -390,36 +390,3 @@ def views_in(now: Snapshot, entries: Sequence[Entry]) -> set[Numbered]:
     told = [one for operation in changed for side in ("before", "after") for one in operation[side]]
     told += [one for operation in changed for pair in operation.get("stay", ()) for one in pair]
     return {(oid, 0) for one in told if (oid := oid_of(now, one)) is not None}
-
-
-def tables_of(link: Link, migrations: tuple[int, ...], entries: list[Entry]) -> set[int]:
-    """Return the oids of the tables that the way of migrations touches."""
-    found: set[int] = set(to_lock(link, migrations))
-    for entry in entries:
-        found |= _tables_in(entry.operation)
-        if entry.operation.get("of") == "table":
-            found.add(entry.operation["oid"])
-    return found | _below(link, found)
-
-
-def _below(link: Link, tables: set[int]) -> set[int]:
-    """Return the oids of the tables that are partitions of some, or inherit from them, at every level."""
-    if not tables:
-        return set()
-    found = objects(
-        link,
-        f"""WITH RECURSIVE b(oid) AS (
-          SELECT inhrelid FROM pg_catalog.pg_inherits WHERE inhparent IN ({", ".join(map(str, sorted(tables)))})
-          UNION SELECT i.inhrelid FROM b JOIN pg_catalog.pg_inherits i ON i.inhparent = b.oid)
-        SELECT b.oid::int8 AS oid FROM b JOIN pg_catalog.pg_class c ON c.oid = b.oid WHERE c.relkind IN ('r', 'p', 'f')""",
-    )
-    return {one["oid"] for one in found}
-
-
-def _tables_in(operation: object) -> set[int]:
-    if isinstance(operation, dict):
-        own = {v for k, v in operation.items() if k in ("table", "to_table") and isinstance(v, int) and v}
-        return own.union(*(_tables_in(value) for value in operation.values()))
-    if isinstance(operation, list):
-        return set().union(*(_tables_in(value) for value in operation))
-    return set()

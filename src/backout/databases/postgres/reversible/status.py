@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 from backout.databases.postgres.reversible import journal
 from backout.databases.postgres.reversible.alone import runs
 from backout.databases.postgres.reversible.asking import Asking, Unanswered
-from backout.databases.postgres.reversible.back import exceeding, moved_here, tables_of
+from backout.databases.postgres.reversible.back import exceeding, moved_here
 from backout.databases.postgres.reversible.catalog import read
 from backout.databases.postgres.reversible.choosing import STATES_STAYED
 from backout.databases.postgres.reversible.due import due_in
@@ -23,6 +23,7 @@ from backout.databases.postgres.reversible.repaired_ahead import early
 from backout.databases.postgres.reversible.rows.store import LOG
 from backout.databases.postgres.reversible.since import rows_since
 from backout.databases.postgres.reversible.snapshot import Snapshot
+from backout.databases.postgres.reversible.touched_tables import tables_of
 from backout.databases.postgres.reversible.violators import in_the_way
 from backout.migration import LOCK_BUDGET_MS, HiddenThing
 from backout.migration_status import (

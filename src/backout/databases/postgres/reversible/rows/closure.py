@@ -125,7 +125,8 @@ def sources(link: Link, names: Collection[str]) -> list[str]:
     found = objects(
         link,
         "WITH RECURSIVE said(oid, text) AS (SELECT p.oid, p.prosrc FROM pg_catalog.pg_proc p WHERE "
-        f"{OF_USERS} AND p.proname IN (SELECT pg_catalog.json_array_elements_text($1::json)) "
+        # By the index: PostgreSQL would take the query for a dear one else, and compile it, each time for 50 ms.
+        f"{OF_USERS} AND p.proname = ANY (ARRAY(SELECT pg_catalog.json_array_elements_text($1::json)::pg_catalog.name)) "
         "UNION SELECT p.oid, p.prosrc FROM said s JOIN pg_catalog.pg_proc p "
         f"ON {OF_USERS} AND pg_catalog.strpos(pg_catalog.lower(s.text), pg_catalog.lower(p.proname)) > 0) SELECT text FROM said",
         [json.dumps(sorted(names))],
