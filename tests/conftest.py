@@ -46,6 +46,7 @@ LONGEST_FIRST = (
     "crash",
     "services/test_wheel.py",
     "stories",
+    "applications",
     "docs",
     "contract",
     "services",
