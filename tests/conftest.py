@@ -49,6 +49,7 @@ LONGEST_FIRST = (
     "crash",
     "services/test_wheel.py",
     "stories",
+    "applications",
     "docs",
     "contract",
     "services",
