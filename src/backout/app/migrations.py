@@ -185,11 +185,12 @@ class Migrations:
 
     def down_sql(
         self,
-        argv: Sequence[str],
+        argv: Sequence[str] = (),
         *,
         fills: Mapping[str, str] | None = None,
         variables: Sequence[str] = (),
         scratch: str | None = None,
+        from_schema: str | None = None,
     ) -> DownFile:
         """Return the inverse of what a migration command would do now, as plain SQL, tried on scratch. Changes nothing here.
 
@@ -198,6 +199,7 @@ class Migrations:
             fills: What rows get in a column that comes back and has to have a value, by ``table.column``: SQL expressions.
             variables: Further environment variables by which the command finds the database.
             scratch: URL of a server for scratch databases; None: one is started, and ended.
+            from_schema: URL of a database with the schema of before a migration that has run, in the place of a command.
         """
         from backout import __version__
         from backout.clock import SystemClock
@@ -213,6 +215,7 @@ class Migrations:
             fills=fills or {},
             variables=variables,
             scratch_url=scratch,
+            from_schema=None if from_schema is None else self._other(from_schema, redactor),
         )
 
     def run_down(
@@ -262,6 +265,13 @@ class Migrations:
 
         redactor.add(*secrets_of(self._conninfo, self._environ))
         return connector_of(self._conninfo, redactor)
+
+    def _other(self, url: str, redactor: Redactor) -> Connector:
+        from backout.databases.postgres.connect import secrets_of
+        from backout.databases.postgres.inverse.catalog import connector_of
+
+        redactor.add(*secrets_of(url, {}))
+        return connector_of(url, redactor)
 
     def _database(self) -> ReversibleDatabase:
         from backout.databases.postgres.reversible.database import ReversibleDatabase

@@ -30,12 +30,20 @@ _SHOWN = 10
 @guarded
 def command(
     argv: Annotated[
-        list[str],
+        list[str] | None,
         typer.Argument(metavar="-- COMMAND…", help="The migration command, as it is typed without backout."),
-    ],
+    ] = None,
     output: Annotated[
         Path | None,
         typer.Option("--output", metavar="FILE", help="Where the file is written; else it is printed."),
+    ] = None,
+    from_schema: Annotated[
+        str | None,
+        typer.Option(
+            "--from-schema",
+            metavar="URL",
+            help="In the place of a command: the migration has run, and this database has the schema of before it.",
+        ),
     ] = None,
     fill: FillOption = None,
     variable: VariableOption = None,
@@ -47,7 +55,8 @@ def command(
     """Write a migration's way back as a plain SQL file, before it is run, and prove it. The database is only read.
 
     The command is run in a scratch database with the same schema, and the file after it. The head of the file says what
-    does not come back: no such file has the values of a dropped column. `backout migrate` keeps them.
+    does not come back: no such file has the values of a dropped column. `backout migrate` keeps them. Where the migration
+    has run already, --from-schema names a database that has the schema of before: a restored backup, or another stage.
 
     Exit code 6: the schema after it is not in everything what it was, or the scratch server is not like the live one; the
     head says what. 8: there is no such file, and why.
@@ -56,14 +65,15 @@ def command(
     """
     from backout.app.migrations import Migrations
 
-    if not argv[0].strip():
-        raise typer.BadParameter("the command is empty", param_hint="-- COMMAND…")
+    if (from_schema is None) is not bool(argv and argv[0].strip()):
+        raise typer.BadParameter("a command is expected, or --from-schema", param_hint="-- COMMAND…")
     settings = settings_of(config)
     found = Migrations(database_of(database)).down_sql(
-        argv,
+        argv or (),
         fills={**settings.answers, **answers_in(told_as("--fill", fill))},
         variables=(*settings.variables, *(variable or ())),
         scratch=scratch,
+        from_schema=database_of(from_schema),
     )
     if output is not None:
         _write(output, found.text)

@@ -11,14 +11,14 @@ import psycopg
 import pytest
 from psycopg import sql
 from tests.services.reversible import servers
-from tests.services.reversible.conftest import database, postgres, typed
+from tests.services.reversible.conftest import database, postgres, second, typed
 from tests.services.reversible.servers import Server
 
 from backout.databases.postgres.inverse.catalog import connector_of
 from backout.databases.postgres.inverse.made import Place
 from backout.databases.postgres.reversible.parse import statements
 
-__all__ = ["database", "postgres", "typed"]
+__all__ = ["database", "postgres", "second", "typed"]
 
 _numbers = count(1)
 

@@ -102,7 +102,7 @@ def test_no_file_is_made_where_the_command_fails_does_nothing_or_goes_to_the_liv
         3, what="ended with 3 on the scratch", now="only read", next="db status"
     )
     typed("db", "down-sql", "--", *up("SELECT 1")).refused(
-        2, what="changed nothing", now="only read", next="down-sql"
+        2, what="Nothing is another after it", now="only read", next="down-sql"
     )
     typed("db", "down-sql", "--", "no-such-command-here").refused(
         2, what="cannot be started", now="Nothing", next="command -v"
@@ -140,6 +140,32 @@ def test_a_down_is_run_so_that_it_can_be_taken_back_itself(
     assert [row["y"] for row in link.rows("SELECT y FROM t ORDER BY id")] == ["3", "3", "9"]
     assert [row["a"] for row in link.rows("SELECT a FROM made ORDER BY a")] == ["1", "2"]
     assert len(link.rows("SELECT FROM drizzle.__drizzle_migrations")) == 2
+
+
+def test_the_first_migration_of_an_empty_database(
+    database: Database, typed: Callable[..., Done], up: Callable[[str], list[str]]
+) -> None:
+    told = typed("db", "down-sql", "--", *up("CREATE TABLE first (a int)")).ended(0).out
+    assert "DROP TABLE public.first;" in told
+
+
+def test_a_migration_that_has_run_without_backout_goes_back_to_the_schema_of_another_database(
+    database: Database, second: Database, typed: Callable[..., Done], tmp_path: Path
+) -> None:
+    link = database.link()
+    run(link, BEFORE)
+    run(second.link(), BEFORE)
+    before = schema_of(database.url)
+    run(link, UP + SINCE)
+    file = tmp_path / "down.sql"
+    done = typed("db", "down-sql", "--from-schema", second.url, "--output", str(file)).ended(0)
+    assert 'the values of public.t."x"' in done.err and "what was renamed" in file.read_text()
+    assert "made anew" not in done.err.replace("as made anew", "")
+    done = typed("db", "run-down", str(file), "--to-schema", second.url, "--yes").ended(0)
+    assert changed(before, schema_of(database.url)) == []
+    assert [row["hash"] for row in link.rows("SELECT hash FROM drizzle.__drizzle_migrations")] == ["h0"]
+    typed("db", "rollback", "--yes").ended(0)
+    assert [row["a"] for row in link.rows("SELECT a FROM made ORDER BY a")] == ["1", "2"]
 
 
 def test_a_tools_own_down_is_tried_and_kept_like_a_file(

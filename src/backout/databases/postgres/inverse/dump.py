@@ -84,7 +84,9 @@ def _programs(major: int) -> Programs:
 def entries_of(dump: str) -> list[Entry]:
     """Take the plain text of a dump apart. Pure."""
     heads = list(_HEAD.finditer(dump))
-    found, places = [], _places({}, dump[: heads[0].start()] if heads else "")
+    if not heads:
+        return []  # of an empty database
+    found, places = [], _places({}, dump[: heads[0].start()])
     for head, following in zip(heads, [*heads[1:], None], strict=True):
         body = dump[head.end() : following.start() if following else len(dump)]
         text = _TAIL.sub("", body)

@@ -74,19 +74,19 @@ def losses(before: Catalog, after: Catalog, *, same_origin: bool, fills: dict[st
     """
     pairs = match(before, after, same_origin=same_origin)
     return Losses(
-        cannot=tuple(_cannot(before, after, pairs)),
+        cannot=tuple(_cannot(before, after, pairs, same_origin=same_origin)),
         destroys=tuple(_destroys(before, after, pairs)),
         stops=tuple(_stops(before, after, pairs, fills)),
     )
 
 
-def _cannot(before: Catalog, after: Catalog, pairs: Match) -> Iterator[Message]:
+def _cannot(before: Catalog, after: Catalog, pairs: Match, *, same_origin: bool) -> Iterator[Message]:
     for at, thing in sorted(before.things.items(), key=lambda one: one[1].identity):
         there = pairs.things.get(at)
         if thing.kind == "table" and not thing.facts["partitioned_by"]:
             if there is None:
                 yield msg("the rows of {table}: it was dropped, and comes back empty", table=thing.identity)
-            elif there != at and at not in after.things:
+            elif same_origin and there != at and at not in after.things:
                 yield msg(
                     "the rows that {table} had before it was dropped and made anew", table=thing.identity
                 )

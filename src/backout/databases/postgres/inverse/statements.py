@@ -144,7 +144,7 @@ def _text(before: Catalog, now: Catalog, pairs: Match, thing: Thing) -> str:
 
 
 def _settings(before: Catalog, now: Catalog, pairs: Match) -> list[str]:
-    found: list[str] = []
+    found = list(tables.persistence(before, now, pairs))
     for was, is_ in pairs.things.items():
         thing = before.things[was]
         if thing.kind in (*TABLES, "view", "materialized view"):

@@ -54,8 +54,6 @@ def settings(thing: Thing, there: Thing) -> Iterator[str]:
         yield from _options(begin, was, is_)
     if thing.kind not in ("table", "materialized view"):
         return
-    if was["unlogged"] != is_["unlogged"]:
-        yield f"{begin} SET {'UNLOGGED' if was['unlogged'] else 'LOGGED'}"
     if was["method"] != is_["method"] and was["method"]:
         yield f"{begin} SET ACCESS METHOD {ident(was['method'])}"
     if was["tablespace"] != is_["tablespace"]:
@@ -70,6 +68,34 @@ def settings(thing: Thing, there: Thing) -> Iterator[str]:
         yield f"{begin} REPLICA IDENTITY {_IDENTITIES[was['replica_identity']]}"
     if was["of_type"] != is_["of_type"]:
         yield f"{begin} {'OF ' + was['of_type'] if was['of_type'] else 'NOT OF'}"
+
+
+def persistence(before: Catalog, now: Catalog, pairs: Match) -> Iterator[str]:
+    """Yield what makes tables unlogged, and logged, again: nothing that is logged may refer to what is not."""
+    others = [
+        one
+        for at, one in before.things.items()
+        if one.kind == "table"
+        and (there := pairs.things.get(at)) is not None
+        and one.facts["unlogged"] != now.things[there].facts["unlogged"]
+    ]
+    refers = {
+        (one.table, one.facts["to_table"])
+        for one in before.things.values()
+        if one.facts.get("letter") == "f" and one.table != one.facts["to_table"]
+    }
+    while others:
+        left = {one.at[1] for one in others}
+        first = next(
+            (one for one in others if not any(_waits(one, table, refers) for table in left)), others[0]
+        )
+        others.remove(first)
+        yield f"{altered(first)} SET {'UNLOGGED' if first.facts['unlogged'] else 'LOGGED'}"
+
+
+def _waits(table: Thing, other: int, refers: set[tuple[int, int]]) -> bool:
+    own = table.at[1]
+    return (other, own) in refers if table.facts["unlogged"] else (own, other) in refers
 
 
 def _options(begin: str, was: dict[str, Any], is_: dict[str, Any]) -> Iterator[str]:
