@@ -17,6 +17,7 @@ VERBS = {
     "backout db status": "standing", "backout db blockers": "blockers",
     "backout db finish": "finished",
     "backout db finalize": "finalized", "backout db uninstall": "uninstalled",
+    "backout db down-sql": "down_file", "backout db run-down": "down_run",
 }  # fmt: skip
 
 
@@ -61,6 +62,7 @@ def json_schemas() -> dict[str, dict[str, Any]]:
     from backout.checks.base import Verification
     from backout.execute.run import Run
     from backout.migration import Finalized, Finished, Migrated, MigrationHistory, Uninstalled, WayTaken
+    from backout.migration_down import DownFile, DownRun
     from backout.migration_proof import HistoryProof, MigrationProof
     from backout.migration_status import Blockers, MigrationStatus
     from backout.report.backups import Backups
@@ -73,6 +75,7 @@ def json_schemas() -> dict[str, dict[str, Any]]:
               "brought_tables": BroughtTables,
               "migrated": Migrated, "migrations": MigrationHistory, "way": WayTaken,
               "standing": MigrationStatus, "blockers": Blockers, "finalized": Finalized, "uninstalled": Uninstalled,
+              "down_file": DownFile, "down_run": DownRun,
               "finished": Finished, "proof": MigrationProof, "history_proof": HistoryProof}  # fmt: skip
     made = {name: model.model_json_schema(mode="serialization") for name, model in models.items()}
     return {name: {"$schema": DIALECT, **schema} for name, schema in (made | by_hand()).items()}

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from backout.migration import LOCK_BUDGET_MS, WINDOW_H
 from backout.redact import Redactor
 
 if TYPE_CHECKING:
+    from backout.databases.postgres.connect import Connector
     from backout.databases.postgres.reversible.database import ReversibleDatabase
     from backout.migration import Finalized, Finished, Migrated, MigrationHistory, Uninstalled, WayTaken
+    from backout.migration_down import DownFile, DownRun, DownTried
     from backout.migration_status import Blockers, MigrationStatus
 
 _PATIENCE_S = 10.0
@@ -180,9 +183,95 @@ class Migrations:
             patience_s=patience_s,
         )
 
+    def down_sql(
+        self,
+        argv: Sequence[str] = (),
+        *,
+        fills: Mapping[str, str] | None = None,
+        variables: Sequence[str] = (),
+        scratch: str | None = None,
+        from_schema: str | None = None,
+    ) -> DownFile:
+        """Return the inverse of what a migration command would do now, as plain SQL, tried on scratch. Changes nothing here.
+
+        Args:
+            argv: The command; it is run on scratch alone, and finds the database there by the usual variables.
+            fills: What rows get in a column that comes back and has to have a value, by ``table.column``: SQL expressions.
+            variables: Further environment variables by which the command finds the database.
+            scratch: URL of a server for scratch databases; None: one is started, and ended.
+            from_schema: URL of a database with the schema of before a migration that has run, in the place of a command.
+        """
+        from backout import __version__
+        from backout.clock import SystemClock
+        from backout.databases.postgres.inverse.down_file import down_file
+
+        redactor = Redactor()
+        return down_file(
+            self._connector(redactor),
+            argv,
+            redactor=redactor,
+            at=SystemClock().now(),
+            version=__version__,
+            fills=fills or {},
+            variables=variables,
+            scratch_url=scratch,
+            from_schema=None if from_schema is None else self._other(from_schema, redactor),
+        )
+
+    def run_down(
+        self,
+        file: Path | None = None,
+        argv: Sequence[str] = (),
+        *,
+        sure: Callable[[DownTried], bool],
+        release: str | None = None,
+        variables: Sequence[str] = (),
+        scratch: str | None = None,
+        to_schema: str | None = None,
+    ) -> DownRun:
+        """Try a prepared down on scratch, count what it takes away, and run it so that it can be taken back itself.
+
+        Args:
+            file: The down, as SQL in one transaction; None: a migration tool makes it.
+            argv: The tool's command, where there is no file.
+            sure: Is asked before the database is changed, with what was found; False: it was only to be tried.
+            release: Version that the code has after it.
+            variables: Further environment variables by which the command finds the database.
+            scratch: URL of a server for scratch databases; None: one is started, and ended.
+            to_schema: URL of a database with the schema that it has to lead to.
+        """
+        from backout.databases.postgres.inverse.run_down import of_file, of_tool, run_down
+
+        redactor = Redactor()
+        live = self._connector(redactor)
+        return run_down(
+            live,
+            of_file(file) if file is not None else of_tool(argv, redactor),
+            redactor=redactor,
+            migrate=lambda words: self.migrate(words, release=release, variables=variables),
+            sure=sure,
+            variables=variables,
+            scratch_url=scratch,
+            to_schema=to_schema,
+        )
+
     def uninstall(self, *, patience_s: float = _PATIENCE_S) -> Uninstalled:
         """Take everything of backout out of the database; refuse while anything is hidden. Idempotent."""
         return self._database().uninstall(patience_s=patience_s)
+
+    def _connector(self, redactor: Redactor) -> Connector:
+        from backout.databases.postgres.connect import secrets_of
+        from backout.databases.postgres.inverse.catalog import connector_of
+
+        redactor.add(*secrets_of(self._conninfo, self._environ))
+        return connector_of(self._conninfo, redactor)
+
+    def _other(self, url: str, redactor: Redactor) -> Connector:
+        from backout.databases.postgres.connect import secrets_of
+        from backout.databases.postgres.inverse.catalog import connector_of
+
+        redactor.add(*secrets_of(url, {}))
+        return connector_of(url, redactor)
 
     def _database(self) -> ReversibleDatabase:
         from backout.databases.postgres.reversible.database import ReversibleDatabase

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from backout.cli import db_blockers, db_finalize, db_status, db_uninstall
+from backout.cli import db_blockers, db_down_sql, db_finalize, db_run_down, db_status, db_uninstall
 from backout.cli.common import (
     ConfigOption,
     JsonOption,
@@ -50,6 +50,8 @@ app.command("status")(db_status.command)
 app.command("blockers")(db_blockers.command)
 app.command("finalize")(db_finalize.command)
 app.command("uninstall")(db_uninstall.command)
+app.command("down-sql")(db_down_sql.command)
+app.command("run-down")(db_run_down.command)
 
 
 @app.command("history")

@@ -65,6 +65,30 @@ LockBudgetOption = Annotated[
         "migrations.lock_budget_ms of backout.yaml, else 100.",
     ),
 ]
+VariableOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--variable",
+        metavar="NAME",
+        help="Another variable by which the command finds the database; may be given several times.",
+    ),
+]
+FillOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--fill",
+        metavar="TABLE.COLUMN=EXPR",
+        help="What rows get in a column that comes back, and has to have a value.",
+    ),
+]
+ScratchOption = Annotated[
+    str | None,
+    typer.Option(
+        "--scratch",
+        metavar="URL",
+        help="A database of a server for scratch databases, as a role that may create some; else one is started here, and ended.",
+    ),
+]
 _PASSWORD = re.compile(r"^[a-z]+://[^/@:]*:[^@]+@|\bpassword\s*=", re.IGNORECASE)
 
 

@@ -374,3 +374,23 @@ def test_finalized_nothing_of_it_is_left(database: Database) -> None:
     )
     assert left == []
     run(link, "INSERT INTO t (id, c, v) VALUES (2, 2.5, 'b'); UPDATE t SET c = 3.5")
+
+
+def test_a_migration_that_has_bodies_of_functions_unchecked_as_pg_dump_does_goes_back(
+    database: Database,
+) -> None:
+    link = database.link()
+    run(link, "CREATE TYPE mood AS ENUM ('ok', 'bad', 'so'); CREATE TABLE t (id int PRIMARY KEY, c mood)")
+    run(link, "INSERT INTO t VALUES (1, 'ok'), (2, 'bad')")
+    before = printed(link)
+    number = migrate(
+        link,
+        "SET LOCAL check_function_bodies = off; ALTER TYPE mood RENAME TO earlier; CREATE TYPE mood AS ENUM ('ok', 'bad');"
+        "ALTER TABLE t ALTER c TYPE mood USING c::text::mood",
+    )
+    run(link, "UPDATE t SET c = 'bad' WHERE id = 1; INSERT INTO t (id, c) VALUES (10, 'ok')")
+    undo(link, number)
+    assert same(before, printed(link)) == []
+    assert values(link) == {"1": "bad", "2": "bad", "10": "ok"}
+    redo(link, number)
+    assert values(link) == {"1": "bad", "2": "bad", "10": "ok"}

