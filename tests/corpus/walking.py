@@ -1,0 +1,164 @@
+"""A history from its first migration to its last: rows into what is new, one cycle each, and on from the plain state."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass, field
+
+from tests.corpus.cycle import BASE, TWIN, Cycle, code_knows, empty
+from tests.corpus.driving import NotRun, Texts, run_plainly
+from tests.corpus.ground import Ground
+from tests.corpus.history import Driver, History, Step
+from tests.corpus.of_alembic import AlembicDriver
+from tests.corpus.results import REFUSED, Result
+
+from backout.databases.postgres.generated.look import Look, Table, look
+from backout.databases.postgres.generated.rows import fill
+from backout.databases.postgres.generated.seen import Seen, see
+from backout.databases.postgres.generated.values import FORMS
+
+_TABLES = 5
+_NAMED = re.compile(r'(?:relation|table) "([^"]+)"')
+_ROWS = 30
+"""By how much numbers of rows go up from one writing to the next."""
+
+
+@dataclass(slots=True)
+class Walk:
+    """Goes through a history.
+
+    Args:
+        ground: A server.
+        history: It.
+        wanted: Which steps are taken there and back, by their place; the others are only run.
+    """
+
+    ground: Ground
+    history: History
+    wanted: Callable[[int], bool] = lambda _place: True
+    _first: int = 1
+    _emptied: list[str] = field(default_factory=list)
+    _filled: dict[int, tuple[int, ...]] = field(default_factory=dict)
+
+    def results(self) -> Iterator[Result]:
+        """Yield one after the other; where a migration does not run, the history goes on without it."""
+        with _driven(self.history) as driver:
+            self._begin(driver)
+            for place, step in enumerate(self.history.steps):
+                if not self.wanted(place):
+                    self._pass(driver, step)
+                    continue
+                try:
+                    before = self._ready(driver, step)
+                except NotRun as error:
+                    yield Result(step.name, REFUSED, why=[f"not run by the harness: {error}"[:600]])
+                    continue
+                result = Cycle(self.ground, driver, step, self._next(), before).run()
+                result.emptied = self._emptied
+                yield result
+                self.ground.replace(BASE, TWIN)
+
+    def _begin(self, driver: Driver) -> None:
+        url = self.ground.make(BASE)
+        with self.ground.owner(BASE) as connection:
+            for one in self.history.before:
+                connection.execute(one.encode())
+        if isinstance(driver, AlembicDriver):
+            driver.prepare(url)
+
+    def _pass(self, driver: Driver, step: Step) -> None:
+        """Only run a step; what does not run on the rows is run without any, or left out."""
+        try:
+            run_plainly(driver, step, "up", self.ground.url(BASE))
+        except NotRun:
+            self._empty()
+            with suppress(NotRun):
+                run_plainly(driver, step, "up", self.ground.url(BASE))
+
+    def _empty(self) -> None:
+        empty(self.ground, BASE)
+        self._filled.clear()
+
+    def _ready(self, driver: Driver, step: Step) -> Seen:
+        """Have `base` with rows that the step runs on, and `twin` after it; return the rows.
+
+        Raises:
+            NotRun: It does not run, whatever the rows are, and not without any.
+        """
+        if step.why_not:
+            raise NotRun(step.why_not)
+        first: NotRun | None = None
+        self._emptied = []
+        for form in FORMS:
+            if first is not None:
+                self._empty()
+            self._fill(form)
+            try:
+                run_plainly(driver, step, "up", self.ground.make(TWIN, BASE))
+            except NotRun as error:
+                first = first or error
+            else:
+                return self._seen()
+        # As of ADD COLUMN … NOT NULL without a default: it runs where that table has no rows.
+        self._empty()
+        self._fill(FORMS[0])
+        for _ in range(_TABLES):
+            try:
+                run_plainly(driver, step, "up", self.ground.make(TWIN, BASE))
+            except NotRun as error:
+                if not self._empty_those(str(error)):
+                    raise error from first
+            else:
+                return self._seen()
+        raise NotRun(f"it does not run on rows: {first}")
+
+    def _empty_those(self, said: str) -> bool:
+        """Empty the tables that an error names, and what refers to them; tell whether there were any rows."""
+        seen = self._seen()
+        names = set(_NAMED.findall(said))
+        paths = [
+            path
+            for path, rows in seen.rows.items()
+            if rows and path.rpartition(".")[2].strip('"') in names and path not in self._emptied
+        ]
+        self._emptied += paths
+        if paths:
+            with self.ground.reader(BASE) as connection:
+                connection.execute(f"TRUNCATE {', '.join(paths)} CASCADE".encode())
+        return bool(paths)
+
+    def _fill(self, form: str) -> None:
+        """Put rows into tables that have none with values in all of their columns."""
+        with self.ground.owner(BASE) as connection:
+            tables = look(connection)
+            new = {oid: one for oid, one in tables.tables.items() if self._filled.get(oid) != _numbers(one)}
+            knows = code_knows(Look(new, tables.types))
+            if knows:
+                fill(connection, first=self._next(), form=form, only=knows, seen=tables)
+            self._filled |= {oid: _numbers(one) for oid, one in new.items()}
+
+    def _seen(self) -> Seen:
+        with self.ground.reader(BASE) as connection:
+            return see(connection)
+
+    def _next(self) -> int:
+        self._first += _ROWS
+        return self._first
+
+
+def each(every: int) -> Callable[[int], bool]:
+    """Return what takes every so many-th place; not the first, where a history only makes tables."""
+    return lambda place: place % every == every // 2
+
+
+def _numbers(table: Table) -> tuple[int, ...]:
+    return tuple(c.number for c in table.columns)
+
+
+@contextmanager
+def _driven(history: History) -> Iterator[Driver]:
+    driver = history.driver or Texts(history.steps)
+    with closing(driver):
+        yield driver
