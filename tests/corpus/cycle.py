@@ -28,11 +28,12 @@ from backout.databases.postgres.reversible.fingerprint import Print
 from backout.databases.postgres.reversible.journal import Entry
 from backout.databases.postgres.reversible.link import DirectLink
 from backout.errors import BackoutError
-from backout.migration import Migrated
+from backout.migration import Migrated, WayTaken
 
 BASE, TWIN, REAL, OTHER = "base", "twin", "real", "other"
 _ANSWERS = 12
 _SAID = 400
+_STILL_THERE = "a row is still there that the migration had made"
 
 
 class Stopped(Exception):
@@ -184,10 +185,23 @@ class Cycle:
         if unlike:
             raise Stopped(WRONG, "back: another schema", *unlike[:5])
         back = self._seen(REAL)
-        wrong = wrong_rows(Readings(self.before.look, self._after.look, self.before, made, since, back))
+        stay = self._told_to_stay(way)
+        wrong = [
+            one
+            for one in wrong_rows(
+                Readings(self.before.look, self._after.look, self.before, made, since, back)
+            )
+            if not (one.said == _STILL_THERE and _bare(one.table) in stay)
+        ]
         if wrong:
             raise Stopped(WRONG, "back: rows", *_said(wrong))
         return effort(entries, rows, way, later, sets_back_many=self._sets_back_many(entries))
+
+    def _told_to_stay(self, way: WayTaken) -> set[str]:
+        """Return the tables with rows of the migration that stay, as rows written since refer to them: that is told."""
+        kept = [one for one in (way.rows.kept if way.rows else ()) if one.column is None]
+        self.result.residues += sorted({f"{one.table}: a row stays: {one.why}" for one in kept})
+        return {_bare(one.table) for one in kept}
 
     def _forward(self, since: Seen) -> None:
         try:
@@ -247,6 +261,10 @@ class Cycle:
     def _seen(self, name: str) -> Seen:
         with self.ground.reader(name) as connection:
             return see(connection)
+
+
+def _bare(path: str) -> str:
+    return path.replace('"', "")
 
 
 def code_knows(tables: Look) -> dict[str, list[str]]:

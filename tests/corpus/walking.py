@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 
 from tests.corpus.cycle import BASE, TWIN, Cycle, code_knows, empty
+from tests.corpus.destroys import is_history
 from tests.corpus.driving import NotRun, Texts, run_plainly
 from tests.corpus.ground import Ground
 from tests.corpus.history import Driver, History, Step
@@ -19,8 +19,7 @@ from backout.databases.postgres.generated.rows import fill
 from backout.databases.postgres.generated.seen import Seen, see
 from backout.databases.postgres.generated.values import FORMS
 
-_TABLES = 5
-_NAMED = re.compile(r'(?:relation|table) "([^"]+)"')
+_TABLES = 2
 _KINDS = [(form, nulls) for nulls in (True, False) for form in FORMS]
 """The rows that are tried: what a program in a migration makes of them tells only whether it runs."""
 _ROWS = 30
@@ -104,33 +103,46 @@ class Walk:
                 first = first or error
             else:
                 return self._seen()
-        # As of ADD COLUMN … NOT NULL without a default: it runs where that table has no rows.
+        self._without(driver, step, first or NotRun(""))
+        return self._seen()
+
+    def _without(self, driver: Driver, step: Step, why: NotRun) -> None:
+        """Empty one table, or two, with what refers to them, so that it runs: as of ADD COLUMN … NOT NULL without a default.
+
+        Raises:
+            NotRun: That does not help.
+        """
         self._empty()
         self._fill(FORMS[0])
         for _ in range(_TABLES):
-            try:
-                run_plainly(driver, step, "up", self.ground.make(TWIN, BASE))
-            except NotRun as error:
-                if not self._empty_those(str(error)):
-                    raise error from first
-            else:
-                return self._seen()
-        raise NotRun(f"it does not run on rows: {first}") from first
+            seen = self._seen()
+            rows, referred = seen.rows, {seen.look.tables[oid].path for oid in seen.look.referenced}
+            # The error may name the table; else one that others need is the last.
+            paths = sorted(
+                (path for path in rows if rows[path] and not is_history(path)),
+                key=lambda path: (not _names(why, path), path in referred),
+            )
+            for path in paths:
+                self.ground.make(TWIN, BASE)
+                self._truncate(TWIN, path)
+                try:
+                    run_plainly(driver, step, "up", self.ground.url(TWIN))
+                except NotRun as error:
+                    other = error
+                else:
+                    self._truncate(BASE, path)
+                    return
+            if not paths or not _names(why, paths[0]):
+                break
+            self._truncate(BASE, paths[0])
+            why = other
+        raise NotRun(f"it does not run on rows: {why}") from why
 
-    def _empty_those(self, said: str) -> bool:
-        """Empty the tables that an error names, and what refers to them; tell whether there were any rows."""
-        seen = self._seen()
-        names = set(_NAMED.findall(said))
-        paths = [
-            path
-            for path, rows in seen.rows.items()
-            if rows and path.rpartition(".")[2].strip('"') in names and path not in self._emptied
-        ]
-        self._emptied += paths
-        if paths:
-            with self.ground.reader(BASE) as connection:
-                connection.execute(f"TRUNCATE {', '.join(paths)} CASCADE".encode())
-        return bool(paths)
+    def _truncate(self, name: str, path: str) -> None:
+        with self.ground.reader(name) as connection:
+            connection.execute(f"TRUNCATE {path} CASCADE".encode())
+        if name == BASE:
+            self._emptied.append(path)
 
     def _fill(self, form: str, *, nulls: bool = True) -> None:
         """Put rows into tables that have none with values in all of their columns; or, without `nulls`, in every row."""
@@ -151,6 +163,11 @@ class Walk:
     def _next(self) -> int:
         self._first += _ROWS
         return self._first
+
+
+def _names(error: NotRun, path: str) -> bool:
+    name = path.rpartition(".")[2].strip('"')
+    return f'"{name}"' in str(error)
 
 
 def _first_line(error: NotRun) -> str:
