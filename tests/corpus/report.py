@@ -169,12 +169,8 @@ def write(found: Sequence[Found]) -> None:
 
 
 def _page(found: Sequence[Found], today: str) -> str:
-    every = sorted({one.every for one in found})
-    said = (
-        "every migration"
-        if every == [1]
-        else f"of each project every n-th migration, n by project: {_turns(found)}"
-    )
+    turns = sorted({one.every for one in found})
+    said = "; ".join(f"{_turn(n)} of {', '.join(one.name for one in found if one.every == n)}" for n in turns)
     servers = ", ".join(sorted({one.postgres for one in found}))
     engines = ", ".join(sorted({one.backout for one in found}))
     lines = [f"Measured on {today}, PostgreSQL {servers}, backout {engines}; {said}.", "", table(found)]
@@ -183,8 +179,8 @@ def _page(found: Sequence[Found], today: str) -> str:
     return "\n".join(lines)
 
 
-def _turns(found: Sequence[Found]) -> str:
-    return ", ".join(f"{one.name} {one.every}" for one in found if one.every > 1)
+def _turn(every: int) -> str:
+    return "every migration" if every == 1 else f"each {every}th migration"
 
 
 def _listed(found: Sequence[Found], verdict: str) -> list[str]:
@@ -204,5 +200,14 @@ def _why(one: dict[str, Any]) -> str:
 
 def commit() -> str:
     """Return the commit of the engine, as it stands."""
-    argv = ["git", "-C", str(_ROOT), "log", "-1", "--format=%h", "--", "src"]
+    argv = [
+        "git",
+        "-C",
+        str(_ROOT),
+        "log",
+        "-1",
+        "--format=%h",
+        "--",
+        "src/backout/databases/postgres/reversible",
+    ]
     return subprocess.run(argv, capture_output=True, text=True, check=True).stdout.strip()
