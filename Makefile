@@ -1,7 +1,7 @@
 # Every target does all of its own set-up. `make help` lists them.
 .DEFAULT_GOAL := help
 BIN := .venv/bin
-.PHONY: help setup demo test test-fast crash fuzz check bench docs format lock
+.PHONY: help setup demo test test-fast crash fuzz check bench corpus docs format lock
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -36,6 +36,9 @@ check: setup ## Format, lint, types, import rules
 
 bench: setup ## Every bench, about a quarter of an hour; figures and conditions go to bench/results.json
 	@$(BIN)/python bench/all.py
+
+corpus: setup ## Migrations of public packages there and back, for hours; figures go to docs/reversibility.md (some: PROJECT=… EVERY=10 JOBS=2)
+	@$(BIN)/python -m tests.corpus --write --every $(or $(EVERY),1) --jobs $(or $(JOBS),2) $(if $(PROJECT),--project "$(PROJECT)")
 
 docs: setup ## Make the generated reference anew, then test the documentation
 	@$(BIN)/python -m backout.config.schema > docs/reference/backout.schema.json.new

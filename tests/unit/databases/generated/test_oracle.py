@@ -115,3 +115,21 @@ def test_a_value_changed_in_another_type_is_nobodys_to_know_but_an_untouched_one
     assert [(one.column, one.said) for one in wrong_rows(read)] == [
         ("a", "a row has not the value that it had before")
     ]
+
+
+def test_a_row_whose_key_the_migration_changed_is_the_same_row() -> None:
+    before = _old(("1", "x", "p"), ("2", "y", "q"), ("3", "z", "r"))
+    made = _new(("11", "x", "-"), ("12", "y", "-"), ("13", "z", "-"))
+    # 12 was changed since, 13 deleted since.
+    since = _new(("11", "x", "-"), ("12", "Y", "-"))
+
+    def found(*back: tuple[str | None, ...]) -> list[str]:
+        return [
+            one.said for one in wrong_rows(Readings(_look(OLD), _look(NEW), before, made, since, _old(*back)))
+        ]
+
+    assert found(("1", "x", "p"), ("2", "Y", "q")) == []
+    assert found(("11", "x", "p"), ("2", "Y", "q")) != []
+    assert found(("1", "x", "p"), ("2", "Y", "q"), ("3", "z", "r")) == [
+        "a row is there again that was deleted since"
+    ]

@@ -147,6 +147,8 @@ def _kept(pair: _Pair, read: Readings) -> Iterator[Wrong]:
     path = pair.old.path
     before, back = (_by(one.rows[path], list(pair.key)) for one in (read.before, read.back))
     made, since = (_by(one.rows[pair.new.path], list(pair.key.values())) for one in (read.made, read.since))
+    moved = _moved(pair, before, made)
+    made, since = ({moved.get(key, key): row for key, row in rows.items()} for rows in (made, since))
     rekeyed = any(name in pair.retyped for name in pair.key)
     for key in before.keys() | since.keys():
         there = back.get(key)
@@ -172,6 +174,19 @@ def _kept(pair: _Pair, read: Readings) -> Iterator[Wrong]:
     for _key in back.keys() - before.keys() - since.keys():
         if not rekeyed:
             yield Wrong(path, None, "a row is there that nobody has written")
+
+
+def _moved(pair: _Pair, before: Mapping[_Key, Row], made: Mapping[_Key, Row]) -> dict[_Key, _Key]:
+    """Return the earlier keys of rows to which the migration gave another one, told by what it left in them."""
+    others = {name: after for name, after in pair.stayed.items() if name not in pair.key}
+    new = [key for key in made if key not in before]
+    found: dict[_Key, _Key] = {}
+    for key in [key for key in before if key not in made] if others else ():
+        left = [before[key][name] for name in others]
+        there = [one for one in new if [made[one][after] for after in others.values()] == left]
+        if len(there) == 1 and there[0] not in found:
+            found[there[0]] = key
+    return found
 
 
 def _cells(
