@@ -96,6 +96,25 @@ def test_what_a_killed_way_back_has_built_is_due_to_be_dropped(
     assert seen(link, f"SELECT state FROM backout.migration WHERE id = {number}") == "undone"
 
 
+def test_an_index_that_is_dropped_beside_others_work_is_hidden_and_comes_back(
+    database: Database, typed: Callable[..., Done]
+) -> None:
+    link = database.link()
+    run(link, f"{T}; CREATE INDEX i ON t (a); CREATE UNIQUE INDEX u ON t (a, b)")
+    before = schema_of(database.url)
+    for number, words in enumerate(("i", "IF EXISTS u", "IF EXISTS nowhere")):
+        done = typed(
+            "migrate", "--", "psql", "-qv", "ON_ERROR_STOP=1", "-c", f"DROP INDEX CONCURRENTLY {words}"
+        )
+        assert done.ended(0).err.count("dropped") == (number < 2)
+    assert seen(link, INDEXES) == "_bo_1 | t_pkey | uq"
+    run(link, "INSERT INTO t VALUES (3, 'a3', 'b3')")
+    typed("db", "rollback", "--steps", "2", "--yes").ended(0)
+    assert schema_of(database.url) == before
+    typed("db", "redo", "--steps", "2", "--yes").ended(0)
+    assert seen(link, INDEXES) == "_bo_1 | t_pkey | uq"
+
+
 def test_a_primary_key_that_gives_way_to_another_comes_back_with_what_refers_to_it(
     database: Database,
 ) -> None:

@@ -394,3 +394,53 @@ def test_a_migration_that_has_bodies_of_functions_unchecked_as_pg_dump_does_goes
     assert values(link) == {"1": "bad", "2": "bad", "10": "ok"}
     redo(link, number)
     assert values(link) == {"1": "bad", "2": "bad", "10": "ok"}
+
+
+THROUGH_TEXT = """
+ALTER TABLE u ALTER COLUMN role SET DATA TYPE text;
+DROP TYPE role;
+CREATE TYPE role AS ENUM ({labels});
+ALTER TABLE u ALTER COLUMN role SET DATA TYPE role USING role::role;
+"""
+"""What drizzle-kit makes of an enum of which a label is taken away."""
+
+
+def test_an_enum_made_anew_by_way_of_text_goes_back_by_its_labels(database: Database) -> None:
+    link = database.link()
+    run(
+        link,
+        "CREATE TYPE role AS ENUM ('user', 'admin', 'old'); CREATE TABLE u (id int PRIMARY KEY, role role NOT NULL); "
+        "CREATE INDEX ON u (role); INSERT INTO u VALUES (1, 'user'), (2, 'admin')",
+    )
+    before = printed(link)
+    number = migrate(link, THROUGH_TEXT.format(labels="'admin', 'user'"))
+    after = printed(link)
+    run(link, "INSERT INTO u (id, role) VALUES (3, 'admin'); UPDATE u SET role = 'admin' WHERE id = 1")
+    undo(link, number)
+    assert same(before, printed(link)) == []
+    assert values(link, "role", "u") == {"1": "admin", "2": "admin", "3": "admin"}
+    redo(link, number)
+    assert same(after, printed(link)) == []
+    second = migrate(link, THROUGH_TEXT.format(labels="'user', 'admin'"))
+    run(link, "UPDATE u SET role = 'user' WHERE id = 2")
+    undo(link, number, second)
+    assert same(before, printed(link)) == []
+    assert values(link, "role", "u") == {"1": "admin", "2": "user", "3": "admin"}
+
+
+def test_a_label_that_the_earlier_enum_has_not_needs_an_answer(database: Database) -> None:
+    link = database.link()
+    run(
+        link,
+        "CREATE TYPE role AS ENUM ('user'); CREATE TABLE u (id int PRIMARY KEY, role role NOT NULL); INSERT INTO u VALUES (1, 'user')",
+    )
+    up = THROUGH_TEXT.format(labels="'user', 'new'")
+    with pytest.raises(Veto, match=r"needs an answer for public\.u\.role"):
+        migrate(link, up)
+    link.rows("ROLLBACK")
+    before = printed(link)
+    number = migrate(link, f"-- backout: fill u.role = 'user'\n{up}")
+    run(link, "INSERT INTO u (id, role) VALUES (2, 'new')")
+    undo(link, number)
+    assert same(before, printed(link)) == []
+    assert values(link, "role", "u") == {"1": "user", "2": "user"}

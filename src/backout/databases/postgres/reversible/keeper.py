@@ -48,6 +48,7 @@ from backout.databases.postgres.reversible.verdict import (
     take_rewritten,
     unexplained,
 )
+from backout.databases.postgres.reversible.ways import refuse_untold
 from backout.databases.postgres.reversible.work import Work
 from backout.faults import fault_point
 
@@ -109,6 +110,9 @@ class ReversibleKeeper:
 
     def manner(self, statement: Statement) -> Manner:
         """Tell how to run a statement."""
+        if statement.kind == "drop_stmt" and statement.node.concurrent:
+            # The index is hidden, which takes no time and can be in a transaction.
+            return Manner.WRAPPED
         return manners.manner_of(statement)
 
     def begins(self, link: Link) -> None:
@@ -299,6 +303,7 @@ class ReversibleKeeper:
     def _explain(self, link: Link, difference: Difference) -> list[Operation]:
         """Journal what a transaction did, and return that which was not journalled when its statements ran."""
         pending = self._pending(link)
+        refuse_untold(one.operation for one in pending if one.kind == "column.retyped")
         take_explained(difference, pending)
         found = found_in(difference, self._ran)
         known = [(e.kind, e.operation) for e in (*self.kept.applied.values(), *pending)]

@@ -92,8 +92,6 @@ def has_to_be_alone(statement: Statement) -> bool:
 
 def why_refused(statement: Statement) -> str | None:
     """Tell why a statement cannot be undone, whatever it does; None: it may run, and what it did is looked at."""
-    if statement.kind == "drop_stmt" and statement.node.concurrent:
-        return "DROP INDEX CONCURRENTLY is not built yet; a plain DROP INDEX takes no time, since the index is only hidden."
     if statement.kind == "vacuum_stmt" and any(
         one.def_elem.defname == "full" for one in statement.node.options
     ):

@@ -60,6 +60,7 @@ from backout.databases.postgres.reversible.verdict import (
     unexplained,
 )
 from backout.databases.postgres.reversible.views import of_view
+from backout.databases.postgres.reversible.ways import refuse_untold
 from backout.databases.postgres.reversible.work import Work
 
 _TRY = "_bo_observed"
@@ -212,14 +213,18 @@ class Observer:
         why = manners.why_refused(statement)
         refused = [refused_outright(statement, why)] if why is not None else []
         self._alone = _Seen(statement, catalog.read_alone(link), refused=refused)
+        if statement.kind == "drop_stmt" and not refused:
+            link.rows("BEGIN")
+            self._try(link, self._alone)
+            link.rows("ROLLBACK")
 
     def ended_alone(self, link: Link, statement: Statement, *, failed: bool) -> None:
         """Note what it did: the catalog tells, also when it failed and left an index that is not valid."""
         seen, self._alone = self._alone, None
         if seen is None or seen.before is None:
             return
-        if seen.refused:
-            self.observed.add([], [] if failed else seen.refused)
+        if seen.refused or seen.kept:
+            self.observed.add(*(([], []) if failed else (seen.kept, seen.refused)))
             return
         after = catalog.read_alone(link)
         self.observed.meanwhile.ended(self.observed.meanwhile.commits(seen.before, after), committed=True)
@@ -379,6 +384,8 @@ class Observer:
         if kind == "column.hidden":
             must = "taken" not in operation
             operation |= answers.for_column(operation["hidden"], self.observed.answers, must=must)
+        if kind == "column.retyped":
+            refuse_untold([operation])
         seen.kept.append((kind, answer_tried(link, operation)))
 
     def _rows(self, link: Link, seen: _Seen) -> None:

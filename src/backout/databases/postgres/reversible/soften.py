@@ -6,6 +6,7 @@ same things are hidden.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -62,6 +63,7 @@ from backout.databases.postgres.reversible.work import Work
 
 _TRY = "_bo_try"
 _WORDS = {"statistics object": "STATISTICS"}
+_BESIDE = re.compile(r"^(\s*DROP\s+INDEX\s+)CONCURRENTLY\b", re.IGNORECASE)
 _HIDES = (
     "OBJECT_TABLE",
     "OBJECT_FOREIGN_TABLE",
@@ -119,7 +121,7 @@ class Softer:
         if self._is_temporary(statement):
             return
         before = self.work.now
-        gone = self._tried(statement.text)
+        gone = self._tried(in_a_transaction(statement))
         views = take_views(gone)
         columns = [c.key for c in gone.gone("column")]
         for key in columns:
@@ -175,7 +177,7 @@ class Softer:
         """
         if object_of(statement) in _WITH_ROWS and self._is_temporary(statement):
             return
-        gone = self._tried(statement.text)
+        gone = self._tried(in_a_transaction(statement))
         views = take_views(gone)
         self._unpublish(gone)
         tables, types, columns = take_with_parts(gone)
@@ -560,6 +562,12 @@ class Softer:
 def drops_column(statement: Statement) -> bool:
     """Tell whether an ALTER TABLE drops a column of a table."""
     return is_of_table(statement) and any(subtype(c) == DROP_COLUMN for c in statement.node.cmds)
+
+
+def in_a_transaction(statement: Statement) -> str:
+    """Return a DROP as it can be in a transaction: an index that is hidden keeps nobody waiting."""
+    beside = statement.kind == "drop_stmt" and statement.node.concurrent
+    return _BESIDE.sub(r"\1", statement.text, count=1) if beside else statement.text
 
 
 def is_softened_drop(statement: Statement) -> bool:

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
 from backout.databases.postgres.reversible import expressions
 from backout.databases.postgres.reversible.answers import Given, no_way_back, nothing_to_put
 from backout.databases.postgres.reversible.conversion import function
-from backout.databases.postgres.reversible.link import LinkError, scalar
+from backout.databases.postgres.reversible.link import LinkError, objects, scalar
 from backout.databases.postgres.reversible.names import ident, literal
-from backout.databases.postgres.reversible.snapshot import Snapshot
+from backout.databases.postgres.reversible.snapshot import Key, Snapshot
 from backout.databases.postgres.reversible.work import Work
 
 Operation = dict[str, Any]
 
+UNTOLD = "untold"
+"""In an operation: somebody has to tell what is put where no value fits."""
+_TEXTS = ("text", "character varying")
 _NO_CAST = ("42P13", "42846", "42804")
 
 
@@ -29,23 +33,41 @@ def way_back(
 ) -> Operation:
     """Make the function of the way back: the user's answer, PostgreSQL's own cast, or by an enum's labels.
 
+    Whether something has to be put where no value would fit is asked at the COMMIT (`untold`): the type may be another one by then.
+
     Raises:
-        Veto: There is none; or a column that may hold no NULL could be left without a value.
+        Veto: There is none.
     """
     old_type, new_type = operation["types"]
+    # By its name of now: another type may have its earlier one, made in its place.
+    if "old" in operation:
+        hidden_column = work.now.things.get(Key("column", operation["table"], operation["old"]))
+        old_type = old_type if hidden_column is None else hidden_column["type_text"]
     columns = columns or columns_of(work, operation, own=operation["new"], name=name)
     made: Operation | None = None
     if given.back is not None:
         made = function(work, function_name, expressions.parsed(given.back), columns, old_type)
     else:
-        by_label = [f"{ident(name)}::text::{old_type}"] if _are_enums(work, old_type, new_type) else []
+        by_label = [f"{ident(name)}::text::{old_type}"] if _tells_label(work, old_type, new_type) else []
         for text in [ident(name), *by_label]:
             made = made or if_it_casts(work, function_name, text, columns, old_type)
     if made is None:
         raise no_way_back(operation["called"], old_type, new_type)
+    operation.pop(UNTOLD, None)
     if operation["strict"] and given.fill is None and not _may_wait(work, old_type, new_type):
-        raise nothing_to_put(operation["called"], old_type)
+        operation[UNTOLD] = old_type
     return made
+
+
+def refuse_untold(operations: Iterable[Operation]) -> None:
+    """Refuse a change of a type after which a value may be missing that has to be there, and nobody has told which.
+
+    Raises:
+        Veto: There is one.
+    """
+    for one in operations:
+        if UNTOLD in one:
+            raise nothing_to_put(one["called"], one["types"][0])
 
 
 def in_key(now: Snapshot, table: int, attnum: int) -> bool:
@@ -62,7 +84,10 @@ def _may_wait(work: Work, old_type: str, new_type: str) -> bool:
 
     A text takes every value; and of a wider type of the same kind few use more than they had.
     """
-    if old_type in ("text", "character varying"):
+    if old_type in _TEXTS:
+        return True
+    labels = [_labels(work, one) for one in (old_type, new_type)]
+    if labels[0] is not None and labels[1] is not None and set(labels[1]) <= set(labels[0]):
         return True
     category = "SELECT typcategory FROM pg_catalog.pg_type WHERE oid = pg_catalog.to_regtype({0})::oid"
     first, second = (scalar(work.link, category.format(literal(_bare(one)))) for one in (old_type, new_type))
@@ -90,17 +115,21 @@ def if_it_casts(
     return made
 
 
-def _are_enums(work: Work, *types: str) -> bool:
-    kinds = [
-        one
-        for one in types
-        if scalar(
-            work.link,
-            f"SELECT typtype FROM pg_catalog.pg_type WHERE oid = pg_catalog.to_regtype({literal(_bare(one))})::oid",
-        )
-        == "e"
-    ]
-    return len(kinds) == len(types)
+def _tells_label(work: Work, old_type: str, new_type: str) -> bool:
+    """Tell whether the later value, as a text, may be a label of the earlier type."""
+    if _labels(work, old_type) is None:
+        return False
+    return _bare(new_type) in _TEXTS or _labels(work, new_type) is not None
+
+
+def _labels(work: Work, type_text: str) -> list[str] | None:
+    """Return the labels of an enum; None: it is none."""
+    found = objects(
+        work.link,
+        "SELECT e.enumlabel AS label FROM pg_catalog.pg_enum e "
+        f"WHERE e.enumtypid = pg_catalog.to_regtype({literal(_bare(type_text))})::oid",
+    )
+    return [one["label"] for one in found] or None
 
 
 def columns_of(work: Work, operation: Operation, *, own: int, name: str) -> dict[str, tuple[int, str]]:
