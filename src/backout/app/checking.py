@@ -32,6 +32,7 @@ def check_migration(
     answers: Mapping[str, str] | None = None,
     variables: Sequence[str] = (),
     rows: Mapping[str, int] | None = None,
+    sample: int = 0,
     lock_budget_ms: float = LOCK_BUDGET_MS,
     environ: Mapping[str, str] | None = None,
 ) -> MigrationProof:
@@ -49,6 +50,7 @@ def check_migration(
         answers: What nobody can compute, as of `Migrations.migrate`.
         variables: Further environment variables by which the command finds the database.
         rows: How many rows tables have, by ``schema.table``; of others the database's statistics tell.
+        sample: So many rows of each live table are brought to the scratch database besides those that are generated.
         lock_budget_ms: For how long the locks of a way back may be held.
         environ: The environment; None: the process's.
 
@@ -74,6 +76,7 @@ def check_migration(
                 answers or {}, lock_budget_ms, Command(smoke, variables, redactor) if smoke else None
             ),
             rows=rows or {},
+            sampled=sample,
         )
     except OSError as error:
         raise foreground.not_started(argv, error) from None

@@ -124,6 +124,16 @@ def command(
             help="How many rows a table has, for the estimate of locks; else the live database's statistics tell.",
         ),
     ] = None,
+    sample: Annotated[
+        int,
+        typer.Option(
+            "--sample",
+            metavar="N",
+            min=0,
+            help="Bring so many rows of each live table, and those that they refer to, besides those that are generated. "
+            "They are shown nowhere, and nothing that the command prints is.",
+        ),
+    ] = 0,
     style: Annotated[
         Format,
         typer.Option(
@@ -176,7 +186,7 @@ def command(
     }
     if whole:
         raise typer.Exit(_whole(check_history(words, listed, **given), as_json=as_json))
-    proof = check_migration(words, rows=dict(_sizes(rows)), **given)
+    proof = check_migration(words, rows=dict(_sizes(rows)), sample=sample, **given)
     if output is not None:
         output.write_text("".join(_as(proof, style, file)), encoding="utf-8")
     if as_json:

@@ -218,6 +218,21 @@ def test_a_command_with_the_live_url_in_it_is_refused_before_it_runs(
     assert live.execute("SELECT to_regclass('t')").fetchone() == (None,)
 
 
+def test_sampled_rows_are_tried_and_shown_nowhere(
+    checked: Callable[..., tuple[Done, dict[str, object]]], database: Database
+) -> None:
+    database.connect().execute(
+        "INSERT INTO owner SELECT n, 'secret-' || n FROM generate_series(2, 40) n; "
+        "INSERT INTO t (owner, a, b) SELECT n, 'secret-a' || n, 'secret' || n FROM generate_series(2, 40) n"
+    )
+    done, found = checked("ALTER TABLE t DROP COLUMN b", "--sample", "5")
+    assert (done.code, found["verdict"]) == (0, "proven")
+    done, found = checked("ALTER TABLE t ADD CHECK (a NOT LIKE 'secret%')", "--sample", "5")
+    assert (done.code, found["verdict"]) == (3, "failed")
+    assert found["output"] == "What it printed is left out, as rows were sampled."
+    assert "secret" not in done.everything.replace("secret%", "")
+
+
 def test_a_command_that_runs_on_the_live_database_all_the_same_is_told(
     database: Database, typed: Typed, scratch_url: str, tmp_path: Path
 ) -> None:

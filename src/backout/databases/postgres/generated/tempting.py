@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from backout.databases.postgres.generated.look import Column, Look, Table, look
 from backout.databases.postgres.generated.values import FORMS, values
-from backout.databases.postgres.reversible.names import ident
+from backout.databases.postgres.reversible.names import ident, literal
 
 if TYPE_CHECKING:
     import psycopg
@@ -72,7 +72,7 @@ def _sets(
         labelled = was.type_of(column).labels != now.type_of(after[name]).labels
         if (loose and name not in referring) or ruled or retyped or labelled:
             yield [
-                f"{ident(name)} = {_literal(one)}" for one in _tempting(column, after[name], was, now, first)
+                f"{ident(name)} = {literal(one)}" for one in _tempting(column, after[name], was, now, first)
             ]
 
 
@@ -90,11 +90,7 @@ def _change(connection: psycopg.Connection[Any], table: Table, row: str, sets: l
     import psycopg
 
     for assignment in sets:
-        statement = f"UPDATE {table.own} SET {assignment} WHERE ctid = {_literal(row)}"
+        statement = f"UPDATE {table.own} SET {assignment} WHERE ctid = {literal(row)}"
         with suppress(psycopg.Error), connection.transaction():
             return connection.execute(statement.encode()).rowcount
     return 0
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"

@@ -15,6 +15,7 @@ from backout.children import Children
 from backout.databases.postgres.connect import Connector
 from backout.databases.postgres.scratch.clone import Missing, clone_schema
 from backout.databases.postgres.scratch.roles import bring_roles
+from backout.databases.postgres.scratch.sample import sample
 from backout.embedded.binaries import account, find_binaries
 from backout.embedded.server import EmbeddedPostgres
 from backout.errors import NotPossible
@@ -64,6 +65,14 @@ class Scratch:
         lacking = clone_schema(live, self.as_admin(made), owners=self.ours)
         self.unknown += [_lacks(one) for one in lacking]
         return made
+
+    def sample(self, live: Connector, url: str, rows: int) -> int:
+        """Bring so many rows of each table of a live database into one of ours that has its schema; return how many came.
+
+        Raises:
+            NotPossible: The role may not read a table, or is no superuser of a server that was named.
+        """
+        return sample(live, self.as_admin(url), rows)
 
     def copy(self, url: str) -> str:
         """Return the URL of a new database that is what another one of ours is now; sessions with that are ended."""
