@@ -31,7 +31,7 @@ from backout.errors import BackoutError
 from backout.migration import Migrated, WayTaken
 
 BASE, TWIN, REAL, OTHER = "base", "twin", "real", "other"
-_ANSWERS = 12
+_ANSWERS = 60
 _SAID = 400
 _STILL_THERE = "a row is still there that the migration had made"
 

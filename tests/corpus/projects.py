@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol
 
 from tests.corpus.history import History
@@ -48,6 +50,18 @@ class Project(Protocol):
 
     def history(self) -> History:
         """Bring the package, and read its history."""
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A history that is in no package: it is made here, by a tool of its own."""
+
+    name: str
+    make: Callable[[], History]
+
+    def history(self) -> History:
+        """Make it."""
+        return self.make()
 
 
 PROJECTS: tuple[Project, ...] = (

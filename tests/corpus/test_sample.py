@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from tests.corpus.ground import ground
+from tests.corpus.of_files import Files
 from tests.corpus.projects import PROJECTS
 from tests.corpus.results import ANSWER, LOSSLESS, WRONG
 from tests.corpus.walking import Walk, each
@@ -29,8 +30,9 @@ _PROVEN = (*LOSSLESS, ANSWER)
 @pytest.mark.parametrize("name", _EVERY)
 def test_real_migrations_go_there_and_back(name: str, require_service: Callable[[str], None]) -> None:
     require_service("postgres")
-    require_service("node")
     (project,) = [one for one in PROJECTS if one.name == name]
+    if isinstance(project, Files) and project.registry == "npm":
+        require_service("node")
     history, every = project.history(), _EVERY[name]
     # The server's user cannot enter a folder of pytest's.
     with tempfile.TemporaryDirectory(prefix="corpus-") as folder, ground(Path(folder)) as made:
