@@ -195,7 +195,14 @@ class Cycle:
         ]
         if wrong:
             raise Stopped(WRONG, "back: rows", *_said(wrong))
-        return effort(entries, rows, way, later, sets_back_many=self._sets_back_many(entries))
+        return effort(
+            entries,
+            rows,
+            way,
+            later,
+            sets_back_many=self._sets_back_many(entries),
+            retyped="type" in self.result.destructive,
+        )
 
     def _told_to_stay(self, way: WayTaken) -> set[str]:
         """Return the tables with rows of the migration that stay, as rows written since refer to them: that is told."""

@@ -15,9 +15,7 @@ _HELD_KINDS = {"placed", "excluded", "beside"}
 _WRITE_KINDS = {"filled", "converted", "brought", "repaired", "aside", "null"}
 _BUILT_BEFORE = {"key.dropped"}
 _READS_ALL = re.compile(r"\bVALIDATE CONSTRAINT\b|\bINDEX\b.* ON |\bREFRESH MATERIALIZED\b|\bSET NOT NULL\b")
-_HOLDS = re.compile(
-    r"^CREATE (UNIQUE )?INDEX(?! CONCURRENTLY)|\bSET NOT NULL\b|\bALTER COLUMN \S+ (SET DATA )?TYPE\b", re.I
-)
+_HOLDS = re.compile(r"^CREATE (UNIQUE )?INDEX(?! CONCURRENTLY)|\bSET NOT NULL\b", re.I)
 _PROVES = re.compile(
     r"^ALTER TABLE .*\bADD CONSTRAINT \S+ (CHECK|FOREIGN KEY)\b(?!.*\bNOT VALID\b)", re.I | re.S
 )
@@ -30,6 +28,7 @@ def effort(
     later: Sequence[str],
     *,
     sets_back_many: bool,
+    retyped: bool,
 ) -> tuple[str, bool]:
     """Return `O(1)`, `O(writes)` or `O(n)`, and whether tables are locked while it does something with all rows of one.
 
@@ -38,9 +37,12 @@ def effort(
         rows: What `db status` says of rows written since.
         way: The way back.
         later: What it ran after its transaction, without keeping anybody from anything.
+        retyped: A column has another type since; else a change of type writes no row anew.
         sets_back_many: The migration itself changed rows, the more the more there were.
     """
-    in_place = any(one.kind == "column.retyped" and one.operation["form"] == "in place" for one in entries)
+    in_place = retyped and any(
+        one.kind == "column.retyped" and one.operation["form"] == "in place" for one in entries
+    )
     held = (
         sets_back_many
         or in_place

@@ -16,6 +16,7 @@ from backout.databases.postgres.reversible.link import DirectLink
 from backout.embedded.server import EmbeddedPostgres
 
 VERSION = 15
+_END_MS = 30_000
 _PATIENCE = "-c lock_timeout=30s"
 
 
@@ -38,6 +39,8 @@ class Ground:
     def make(self, name: str, like: str | None = None) -> str:
         """Make a database, empty or as another one is, in the place of whatever has the name; return its URL."""
         self.drop(name)
+        if like:
+            self._end_sessions(like)
         # Only what is never written by anybody else is read here: names of our own.
         template = (
             sql.SQL(" TEMPLATE {} STRATEGY file_copy").format(sql.Identifier(like)) if like else sql.SQL("")
@@ -54,8 +57,16 @@ class Ground:
     def replace(self, name: str, by: str) -> None:
         """Have one database in the place of another."""
         self.drop(name)
+        self._end_sessions(by)
         self._admin.execute(
             sql.SQL("ALTER DATABASE {} RENAME TO {}").format(sql.Identifier(by), sql.Identifier(name))
+        )
+
+    def _end_sessions(self, name: str) -> None:
+        """End what is left in a database: on a busy machine a session ends some time after its client."""
+        self._admin.execute(
+            f"SELECT pg_terminate_backend(pid, {_END_MS}) FROM pg_stat_activity WHERE datname = %s".encode(),
+            (name,),
         )
 
     @contextmanager

@@ -100,15 +100,19 @@ def test_what_holds_the_locks_for_long_is_found() -> None:
         'ALTER TABLE t RENAME COLUMN "a" TO "_bo_1"', "ALTER TABLE t ADD CONSTRAINT c CHECK (a > 0) NOT VALID"
     )
     filled = RowsSince(kind="filled", what="t.a", rows=1, stops=False)
-    assert effort([], [], quick, [], sets_back_many=False) == (AT_ONCE, False)
-    assert effort([], [filled], quick, [], sets_back_many=False) == (WRITES, False)
-    assert effort([], [], quick, ["ALTER TABLE t VALIDATE CONSTRAINT c"], sets_back_many=False) == (
+    assert effort([], [], quick, [], sets_back_many=False, retyped=True) == (AT_ONCE, False)
+    assert effort([], [filled], quick, [], sets_back_many=False, retyped=True) == (WRITES, False)
+    assert effort(
+        [], [], quick, ["ALTER TABLE t VALIDATE CONSTRAINT c"], sets_back_many=False, retyped=True
+    ) == (
         ALL,
         False,
     )
-    assert effort([_entry("key.dropped")], [], quick, [], sets_back_many=False) == (ALL, False)
-    assert effort([], [], quick, [], sets_back_many=True) == (ALL, True)
-    assert effort([_entry("column.retyped", form="in place")], [], quick, [], sets_back_many=False) == (
+    assert effort([_entry("key.dropped")], [], quick, [], sets_back_many=False, retyped=True) == (ALL, False)
+    assert effort([], [], quick, [], sets_back_many=True, retyped=True) == (ALL, True)
+    assert effort(
+        [_entry("column.retyped", form="in place")], [], quick, [], sets_back_many=False, retyped=True
+    ) == (
         ALL,
         True,
     )
@@ -117,7 +121,7 @@ def test_what_holds_the_locks_for_long_is_found() -> None:
         "CREATE INDEX i ON t (a)",
         "ALTER TABLE t ALTER COLUMN a SET NOT NULL",
     ):
-        assert effort([], [], _way(slow), [], sets_back_many=False) == (ALL, True)
+        assert effort([], [], _way(slow), [], sets_back_many=False, retyped=True) == (ALL, True)
 
 
 def test_counts_are_counts() -> None:
