@@ -198,6 +198,30 @@ def test_a1_an_enum_made_anew_goes_back_by_its_labels(database: Database) -> Non
     assert same(before, printed(link)) == []
 
 
+@pytest.mark.parametrize(
+    "up",
+    [
+        "CREATE TYPE sn AS ENUM ('a', 'b'); ALTER TABLE t ALTER c TYPE sn USING c::text::sn; DROP TYPE s; ALTER TYPE sn RENAME TO s",
+        "ALTER TABLE t ALTER c TYPE s",
+        "ALTER TABLE t ALTER c TYPE s USING c::text::s",
+    ],
+)
+def test_an_enum_that_has_all_labels_of_the_later_one_needs_no_answer(database: Database, up: str) -> None:
+    link = database.link()
+    run(link, "CREATE TYPE s AS ENUM ('a', 'b', 'old'); CREATE TABLE t (id int PRIMARY KEY, c s NOT NULL)")
+    run(link, "INSERT INTO t (id, c) VALUES (1, 'a'), (2, 'b')")
+    before = printed(link)
+    number = migrate(link, up)
+    run(link, "INSERT INTO t (id, c) VALUES (3, 'a'); UPDATE t SET c = 'b' WHERE id = 1")
+    after = printed(link)
+    undo(link, number)
+    assert same(before, printed(link)) == []
+    assert values(link) == {"1": "b", "2": "b", "3": "a"}
+    redo(link, number)
+    assert same(after, printed(link)) == []
+    assert values(link) == {"1": "b", "2": "b", "3": "a"}
+
+
 def test_a_value_that_does_not_fit_is_kept_for_the_way_forward(database: Database) -> None:
     link = database.link()
     run(link, "CREATE TABLE t (id int, c int); INSERT INTO t VALUES (1, 1), (2, 2)")
