@@ -20,6 +20,7 @@ from backout.databases.postgres.generated.seen import Seen, see
 from backout.databases.postgres.generated.values import FORMS
 
 _TABLES = 2
+_NO_ROWS = "not run by the harness: it runs where there are no rows at all"
 _KINDS = [(form, nulls) for nulls in (True, False) for form in FORMS]
 """The rows that are tried: what a program in a migration makes of them tells only whether it runs."""
 _ROWS = 30
@@ -59,6 +60,8 @@ class Walk:
                     continue
                 result = Cycle(self.ground, driver, step, self._next(), before).run()
                 result.emptied = self._emptied
+                if self._emptied and not result.rows:
+                    result.verdict, result.why = REFUSED, [_NO_ROWS]
                 yield result
                 self.ground.replace(BASE, TWIN)
 
