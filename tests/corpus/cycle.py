@@ -320,6 +320,6 @@ def _said(wrong: Sequence[object]) -> list[str]:
 def _refusal(said: str) -> str:
     """Return the line of a tool's output that says why."""
     lines = [line.strip() for line in said.splitlines() if line.strip()]
-    found = [n for n, line in enumerate(lines) if "backout" in line or line.startswith("ERROR")]
+    found = [n for n, line in enumerate(lines) if "backout " in line or line.startswith("ERROR")]
     at = found[0] if found else 0
     return " / ".join(lines[at : at + 2])
