@@ -43,6 +43,35 @@ def test_a_label_is_taken_out_of_an_enum_by_another_one_of_its_name(database: Da
     assert values(link) == {"1": "sent", "2": "new", "3": "sent", "4": "sent"}
 
 
+def test_a_label_is_taken_out_of_an_enum_that_a_column_has_an_array_of(database: Database) -> None:
+    link = database.link()
+    run(
+        link,
+        """CREATE TYPE mood AS ENUM ('good', 'none');
+        CREATE TABLE t (id int PRIMARY KEY, c mood[] NOT NULL DEFAULT '{none}');
+        INSERT INTO t VALUES (1, '{good}'), (2, '{none,good}')""",
+    )
+    before = printed(link)
+    number = migrate(
+        link,
+        """UPDATE t SET c = array_remove(c, 'none');
+        ALTER TABLE t ALTER c SET DATA TYPE text[], ALTER c DROP DEFAULT;
+        DROP TYPE mood;
+        CREATE TYPE mood AS ENUM ('good');
+        ALTER TABLE t ALTER c SET DATA TYPE mood[] USING c::mood[];
+        ALTER TABLE t ALTER c SET DEFAULT '{}'""",
+        answers={"back t.c": "c::text::mood[]", "t.c": "'{}'"},
+    )
+    after = printed(link)
+    run(link, "UPDATE t SET c = '{good,good}' WHERE id = 1; INSERT INTO t (id) VALUES (3)")
+    undo(link, number)
+    assert same(before, printed(link)) == []
+    assert values(link) == {"1": "{good,good}", "2": "{none,good}", "3": "{}"}
+    redo(link, number)
+    assert same(after, printed(link)) == []
+    assert values(link) == {"1": "{good,good}", "2": "{good}", "3": "{}"}
+
+
 @pytest.mark.parametrize("scripts", [1, 2, 3])
 def test_an_index_that_was_dropped_is_no_obstacle_to_a_type_that_its_condition_does_not_suit(
     database: Database, scripts: int

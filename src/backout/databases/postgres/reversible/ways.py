@@ -127,11 +127,12 @@ def _tells_label(work: Work, old_type: str, new_type: str) -> bool:
 
 
 def _labels(work: Work, type_text: str) -> list[str] | None:
-    """Return the labels of an enum; None: it is none."""
+    """Return the labels of an enum, or of that which an array is of; None: it is none."""
     found = objects(
         work.link,
         "SELECT e.enumlabel AS label FROM pg_catalog.pg_enum e "
-        f"WHERE e.enumtypid = pg_catalog.to_regtype({literal(_bare(type_text))})::oid",
+        "JOIN pg_catalog.pg_type t ON e.enumtypid = CASE t.typcategory WHEN 'A' THEN t.typelem ELSE t.oid END "
+        f"WHERE t.oid = pg_catalog.to_regtype({literal(_bare(type_text))})::oid",
     )
     return [one["label"] for one in found] or None
 
