@@ -27,7 +27,7 @@ from backout.databases.postgres.reversible.work import Work
 
 _Made = TypeVar("_Made")
 
-_NO_COLUMN, _NOT_SUPPORTED = "42703", "0A000"
+_NO_COLUMN, _NOT_LIKE_THIS = "42703", ("0A", "42")
 _ASKED = "_bo_asked"
 _BEFORE = ("AT_DropNotNull", "AT_DropConstraint")
 """What PostgreSQL does before it changes types; DROP DEFAULT besides."""
@@ -98,9 +98,10 @@ class Retyper:
         try:
             there, pinned = self._asked(node, retypes), False
         except LinkError as error:
-            if error.sqlstate != _NOT_SUPPORTED:
+            if not error.sqlstate.startswith(_NOT_LIKE_THIS):
                 raise
-            # Hazard: a trigger that the migration has dropped is hidden, and PostgreSQL changes no type below it.
+            # Hazard: a trigger or an index that was dropped is hidden. PostgreSQL changes no type below the one, and finds that
+            # the other's condition does not suit the new type.
             there, pinned = self._asked(node, retypes, without=is_hidden), True
         if not there:
             return  # IF EXISTS, and there is no such table
@@ -127,6 +128,9 @@ class Retyper:
                 for one in work.now.of_table("trigger", table).values():
                     if one["name"].startswith(LAST) or without(one["name"]):
                         work.run(f"DROP TRIGGER {ident(one['name'])} ON {path}")
+                for one in work.now.of_table("index", table).values():
+                    if without(one["name"]):
+                        work.run(f"DROP INDEX {ident(work.schema_name(one['schema']), one['name'])}")
             text = f"{_text(node, retypes)}, ALTER COLUMN {_ASKED} SET STATISTICS 1"
             try:
                 work.link.rows(text)

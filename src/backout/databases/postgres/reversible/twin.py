@@ -143,7 +143,9 @@ def again(work: Work, change: int, operation: Operation, using: Any, given: Give
     columns[column["name"]] = (0, between)
     up = function(work, f"{hidden(change)}_up{count}", using, columns, column["type_text"])
     changed["up"] = [*operation["up"], up]
-    changed["down"] = [way_back(work, changed, f"{hidden(change)}_down{count}", column["name"], given)]
+    changed["down"] = [
+        way_back(work, changed, f"{hidden(change)}_down{count}", column["name"], given, once_more=True)
+    ]
     return changed
 
 

@@ -30,10 +30,13 @@ def way_back(
     given: Given,
     *,
     columns: dict[str, tuple[int, str]] | None = None,
+    once_more: bool = False,
 ) -> Operation:
     """Make the function of the way back: the user's answer, PostgreSQL's own cast, or by an enum's labels.
 
     Whether something has to be put where no value would fit is asked at the COMMIT (`untold`): the type may be another one by then.
+    Of a column that had got another type before (`once_more`) an answer may have been meant for that one: it is not taken if it
+    gives no value of the earlier type.
 
     Raises:
         Veto: There is none.
@@ -45,11 +48,12 @@ def way_back(
         old_type = old_type if hidden_column is None else hidden_column["type_text"]
     columns = columns or columns_of(work, operation, own=operation["new"], name=name)
     made: Operation | None = None
-    if given.back is not None:
+    if given.back is not None and not once_more:
         made = function(work, function_name, expressions.parsed(given.back), columns, old_type)
     else:
         by_label = [f"{ident(name)}::text::{old_type}"] if _tells_label(work, old_type, new_type) else []
-        for text in [ident(name), *by_label]:
+        told = [given.back] if given.back is not None else []
+        for text in [*told, ident(name), *by_label]:
             made = made or if_it_casts(work, function_name, text, columns, old_type)
     if made is None:
         raise no_way_back(operation["called"], old_type, new_type)
@@ -123,11 +127,12 @@ def _tells_label(work: Work, old_type: str, new_type: str) -> bool:
 
 
 def _labels(work: Work, type_text: str) -> list[str] | None:
-    """Return the labels of an enum; None: it is none."""
+    """Return the labels of an enum, or of that which an array is of; None: it is none."""
     found = objects(
         work.link,
         "SELECT e.enumlabel AS label FROM pg_catalog.pg_enum e "
-        f"WHERE e.enumtypid = pg_catalog.to_regtype({literal(_bare(type_text))})::oid",
+        "JOIN pg_catalog.pg_type t ON e.enumtypid = CASE t.typcategory WHEN 'A' THEN t.typelem ELSE t.oid END "
+        f"WHERE t.oid = pg_catalog.to_regtype({literal(_bare(type_text))})::oid",
     )
     return [one["label"] for one in found] or None
 

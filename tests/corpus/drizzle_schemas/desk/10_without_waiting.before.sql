@@ -1,0 +1,1 @@
+UPDATE tickets SET status = 'open' WHERE status = 'waiting';

@@ -1,0 +1,1 @@
+UPDATE customers SET first_name = '' WHERE first_name IS NULL;

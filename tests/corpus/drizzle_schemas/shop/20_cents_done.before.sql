@@ -1,0 +1,1 @@
+UPDATE orders SET total_cents = round(total * 100) WHERE total_cents IS NULL;

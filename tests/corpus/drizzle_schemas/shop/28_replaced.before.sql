@@ -1,0 +1,1 @@
+UPDATE products SET attributes = '{}' WHERE attributes IS NULL;

@@ -1,0 +1,1 @@
+UPDATE tasks SET moods = array_remove(moods, 'none');

@@ -1,0 +1,1 @@
+UPDATE tasks SET state = 'todo' WHERE state NOT IN ('todo', 'doing', 'done');

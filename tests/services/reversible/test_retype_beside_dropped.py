@@ -1,0 +1,101 @@
+"""A type is changed beside what was dropped before: an enum of the same name, an index that spoke of the column."""
+
+from __future__ import annotations
+
+import pytest
+
+from .conftest import Database
+from .engine import migrate, redo, run, undo
+from .test_retype import printed, same, values
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.mark.parametrize("default", ["DROP DEFAULT", "SET DEFAULT 'new'::text"])
+def test_a_label_is_taken_out_of_an_enum_by_another_one_of_its_name(database: Database, default: str) -> None:
+    """As drizzle-kit does it; the answer is about the first of the two changes."""
+    link = database.link()
+    run(
+        link,
+        """CREATE TYPE status AS ENUM ('new', 'lost', 'sent');
+        CREATE TABLE t (id int PRIMARY KEY, c status NOT NULL DEFAULT 'new');
+        INSERT INTO t VALUES (1, 'new'), (2, 'lost'), (3, 'sent')""",
+    )
+    before = printed(link)
+    number = migrate(
+        link,
+        f"""UPDATE t SET c = 'new' WHERE c = 'lost';
+        ALTER TABLE t ALTER c SET DATA TYPE text;
+        ALTER TABLE t ALTER c {default};
+        DROP TYPE status;
+        CREATE TYPE status AS ENUM ('new', 'sent');
+        ALTER TABLE t ALTER c SET DEFAULT 'new'::status;
+        ALTER TABLE t ALTER c SET DATA TYPE status USING c::status""",
+        answers={"back t.c": "c::status", "t.c": "'new'"},
+    )
+    after = printed(link)
+    run(link, "UPDATE t SET c = 'sent' WHERE id = 1; INSERT INTO t (id, c) VALUES (4, 'sent')")
+    undo(link, number)
+    assert same(before, printed(link)) == []
+    assert values(link) == {"1": "sent", "2": "lost", "3": "sent", "4": "sent"}
+    redo(link, number)
+    assert same(after, printed(link)) == []
+    assert values(link) == {"1": "sent", "2": "new", "3": "sent", "4": "sent"}
+
+
+def test_a_label_is_taken_out_of_an_enum_that_a_column_has_an_array_of(database: Database) -> None:
+    link = database.link()
+    run(
+        link,
+        """CREATE TYPE mood AS ENUM ('good', 'none');
+        CREATE TABLE t (id int PRIMARY KEY, c mood[] NOT NULL DEFAULT '{none}');
+        INSERT INTO t VALUES (1, '{good}'), (2, '{none,good}')""",
+    )
+    before = printed(link)
+    number = migrate(
+        link,
+        """UPDATE t SET c = array_remove(c, 'none');
+        ALTER TABLE t ALTER c SET DATA TYPE text[], ALTER c DROP DEFAULT;
+        DROP TYPE mood;
+        CREATE TYPE mood AS ENUM ('good');
+        ALTER TABLE t ALTER c SET DATA TYPE mood[] USING c::mood[];
+        ALTER TABLE t ALTER c SET DEFAULT '{}'""",
+        answers={"back t.c": "c::text::mood[]", "t.c": "'{}'"},
+    )
+    after = printed(link)
+    run(link, "UPDATE t SET c = '{good,good}' WHERE id = 1; INSERT INTO t (id) VALUES (3)")
+    undo(link, number)
+    assert same(before, printed(link)) == []
+    assert values(link) == {"1": "{good,good}", "2": "{none,good}", "3": "{}"}
+    redo(link, number)
+    assert same(after, printed(link)) == []
+    assert values(link) == {"1": "{good,good}", "2": "{good}", "3": "{}"}
+
+
+@pytest.mark.parametrize("scripts", [1, 2, 3])
+def test_an_index_that_was_dropped_is_no_obstacle_to_a_type_that_its_condition_does_not_suit(
+    database: Database, scripts: int
+) -> None:
+    """In one transaction, in two of one migration, in two migrations."""
+    link = database.link()
+    run(
+        link,
+        """CREATE TYPE status AS ENUM ('new', 'sent'); CREATE TABLE t (id int PRIMARY KEY, c status);
+        INSERT INTO t VALUES (1, 'new'), (2, 'sent'); CREATE INDEX i ON t (id) WHERE c = 'new'""",
+    )
+    before = printed(link)
+    first, second = "DROP INDEX i", "ALTER TABLE t ALTER c TYPE text"
+    answers = {"back t.c": "c::status"}
+    if scripts < 3:
+        texts = [f"{first}; {second}"] if scripts == 1 else [first, second]
+        numbers = [migrate(link, *texts, answers=answers)]
+    else:
+        numbers = [migrate(link, first), migrate(link, second, answers=answers)]
+    after = printed(link)
+    run(link, "UPDATE t SET c = 'sent' WHERE id = 1; INSERT INTO t (id, c) VALUES (3, 'new')")
+    undo(link, *numbers)
+    assert same(before, printed(link)) == []
+    assert values(link) == {"1": "sent", "2": "sent", "3": "new"}
+    for number in numbers:
+        redo(link, number)
+    assert same(after, printed(link)) == []
