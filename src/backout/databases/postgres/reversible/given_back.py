@@ -12,7 +12,7 @@ from backout.databases.postgres.reversible.remedies import table_of
 from backout.databases.postgres.reversible.rows.quiet import exactly, quietly
 from backout.databases.postgres.reversible.rows.store import KEPT, WAY
 from backout.databases.postgres.reversible.rows.write import ROW_IS_REFUSED
-from backout.databases.postgres.reversible.set_right import ASIDE, REPAIRED, kept_as, migrations_of
+from backout.databases.postgres.reversible.set_right import ASIDE, FILLED, REPAIRED, kept_as, migrations_of
 from backout.databases.postgres.reversible.snapshot import Thing
 from backout.databases.postgres.reversible.work import Work
 from backout.migration import HiddenThing
@@ -24,9 +24,9 @@ def forward(work: Work, change: int, operation: Operation, *, turn: int) -> None
     """Give all of it back on a way forward: values after the turn in which such things are dropped, whole rows when all is in its place."""
     called, table = operation["called"], table_of(operation)
 
-    def values() -> None:
+    def values(word: str = REPAIRED) -> None:
         with quietly(work.link, [table], []), exactly(work.link, path=False):
-            given, left = give_back(work, change, operation)
+            given, left = give_back(work, change, operation, word)
         _tell_given(work, called, given, left, "value(s)")
 
     def rows() -> None:
@@ -41,22 +41,25 @@ def forward(work: Work, change: int, operation: Operation, *, turn: int) -> None
     whys = {str(one["why"]) for one in kept}
     if kept_as(REPAIRED, called) in whys:
         work.at(turn + 1, values)
+    if kept_as(FILLED, called) in whys:
+        work.at(turn + 1, lambda: values(FILLED))
     if kept_as(ASIDE, called) in whys:
         work.at_last.append(rows)
 
 
-def give_back(work: Work, change: int, operation: Operation) -> tuple[int, int]:
+def give_back(work: Work, change: int, operation: Operation, word: str = REPAIRED) -> tuple[int, int]:
     """Give repaired rows what they had, where nobody has changed it since; the rest stays in `backout.row_kept`.
 
     Args:
         work: The transaction, in which what they violate is not there any more.
         change: Number of the journal row.
-        operation: Of the CHECK or key.
+        operation: Of the CHECK or key, or of the column that had to have a value.
+        word: Begins the reason with which it was kept.
 
     Returns:
         In how many rows it was given back, and of how many values it was not.
     """
-    table, why = table_of(operation), kept_as(REPAIRED, operation["called"])
+    table, why = table_of(operation), kept_as(word, operation["called"])
     noted = f"relation = {table} AND why = {literal(why)} AND migrations = {migrations_of(change)}"
     forms = objects(work.link, f"SELECT DISTINCT row_attnums AS key, attnum FROM {KEPT} WHERE {noted}")
     given = 0

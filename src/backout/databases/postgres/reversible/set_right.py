@@ -21,6 +21,8 @@ ASIDE = "set aside"
 """Begins the reason with which a whole row is kept."""
 REPAIRED = "repaired"
 """Begins the reason with which a value is kept."""
+FILLED = "filled"
+"""Begins the reason with which it is kept that there was none."""
 _INTO = f"INSERT INTO {KEPT} (migrations, back, relation, called, key, attnum, column_name, kept, wanted, why, row_attnums, row_image)"
 
 
@@ -69,7 +71,9 @@ def put_right(work: Work, change: int, found: Remedy) -> None:
         raise Moved(found.called, f"is not met by {left} row(s), which {told}: {_advice(found)}")
 
 
-def repaired(link: Link, now: Snapshot, change: int, one: Remedy, *, limit: int | None = None) -> int:
+def repaired(
+    link: Link, now: Snapshot, change: int, one: Remedy, *, limit: int | None = None, word: str = REPAIRED
+) -> int:
     """Give rows the value that was told for them, and keep what they had; return of how many.
 
     Args:
@@ -78,6 +82,7 @@ def repaired(link: Link, now: Snapshot, change: int, one: Remedy, *, limit: int 
         change: Number of the journal row.
         one: What was told.
         limit: At most so many, and none that somebody is writing.
+        word: Begins the reason with which it is kept.
     """
     path, key = path_of(now, one.table), _key(now, one.table)
     few = "" if limit is None else f" LIMIT {limit} FOR UPDATE SKIP LOCKED"
@@ -98,7 +103,7 @@ def repaired(link: Link, now: Snapshot, change: int, one: Remedy, *, limit: int 
         f"done AS (UPDATE {path} t SET {set_texts(one)} FROM chosen WHERE t.ctid = _bo_at "
         f"RETURNING ARRAY[{told}] AS key, _bo_was AS was, ARRAY[{becomes}] AS becomes), "
         f"noted AS ({_INTO} SELECT {migrations_of(change)}, true, {one.table}, {literal(now.name(Key('table', one.table)))}, d.key, "
-        f"v.attnum, v.name, d.becomes[v.n], d.was[v.n], {literal(kept_as(REPAIRED, one.called))}, {attnums}, NULL "
+        f"v.attnum, v.name, d.becomes[v.n], d.was[v.n], {literal(kept_as(word, one.called))}, {attnums}, NULL "
         f"FROM done d, (VALUES {values}) v(n, attnum, name)) SELECT count(*) FROM done",
     )
     link.rows(f"SET LOCAL {WAY} = ''")

@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
+from backout.databases.postgres.reversible.conversion import by_index
 from backout.databases.postgres.reversible.difference import Difference, follows
 from backout.databases.postgres.reversible.effects.base import ADDS, TAKES, Bears, Operation
 from backout.databases.postgres.reversible.fill import accepts_null, tell_open
+from backout.databases.postgres.reversible.given_back import forward
 from backout.databases.postgres.reversible.hide import require_no_value, require_value
 from backout.databases.postgres.reversible.link import scalar
 from backout.databases.postgres.reversible.names import hidden, ident
 from backout.databases.postgres.reversible.relatives import below
-from backout.databases.postgres.reversible.rows.quiet import quietly
+from backout.databases.postgres.reversible.remedies import Remedy, Set
+from backout.databases.postgres.reversible.rows.quiet import exactly, quietly
+from backout.databases.postgres.reversible.set_right import FILLED, repaired
 from backout.databases.postgres.reversible.work import Work
 
 _SET = 70
@@ -55,6 +59,7 @@ class ColumnNotNull:
     def redo(self, work: Work, change: int, operation: Operation) -> Operation:
         """Give it its later strictness again."""
         _set(work, change, operation, not_null=operation["not_null"])
+        forward(work, change, operation, turn=self.redo_at)
         return operation
 
 
@@ -71,7 +76,23 @@ def _set(work: Work, change: int, operation: Operation, *, not_null: bool) -> No
             tell_open(work, called)
             return
     elif value is not None:
-        tables = [operation["table"], *below(work.now, operation["table"])]
-        with quietly(work.link, tables, []):
-            work.run(f"UPDATE {path} SET {column} = {value} WHERE {column} IS NULL")
+        _fill(work, change, operation, path, value)
     require_value(work, operation["table"], operation["attnum"], called, hidden(change))
+
+
+def _fill(work: Work, change: int, operation: Operation, path: str, value: str) -> None:
+    """Give rows without a value one; on the way back it is kept which had none, until `db redo` takes it away again."""
+    table, attnum = operation["table"], operation["attnum"]
+    name = str(work.thing("column", table, attnum, called=operation["called"])["name"])
+    update = f"UPDATE {path} SET {ident(name)} = {value} WHERE {ident(name)} IS NULL"
+    family = below(work.now, table)
+    if family or operation["not_null"]:
+        with quietly(work.link, [table, *family], []):
+            work.run(update)
+        return
+    work.done.append(update)
+    told = Remedy(
+        table, operation["called"], f"{ident(name)} IS NULL", "true", [Set(attnum, name, value)], aside=False
+    )
+    with quietly(work.link, [table], []), by_index(work), exactly(work.link, path=False):
+        repaired(work.link, work.now, change, told, word=FILLED)
