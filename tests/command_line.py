@@ -69,6 +69,7 @@ class Cli:
 
     directory: Path
     environ: Mapping[str, str]
+    timeout_s: float = TIMEOUT_S
 
     def argv(self, *words: object) -> list[str]:
         return [sys.executable, "-m", "backout", *map(str, words)]
@@ -81,7 +82,7 @@ class Cli:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=TIMEOUT_S,
+            timeout=self.timeout_s,
             check=False,
         )
         return Done(done.returncode, done.stdout, done.stderr)

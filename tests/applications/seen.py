@@ -11,6 +11,7 @@ import psycopg
 from psycopg import sql
 from tests.applications.rest import Api, Json
 
+_RUNS_AT_ONCE = 20
 Told = dict[str, Any]
 Rows = dict[str, Counter[str]]
 
@@ -31,22 +32,25 @@ def seen(api: Api) -> Told:
     return {
         "experiments": experiments,
         "runs": {one["info"]["run_id"]: one for one in _plain(runs)},
-        "histories": {one["info"]["run_id"]: _histories(api, one) for one in runs},
+        "histories": _histories(api, runs),
         "models": _by([one["registered_model"] for one in named], "name"),
         "versions": {f"{one['name']} {one['version']}": one for one in _plain(versions)},
         "traces": _by(traces.get("traces", []), "request_id"),
     }
 
 
-def _histories(api: Api, run: Json) -> Json:
-    asked = {
-        one["key"]: {"run_id": run["info"]["run_id"], "metric_key": one["key"]}
-        for one in run["data"]["metrics"]
-    }
-    return {
-        key: sorted(json.dumps(one) for one in api.get(f"metrics/get-history?{urlencode(of)}")["metrics"])
-        for key, of in asked.items()
-    }
+def _histories(api: Api, runs: list[Json]) -> Told:
+    """Return every number that was logged, by metric and run."""
+    told: dict[str, dict[str, list[str]]] = {}
+    for key in sorted({metric["key"] for run in runs for metric in run["data"].get("metrics", [])}):
+        those = [run["info"]["run_id"] for run in runs]
+        found = told.setdefault(key, {})
+        for number in range(0, len(those), _RUNS_AT_ONCE):
+            asked = [("run_ids", one) for one in those[number : number + _RUNS_AT_ONCE]]
+            query = urlencode([*asked, ("metric_key", key), ("max_results", "2500")])
+            for one in api.get(f"metrics/get-history-bulk-interval?{query}").get("metrics", []):
+                found.setdefault(one["run_id"], []).append(json.dumps(one, sort_keys=True))
+    return {key: {run: sorted(values) for run, values in of.items()} for key, of in told.items()}
 
 
 def _by(things: list[Json], name: str) -> Told:

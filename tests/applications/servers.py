@@ -9,13 +9,12 @@ from tests.applications.rest import Api
 from tests.conftest import MLFLOW
 from tests.waiting import until
 
-from backout.children import Children
+from backout.children import Children, reap
 from backout.embedded.server import free_port
 
 OLD, NEW = "old", "new"
 VERSIONS = {OLD: "2.14.3", NEW: "3.17.2"}
-# Its default server asks for pandas; this one does not.
-_OPTIONS = {OLD: (), NEW: ("--gunicorn-opts", "--log-level info")}
+NAMES = ("old", "new", "fresh")
 
 
 def path_of(release: str) -> str:
@@ -39,15 +38,19 @@ class Servers:
 
     def __init__(self, url: str, folder: Path) -> None:
         self._url, self._folder = url, folder
-        self._children = Children(folder / "servers")
+        # `mlflow server` leaves the server that it starts behind when it is ended.
+        self._pids = {name: folder / f"{name}.pid" for name in NAMES}
+        self._children = Children(folder / "servers", [*self._pids.values()])
 
     def start(self, name: str, release: str) -> Api:
-        """Start one, and return at once; `ready` waits for it."""
+        """Start one under one of `NAMES`, and return at once; `ready` waits for it."""
         port = free_port()
         argv = [
             *(str(MLFLOW / release / "bin/mlflow"), "server", "--host", "127.0.0.1", "--port", str(port)),
             *("--workers", "1", "--backend-store-uri", self._url),
-            *("--default-artifact-root", str(self._folder / "artifacts"), *_OPTIONS[release]),
+            *("--default-artifact-root", str(self._folder / "artifacts")),
+            # The default server of the later release asks for pandas; this one does not.
+            *("--gunicorn-opts", f"--log-level info --pid {self._pids[name]}"),
         ]
         self._children.start(name, argv, env=environment(release), cwd=self._folder)
         return Api(f"http://127.0.0.1:{port}")
@@ -59,8 +62,6 @@ class Servers:
         api.get("experiments/get?experiment_id=0")
         return api
 
-    def stop(self, name: str) -> None:
-        self._children.stop(name)
-
     def close(self) -> None:
+        reap(self._children.directory, [*self._pids.values()])
         self._children.close()

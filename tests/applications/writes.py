@@ -41,7 +41,7 @@ def write(api: Api, who: str) -> Made:
         made.runs.append(_run(api, made, number))
     api.post("runs/delete", run_id=made.runs.pop())
     _model(api, made)
-    for number in range(6):
+    for number in range(5):
         made.traces.append(_trace(api, made, number))
     api.post("traces/delete-traces", experiment_id=experiment, request_ids=[made.traces.pop()])
     return made
@@ -88,11 +88,12 @@ def _data(made: Made, number: int) -> dict[str, str]:
 def _model(api: Api, made: Made) -> None:
     first = f"{made.who} model"
     api.post("registered-models/create", name=first, description="one", tags=pairs(task="text", stays="yes"))
-    for number in range(7):
+    artifacts = api.get(f"runs/get?run_id={made.runs[0]}")["run"]["info"]["artifact_uri"]
+    for number in range(5):
         version = api.post(
             "model-versions/create",
             name=first,
-            source=api.get(f"runs/get?run_id={made.runs[0]}")["run"]["info"]["artifact_uri"] + f"/{number}",
+            source=f"{artifacts}/{number}",
             run_id=made.runs[0],
             description=f"version {number}",
             tags=pairs(number=number, long="v" * 4900),
@@ -175,7 +176,7 @@ def _change_model(api: Api, made: Made, who: str) -> None:
     api.delete("model-versions/delete-tag", name=name, version="1", key="number")
     api.post("model-versions/set-tag", name=name, version="1", key=f"by {who}", value="t")
     api.delete("model-versions/delete", name=name, version=deleted)
-    api.post("registered-models/alias", name=name, alias="best", version="3")
+    api.post("registered-models/alias", name=name, alias="best", version="1")
     api.delete(f"registered-models/alias?name={name.replace(' ', '%20')}&alias=old", name=name, alias="old")
     api.post("registered-models/alias", name=name, alias=f"by-{who.replace(' ', '-')}", version="1")
     made.model = f"{made.who} model by {who}"

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from backout.app.migrations import named_in
 from backout.errors import Refused
 from backout.message import msg
 from backout.migration import LOCK_BUDGET_MS
@@ -150,19 +151,10 @@ def _live(
     redactor.add(*secrets_of(conninfo, told))
     if empty:
         return None
-    _refuse_the_live_one(argv, conninfo)
-    return Connector(conninfo, redactor, _CONNECT_S, _STATEMENT_S, _CONNECT_S, setting=_SETTING)
-
-
-def _refuse_the_live_one(argv: Sequence[str], conninfo: str) -> None:
-    """Refuse a command that names the live database in its own words: it would run there, not on a scratch database.
-
-    Raises:
-        Refused: It does.
-    """
-    if conninfo and any(conninfo in word for word in argv):
+    if named_in(argv, conninfo):
         raise Refused(
             msg("The command has the live database's URL in its own words: it would run there"),
             state=msg("Nothing was run."),
             next_command="backout check -- sh -c '… \"$DATABASE_URL\"'   # a shell puts the scratch database's URL there",
         )
+    return Connector(conninfo, redactor, _CONNECT_S, _STATEMENT_S, _CONNECT_S, setting=_SETTING)

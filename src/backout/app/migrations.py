@@ -7,6 +7,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from backout.errors import Refused
+from backout.message import msg
 from backout.migration import LOCK_BUDGET_MS, WINDOW_H
 from backout.redact import Redactor
 
@@ -35,6 +37,14 @@ def run_directly(argv: Sequence[str]) -> Migrated:
     except OSError as error:
         raise foreground.not_started(argv, error) from None
     return Migrated(migration=None, exit_status=status, connections=0, changes=(), mode="off")
+
+
+def named_in(argv: Sequence[str], conninfo: str) -> bool:
+    """Tell whether a command has a database's URL in its own words, so that no variable leads it elsewhere. Pure."""
+    place = conninfo.partition("://")[2]
+    # A client may want another scheme. Without a role or password the rest may be a word of anybody's.
+    wanted = place if "@" in place else conninfo
+    return bool(wanted) and any(wanted in word for word in argv)
 
 
 class Migrations:
@@ -82,7 +92,16 @@ class Migrations:
             variables: Further environment variables by which the command finds the database.
             observe: Rewrite and refuse nothing, and say what would have been; nothing of it can be taken back.
             accept: What is accepted by name: `subscribers`: those of logical replication see hidden columns and the journal.
+
+        Raises:
+            Refused: The command names the database itself, and would go past backout.
         """
+        if not observe and named_in(argv, self._conninfo):
+            raise Refused(
+                msg("The command has the database's URL in its own words: it would go past backout"),
+                state=msg("Nothing was run."),
+                next_command="backout migrate -- sh -c '… \"$DATABASE_URL\"'   # a shell puts the URL there that leads through backout",
+            )
         return self._database().migrate(
             argv,
             release=release,

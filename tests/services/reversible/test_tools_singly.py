@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.command_line import Done
 from tests.services.reversible.conftest import Database
 from tests.services.reversible.engine import run
 from tests.services.reversible.test_tools import State, ok, state, unlike
@@ -118,6 +119,17 @@ def test_alembic_in_one_transaction_leaves_nothing(database: Database, tmp_path:
     assert done.returncode == 1
     assert "Nothing was changed" in done.stderr
     assert unlike(before, state(database)) == []
+
+
+def test_a_url_in_the_commands_own_words_is_refused_before_it_goes_past_backout(
+    database: Database, typed: Callable[..., Done]
+) -> None:
+    url = database.url.replace("postgresql://", "postgresql+psycopg://")
+    typed("migrate", "--", "psql", url, "-c", "CREATE TABLE made ()").refused(
+        8, what="URL in its own words", now="Nothing was run", next="backout migrate -- sh -c"
+    )
+    script = 'psql "$DATABASE_URL" -c "CREATE TABLE made ()"'
+    assert "table public.made made" in typed("migrate", "--", "sh", "-c", script).ended(0).err
 
 
 def test_a_literal_url_goes_past_backout_and_that_is_told(database: Database, tmp_path: Path) -> None:

@@ -53,10 +53,10 @@ def hide_table(work: Work, table: int, change: int, *, stays: bool = False, give
     record["family"] = family
     # What it has from those above it gets from them again.
     had = [key for key, one in before.of_table("constraint", table).items() if one["parent"]]
+    path = work.table_path(table, called=called)
     record["constraints"] = [
         one for one in _drop_foreign_keys(work, now, table) if Key("constraint", one["oid"]) not in had
     ]
-    path = work.table_path(table, called=called)
     # Its name first: the hidden schema may hold another one of that name, and indexes keep theirs only if they are free.
     record["renamed"] = _rename_parts(work, now, table, record["hidden"])
     work.run(f"ALTER TABLE {path} RENAME TO {ident(record['hidden'])}")
@@ -119,19 +119,21 @@ def _refuse(work: Work, table: int, called: str) -> None:
 
 
 def _drop_foreign_keys(work: Work, now: Snapshot, table: int) -> list[Record]:
+    those = [
+        (key, one, work.table_path(one["table"], called=one["name"]))
+        for key, one in now.things.items()
+        if key.kind == "constraint"
+        and one["kind"] == "f"
+        and not one["parent"]
+        and table in (one["table"], one["to_table"])
+    ]
     found = []
-    for key, one in now.things.items():
-        if (
-            key.kind == "constraint"
-            and one["kind"] == "f"
-            and not one["parent"]
-            and table in (one["table"], one["to_table"])
-        ):
-            path = work.table_path(one["table"], called=one["name"])
-            work.run(f"ALTER TABLE {path} DROP CONSTRAINT {ident(one['name'])}")
-            # One that the transaction itself has made is not of before; it may stand for another of that name.
-            if (was := work.was(key)) is not None:
-                found.append(constraints.kept(was, work.begun or now) | {"oid": key.oid})
+    # What the tables are called does not change with it: the catalog is not read in between.
+    for key, one, path in those:
+        work.run(f"ALTER TABLE {path} DROP CONSTRAINT {ident(one['name'])}")
+        # One that the transaction itself has made is not of before; it may stand for another of that name.
+        if (was := work.was(key)) is not None:
+            found.append(constraints.kept(was, work.begun or now) | {"oid": key.oid})
     return found
 
 
