@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
-import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from pathlib import Path
 
 from tests.corpus.drizzle_kit import Kit
 from tests.corpus.evolving import Evolving
+from tests.corpus.installing import cache
 
 HERE = Path(__file__).parent
 SCHEMAS = HERE / "drizzle_schemas"
@@ -39,7 +39,8 @@ def project(name: str, version: str) -> Project:
     Idempotent: what it is made of, by content, is made once; half a minute on a machine with nothing else to do.
     """
     source, kit = Evolving(SCHEMAS / f"{name}.ts"), Kit(version)
-    at = _cache() / f"drizzle-{name}-{version}-{_digest(source, kit)}"
+    cache().mkdir(parents=True, exist_ok=True)
+    at = cache() / f"drizzle-{name}-{version}-{_digest(source, kit)}"
     with _alone(at):
         if not at.exists():
             with tempfile.TemporaryDirectory(dir=at.parent) as folder:
@@ -63,17 +64,6 @@ def _make(source: Evolving, kit: Kit, folder: Path) -> None:
         steps.append((planned.title, str(file.relative_to(folder))))
     (folder / "node_modules").unlink()
     (folder / "steps.json").write_text(json.dumps(steps))
-
-
-def _cache() -> Path:
-    told = os.environ.get("BACKOUT_CORPUS")
-    at = (
-        Path(told)
-        if told
-        else Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "backout-corpus"
-    )
-    at.mkdir(parents=True, exist_ok=True)
-    return at
 
 
 def _digest(source: Evolving, kit: Kit) -> str:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
+from tests.corpus import drizzle
 from tests.corpus.history import History
 from tests.corpus.of_alembic import AlembicPackage
 from tests.corpus.of_classes import ClassesOf
@@ -201,6 +203,11 @@ PROJECTS: tuple[Project, ...] = (
     *(
         ClassesOf(f"@medusajs/{one}", "2.21.2", ("dist/migrations",), "mikroorm", loads=_MEDUSAS)
         for one in _MEDUSA
+    ),
+    *(
+        Made(f"drizzle-kit-{name}-{version}", partial(drizzle.history, name, version))
+        for name, versions in drizzle.MADE.items()
+        for version in versions
     ),
 )
 

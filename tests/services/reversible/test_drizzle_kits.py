@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from tests.conftest import NODE_TOOLS
-from tests.corpus.drizzle import MADE, histories, history
+from tests.corpus.drizzle import history
 from tests.corpus.drizzle_project import SCHEMAS, Project, project
 from tests.services.reversible.conftest import Database
 from tests.services.reversible.test_tools import ok, state, unlike
@@ -99,9 +99,10 @@ KINDS = (
 )
 """What users of Drizzle have in their migrations; not CONCURRENTLY, which its own migrator cannot run, being one transaction."""
 
-ALL = [(name, version) for name, versions in MADE.items() for version in versions]
+ASKED = (("shop", "0.20"), ("desk", "0.28"), ("tasks", "0.31"), ("shop", "1.0"))
+"""Together they have every kind; to make all of `MADE` takes minutes, and `make corpus` does."""
 RESIDUE = ("enum public.order_status", "extension")
-THERE_AND_BACK = ("0.20", "0.22", "1.0")
+THERE_AND_BACK = ("0.20", "1.0")
 BACK = ("--back", "orders.total=total_cents / 100.0")
 WITH_ROWS = 17
 """After which step of the shop the rows beside its schema file are written."""
@@ -151,7 +152,7 @@ def _needs_node(require_service: Callable[[str], None]) -> None:
 
 
 @on_one_server
-@pytest.mark.parametrize(("name", "version"), ALL)
+@pytest.mark.parametrize(("name", "version"), ASKED)
 def test_what_drizzle_kit_made_runs_in_an_empty_database(name: str, version: str, database: Database) -> None:
     made = history(name, version)
     connection = database.connect()
@@ -167,8 +168,9 @@ def test_what_drizzle_kit_made_runs_in_an_empty_database(name: str, version: str
 
 
 def test_every_kind_that_drizzle_users_have_is_in_them() -> None:
-    texts = [text for one in histories() for step in one.steps for text in step.up or ()]
-    assert sum(len(one.steps) for one in histories()) >= 60
+    asked = [history(*one) for one in ASKED]
+    texts = [text for one in asked for step in one.steps for text in step.up or ()]
+    assert sum(len(one.steps) for one in asked) >= 60
     missing = [kind for kind in KINDS if not any(re.search(kind, text, re.DOTALL) for text in texts)]
     assert missing == []
 
