@@ -468,3 +468,21 @@ def test_a_label_that_the_earlier_enum_has_not_needs_an_answer(database: Databas
     undo(link, number)
     assert same(before, printed(link)) == []
     assert values(link, "role", "u") == {"1": "user", "2": "user"}
+
+
+def test_what_is_put_where_no_value_fits_may_speak_of_the_later_value(database: Database) -> None:
+    link = database.link()
+    run(
+        link,
+        "CREATE TYPE role AS ENUM ('user', 'admin'); CREATE TABLE u (id int PRIMARY KEY, role role NOT NULL); "
+        "INSERT INTO u VALUES (1, 'user')",
+    )
+    before = printed(link)
+    fill = "fill u.role = CASE u.role::text WHEN 'root' THEN 'admin'::role ELSE 'user' END"
+    number = migrate(link, f"-- backout: {fill}\nALTER TABLE u ALTER role TYPE text")
+    run(link, "INSERT INTO u (id, role) VALUES (2, 'root'), (3, 'none'), (4, 'admin')")
+    undo(link, number)
+    assert same(before, printed(link)) == []
+    assert values(link, "role", "u") == {"1": "user", "2": "admin", "3": "user", "4": "admin"}
+    redo(link, number)
+    assert values(link, "role", "u") == {"1": "user", "2": "root", "3": "none", "4": "admin"}

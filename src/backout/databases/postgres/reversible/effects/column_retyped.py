@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
-from backout.databases.postgres.reversible import in_place, numbering
+from backout.databases.postgres.reversible import expressions, in_place, numbering
 from backout.databases.postgres.reversible.conversion import convert, watch
 from backout.databases.postgres.reversible.difference import Difference
 from backout.databases.postgres.reversible.effects.base import NEITHER, Bears, Operation
@@ -77,7 +77,7 @@ def _shown(work: Work, change: int, operation: Operation, record: Operation, num
         operation["down" if back else "up"],
         to=record["attnum"],
         required=record["not_null"],
-        value=operation["fill"] if back else None,
+        value=_put(work, operation, str(record["name"])) if back else None,
     )
     show_column(work, record)
     numbering.given(work, operation["table"], record["attnum"], numbers)
@@ -85,3 +85,17 @@ def _shown(work: Work, change: int, operation: Operation, record: Operation, num
     hiding = operation["hidden"]
     guard(work, operation["table"], hiding["attnum"], hiding)
     work.at_end.append(lambda: require_column(work, record))
+
+
+def _put(work: Work, operation: Operation, name: str) -> str | None:
+    """Return what is put where no value fits: where it speaks of the column itself, its later value is meant."""
+    value = operation["fill"]
+    if value is None:
+        return None
+    later = str(
+        work.thing("column", operation["table"], operation["new"], called=operation["called"])["name"]
+    )
+    try:
+        return expressions.over(expressions.parsed(value), lambda column: later if column == name else column)
+    except expressions.NotOverColumns:
+        return str(value)
