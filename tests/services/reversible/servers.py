@@ -30,6 +30,12 @@ def by_turns(names: Iterable[str], first: int = VERSIONS[0]) -> list[tuple[int, 
     return [(next(versions), name) for name in names]
 
 
+def share(names: Iterable[str], part: int, parts: int = 2) -> list[str]:
+    """Give one of so many tests its share of the names: what they ask of each is alike. With BACKOUT_ALL_KINDS=1 each gets all."""
+    listed = list(names)
+    return listed if os.environ.get("BACKOUT_ALL_KINDS") else listed[part::parts]
+
+
 # `collector` owns the database and may give things to `other`.
 _ROLES = """
 CREATE ROLE reader NOLOGIN; CREATE ROLE other NOLOGIN; GRANT other TO collector;

@@ -7,7 +7,7 @@ import pytest
 from .conftest import Database
 from .engine import migrate, redo, run, undo
 from .kinds import CLIENT, KINDS, Client, Kind, T
-from .servers import by_turns
+from .servers import by_turns, share
 from .test_retype import CASES, Case
 from .writing import Writer, some_written, writers_of, writing
 
@@ -59,7 +59,7 @@ def lost(writers: list[Writer], release: str) -> list[str]:
 _ALL = {kind.name: kind for kind in (*KINDS, *map(retyped, CASES), *ROWS)}
 
 
-@pytest.mark.parametrize(("server", "name"), by_turns(_ALL), indirect=["server"])
+@pytest.mark.parametrize(("server", "name"), by_turns(share(_ALL, 1)), indirect=["server"])
 def test_clients_of_both_releases_write_meanwhile(name: str, database: Database) -> None:
     kind = _ALL[name]
     link = database.link()

@@ -20,7 +20,7 @@ from backout.databases.postgres.reversible.words import sentence
 from .conftest import Database
 from .engine import migrate, run
 from .kinds import KINDS
-from .servers import by_turns
+from .servers import by_turns, share
 from .states import rows_of, schema_of
 from .test_refused import BEFORE, REFUSED
 
@@ -63,7 +63,7 @@ def hidden(database: Database) -> list[str | None]:
 _KINDS = {kind.name: kind for kind in KINDS}
 
 
-@pytest.mark.parametrize(("server", "name"), by_turns(_KINDS), indirect=["server"])
+@pytest.mark.parametrize(("server", "name"), by_turns(share(_KINDS, 0)), indirect=["server"])
 def test_what_can_be_taken_back_is_told_as_the_engine_journals_it(
     name: str, database: Database, second: Database
 ) -> None:
