@@ -22,7 +22,7 @@ from backout.message import msg
 
 if TYPE_CHECKING:
     from backout.migration import Migrated
-    from backout.migration_down import DownRun, DownTried
+    from backout.migration_down import Brought, DownRun, DownTried
 
 _SHOWN = 20
 
@@ -41,6 +41,14 @@ def command(
     to_schema: Annotated[
         str | None,
         typer.Option("--to-schema", metavar="URL", help="A database with the schema that it has to lead to."),
+    ] = None,
+    values_from: Annotated[
+        str | None,
+        typer.Option(
+            "--values-from",
+            metavar="URL",
+            help="A database that was restored from a backup of before: columns and tables that a FILE makes again get their values from there, by primary key.",
+        ),
     ] = None,
     release: Annotated[
         str | None,
@@ -72,6 +80,8 @@ def command(
         raise typer.BadParameter(
             "one FILE is expected; a command has to stand behind --tool --", param_hint="FILE"
         )
+    if tool and values_from is not None:
+        raise typer.BadParameter("values can only be brought for a FILE", param_hint="--values-from")
     settings = settings_of(config)
 
     def sure(tried: DownTried) -> bool:
@@ -94,7 +104,8 @@ def command(
         release=release,
         variables=(*settings.variables, *(variable or ())),
         scratch=scratch,
-        to_schema=to_schema,
+        to_schema=database_of(to_schema, "--to-schema"),
+        values_from=database_of(values_from, "--values-from"),
     )
     if as_json:
         out_json(done)
@@ -122,6 +133,11 @@ def _tell_tried(tried: DownTried) -> None:
         out(f"  takes away  {gone.called}: {rows} value(s) or row(s), which are kept hidden")
     if not tried.destroys:
         out("  takes away  no column and no table")
+    for again in tried.brings[:_SHOWN]:
+        what = f"columns {', '.join(again.columns)}" if again.keys else "all rows"
+        out(f"  brings  {again.table}: {what}, from the backup")
+    for column in tried.keyless[:_SHOWN]:
+        err(f"warning  {column} gets no value: the table has no primary key that tells which row is which.")
 
 
 def _tell(done: DownRun, migrated: Migrated) -> None:
@@ -132,10 +148,14 @@ def _tell(done: DownRun, migrated: Migrated) -> None:
     if migrated.exit_status:
         err(f"error  The down failed ({migrated.exit_status}); its own words stand above.")
         err("now    What it had not committed was rolled back.")
-        err("next   backout db history")
+        err(
+            "next   backout db history   # psql -f FILE runs a file without backout: what it takes away is lost then"
+        )
         return
     for change in migrated.changes[:_SHOWN]:
         out(f"  {change}")
+    for table in done.brought:
+        _tell_brought(table)
     if done.schema_same:
         out("  schema: the same as the down made on scratch, by its fingerprint")
     elif done.schema_same is False:
@@ -145,6 +165,14 @@ def _tell(done: DownRun, migrated: Migrated) -> None:
     if migrated.migration is not None:
         out(f"The down is migration {migrated.migration}: nothing that it took away is lost.")
         err("next   backout db rollback --steps 1   # takes the down back, with all that it took away")
+
+
+def _tell_brought(one: Brought) -> None:
+    if not one.columns:
+        err(f"warning  {one.table}: the backup has nothing of it.")
+        return
+    without = "" if one.without is None else f"; {one.without} were not in it"
+    out(f"  brought  {one.table} ({', '.join(one.columns)}): {one.rows} row(s) from the backup{without}")
 
 
 def _leave(done: DownRun) -> None:
