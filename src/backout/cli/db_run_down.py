@@ -69,8 +69,9 @@ def command(
     It runs through backout like a migration: what it drops is hidden, the rows that it changes are kept, and
     `backout db rollback` takes it back itself. A file runs as one transaction, and waits for a lock for two seconds.
 
-    Exit code 8: it does not run on scratch, or leads to another schema than --to-schema has. 6: it ran, and the schema is
-    not the one that it made on scratch.
+    Exit code 8: it does not run on scratch, leads to another schema than --to-schema has, or does what backout cannot take
+    back; nothing was changed. 6: it ran, and the schema is not the one that it made on scratch. A tool's own exit status
+    comes through.
 
     Example: backout db run-down down.sql
     """

@@ -239,6 +239,11 @@ def test_a_down_that_leads_elsewhere_or_does_not_run_changes_nothing(
     typed("db", "run-down", str(file), "--yes", "--to-schema", database.url).refused(
         8, what="not the one that was named: column public.t.y", now="Nothing was changed", next="--dry-run"
     )
+    file.write_text("ALTER TABLE t DROP COLUMN y; REINDEX TABLE t")
+    told = typed("db", "run-down", str(file), "--yes").refused(
+        8, what="The down failed", now="rolled back", next="psql -f FILE"
+    )
+    assert "backout cannot undo" in told.err
     assert changed(before, schema_of(database.url)) == []
 
 

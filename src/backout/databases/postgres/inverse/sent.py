@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from backout.databases.postgres.inverse.prepared import prepared
 from backout.databases.postgres.inverse.values import Bringing
 from backout.document import Document
+from backout.errors import ExitCode
 from backout.migration_down import Brought, Wanted
 
 if TYPE_CHECKING:
@@ -60,7 +61,8 @@ def main(file: str, order: str | None = None) -> int:
                 _told(Path(order), bringing.brought)
     except psycopg.Error as error:
         sys.stderr.write(f"{error}\nin: {statement}\n")
-        return 1
+        busy = isinstance(error, psycopg.errors.LockNotAvailable) or error.sqlstate is None
+        return int(ExitCode.NOT_POSSIBLE if busy else ExitCode.REFUSED)
     return 0
 
 
