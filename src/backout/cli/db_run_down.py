@@ -87,7 +87,7 @@ def command(
 
     def sure(tried: DownTried) -> bool:
         if not as_json:
-            _tell_tried(tried)
+            tell_tried(tried)
         if dry_run:
             return False
         confirm(
@@ -111,17 +111,18 @@ def command(
     if as_json:
         out_json(done)
     elif done.migrated is not None:
-        _tell(done, done.migrated)
+        tell(done, done.migrated)
     else:
         err("Tried on scratch; nothing was changed.")
-    _leave(done)
+    leave_as(done)
 
 
 def _typed(words: list[str], *, tool: bool) -> str:
     return shlex.join(["backout", "db", "run-down", *(["--tool", "--"] if tool else []), *words])
 
 
-def _tell_tried(tried: DownTried) -> None:
+def tell_tried(tried: DownTried) -> None:
+    """Say what was found on scratch, and what it costs."""
     out(f"Tried on a scratch database with the schema of {tried.database}: it runs.")
     if tried.wanted is not None and not tried.left:
         out(f"  schema: the same as {tried.wanted}, by its fingerprint")
@@ -141,7 +142,8 @@ def _tell_tried(tried: DownTried) -> None:
         err(f"warning  {column} gets no value: the table has no primary key that tells which row is which.")
 
 
-def _tell(done: DownRun, migrated: Migrated) -> None:
+def tell(done: DownRun, migrated: Migrated) -> None:
+    """Say how a down ended."""
     for failure in migrated.failures:
         err(f"error  The proxy failed: {failure}")
     for one in migrated.unfinished:
@@ -176,7 +178,8 @@ def _tell_brought(one: Brought) -> None:
     out(f"  brought  {one.table} ({', '.join(one.columns)}): {one.rows} row(s) from the backup{without}")
 
 
-def _leave(done: DownRun) -> None:
+def leave_as(done: DownRun) -> None:
+    """End with the exit code of how a down ended."""
     if done.migrated is None:
         return
     if done.migrated.failures or done.migrated.unseen:

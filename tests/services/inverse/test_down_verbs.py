@@ -212,6 +212,24 @@ def test_values_come_back_from_a_restored_backup_and_writes_since_are_kept(
     assert len(link.rows("SELECT FROM t")) == 2500
 
 
+def test_what_can_still_be_had_is_had_by_one_command(
+    database: Database, second: Database, typed: Callable[..., Done]
+) -> None:
+    link = database.link()
+    for one in (link, second.link()):
+        run(one, BEFORE)
+    before = schema_of(database.url)
+    run(link, UP + SINCE)
+    words = ("db", "rollback", "--from-schema", second.url, "--from-backup", second.url)
+    assert "nothing was changed" in typed(*words, "--dry-run").ended(0).err
+    done = typed(*words, "--yes").ended(0)
+    assert "brought  public.t (x): 2 row(s) from the backup; 1 were not in it" in done.out
+    assert "what was renamed" in done.err
+    assert changed(before, schema_of(database.url)) == []
+    assert [row["x"] for row in link.rows("SELECT x FROM t ORDER BY id")] == ["x1", "x2", None]
+    typed("db", "rollback", "--from-backup", second.url).ended(2)
+
+
 def test_a_tools_own_down_is_tried_and_kept_like_a_file(
     database: Database, typed: Callable[..., Done], up: Callable[[str], list[str]]
 ) -> None:
