@@ -9,12 +9,12 @@ import pytest
 from tests.services.reversible.conftest import Database
 from tests.services.reversible.engine import run
 from tests.services.reversible.states import changed, schema_of
-from tests.services.reversible.tools import Alembic, Drizzle, Prisma, Tool
+from tests.services.reversible.tools import Alembic, Drizzle, Tool
 
 pytestmark = pytest.mark.slow
 
 
-@pytest.mark.parametrize("kind", [Drizzle, Prisma, Alembic], ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("kind", [Drizzle, Alembic], ids=lambda kind: kind.__name__)
 def test_every_step_goes_back_by_its_file_and_forward_again(
     kind: type[Tool], database: Database, tmp_path: Path, require_service: Callable[[str], None]
 ) -> None:
