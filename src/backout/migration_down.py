@@ -72,6 +72,36 @@ class DownFile(Document):
         return not self.left and not self.unknown
 
 
+class Wanted(Document):
+    """What a down makes again, and a backup may have.
+
+    Attributes:
+        table: Its quoted name with its schema.
+        columns: Those that are made again, by name; of a table that is made again all.
+        keys: The primary key's; empty: the table is made again, with all rows.
+    """
+
+    table: str
+    columns: tuple[str, ...]
+    keys: tuple[str, ...] = ()
+
+
+class Brought(Document):
+    """What was brought.
+
+    Attributes:
+        table: Where.
+        columns: Which.
+        rows: So many rows got their values.
+        without: So many have none: they were not in the backup. None: not counted.
+    """
+
+    table: str
+    columns: tuple[str, ...]
+    rows: int
+    without: int | None = None
+
+
 class DownTried(Document):
     """A prepared down as it was tried on scratch, and what it costs in the live database.
 
@@ -81,6 +111,8 @@ class DownTried(Document):
         left: What is another than wanted after it.
         unknown: Why the trial is none for the live database.
         destroys: What it takes away, counted in the live database.
+        brings: What it makes again, and gets from the backup that was named.
+        keyless: Columns that it makes again, and gets no value of: no primary key tells which row is which.
     """
 
     database: str
@@ -88,6 +120,8 @@ class DownTried(Document):
     left: tuple[Message, ...] = ()
     unknown: tuple[Message, ...] = ()
     destroys: tuple[Destroys, ...] = ()
+    brings: tuple[Wanted, ...] = ()
+    keyless: tuple[str, ...] = ()
 
 
 class DownRun(Document):
@@ -97,8 +131,10 @@ class DownRun(Document):
         tried: As it was tried before.
         migrated: How it ran: it is a migration of its own, and can be taken back; None: it was only tried.
         schema_same: Whether the live schema after it is the one that it made on scratch; None: not compared.
+        brought: What came from the backup that was named.
     """
 
     tried: DownTried
     migrated: Migrated | None
     schema_same: bool | None
+    brought: tuple[Brought, ...] = ()

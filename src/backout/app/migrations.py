@@ -247,6 +247,7 @@ class Migrations:
         variables: Sequence[str] = (),
         scratch: str | None = None,
         to_schema: str | None = None,
+        values_from: str | None = None,
     ) -> DownRun:
         """Try a prepared down on scratch, count what it takes away, and run it so that it can be taken back itself.
 
@@ -258,11 +259,16 @@ class Migrations:
             variables: Further environment variables by which the command finds the database.
             scratch: URL of a server for scratch databases; None: one is started, and ended.
             to_schema: URL of a database with the schema that it has to lead to.
+            values_from: URL of a database that was restored from a backup of before the migration: columns and tables that
+                the down in a file makes again get their values from there, by primary key.
         """
         from backout.databases.postgres.inverse.run_down import of_file, of_tool, run_down
 
         redactor = Redactor()
         live = self._connector(redactor)
+        for url in (to_schema, values_from):
+            if url is not None:
+                self._other(url, redactor)
         return run_down(
             live,
             of_file(file) if file is not None else of_tool(argv, redactor),
@@ -272,6 +278,7 @@ class Migrations:
             variables=variables,
             scratch_url=scratch,
             to_schema=to_schema,
+            values_from=values_from,
         )
 
     def uninstall(self, *, patience_s: float = _PATIENCE_S) -> Uninstalled:

@@ -21,9 +21,11 @@ from backout.cli.common import (
     verb_group,
 )
 from backout.cli.confirm import confirm
+from backout.cli.db_from_schema import rollback_from_schema
 from backout.cli.db_options import (
     DatabaseOption,
     DryRunOption,
+    FillOption,
     LockBudgetOption,
     QuarantineOption,
     RepairOption,
@@ -31,6 +33,7 @@ from backout.cli.db_options import (
     WaitOption,
     database_of,
     lock_budget_of,
+    told_as,
     told_of_violators,
 )
 from backout.errors import ExitCode
@@ -95,6 +98,23 @@ def rollback(
     ] = None,
     repair: RepairOption = None,
     quarantine: QuarantineOption = None,
+    from_schema: Annotated[
+        str | None,
+        typer.Option(
+            "--from-schema",
+            metavar="URL",
+            help="The migration has run without backout, and this database has the schema of before: what can still be had.",
+        ),
+    ] = None,
+    from_backup: Annotated[
+        str | None,
+        typer.Option(
+            "--from-backup",
+            metavar="URL",
+            help="With --from-schema: a database that was restored from a backup of before; dropped values come from there, by primary key.",
+        ),
+    ] = None,
+    fill: FillOption = None,
     dry_run: DryRunOption = False,
     wait: WaitOption = 10.0,
     strict_order: StrictOrderOption = False,
@@ -114,6 +134,19 @@ def rollback(
 
     if to is not None and steps is not None:
         raise typer.BadParameter("--to and --steps cannot be given both", param_hint="--steps")
+    if from_schema is None and (from_backup is not None or fill):
+        raise typer.BadParameter("--from-backup and --fill need --from-schema", param_hint="--from-schema")
+    if from_schema is not None:
+        rollback_from_schema(
+            database_of(database),
+            from_schema,
+            from_backup,
+            fills=answers_in(told_as("--fill", fill)),
+            dry_run=dry_run,
+            yes=yes,
+            as_json=as_json,
+        )
+        return
     answers = answers_in(told_of_violators(repair, quarantine))
     which = f"all migrations after {to}" if to is not None else f"the newest {steps or 1} migration(s)"
     if not dry_run:

@@ -73,7 +73,7 @@ def command(
         fills={**settings.answers, **answers_in(told_as("--fill", fill))},
         variables=(*settings.variables, *(variable or ())),
         scratch=scratch,
-        from_schema=database_of(from_schema),
+        from_schema=database_of(from_schema, "--from-schema"),
     )
     if output is not None:
         _write(output, found.text)

@@ -92,11 +92,11 @@ ScratchOption = Annotated[
 _PASSWORD = re.compile(r"^[a-z]+://[^/@:]*:[^@]+@|\bpassword\s*=", re.IGNORECASE)
 
 
-def database_of(url: str | None) -> str | None:
+def database_of(url: str | None, option: str = "--database") -> str | None:
     """Return the database that was named; warn where a password stands in the arguments."""
     if url is not None and _PASSWORD.search(url):
         err(
-            "warning  The password in --database is shown to every user of this machine: use PGPASSWORD or ~/.pgpass."
+            f"warning  The password in {option} is shown to every user of this machine: use PGPASSWORD or ~/.pgpass."
         )
     return url
 

@@ -22,7 +22,7 @@ from backout.message import msg
 
 if TYPE_CHECKING:
     from backout.migration import Migrated
-    from backout.migration_down import DownRun, DownTried
+    from backout.migration_down import Brought, DownRun, DownTried
 
 _SHOWN = 20
 
@@ -41,6 +41,14 @@ def command(
     to_schema: Annotated[
         str | None,
         typer.Option("--to-schema", metavar="URL", help="A database with the schema that it has to lead to."),
+    ] = None,
+    values_from: Annotated[
+        str | None,
+        typer.Option(
+            "--values-from",
+            metavar="URL",
+            help="A database that was restored from a backup of before: columns and tables that a FILE makes again get their values from there, by primary key.",
+        ),
     ] = None,
     release: Annotated[
         str | None,
@@ -61,8 +69,9 @@ def command(
     It runs through backout like a migration: what it drops is hidden, the rows that it changes are kept, and
     `backout db rollback` takes it back itself. A file runs as one transaction, and waits for a lock for two seconds.
 
-    Exit code 8: it does not run on scratch, or leads to another schema than --to-schema has. 6: it ran, and the schema is
-    not the one that it made on scratch.
+    Exit code 8: it does not run on scratch, leads to another schema than --to-schema has, or does what backout cannot take
+    back; nothing was changed. 6: it ran, and the schema is not the one that it made on scratch. A tool's own exit status
+    comes through.
 
     Example: backout db run-down down.sql
     """
@@ -72,11 +81,13 @@ def command(
         raise typer.BadParameter(
             "one FILE is expected; a command has to stand behind --tool --", param_hint="FILE"
         )
+    if tool and values_from is not None:
+        raise typer.BadParameter("values can only be brought for a FILE", param_hint="--values-from")
     settings = settings_of(config)
 
     def sure(tried: DownTried) -> bool:
         if not as_json:
-            _tell_tried(tried)
+            tell_tried(tried)
         if dry_run:
             return False
         confirm(
@@ -94,22 +105,24 @@ def command(
         release=release,
         variables=(*settings.variables, *(variable or ())),
         scratch=scratch,
-        to_schema=to_schema,
+        to_schema=database_of(to_schema, "--to-schema"),
+        values_from=database_of(values_from, "--values-from"),
     )
     if as_json:
         out_json(done)
     elif done.migrated is not None:
-        _tell(done, done.migrated)
+        tell(done, done.migrated)
     else:
         err("Tried on scratch; nothing was changed.")
-    _leave(done)
+    leave_as(done)
 
 
 def _typed(words: list[str], *, tool: bool) -> str:
     return shlex.join(["backout", "db", "run-down", *(["--tool", "--"] if tool else []), *words])
 
 
-def _tell_tried(tried: DownTried) -> None:
+def tell_tried(tried: DownTried) -> None:
+    """Say what was found on scratch, and what it costs."""
     out(f"Tried on a scratch database with the schema of {tried.database}: it runs.")
     if tried.wanted is not None and not tried.left:
         out(f"  schema: the same as {tried.wanted}, by its fingerprint")
@@ -122,9 +135,15 @@ def _tell_tried(tried: DownTried) -> None:
         out(f"  takes away  {gone.called}: {rows} value(s) or row(s), which are kept hidden")
     if not tried.destroys:
         out("  takes away  no column and no table")
+    for again in tried.brings[:_SHOWN]:
+        what = f"columns {', '.join(again.columns)}" if again.keys else "all rows"
+        out(f"  brings  {again.table}: {what}, from the backup")
+    for column in tried.keyless[:_SHOWN]:
+        err(f"warning  {column} gets no value: the table has no primary key that tells which row is which.")
 
 
-def _tell(done: DownRun, migrated: Migrated) -> None:
+def tell(done: DownRun, migrated: Migrated) -> None:
+    """Say how a down ended."""
     for failure in migrated.failures:
         err(f"error  The proxy failed: {failure}")
     for one in migrated.unfinished:
@@ -132,10 +151,14 @@ def _tell(done: DownRun, migrated: Migrated) -> None:
     if migrated.exit_status:
         err(f"error  The down failed ({migrated.exit_status}); its own words stand above.")
         err("now    What it had not committed was rolled back.")
-        err("next   backout db history")
+        err(
+            "next   backout db history   # psql -f FILE runs a file without backout: what it takes away is lost then"
+        )
         return
     for change in migrated.changes[:_SHOWN]:
         out(f"  {change}")
+    for table in done.brought:
+        _tell_brought(table)
     if done.schema_same:
         out("  schema: the same as the down made on scratch, by its fingerprint")
     elif done.schema_same is False:
@@ -147,7 +170,16 @@ def _tell(done: DownRun, migrated: Migrated) -> None:
         err("next   backout db rollback --steps 1   # takes the down back, with all that it took away")
 
 
-def _leave(done: DownRun) -> None:
+def _tell_brought(one: Brought) -> None:
+    if not one.columns:
+        err(f"warning  {one.table}: the backup has nothing of it.")
+        return
+    without = "" if one.without is None else f"; {one.without} were not in it"
+    out(f"  brought  {one.table} ({', '.join(one.columns)}): {one.rows} row(s) from the backup{without}")
+
+
+def leave_as(done: DownRun) -> None:
+    """End with the exit code of how a down ended."""
     if done.migrated is None:
         return
     if done.migrated.failures or done.migrated.unseen:

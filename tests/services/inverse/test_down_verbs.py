@@ -168,6 +168,68 @@ def test_a_migration_that_has_run_without_backout_goes_back_to_the_schema_of_ano
     assert [row["a"] for row in link.rows("SELECT a FROM made ORDER BY a")] == ["1", "2"]
 
 
+def test_values_come_back_from_a_restored_backup_and_writes_since_are_kept(
+    database: Database, second: Database, typed: Callable[..., Done], tmp_path: Path
+) -> None:
+    had = """
+    CREATE TABLE t (id int, part text, x jsonb NOT NULL, s serial, a text, PRIMARY KEY (id, part));
+    INSERT INTO t (id, part, x, a) SELECT n, 'p', jsonb_build_object('n', n, 'q', 'it''s \\'), 'a' || n FROM generate_series(1, 2500) n;
+    CREATE TABLE gone (id serial PRIMARY KEY, made timestamptz, t int, part text, FOREIGN KEY (t, part) REFERENCES t ON DELETE CASCADE);
+    INSERT INTO gone (made, t, part) VALUES ('2026-01-02 03:04:05+09', 1, 'p'), (NULL, NULL, NULL);
+    CREATE TABLE keyless (k text); INSERT INTO keyless VALUES ('k');
+    CREATE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN NEW.a = 'touched'; RETURN NEW; END$$;
+    """
+    up = "ALTER TABLE t DROP x, DROP s; DROP TABLE gone; ALTER TABLE keyless DROP k"
+    since = "INSERT INTO t VALUES (9000, 'new', 'a9000'); UPDATE t SET a = 'later' WHERE id = 2; DELETE FROM t WHERE id = 3;"
+    link = database.link()
+    for one in (link, second.link()):
+        run(one, had)
+    before = schema_of(database.url)
+    run(link, up)
+    run(link, since + "CREATE TRIGGER n BEFORE UPDATE ON t FOR EACH ROW EXECUTE FUNCTION touch()")
+    run(second.link(), "CREATE TRIGGER n BEFORE UPDATE ON t FOR EACH ROW EXECUTE FUNCTION touch()")
+    before = schema_of(second.url)
+    file = tmp_path / "down.sql"
+    typed("db", "down-sql", "--from-schema", second.url, "--fill", "t.x='{}'", "--output", str(file)).ended(0)
+    told = typed("db", "run-down", str(file), "--values-from", second.url, "--yes").ended(0)
+    for column in "xs":
+        assert f"brought  public.t ({column}): 2499 row(s) from the backup; 1 were not in it" in told.out
+    assert "brought  public.gone (id, made, t, part): 2 row(s)" in told.out
+    assert 'public.keyless."k" gets no value' in told.err
+
+    assert changed(before, schema_of(database.url)) == []
+    rows = {
+        row["id"]: row for row in link.rows("SELECT id, x, s, a FROM t WHERE id IN (1, 2, 3, 2500, 9000)")
+    }
+    assert rows["1"] == {"id": "1", "x": '{"n": 1, "q": "it\'s \\\\"}', "s": "1", "a": "a1"}
+    assert rows["2"]["a"] == "later" and "3" not in rows and rows["9000"]["x"] == "{}"
+    assert link.rows("SELECT id, made AT TIME ZONE 'UTC' AS made, t FROM gone ORDER BY id") == [
+        {"id": "1", "made": "2026-01-01 18:04:05", "t": "1"},
+        {"id": "2", "made": None, "t": None},
+    ]
+    assert link.rows("INSERT INTO gone (made) VALUES (NULL) RETURNING id") == [{"id": "3"}]
+    typed("db", "rollback", "--yes").ended(0)
+    assert len(link.rows("SELECT FROM t")) == 2500
+
+
+def test_what_can_still_be_had_is_had_by_one_command(
+    database: Database, second: Database, typed: Callable[..., Done]
+) -> None:
+    link = database.link()
+    for one in (link, second.link()):
+        run(one, BEFORE)
+    before = schema_of(database.url)
+    run(link, UP + SINCE)
+    words = ("db", "rollback", "--from-schema", second.url, "--from-backup", second.url)
+    assert "nothing was changed" in typed(*words, "--dry-run").ended(0).err
+    done = typed(*words, "--yes").ended(0)
+    assert "brought  public.t (x): 2 row(s) from the backup; 1 were not in it" in done.out
+    assert "what was renamed" in done.err
+    assert changed(before, schema_of(database.url)) == []
+    assert [row["x"] for row in link.rows("SELECT x FROM t ORDER BY id")] == ["x1", "x2", None]
+    typed("db", "rollback", "--from-backup", second.url).ended(2)
+
+
 def test_a_tools_own_down_is_tried_and_kept_like_a_file(
     database: Database, typed: Callable[..., Done], up: Callable[[str], list[str]]
 ) -> None:
@@ -195,6 +257,11 @@ def test_a_down_that_leads_elsewhere_or_does_not_run_changes_nothing(
     typed("db", "run-down", str(file), "--yes", "--to-schema", database.url).refused(
         8, what="not the one that was named: column public.t.y", now="Nothing was changed", next="--dry-run"
     )
+    file.write_text("ALTER TABLE t DROP COLUMN y; REINDEX TABLE t")
+    told = typed("db", "run-down", str(file), "--yes").refused(
+        8, what="The down failed", now="rolled back", next="psql -f FILE"
+    )
+    assert "backout cannot undo" in told.err
     assert changed(before, schema_of(database.url)) == []
 
 

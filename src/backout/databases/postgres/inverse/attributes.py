@@ -79,10 +79,11 @@ def _role(name: str) -> str:
 
 
 def _default_grants(before: Catalog, now: Catalog) -> Iterator[str]:
+    known = before.usual_grants | now.usual_grants
     for key in sorted(before.default_grants.keys() | now.default_grants.keys()):
         role, schema, letter = key
         within = f" IN SCHEMA {ident(schema)}" if schema else ""
-        usual = frozenset() if schema else _usual(role, letter)
+        usual = frozenset() if schema else known.get((role, letter), frozenset())
         wanted, has = before.default_grants.get(key, usual), now.default_grants.get(key, usual)
         begin = f"ALTER DEFAULT PRIVILEGES FOR ROLE {ident(role)}{within}"
         for _, grantee, privilege, _ in sorted(has - wanted):
@@ -90,21 +91,6 @@ def _default_grants(before: Catalog, now: Catalog) -> Iterator[str]:
         for _, grantee, privilege, grantable in sorted(wanted - has):
             also = " WITH GRANT OPTION" if grantable else ""
             yield f"{begin} GRANT {privilege} ON {_OBJECTS[letter]} TO {_role(grantee)}{also}"
-
-
-def _usual(role: str, letter: str) -> frozenset[Grant]:
-    """Return what PostgreSQL itself gives. Source: PostgreSQL 15 documentation, 5.7 "Privileges"."""
-    owner = {
-        "r": "INSERT SELECT UPDATE DELETE TRUNCATE REFERENCES TRIGGER",
-        "S": "SELECT UPDATE USAGE",
-        "f": "EXECUTE",
-        "T": "USAGE",
-        "n": "USAGE CREATE",
-    }[letter].split()
-    everybody = {"f": ["EXECUTE"], "T": ["USAGE"]}.get(letter, [])
-    return frozenset(
-        [*((role, role, one, False) for one in owner), *((role, "", one, False) for one in everybody)]
-    )
 
 
 def _comments(before: Catalog, now: Catalog, pairs: Match) -> Iterator[str]:

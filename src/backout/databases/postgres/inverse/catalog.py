@@ -99,6 +99,10 @@ def _read(link: Link, entries: list[Entry]) -> Catalog:
         for row in objects(link, query):
             facts.setdefault((catalog, row["oid"], 0), {}).update(row)
     things = _things(link, entries, facts)
+    usual = {
+        (row["role"], row["letter"]): _grants(json.loads(row["grants"]))
+        for row in objects(link, queries.USUAL_GRANTS)
+    }
     columns = {}
     for row in objects(link, queries.COLUMNS):
         at = (RELATION, row["table"], row["number"])
@@ -112,7 +116,8 @@ def _read(link: Link, entries: list[Entry]) -> Catalog:
             for row in objects(link, queries.COMMENTS)
             if row["identity"]
         },
-        default_grants=_default_grants(link),
+        default_grants=_default_grants(link, usual),
+        usual_grants=usual,
         casts={(row["source"], row["target"]): row["context"] for row in objects(link, queries.CASTS)},
         schemas={row["oid"]: row["name"] for row in objects(link, queries.SCHEMAS)},
     )
@@ -185,13 +190,15 @@ def _needs(link: Link) -> frozenset[tuple[Address, Address, str]]:
     return frozenset(found)
 
 
-def _default_grants(link: Link) -> dict[tuple[str, str, str], frozenset[Grant]]:
-    usual = {
-        (row["role"], "", row["letter"]): _grants(json.loads(row["grants"]))
-        for row in objects(link, queries.USUAL_GRANTS)
-    }
+def _default_grants(
+    link: Link, usual: dict[tuple[str, str], frozenset[Grant]]
+) -> dict[tuple[str, str, str], frozenset[Grant]]:
     told = {
         (row["role"], row["schema"], row["letter"]): _grants(row["grants"])
         for row in objects(link, queries.DEFAULT_GRANTS)
     }
-    return {key: grants for key, grants in told.items() if grants != usual.get(key, frozenset())}
+    return {
+        (role, schema, letter): grants
+        for (role, schema, letter), grants in told.items()
+        if schema or grants != usual.get((role, letter))
+    }

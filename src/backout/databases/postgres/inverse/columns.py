@@ -100,7 +100,7 @@ def _added(before: Catalog, table: Thing, column: Column, fills: dict[str, str])
         yield place + 0.005, f"{begin} ALTER COLUMN {name} SET DEFAULT {facts['default']}"
     fill = fill_of(before, table, column, fills)
     if fill is not None and not facts["generated"]:
-        yield place + 0.01, f"UPDATE {table.identity} SET {name} = {fill}"
+        yield place + 0.01, f"UPDATE {table.identity} SET {name} = {fill} WHERE {name} IS NULL"
     if facts["not_null"] and not has_value:
         yield place + 0.02, f"{begin} ALTER COLUMN {name} SET NOT NULL"
 

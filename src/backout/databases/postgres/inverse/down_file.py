@@ -8,7 +8,7 @@ from datetime import datetime
 from backout.databases.postgres.connect import Connector
 from backout.databases.postgres.inverse.catalog import linked, read_catalog
 from backout.databases.postgres.inverse.file import file_text
-from backout.databases.postgres.inverse.histories import histories_back
+from backout.databases.postgres.inverse.histories import histories_back, rows_inserted
 from backout.databases.postgres.inverse.losses import losses
 from backout.databases.postgres.inverse.made import Inverse, make
 from backout.databases.postgres.inverse.trial import place, run_there
@@ -74,6 +74,7 @@ def down_file(
         told = losses(
             read_catalog(was.read), read_catalog(is_.read), same_origin=same_origin, fills=dict(fills)
         )
+        stays = rows_inserted(was.read, is_.read) if same_origin else []
         unknown = tuple(made.unknown)
     found = DownFile(
         command=command,
@@ -81,7 +82,7 @@ def down_file(
         made_at=at,
         server_version=server,
         statements=inverse.statements,
-        cannot=(*(() if same_origin else (_RENAMED,)), *told.cannot),
+        cannot=(*(() if same_origin else (_RENAMED,)), *told.cannot, *stays),
         destroys=tuple(Destroys(called=one.called, counted_by=one.counted_by) for one in told.destroys),
         stops=tuple(Stops(why=one.why, counted_by=one.counted_by) for one in told.stops),
         left=tuple(one.message for one in inverse.left),

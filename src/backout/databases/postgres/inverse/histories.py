@@ -11,8 +11,9 @@ from collections.abc import Iterator
 from backout.databases.postgres.connect import Connector
 from backout.databases.postgres.heads import HISTORY_TABLES
 from backout.databases.postgres.inverse.catalog import linked
-from backout.databases.postgres.reversible.link import Link, Row, objects
+from backout.databases.postgres.reversible.link import Link, Row, objects, scalar
 from backout.databases.postgres.reversible.names import ident, literal
+from backout.message import Message, msg
 
 _KNOWN_BY = {
     "__drizzle_migrations": ("hash", "created_at"),
@@ -37,6 +38,11 @@ JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.
 WHERE c.relkind = 'r' AND n.nspname !~ '^pg_|^backout' AND c.relname IN ({})
 GROUP BY 1, 2"""
 
+_TABLES = """
+SELECT format('%I.%I', n.nspname, c.relname) AS path FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND c.relpersistence <> 't' AND n.nspname !~ '^pg_|^backout'
+  AND n.nspname <> 'information_schema' AND c.relname NOT IN ({}) ORDER BY 1"""
+
 _Histories = dict[str, tuple[tuple[str, ...], list[Row]]]
 
 
@@ -46,6 +52,27 @@ def histories_back(before: Connector, after: Connector) -> list[str]:
     return [
         one for path in sorted(was.keys() & is_.keys()) for one in _statements(path, was[path], is_[path])
     ]
+
+
+def rows_inserted(before: Connector, after: Connector) -> list[Message]:
+    """Return what the migration inserted into tables that were there: it stays, and may be in the way of the next time."""
+    was, is_ = _counted(before), _counted(after)
+    return [
+        msg(
+            "what it inserts into {table} ({rows} row(s) on scratch): they stay, and it may not insert them twice",
+            table=path,
+            rows=rows - was[path],
+        )
+        for path, rows in is_.items()
+        if rows > was.get(path, rows)
+    ]
+
+
+def _counted(connector: Connector) -> dict[str, int]:
+    names = ", ".join(literal(one) for one in sorted(HISTORY_TABLES))
+    with linked(connector) as link:
+        paths = [str(row["path"]) for row in link.rows(_TABLES.format(names))]
+        return {path: int(scalar(link, f"SELECT count(*) FROM {path}") or 0) for path in paths}
 
 
 def _read(connector: Connector) -> _Histories:

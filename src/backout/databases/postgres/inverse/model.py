@@ -85,7 +85,8 @@ class Catalog:
         columns: By address.
         needs: What each address needs to be there: pairs of the one that needs and the needed, with the letter of `pg_depend`.
         comments: By address.
-        default_grants: What new things get, by role, schema (0: all) and letter of their kind.
+        default_grants: What new things get, by role, schema (empty: all) and letter of their kind.
+        usual_grants: What they get where nobody says otherwise, by role and letter.
         casts: Which type becomes which other one by assignment or by an explicit cast, by oids.
         schemas: Names by oid.
     """
@@ -95,6 +96,7 @@ class Catalog:
     needs: frozenset[tuple[Address, Address, str]]
     comments: dict[Address, Comment]
     default_grants: dict[tuple[str, str, str], frozenset[Grant]]
+    usual_grants: dict[tuple[str, str], frozenset[Grant]]
     casts: dict[tuple[int, int], str]
     schemas: dict[int, str]
 

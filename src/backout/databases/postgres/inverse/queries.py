@@ -102,7 +102,7 @@ FROM pg_class c JOIN looked l ON l.oid = c.relnamespace JOIN pg_sequence s ON s.
 CONSTRAINTS = f"""{_WITH}
 SELECT k.oid::int8, k.contype AS letter, pg_get_constraintdef(k.oid) AS definition, k.conparentid::int8 AS parent, k.conislocal AS local,
        k.coninhcount AS inherited, coalesce(x.indisclustered, false) AS clustered, coalesce(x.indisreplident, false) AS replica_identity,
-       k.confrelid::int8 AS to_table, i.relname::text AS index
+       k.confrelid::int8 AS to_table, k.conkey AS key, i.relname::text AS index
 FROM pg_constraint k LEFT JOIN pg_index x ON x.indexrelid = k.conindid AND k.contype IN ('p', 'u', 'x') LEFT JOIN pg_class i ON i.oid = x.indexrelid
 WHERE k.conrelid IN (SELECT oid FROM rels) AND k.contype IN ('c', 'f', 'p', 'u', 'x')"""
 

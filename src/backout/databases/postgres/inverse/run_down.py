@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +19,9 @@ from backout.databases.postgres.inverse.catalog import (
 from backout.databases.postgres.inverse.losses import Destroyed, losses
 from backout.databases.postgres.inverse.made import Place, run
 from backout.databases.postgres.inverse.prepared import prepared
+from backout.databases.postgres.inverse.sent import Order
 from backout.databases.postgres.inverse.trial import place, run_there
+from backout.databases.postgres.inverse.values import wanted
 from backout.databases.postgres.reversible import journal
 from backout.databases.postgres.reversible.command import in_transaction
 from backout.databases.postgres.reversible.fingerprint import Print, differences, read_digests
@@ -26,7 +30,7 @@ from backout.databases.postgres.scratch.server import Scratch, scratch
 from backout.errors import Refused, UsageError
 from backout.message import Message, msg
 from backout.migration import Migrated
-from backout.migration_down import Destroys, DownRun, DownTried
+from backout.migration_down import Brought, Destroys, DownRun, DownTried
 from backout.redact import Redactor
 
 _SENT = "backout.databases.postgres.inverse.sent"
@@ -84,6 +88,7 @@ def run_down(
     variables: Sequence[str] = (),
     scratch_url: str | None = None,
     to_schema: str | None = None,
+    values_from: str | None = None,
 ) -> DownRun:
     """Try a down on scratch, count what it takes away, ask, and run it through backout.
 
@@ -97,6 +102,7 @@ def run_down(
         scratch_url: A server for scratch databases; None: one of our own.
         to_schema: A database with the schema that the down has to lead to; None: that of before the newest migration, where
             the journal knows it.
+        values_from: A database that was restored from a backup of before: what is made again gets its values from there.
 
     Raises:
         Refused: It does not run, or leads to another schema than the one that was named.
@@ -106,7 +112,10 @@ def run_down(
         before = made.clone(live)
         after = made.copy(before)
         _run_there(live, down, place(made, after), after, variables, redactor)
-        tried, printed = _looked_at(live, made, place(made, before), place(made, after), to_schema)
+        was, is_ = place(made, before), place(made, after)
+        tried, printed = _looked_at(live, made, was, is_, to_schema)
+        if values_from is not None:
+            tried = tried.model_copy(update=_to_bring(is_, was))
     if tried.left and to_schema is not None:
         raise Refused(
             msg("After it the schema is not the one that was named: {what}", what=str(tried.left[0])),
@@ -115,11 +124,36 @@ def run_down(
         )
     if not sure(tried):
         return DownRun(tried=tried, migrated=None, schema_same=None)
-    migrated = migrate(down.argv)
+    migrated, brought = _sent(down, tried, values_from, migrate)
     same = None
     if migrated.exit_status == 0 and not tried.unknown and printed is not None:
         same = read_fingerprint(live).digest == printed.digest
-    return DownRun(tried=tried, migrated=migrated, schema_same=same)
+    return DownRun(tried=tried, migrated=migrated, schema_same=same, brought=brought)
+
+
+def _to_bring(after: Place, before: Place) -> dict[str, object]:
+    found, keyless = wanted(read_catalog(after.read), read_catalog(before.read))
+    return {"brings": tuple(found), "keyless": tuple(keyless)}
+
+
+def _sent(
+    down: Down,
+    tried: DownTried,
+    values_from: str | None,
+    migrate: Callable[[Sequence[str]], Migrated],
+) -> tuple[Migrated, tuple[Brought, ...]]:
+    if values_from is None or not tried.brings:
+        return migrate(down.argv), ()
+    # Nobody else may read it: it has a password.
+    descriptor, name = tempfile.mkstemp(prefix="backout-down-", suffix=".json")
+    order = Path(name)
+    try:
+        with os.fdopen(descriptor, "w") as file:
+            file.write(Order(url=values_from, wanted=tried.brings).model_dump_json())
+        migrated = migrate((*down.argv, name))
+        return migrated, Order.model_validate_json(order.read_text()).brought
+    finally:
+        order.unlink()
 
 
 def _run_there(
@@ -142,17 +176,17 @@ def _looked_at(
 ) -> tuple[DownTried, Print | None]:
     printed = read_fingerprint(after.read)
     told = losses(read_catalog(after.read), read_catalog(before.read), same_origin=True, fills={})
-    wanted, left = _wanted(live, after, printed, to_schema)
+    named, left = _named(live, after, printed, to_schema)
     return DownTried(
         database=live.database,
-        wanted=wanted,
+        wanted=named,
         left=tuple(left),
         unknown=tuple(made.unknown),
         destroys=tuple(_counted(live, told.destroys)),
     ), printed if made.ours else None
 
 
-def _wanted(
+def _named(
     live: Connector, after: Place, printed: Print, to_schema: str | None
 ) -> tuple[str | None, list[Message]]:
     if to_schema is not None:

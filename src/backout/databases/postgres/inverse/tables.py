@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from backout.databases.postgres.inverse.matching import Match
-from backout.databases.postgres.inverse.model import RELATION, Catalog, Thing
+from backout.databases.postgres.inverse.model import CONSTRAINT, RELATION, Catalog, Thing
 from backout.databases.postgres.inverse.words import altered
 from backout.databases.postgres.reversible.names import ident
 
@@ -82,7 +82,7 @@ def persistence(before: Catalog, now: Catalog, pairs: Match) -> Iterator[str]:
     refers = {
         (one.table, one.facts["to_table"])
         for one in before.things.values()
-        if one.facts.get("letter") == "f" and one.table != one.facts["to_table"]
+        if one.at[0] == CONSTRAINT and one.facts["letter"] == "f" and one.table != one.facts["to_table"]
     }
     while others:
         left = {one.at[1] for one in others}
