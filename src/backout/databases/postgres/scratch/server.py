@@ -83,9 +83,9 @@ class Scratch:
         return _with_name(self.admin_url, _name_in(url))
 
     def version(self) -> str:
-        """Return the server's version, as it says it."""
+        """Return the version of the server (`15.18`), without what its packager adds."""
         with self._admin() as connection:
-            return str(connection.info.parameter_status("server_version"))
+            return str(connection.info.parameter_status("server_version")).partition(" ")[0]
 
     def drop_all_but(self, url: str) -> None:
         """Drop our databases but one."""
