@@ -165,6 +165,16 @@ def test_the_running_release_is_tried_on_the_later_schema(
     ]
 
 
+def test_a_smoke_command_that_fails_before_too_tells_nothing(
+    checked: Callable[..., tuple[Done, dict[str, object]]],
+) -> None:
+    done, found = checked("ALTER TABLE t ADD c int", "--smoke", "false")
+    assert (done.code, found["verdict"]) == (4, "unknown")
+    assert found["unknown"] == [
+        "The smoke command fails on the earlier schema, too, so that it tells nothing"
+    ]
+
+
 def test_a_command_that_fails_by_itself(checked: Callable[..., tuple[Done, dict[str, object]]]) -> None:
     done, found = checked("ALTER TABLE t DROP COLUMN nowhere")
     assert (done.code, found["verdict"]) == (3, "failed")

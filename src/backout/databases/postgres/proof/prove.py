@@ -155,6 +155,8 @@ def _judged(
         unknown.append(
             "No connection came through backout: the command finds its database by neither DATABASE_URL nor the PG* variables"
         )
+    if not trial.smoke_tells:
+        unknown.append("The smoke command fails on the earlier schema, too, so that it tells nothing")
     if refused and not changes:
         unknown.append("The command fails when it is run through backout, and nothing says why")
     return told.model_copy(

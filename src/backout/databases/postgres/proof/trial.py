@@ -102,6 +102,7 @@ class Tried:
         written: What was written meanwhile.
         by_old: What code that knows the earlier schema alone has written, and what it could not.
         smoke: What the smoke command of the running release printed on the later schema, where it failed there and not before.
+        smoke_tells: It succeeded on the earlier schema.
         watched: The locks that it held.
         files_before: What its tables consist of, before it.
         files_after: The same after it.
@@ -117,6 +118,7 @@ class Tried:
     written: Written = field(default_factory=Written)
     by_old: Written = field(default_factory=Written)
     smoke: str | None = None
+    smoke_tells: bool = True
     watched: Watched = field(default_factory=Watched)
     files_before: Files = field(default_factory=lambda: Files({}, {}, {}))
     files_after: Files = field(default_factory=lambda: Files({}, {}, {}))
@@ -176,7 +178,7 @@ def tried(scratch: Scratch, base: Base, command: Command, terms: Terms) -> Tried
         told.wrong += _unlike("after the migration", base.printed, _printed(connection))
         told.wrong += _rows_unlike(scratch, base, made, command)
     if terms.smoke is not None:
-        told.smoke = _smoke(scratch, base, url, terms.smoke)
+        told.smoke, told.smoke_tells = _smoke(scratch, base, url, terms.smoke)
     with _admin(scratch, url) as connection:
         # Rows that are hidden now may refer to those of tables that earlier foreign keys refer to.
         spared = base.was.referenced
@@ -251,11 +253,11 @@ def _known_to_old(base: Base) -> dict[str, list[str]]:
     return {path: names for path, names in known.items() if set(names) <= after.get(path, set())}
 
 
-def _smoke(scratch: Scratch, base: Base, url: str, smoke: Command) -> str | None:
-    """Return what the smoke command prints on the later schema, if it fails there and not on the earlier one."""
+def _smoke(scratch: Scratch, base: Base, url: str, smoke: Command) -> tuple[str | None, bool]:
+    """Return what the smoke command prints on the later schema if it fails there, and whether it succeeds on the earlier one."""
     if smoke.directly(scratch.copy(base.url)):
-        return None
-    return smoke.printed if smoke.directly(scratch.copy(url)) else None
+        return None, False
+    return (smoke.printed if smoke.directly(scratch.copy(url)) else None), True
 
 
 def _migrate(
