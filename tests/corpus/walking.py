@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -173,8 +174,13 @@ def _names(error: NotRun, path: str) -> bool:
     return f'"{name}"' in str(error)
 
 
+_FOLDERS = re.compile(r"(?<![\w.])/(?:[\w.+@-]+/)+")
+
+
 def _first_line(error: NotRun) -> str:
-    return str(error).strip().partition("\n")[0][:300]
+    """Return what was said first, without the folders of this machine."""
+    said = str(error).strip().partition("\n")[0]
+    return _FOLDERS.sub("", said)[:300]
 
 
 def each(every: int) -> Callable[[int], bool]:
