@@ -14,7 +14,7 @@ from .servers import Server
 
 pytestmark = pytest.mark.slow
 
-_CASES = 100
+_CASES = 60
 """Of each server, which has seeds of its own."""
 _EACH = 20
 _REFUSED_AT_MOST = 1
