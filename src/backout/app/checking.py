@@ -129,6 +129,7 @@ def check_history(
             _live(argv, database, empty, environ, redactor),
             scratch_url=scratch,
             before=Command(before, variables, redactor) if before else None,
+            until_nothing=not files,
             terms=Terms(
                 answers or {}, lock_budget_ms, Command(smoke, variables, redactor) if smoke else None
             ),

@@ -10,22 +10,18 @@ from itertools import repeat
 from pathlib import Path
 
 from backout.databases.postgres.connect import Connector
-from backout.databases.postgres.heads import HISTORY_TABLES, migration_head
+from backout.databases.postgres.heads import history_heads, migration_head
 from backout.databases.postgres.proof import run_file
 from backout.databases.postgres.proof.commands import Command
 from backout.databases.postgres.proof.prove import begun, proof_of
 from backout.databases.postgres.proof.trial import Terms
 from backout.databases.postgres.reversible.fingerprint import read_print
 from backout.databases.postgres.reversible.link import DirectLink
-from backout.databases.postgres.reversible.names import ident
 from backout.databases.postgres.scratch.server import Scratch, scratch
 from backout.migration_proof import MigrationProof
 
 _MOST = 5000
 """So many migrations no history has: a command that changes something each time would never end."""
-
-_FIND = """SELECT n.nspname::text, c.relname::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE c.relkind = 'r' AND c.relname = ANY(%s) AND n.nspname !~ '^pg_' ORDER BY 1, 2"""
 
 
 def prove_all(
@@ -35,15 +31,17 @@ def prove_all(
     scratch_url: str | None,
     before: Command | None,
     terms: Terms,
+    until_nothing: bool,
 ) -> Iterator[MigrationProof]:
     """Yield what is found out about each migration of a history, begun with an empty database.
 
     Args:
-        commands: Each makes one migration. The end is when they are, or when one changes nothing: `again` gives one and the same.
+        commands: Each makes one migration.
         live: The database for whose version and extensions it is to hold; None: for any.
         scratch_url: A server for scratch databases; None: one of our own.
         before: A command that is run first, without backout.
         terms: What the trials go by.
+        until_nothing: One that changes neither the schema nor a tool's history is the end, and no migration.
 
     Raises:
         NotPossible: No scratch database can be made.
@@ -59,8 +57,8 @@ def prove_all(
             if command.directly(ahead):
                 yield begun(made, command).model_copy(update={"output": command.printed})
                 return
-            now, head = _stand(made, ahead)
-            if now == _stand(made, stands)[0]:
+            now, head = _told(made, ahead)
+            if until_nothing and now == _told(made, stands)[0]:
                 return
             found = proof_of(made, stands, command, terms, {})
             yield found.model_copy(update={"migration": head or command.argv[-1]})
@@ -79,18 +77,12 @@ def of_files(files: Iterable[Path], like: Command) -> Iterator[Command]:
         yield replace(like, argv=(sys.executable, "-P", "-m", run_file.__name__, str(file)))
 
 
-def _stand(made: Scratch, url: str) -> tuple[str, str | None]:
-    """Return what tells whether a migration was made (the schema, and all that the histories of tools say), and the newest one."""
+def _told(made: Scratch, url: str) -> tuple[tuple[str, dict[int, str]], str | None]:
+    """Return what tells whether a migration was made (the schema and the newest of each tool's history), and the newest one."""
     import psycopg
 
-    with (
-        closing(psycopg.connect(made.as_admin(url), autocommit=True)) as connection,
-        connection.transaction(),
-    ):
-        told = [
-            str(row[0])
-            for schema, table in connection.execute(_FIND, (list(HISTORY_TABLES),)).fetchall()
-            for row in connection.execute(f"SELECT t::text FROM {ident(schema, table)} t ORDER BY 1".encode())
-        ]
-        stands = "\n".join((read_print(DirectLink(connection)).digest, *told))
-        return stands, migration_head(connection)
+    with closing(psycopg.connect(made.as_admin(url), autocommit=True)) as connection:
+        # By its fingerprint: a copy of a database is another one to the catalog.
+        with connection.transaction():
+            schema = read_print(DirectLink(connection)).digest
+        return (schema, history_heads(connection)), migration_head(connection)

@@ -12,9 +12,8 @@ from backout.databases.postgres.proof.commands import Command
 from backout.databases.postgres.proof.locks import locks_taken, sizes_of
 from backout.databases.postgres.proof.trial import Base, CommandFails, Terms, Tried, plainly, tried
 from backout.databases.postgres.proof.ways import way_of
-from backout.databases.postgres.reversible.difference import Difference
 from backout.databases.postgres.reversible.link import DirectLink
-from backout.databases.postgres.reversible.past import Stands
+from backout.databases.postgres.reversible.past import Stands, moved
 from backout.databases.postgres.reversible.violators import in_the_way
 from backout.databases.postgres.reversible.words import sentence
 from backout.databases.postgres.scratch.server import Scratch, scratch
@@ -54,10 +53,10 @@ def prove(
             return begun(made, before).model_copy(update={"output": before.printed})
         if live is not None and sampled:
             made.sample(live, empty, sampled)
-        with _watched(live) as moved:
+        with _watched(live) as told:
             found = proof_of(made, empty, command, terms, sizes_of(live, rows))
-        unknown = (*moved, *found.unknown)
-    verdict = Verdict.UNKNOWN if moved else found.verdict
+        unknown = (*told, *found.unknown)
+    verdict = Verdict.UNKNOWN if told else found.verdict
     seconds = round(time.monotonic() - begun_s, 2)
     update = {"seconds": seconds, "unknown": unknown, "verdict": verdict} | _hushed(found, sampled)
     return found.model_copy(update=update)
@@ -85,15 +84,11 @@ def _watched(live: Connector | None) -> Iterator[list[str]]:
     before = _stands(live)
     yield found
     after = _stands(live)
-    if before is not None and after is not None and _have_moved(before, after):
+    if before is not None and after is not None and moved(before, after):
         found.append(
             "The live database's schema, or the history of a migration tool in it, has changed meanwhile: if nobody else "
             "did that, the command has run there, as it finds its database by neither DATABASE_URL nor the PG* variables"
         )
-
-
-def _have_moved(before: Stands, after: Stands) -> bool:
-    return bool(Difference(before.catalog, after.catalog).left) or before.heads != after.heads
 
 
 def _stands(live: Connector | None) -> Stands | None:

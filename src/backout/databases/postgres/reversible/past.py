@@ -32,6 +32,11 @@ class Stands:
         return Stands(catalog.read_alone(link), history_heads(link.connection))
 
 
+def moved(before: Stands, after: Stands) -> bool:
+    """Tell whether the schema is another one, or a tool's history names another migration as its newest."""
+    return bool(Difference(before.catalog, after.catalog).left) or before.heads != after.heads
+
+
 def schema_moved(before: Stands, after: Stands, seen: Meanwhile) -> bool:
     """Tell whether the schema is another one than what came through the proxy has made of it."""
     return bool(Difference(seen.rebased(before.catalog, after.catalog, 0), after.catalog).left)
