@@ -103,6 +103,7 @@ class MigrationProof(Document):
         wrong: What was not as it has to be.
         stays: What is not as it was after the way back, as backout says itself.
         unknown: Why nothing is proven for the live database.
+        live_moved: The live schema, or a tool's history there, became another one meanwhile.
         rows: How many rows were made, for how many tables, before the migration and since.
         without_rows: Tables that got no rows, with the reason.
         output: What the command printed, where it failed; else empty.
@@ -120,6 +121,7 @@ class MigrationProof(Document):
     wrong: tuple[str, ...] = ()
     stays: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
+    live_moved: bool = False
     rows: int = 0
     tables: int = 0
     written: int = 0

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from backout.cli.common import ConfigOption, JsonOption, guarded, out, out_json
+from backout.cli.common import ConfigOption, JsonOption, err, guarded, out, out_json
 from backout.cli.db_options import (
     DatabaseOption,
     LockBudgetOption,
@@ -160,7 +160,7 @@ def command(
     generated rows that respect every constraint. The command finds them by DATABASE_URL or the PG* variables.
 
     Exit code 0: proven. 4: an answer is needed, or it is unknown. 8: refused. 6: something was not as it has to be.
-    3: the command fails by itself.
+    3: the command fails by itself. 7: the live database became another one meanwhile.
 
     Example: backout check -- npx drizzle-kit migrate
     """
@@ -184,16 +184,20 @@ def command(
         "variables": (*settings.variables, *(variable or ())),
         "lock_budget_ms": lock_budget_of(lock_budget, config),
     }
-    if whole:
-        raise typer.Exit(_whole(check_history(words, listed, **given), as_json=as_json))
-    proof = check_migration(words, rows=dict(_sizes(rows)), sample=sample, **given)
+    try:
+        if whole:
+            raise typer.Exit(_whole(check_history(words, listed, **given), as_json=as_json))
+        proof = check_migration(words, rows=dict(_sizes(rows)), sample=sample, **given)
+    except KeyboardInterrupt:
+        err("Interrupted. Nothing was changed but scratch databases, which are gone.")
+        raise typer.Exit(int(ExitCode.INTERRUPTED)) from None
     if output is not None:
         output.write_text("".join(_as(proof, style, file)), encoding="utf-8")
     if as_json:
         out_json(proof)
     else:
         out("".join(_as(proof, Format.TEXT if output is not None else style, file)).rstrip("\n"))
-    raise typer.Exit(int(_EXIT[proof.verdict]))
+    raise typer.Exit(int(ExitCode.OUTCOME_UNKNOWN if proof.live_moved else _EXIT[proof.verdict]))
 
 
 def _files(pattern: str | None, *, whole: bool) -> list[Path]:

@@ -27,6 +27,14 @@ _WAYS = {
 }
 _LEVELS = {Way.REFUSED: "error", Way.ANSWER: "warning", Way.WHOLE_TABLE: "warning"}
 _STOPS = (Way.REFUSED, Way.ANSWER)
+_NEXT = {
+    Verdict.PROVEN: "backout migrate -- {command}",
+    Verdict.ANSWER: "backout check -- {command}   # again, with the answer beside the statement, or as an option",
+    Verdict.UNKNOWN: "backout check --scratch URL -- {command}   # what stands in its way has to go: a server like the live one, or the command",
+    Verdict.REFUSED: "backout check -- {command}   # again, when what is refused is done in another way",
+    Verdict.WRONG: "backout check --json -- {command} > check.json   # for the report of this mistake; do not deploy it through backout",
+    Verdict.FAILED: "backout check -- {command}   # again, when the command runs on a database of this schema",
+}
 _MARKS = {
     Verdict.PROVEN: "✅",
     Verdict.ANSWER: "⚠️",
@@ -84,6 +92,12 @@ def lines(proof: MigrationProof) -> Iterator[str]:
             f"Tried with {proof.rows} rows in {proof.tables} tables and {proof.written} writes, on PostgreSQL {proof.server}: "
             f"{proof.seconds:.1f} s, of which the command itself {proof.command_s:.1f} s each time."
         )
+    if proof.live_moved:
+        yield "now    The live database is another one than before."
+        yield "next   backout db status   # and what the command has done there; then --variable NAME, and no literal URL in its files"
+    else:
+        yield "now    Nothing was changed but scratch databases, which are gone."
+        yield f"next   {_NEXT[proof.verdict].format(command=proof.command)}"
 
 
 def _lock(proof: MigrationProof, table: str) -> str:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -29,12 +30,10 @@ CREATE TABLE alone (name text); INSERT INTO owner VALUES (1, 'secret-name'); INS
 
 
 @pytest.fixture
-def checked(
-    database: Database, typed: Typed, scratch_url: str
-) -> Callable[..., tuple[Done, dict[str, object]]]:
+def checked(database: Database, typed: Typed, scratch_url: str) -> Callable[..., tuple[Done, dict[str, Any]]]:
     database.connect().execute(_LIVE)
 
-    def check(sql: str, *options: str) -> tuple[Done, dict[str, object]]:
+    def check(sql: str, *options: str) -> tuple[Done, dict[str, Any]]:
         done = typed(
             "check",
             "--json",
@@ -72,21 +71,21 @@ def scratch_url(server: Server) -> str:
     ],
 )
 def test_what_can_be_taken_back_is_proven(
-    checked: Callable[..., tuple[Done, dict[str, object]]], sql: str, ways: list[str]
+    checked: Callable[..., tuple[Done, dict[str, Any]]], sql: str, ways: list[str]
 ) -> None:
     done, found = checked(sql)
     assert (found["verdict"], found["wrong"], found["unknown"]) == ("proven", [], [])
     assert done.code == 0
-    assert [one["way"] for one in found["changes"]] == ways  # type: ignore[attr-defined]
+    assert [one["way"] for one in found["changes"]] == ways
 
 
 def test_an_answer_that_is_needed_is_named_and_with_it_all_is_proven(
-    checked: Callable[..., tuple[Done, dict[str, object]]],
+    checked: Callable[..., tuple[Done, dict[str, Any]]],
 ) -> None:
     drop = "ALTER TABLE t DROP COLUMN a"
     done, found = checked(drop)
     assert (done.code, found["verdict"]) == (4, "answer")
-    (needed,) = [one for one in found["changes"] if one["way"] == "answer"]  # type: ignore[attr-defined]
+    (needed,) = [one for one in found["changes"] if one["way"] == "answer"]
     assert "public.t.a" in needed["what"]
     done, found = checked(drop, "--fill", "t.a='none'")
     assert (done.code, found["verdict"]) == (0, "proven")
@@ -101,20 +100,20 @@ def test_an_answer_that_is_needed_is_named_and_with_it_all_is_proven(
     ],
 )
 def test_what_rows_written_since_would_ask_for_is_told_before(
-    checked: Callable[..., tuple[Done, dict[str, object]]], sql: str, what: str
+    checked: Callable[..., tuple[Done, dict[str, Any]]], sql: str, what: str
 ) -> None:
     done, found = checked(sql)
     assert (done.code, found["verdict"]) == (4, "answer")
-    assert what in next(one for one in found["changes"] if one["way"] == "answer")["what"]  # type: ignore[attr-defined]
+    assert what in next(one for one in found["changes"] if one["way"] == "answer")["what"]
 
 
 def test_locks_are_told_with_their_length_on_tables_of_that_size(
-    checked: Callable[..., tuple[Done, dict[str, object]]],
+    checked: Callable[..., tuple[Done, dict[str, Any]]],
 ) -> None:
     _, found = checked(
         "ALTER TABLE t ALTER n TYPE bigint; CREATE INDEX ON alone (name)", "--rows", "t=50000000"
     )
-    locks = {one["table"]: one for one in found["locks"]}  # type: ignore[attr-defined]
+    locks = {one["table"]: one for one in found["locks"]}
     assert locks["public.t"]["mode"] == "AccessExclusiveLock"
     assert locks["public.t"]["because"] == ["it is written anew"]
     assert locks["public.t"]["seconds"] > 5
@@ -125,20 +124,20 @@ def test_locks_are_told_with_their_length_on_tables_of_that_size(
 
 
 def test_what_is_refused_is_said_with_the_reason(
-    checked: Callable[..., tuple[Done, dict[str, object]]],
+    checked: Callable[..., tuple[Done, dict[str, Any]]],
 ) -> None:
     done, found = checked("ALTER TABLE t DROP COLUMN b; CREATE TYPE r AS RANGE (subtype = int4)")
     assert (done.code, found["verdict"]) == (8, "refused")
-    (refused,) = [one for one in found["changes"] if one["way"] == "refused"]  # type: ignore[attr-defined]
+    (refused,) = [one for one in found["changes"] if one["way"] == "refused"]
     assert "CREATE TYPE r AS RANGE" in refused["what"]
 
 
-def test_what_breaks_running_code_is_said(checked: Callable[..., tuple[Done, dict[str, object]]]) -> None:
+def test_what_breaks_running_code_is_said(checked: Callable[..., tuple[Done, dict[str, Any]]]) -> None:
     _, found = checked(
         "ALTER TABLE t DROP COLUMN a, ALTER b SET NOT NULL, ADD must int NOT NULL DEFAULT 1; ALTER TABLE t ALTER must DROP DEFAULT; "
         "ALTER TABLE owner RENAME name TO called"
     )
-    assert {(one["kind"], one["what"].split(" ")[0]) for one in found["breaks"]} == {  # type: ignore[attr-defined]
+    assert {(one["kind"], one["what"].split(" ")[0]) for one in found["breaks"]} == {
         ("ban-drop-column", "public.t.a"),
         ("adding-not-nullable-field", "public.t.b"),
         ("adding-required-field", "public.t.must"),
@@ -147,11 +146,11 @@ def test_what_breaks_running_code_is_said(checked: Callable[..., tuple[Done, dic
 
 
 def test_the_running_release_is_tried_on_the_later_schema(
-    checked: Callable[..., tuple[Done, dict[str, object]]],
+    checked: Callable[..., tuple[Done, dict[str, Any]]],
 ) -> None:
     reads = "psql -qtc 'SELECT a FROM t LIMIT 1' -v ON_ERROR_STOP=1"
     _, found = checked("ALTER TABLE t RENAME a TO c", "--smoke", reads)
-    (smoke,) = [one["what"] for one in found["breaks"] if one["kind"] == "smoke"]  # type: ignore[attr-defined]
+    (smoke,) = [one["what"] for one in found["breaks"] if one["kind"] == "smoke"]
     assert 'column "a" does not exist' in smoke
     _, found = checked(
         "ALTER TABLE t DROP COLUMN b; CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS "
@@ -159,14 +158,14 @@ def test_the_running_release_is_tried_on_the_later_schema(
         "--smoke",
         reads,
     )
-    assert [(one["kind"], one["what"]) for one in found["breaks"]] == [  # type: ignore[attr-defined]
+    assert [(one["kind"], one["what"]) for one in found["breaks"]] == [
         ("ban-drop-column", "public.t.b is not there: reading or writing it fails"),
         ("insert", "public.owner: an INSERT as before fails: not so"),
     ]
 
 
 def test_a_smoke_command_that_fails_before_too_tells_nothing(
-    checked: Callable[..., tuple[Done, dict[str, object]]],
+    checked: Callable[..., tuple[Done, dict[str, Any]]],
 ) -> None:
     done, found = checked("ALTER TABLE t ADD c int", "--smoke", "false")
     assert (done.code, found["verdict"]) == (4, "unknown")
@@ -175,14 +174,14 @@ def test_a_smoke_command_that_fails_before_too_tells_nothing(
     ]
 
 
-def test_a_command_that_fails_by_itself(checked: Callable[..., tuple[Done, dict[str, object]]]) -> None:
+def test_a_command_that_fails_by_itself(checked: Callable[..., tuple[Done, dict[str, Any]]]) -> None:
     done, found = checked("ALTER TABLE t DROP COLUMN nowhere")
     assert (done.code, found["verdict"]) == (3, "failed")
     assert 'column "nowhere" of relation "t" does not exist' in str(found["output"])
 
 
 def test_one_that_fails_on_rows_alone_is_unknown(
-    checked: Callable[..., tuple[Done, dict[str, object]]],
+    checked: Callable[..., tuple[Done, dict[str, Any]]],
 ) -> None:
     done, found = checked("ALTER TABLE t ADD CHECK (length(a) = 777)")
     assert (done.code, found["verdict"]) == (4, "unknown")
@@ -190,7 +189,7 @@ def test_one_that_fails_on_rows_alone_is_unknown(
 
 
 def test_the_live_database_is_only_read_and_none_of_its_values_is_shown(
-    checked: Callable[..., tuple[Done, dict[str, object]]], database: Database, server: Server
+    checked: Callable[..., tuple[Done, dict[str, Any]]], database: Database, server: Server
 ) -> None:
     stands = "SELECT t.*, t.xmin::text, t.ctid::text, o.*, o.xmin::text FROM t JOIN owner o ON o.id = t.owner"
     live = database.connect()
@@ -218,6 +217,18 @@ def test_a_scratch_server_of_another_version_proves_nothing(
     assert f"unknown  The scratch server is PostgreSQL {other}, the live one is {server.version}" in done.out
 
 
+def test_an_interrupt_is_no_verdict(
+    database: Database, typed: Typed, scratch_url: str, server: Server
+) -> None:
+    database.connect().execute("CREATE TABLE t (id int)")
+    done = typed("check", "--scratch", scratch_url, "--", "sh", "-c", "kill -INT $$")
+    assert done.code == 130
+    assert "Nothing was changed but scratch databases, which are gone." in done.err
+    with server.connected(superuser=True) as admin:
+        left = admin.execute("SELECT datname FROM pg_database WHERE starts_with(datname, %s)", (PREFIX,))
+        assert left.fetchall() == []
+
+
 def test_a_command_with_the_live_url_in_it_is_refused_before_it_runs(
     database: Database, typed: Typed
 ) -> None:
@@ -229,7 +240,7 @@ def test_a_command_with_the_live_url_in_it_is_refused_before_it_runs(
 
 
 def test_sampled_rows_are_tried_and_shown_nowhere(
-    checked: Callable[..., tuple[Done, dict[str, object]]], database: Database
+    checked: Callable[..., tuple[Done, dict[str, Any]]], database: Database
 ) -> None:
     database.connect().execute(
         "INSERT INTO owner SELECT n, 'secret-' || n FROM generate_series(2, 40) n; "
@@ -249,7 +260,8 @@ def test_a_command_that_runs_on_the_live_database_all_the_same_is_told(
     script = tmp_path / "literal.sh"
     script.write_text(f"psql '{database.url}' -qc 'CREATE TABLE IF NOT EXISTS t (id int)'\n")
     done = typed("check", "--scratch", scratch_url, "--", "sh", str(script))
-    assert done.code == 4
+    assert done.code == 7
+    assert "now    The live database is another one than before." in done.out
     assert "the command has run there" in done.out
     assert "No connection came through backout" in done.out
 

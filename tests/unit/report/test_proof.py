@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from backout.migration_proof import Breaks, LockTaken, MigrationProof, ProvenChange, Verdict, Way
 from backout.report.proof import lines, markdown, sarif, workflow_commands
 
@@ -36,6 +38,14 @@ REFUSED = MigrationProof(
 def test_the_verdict_comes_first() -> None:
     assert next(lines(REFUSED)) == "It cannot be taken back."
     assert markdown(REFUSED).startswith("### ⛔ It cannot be taken back.\n")
+
+
+@pytest.mark.parametrize("verdict", Verdict)
+def test_the_state_now_and_the_next_command_come_last(verdict: Verdict) -> None:
+    state, command = list(lines(REFUSED.model_copy(update={"verdict": verdict})))[-2:]
+    assert state == "now    Nothing was changed but scratch databases, which are gone."
+    assert command.startswith("next   backout ")
+    assert "-- psql -f a.sql" in command
 
 
 def test_every_part_is_told() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -43,9 +44,15 @@ class Command:
         return self.run(self.argv, kept | _leading(url) | dict.fromkeys(self.variables, url))
 
     def run(self, argv: Sequence[str], environment: Mapping[str, str]) -> int:
-        """Run it with an environment, and return its exit status."""
+        """Run it with an environment, and return its exit status.
+
+        Raises:
+            KeyboardInterrupt: It was interrupted: Ctrl-C reaches it as well.
+        """
         begun_s = time.monotonic()
         status, printed = foreground.heard(argv, environment)
+        if status == 128 + signal.SIGINT:
+            raise KeyboardInterrupt
         self.seconds = time.monotonic() - begun_s
         self.printed = self.redactor.text("\n".join(printed.splitlines()[-_TAIL:]))
         return status

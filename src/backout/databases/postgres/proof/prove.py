@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -58,8 +59,8 @@ def prove(
         unknown = (*told, *found.unknown)
     verdict = Verdict.UNKNOWN if told else found.verdict
     seconds = round(time.monotonic() - begun_s, 2)
-    update = {"seconds": seconds, "unknown": unknown, "verdict": verdict} | _hushed(found, sampled)
-    return found.model_copy(update=update)
+    update = {"seconds": seconds, "unknown": unknown, "verdict": verdict, "live_moved": bool(told)}
+    return found.model_copy(update=update | _hushed(found, sampled))
 
 
 def _hushed(found: MigrationProof, sampled: int) -> dict[str, object]:
@@ -101,7 +102,7 @@ def _stands(live: Connector | None) -> Stands | None:
 def begun(made: Scratch, command: Command) -> MigrationProof:
     """Return a proof of a command of which nothing is known but that it fails."""
     return MigrationProof(
-        command=command.redactor.text(" ".join(command.argv)),
+        command=command.redactor.text(shlex.join(command.argv)),
         verdict=Verdict.FAILED,
         server=made.version(),
         unknown=tuple(map(str, made.unknown)),

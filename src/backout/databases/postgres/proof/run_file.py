@@ -29,7 +29,7 @@ def main() -> int:
                 for part in parts:
                     connection.execute(part.encode())
     except psycopg.Error as error:
-        print(f"{sys.argv[1]}: {error}", file=sys.stderr)  # noqa: T201
+        sys.stderr.write(f"{sys.argv[1]}: {error}\n")
         return 1
     return 0
 
