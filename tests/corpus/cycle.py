@@ -20,7 +20,7 @@ from tests.corpus.results import ANSWER, REFUSED, WRONG, Own, Result
 
 from backout.app.migrations import Migrations
 from backout.databases.postgres.generated.look import Look, Table
-from backout.databases.postgres.generated.oracle import Readings, wrong_rows
+from backout.databases.postgres.generated.oracle import Readings, Wrong, wrong_rows
 from backout.databases.postgres.generated.seen import Seen, see
 from backout.databases.postgres.generated.writes import write
 from backout.databases.postgres.reversible import journal
@@ -312,8 +312,8 @@ def _grown(before: Seen, after: Seen) -> dict[int, int]:
     return {oid: rows for oid, rows in found.items() if rows}
 
 
-def _said(wrong: Sequence[object]) -> list[str]:
-    told = dict.fromkeys(" ".join(str(part) for part in one if part) for one in wrong)  # type: ignore[attr-defined]
+def _said(wrong: Sequence[Wrong]) -> list[str]:
+    told = dict.fromkeys(" ".join(str(part) for part in one if part) for one in wrong)
     return list(told)[:6]
 
 

@@ -79,7 +79,7 @@ class Evolving:
             name,
             custom.read_text() if custom.exists() else None,
             before.read_text() if before.exists() else "",
-            dict(tuple(one.split(" = ")) for one in renames.split("; ") if one),  # type: ignore[misc]
+            {new: old for new, _, old in (one.partition(" = ") for one in renames.split("; ") if one)},
         )
 
 

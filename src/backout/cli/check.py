@@ -12,18 +12,21 @@ import typer
 
 from backout.cli.common import ConfigOption, JsonOption, err, guarded, out, out_json
 from backout.cli.db_options import (
+    BackOption,
     DatabaseOption,
+    FillOption,
+    KeepOption,
     LockBudgetOption,
     QuarantineOption,
     RepairOption,
+    ScratchOption,
+    VariableOption,
     database_of,
+    given_answers,
     lock_budget_of,
     settings_of,
-    told_as,
-    told_of_violators,
 )
 from backout.errors import ExitCode
-from backout.migration import answers_in
 from backout.migration_proof import HistoryProof, MigrationProof, Verdict
 
 if TYPE_CHECKING:
@@ -69,15 +72,7 @@ def command(
             help="With --all, instead of a command: one file for each migration, in the order of their paths ('drizzle/*.sql').",
         ),
     ] = None,
-    scratch: Annotated[
-        str | None,
-        typer.Option(
-            "--scratch",
-            metavar="URL",
-            help="A server for scratch databases: a role that may create them, the major version and the extensions of the live one. "
-            "Else one of our own is started on this machine.",
-        ),
-    ] = None,
+    scratch: ScratchOption = None,
     empty: Annotated[
         bool,
         typer.Option("--empty", help="Begin with an empty database instead of a clone of the live schema."),
@@ -98,24 +93,12 @@ def command(
             help="A test of the release that runs now: it is run on the later schema, too; else migrations.smoke of backout.yaml.",
         ),
     ] = None,
-    variable: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--variable",
-            metavar="NAME",
-            help="Another variable by which the command finds the database; may be given several times.",
-        ),
-    ] = None,
-    fill: Annotated[
-        list[str] | None,
-        typer.Option("--fill", metavar="TABLE.COLUMN=EXPR", help="As of `backout migrate`."),
-    ] = None,
-    back: Annotated[
-        list[str] | None,
-        typer.Option("--back", metavar="TABLE.COLUMN=EXPR", help="As of `backout migrate`."),
-    ] = None,
+    variable: VariableOption = None,
+    fill: FillOption = None,
+    back: BackOption = None,
     repair: RepairOption = None,
     quarantine: QuarantineOption = None,
+    keep: KeepOption = None,
     rows: Annotated[
         list[str] | None,
         typer.Option(
@@ -171,9 +154,7 @@ def command(
     if not listed and not (words and words[0].strip()):
         raise typer.BadParameter("there is no command", param_hint="-- COMMAND…")
     settings = settings_of(config)
-    told = answers_in(
-        [*told_as("--fill", fill), *told_as("--back", back), *told_of_violators(repair, quarantine)]
-    )
+    told = given_answers(fill, back, repair, quarantine, keep)
     given: dict[str, Any] = {
         "database": database_of(database),
         "empty": empty,

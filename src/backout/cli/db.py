@@ -24,8 +24,8 @@ from backout.cli.confirm import confirm
 from backout.cli.db_from_schema import rollback_from_schema
 from backout.cli.db_options import (
     DatabaseOption,
+    DownFillOption,
     DryRunOption,
-    FillOption,
     LockBudgetOption,
     QuarantineOption,
     RepairOption,
@@ -114,7 +114,7 @@ def rollback(
             help="With --from-schema: a database that was restored from a backup of before; dropped values come from there, by primary key.",
         ),
     ] = None,
-    fill: FillOption = None,
+    fill: DownFillOption = None,
     dry_run: DryRunOption = False,
     wait: WaitOption = 10.0,
     strict_order: StrictOrderOption = False,

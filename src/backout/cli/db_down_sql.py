@@ -10,7 +10,7 @@ import typer
 from backout.cli.common import ConfigOption, JsonOption, err, guarded, leave, out, out_json
 from backout.cli.db_options import (
     DatabaseOption,
-    FillOption,
+    DownFillOption,
     ScratchOption,
     VariableOption,
     database_of,
@@ -45,7 +45,7 @@ def command(
             help="In the place of a command: the migration has run, and this database has the schema of before it.",
         ),
     ] = None,
-    fill: FillOption = None,
+    fill: DownFillOption = None,
     variable: VariableOption = None,
     scratch: ScratchOption = None,
     config: ConfigOption = None,

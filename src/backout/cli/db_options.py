@@ -12,7 +12,7 @@ import typer
 
 from backout.cli.common import err
 from backout.errors import ConfigError
-from backout.migration import LOCK_BUDGET_MS
+from backout.migration import HIDE, KEEPS, LOCK_BUDGET_MS, SIDE_TABLE, answers_in
 
 if TYPE_CHECKING:
     from backout.app.migration_settings import MigrationSettings
@@ -73,12 +73,36 @@ VariableOption = Annotated[
         help="Another variable by which the command finds the database; may be given several times.",
     ),
 ]
-FillOption = Annotated[
+DownFillOption = Annotated[
     list[str] | None,
     typer.Option(
         "--fill",
         metavar="TABLE.COLUMN=EXPR",
         help="What rows get in a column that comes back, and has to have a value.",
+    ),
+]
+FillOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--fill",
+        metavar="TABLE.COLUMN=EXPR",
+        help="What rows without a value get on the way back; else a line `-- backout: fill …` beside the statement.",
+    ),
+]
+BackOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--back",
+        metavar="TABLE.COLUMN=EXPR",
+        help="The value that a column had, told by the one of its new type; else a line `-- backout: back …`.",
+    ),
+]
+KeepOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--keep",
+        metavar="TABLE=side-table",
+        help="Really drop columns of a table, their values kept in a table beside, instead of hiding them: as long as the table is big, there and back; else a line `-- backout: keep …`.",
     ),
 ]
 ScratchOption = Annotated[
@@ -139,3 +163,31 @@ def settings_of(config: Path | None) -> MigrationSettings:
     from backout.app.migration_settings import migration_settings
 
     return migration_settings(config, os.environ, Path.cwd())
+
+
+def given_answers(
+    fill: list[str] | None,
+    back: list[str] | None,
+    repair: list[str] | None,
+    quarantine: list[str] | None,
+    keep: list[str] | None,
+) -> dict[str, str]:
+    """Return what was told by the options of those names, as a migration takes it."""
+    return answers_in(
+        [
+            *told_as("--fill", fill),
+            *told_as("--back", back),
+            *told_of_violators(repair, quarantine),
+            *_told_of_kept(keep),
+        ]
+    )
+
+
+def _told_of_kept(given: list[str] | None) -> Iterator[tuple[str, str, str]]:
+    for text in given or ():
+        table, _sign, how = (part.strip() for part in text.partition("="))
+        if not table or how not in KEEPS:
+            raise typer.BadParameter(
+                f"{text}: expected TABLE={SIDE_TABLE} or TABLE={HIDE}", param_hint="--keep"
+            )
+        yield "keep", table, how

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from enum import StrEnum
 from typing import Annotated
 
@@ -11,16 +10,19 @@ import typer
 
 from backout.cli.common import ConfigOption, JsonOption, err, guarded, out_json
 from backout.cli.db_options import (
+    BackOption,
     DatabaseOption,
+    FillOption,
+    KeepOption,
     QuarantineOption,
     RepairOption,
+    VariableOption,
     database_of,
+    given_answers,
     settings_of,
-    told_as,
-    told_of_violators,
 )
 from backout.errors import ExitCode
-from backout.migration import HIDE, KEEPS, SIDE_TABLE, Migrated, answers_in
+from backout.migration import Migrated
 
 _SHOWN = 20
 
@@ -41,40 +43,12 @@ def command(
         str | None,
         typer.Option("--release", metavar="VERSION", help="The release that the migration belongs to."),
     ] = None,
-    variable: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--variable",
-            metavar="NAME",
-            help="Another variable by which the command finds the database; may be given several times.",
-        ),
-    ] = None,
-    fill: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--fill",
-            metavar="TABLE.COLUMN=EXPR",
-            help="What rows without a value get on the way back; else a line `-- backout: fill …` beside the statement.",
-        ),
-    ] = None,
-    back: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--back",
-            metavar="TABLE.COLUMN=EXPR",
-            help="The value that a column had, told by the one of its new type; else a line `-- backout: back …`.",
-        ),
-    ] = None,
+    variable: VariableOption = None,
+    fill: FillOption = None,
+    back: BackOption = None,
     repair: RepairOption = None,
     quarantine: QuarantineOption = None,
-    keep: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--keep",
-            metavar="TABLE=side-table",
-            help="Really drop columns of a table, their values kept in a table beside, instead of hiding them: as long as the table is big, there and back; else a line `-- backout: keep …`.",
-        ),
-    ] = None,
+    keep: KeepOption = None,
     observe: Annotated[
         bool,
         typer.Option(
@@ -110,14 +84,7 @@ def command(
 
     if not argv[0].strip():
         raise typer.BadParameter("the command is empty", param_hint="-- COMMAND…")
-    answers = answers_in(
-        [
-            *told_as("--fill", fill),
-            *told_as("--back", back),
-            *told_of_violators(repair, quarantine),
-            *_kept(keep),
-        ]
-    )
+    answers = given_answers(fill, back, repair, quarantine, keep)
     off_by = switched_off(os.environ)
     settings = settings_of(config) if off_by is None else None
     if settings is None or (settings.mode == "off" and not observe):
@@ -139,16 +106,6 @@ def command(
     elif done.mode != "off":
         _show(done)
     raise typer.Exit(_exit_code(done))
-
-
-def _kept(given: list[str] | None) -> Iterator[tuple[str, str, str]]:
-    for text in given or ():
-        table, _sign, how = (part.strip() for part in text.partition("="))
-        if not table or how not in KEEPS:
-            raise typer.BadParameter(
-                f"{text}: expected TABLE={SIDE_TABLE} or TABLE={HIDE}", param_hint="--keep"
-            )
-        yield "keep", table, how
 
 
 def _exit_code(done: Migrated) -> int:

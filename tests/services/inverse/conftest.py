@@ -44,7 +44,7 @@ class Bed:
         name = f"inverse{next(_numbers)}"
         template = "" if like is None else f" TEMPLATE {like.rsplit('/', 1)[1]}"
         with closing(psycopg.connect(self.server.postgres.superuser_url, autocommit=True)) as admin:
-            admin.execute(sql.SQL(f"CREATE DATABASE {name} OWNER collector{template}"))  # type: ignore[arg-type]
+            admin.execute(f"CREATE DATABASE {name} OWNER collector{template}".encode())
         self.made.append(name)
         return self.server.postgres.url.rsplit("/", 1)[0] + f"/{name}"
 

@@ -107,6 +107,14 @@ def test_what_rows_written_since_would_ask_for_is_told_before(
     assert what in next(one for one in found["changes"] if one["way"] == "answer")["what"]
 
 
+def test_how_dropped_columns_are_kept_is_proven_as_it_is_told(
+    checked: Callable[..., tuple[Done, dict[str, Any]]],
+) -> None:
+    done, found = checked("ALTER TABLE t DROP COLUMN b", "--keep", "t=side-table")
+    assert (done.code, found["verdict"], found["wrong"]) == (0, "proven", [])
+    assert [one["way"] for one in found["changes"]] == ["whole-table"]
+
+
 def test_locks_are_told_with_their_length_on_tables_of_that_size(
     checked: Callable[..., tuple[Done, dict[str, Any]]],
 ) -> None:

@@ -12,7 +12,7 @@ from tests.services.reversible.conftest import Database
 from tests.services.reversible.servers import Server
 
 from backout.databases.postgres.connect import Connector
-from backout.databases.postgres.reversible.fingerprint import differences, read_print
+from backout.databases.postgres.reversible.fingerprint import Print, differences, read_print
 from backout.databases.postgres.reversible.link import DirectLink
 from backout.databases.postgres.scratch.server import PREFIX, scratch
 from backout.errors import NotPossible
@@ -27,7 +27,7 @@ def _connector(url: str) -> Connector:
     return Connector(url, Redactor(), 5, 30, 5)
 
 
-def _printed(url: str) -> object:
+def _printed(url: str) -> Print:
     with closing(psycopg.connect(url)) as connection:
         return read_print(DirectLink(connection))
 
@@ -39,7 +39,7 @@ def test_a_clone_is_the_schema_with_owners_and_privileges_and_no_rows(database: 
     with scratch(None, _connector(database.url)) as made:
         url = made.clone(_connector(database.url))
         assert made.unknown == []
-        assert differences(_printed(database.url), _printed(url)) == []  # type: ignore[arg-type]
+        assert differences(_printed(database.url), _printed(url)) == []
         with closing(psycopg.connect(url)) as there:
             assert there.execute("SELECT count(*) FROM given").fetchone() == (0,)
             assert there.info.user == live.info.user
@@ -70,7 +70,7 @@ def test_what_backout_hid_is_not_in_a_clone(database: Database) -> None:
         "CREATE TABLE t (a int, b int CONSTRAINT _bo_4_nn CHECK (b IS NOT NULL), _bo_2 int); CREATE INDEX _bo_2_i ON t (_bo_2)"
     )
     with scratch(None, _connector(database.url)) as made:
-        things = _printed(made.clone(_connector(database.url))).things  # type: ignore[attr-defined]
+        things = _printed(made.clone(_connector(database.url))).things
     assert "column public.t.b" in things
     assert "NOT NULL" in things["column public.t.b"]
     assert not [name for name in things if "_bo_" in name or "backout" in name]
