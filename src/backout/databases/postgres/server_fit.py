@@ -41,11 +41,19 @@ def unfit_server(live: psycopg.Connection[Any], there: psycopg.Connection[Any]) 
             mine=mine,
         )
     yield from _roles(dict(live.execute(_ROLES).fetchall()), there)
-    wanted = [str(row[0]) for row in live.execute(_EXTENSIONS).fetchall()]
+    for name in lacking_extensions(extensions_of(live), there):
+        yield msg("The extension {name} is not installed on the other server", name=name)
+
+
+def extensions_of(live: psycopg.Connection[Any]) -> list[str]:
+    """Return the extensions that were made in a database, by name."""
+    return [str(row[0]) for row in live.execute(_EXTENSIONS).fetchall()]
+
+
+def lacking_extensions(wanted: list[str], there: psycopg.Connection[Any]) -> list[str]:
+    """Return those that a server has not, so that no database of it can have them."""
     available = {str(row[0]) for row in there.execute(_AVAILABLE, (wanted,)).fetchall()}
-    for name in wanted:
-        if name not in available:
-            yield msg("The extension {name} is not installed on the other server", name=name)
+    return [name for name in wanted if name not in available]
 
 
 def _roles(wanted: dict[str, bool], there: psycopg.Connection[Any]) -> Iterator[Message]:

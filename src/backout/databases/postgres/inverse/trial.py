@@ -12,7 +12,7 @@ from backout.databases.postgres.connect import Connector
 from backout.databases.postgres.inverse.catalog import connector_of, read_fingerprint
 from backout.databases.postgres.inverse.made import Place
 from backout.databases.postgres.reversible.fingerprint import differences
-from backout.databases.postgres.reversible.proxy.server import MISLEADING
+from backout.databases.postgres.scratch.pointed import pointed_at
 from backout.databases.postgres.scratch.server import Scratch
 from backout.errors import NotPossible, OutcomeUnknown
 from backout.message import msg
@@ -22,23 +22,6 @@ from backout.redact import Redactor
 def place(scratch: Scratch, url: str) -> Place:
     """Return a scratch database as both roles see it."""
     return Place(connector_of(url), connector_of(scratch.as_admin(url)))
-
-
-def pointed_at(url: str, variables: Sequence[str] = ()) -> dict[str, str]:
-    """Return the environment of a command that is to find a scratch database in the place of the live one."""
-    from psycopg.conninfo import conninfo_to_dict
-
-    told = {name: str(value) for name, value in conninfo_to_dict(url).items() if value is not None}
-    leading = {
-        "DATABASE_URL": url,
-        "PGHOST": told.get("host", ""),
-        "PGPORT": told.get("port", ""),
-        "PGUSER": told.get("user", ""),
-        "PGPASSWORD": told.get("password", ""),
-        "PGDATABASE": told.get("dbname", ""),
-    }
-    kept = {name: value for name, value in os.environ.items() if name not in MISLEADING}
-    return kept | {name: value for name, value in leading.items() if value} | dict.fromkeys(variables, url)
 
 
 def run_there(

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from urllib.parse import quote
 
 from backout import foreground
-from backout.databases.postgres.reversible.proxy.server import MISLEADING
+from backout.databases.postgres.scratch.pointed import pointed_at
 from backout.redact import Redactor
 
 _TAIL = 40
@@ -40,8 +38,7 @@ class Command:
         Raises:
             OSError: It cannot be started.
         """
-        kept = {name: value for name, value in os.environ.items() if name not in MISLEADING}
-        return self.run(self.argv, kept | _leading(url) | dict.fromkeys(self.variables, url))
+        return self.run(self.argv, pointed_at(url, self.variables))
 
     def run(self, argv: Sequence[str], environment: Mapping[str, str]) -> int:
         """Run it with an environment, and return its exit status.
@@ -56,19 +53,3 @@ class Command:
         self.seconds = time.monotonic() - begun_s
         self.printed = self.redactor.text("\n".join(printed.splitlines()[-_TAIL:]))
         return status
-
-
-def _leading(url: str) -> dict[str, str]:
-    """Return the variables that lead a command to a database."""
-    from psycopg.conninfo import conninfo_to_dict
-
-    told = {key: str(value) for key, value in conninfo_to_dict(url).items() if value is not None}
-    host, port, name = told.get("host", ""), told.get("port", "5432"), told.get("dbname", "")
-    found = {"DATABASE_URL": url, "PGHOST": host, "PGPORT": port, "PGDATABASE": name}
-    found |= {"PGUSER": told["user"]} if "user" in told else {}
-    found |= {"PGPASSWORD": told["password"]} if "password" in told else {}
-    if host.startswith("/"):
-        # Clients that take URLs alone know the folder of a socket only as a parameter.
-        who = quote(told.get("user", ""), safe="")
-        found["DATABASE_URL"] = f"postgresql://{who}@/{quote(name)}?host={quote(host, safe='')}&port={port}"
-    return found

@@ -16,6 +16,7 @@ from backout.databases.postgres.connect import Connector
 from backout.databases.postgres.scratch.clone import Missing, clone_schema
 from backout.databases.postgres.scratch.roles import bring_roles
 from backout.databases.postgres.scratch.sample import sample
+from backout.databases.postgres.server_fit import extensions_of, lacking_extensions
 from backout.embedded.binaries import account, find_binaries
 from backout.embedded.server import EmbeddedPostgres
 from backout.errors import NotPossible
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
 PREFIX = "backout_scratch_"
 """Begins the name of every scratch database."""
 
-_EXTENSIONS = "SELECT extname::text, extversion::text FROM pg_extension WHERE oid >= 16384 ORDER BY 1"
-_AVAILABLE = "SELECT name::text FROM pg_available_extensions WHERE name = ANY(%s)"
 _END = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s AND pid <> pg_backend_pid()"
 
 
@@ -156,14 +155,13 @@ class _Live:
 
     major: int
     user: str
-    extensions: dict[str, str]
+    extensions: list[str]
 
     @classmethod
     def of(cls, live: Connector) -> _Live:
         with live.session(live.statement_timeout_s) as connection:
             user = connection.execute("SELECT current_user::text").fetchall()[0][0]
-            extensions = dict(connection.execute(_EXTENSIONS).fetchall())
-            return cls(connection.info.server_version // 10_000, user, extensions)
+            return cls(connection.info.server_version // 10_000, user, extensions_of(connection))
 
 
 @contextmanager
@@ -200,9 +198,8 @@ def _unlike(made: Scratch, live: _Live) -> Iterator[Message]:
                 scratch=major,
                 live=live.major,
             )
-        there = {name for (name,) in connection.execute(_AVAILABLE, (list(live.extensions),)).fetchall()}
-    for name in sorted(live.extensions.keys() - there):
-        yield msg("The scratch server has not the extension {name}", name=name)
+        for name in lacking_extensions(live.extensions, connection):
+            yield msg("The scratch server has not the extension {name}", name=name)
 
 
 def _lacks(one: Missing) -> Message:
