@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from backout.databases.postgres.reversible.names import HIDDEN_SCHEMA, PREFIX, SCHEMA, is_hidden
 from backout.databases.postgres.reversible.parse import Statement, names_told, object_of
 from backout.databases.postgres.reversible.passes import detaches_beside
@@ -42,6 +44,7 @@ _WIDE = {
     "OBJECT_PARAMETER_ACL": "parameter of the server",
 }
 
+_BESIDE = re.compile(r"^(\s*DROP\s+INDEX\s+)CONCURRENTLY\b", re.IGNORECASE)
 _ALONE = {
     "createdb_stmt", "dropdb_stmt", "alter_system_stmt", "create_table_space_stmt", "drop_table_space_stmt",
     "create_subscription_stmt", "alter_subscription_stmt", "drop_subscription_stmt",
@@ -76,6 +79,12 @@ def manner_of(statement: Statement) -> Manner:
     if statement.kind in _FREE or statement.kind == "":
         return Manner.FREE
     return Manner.WRAPPED
+
+
+def in_a_transaction(statement: Statement) -> str:
+    """Return a DROP as it can be in a transaction: an index that is hidden keeps nobody waiting."""
+    beside = statement.kind == "drop_stmt" and statement.node.concurrent
+    return _BESIDE.sub(r"\1", statement.text, count=1) if beside else statement.text
 
 
 def has_to_be_alone(statement: Statement) -> bool:

@@ -6,7 +6,6 @@ same things are hidden.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -33,6 +32,7 @@ from backout.databases.postgres.reversible.hide import NotHidden, hide_column, r
 from backout.databases.postgres.reversible.journal import Entry
 from backout.databases.postgres.reversible.journal import drop as not_journalled
 from backout.databases.postgres.reversible.link import LinkError
+from backout.databases.postgres.reversible.manners import in_a_transaction
 from backout.databases.postgres.reversible.names import (
     hidden,
     ident,
@@ -63,7 +63,6 @@ from backout.databases.postgres.reversible.work import Work
 
 _TRY = "_bo_try"
 _WORDS = {"statistics object": "STATISTICS"}
-_BESIDE = re.compile(r"^(\s*DROP\s+INDEX\s+)CONCURRENTLY\b", re.IGNORECASE)
 _HIDES = (
     "OBJECT_TABLE",
     "OBJECT_FOREIGN_TABLE",
@@ -562,12 +561,6 @@ class Softer:
 def drops_column(statement: Statement) -> bool:
     """Tell whether an ALTER TABLE drops a column of a table."""
     return is_of_table(statement) and any(subtype(c) == DROP_COLUMN for c in statement.node.cmds)
-
-
-def in_a_transaction(statement: Statement) -> str:
-    """Return a DROP as it can be in a transaction: an index that is hidden keeps nobody waiting."""
-    beside = statement.kind == "drop_stmt" and statement.node.concurrent
-    return _BESIDE.sub(r"\1", statement.text, count=1) if beside else statement.text
 
 
 def is_softened_drop(statement: Statement) -> bool:
