@@ -104,6 +104,24 @@ def test_a_server_that_was_named_is_left_as_it_was(server: Server, database: Dat
         )
 
 
+def test_what_a_kill_has_left_on_a_named_server_is_dropped_days_later(
+    server: Server, database: Database
+) -> None:
+    old, new = f"{PREFIX}20200101_0123456789ab", f"{PREFIX}29990101_0123456789ab"
+    others = f"{PREFIX}20200101_somebodys"
+    find = "SELECT datname FROM pg_database WHERE datname = ANY (%s) ORDER BY 1"
+    with server.connected(superuser=True) as admin:
+        for name in (old, new, others):
+            admin.execute(f"CREATE DATABASE {name} OWNER collector".encode())
+        try:
+            with scratch(server.postgres.url, _connector(database.url)):
+                left = [name for (name,) in admin.execute(find, ([old, new, others],)).fetchall()]
+            assert left == [others, new]
+        finally:
+            for name in (old, new, others):
+                admin.execute(f"DROP DATABASE IF EXISTS {name}".encode())
+
+
 def test_another_major_version_and_a_lacking_extension_make_it_unknown(
     server: Server, database: Database, tmp_path: Path
 ) -> None:

@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,8 +27,13 @@ if TYPE_CHECKING:
     import psycopg
 
 PREFIX = "backout_scratch_"
-"""Begins the name of every scratch database."""
+"""Begins the name of every scratch database; the day on which it was made follows."""
 
+_LEFT = rf"""
+SELECT d.datname::text FROM pg_database d
+WHERE d.datname ~ '^{PREFIX}\d{{8}}_[0-9a-f]{{12}}$' AND pg_has_role(d.datdba, 'USAGE')
+  AND substr(d.datname, {len(PREFIX) + 1}, 8) < to_char(now() - interval '2 days', 'YYYYMMDD')
+  AND NOT EXISTS (SELECT FROM pg_stat_activity a WHERE a.datname = d.datname)"""
 _END = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s AND pid <> pg_backend_pid()"
 
 
@@ -90,6 +96,12 @@ class Scratch:
         """Drop our databases but one."""
         self._drop({_name_in(url)})
 
+    def drop_left(self) -> None:
+        """Drop what a kill has left on a server that was named: ours of days ago that nobody uses. Idempotent."""
+        with self._admin() as connection:
+            for (name,) in connection.execute(_LEFT.encode()).fetchall():
+                connection.execute(f'DROP DATABASE IF EXISTS "{name}"'.encode())
+
     def close(self) -> None:
         """Drop the databases. Idempotent."""
         self._drop(set())
@@ -103,7 +115,7 @@ class Scratch:
     def _create(self, template: str) -> str:
         import psycopg
 
-        name = f"{PREFIX}{secrets.token_hex(6)}"
+        name = f"{PREFIX}{datetime.now(UTC):%Y%m%d}_{secrets.token_hex(6)}"
         like = f' TEMPLATE "{template}"' if template else " TEMPLATE template0"
         try:
             with self._admin() as connection:
@@ -166,7 +178,9 @@ class _Live:
 
 @contextmanager
 def _named(url: str) -> Iterator[Scratch]:
-    yield Scratch(url, url, ours=False)
+    made = Scratch(url, url, ours=False)
+    made.drop_left()
+    yield made
 
 
 @contextmanager
