@@ -5,12 +5,10 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from backout.cli.common import err, leave, out_json
-from backout.cli.confirm import confirm
-from backout.cli.db_run_down import leave_as, tell, tell_tried
+from backout.cli.common import err, leave
+from backout.cli.db_run_down import asking, end
 from backout.errors import ExitCode
 from backout.message import msg
-from backout.migration_down import DownTried
 
 _SHOWN = 20
 
@@ -39,27 +37,15 @@ def rollback_from_schema(
         err("next   backout db down-sql --from-schema …   # the file, to be looked at and run by hand")
         leave(ExitCode.PROOF_FAILED)
 
-    def sure(tried: DownTried) -> bool:
-        if not as_json:
-            tell_tried(tried)
-        if dry_run:
-            return False
-        confirm(
-            msg("Make {database} what it was?", database=tried.database),
-            word=None,
-            yes=yes,
-            command="backout db rollback --from-schema …",
-        )
-        return True
-
+    sure = asking(
+        lambda name: msg("Make {database} what it was?", database=name),
+        "backout db rollback --from-schema …",
+        dry_run=dry_run,
+        yes=yes,
+        as_json=as_json,
+    )
     with tempfile.TemporaryDirectory(prefix="backout-down-") as folder:
         file = Path(folder, "down.sql")
         file.write_text(found.text)
         done = migrations.run_down(file, sure=sure, values_from=from_backup)
-    if as_json:
-        out_json(done)
-    elif done.migrated is not None:
-        tell(done, done.migrated)
-    else:
-        err("Tried on scratch; nothing was changed.")
-    leave_as(done)
+    end(done, as_json=as_json)

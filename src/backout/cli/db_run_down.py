@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,7 +19,7 @@ from backout.cli.db_options import (
     settings_of,
 )
 from backout.errors import ExitCode
-from backout.message import msg
+from backout.message import Message, msg
 
 if TYPE_CHECKING:
     from backout.migration import Migrated
@@ -85,19 +86,13 @@ def command(
         raise typer.BadParameter("values can only be brought for a FILE", param_hint="--values-from")
     settings = settings_of(config)
 
-    def sure(tried: DownTried) -> bool:
-        if not as_json:
-            tell_tried(tried)
-        if dry_run:
-            return False
-        confirm(
-            msg("Run it in {database}?", database=tried.database),
-            word=None,
-            yes=yes,
-            command=_typed(words, tool=tool),
-        )
-        return True
-
+    sure = asking(
+        lambda database: msg("Run it in {database}?", database=database),
+        _typed(words, tool=tool),
+        dry_run=dry_run,
+        yes=yes,
+        as_json=as_json,
+    )
     done = Migrations(database_of(database)).run_down(
         None if tool else Path(words[0]),
         words if tool else (),
@@ -108,6 +103,35 @@ def command(
         to_schema=database_of(to_schema, "--to-schema"),
         values_from=database_of(values_from, "--values-from"),
     )
+    end(done, as_json=as_json)
+
+
+def asking(
+    question: Callable[[str], Message], typed: str, *, dry_run: bool, yes: bool, as_json: bool
+) -> Callable[[DownTried], bool]:
+    """Return what tells what was found on scratch and asks, unless it was only to be tried.
+
+    Args:
+        question: Of the database's name.
+        typed: The command, without its options.
+        dry_run: It was only to be tried.
+        yes: Nobody is asked.
+        as_json: Nothing is told.
+    """
+
+    def sure(tried: DownTried) -> bool:
+        if not as_json:
+            tell_tried(tried)
+        if dry_run:
+            return False
+        confirm(question(tried.database), word=None, yes=yes, command=typed)
+        return True
+
+    return sure
+
+
+def end(done: DownRun, *, as_json: bool) -> None:
+    """Print what came of a down, and end with its exit code."""
     if as_json:
         out_json(done)
     elif done.migrated is not None:
