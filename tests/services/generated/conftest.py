@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.services.reversible.conftest import database, postgres, server
+from tests.services.reversible.conftest import database, postgres, server, server_of
 
-__all__ = ["database", "postgres", "server"]
+__all__ = ["database", "postgres", "server", "server_of"]

@@ -10,26 +10,21 @@ from itertools import count
 import psycopg
 import pytest
 from psycopg import sql
-from tests.services.reversible import servers
-from tests.services.reversible.conftest import database, postgres, second, typed
+from tests.services.reversible.conftest import database, postgres, second, server_of, typed
 from tests.services.reversible.servers import Server
 
 from backout.databases.postgres.inverse.catalog import connector_of
 from backout.databases.postgres.inverse.made import Place
 from backout.databases.postgres.reversible.parse import statements
 
-__all__ = ["database", "postgres", "second", "typed"]
+__all__ = ["database", "postgres", "second", "server_of", "typed"]
 
 _numbers = count(1)
 
 
-@pytest.fixture(scope="session")
-def server(
-    tmp_path_factory: pytest.TempPathFactory, require_service: Callable[[str], None]
-) -> Iterator[Server]:
-    require_service("postgres")
-    with servers.server(15, tmp_path_factory.mktemp("server")) as made:
-        yield made
+@pytest.fixture
+def server(server_of: Callable[[int], Server]) -> Server:
+    return server_of(15)
 
 
 @dataclass

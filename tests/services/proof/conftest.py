@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.services.reversible.conftest import database, postgres, server, typed
+from tests.services.reversible.conftest import database, postgres, server, server_of, typed
 
-__all__ = ["database", "postgres", "server", "typed"]
+__all__ = ["database", "postgres", "server", "server_of", "typed"]

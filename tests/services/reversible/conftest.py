@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -31,16 +32,25 @@ from backout.embedded.server import EmbeddedPostgres
 _numbers = count(1)
 
 
-@pytest.fixture(scope="session", params=VERSIONS)
-def server(
-    request: pytest.FixtureRequest,
-    tmp_path_factory: pytest.TempPathFactory,
-    require_service: Callable[[str], None],
-) -> Iterator[Server]:
-    """Give a server; what a test commits there it takes away again."""
+@pytest.fixture(scope="session")
+def server_of(
+    tmp_path_factory: pytest.TempPathFactory, require_service: Callable[[str], None]
+) -> Iterator[Callable[[int], Server]]:
+    """Give a version's server: each is started when first asked for and stays, as tests ask for them by turns."""
     require_service("postgres")
-    with servers.server(request.param, tmp_path_factory.mktemp("server")) as made:
-        yield made
+    with ExitStack() as started:
+
+        @cache
+        def serving(version: int) -> Server:
+            return started.enter_context(servers.server(version, tmp_path_factory.mktemp("server")))
+
+        yield serving
+
+
+@pytest.fixture(params=VERSIONS)
+def server(request: pytest.FixtureRequest, server_of: Callable[[int], Server]) -> Server:
+    """Give a server; what a test commits there it takes away again."""
+    return server_of(request.param)
 
 
 @pytest.fixture

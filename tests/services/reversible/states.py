@@ -17,9 +17,8 @@ from backout.schema import Schema
 
 def schema_of(url: str) -> tuple[Schema, dict[str, str]]:
     """Return the visible schema, as the tool reads it and as the engine does: what is hidden is left out."""
-    with closing(psycopg.connect(url)) as connection:
-        schema = read_schema(connection, None)
     with closing(psycopg.connect(url, autocommit=True)) as connection:
+        schema = read_schema(connection, None)
         link = DirectLink(connection)
         link.rows("BEGIN ISOLATION LEVEL REPEATABLE READ")
         found = read_print(link).things
