@@ -6,6 +6,7 @@ import signal
 import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 from backout.errors import UsageError
 from backout.message import msg
@@ -14,18 +15,21 @@ Run = Callable[[Sequence[str], Mapping[str, str]], int]
 """How a command is run with an environment; returns its exit status."""
 
 
-def run(argv: Sequence[str], environment: Mapping[str, str] | None = None) -> int:
+def run(
+    argv: Sequence[str], environment: Mapping[str, str] | None = None, directory: Path | None = None
+) -> int:
     """Run a command, and return its exit status; of one that a signal ended 128 and its number, as a shell says it.
 
     Args:
         argv: Program and arguments.
         environment: Its whole environment; None: the process's own.
+        directory: Where it runs; None: here.
 
     Raises:
         OSError: It cannot be started.
     """
     env = None if environment is None else dict(environment)
-    with subprocess.Popen(list(argv), env=env) as child, _signals_to(child):
+    with subprocess.Popen(list(argv), env=env, cwd=directory) as child, _signals_to(child):
         status = child.wait()
     return status if status >= 0 else 128 - status
 

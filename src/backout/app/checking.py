@@ -7,9 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from backout.app.migrations import named_in
-from backout.errors import Refused
-from backout.message import msg
+from backout.app.migrations import refuse_to_try
 from backout.migration import LOCK_BUDGET_MS
 from backout.redact import Redactor
 
@@ -152,10 +150,5 @@ def _live(
     redactor.add(*secrets_of(conninfo, told))
     if empty:
         return None
-    if named_in(argv, conninfo):
-        raise Refused(
-            msg("The command has the live database's URL in its own words: it would run there"),
-            state=msg("Nothing was run."),
-            next_command="backout check -- sh -c '… \"$DATABASE_URL\"'   # a shell puts the scratch database's URL there",
-        )
+    refuse_to_try(argv, conninfo, "backout check")
     return Connector(conninfo, redactor, _CONNECT_S, _STATEMENT_S, _CONNECT_S, setting=_SETTING)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from backout.redact import Redactor
 
 if TYPE_CHECKING:
     from backout.databases.postgres.connect import Connector
+    from backout.databases.postgres.inverse.earlier import Earlier
     from backout.databases.postgres.reversible.database import ReversibleDatabase
     from backout.migration import Finalized, Finished, Migrated, MigrationHistory, Uninstalled, WayTaken
     from backout.migration_down import DownFile, DownRun, DownTried
@@ -45,6 +47,30 @@ def named_in(argv: Sequence[str], conninfo: str) -> bool:
     # A client may want another scheme. Without a role or password the rest may be a word of anybody's.
     wanted = place if "@" in place else conninfo
     return bool(wanted) and any(wanted in word for word in argv)
+
+
+def refuse_to_try(argv: Sequence[str], conninfo: str, typed: str) -> None:
+    """Refuse a command that is to be tried on scratch alone, and has the live database's URL in its own words. Pure.
+
+    Args:
+        argv: The command.
+        conninfo: The live database.
+        typed: What is typed before the command.
+
+    Raises:
+        Refused: It would run there.
+    """
+    if named_in(argv, conninfo):
+        raise Refused(
+            msg("The command has the live database's URL in its own words: it would run there"),
+            state=msg("Nothing was run."),
+            next_command=f"{typed} -- sh -c '… \"$DATABASE_URL\"'   # a shell puts the scratch database's URL there",
+        )
+
+
+def is_database(told: str) -> bool:
+    """Tell whether it is the URL of a database, or key=value text, and not the name of a revision. Pure."""
+    return "://" in told or "=" in told
 
 
 class Migrations:
@@ -214,28 +240,47 @@ class Migrations:
         """Return the inverse of what a migration command would do now, as plain SQL, tried on scratch. Changes nothing here.
 
         Args:
-            argv: The command; it is run on scratch alone, and finds the database there by the usual variables.
+            argv: The command; it is run on scratch alone, and finds the database there by the usual variables. With a revision
+                as `from_schema` what migrates an empty database then.
             fills: What rows get in a column that comes back and has to have a value, by ``table.column``: SQL expressions.
             variables: Further environment variables by which the command finds the database.
             scratch: URL of a server for scratch databases; None: one is started, and ended.
-            from_schema: URL of a database with the schema of before a migration that has run, in the place of a command.
+            from_schema: What has the schema of before a migration that has run: the URL of a database, in the place of a
+                command; or a git revision, whose files `argv` is run among.
         """
         from backout import __version__
         from backout.clock import SystemClock
         from backout.databases.postgres.inverse.down_file import down_file
 
+        refuse_to_try(argv, self._conninfo, "backout db down-sql")
         redactor = Redactor()
-        return down_file(
-            self._connector(redactor),
-            argv,
-            redactor=redactor,
-            at=SystemClock().now(),
-            version=__version__,
-            fills=fills or {},
-            variables=variables,
-            scratch_url=scratch,
-            from_schema=None if from_schema is None else self._other(from_schema, redactor),
-        )
+        with self._earlier(from_schema, argv, variables, redactor) as earlier:
+            return down_file(
+                self._connector(redactor),
+                argv,
+                redactor=redactor,
+                at=SystemClock().now(),
+                version=__version__,
+                fills=fills or {},
+                variables=variables,
+                scratch_url=scratch,
+                earlier=earlier,
+            )
+
+    @contextmanager
+    def _earlier(
+        self, told: str | None, argv: Sequence[str], variables: Sequence[str], redactor: Redactor
+    ) -> Iterator[Earlier | None]:
+        from backout.app.git import checked_out
+        from backout.databases.postgres.inverse.earlier import MigrationsOfThen, OtherDatabase
+
+        if told is None:
+            yield None
+        elif is_database(told):
+            yield OtherDatabase(self._other(told, redactor))
+        else:
+            with checked_out(told, Path.cwd()) as directory:
+                yield MigrationsOfThen(told, directory, argv, variables, redactor)
 
     def run_down(
         self,
@@ -264,6 +309,7 @@ class Migrations:
         """
         from backout.databases.postgres.inverse.run_down import of_file, of_tool, run_down
 
+        refuse_to_try(argv, self._conninfo, "backout db run-down --tool")
         redactor = Redactor()
         live = self._connector(redactor)
         for url in (to_schema, values_from):

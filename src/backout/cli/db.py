@@ -26,13 +26,16 @@ from backout.cli.db_options import (
     DatabaseOption,
     DownFillOption,
     DryRunOption,
+    FromSchemaOption,
     LockBudgetOption,
     QuarantineOption,
     RepairOption,
     StrictOrderOption,
     WaitOption,
+    check_earlier,
     database_of,
     lock_budget_of,
+    settings_of,
     told_as,
     told_of_violators,
 )
@@ -86,6 +89,12 @@ def history(database: DatabaseOption = None, as_json: JsonOption = False) -> Non
 @app.command("rollback")
 @guarded
 def rollback(
+    argv: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[-- COMMAND…]", help="With --from-schema REF: what migrates an empty database."
+        ),
+    ] = None,
     to: Annotated[
         str | None,
         typer.Option(
@@ -98,14 +107,7 @@ def rollback(
     ] = None,
     repair: RepairOption = None,
     quarantine: QuarantineOption = None,
-    from_schema: Annotated[
-        str | None,
-        typer.Option(
-            "--from-schema",
-            metavar="URL",
-            help="The migration has run without backout, and this database has the schema of before: what can still be had.",
-        ),
-    ] = None,
+    from_schema: FromSchemaOption = None,
     from_backup: Annotated[
         str | None,
         typer.Option(
@@ -137,16 +139,21 @@ def rollback(
     if from_schema is None and (from_backup is not None or fill):
         raise typer.BadParameter("--from-backup and --fill need --from-schema", param_hint="--from-schema")
     if from_schema is not None:
+        check_earlier(from_schema, argv)
         rollback_from_schema(
             database_of(database),
             from_schema,
+            argv or (),
             from_backup,
+            variables=settings_of(config).variables,
             fills=answers_in(told_as("--fill", fill)),
             dry_run=dry_run,
             yes=yes,
             as_json=as_json,
         )
         return
+    if argv:
+        raise typer.BadParameter("a command needs --from-schema REF", param_hint="-- COMMAND…")
     answers = answers_in(told_of_violators(repair, quarantine))
     which = f"all migrations after {to}" if to is not None else f"the newest {steps or 1} migration(s)"
     if not dry_run:

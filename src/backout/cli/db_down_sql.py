@@ -11,8 +11,10 @@ from backout.cli.common import ConfigOption, JsonOption, err, guarded, leave, ou
 from backout.cli.db_options import (
     DatabaseOption,
     DownFillOption,
+    FromSchemaOption,
     ScratchOption,
     VariableOption,
+    check_earlier,
     database_of,
     settings_of,
     told_as,
@@ -37,14 +39,7 @@ def command(
         Path | None,
         typer.Option("--output", metavar="FILE", help="Where the file is written; else it is printed."),
     ] = None,
-    from_schema: Annotated[
-        str | None,
-        typer.Option(
-            "--from-schema",
-            metavar="URL",
-            help="In the place of a command: the migration has run, and this database has the schema of before it.",
-        ),
-    ] = None,
+    from_schema: FromSchemaOption = None,
     fill: DownFillOption = None,
     variable: VariableOption = None,
     scratch: ScratchOption = None,
@@ -56,7 +51,8 @@ def command(
 
     The command is run in a scratch database with the same schema, and the file after it. The head of the file says what
     does not come back: no such file has the values of a dropped column. `backout migrate` keeps them. Where the migration
-    has run already, --from-schema names a database that has the schema of before: a restored backup, or another stage.
+    has run already, --from-schema names a database that has the schema of before (a restored backup, another stage), or a git
+    revision: the command then is what migrates an empty database, and runs among the files of then.
 
     Exit code 6: the schema after it is not in everything what it was, or the scratch server is not like the live one; the
     head says what. 8: there is no such file, and why.
@@ -65,7 +61,9 @@ def command(
     """
     from backout.app.migrations import Migrations
 
-    if (from_schema is None) is not bool(argv and argv[0].strip()):
+    if from_schema is not None:
+        check_earlier(from_schema, argv)
+    elif not (argv and argv[0].strip()):
         raise typer.BadParameter("a command is expected, or --from-schema", param_hint="-- COMMAND…")
     settings = settings_of(config)
     found = Migrations(database_of(database)).down_sql(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from backout.cli.common import err, leave
@@ -16,18 +17,20 @@ _SHOWN = 20
 def rollback_from_schema(
     database: str | None,
     from_schema: str,
+    argv: Sequence[str],
     from_backup: str | None,
     *,
+    variables: Sequence[str],
     fills: dict[str, str],
     dry_run: bool,
     yes: bool,
     as_json: bool,
 ) -> None:
-    """Make the down file of what is not as in another database, and run it; exit code 6 where it cannot be proven, and nothing is run."""
+    """Make the down file of what is not as it was before, and run it; exit code 6 where it cannot be proven, and nothing is run."""
     from backout.app.migrations import Migrations
 
     migrations = Migrations(database)
-    found = migrations.down_sql(from_schema=from_schema, fills=fills)
+    found = migrations.down_sql(argv, from_schema=from_schema, fills=fills, variables=variables)
     for lost in found.cannot[:_SHOWN]:
         err(f"not in the file  {lost}")
     if not found.proven:

@@ -113,6 +113,15 @@ ScratchOption = Annotated[
         help="A database of a server for scratch databases, as a role that may create some; else one is started here, and ended.",
     ),
 ]
+FromSchemaOption = Annotated[
+    str | None,
+    typer.Option(
+        "--from-schema",
+        metavar="REF|URL",
+        help="The migration has run without backout; the schema of before is that of this database, or what COMMAND makes "
+        "of an empty one, run among the files of this git revision.",
+    ),
+]
 _PASSWORD = re.compile(r"^[a-z]+://[^/@:]*:[^@]+@|\bpassword\s*=", re.IGNORECASE)
 
 
@@ -123,6 +132,17 @@ def database_of(url: str | None, option: str = "--database") -> str | None:
             f"warning  The password in {option} is shown to every user of this machine: use PGPASSWORD or ~/.pgpass."
         )
     return url
+
+
+def check_earlier(from_schema: str, argv: list[str] | None) -> None:
+    """Make sure that the schema of before is told by a database, or by a revision and a command."""
+    from backout.app.migrations import is_database
+
+    if is_database(from_schema) is bool(argv and argv[0].strip()):
+        raise typer.BadParameter(
+            "with a database's URL no command is expected; a git revision needs the one that migrates an empty database, behind --",
+            param_hint="--from-schema",
+        )
 
 
 def told_as(option: str, given: list[str] | None) -> Iterator[tuple[str, str, str]]:

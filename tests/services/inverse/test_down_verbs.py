@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -107,9 +108,22 @@ def test_no_file_is_made_where_the_command_fails_does_nothing_or_goes_to_the_liv
     typed("db", "down-sql", "--", "no-such-command-here").refused(
         2, what="cannot be started", now="Nothing", next="command -v"
     )
-    typed("db", "down-sql", "--", "psql", "-q", database.url, "-c", "CREATE TABLE past ()").refused(
+    past = ("sh", "-c", 'psql -q "$APP_URL" -c "CREATE TABLE past ()"')
+    typed("db", "down-sql", "--", *past, APP_URL=database.url).refused(
         7, what="live schema changed.*public.past", now="DATABASE_URL", next="--variable"
     )
+
+
+@pytest.mark.parametrize("verb", ["down-sql", "run-down --tool"])
+def test_a_command_that_names_the_live_database_is_not_tried(
+    database: Database, typed: Callable[..., Done], verb: str
+) -> None:
+    run(database.link(), BEFORE)
+    before = schema_of(database.url)
+    typed("db", *verb.split(), "--", "psql", "-q", database.url, "-c", "CREATE TABLE past ()").refused(
+        8, what="would run there", now="Nothing was run", next=f"backout db {verb} -- sh -c"
+    )
+    assert changed(before, schema_of(database.url)) == []
 
 
 def test_a_down_is_run_so_that_it_can_be_taken_back_itself(
@@ -228,6 +242,67 @@ def test_what_can_still_be_had_is_had_by_one_command(
     assert changed(before, schema_of(database.url)) == []
     assert [row["x"] for row in link.rows("SELECT x FROM t ORDER BY id")] == ["x1", "x2", None]
     typed("db", "rollback", "--from-backup", second.url).ended(2)
+
+
+@pytest.fixture
+def revisions(tmp_path: Path) -> Path:
+    """A repository with two revisions of one migration file after the other, and a tool that git ignores."""
+    folder = tmp_path / "repository"
+    (folder / "app/migrations").mkdir(parents=True)
+    (folder / "app/tools").mkdir()
+    (folder / "app/tools/up.sh").write_text(
+        'cat migrations/*.sql | psql -X -q -v ON_ERROR_STOP=1 -d "$DATABASE_URL"\n'
+    )
+    (folder / ".gitignore").write_text("tools/\n")
+    (folder / "app/migrations/1.sql").write_text(BEFORE)
+
+    def git(*words: str) -> None:
+        who = ("-c", "user.name=a", "-c", "user.email=a@b")
+        subprocess.run(["git", *who, *words], cwd=folder, check=True, capture_output=True)
+
+    git("init", "-q")
+    git("add", "-A")
+    git("commit", "-qm", "1")
+    git("tag", "v1")
+    (folder / "app/migrations/2.sql").write_text(UP)
+    git("add", "-A")
+    git("commit", "-qm", "2")
+    git("tag", "v2")
+    return folder / "app"
+
+
+def test_the_schema_of_before_is_what_the_migrations_of_a_revision_make(
+    database: Database, typed: Callable[..., Done], revisions: Path
+) -> None:
+    run(database.link(), BEFORE)
+    before = schema_of(database.url)
+    run(database.link(), UP)
+    link = database.link()
+    run(link, SINCE)
+    command = ("--from-schema", "v1", "--", "sh", "tools/up.sh")
+    done = typed("db", "rollback", "--yes", *command, folder=revisions).ended(0)
+    assert 'the values of public.t."x"' in done.err
+    assert changed(before, schema_of(database.url)) == []
+    assert [row["hash"] for row in link.rows("SELECT hash FROM drizzle.__drizzle_migrations")] == ["h0"]
+    assert [row["id"] for row in link.rows("SELECT id FROM t ORDER BY id")] == ["1", "2", "3"]
+    status = subprocess.run(["git", "status", "--porcelain"], cwd=revisions, capture_output=True, check=True)
+    assert status.stdout == b""
+
+
+def test_a_revision_that_is_none_and_one_without_its_command_are_told(
+    database: Database, typed: Callable[..., Done], revisions: Path
+) -> None:
+    run(database.link(), BEFORE + UP)
+    tool = ("--", "sh", "tools/up.sh")
+    typed("db", "rollback", "--yes", "--from-schema", "v0", *tool, folder=revisions).refused(
+        2, what="git revision v0 cannot be had", now="Nothing was run", next="git log"
+    )
+    typed("db", "down-sql", "--from-schema", "v2", *tool, folder=revisions).refused(
+        2, what="Nothing is another after it", now="only read", next="down-sql"
+    )
+    for words in (("--from-schema", "v1"), ("--from-schema", database.url, *tool)):
+        told = typed("db", "rollback", "--yes", *words, folder=revisions).ended(2)
+        assert "a git revision needs the" in " ".join(told.err.replace("│", " ").split())
 
 
 def test_a_tools_own_down_is_tried_and_kept_like_a_file(

@@ -112,8 +112,8 @@ def typed(database: Database, tmp_path: Path) -> Callable[..., Done]:
     cli = Cli(tmp_path, environment(database.url, {}))
     secret = str(conninfo_to_dict(database.url)["password"])
 
-    def type_(*words: object, **env: str) -> Done:
-        done = cli(*words, env=env)
+    def type_(*words: object, folder: Path | None = None, **env: str) -> Done:
+        done = cli(*words, env=env, cwd=folder)
         assert secret not in done.everything
         return done
 

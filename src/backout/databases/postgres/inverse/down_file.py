@@ -7,6 +7,7 @@ from datetime import datetime
 
 from backout.databases.postgres.connect import Connector
 from backout.databases.postgres.inverse.catalog import linked, read_catalog
+from backout.databases.postgres.inverse.earlier import Earlier
 from backout.databases.postgres.inverse.file import file_text
 from backout.databases.postgres.inverse.histories import histories_back, rows_inserted
 from backout.databases.postgres.inverse.losses import losses
@@ -34,7 +35,7 @@ def down_file(
     fills: Mapping[str, str],
     variables: Sequence[str] = (),
     scratch_url: str | None = None,
-    from_schema: Connector | None = None,
+    earlier: Earlier | None = None,
 ) -> DownFile:
     """Return the inverse of what a migration command would do now, as a file; or of one that has run.
 
@@ -47,7 +48,7 @@ def down_file(
         fills: What rows get in a column that comes back, by ``table.column``: SQL expressions.
         variables: Further environment variables by which the command finds the database.
         scratch_url: A server for scratch databases; None: one of our own.
-        from_schema: A database with the schema of before a migration that has run; there is no command then.
+        earlier: Where the schema of before a migration that has run is had from; `argv` is not run then.
 
     Raises:
         Refused: The inverse does not run.
@@ -55,16 +56,16 @@ def down_file(
         OutcomeUnknown: The live schema changed meanwhile.
     """
     command = redactor.text(" ".join(argv))
-    if from_schema is not None:
-        command = str(msg("what is not as in the database {database}", database=from_schema.database))
+    if earlier is not None:
+        command = str(earlier.called())
     with linked(live) as link:
         server = (scalar(link, "SHOW server_version") or "").split(" ")[0]
     with scratch(scratch_url, live) as made:
-        before = made.clone(from_schema or live)
-        after = made.copy(before) if from_schema is None else made.clone(live)
-        if from_schema is None:
+        before = made.clone(live) if earlier is None else earlier.made_in(made, live)
+        after = made.copy(before) if earlier is None else made.clone(live)
+        if earlier is None:
             run_there(live, after, argv, variables, redactor)
-        same_origin = from_schema is None
+        same_origin = earlier is None
         was, is_ = place(made, before), place(made, after)
         histories = histories_back(was.read, is_.read)
         inverse = make(

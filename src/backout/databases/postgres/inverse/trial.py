@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 from backout import foreground
 from backout.databases.postgres.connect import Connector
@@ -25,9 +26,22 @@ def place(scratch: Scratch, url: str) -> Place:
 
 
 def run_there(
-    live: Connector, url: str, argv: Sequence[str], variables: Sequence[str], redactor: Redactor
+    live: Connector,
+    url: str,
+    argv: Sequence[str],
+    variables: Sequence[str],
+    redactor: Redactor,
+    directory: Path | None = None,
 ) -> None:
     """Run a command in a scratch database, and make sure that the live one did not become another by it.
+
+    Args:
+        live: The live database.
+        url: Of the scratch one.
+        argv: The command.
+        variables: Further environment variables by which it finds the database.
+        redactor: Knows the secrets.
+        directory: Where it runs; None: here.
 
     Raises:
         UsageError: It cannot be started.
@@ -38,7 +52,7 @@ def run_there(
     def run() -> int:
         try:
             with _told_beside():
-                return foreground.run(argv, pointed_at(url, variables))
+                return foreground.run(argv, pointed_at(url, variables), directory)
         except OSError as error:
             raise foreground.not_started(argv, error) from None
 
