@@ -12,6 +12,7 @@ from backout.checks.options import HttpOptions
 from backout.document import Json
 from backout.message import Message, msg
 from backout.redact import MASK, Redactor
+from backout.trust import authorities
 
 _MAX_BODY_BYTES = 1_000_000
 _SHOWN_CHARS = 200
@@ -97,7 +98,7 @@ class HttpCheck:
         body = bytearray()
         try:
             with (
-                httpx2.Client(timeout=timeout_s) as client,
+                httpx2.Client(timeout=timeout_s, verify=authorities()) as client,
                 client.stream(self.options.method, self.options.url, headers=headers) as response,
             ):
                 for chunk in response.iter_bytes():

@@ -7,6 +7,8 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from backout.trust import authorities
+
 if TYPE_CHECKING:
     import httpx2
 
@@ -101,7 +103,7 @@ class Round:
     def _ask_until_done(self) -> None:
         import httpx2
 
-        with httpx2.Client() as client:
+        with httpx2.Client(verify=authorities()) as client:
             while (due_s := self._claim()) is not None:
                 wait_s = due_s - self._clock.monotonic_s()
                 if wait_s > 0:

@@ -12,6 +12,7 @@ from backout.checks.base import CheckResult, Outcome, Subject, note
 from backout.checks.options import PrometheusOptions
 from backout.message import Message, msg
 from backout.redact import MASK, Redactor
+from backout.trust import authorities
 
 _SHOWN_CHARS = 200
 _HTTP_TIMEOUT_S = 10.0
@@ -133,7 +134,7 @@ class PrometheusCheck:
         try:
             response = httpx2.get(
                 f"{self.options.url.rstrip('/')}/api/v1/query",
-                params=params, headers=headers, timeout=min(_HTTP_TIMEOUT_S, deadline_s),
+                params=params, headers=headers, timeout=min(_HTTP_TIMEOUT_S, deadline_s), verify=authorities(),
             )  # fmt: skip
         except (httpx2.HTTPError, httpx2.InvalidURL) as error:
             told = subject.redactor.text(f"{type(error).__name__}: {error}")

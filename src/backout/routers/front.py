@@ -16,6 +16,7 @@ from backout.fields import HttpUrl, Seconds
 from backout.message import Message, msg
 from backout.observed import Answer, HoldFact
 from backout.platforms.base import Detection, Diagnosis, Site
+from backout.trust import authorities
 
 _HOLDING = ("queue", "maintenance")
 _MODES = ("pass", *_HOLDING)
@@ -160,7 +161,9 @@ class FrontRouter:
 
         try:
             # The environment's proxy settings are for the internet, not for the admin port.
-            with httpx2.Client(trust_env=False, timeout=timeout_s) as client:
+            with httpx2.Client(
+                trust_env=False, timeout=timeout_s, verify=authorities(environment=False)
+            ) as client:
                 answer = client.request(method, self._admin + path, json=body)
                 state = answer.json()
         except (httpx2.HTTPError, ValueError) as error:

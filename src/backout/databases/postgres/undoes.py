@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -23,6 +24,14 @@ class PostgresUndoes:
 
     def migrations(self) -> tuple[MigrationRecord, ...]:
         """Return the journal, oldest first; empty: there is none."""
+        from backout.databases.postgres.reversible.journal import installed
+        from backout.databases.postgres.reversible.link import DirectLink, LinkError
+
+        deadline_s = self._connector.statement_timeout_s
+        # The engine takes longer to load than all else of a plan; it also has the words for what went wrong here.
+        with self._place().session(deadline_s, autocommit=True) as connection, suppress(LinkError):
+            if not installed(DirectLink(connection)):
+                return ()
         return self._journal().records()
 
     def migrations_back(self, migrations: Sequence[int]) -> MigrationsBack:
@@ -79,13 +88,15 @@ class PostgresUndoes:
     def _journal(self) -> ReleaseMigrations:
         from backout.databases.postgres.reversible.of_releases import ReleaseMigrations
 
-        # A switch may have led the service to another database of the server.
-        connector = (
-            self._connector if self._connector.used is None else self._connector.to(self._connector.database)
-        )
         return ReleaseMigrations(
-            connector.conninfo,
+            self._place().conninfo,
             self._site.environ,
             self._site.redactor,
             budget_ms=self._site.lock_budget_ms,
+        )
+
+    def _place(self) -> Connector:
+        """Return where the service's database is: a switch may have led it to another one of the server."""
+        return (
+            self._connector if self._connector.used is None else self._connector.to(self._connector.database)
         )

@@ -17,6 +17,7 @@ from backout.message import Message, msg
 from backout.platforms.kubernetes.docker_config import Login, login_of
 from backout.platforms.kubernetes.images import repository_of
 from backout.platforms.kubernetes.template import tag_of
+from backout.trust import authorities
 
 if TYPE_CHECKING:
     import httpx2
@@ -94,7 +95,12 @@ def _asked(registry: str, image: str, environ: Mapping[str, str], redactor: Reda
     url = f"http{'' if here else 's'}://{_HUB.get(registry, registry)}/v2/{name}/manifests/{tag_of(image)}"
     accept = {"Accept": _ACCEPT}
     # No proxy stands between a machine and itself.
-    with httpx2.Client(timeout=_DEADLINE_S, follow_redirects=True, trust_env=not here) as client:
+    with httpx2.Client(
+        timeout=_DEADLINE_S,
+        follow_redirects=True,
+        trust_env=not here,
+        verify=authorities(environment=not here),
+    ) as client:
         answer = _checked(client.head(url, headers=accept), registry, here)
         if answer.status_code == 401:
             login = login_of(registry, environ, timeout_s=_DEADLINE_S)

@@ -22,6 +22,7 @@ from backout.platforms.process.options import (
 from backout.platforms.process.processes import CLOCK_SLACK_S, Found, find, starting
 from backout.platforms.process.strangers import Stranger, look
 from backout.redact import secrets_of
+from backout.trust import authorities
 
 if TYPE_CHECKING:
     from backout.plan.base import Acting
@@ -133,7 +134,12 @@ class Service:
         import httpx2
 
         try:
-            status = httpx2.get(self.options.ready_url, timeout=READY_TIMEOUT_S, trust_env=False).status_code
+            status = httpx2.get(
+                self.options.ready_url,
+                timeout=READY_TIMEOUT_S,
+                trust_env=False,
+                verify=authorities(environment=False),
+            ).status_code
         except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
             return type(error).__name__
         return None if 200 <= status < 300 else f"HTTP {status}"
