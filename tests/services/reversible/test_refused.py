@@ -147,6 +147,7 @@ def test_what_stands_beside_the_things_themselves_is_seen(
         ("ALTER TABLE parent ADD COLUMN y int", "is a column of public.child, too, by its own"),
         ("ALTER TABLE t ALTER g DROP EXPRESSION", "PostgreSQL cannot make a column generated again. Add another one"),
         ("CREATE TYPE span AS RANGE (subtype = float8)", "The functions that PostgreSQL makes with a range type are the server's own"),
+        ("CREATE TYPE span AS RANGE (subtype = float8)", "did to type public.span: new"),
         ("CREATE OPERATOR === (FUNCTION = int4eq, LEFTARG = int, RIGHTARG = int)", "operator "),
     ],
 )  # fmt: skip

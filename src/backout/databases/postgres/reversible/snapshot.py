@@ -84,7 +84,7 @@ class Snapshot:
         thing = self.things.get(key)
         if thing is None:
             return f"{key.kind} {key.oid}"
-        parts = [str(thing["name"])]
+        parts = [str(thing["signature"] if key.kind == "cast" else thing["name"])]
         if "table" in thing and (table := self.things.get(Key("table", thing["table"]))) is not None:
             parts[:0] = [str(table["name"])]
             thing = table

@@ -100,8 +100,9 @@ def _why(change: Change) -> str | None:
     return None
 
 
-def _whole_first(change: Change) -> tuple[bool, Key]:
-    return change.key.kind == "column" or "table" in change.thing, change.key
+def _whole_first(change: Change) -> tuple[bool, bool, Key]:
+    """What is understood comes first: the rest may be there because of it."""
+    return _why(change) is None, change.key.kind == "column" or "table" in change.thing, change.key
 
 
 def _last(statements: list[str]) -> str:
