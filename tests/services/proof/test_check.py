@@ -131,6 +131,19 @@ def test_locks_are_told_with_their_length_on_tables_of_that_size(
     )
 
 
+def test_an_index_that_is_built_beside_the_others_work_blocks_nothing(
+    checked: Callable[..., tuple[Done, dict[str, Any]]],
+) -> None:
+    _, found = checked("CREATE INDEX CONCURRENTLY beside ON alone (name)", "--rows", "alone=1000000")
+    (lock,) = found["locks"]
+    assert (lock["table"], lock["mode"], lock["blocks"]) == (
+        "public.alone",
+        "ShareUpdateExclusiveLock",
+        "nothing",
+    )
+    assert lock["seconds"] > 1
+
+
 def test_what_is_refused_is_said_with_the_reason(
     checked: Callable[..., tuple[Done, dict[str, Any]]],
 ) -> None:

@@ -32,6 +32,9 @@ _BLOCKS = {
 }
 """In the order of their strength. Source: PostgreSQL 15 documentation, 13.3.1 "Table-Level Locks"."""
 
+_BESIDE = "ShareUpdateExclusiveLock"
+"""What is held while an index is built concurrently, which nobody's reads and writes wait for. Source: the same."""
+
 _HELD = """SELECT relation::int8 AS table, mode FROM pg_catalog.pg_locks
 WHERE pid = pg_catalog.pg_backend_pid() AND locktype = 'relation' AND granted"""
 
@@ -123,15 +126,22 @@ def locks_taken(
     """
     found = []
     for table in was.tables.values():
-        mode = watched.modes.get(table.oid)
+        because = tuple(_because(table, before, after, entries))
+        mode = watched.modes.get(table.oid, _BESIDE if "an index is built" in because else None)
         if mode is None:
             continue
-        because = tuple(_because(table, before, after, entries))
         name = table.path.replace('"', "")
         rows = sizes.get(name)
         took = None if rows is None else round(sum(rows / _ROWS_PER_MS[why] for why in because) / 1000, 2)
         found.append(
-            LockTaken(table=name, mode=mode, blocks=_BLOCKS[mode], rows=rows, seconds=took, because=because)
+            LockTaken(
+                table=name,
+                mode=mode,
+                blocks=_BLOCKS.get(mode, "nothing"),
+                rows=rows,
+                seconds=took,
+                because=because,
+            )
         )
     yield from sorted(found, key=lambda one: (-(one.seconds or 0), one.table))
 
