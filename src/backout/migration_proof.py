@@ -49,12 +49,14 @@ class ProvenChange(Document):
         way: How it goes back.
         why: Of what is refused or needs an answer: the reason.
         answer: What would have to be told.
+        statement: The statement that made it, in one line of up to 200 characters; None: not known.
     """
 
     what: str
     way: Way
     why: str | None = None
     answer: str | None = None
+    statement: str | None = None
 
 
 class Breaks(Document):

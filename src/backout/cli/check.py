@@ -225,7 +225,19 @@ def _as(proof: MigrationProof, style: Format, file: str | None) -> Iterator[str]
     if style is Format.MARKDOWN:
         yield report.markdown(proof)
     elif style is Format.SARIF:
-        yield report.sarif(proof, file, __version__)
+        yield report.sarif(proof, file, __version__, _text_of(file))
     else:
-        said = report.lines(proof) if style is Format.TEXT else report.workflow_commands(proof, file)
+        said = (
+            report.lines(proof)
+            if style is Format.TEXT
+            else report.workflow_commands(proof, file, _text_of(file))
+        )
         yield from (f"{line}\n" for line in said)
+
+
+def _text_of(file: str | None) -> str:
+    """Return what is in the migration's file; nothing where there is none: it only tells lines."""
+    try:
+        return "" if file is None else Path(file).read_text(errors="replace")
+    except OSError:
+        return ""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from itertools import groupby
 from typing import Any
 
 from backout.migration_proof import MigrationProof, ProvenChange, Verdict, Way
@@ -26,6 +28,7 @@ _WAYS = {
     Way.REFUSED: "refused",
 }
 _LEVELS = {Way.REFUSED: "error", Way.ANSWER: "warning", Way.WHOLE_TABLE: "warning"}
+_SHOWN = 80
 _STOPS = (Way.REFUSED, Way.ANSWER)
 _NEXT = {
     Verdict.PROVEN: "backout migrate -- {command}",
@@ -72,12 +75,16 @@ def lines(proof: MigrationProof) -> Iterator[str]:
     for one in proof.unknown:
         yield f"unknown  {one}"
     yield from (f"stays    {one}" for one in proof.stays)
-    for change in proof.changes:
-        yield f"  {change.what}: {_WAYS[change.way]}"
-        if change.why:
-            yield f"    {change.why}"
-        if change.answer:
-            yield f"    answer  {change.answer}"
+    for statement, changes in groupby(proof.changes, lambda one: one.statement):
+        if statement:
+            yield f"  {statement}"
+        for change in changes:
+            indent = "    " if statement else "  "
+            yield f"{indent}{change.what}: {_WAYS[change.way]}"
+            if change.why:
+                yield f"{indent}  {change.why}"
+            if change.answer:
+                yield f"{indent}  answer  {change.answer}"
     for broken in proof.breaks:
         yield f"breaks   {broken.what} ({broken.kind})"
     for lock in proof.locks:
@@ -117,8 +124,8 @@ def markdown(proof: MigrationProof) -> str:
     found += [f"- **unknown:** {_cell(one)}" for one in proof.unknown]
     found += [f"- **stays:** {_cell(one)}" for one in proof.stays]
     if proof.changes:
-        found += ["| change | way back |", "| --- | --- |"]
-        found += [f"| {_cell(one.what)} | {_way(one)} |" for one in proof.changes]
+        found += ["| statement | change | way back |", "| --- | --- | --- |"]
+        found += [f"| {_code(one.statement)} | {_cell(one.what)} | {_way(one)} |" for one in proof.changes]
     if proof.breaks:
         found += ["", "**While it runs, and until the new code is everywhere:**", ""]
         found += [f"- {_cell(one.what)} (`{one.kind}`)" for one in proof.breaks]
@@ -144,14 +151,27 @@ def _way(change: ProvenChange) -> str:
     return f"{_WAYS[change.way]}{why}{answer}"
 
 
+def _code(statement: str | None) -> str:
+    """Return a statement as it can stand in a table: of a long one the beginning."""
+    if statement is None:
+        return ""
+    text = statement if len(statement) <= _SHOWN else f"{statement[:_SHOWN].rstrip()} …"
+    return f"<code>{_cell(text)}</code>"
+
+
 def _cell(text: str) -> str:
     """Return text as it can stand in a table: of a reviewer's page nothing may become a link, a tag or another cell."""
     escaped = " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return escaped.replace("|", "\\|")
 
 
-def workflow_commands(proof: MigrationProof, file: str | None) -> Iterator[str]:
+def workflow_commands(proof: MigrationProof, file: str | None, text: str = "") -> Iterator[str]:
     """Yield workflow commands of GitHub Actions.
+
+    Args:
+        proof: What was found.
+        file: The migration's file, relative to the repository, which annotations are shown at; None: there is none.
+        text: What is in it: an annotation is shown at its statement, where that stands there.
 
     Source: GitHub documentation, "Workflow commands for GitHub Actions", "Setting an error message"; values are escaped as
     actions/toolkit, packages/core/src/command.ts does.
@@ -168,7 +188,9 @@ def workflow_commands(proof: MigrationProof, file: str | None) -> Iterator[str]:
     for change in proof.changes:
         if change.way in _LEVELS:
             said = f"{change.what}: {_WAYS[change.way]}. {change.why or ''} {change.answer or ''}".strip()
-            yield f"::{_LEVELS[change.way]}{where}::{_data(said)}"
+            line = _line_of(change, text)
+            at = f"{where},line={line}" if file and line else where
+            yield f"::{_LEVELS[change.way]}{at}::{_data(said)}"
     for said in (*proof.wrong, *proof.unknown):
         yield f"::error{where}::{_data(said)}"
     for broken in proof.breaks:
@@ -183,21 +205,23 @@ def _property(text: str) -> str:
     return _data(text).replace(":", "%3A").replace(",", "%2C")
 
 
-def sarif(proof: MigrationProof, file: str | None, version: str) -> str:
+def sarif(proof: MigrationProof, file: str | None, version: str, text: str = "") -> str:
     """Return it as SARIF 2.1.0, as code scanning takes it.
 
     Args:
         proof: What was found.
         file: The migration's file, relative to the repository, which results are shown at; None: there is none.
         version: backout's own.
+        text: What is in the file: a result is shown at its statement, where that stands there, else at its first line.
     """
     results: list[dict[str, Any]] = []
     for change in proof.changes:
         if change.way in _LEVELS:
-            text = f"{change.what}: {_WAYS[change.way]}. {change.why or ''} {change.answer or ''}".strip()
-            results.append(_result(f"way-back-{change.way}", _LEVELS[change.way], text, file))
-    results += [_result("wrong", "error", text, file) for text in proof.wrong]
-    results += [_result("unknown", "error", text, file) for text in proof.unknown]
+            said = f"{change.what}: {_WAYS[change.way]}. {change.why or ''} {change.answer or ''}".strip()
+            line = _line_of(change, text)
+            results.append(_result(f"way-back-{change.way}", _LEVELS[change.way], said, file, line or 1))
+    results += [_result("wrong", "error", said, file) for said in proof.wrong]
+    results += [_result("unknown", "error", said, file) for said in proof.unknown]
     results += [_result(one.kind, "warning", one.what, file) for one in proof.breaks]
     if proof.verdict is Verdict.FAILED:
         results.append(_result("failed", "error", f"{SAID[proof.verdict]} {proof.output}".strip(), file))
@@ -215,10 +239,17 @@ def sarif(proof: MigrationProof, file: str | None, version: str) -> str:
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
 
-def _result(rule: str, level: str, text: str, file: str | None) -> dict[str, Any]:
+def _line_of(change: ProvenChange, text: str) -> int | None:
+    """Return the line of a file that the statement of a change begins in."""
+    words = (change.statement or "").split()
+    found = re.search(r"\s+".join(map(re.escape, words)), text) if words else None
+    return None if found is None else text.count("\n", 0, found.start()) + 1
+
+
+def _result(rule: str, level: str, text: str, file: str | None, line: int = 1) -> dict[str, Any]:
     made: dict[str, Any] = {"ruleId": rule, "level": level, "message": {"text": text}}
     if file:
         made["locations"] = [
-            {"physicalLocation": {"artifactLocation": {"uri": file}, "region": {"startLine": 1}}}
+            {"physicalLocation": {"artifactLocation": {"uri": file}, "region": {"startLine": line}}}
         ]
     return made

@@ -144,6 +144,24 @@ def test_an_index_that_is_built_beside_the_others_work_blocks_nothing(
     assert lock["seconds"] > 1
 
 
+@pytest.mark.parametrize("one", [True, False], ids=["begun", "by-one-text"])
+def test_each_change_is_told_with_the_statement_that_made_it(
+    checked: Callable[..., tuple[Done, dict[str, Any]]], one: bool
+) -> None:
+    statements = [
+        "ALTER TABLE t ADD COLUMN later int DEFAULT 1",
+        "UPDATE t SET a = a || 'z'",
+        "ALTER TABLE t ALTER n SET DEFAULT 5",
+        "ALTER TABLE alone RENAME TO lonely",
+        "ALTER TABLE t DROP COLUMN b",
+    ]
+    script = "; ".join(statements)
+    done, found = checked(f"BEGIN; {script}; COMMIT" if one else script)
+    assert done.code == 0, done.everything
+    told = [change["statement"] for change in found["changes"]]
+    assert told == statements, found["changes"]
+
+
 def test_what_is_refused_is_said_with_the_reason(
     checked: Callable[..., tuple[Done, dict[str, Any]]],
 ) -> None:

@@ -61,7 +61,7 @@ def test_every_part_is_told() -> None:
 
 def test_nothing_of_a_migration_becomes_markup_of_the_page() -> None:
     (row,) = [line for line in markdown(REFUSED).splitlines() if "no way" in line]
-    assert row == "| type public.r made | refused: no way \\| back &lt;b&gt; |"
+    assert row == "|  | type public.r made | refused: no way \\| back &lt;b&gt; |"
 
 
 def test_workflow_commands_are_one_line_each() -> None:
@@ -86,3 +86,43 @@ def test_what_is_proven_has_no_result_for_code_scanning() -> None:
     assert list(workflow_commands(proven, None)) == [
         "::notice title=backout::It can be taken back, with everything."
     ]
+
+
+def _of(*statements: str | None) -> MigrationProof:
+    changes = [
+        ProvenChange(what=f"{n}", way=Way.REFUSED, statement=statement)
+        for n, statement in enumerate(statements)
+    ]
+    return REFUSED.model_copy(update={"changes": tuple(changes)})
+
+
+def test_changes_stand_below_the_statement_that_made_them() -> None:
+    said = [
+        line for line in lines(_of("DROP TABLE a", "DROP TABLE a", "DROP TABLE b", None)) if line[:1] == " "
+    ]
+    assert said == [
+        "  DROP TABLE a",
+        "    0: refused",
+        "    1: refused",
+        "  DROP TABLE b",
+        "    2: refused",
+        "  3: refused",
+    ]
+
+
+def test_a_long_statement_is_cut_in_a_table_and_is_no_markup() -> None:
+    (row,) = [line for line in markdown(_of("SELECT '<b>|' " + "x" * 90)).splitlines() if "SELECT" in line]
+    assert row == f"| <code>SELECT '&lt;b&gt;\\|' {'x' * 66} …</code> | 0 | refused |"
+
+
+def test_what_a_statement_does_is_shown_at_its_line() -> None:
+    proof = _of("ALTER TABLE a DROP b, DROP c", "DROP TABLE nowhere")
+    text = "-- first\n\nALTER TABLE a\n  DROP b,\n  DROP c;\n"
+    found = [line for line in workflow_commands(proof, "a.sql", text) if "refused" in line]
+    assert [line.partition("::")[2].partition("::")[0] for line in found] == [
+        "error file=a.sql,title=backout,line=3",
+        "error file=a.sql,title=backout",
+    ]
+    (run,) = json.loads(sarif(proof, "a.sql", "1.0", text))["runs"]
+    places = [one["locations"][0]["physicalLocation"]["region"]["startLine"] for one in run["results"]]
+    assert places[:2] == [3, 1]

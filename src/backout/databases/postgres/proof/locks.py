@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from backout.databases.postgres.connect import Connector
 from backout.databases.postgres.generated.look import Look, Table
 from backout.databases.postgres.reversible.journal import Entry
-from backout.databases.postgres.reversible.keeper import Kept, ReversibleKeeper
 from backout.databases.postgres.reversible.link import Link
 from backout.migration_proof import LockTaken
 
@@ -48,30 +47,21 @@ FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN
 
 
 @dataclass(slots=True)
-class Watched:
+class Held:
     """The strongest lock that a migration held on each table at the end of a transaction, by oid."""
 
     modes: dict[int, str] = field(default_factory=dict)
 
-    def keeper(self, kept: Kept) -> ReversibleKeeper:
-        """Return a keeper that looks at the locks before each COMMIT."""
-        return _Watching(kept, watched=self)
+    def read(self, link: Link) -> None:
+        """Note what the transaction that is open holds."""
+        for row in link.rows(_HELD):
+            self._heard(int(row["table"] or 0), str(row["mode"]))
 
-    def heard(self, table: int, mode: str) -> None:
+    def _heard(self, table: int, mode: str) -> None:
         """Note a lock, if it is stronger than what is known and blocks somebody."""
         order, held = list(_BLOCKS), self.modes.get(table)
         if mode in _BLOCKS and (held is None or order.index(mode) < order.index(held)):
             self.modes[table] = mode
-
-
-@dataclass(slots=True)
-class _Watching(ReversibleKeeper):
-    watched: Watched = field(kw_only=True)
-
-    def before_commit(self, link: Link) -> None:
-        for row in link.rows(_HELD):
-            self.watched.heard(int(row["table"] or 0), str(row["mode"]))
-        ReversibleKeeper.before_commit(self, link)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +98,7 @@ def sizes_of(live: Connector | None, told: Mapping[str, int]) -> dict[str, int]:
 
 def locks_taken(
     was: Look,
-    watched: Watched,
+    held: Held,
     before: Files,
     after: Files,
     entries: list[Entry],
@@ -118,7 +108,7 @@ def locks_taken(
 
     Args:
         was: The tables before the migration.
-        watched: What was held.
+        held: What was held.
         before: Their files before it.
         after: Their files after it.
         entries: What the migration did.
@@ -127,7 +117,7 @@ def locks_taken(
     found = []
     for table in was.tables.values():
         because = tuple(_because(table, before, after, entries))
-        mode = watched.modes.get(table.oid, _BESIDE if "an index is built" in because else None)
+        mode = held.modes.get(table.oid, _BESIDE if "an index is built" in because else None)
         if mode is None:
             continue
         name = table.path.replace('"', "")

@@ -20,6 +20,7 @@ from backout.databases.postgres.reversible.words import sentence
 from backout.databases.postgres.scratch.server import Scratch, scratch
 from backout.migration_proof import Breaks, MigrationProof, ProvenChange, Verdict, Way
 from backout.migration_status import RowsSince
+from backout.redact import Redactor
 
 
 def prove(
@@ -144,7 +145,7 @@ def proof_of(
 def _judged(
     told: MigrationProof, base: Base, trial: Tried, command: Command, sizes: Mapping[str, int]
 ) -> MigrationProof:
-    changes = (*_changes(trial), *_needed(trial.needs), *_stopped(trial))
+    changes = (*_changes(trial, command.redactor), *_needed(trial.needs), *_stopped(trial))
     unknown = [*told.unknown, *_not_tried(base, trial)]
     refused = trial.migrated is not None and trial.migrated.exit_status != 0
     if trial.migrated is not None and not trial.migrated.connections:
@@ -162,7 +163,12 @@ def _judged(
             "breaks": (*breaks(base.was, base.became), *_broken(base, trial)),
             "locks": tuple(
                 locks_taken(
-                    base.was, trial.watched, trial.files_before, trial.files_after, trial.entries, sizes
+                    base.was,
+                    trial.watched.held,
+                    trial.files_before,
+                    trial.files_after,
+                    trial.entries,
+                    sizes,
                 )
             ),
             "wrong": tuple(trial.wrong),
@@ -202,9 +208,12 @@ def _broken(base: Base, trial: Tried) -> Iterator[Breaks]:
         )
 
 
-def _changes(trial: Tried) -> Iterator[ProvenChange]:
-    for entry in trial.entries:
-        yield ProvenChange(what=sentence(entry), way=way_of(entry))
+def _changes(trial: Tried, redactor: Redactor) -> Iterator[ProvenChange]:
+    statements = trial.watched.statements
+    made_by = [(statements.of(entry), entry) for entry in trial.entries]
+    for number, entry in sorted(made_by, key=lambda one: len(statements.texts) if one[0] is None else one[0]):
+        statement = None if number is None else redactor.text(statements.texts[number])
+        yield ProvenChange(what=sentence(entry), way=way_of(entry), statement=statement)
     for one in trial.refused:
         # Every answer that backout takes is told as the line that gives it; other hints are another way to go.
         way = Way.ANSWER if one.answer is not None and "-- backout: " in one.answer else Way.REFUSED

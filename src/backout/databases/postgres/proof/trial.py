@@ -16,7 +16,8 @@ from backout.databases.postgres.generated.tempting import tempt
 from backout.databases.postgres.generated.values import FORMS
 from backout.databases.postgres.generated.writes import Written, write
 from backout.databases.postgres.proof.commands import Command
-from backout.databases.postgres.proof.locks import Files, Watched
+from backout.databases.postgres.proof.locks import Files
+from backout.databases.postgres.proof.watching import Watched
 from backout.databases.postgres.reversible import journal
 from backout.databases.postgres.reversible.command import Launch
 from backout.databases.postgres.reversible.database import ReversibleDatabase
@@ -103,7 +104,7 @@ class Tried:
         by_old: What code that knows the earlier schema alone has written, and what it could not.
         smoke: What the smoke command of the running release printed on the later schema, where it failed there and not before.
         smoke_tells: It succeeded on the earlier schema.
-        watched: The locks that it held.
+        watched: What was seen while it ran.
         files_before: What its tables consist of, before it.
         files_after: The same after it.
     """
