@@ -13,6 +13,7 @@ class RowsSince(Document):
 
     Attributes:
         kind: `filled`: they have no value, and get one. `converted`: their value becomes one of the earlier type.
+            `unfit`: the earlier type cannot hold their value: they get `value`, and theirs is kept, hidden.
             `null`: they would have NULL where that must not be. `unique`:
             they may be equal in a unique index. `orphans`: they have no partner for a foreign key that comes back.
             `violators`: they do not meet a CHECK that comes back, and earlier code could not change them.

@@ -337,6 +337,17 @@ def test_who_keeps_everybody_waiting_stands_first_in_the_plan(scene: Scene) -> N
     assert "backout db blockers" in plan
 
 
+def test_values_that_the_earlier_type_cannot_hold_are_told_in_the_plan(migrated: Migrated) -> None:
+    migrated.scene.execute("ALTER TABLE reports ADD COLUMN note varchar(5)")
+    migrated.migrate("ALTER TABLE reports ALTER note TYPE text")
+    migrated.scene.execute(
+        "UPDATE reports SET note = 'too long' WHERE ctid IN (SELECT ctid FROM reports LIMIT 2)"
+    )
+    plan = migrated.scene.cli("plan", "--json").json["plan"]
+    told = [one["evidence"]["fields"] for one in plan["findings"] if one["rule"] == "schema.values-unfit"]
+    assert told == [{"rows": 2, "what": "public.reports.note", "value": "NULL"}], plan["findings"]
+
+
 def test_what_was_written_apart_from_a_column_that_comes_back_is_told_in_the_plan(migrated: Migrated) -> None:
     migrated.migrate("ALTER TABLE reports ADD COLUMN came timestamptz; UPDATE reports SET came = received_at")
     migrated.migrate(DROP)

@@ -21,6 +21,8 @@ _HOUR_S = 3600.0
 _ROWS = {
     "filled": "{rows} row(s) written since get a value in {what}: {value}",
     "converted": "{rows} row(s) written since have their value in {what} converted to {value}",
+    "unfit, stops": "{rows} row(s) have a value in {what} that its earlier type cannot hold: they have to be changed first",
+    "unfit": "{rows} row(s) have a value in {what} that its earlier type cannot hold: they get {value}, and theirs is kept, hidden",
     "null": "{rows} row(s) would have NULL in {what}, where that must not be",
     "unique": "{rows} row(s) may be equal to others in {what}",
     "brought": "{rows} row(s) written to {value} since come back to {what}, or go from it",
@@ -110,7 +112,8 @@ def _names(migrations: Sequence[Outlook]) -> str:
 
 def _row(row: RowsSince) -> str:
     rows = "an unknown number of" if row.rows is None else str(row.rows)
-    told = _ROWS[row.kind].format(rows=rows, what=row.what, value=row.value or "NULL")
+    kind = "unfit, stops" if row.kind == "unfit" and row.stops else row.kind
+    told = _ROWS[kind].format(rows=rows, what=row.what, value=row.value or "NULL")
     return f"{told} ({row.why})" if row.why else told
 
 

@@ -144,6 +144,21 @@ def test_an_index_that_is_built_beside_the_others_work_blocks_nothing(
     assert lock["seconds"] > 1
 
 
+def test_values_that_the_earlier_type_cannot_hold_need_an_answer_where_there_must_be_one(
+    checked: Callable[..., tuple[Done, dict[str, Any]]], database: Database
+) -> None:
+    done, found = checked("ALTER TABLE t ALTER b TYPE text")
+    assert (done.code, found["verdict"]) == (0, "proven")
+    assert "public.t.b gets NULL where its earlier type cannot hold the later value" in found["stays"][0]
+    database.connect().execute("ALTER TABLE alone ADD COLUMN code varchar(4) NOT NULL DEFAULT 'x'")
+    done, found = checked("ALTER TABLE alone ALTER code TYPE text")
+    assert (done.code, found["verdict"]) == (4, "answer")
+    answers = [one["answer"] for one in found["changes"] if one["answer"]]
+    assert answers == ["-- backout: fill public.alone.code = EXPRESSION"]
+    done, found = checked("ALTER TABLE alone ALTER code TYPE text", "--fill", "alone.code='y'")
+    assert (done.code, found["verdict"], found["wrong"]) == (0, "proven", [])
+
+
 @pytest.mark.parametrize("one", [True, False], ids=["begun", "by-one-text"])
 def test_each_change_is_told_with_the_statement_that_made_it(
     checked: Callable[..., tuple[Done, dict[str, Any]]], one: bool

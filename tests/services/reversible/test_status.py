@@ -171,6 +171,28 @@ def test_values_to_be_converted_are_counted_and_may_fail(database: Database) -> 
     assert link.rows("SELECT a, b FROM r WHERE id = 2") == [{"a": "2", "b": "2"}]
 
 
+@pytest.mark.parametrize("required", [False, True], ids=["may-be-null", "required"])
+def test_values_that_the_earlier_type_cannot_hold_are_counted_and_stop_it_where_there_must_be_one(
+    database: Database, required: bool
+) -> None:
+    link = database.link()
+    run(link, f"CREATE TABLE v (id int PRIMARY KEY, c varchar(5) {'NOT NULL' if required else ''})")
+    number = migrate(link, "ALTER TABLE v ALTER c TYPE text")
+    run(link, "INSERT INTO v VALUES (1, 'short')")
+    assert (status(database).possible, status(database).rows) == ("yes", ())
+    run(link, "INSERT INTO v VALUES (2, 'too long'), (3, 'longer still')")
+    found = status(database)
+    (told,) = found.rows
+    assert (told.kind, told.what, told.rows, told.stops) == ("unfit", "public.v.c", 2, required)
+    assert found.possible == ("no" if required else "yes")
+    if required:
+        with pytest.raises(Refused, match="change them first"):
+            Migrations(database.url).rollback()
+    else:
+        undo(link, number)
+        assert link.rows("SELECT count(*) AS n FROM v WHERE c IS NULL") == [{"n": "2"}]
+
+
 def test_orphans_are_counted_only_where_an_index_makes_it_cheap(database: Database) -> None:
     link = database.link()
     run(link, BEFORE)

@@ -99,6 +99,20 @@ def _rows(back: MigrationsBack) -> Iterator[Finding]:
                     what=one.what,
                 ),
             )
+        elif one.kind == "unfit" and one.rows and not one.stops:
+            yield Finding(
+                rule="schema.values-unfit",
+                severity=Severity.WARNS,
+                evidence=msg(
+                    "{rows} row(s) have a value in {what} that its earlier type cannot hold: it is hidden, and they get {value}.",
+                    rows=one.rows,
+                    what=one.what,
+                    value=one.value or "NULL",
+                ),
+                remedy=msg(
+                    "Change them first, or go forward again later, where they have it: backout db redo"
+                ),
+            )
         elif one.kind == "apart":
             yield Finding(
                 rule="schema.written-apart",

@@ -230,19 +230,29 @@ def _needed(needs: Sequence[RowsSince]) -> Iterator[ProvenChange]:
                 why="nobody can compute the value that such rows get",
                 answer=f"-- backout: fill {one.what} = EXPRESSION",
             )
+        elif one.kind == "unfit" and one.stops:
+            yield ProvenChange(
+                what=f"{one.what} must have a value, and its earlier type cannot hold each of its later one",
+                way=Way.ANSWER,
+                why="nobody can compute the value that rows with such a one get",
+                answer=f"-- backout: fill {one.what} = EXPRESSION",
+            )
         elif one.kind in ("violators", "referred", "twice"):
             yield ProvenChange(what=one.what, way=Way.ANSWER, why=in_the_way(one))
 
 
 def _unproven(needs: Sequence[RowsSince]) -> Iterator[str]:
-    """Yield the foreign keys that come back for new rows alone while rows that were written since refer to none."""
+    """Yield the foreign keys that come back for new rows alone while rows that were written since refer to none, and what gets NULL."""
     for one in needs:
+        if one.kind == "unfit" and not one.stops:
+            yield f"{one.what} gets {one.value} where its earlier type cannot hold the later value, which is kept, hidden"
         if one.kind == "orphans":
             yield f"{one.what} comes back, and is not proven as long as rows written since refer to no row"
 
 
 def _stopped(trial: Tried) -> Iterator[ProvenChange]:
-    if trial.stopped is not None:
+    # Where it is known what stops it, that says what to tell.
+    if trial.stopped is not None and not any(one.stops for one in trial.needs):
         yield ProvenChange(
             what="The way back is refused once rows are written that the earlier schema does not allow",
             way=Way.ANSWER,

@@ -240,7 +240,7 @@ def _has_to_be_told(one: RowsSince) -> bool:
     """Tell whether somebody has to say what becomes of rows, or a constraint would not be proven when it is back."""
     if one.kind == "orphans":
         return one.rows != 0  # Nobody counts them where that is not cheap.
-    return bool(one.rows) and (one.stops or one.kind == "null")
+    return bool(one.rows) and (one.stops or one.kind in ("null", "unfit"))
 
 
 def _counted(rows: list[dict[str, str | None]]) -> list[tuple[tuple[str, str], ...]]:

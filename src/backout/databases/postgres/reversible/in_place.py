@@ -148,7 +148,9 @@ def _set_aside(work: Work, change: int, operation: Operation, *, why: str) -> No
     path = work.table_path(table, called=called)
     column = work.thing("column", table, operation["new"], called=called)
     if shape["required"] and operation["fill"] is None:
-        raise Moved(called, f"has values written since that its earlier type cannot hold ({why})")
+        raise Moved(
+            called, f"has values written since that its earlier type cannot hold ({why}): change them first"
+        )
     name, aside = ident(column["name"]), ident(hidden(change))
     work.run(f"ALTER TABLE {path} ADD COLUMN {aside} {column['type_text']}")
     work.run(f"COMMENT ON COLUMN {path}.{aside} IS {literal(COMMENT + '{}')}")

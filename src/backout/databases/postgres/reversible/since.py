@@ -37,7 +37,7 @@ def rows_since(asking: Asking, now: Snapshot, entries: Sequence[Entry]) -> list[
         elif "rebuilt" in entry.operation and entry.state == "applied":
             found.append(_brought(asking, entry))
         elif entry.kind == "column.retyped" and entry.state == "applied":
-            found += _converted(asking, now, entry)
+            found += _converted(asking, now, entry) if _has_twin(entry) else _unfit(asking, now, entry)
         elif entry.kind == "column.not_null" and entry.state == "applied" and not entry.operation["not_null"]:
             found += _of_nulls(asking, now, entry)
         elif entry.kind == "constraint.dropped" and entry.state == "applied":
@@ -63,7 +63,7 @@ def rows_again(asking: Asking, now: Snapshot, entries: Sequence[Entry]) -> list[
         record = entry.operation.get("hidden")
         if entry.state != "undone" or record is None:
             continue
-        if entry.kind == "column.retyped":
+        if entry.kind == "column.retyped" and _has_twin(entry):
             found += _converted(asking, now, entry)
         elif entry.kind == "column.added" and {record["mark"], record["marker"]} != {None}:
             table, column = Key("table", record["table"]), Key("column", record["table"], record["attnum"])
@@ -145,11 +145,35 @@ def _brought(asking: Asking, entry: Entry) -> RowsSince:
     return RowsSince(kind="brought", what=what, rows=rows, value=value, why=why, stops=False)
 
 
+def _has_twin(entry: Entry) -> bool:
+    return bool(entry.operation["form"] == "twin")
+
+
+def _unfit(asking: Asking, now: Snapshot, entry: Entry) -> Iterator[RowsSince]:
+    """Yield how many rows have a value that the earlier type, which the column had in its place, cannot hold, if some may."""
+    told, called = entry.operation, entry.operation["called"]
+    table, column = Key("table", told["table"]), Key("column", told["table"], told["new"])
+    if table not in now.things or column not in now.things or told["down"] is not None:
+        return
+    name, earlier = ident(str(now.things[column]["name"])), told["from"]["type"]
+    rows, why = None, None
+    try:
+        # A cast that is written cuts off what does not fit, or fails.
+        rows = asking.count(
+            f"SELECT count(*) FROM {path(now, table)} WHERE {name}::{earlier}::{told['types'][1]} <> {name}"
+        )
+    except Unanswered as error:
+        why = str(error)
+    if rows != 0:
+        stops = bool(told["from"]["required"]) and told["fill"] is None
+        yield RowsSince(
+            kind="unfit", what=called, rows=rows, value=told["fill"] or "NULL", why=why, stops=stops
+        )
+
+
 def _converted(asking: Asking, now: Snapshot, entry: Entry) -> Iterator[RowsSince]:
     """Yield how many rows have a value to be converted to the earlier type; whether each can be only trying tells."""
     told, called = entry.operation, entry.operation["called"]
-    if told["form"] != "twin":
-        return
     table, mark = Key("table", told["table"]), Key("column", told["table"], told["mark"])
     if table not in now.things or mark not in now.things:
         return

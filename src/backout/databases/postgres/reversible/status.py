@@ -194,6 +194,8 @@ def _stops(one: RowsSince) -> str:
         return f"{one.what} has to be dropped to lose a default or a parameter's name, and is needed by {one.value}."
     if one.kind in ("violators", "referred", "twice"):
         return in_the_way(one)
+    if one.kind == "unfit":
+        return f"{one.rows} row(s) have a value in {one.what} that its earlier type cannot hold, and it must have one: change them first."
     return f"{one.rows} row(s) would have NULL in {one.what}."
 
 
