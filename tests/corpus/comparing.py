@@ -25,7 +25,8 @@ def _speaks_of(told: str, thing: str) -> bool:
         return True
     if "xtension" in told and kind in ("extension", "schema", "function", "type"):
         return True
-    return name in told or (
+    # For people, names are not quoted.
+    return name.replace('"', "") in told.replace('"', "") or (
         kind in ("constraint", "column", "index") and f'"{name.rsplit(".", 1)[-1]}"' in told
     )
 

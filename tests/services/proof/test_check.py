@@ -159,6 +159,17 @@ def test_values_that_the_earlier_type_cannot_hold_need_an_answer_where_there_mus
     assert (done.code, found["verdict"], found["wrong"]) == (0, "proven", [])
 
 
+def test_what_stays_and_has_a_name_that_has_to_be_quoted_is_known_as_told(
+    checked: Callable[..., tuple[Done, dict[str, Any]]], database: Database
+) -> None:
+    database.connect().execute(
+        """CREATE TYPE "Mood" AS ENUM ('ok'); CREATE TABLE moody (id int PRIMARY KEY, m "Mood")"""
+    )
+    done, found = checked("""ALTER TYPE "Mood" ADD VALUE 'new'""")
+    assert (done.code, found["verdict"], found["wrong"]) == (0, "proven", [])
+    assert "public.Mood" in found["stays"][0]
+
+
 @pytest.mark.parametrize("one", [True, False], ids=["begun", "by-one-text"])
 def test_each_change_is_told_with_the_statement_that_made_it(
     checked: Callable[..., tuple[Done, dict[str, Any]]], one: bool

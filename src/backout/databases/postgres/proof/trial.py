@@ -280,9 +280,9 @@ def _engine(url: str, command: Command, terms: Terms, watched: Watched | None = 
 
 
 def _is_told(one: Difference, stays: list[str]) -> bool:
-    """Tell whether the way back said itself that something stays."""
-    name = one.name.partition(" ")[2]
-    return any(name in said for said in stays)
+    """Tell whether the way back said itself that something stays; for people, names are not quoted."""
+    name = one.name.partition(" ")[2].replace('"', "")
+    return any(name in said.replace('"', "") for said in stays)
 
 
 def _unlike(when: str, wanted: Print, found: Print) -> list[str]:
