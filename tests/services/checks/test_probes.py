@@ -46,8 +46,8 @@ def test_probes_that_fail(check: Any, serve: Any) -> None:
     rate, p95 = made.run(subject(), 30)
     assert rate.outcome is FAIL
     assert rate.measured == pytest.approx(0.2, abs=0.05)
-    # 7 of 300 fail a limit of 1 % whatever the rest does: the 35th request, and what was under way then.
-    assert 35 <= service.seen <= 35 + 4
+    # 7 of 300 fail a limit of 1 % whatever the rest does: the 35th request, and what was asked until its answer was counted.
+    assert 35 <= service.seen < 2 * 35
     assert f"stopped after {service.seen} of 300: the rest could not change it" in str(rate.evidence)
     assert str(rate.window).startswith(f"stopped after {service.seen} of 300: {service.seen} requests in ")
     assert p95.outcome is INCONCLUSIVE, "a part that was chosen by what was seen proves nothing"
