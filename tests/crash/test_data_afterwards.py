@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import httpx2
 import pytest
 
 from .data import Story, Whole, gone_on, rows_since, went_back
@@ -78,14 +79,17 @@ def test_bringing_rows(
 
 @contextmanager
 def _not_ready_until_restarted(crash: Crash) -> Iterator[None]:
-    """Let the ready URL say no until another process serves than the one that serves now."""
+    """Let the ready URL say no until another process serves than the one that serves now; then what the service's own says."""
     pid_file, config = crash.stage.pid_file, crash.stage.config
     first, before = pid_file.read_text(), config.read_text()
+    found = re.search(r"(?m)^  ready_url: (.*)$", before)
+    assert found
+    own = found[1].strip('"')
 
     class Ready(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             other = pid_file.exists() and pid_file.read_text() != first
-            self.send_response(200 if other else 503)
+            self.send_response(200 if other and _answers(own) else 503)
             self.end_headers()
 
         def log_message(self, *_: object) -> None:
@@ -105,3 +109,10 @@ def _not_ready_until_restarted(crash: Crash) -> Iterator[None]:
         config.write_text(before)
         server.shutdown()
         server.server_close()
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx2.get(url, timeout=1, trust_env=False).status_code == 200
+    except httpx2.HTTPError:
+        return False
