@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +69,7 @@ class Cli:
 
     directory: Path
     environ: Mapping[str, str]
-    timeout_s: float = TIMEOUT_S
+    timeout_s: float = field(default=TIMEOUT_S, kw_only=True)
 
     def argv(self, *words: object) -> list[str]:
         return [sys.executable, "-m", "backout", *map(str, words)]
