@@ -37,7 +37,8 @@ def rows_since(asking: Asking, now: Snapshot, entries: Sequence[Entry]) -> list[
         elif "rebuilt" in entry.operation and entry.state == "applied":
             found.append(_brought(asking, entry))
         elif entry.kind == "column.retyped" and entry.state == "applied":
-            found += _converted(asking, now, entry) if _has_twin(entry) else _unfit(asking, now, entry)
+            reads = _converted if entry.operation["form"] == "twin" else _unfit
+            found += reads(asking, now, entry)
         elif entry.kind == "column.not_null" and entry.state == "applied" and not entry.operation["not_null"]:
             found += _of_nulls(asking, now, entry)
         elif entry.kind == "constraint.dropped" and entry.state == "applied":
@@ -63,7 +64,7 @@ def rows_again(asking: Asking, now: Snapshot, entries: Sequence[Entry]) -> list[
         record = entry.operation.get("hidden")
         if entry.state != "undone" or record is None:
             continue
-        if entry.kind == "column.retyped" and _has_twin(entry):
+        if entry.kind == "column.retyped":
             found += _converted(asking, now, entry)
         elif entry.kind == "column.added" and {record["mark"], record["marker"]} != {None}:
             table, column = Key("table", record["table"]), Key("column", record["table"], record["attnum"])
@@ -112,58 +113,50 @@ def _needed(asking: Asking, entry: Entry) -> Iterator[RowsSince]:
         )
 
 
+def _counted(asking: Asking, query: str) -> tuple[int | None, str | None]:
+    """Return the number that a query gives, or why it gives none."""
+    try:
+        return asking.count(query), None
+    except Unanswered as error:
+        return None, str(error)
+
+
 def _beside(asking: Asking, entry: Entry) -> RowsSince:
     """Return about how many rows get a value from a table beside: all of them, while nobody can use the table."""
-    rows, why = None, None
     counted = f"SELECT CASE WHEN c.reltuples >= 0 THEN c.reltuples ELSE pg_catalog.pg_relation_size(c.oid) / {_BYTES_PER_ROW} END::int8 FROM pg_catalog.pg_class c "
-    try:
-        rows = asking.count(f"{counted} WHERE c.oid = pg_catalog.to_regclass({literal(path_of(entry.id))})")
-    except Unanswered as error:
-        why = str(error)
+    rows, why = _counted(
+        asking, f"{counted} WHERE c.oid = pg_catalog.to_regclass({literal(path_of(entry.id))})"
+    )
     return RowsSince(kind="beside", what=entry.operation["called"], rows=rows, why=why, stops=False)
 
 
 def _told(asking: Asking, table: str, called: str, marker: str, told: dict[str, Any]) -> RowsSince:
     """Return how many rows get a value that follows from those of other columns."""
-    rows, why = None, None
-    try:
-        rows = asking.count(f"SELECT count(*) FROM {table} WHERE {ident(marker)}")
-    except Unanswered as error:
-        why = str(error)
+    rows, why = _counted(asking, f"SELECT count(*) FROM {table} WHERE {ident(marker)}")
     return RowsSince(kind="filled", what=called, rows=rows, value=told["value"], why=why, stops=False)
 
 
 def _brought(asking: Asking, entry: Entry) -> RowsSince:
     """Return how many rows were written since to the table that a dropped one was built into."""
     told = entry.operation["rebuilt"]
-    rows, why = None, None
-    try:
-        rows = asking.count(f"SELECT count(*) FROM {log_of(entry.id)}")
-    except Unanswered as error:
-        why = str(error)
+    rows, why = _counted(asking, f"SELECT count(*) FROM {log_of(entry.id)}")
     what, value = told["dropped"]["called"], told["made"]["called"]
     return RowsSince(kind="brought", what=what, rows=rows, value=value, why=why, stops=False)
-
-
-def _has_twin(entry: Entry) -> bool:
-    return bool(entry.operation["form"] == "twin")
 
 
 def _unfit(asking: Asking, now: Snapshot, entry: Entry) -> Iterator[RowsSince]:
     """Yield how many rows have a value that the earlier type, which the column had in its place, cannot hold, if some may."""
     told, called = entry.operation, entry.operation["called"]
     table, column = Key("table", told["table"]), Key("column", told["table"], told["new"])
-    if table not in now.things or column not in now.things or told["down"] is not None:
+    # With an expression of the migration's or the user's own, there or back, only trying tells.
+    if table not in now.things or column not in now.things or (told["up"], told["down"]) != (None, None):
         return
     name, earlier = ident(str(now.things[column]["name"])), told["from"]["type"]
-    rows, why = None, None
-    try:
-        # A cast that is written cuts off what does not fit, or fails.
-        rows = asking.count(
-            f"SELECT count(*) FROM {path(now, table)} WHERE {name}::{earlier}::{told['types'][1]} <> {name}"
-        )
-    except Unanswered as error:
-        why = str(error)
+    # A cast that is written cuts off what does not fit, or fails.
+    rows, why = _counted(
+        asking,
+        f"SELECT count(*) FROM {path(now, table)} WHERE {name}::{earlier}::{told['types'][1]} <> {name}",
+    )
     if rows != 0:
         stops = bool(told["from"]["required"]) and told["fill"] is None
         yield RowsSince(
@@ -177,13 +170,9 @@ def _converted(asking: Asking, now: Snapshot, entry: Entry) -> Iterator[RowsSinc
     table, mark = Key("table", told["table"]), Key("column", told["table"], told["mark"])
     if table not in now.things or mark not in now.things:
         return
-    rows, why = None, None
-    try:
-        rows = asking.count(
-            f"SELECT count(*) FROM {path(now, table)} WHERE {ident(str(now.things[mark]['name']))}"
-        )
-    except Unanswered as error:
-        why = str(error)
+    rows, why = _counted(
+        asking, f"SELECT count(*) FROM {path(now, table)} WHERE {ident(str(now.things[mark]['name']))}"
+    )
     yield RowsSince(kind="converted", what=called, rows=rows, value=told["types"][0], why=why, stops=False)
     if rows != 0 and told["hidden"]["not_null"] and told["fill"] is None:
         why = "whether each can be converted to the earlier type only trying tells"
