@@ -252,7 +252,8 @@ class Migrations:
         from backout.clock import SystemClock
         from backout.databases.postgres.inverse.down_file import down_file
 
-        refuse_to_try(argv, self._conninfo, "backout db down-sql")
+        typed = "backout db down-sql" + (" --from-schema …" if from_schema is not None else "")
+        refuse_to_try(argv, self._conninfo, typed)
         redactor = Redactor()
         with self._earlier(from_schema, argv, variables, redactor) as earlier:
             return down_file(

@@ -298,7 +298,10 @@ def test_a_revision_that_is_none_and_one_without_its_command_are_told(
         2, what="git revision v0 cannot be had", now="Nothing was run", next="git log"
     )
     typed("db", "down-sql", "--from-schema", "v2", *tool, folder=revisions).refused(
-        2, what="Nothing is another after it", now="only read", next="down-sql"
+        2,
+        what="nothing to take back: what is not as the migrations of v2",
+        now="only read",
+        next="an earlier one",
     )
     for words in (("--from-schema", "v1"), ("--from-schema", database.url, *tool)):
         told = typed("db", "rollback", "--yes", *words, folder=revisions).ended(2)

@@ -71,7 +71,7 @@ def down_file(
         inverse = make(
             was, lambda: place(made, made.copy(after)), same_origin=same_origin, fills=fills, last=histories
         )
-        _runs(inverse, command)
+        _runs(inverse, command, same_origin=same_origin)
         told = losses(
             read_catalog(was.read), read_catalog(is_.read), same_origin=same_origin, fills=dict(fills)
         )
@@ -92,7 +92,7 @@ def down_file(
     return found.model_copy(update={"text": file_text(found, version)})
 
 
-def _runs(inverse: Inverse, command: str) -> None:
+def _runs(inverse: Inverse, command: str, *, same_origin: bool) -> None:
     if inverse.stopped is not None:
         raise Refused(
             msg(
@@ -101,7 +101,15 @@ def _runs(inverse: Inverse, command: str) -> None:
                 why=inverse.stopped,
             ),
             state=msg("The live database was only read; no file was written."),
-            next_command="backout migrate -- …   # runs the migration so that it can be taken back, with every row",
+            next_command="backout migrate -- …   # runs the migration so that it can be taken back, with every row"
+            if same_origin
+            else "pg_dump --schema-only   # of both: what differs has to be taken back by hand",
+        )
+    if not inverse.statements and not same_origin:
+        raise UsageError(
+            msg("There is nothing to take back: {command}", command=command),
+            state=msg("The live database was only read; no file was written."),
+            next_command="backout db down-sql --from-schema …   # an earlier one; a tool that is installed may have made the migrations of now",
         )
     if not inverse.statements:
         raise UsageError(
