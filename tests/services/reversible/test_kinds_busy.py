@@ -16,6 +16,8 @@ pytestmark = pytest.mark.slow
 
 _DEADLOCK = "40P01"
 """Source: PostgreSQL 15 documentation, appendix A, `deadlock_detected`."""
+_OTHER_ORDER = ("unlogged_with_what_refers_to_it", "inherits_no_more")
+"""These migrations lock tables in another order than clients, which has victims without backout, too; a way back has none."""
 _NUMBERS_FIT = ("int_to_bigint", "int_to_text", "text_to_int", "text_to_jsonb", "json")
 
 
@@ -71,9 +73,9 @@ def test_clients_of_both_releases_write_meanwhile(name: str, database: Database)
         some_written(writers)
         number = migrate(link, kind.up)
         some_written(writers)
-        # A migration that locks tables in another order than clients has victims without backout, too; a way back has none.
-        for one in writers:
-            one.wrong[:] = [said for said in one.wrong if f": {_DEADLOCK} " not in said]
+        if name in _OTHER_ORDER:
+            for one in writers:
+                one.wrong[:] = [said for said in one.wrong if f": {_DEADLOCK} " not in said]
         undo(link, number)
         some_written(writers)
         redo(link, number)
