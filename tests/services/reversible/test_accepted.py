@@ -82,6 +82,22 @@ def test_a_column_that_need_not_have_a_value_any_more(database: Database) -> Non
     assert (required(link), values(link)) == ("f", ["old", None])
 
 
+@pytest.mark.parametrize("table", ["t", "u"])
+@pytest.mark.parametrize("column", ["c", "d"])
+def test_what_takes_null_now_is_told_by_the_name_that_it_has_then(
+    database: Database, table: str, column: str
+) -> None:
+    link = filled(database, "text", "'old'")
+    renamed = [f"ALTER TABLE t RENAME c TO {column}"] if column != "c" else []
+    renamed += [f"ALTER TABLE t RENAME TO {table}"] if table != "t" else []
+    script = "; ".join(["ALTER TABLE t ALTER c DROP NOT NULL", *renamed])
+    number = migrate(link, script, answers={f"{table}.{column}": "NULL"})
+    run(link, f"INSERT INTO {table} VALUES (2)")
+    told = undo(link, number)
+    assert told.residues == ["public.t.c takes NULL, as was accepted: rows written since have no value"]
+    assert (required(link), values(link)) == ("f", ["old", None])
+
+
 def test_a_value_that_has_to_be_put_is_still_asked_for(database: Database) -> None:
     link = database.link()
     run(link, "CREATE TABLE t (id int PRIMARY KEY, c int NOT NULL)")

@@ -486,3 +486,25 @@ def test_what_is_put_where_no_value_fits_may_speak_of_the_later_value(database: 
     assert values(link, "role", "u") == {"1": "user", "2": "admin", "3": "user", "4": "admin"}
     redo(link, number)
     assert values(link, "role", "u") == {"1": "user", "2": "root", "3": "none", "4": "admin"}
+
+
+def test_a_key_that_the_other_type_has_made_anew_and_that_is_dropped_then_comes_back(
+    database: Database,
+) -> None:
+    link = database.link()
+    run(
+        link,
+        "CREATE TABLE t (id int, v varchar(5) NOT NULL, CONSTRAINT k PRIMARY KEY (id, v)); INSERT INTO t VALUES (1, 'a')",
+    )
+    before = printed(link)
+    number = migrate(
+        link,
+        "ALTER TABLE t ALTER v TYPE varchar(5); ALTER TABLE t ADD nan boolean NOT NULL DEFAULT false;"
+        "ALTER TABLE t DROP CONSTRAINT k; ALTER TABLE t ADD CONSTRAINT k PRIMARY KEY (id, v, nan)",
+    )
+    after = printed(link)
+    for _ in range(2):
+        undo(link, number)
+        assert same(before, printed(link)) == []
+        redo(link, number)
+        assert same(after, printed(link)) == []

@@ -41,7 +41,8 @@ def _place_of(thing: Operation, key: Key) -> tuple[Any, ...]:
 def take_explained(difference: Difference, entries: Sequence[Entry]) -> None:
     """Take what the entries of a transaction explain: they were journalled when their statements ran.
 
-    What took the place of something that was not there before is left: the transaction itself has made it.
+    What took the place of something that was not there before is left: the transaction itself has made it. So is what was there
+    before where what took its place was dropped then: the transaction has dropped it.
     """
     origin: dict[tuple[str, int], int] = {}
     for entry in entries:
@@ -51,7 +52,7 @@ def take_explained(difference: Difference, entries: Sequence[Entry]) -> None:
         for kind, old, new in entry.operation.get("replaces", ()):
             origin[kind, new] = origin.get((kind, old), old)
     for (kind, new), old in origin.items():
-        if Key(kind, old) in difference.before.things:
+        if Key(kind, old) in difference.before.things and Key(kind, new) in difference.after.things:
             difference.take(Key(kind, old))
             difference.take(Key(kind, new))
     _take_files(difference, entries)

@@ -8,6 +8,7 @@ from backout.databases.postgres.reversible.link import scalar
 from backout.databases.postgres.reversible.names import ident
 from backout.databases.postgres.reversible.relatives import below
 from backout.databases.postgres.reversible.rows.quiet import quietly
+from backout.databases.postgres.reversible.snapshot import Key
 from backout.databases.postgres.reversible.work import Work
 
 
@@ -34,7 +35,7 @@ def leave_open(work: Work, record: dict[str, Any]) -> bool:
     """Let a shown column take NULL, if there are rows that were written while it was hidden, and say so; tell whether there are."""
     found = opened(work, record)
     if found:
-        tell_open(work, record["called"])
+        tell_open(work, record["table"], record["attnum"], record["called"])
     return found
 
 
@@ -51,9 +52,15 @@ def opened(work: Work, record: dict[str, Any]) -> bool:
     return True
 
 
-def tell_open(work: Work, called: str) -> None:
-    """Tell that a column takes NULL now, which it did not."""
-    work.residues.append(f"{called} takes NULL, as was accepted: rows written since have no value")
+def tell_open(work: Work, table: int, attnum: int, called: str) -> None:
+    """Tell that a column takes NULL now, which it did not, by what it is called when all is in its place."""
+
+    def tell() -> None:
+        column = Key("column", table, attnum)
+        name = work.now.name(column) if column in work.now.things else called
+        work.residues.append(f"{name} takes NULL, as was accepted: rows written since have no value")
+
+    work.at_last.append(tell)
 
 
 def is_written(record: dict[str, Any], column: str) -> str:

@@ -364,7 +364,7 @@ def require(work: Work, record: Record, change: int, answer: str | None) -> None
         return
     found = f"SELECT EXISTS (SELECT FROM ONLY {path} WHERE {name} IS NULL)"
     if accepts_null(answer) and scalar(work.link, found) == "t":
-        tell_open(work, called)
+        tell_open(work, table, attnum, called)
     else:
         require_value(work, table, attnum, called, hidden(change))
 

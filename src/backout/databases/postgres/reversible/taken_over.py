@@ -183,7 +183,7 @@ def come_back(work: Work, change: int, operation: Record) -> bool:
     is_open = record["not_null"] and _without_value(work, path, name, mark)
     unmark(work, record)
     if is_open:
-        tell_open(work, called)
+        tell_open(work, table, attnum, called)
     return bool(is_open)
 
 

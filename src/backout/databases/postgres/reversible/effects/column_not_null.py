@@ -73,7 +73,7 @@ def _set(work: Work, change: int, operation: Operation, *, not_null: bool) -> No
     value = operation.get("fill") or operation["default"]
     if accepts_null(value):
         if scalar(work.link, f"SELECT EXISTS (SELECT FROM {path} WHERE {column} IS NULL)") == "t":
-            tell_open(work, called)
+            tell_open(work, operation["table"], operation["attnum"], called)
             return
     elif value is not None:
         _fill(work, change, operation, path, value)
