@@ -11,7 +11,8 @@ from psycopg import sql
 _ASKED = re.compile(r"-- backout: (fill|back) (\S+) = EXPR")
 _ITSELF = re.compile(r"With (\S+) for EXPR, it comes back as it was dropped")
 _TYPES = re.compile(r"have an? (.+?), of which PostgreSQL makes no (.+?) by itself")
-_CALLED = re.compile(r"backout needs an answer for (.+)")
+_PART = r'(?:"(?:[^"]|"")+"|[^\s."]+)'
+_CALLED = re.compile(rf"backout needs an answer for ({_PART}(?:\.{_PART})*)")
 
 
 def asked(said: str) -> list[tuple[str, str]]:
@@ -33,7 +34,7 @@ def asked(said: str) -> list[tuple[str, str]]:
 def called(said: str) -> str:
     """Return the column that an error asks about, quoted as SQL wants it."""
     found = _CALLED.search(said)
-    return found.group(1).strip() if found else ""
+    return found.group(1) if found else ""
 
 
 def typed(connection: psycopg.Connection[Any], called: str) -> str:
