@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from backout.databases.postgres.generated.look import Column, Look, Table
+from backout.databases.postgres.generated.look import Column, Look, Table, Type
 from backout.databases.postgres.generated.oracle import Readings, wrong_rows
 from backout.databases.postgres.generated.seen import Row, Seen
 
@@ -133,3 +133,32 @@ def test_a_row_whose_key_the_migration_changed_is_the_same_row() -> None:
     assert found(("1", "x", "p"), ("2", "Y", "q"), ("3", "z", "r")) == [
         "a row is there again that was deleted since"
     ]
+
+
+def _enum(*labels: str) -> Type:
+    return Type(_ENUM, "e", "e", "e", 0, (0, -1), False, labels, tuple(range(1, len(labels) + 1)), (), (), 0)
+
+
+_ENUM, _ENUMS = 1001, 1002
+_ARRAY = Type(_ENUMS, "_e", "e[]", "b", _ENUM, (0, -1), False, (), (), (), (), 0)
+LABELLED = _table("t", (1, "id", _INT), (2, "a", _ENUM), (3, "b", _ENUMS))
+
+
+@pytest.mark.parametrize(("a", "b", "wrong"), [("old", "{old,same}", []), ("same", "{same}", ["a", "b"])])
+def test_a_renamed_label_that_was_written_since_has_its_earlier_name(
+    a: str, b: str, wrong: list[str]
+) -> None:
+    was, became = (
+        Look({1: LABELLED}, {_ENUM: _enum(name, "same"), _ENUMS: _ARRAY}) for name in ("old", "new")
+    )
+    before, made, since, back = (
+        Seen(look, {"t": _rows(*rows, names="id a b")})
+        for look, rows in (
+            (was, [("1", "old", "{old}")]),
+            (became, [("1", "new", "{new}")]),
+            (became, [("1", "new", "{new}"), ("2", "new", "{new,same}")]),
+            (was, [("1", "old", "{old}"), ("2", a, b)]),
+        )
+    )
+    found = wrong_rows(Readings(was, became, before, made, since, back))
+    assert [one.column for one in found] == wrong

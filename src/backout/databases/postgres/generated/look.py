@@ -46,6 +46,7 @@ SELECT t.oid::int8 AS oid, t.typname AS name, t.typtype::text AS kind, t.typelem
        t.typcategory = 'A' AND t.typelem <> 0 AND t.typlen = -1 AS is_array,
        t.typbasetype::int8 AS base, t.typtypmod AS modifier, format_type(t.oid, NULL) AS text, t.typnotnull AS not_null,
        (SELECT coalesce(json_agg(e.enumlabel ORDER BY e.enumsortorder), '[]') FROM pg_enum e WHERE e.enumtypid = t.oid) AS labels,
+       (SELECT coalesce(json_agg(e.oid::int8 ORDER BY e.enumsortorder), '[]') FROM pg_enum e WHERE e.enumtypid = t.oid) AS label_oids,
        (SELECT coalesce(json_agg(pg_get_constraintdef(k.oid)), '[]') FROM pg_constraint k WHERE k.contypid = t.oid) AS checks,
        (SELECT coalesce(json_agg(json_build_array(a.attname, a.atttypid::int8, a.atttypmod) ORDER BY a.attnum), '[]')
           FROM pg_attribute a WHERE t.typrelid <> 0 AND a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped) AS parts,
@@ -85,6 +86,7 @@ class Type:
         element: Of an array.
         base: Of a domain, with its modifier.
         labels: Of an enum.
+        label_oids: Those of its labels, in their order: they stay through renames.
         literals: What the CHECKs of a domain name.
         parts: Of a composite type: name, type and modifier.
         bound: Of a range.
@@ -98,6 +100,7 @@ class Type:
     base: tuple[int, int]
     not_null: bool
     labels: tuple[str, ...]
+    label_oids: tuple[int, ...]
     literals: tuple[str, ...]
     parts: tuple[tuple[str, int, int], ...]
     bound: int
@@ -304,6 +307,7 @@ def _types(connection: psycopg.Connection[Any], wanted: set[int]) -> Iterator[tu
                 (one["base"], one["modifier"]),
                 one["not_null"],
                 tuple(one["labels"]),
+                tuple(one["label_oids"]),
                 tuple(text for check in one["checks"] for text in literals_in(check)),
                 tuple((name, oid, modifier) for name, oid, modifier in one["parts"]),
                 one["bound"] or 0,

@@ -6,6 +6,7 @@ by PostgreSQL's own numbers, which stay through renames.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -14,6 +15,7 @@ from backout.databases.postgres.generated.look import Column, Look, Table
 from backout.databases.postgres.generated.seen import Row, Seen
 
 _Key = tuple[str | None, ...]
+_LABEL = re.compile(r'[^{},"]+')
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,7 @@ class _Pair:
         retyped: Those that changed it.
         gone: Those that are not there any more.
         key: Names before and after of what tells its rows apart.
+        labels: By names after of columns of enums: what labels that were renamed were called before.
     """
 
     old: Table
@@ -63,6 +66,7 @@ class _Pair:
     gone: tuple[str, ...]
     key: dict[str, str]
     widened: frozenset[str]
+    labels: dict[str, dict[str, str]]
 
 
 def wrong_rows(read: Readings) -> list[Wrong]:
@@ -120,7 +124,20 @@ def _pair(old: Table, read: Readings) -> _Pair:
         tuple(c.name for c in old.columns if c.number not in after),
         {name: names[name] for name in key},
         frozenset(c.name for c, d in both if c.not_null and d.name not in whole),
+        {d.name: called for _c, d in both if (called := _renamed_labels(d.type, read))},
     )
+
+
+def _renamed_labels(type_: int, read: Readings) -> dict[str, str]:
+    """Return what the renamed labels of an enum, or of what an array is of, were called before, by what they are called after."""
+    was, now = read.was.types.get(type_), read.became.types.get(type_)
+    if was is None or now is None:
+        return {}
+    if now.element:
+        return _renamed_labels(now.element, read)
+    before = dict(zip(was.label_oids, was.labels, strict=True))
+    after = zip(now.label_oids, now.labels, strict=True)
+    return {label: before[oid] for oid, label in after if before.get(oid, label) != label}
 
 
 def _same_type(one: Column, other: Column) -> bool:
@@ -146,7 +163,10 @@ def _kept(pair: _Pair, read: Readings) -> Iterator[Wrong]:
     """Compare a table that was there before, and after."""
     path = pair.old.path
     before, back = (_by(one.rows[path], list(pair.key)) for one in (read.before, read.back))
-    made, since = (_by(one.rows[pair.new.path], list(pair.key.values())) for one in (read.made, read.since))
+    made, since = (
+        _by([_as_before(row, pair) for row in one.rows[pair.new.path]], list(pair.key.values()))
+        for one in (read.made, read.since)
+    )
     moved = _moved(pair, before, made)
     made, since = ({moved.get(key, key): row for key, row in rows.items()} for rows in (made, since))
     rekeyed = any(name in pair.retyped for name in pair.key)
@@ -174,6 +194,17 @@ def _kept(pair: _Pair, read: Readings) -> Iterator[Wrong]:
     for _key in back.keys() - before.keys() - since.keys():
         if not rekeyed:
             yield Wrong(path, None, "a row is there that nobody has written")
+
+
+def _as_before(row: Row, pair: _Pair) -> Row:
+    """Return a row of the later release with its labels as they were called before."""
+    return row | {name: _relabelled(row[name], called) for name, called in pair.labels.items()}
+
+
+def _relabelled(value: str | None, called: Mapping[str, str]) -> str | None:
+    if value is None or not value.startswith("{"):
+        return value if value is None else called.get(value, value)
+    return _LABEL.sub(lambda found: called.get(found[0], found[0]), value)
 
 
 def _moved(pair: _Pair, before: Mapping[_Key, Row], made: Mapping[_Key, Row]) -> dict[_Key, _Key]:
