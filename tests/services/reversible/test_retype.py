@@ -508,3 +508,32 @@ def test_a_key_that_the_other_type_has_made_anew_and_that_is_dropped_then_comes_
         assert same(before, printed(link)) == []
         redo(link, number)
         assert same(after, printed(link)) == []
+
+
+@pytest.mark.parametrize("cascade", [True, False])
+@pytest.mark.parametrize("first", [True, False])
+def test_a_number_becomes_a_text_and_its_sequence_goes(
+    database: Database, *, cascade: bool, first: bool
+) -> None:
+    link = database.link()
+    run(link, "CREATE TABLE t (id serial PRIMARY KEY, v text); INSERT INTO t (v) VALUES ('a')")
+    before = printed(link)
+    dropped = (
+        "DROP SEQUENCE t_id_seq CASCADE;"
+        if cascade
+        else "ALTER TABLE t ALTER id DROP DEFAULT; DROP SEQUENCE t_id_seq;"
+    )
+    retyped = "ALTER TABLE t\n-- backout: back t.id = id::int\nALTER id TYPE varchar(36);"
+    default = "" if first or cascade else "ALTER TABLE t ALTER id DROP DEFAULT;"
+    number = migrate(link, f"{dropped}{retyped}" if first else f"{default}{retyped}{dropped}")
+    after = printed(link)
+    run(link, "INSERT INTO t (id, v) VALUES ('7', 'b')")
+    for _ in range(2):
+        undo(link, number)
+        assert same(before, printed(link)) == []
+        assert values(link, "v") == {"1": "a", "7": "b"}
+        redo(link, number)
+        assert same(after, printed(link)) == []
+    undo(link, number)
+    run(link, "INSERT INTO t (v) VALUES ('c')")
+    assert values(link, "v") == {"1": "a", "2": "c", "7": "b"}

@@ -54,6 +54,10 @@ def _turned(work: Work, change: int, operation: Operation, *, back: bool, shown_
     numbers = numbering.taken(work, table, away)
     name = f"{hidden(change)}_n" if back else hidden(change)
     hiding = hide_column(work, table, away, change, twin=name)
+    if "serial" in numbers:
+        # At once: one that is hidden or shown meanwhile is where its owner is.
+        numbering.given(work, table, record["attnum"], numbers)
+        numbers = {}
     told = operation | {
         "hidden": hiding,
         "wanted": wanted(table, operation["mark"], change, hiding),
