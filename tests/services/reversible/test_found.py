@@ -596,3 +596,25 @@ def test_a_domain_that_two_migrations_made_strict_and_lenient_goes_back_at_once(
     redo(link, second)
     undo(link, second)
     assert schema_of(database.url) == between
+
+
+@pytest.mark.parametrize("kind", ["varchar(20)", "uuid"])
+def test_rows_that_the_migration_deletes_need_no_value_in_required_columns_that_it_makes(
+    kind: str, database: Database
+) -> None:
+    link = database.link()
+    run(link, f"CREATE TABLE t (id int PRIMARY KEY, a varchar(20) NOT NULL); {ROWS}")
+    number = migrate(
+        link,
+        f"DELETE FROM t; ALTER TABLE t ADD b {kind} NOT NULL; ALTER TABLE t ADD c {kind} NOT NULL; ALTER TABLE t DROP a",
+        answers={"t.a": "''"},
+    )
+    value = "00000000-0000-0000-0000-000000000001" if kind == "uuid" else "b"
+    run(link, f"INSERT INTO t (id, b, c) VALUES (2, '{value}', '{value}'), (3, '{value}', '{value}')")
+    rows, after = "SELECT id, b, c FROM t ORDER BY id", schema_of(database.url)
+    since = seen(link, rows)
+    for _ in range(2):
+        undo(link, number)
+        assert seen(link, ALL) == "1 a1 | 2  | 3 "
+        redo(link, number)
+        assert (seen(link, rows), schema_of(database.url)) == (since, after)

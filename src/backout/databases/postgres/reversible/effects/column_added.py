@@ -85,13 +85,13 @@ class ColumnAdded:
             numbering.advance(work, operation["table"], operation["attnum"], written)
             unmark(work, record)
         else:
-            if record["mark"] is not None and needs_answer(record) and opened(work, record):
-                # Such a row may be one that the migration deletes; for others it is proven after the COMMIT.
-                record = record | {"relaxed": True}
+            is_open = needs_answer(record) and opened(work, record)
+            # Such a row may be one that the migration deletes; for others it is proven after the COMMIT.
+            record = record | {"relaxed": record["relaxed"] or is_open}
             fill(work, record, record["default"])
         require_column(work, record | {"relaxed": record["relaxed"] and not is_open})
         if is_open and record["relaxed"]:
-            # Other changes of the same way write such rows before it is told that they have no value.
+            # Other changes of the same way write such rows before it is told that they have no value, or are deleted.
             table, attnum, called = record["table"], record["attnum"], record["called"]
             work.at_last.append(lambda: require_value(work, table, attnum, called, record["hidden"]))
         kept = ("table", "attnum", "called", "optional", "recipe")
