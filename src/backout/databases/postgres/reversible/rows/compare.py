@@ -17,7 +17,8 @@ def compare(
 
     Its rows have those of `fold`, and: n (order of writing), at (ctid, for tables without a key), cur (the row as it is),
     act (`update`, `delete`, `insert`; `nothing`; or what forbids it: `kept`, `gone`, `taken`, `changed`), set_ (columns to set), lost
-    (columns that stay), touched (somebody else has written the row since), blocked.
+    (columns that stay), owned (columns in which somebody has written what is to be there), touched (somebody else has written the
+    row since), blocked.
 
     Args:
         link: The session.
@@ -44,6 +45,7 @@ def compare(
         seen,
         "{0} = ANY (differ) AND cur[{0}] IS DISTINCT FROM new[{0}] AND cur[{0}] IS DISTINCT FROM old[{0}]",
     )
+    owned = _where(seen, "{0} = ANY (differ) AND cur[{0}] IS NOT DISTINCT FROM old[{0}]")
     changed = _where(told, "{0} = ANY (nknown) AND cur[{0}] IS DISTINCT FROM new[{0}]")
     link.rows(
         f"""CREATE TABLE {target.part("now")} AS
@@ -55,7 +57,7 @@ def compare(
             WHEN old IS NULL THEN CASE WHEN cur IS NULL THEN 'nothing' WHEN changed THEN 'changed' ELSE 'delete' END
             WHEN new IS NULL THEN CASE WHEN cur IS NULL OR {ours} THEN 'insert' ELSE 'taken' END
             WHEN cur IS NULL THEN CASE WHEN old = new THEN 'nothing' ELSE 'gone' END
-            ELSE 'update' END AS act, {set_} AS set_, {lost} AS lost
+            ELSE 'update' END AS act, {set_} AS set_, {lost} AS lost, {owned} AS owned
         FROM d"""
     )
     link.rows(

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from backout.databases.postgres.reversible.link import Link, objects, scalar
 from backout.databases.postgres.reversible.names import literal
 from backout.databases.postgres.reversible.rows.compare import unwritten
+from backout.databases.postgres.reversible.rows.owned import OWNED
 from backout.databases.postgres.reversible.rows.report import KEPT_AT_MOST, Kept, RowsReport, Why
 from backout.databases.postgres.reversible.rows.store import EVERYTHING, KEPT, LOG, SHAPE, TRUNCATED, Span
 from backout.databases.postgres.reversible.rows.targets import Target
@@ -78,8 +79,8 @@ def keep_absent(link: Link, writer: Writer, migrations: Sequence[int], *, back: 
         back,
         f"SELECT coalesce(nkey, okey), NULL::int2, NULL, {_STEPS}::text, NULL, '{ABSENT}', NULL::int2[], NULL::text[] "
         f"FROM {target.part('now')} r WHERE made AND (act <> 'delete' OR n = ANY ('{{{left}}}')) "
-        # Of several steps, a later one may have made it again.
-        f"OR act = 'gone' AND cardinality(steps) > 1",
+        # Of several steps, a later one may have made it again; without a key, one that is alike may be somebody's.
+        f"OR act = 'gone' AND (cardinality(steps) > 1 OR {str(not target.key).lower()})",
     )
 
 
@@ -106,8 +107,9 @@ def leave_absent(link: Link, target: Target, migrations: Sequence[int], *, back:
         f"{KEPT} k WHERE k.why = '{ABSENT}' AND k.back = {str(not back).lower()} AND k.relation = {target.oid} "
         f"AND k.migrations && ARRAY[{numbers}]::bigint[]"
     )
+    acts = "'insert'" if target.key else "'insert', 'update'"
     link.rows(
-        f"UPDATE {now} r SET act = 'nothing' WHERE act = 'insert' AND EXISTS "
+        f"UPDATE {now} r SET act = 'nothing' WHERE act IN ({acts}) AND EXISTS "
         f"(SELECT FROM {of} AND k.kept::bigint[] && {_STEPS} AND {alike})"
     )
     if target.key:
@@ -222,7 +224,7 @@ def report(link: Link, writers: Sequence[Writer], since: int) -> RowsReport:
             )
             or 0
         )
-    of = f"FROM {KEPT} WHERE id > {since} AND why NOT IN ('{REMOVED}', '{ABSENT}')"
+    of = f"FROM {KEPT} WHERE id > {since} AND why NOT IN ('{REMOVED}', '{ABSENT}', '{OWNED}')"
     found = objects(
         link, f"SELECT called, key, column_name, kept, wanted, why {of} ORDER BY id LIMIT {KEPT_AT_MOST}"
     )

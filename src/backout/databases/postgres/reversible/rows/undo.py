@@ -10,6 +10,7 @@ from backout.databases.postgres.reversible.rows import kept
 from backout.databases.postgres.reversible.rows.compare import compare, unwritten
 from backout.databases.postgres.reversible.rows.entries import Marks, take_apart
 from backout.databases.postgres.reversible.rows.fold import fold_entries
+from backout.databases.postgres.reversible.rows.owned import keep_owned, leave_owned
 from backout.databases.postgres.reversible.rows.quiet import exactly, quietly
 from backout.databases.postgres.reversible.rows.refer import block, referring
 from backout.databases.postgres.reversible.rows.replay import replay
@@ -113,6 +114,7 @@ def _turn_quietly(
     kept.keep_missing(link, migrations, chosen, back=back, span=span)
     for writer in writers:
         kept.leave_absent(link, writer.target, migrations, back=back)
+        leave_owned(link, writer.target, migrations, back=back)
         writer.look()
         kept.keep_removed(link, writer.target, migrations, back=back)
         if not back:
@@ -120,6 +122,7 @@ def _turn_quietly(
     _write(link, writers)
     for writer in writers:
         kept.keep_absent(link, writer, migrations, back=back)
+        keep_owned(link, writer, migrations, back=back)
         kept.keep(link, writer, migrations, back=back)
     report = kept.report(link, writers, since)
     _note(link, writers, migrations, back=back, goes_on=span.goes_on)
