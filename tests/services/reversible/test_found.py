@@ -618,3 +618,38 @@ def test_rows_that_the_migration_deletes_need_no_value_in_required_columns_that_
         assert seen(link, ALL) == "1 a1 | 2  | 3 "
         redo(link, number)
         assert (seen(link, rows), schema_of(database.url)) == (since, after)
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "ALTER TABLE t ALTER d TYPE text; DROP INDEX t_d",
+        "DROP INDEX t_d; ALTER TABLE t ALTER d TYPE text",
+        "DROP INDEX t_d; ALTER TABLE t ALTER d TYPE text; ALTER TABLE t RENAME d TO e; CREATE INDEX t_e ON t (e)",
+        "ALTER TABLE t ALTER d TYPE text; DROP INDEX t_once",
+        "DROP INDEX t_once; ALTER TABLE t ALTER d TYPE text",
+        "ALTER TABLE t ALTER d TYPE varchar(20); ALTER TABLE t ALTER d TYPE text; DROP INDEX t_d, t_once",
+        "ALTER TABLE t ALTER d TYPE text; ALTER TABLE t DROP CONSTRAINT t_check",
+        "ALTER TABLE t DROP CONSTRAINT t_check; ALTER TABLE t ALTER d TYPE text",
+        "ALTER TABLE t ALTER u TYPE text; ALTER TABLE t DROP CONSTRAINT t_key",
+        "ALTER TABLE t DROP CONSTRAINT t_key; ALTER TABLE t ALTER u TYPE text",
+    ],
+)
+def test_what_is_dropped_in_the_transaction_that_changes_its_type_in_place_comes_back(
+    script: str, database: Database
+) -> None:
+    link = database.link()
+    run(
+        link,
+        "CREATE TABLE t (id int PRIMARY KEY, d varchar(10) NOT NULL, u varchar(10), CONSTRAINT t_check CHECK (d <> ''),"
+        "CONSTRAINT t_key UNIQUE (u)); CREATE INDEX t_d ON t (d); CREATE UNIQUE INDEX t_once ON t (d);"
+        "INSERT INTO t VALUES (1, 'a', 'a'), (2, 'b', 'b')",
+    )
+    before, rows = schema_of(database.url), seen(link, "SELECT * FROM t ORDER BY id")
+    number = migrate(link, script)
+    after = schema_of(database.url)
+    for _ in range(2):
+        undo(link, number)
+        assert (schema_of(database.url), seen(link, "SELECT * FROM t ORDER BY id")) == (before, rows)
+        redo(link, number)
+        assert schema_of(database.url) == after

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from backout.databases.postgres.reversible.difference import Difference
+from backout.databases.postgres.reversible.difference import Change, Difference, unlike
 from backout.databases.postgres.reversible.effects.base import Operation
 from backout.databases.postgres.reversible.journal import Entry
+from backout.databases.postgres.reversible.names import is_hidden
 from backout.databases.postgres.reversible.snapshot import Key
 
 
@@ -16,10 +17,11 @@ def explained(difference: Difference) -> Operation:
 
     `replaces` is what PostgreSQL put in the place of something of the same name, which is another only by its oid.
     """
-    gone = {_place_of(c.thing, c.key): c.key.oid for c in difference.left.values() if c.after is None}
+    changes = [*difference.left.values(), *_hidden(difference)]
+    gone = {_place_of(c.thing, c.key): c.key.oid for c in changes if c.after is None}
     replaces = [
         [change.key.kind, old, change.key.oid]
-        for change in difference.left.values()
+        for change in changes
         if change.before is None and (old := gone.get(_place_of(change.thing, change.key))) is not None
     ]
     explains = []
@@ -34,27 +36,44 @@ def explained(difference: Difference) -> Operation:
     return {"explains": explains, "replaces": replaces}
 
 
+def _hidden(difference: Difference) -> Iterator[Change]:
+    """Yield the hidden indexes that came or went: PostgreSQL makes them anew as it does those that are seen."""
+    for key, was, is_ in unlike(difference.before, difference.after):
+        if (
+            key.kind == "index"
+            and (was is None or is_ is None)
+            and is_hidden(str((was or is_ or {})["name"]))
+        ):
+            yield Change(key, was, is_)
+
+
 def _place_of(thing: Operation, key: Key) -> tuple[Any, ...]:
     return key.kind, thing.get("table"), thing["name"]
+
+
+def origins(entries: Sequence[Entry]) -> dict[Key, Key]:
+    """Return of what took the place of something, by what the entries of a transaction tell, what was there at its beginning."""
+    found: dict[Key, Key] = {}
+    for entry in entries:
+        for kind, old, new in entry.operation.get("replaces", ()):
+            found[Key(kind, new)] = found.get(Key(kind, old), Key(kind, old))
+    return found
 
 
 def take_explained(difference: Difference, entries: Sequence[Entry]) -> None:
     """Take what the entries of a transaction explain: they were journalled when their statements ran.
 
     What took the place of something that was not there before is left: the transaction itself has made it. So is what was there
-    before where what took its place was dropped then: the transaction has dropped it.
+    before, if what took its place is gone.
     """
-    origin: dict[tuple[str, int], int] = {}
     for entry in entries:
         told = entry.operation.get("explains") or entry.operation.get("hidden", {}).get("explains", [])
         for kind, oid, sub, values in told:
             difference.take(Key(kind, oid, sub), *values)
-        for kind, old, new in entry.operation.get("replaces", ()):
-            origin[kind, new] = origin.get((kind, old), old)
-    for (kind, new), old in origin.items():
-        if Key(kind, old) in difference.before.things and Key(kind, new) in difference.after.things:
-            difference.take(Key(kind, old))
-            difference.take(Key(kind, new))
+    for new, old in origins(entries).items():
+        if old in difference.before.things and new in difference.after.things:
+            difference.take(old)
+            difference.take(new)
     _take_files(difference, entries)
 
 

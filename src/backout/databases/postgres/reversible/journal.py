@@ -283,7 +283,8 @@ def replace_oids(link: Link, oids: dict[int, int]) -> None:
     """
     if not oids:
         return
-    for entry in every_entry(link):
+    every = tuple(one.id for one in migrations(link))
+    for entry in entries(link, every, "pending", "applied", "undone"):
         told = _readdressed(entry.operation, oids)
         if told != entry.operation:
             write(link, Entry(entry.id, entry.migration, entry.part, entry.kind, told, entry.state))

@@ -25,12 +25,14 @@ from backout.databases.postgres.reversible.effects.base import Operation
 from backout.databases.postgres.reversible.effects.identity import dropped as identity_dropped
 from backout.databases.postgres.reversible.effects.index import parts_of as parts_of_index
 from backout.databases.postgres.reversible.effects.index import rename_parts
+from backout.databases.postgres.reversible.explain import origins
 from backout.databases.postgres.reversible.expressions import NotOverColumns
 from backout.databases.postgres.reversible.families import leave
 from backout.databases.postgres.reversible.functions import hide_function, path_of
 from backout.databases.postgres.reversible.hide import NotHidden, hide_column, rename, speaks_of
 from backout.databases.postgres.reversible.journal import Entry
 from backout.databases.postgres.reversible.journal import drop as not_journalled
+from backout.databases.postgres.reversible.journal import entries as journalled
 from backout.databases.postgres.reversible.link import LinkError
 from backout.databases.postgres.reversible.manners import in_a_transaction
 from backout.databases.postgres.reversible.names import (
@@ -202,7 +204,7 @@ class Softer:
         if kind == "column" and key.sub in self.twins(key.oid):
             self._drop_twin(key)
             return
-        if key not in self.begun.things or self._is_made_again(key):
+        if self._first(key) not in self.begun.things or self._is_made_again(key):
             self._drop_new(key)
             return
         if kind == "index" and self.work.now.things[key]["unique"]:
@@ -222,6 +224,12 @@ class Softer:
             "schema": self._hide_schema,
         }
         self.journal(f"{kind}.hidden", partial(hides[kind], key))
+
+    def _first(self, key: Key) -> Key:
+        """Return the index in whose place PostgreSQL has put one, with the type of its column; else what is asked for."""
+        if key.kind != "index" or key in self.begun.things:
+            return key
+        return origins(journalled(self.work.link, (self.migration,), "pending")).get(key, key)
 
     def _is_made_again(self, key: Key) -> bool:
         """Tell whether something is dropped for real, as the difference before the COMMIT tells all of it."""
@@ -485,7 +493,7 @@ class Softer:
         told: Operation = {
             "oid": key.oid,
             "called": called,
-            "name": (self.work.was(key) or one)["name"],
+            "name": (self.work.was(self._first(key)) or one)["name"],
             "table": one["table"],
             "parts": parts_of_index(self.work.now, self.begun, key.oid),
         }
@@ -503,13 +511,14 @@ class Softer:
                 detail="The way back would have to build it anew, which it can for an index of the kind btree of a table "
                 "by itself, that is neither a replica identity nor what the table is clustered on.",
             )
-        was = self.work.was(key) or one
+        first = self._first(key)
+        was = self.work.was(first) or one
         self._drop_new(key)
         return {
             "called": called,
             "table": one["table"],
             "made": constraints.index_kept(was, self.work.begun or now),
-            "explains": [["index", key.oid, 0, []]],
+            "explains": [["index", first.oid, 0, []]],
         }
 
     def _hide_trigger(self, key: Key, change: int) -> Operation:
