@@ -26,8 +26,8 @@ def asked(said: str) -> list[tuple[str, str]]:
     if itself:
         return [(key, itself.group(1))]
     if types:
-        column = place.rpartition(".")[2]
-        return [(key, f"({column})::text::{types.group(2)}"), (key, "NULL")]
+        column = place.rpartition(".")[2].strip('"')
+        return [(key, f'("{column}")::text::{types.group(2)}'), (key, "NULL")]
     return [(key, "typed"), (key, "NULL")]
 
 

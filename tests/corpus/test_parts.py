@@ -77,7 +77,7 @@ def test_what_is_asked_for_is_read_from_the_error() -> None:
     assert called(said) == 'public."T".a'
     assert called("backout needs an answer for public.t.a Rows that are written after. More.") == "public.t.a"
     assert called('backout needs an answer for public."a b"."c.d"') == 'public."a b"."c.d"'
-    assert asked(said) == [('back "T".a', "(a)::text::integer"), ('back "T".a', "NULL")]
+    assert asked(said) == [('back "T".a', '("a")::text::integer'), ('back "T".a', "NULL")]
     assert asked("HINT: … -- backout: fill t.b = EXPR; or …") == [("t.b", "typed"), ("t.b", "NULL")]
     assert asked("ERROR: relation does not exist") == []
 

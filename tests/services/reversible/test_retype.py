@@ -537,3 +537,20 @@ def test_a_number_becomes_a_text_and_its_sequence_goes(
     undo(link, number)
     run(link, "INSERT INTO t (v) VALUES ('c')")
     assert values(link, "v") == {"1": "a", "2": "c", "7": "b"}
+
+
+def test_a_name_with_capitals_that_is_told_without_quotes_is_answered_with_them(database: Database) -> None:
+    link = database.link()
+    run(link, """CREATE TABLE t (id int PRIMARY KEY, "sessionId" uuid)""")
+    up = 'ALTER TABLE t\n-- backout: back t.sessionId = {}\nALTER "sessionId" TYPE varchar USING "sessionId"::varchar'
+    with pytest.raises(Veto) as refused:
+        migrate(link, up.format("sessionId::uuid"))
+    assert (
+        'there is no column sessionid; write "sessionId", with its quotes'
+        in f"{refused.value} {refused.value.detail}"
+    )
+    number = migrate(link, up.format('"sessionId"::uuid'))
+    told = "00000000-0000-0000-0000-000000000001"
+    run(link, f"""INSERT INTO t (id, "sessionId") VALUES (1, '{told}')""")
+    undo(link, number)
+    assert values(link, '"sessionId"') == {"1": told}

@@ -60,7 +60,7 @@ def function(work: Work, name: str, node: Any, columns: dict[str, tuple[int, str
     used = expressions.named(node)
     for one in used:
         if one not in columns:
-            raise expressions.NotOverColumns(f"there is no column {one}")
+            raise expressions.unknown(one, columns)
     body = expressions.over(node, lambda column: used.index(column) + 1)
     types = ", ".join(columns[one][1] for one in used)
     path = ident(SCHEMA, name)

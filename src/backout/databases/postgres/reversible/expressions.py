@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+from backout.databases.postgres.reversible.names import ident
 from backout.databases.postgres.reversible.parse import NotParsed, deparse, statements
 
 _SELECT = ("target_list", "limit_option", "op")
@@ -39,6 +40,14 @@ def named(node: Any) -> list[str]:
         NotOverColumns: It speaks of the whole row.
     """
     return list(dict.fromkeys(_name(one) for one in _references(node)))
+
+
+def unknown(name: str, columns: Iterable[str]) -> NotOverColumns:
+    """Return what says that there is no such column, and how one is written whose name has capitals."""
+    alike = next((one for one in columns if one.lower() == name), None)
+    return NotOverColumns(
+        f"there is no column {name}" + (f"; write {ident(alike)}, with its quotes" if alike else "")
+    )
 
 
 def over(node: Any, place: Callable[[str], str | int]) -> str:
