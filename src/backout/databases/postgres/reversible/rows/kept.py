@@ -128,8 +128,6 @@ def keep(link: Link, writer: Writer, migrations: Sequence[int], *, back: bool) -
     """Note what stays of a table."""
     target, now = writer.target, writer.target.part("now")
     attnums = f"'{{{','.join(str(c.attnum) for c in target.columns)}}}'::int2[]"
-    names = ", ".join(f"({n}, {c.attnum}::int2, {literal(c.name)})" for n, c in enumerate(target.columns, 1))
-    columns = f"(VALUES {names}) c(n, attnum, name)"
     key = "coalesce(r.nkey, r.okey)"
     _insert(
         link,
@@ -137,7 +135,7 @@ def keep(link: Link, writer: Writer, migrations: Sequence[int], *, back: bool) -
         migrations,
         back,
         f"SELECT {key}, c.attnum, c.name, r.cur[c.n], r.old[c.n], {literal(Why.CHANGED.value)}, NULL::int2[], NULL::text[] "
-        f"FROM {now} r, {columns} WHERE r.act IN ('update', 'kept') AND c.n = ANY (r.lost)",
+        f"FROM {now} r, {target.places} WHERE r.act IN ('update', 'kept') AND c.n = ANY (r.lost)",
     )
     _insert(
         link,
@@ -145,7 +143,7 @@ def keep(link: Link, writer: Writer, migrations: Sequence[int], *, back: bool) -
         migrations,
         back,
         f"SELECT {key}, c.attnum, c.name, b ->> 1, b ->> 2, {literal(Why.CHANGED.value)}, NULL::int2[], NULL::text[] "
-        f"FROM {now} r, json_array_elements(r.between) b, {columns} WHERE c.n = (b ->> 0)::int + 1",
+        f"FROM {now} r, json_array_elements(r.between) b, {target.places} WHERE c.n = (b ->> 0)::int + 1",
     )
     for act, why in _ACTS.items():
         image = "r.cur" if act == "changed" else "r.old"

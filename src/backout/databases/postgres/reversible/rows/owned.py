@@ -35,7 +35,7 @@ def leave_owned(link: Link, target: Target, migrations: Sequence[int], *, back: 
         "WHERE k.attnum IS NULL AND k.key = r.nkey AND r.act IN ('update', 'delete')"
     )
     link.rows(
-        f"WITH o AS (SELECT r.n, array_agg(DISTINCT c.n) AS those FROM {now} r JOIN {_places(target)} ON c.n = ANY (r.set_) "
+        f"WITH o AS (SELECT r.n, array_agg(DISTINCT c.n) AS those FROM {now} r JOIN {target.places} ON c.n = ANY (r.set_) "
         f"JOIN (SELECT * {those}) k ON k.attnum = c.attnum AND k.key = r.nkey AND k.row_image[1] IS NOT DISTINCT FROM r.cur[c.n] "
         "WHERE r.act = 'update' GROUP BY r.n) "
         f"UPDATE {now} r SET set_ = ARRAY(SELECT unnest(r.set_) EXCEPT SELECT unnest(o.those) ORDER BY 1), lost = r.lost || o.those, "
@@ -54,7 +54,7 @@ def keep_owned(link: Link, writer: Writer, migrations: Sequence[int], *, back: b
     if scalar(link, f"SELECT EXISTS (SELECT {_of(target)})") == "t":
         link.rows(
             f"DELETE FROM {KEPT} WHERE id IN (SELECT k.id FROM {now} r JOIN (SELECT * {_of(target)}) k ON k.key IN (r.nkey, r.okey) "
-            f"LEFT JOIN {_places(target)} ON c.attnum = k.attnum WHERE r.act IN ('insert', 'delete') AND {done} "
+            f"LEFT JOIN {target.places} ON c.attnum = k.attnum WHERE r.act IN ('insert', 'delete') AND {done} "
             f"OR c.n = ANY (r.owned) OR {set_} AND c.n = ANY (r.set_) OR r.new IS NULL AND r.act = 'taken' AND k.attnum IS NULL)"
         )
     into = (
@@ -64,7 +64,7 @@ def keep_owned(link: Link, writer: Writer, migrations: Sequence[int], *, back: b
     of = f"'{{{numbers}}}'::bigint[], {str(back).lower()}, {target.oid}, {literal(target.called)}, '{OWNED}', {_key(target)}"
     link.rows(
         f"{into} SELECT {of}, CASE WHEN {set_} THEN r.okey ELSE r.nkey END, c.attnum, ARRAY[r.cur[c.n]] "
-        f"FROM {now} r JOIN {_places(target)} ON c.n = ANY (r.owned)"
+        f"FROM {now} r JOIN {target.places} ON c.n = ANY (r.owned)"
     )
     link.rows(f"{into} SELECT {of}, r.okey, NULL, NULL FROM {now} r WHERE r.new IS NULL AND r.act = 'taken'")
 
@@ -75,8 +75,3 @@ def _of(target: Target) -> str:
 
 def _key(target: Target) -> str:
     return f"'{{{','.join(str(target.columns[i].attnum) for i in target.key)}}}'::int2[]"
-
-
-def _places(target: Target) -> str:
-    names = ", ".join(f"({n}, {c.attnum}::int2)" for n, c in enumerate(target.columns, 1))
-    return f"(VALUES {names}) c(n, attnum)"

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from backout.databases.postgres.reversible.link import Link, objects
-from backout.databases.postgres.reversible.names import SCHEMA, ident, is_hidden
+from backout.databases.postgres.reversible.names import SCHEMA, ident, is_hidden, literal
 from backout.databases.postgres.reversible.rows.closure import KEY
 from backout.databases.postgres.reversible.rows.store import EVERYTHING, LOG, SHAPE, TRUNCATED, Span
 
@@ -77,6 +77,12 @@ class Target:
     def width(self) -> int:
         """Number of columns."""
         return len(self.columns)
+
+    @property
+    def places(self) -> str:
+        """SQL: its columns as rows of `c`: place from 1 on, attnum and name."""
+        told = ", ".join(f"({n}, {c.attnum}::int2, {literal(c.name)})" for n, c in enumerate(self.columns, 1))
+        return f"(VALUES {told}) c(n, attnum, name)"
 
     def part(self, word: str) -> str:
         """Quoted name of a table of ours for the time of the work."""
