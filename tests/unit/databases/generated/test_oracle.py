@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from backout.databases.postgres.generated.look import Column, Look, Table, Type
@@ -161,4 +163,28 @@ def test_a_renamed_label_that_was_written_since_has_its_earlier_name(
         )
     )
     found = wrong_rows(Readings(was, became, before, made, since, back))
+    assert [one.column for one in found] == wrong
+
+
+@pytest.mark.parametrize(
+    ("written", "back", "wrong"),
+    [("y", ("y", "Y"), []), ("x", ("x", "X"), []), ("x", ("x", "Y"), ["b"])],
+)
+def test_a_dropped_computed_column_follows_what_was_written_since(
+    written: str, back: tuple[str, str], wrong: list[str]
+) -> None:
+    *plain, last = OLD.columns
+    old = replace(OLD, columns=(*plain, replace(last, generated=True)))
+    new = replace(OLD, columns=tuple(plain))
+    was, became = _look(old), _look(new)
+    before, made, since, there = (
+        Seen(look, {"t": _rows(row, names=names)})
+        for look, row, names in (
+            (was, ("1", "x", "X"), "id a b"),
+            (became, ("1", "x"), "id a"),
+            (became, ("1", written), "id a"),
+            (was, ("1", *back), "id a b"),
+        )
+    )
+    found = wrong_rows(Readings(was, became, before, made, since, there))
     assert [one.column for one in found] == wrong

@@ -233,8 +233,10 @@ def _cells(
             continue  # It gets the answer.
         whose = "was written since" if changed else "it had before"
         yield Wrong(path, name, f"a row has not the value that {whose}")
+    computed = {c.name for c in pair.old.columns if c.generated}
     untouched = [
-        *pair.gone,
+        # What PostgreSQL computes follows what was written since.
+        *(name for name in pair.gone if name not in computed or made == since),
         *(
             n
             for n, after in pair.retyped.items()
