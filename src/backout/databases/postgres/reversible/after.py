@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from backout.databases.postgres.reversible import journal
+from backout.databases.postgres.reversible import constraints, journal
 from backout.databases.postgres.reversible.catalog import read
 from backout.databases.postgres.reversible.due import due
 from backout.databases.postgres.reversible.link import Link, LinkError, LinkLost
@@ -60,6 +60,8 @@ def _settle(link: Link) -> None:
             if by == [told["to"]["name"]]:
                 rest = {name: value for name, value in told.items() if name != "due"}
                 journal.write(link, replace(entry, operation=rest))
+        if entry.state == "applied" and constraints.settled(now, entry.operation):
+            journal.write(link, entry)
         if made is None or entry.state != "applied":
             continue
         kind = "constraint" if made["word"] is not None else "index"

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from backout.databases.postgres.reversible.names import ident, literal
 from backout.databases.postgres.reversible.parse import with_columns
 from backout.databases.postgres.reversible.snapshot import Key, Snapshot, Thing
-from backout.databases.postgres.reversible.work import Work
+from backout.databases.postgres.reversible.work import Moved, Work
 
 _ACTIONS = {"a": "NO ACTION", "r": "RESTRICT", "c": "CASCADE", "n": "SET NULL", "d": "SET DEFAULT"}
 _MATCH = {"f": "MATCH FULL", "p": "MATCH PARTIAL", "s": ""}
 _WORDS = {"p": "PRIMARY KEY", "u": "UNIQUE"}
 AT_ONCE = ""
 """In the place of those words: a constraint that PostgreSQL makes with its index, while nobody writes."""
+_NO_KEY = "42830"
+"""SQLSTATE: there is no key that a foreign key could lead to. Source: PostgreSQL 15 documentation, appendix A."""
 _KEPT = ("name", "table", "kind", "columns", "to_table", "to_columns", "on_update", "on_delete", "match",
          "deferrable", "deferred", "valid", "no_inherit", "definition", "comment")  # fmt: skip
 
@@ -74,23 +77,75 @@ def can_be_built_again(now: Snapshot, index: Thing) -> bool:
 def add(work: Work, constraint: Kept) -> int:
     """Make a foreign key or CHECK again, NOT VALID: existing rows are looked at after the COMMIT.
 
+    A foreign key to a key that is built after the COMMIT is made after that, by `due.py`; it is told by `owed` until then.
+
     Returns:
-        Its oid.
+        Its oid; 0: it is owed.
 
     Raises:
         Moved: A column or table that it speaks of is not there.
     """
-    called = f"constraint {constraint['name']}"
-    table = work.table_path(constraint["table"], called=called)
-    later = "" if _at_once(work.now, constraint) else " NOT VALID"
-    work.run(
-        f"ALTER TABLE {table} ADD CONSTRAINT {ident(constraint['name'])} {_definition(work, constraint)}{later}"
-    )
-    if constraint["comment"] is not None:
-        work.run(
-            f"COMMENT ON CONSTRAINT {ident(constraint['name'])} ON {table} IS {literal(constraint['comment'])}"
-        )
+    constraint.pop("owed", None)
+    statements = additions(work.now, constraint)
+
+    def made() -> None:
+        for statement in statements:
+            work.run(statement)
+
+    if constraint["to_table"] not in work.keys_due:
+        made()
+    elif not work.can(made, but=_NO_KEY):
+        constraint["owed"] = True
     return oid_of(work, constraint)
+
+
+def additions(now: Snapshot, constraint: Kept) -> list[str]:
+    """Return the statements that make a foreign key or CHECK again; else as `add`."""
+    called, name = f"constraint {constraint['name']}", ident(constraint["name"])
+    table, definition = _path(now, constraint["table"], called), _definition(now, constraint)
+    later = "" if _at_once(now, constraint) else " NOT VALID"
+    found = [f"ALTER TABLE {table} ADD CONSTRAINT {name} {definition}{later}"]
+    if constraint["comment"] is not None:
+        found.append(f"COMMENT ON CONSTRAINT {name} ON {table} IS {literal(constraint['comment'])}")
+    return found
+
+
+def kept_in(value: Any) -> Iterator[Kept]:
+    """Yield the constraints that an operation tells of, wherever it does."""
+    if isinstance(value, dict):
+        if {"definition", "valid", "table", "kind"} <= value.keys():
+            yield value
+        for inner in value.values():
+            yield from kept_in(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from kept_in(inner)
+
+
+def settled(now: Snapshot, operation: dict[str, Any]) -> bool:
+    """Note in an operation that a foreign key which was owed is there by now, and its oid; tell whether one is."""
+    found = False
+    for one in kept_in(operation):
+        there = [
+            key
+            for key, thing in now.of_table("constraint", one["table"]).items()
+            if all(thing[word] == one[word] for word in ("name", "columns", "to_columns"))
+        ]
+        if there and one.pop("owed", False):
+            found = True
+            if one is operation.get("made"):
+                operation["oid"] = there[0].oid
+    return found
+
+
+def is_referred_to(now: Snapshot, table: int, columns: list[int]) -> bool:
+    """Tell whether a foreign key leads to those columns."""
+    return any(sorted(one["to_columns"]) == sorted(columns) for one in now.keys_to(table).values())
+
+
+def still_owed(work: Work, made: list[Kept]) -> list[Kept]:
+    """Return those of foreign keys that were made again of which there is nothing yet."""
+    return [one for one in made if one.get("owed") and not oid_of(work, one)]
 
 
 def _at_once(now: Snapshot, constraint: Kept) -> bool:
@@ -196,13 +251,13 @@ def oid_of(work: Work, constraint: Kept) -> int:
     return found[0] if found else 0
 
 
-def _definition(work: Work, constraint: Kept) -> str:
+def _definition(now: Snapshot, constraint: Kept) -> str:
     if constraint["kind"] == "c":
-        return check_text(work.now, constraint)
+        return check_text(now, constraint)
     called = f"constraint {constraint['name']}"
-    target = work.table_path(constraint["to_table"], called=called)
-    here = columns(work, constraint["table"], constraint["columns"], called)
-    there = columns(work, constraint["to_table"], constraint["to_columns"], called)
+    target = _path(now, constraint["to_table"], called)
+    here = _columns(now, constraint["table"], constraint["columns"], called)
+    there = _columns(now, constraint["to_table"], constraint["to_columns"], called)
     words = [
         f"FOREIGN KEY ({here}) REFERENCES {target} ({there})",
         _MATCH[constraint["match"]],
@@ -224,7 +279,22 @@ def columns(work: Work, table: int, attnums: list[int], called: str) -> str:
     Raises:
         Moved: One is not there.
     """
-    return ", ".join(ident(work.thing("column", table, attnum, called=called)["name"]) for attnum in attnums)
+    return _columns(work.now, table, attnums, called)
+
+
+def _columns(now: Snapshot, table: int, attnums: list[int], called: str) -> str:
+    return ", ".join(ident(_thing(now, Key("column", table, attnum), called)["name"]) for attnum in attnums)
+
+
+def _path(now: Snapshot, table: int, called: str) -> str:
+    thing = _thing(now, Key("table", table), called)
+    return ident(_thing(now, Key("schema", thing["schema"]), called)["name"], thing["name"])
+
+
+def _thing(now: Snapshot, key: Key, called: str) -> Thing:
+    if (found := now.things.get(key)) is None:
+        raise Moved(called, "is not there")
+    return found
 
 
 def check_text(snapshot: Snapshot, constraint: Kept) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 from backout.databases.postgres.reversible import journal, primary
 from backout.databases.postgres.reversible.built import BY_INDEX, built, left_over, path_of, renamed
 from backout.databases.postgres.reversible.catalog import read
-from backout.databases.postgres.reversible.constraints import AT_ONCE
+from backout.databases.postgres.reversible.constraints import AT_ONCE, additions, kept_in
 from backout.databases.postgres.reversible.fill import is_written
 from backout.databases.postgres.reversible.journal import Entry, is_hiding
 from backout.databases.postgres.reversible.link import Link
@@ -44,6 +44,7 @@ def _owed(now: Snapshot, entries: list[Entry]) -> list[str]:
     return [
         *left_over(now, entries),
         *_keys(now, entries),
+        *_references(now, entries),
         *_proofs(now, entries),
         *_proofs_of_domains(now, entries),
         *_values(now),
@@ -117,6 +118,29 @@ def _keys(now: Snapshot, entries: list[Entry]) -> Iterator[str]:
                 yield f"COMMENT ON CONSTRAINT {name} ON {path} IS {literal(made['comment'])}"
 
 
+def _references(now: Snapshot, entries: list[Entry]) -> Iterator[str]:
+    """Yield what makes the foreign keys that lead to such a key."""
+    for entry in entries:
+        for one in kept_in(entry.operation) if entry.state == "applied" else ():
+            if one.get("owed") and _may_be_made(now, one):
+                yield from additions(now, one)
+
+
+def _may_be_made(now: Snapshot, reference: dict[str, Any]) -> bool:
+    """Tell whether a foreign key is not there, and all that it is of: what was dropped since has taken it along."""
+    if any(
+        one["name"] == reference["name"] for one in now.of_table("constraint", reference["table"]).values()
+    ):
+        return False
+    of = [
+        Key("column", reference[table], n)
+        for table, columns in (("table", "columns"), ("to_table", "to_columns"))
+        for n in reference[columns]
+    ]
+    of += [Key("table", reference["table"]), Key("table", reference["to_table"])]
+    return all(key in now.things and not is_hidden(str(now.things[key]["name"])) for key in of)
+
+
 def _is_of_hidden(now: Snapshot, table: int, create: str) -> bool:
     """Tell whether a column is hidden of which an index would be."""
     names = [str(one["name"]) for one in now.columns(table).values()]
@@ -126,7 +150,7 @@ def _is_of_hidden(now: Snapshot, table: int, create: str) -> bool:
 def _proofs(now: Snapshot, entries: list[Entry]) -> Iterator[str]:
     """Yield what proves the constraints that were valid before, and were put back for new rows only."""
     for entry in entries:
-        for constraint in _constraints_in(entry.operation):
+        for constraint in kept_in(entry.operation):
             for one in _meant(now, constraint, back=_made_again(entry)) if constraint["valid"] else ():
                 if not one["valid"]:
                     yield f"ALTER TABLE {path_of(now, one['table'])} VALIDATE CONSTRAINT {ident(one['name'])}"
@@ -213,14 +237,3 @@ def _by_index(now: Snapshot, entries: list[Entry]) -> Iterator[str]:
                 needs = one["columns"] if told["what"] == "replica_identity" else []
                 if all(columns[attnum]["not_null"] for attnum in needs):
                     yield f"ALTER TABLE {path_of(now, told['table'])} {BY_INDEX[told['what']]} {ident(one['name'])}"
-
-
-def _constraints_in(value: Any) -> Iterator[dict[str, Any]]:
-    if isinstance(value, dict):
-        if {"definition", "valid", "table", "kind"} <= value.keys():
-            yield value
-        for inner in value.values():
-            yield from _constraints_in(inner)
-    elif isinstance(value, list):
-        for inner in value:
-            yield from _constraints_in(inner)

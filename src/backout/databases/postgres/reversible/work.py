@@ -47,6 +47,7 @@ class Work:
         rows_back: Takes back what was done to rows from a place in their log on; nothing where that is left for the end.
         residues: What could not be brought back as it was, for people.
         only_tried: All of it is rolled back in the end.
+        keys_due: Tables that get a key after the COMMIT: until then no foreign key can lead to it.
         renumbered: Columns that were added again and have another number now, by which the journal has to tell of them.
         reborn: Functions that were made anew, likewise.
     """
@@ -61,6 +62,7 @@ class Work:
     rows_back: Callable[[int | None], object] = lambda _since: None
     residues: list[str] = field(default_factory=list)
     only_tried: bool = False
+    keys_due: set[int] = field(default_factory=set)
     renumbered: list[Renumbered] = field(default_factory=list)
     reborn: list[Reborn] = field(default_factory=list)
     _turns: list[tuple[int, Callable[[], object]]] = field(default_factory=list)
@@ -122,7 +124,11 @@ class Work:
         if not self._can(step):
             self.at_last.append(step)
 
-    def _can(self, step: Callable[[], object]) -> bool:
+    def can(self, step: Callable[[], object], *, but: str) -> bool:
+        """Take a step, unless the server refuses it with an SQLSTATE: then undo what it did."""
+        return self._can(step, but)
+
+    def _can(self, step: Callable[[], object], but: str | None = None) -> bool:
         """Take a step, if that is possible now; else undo what it did."""
         ran = len(self.done)
         self.link.rows(f"SAVEPOINT {_TRY}")
@@ -130,7 +136,9 @@ class Work:
             step()
         except LinkLost:
             raise
-        except (LinkError, Moved):
+        except (LinkError, Moved) as error:
+            if but is not None and getattr(error, "sqlstate", None) != but:
+                raise
             self.link.rows(f"ROLLBACK TO SAVEPOINT {_TRY}")
             del self.done[ran:]
             self.forget()

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from backout.databases.postgres.reversible import numbering, primary, subscribers
+from backout.databases.postgres.reversible.constraints import still_owed
 from backout.databases.postgres.reversible.difference import Difference
 from backout.databases.postgres.reversible.effects.base import ADDS, NEITHER, Bears, Operation
 from backout.databases.postgres.reversible.fill import fill, needs_answer, opened, unmark
@@ -68,6 +69,7 @@ class ColumnAdded:
         table, attnum = operation["table"], operation["attnum"]
         keyless = primary.comes_back(work, table)
         record = hide_column(work, table, attnum, change, changed=recipe is not None, keyless=keyless)
+        record["constraints"] += still_owed(work, operation.get("constraints", []))
         if recipe is not None:
             # What the other changes of the same migration write on their way back is not what earlier code writes.
             work.at_end.append(lambda: watch(work, change, record, recipe))

@@ -8,7 +8,7 @@ from typing import ClassVar
 from backout.databases.postgres.reversible import constraints
 from backout.databases.postgres.reversible.difference import Difference
 from backout.databases.postgres.reversible.effects.base import ADDS, NEITHER, TAKES, Bears, Operation
-from backout.databases.postgres.reversible.effects.index import is_kept_with_its_column
+from backout.databases.postgres.reversible.effects.index import TABLES_GONE, is_kept_with_its_column
 from backout.databases.postgres.reversible.given_back import forward
 from backout.databases.postgres.reversible.hide import require_value
 from backout.databases.postgres.reversible.names import hidden, ident
@@ -61,17 +61,24 @@ class ConstraintAdded:
             }
 
     def down(self, work: Work, change: int, operation: Operation) -> Operation:
-        """Drop it."""
+        """Drop it; a key to which those of a new table lead, when that is hidden."""
+        made = operation["made"]
+        if made["kind"] in "pu" and constraints.is_referred_to(work.now, made["table"], made["columns"]):
+            work.at(TABLES_GONE, lambda: self._drop(work, operation))
+        else:
+            self._drop(work, operation)
+        return {key: value for key, value in operation.items() if key != "rebuild"}
+
+    def _drop(self, work: Work, operation: Operation) -> None:
         made, called = operation["made"], operation["called"]
         table = work.table_path(made["table"], called=called)
         oid = work.again("constraint", operation["oid"], made["table"], made["name"])
-        if oid or not constraints.drop_unfinished(work, operation):
+        if oid or not (made.pop("owed", False) or constraints.drop_unfinished(work, operation)):
             thing = work.thing("constraint", oid, called=called)
             work.run(f"ALTER TABLE {table} DROP CONSTRAINT {ident(thing['name'])}")
         for attnum in operation["tightened"]:
             column = work.thing("column", made["table"], attnum, called=called)
             work.run(f"ALTER TABLE {table} ALTER COLUMN {ident(column['name'])} DROP NOT NULL")
-        return {key: value for key, value in operation.items() if key != "rebuild"}
 
     def redo(self, work: Work, change: int, operation: Operation) -> Operation:
         """Make it again; what is there already is looked at after the COMMIT, and a key is built then."""
@@ -83,6 +90,7 @@ class ConstraintAdded:
         of_all = work.thing("table", made["table"], called=operation["called"])["kind"] == "p"
         for attnum in operation["tightened"]:
             require_value(work, made["table"], attnum, operation["called"], f"{hidden(change)}_{attnum}")
+        work.keys_due.add(made["table"])
         build = constraints.whole_key if of_all else constraints.rebuilt_key
         return operation | {"oid": 0, "rebuild": build(work, made)}
 

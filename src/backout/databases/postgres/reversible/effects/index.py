@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
-from backout.databases.postgres.reversible.constraints import names_now
+from backout.databases.postgres.reversible.constraints import is_referred_to, names_now
 from backout.databases.postgres.reversible.difference import Difference
 from backout.databases.postgres.reversible.effects.base import BOTH, NEITHER, Bears, Operation
 from backout.databases.postgres.reversible.hide import rename, rename_indexes
 from backout.databases.postgres.reversible.names import hidden
 from backout.databases.postgres.reversible.snapshot import Key, Snapshot, Thing
 from backout.databases.postgres.reversible.work import Work
+
+TABLES_GONE = 46
+"""The turn of a way back when new tables are hidden, and their foreign keys dropped."""
 
 
 class IndexAdded:
@@ -48,16 +51,23 @@ class IndexAdded:
             yield added(difference.after, change.key.oid) | ({"parts": parts} if parts else {})
 
     def down(self, work: Work, change: int, operation: Operation) -> Operation:
-        """Hide it; drop one that is unique."""
+        """Hide it; drop one that is unique: where the foreign key of a new table leads to it, when that is hidden."""
         if not operation["unique"]:
             oid = _found(work, operation, operation["name"])
             rename(work, "index", oid, hidden(change), called=operation["called"])
             rename_parts(work, operation, change)
             return operation
+        index = work.now.things.get(Key("index", _found(work, operation, operation["name"])))
+        if index is not None and is_referred_to(work.now, operation["table"], index["columns"]):
+            work.at(TABLES_GONE, lambda: self._drop(work, operation))
+        else:
+            self._drop(work, operation)
+        return {key: value for key, value in operation.items() if key != "rebuild"}
+
+    def _drop(self, work: Work, operation: Operation) -> None:
         oid = _found(work, operation, operation["name"])
         if oid or not operation.get("rebuild"):  # else it was never built
             work.run(f"DROP INDEX {work.path('index', oid, called=operation['called'])}")
-        return {key: value for key, value in operation.items() if key != "rebuild"}
 
     def redo(self, work: Work, change: int, operation: Operation) -> Operation:
         """Show it again; a unique one is built anew after the COMMIT, while the table is written."""
@@ -66,6 +76,7 @@ class IndexAdded:
             rename(work, "index", oid, operation["name"], called=operation["called"])
             rename_parts(work, operation)
             return operation
+        work.keys_due.add(operation["table"])
         definition = str(operation["definition"])
         if work.thing("table", operation["table"], called=operation["called"])["kind"] != "p":
             # PostgreSQL builds none of all partitions while they are written.

@@ -75,6 +75,7 @@ class KeyDropped:
                 called, "has not got its index, which is built before the way back: it was dropped meanwhile"
             )
         if index is None:
+            work.keys_due.add(operation["table"])
             work.residues.append(
                 f"{called} was not tried: its index is built before the way back, which takes a while"
             )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
+from backout.databases.postgres.reversible.constraints import still_owed
 from backout.databases.postgres.reversible.difference import Difference
 from backout.databases.postgres.reversible.effects.base import ADDS, Bears, Operation
 from backout.databases.postgres.reversible.hide import NotHidden
@@ -57,6 +58,7 @@ class TableAdded:
     def down(self, work: Work, change: int, operation: Operation) -> Operation:
         """Hide it; rows of a partition for which there is another place without it are moved there."""
         record = hide_table(work, operation["table"], change, stays=operation.get("stays", True), gives=True)
+        record["constraints"] += still_owed(work, operation.get("constraints", []))
         return operation | {"hidden": record}
 
     def redo(self, work: Work, change: int, operation: Operation) -> Operation:
