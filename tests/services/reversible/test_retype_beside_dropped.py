@@ -6,6 +6,7 @@ import pytest
 
 from .conftest import Database
 from .engine import migrate, redo, run, undo
+from .states import schema_of, seen
 from .test_retype import printed, same, values
 
 pytestmark = pytest.mark.slow
@@ -99,3 +100,26 @@ def test_an_index_that_was_dropped_is_no_obstacle_to_a_type_that_its_condition_d
     for number in numbers:
         redo(link, number)
     assert same(after, printed(link)) == []
+
+
+@pytest.mark.parametrize("last", ["", ", z int"], ids=["last", "beside a later column"])
+@pytest.mark.parametrize(
+    "first",
+    ["", "ALTER TABLE t ALTER c TYPE varchar(20); ", "ALTER TABLE t ALTER c TYPE varchar(9); "],
+    ids=["alone", "wider before", "the same before"],
+)
+def test_a_type_that_is_changed_in_the_catalog_and_then_anew(
+    first: str, last: str, database: Database
+) -> None:
+    """What keeps others from writing a hidden column by its place hangs on its type."""
+    link = database.link()
+    run(link, f"CREATE TABLE t (id int PRIMARY KEY, c varchar(9){last}); INSERT INTO t VALUES (1, '1')")
+    before = schema_of(database.url)
+    number = migrate(link, f"{first}ALTER TABLE t ALTER c TYPE int USING c::int")
+    after = schema_of(database.url)
+    for _ in range(2):
+        undo(link, number)
+        assert schema_of(database.url) == before
+        redo(link, number)
+        assert schema_of(database.url) == after
+    assert seen(link, "SELECT id, c FROM t") == "1 1"

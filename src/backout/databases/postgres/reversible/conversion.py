@@ -15,7 +15,15 @@ from typing import Any
 
 from backout.databases.postgres.reversible import expressions
 from backout.databases.postgres.reversible.link import LinkError, objects, scalar
-from backout.databases.postgres.reversible.names import LAST, PREFIX, SCHEMA, hidden, ident, literal
+from backout.databases.postgres.reversible.names import (
+    LAST,
+    PREFIX,
+    SCHEMA,
+    hidden,
+    ident,
+    is_hidden,
+    literal,
+)
 from backout.databases.postgres.reversible.private import shutting
 from backout.databases.postgres.reversible.rows.quiet import quietly
 from backout.databases.postgres.reversible.rows.store import PATH, SETTING, WAY
@@ -195,16 +203,22 @@ def by_index(work: Work) -> Iterator[None]:
 
 
 @contextmanager
-def unwatched(work: Work, table: int) -> Iterator[None]:
-    """Take the engine's marking triggers away from a table for as long as a column's type changes."""
+def unwatched(work: Work, table: int, attnum: int) -> Iterator[None]:
+    """Take the engine's marking triggers away from a table for as long as a column's type changes, and its guard, if it is hidden."""
     path = work.table_path(table, called=f"table {table}")
-    found = [one for one in work.now.of_table("trigger", table).values() if one["name"].startswith(LAST)]
+    guard = str(work.now.columns(table)[attnum]["name"])
+    found = [
+        one
+        for one in work.now.of_table("trigger", table).values()
+        if one["name"].startswith(LAST) or (one["name"] == guard and is_hidden(guard))
+    ]
     for one in found:
         work.run(f"DROP TRIGGER {ident(one['name'])} ON {path}")
     yield
     for one in found:
         work.run(one["definition"])
-        work.run(f"ALTER TABLE {path} ENABLE ALWAYS TRIGGER {ident(one['name'])}")
+        if one["enabled"] == "A":
+            work.run(f"ALTER TABLE {path} ENABLE ALWAYS TRIGGER {ident(one['name'])}")
 
 
 def convert(

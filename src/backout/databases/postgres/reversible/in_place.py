@@ -72,7 +72,7 @@ def narrowed(work: Work, change: int, operation: Operation) -> Operation:
         work.was(Key("column", table, attnum)) or work.thing("column", table, attnum, called=called)
     )
     set_as(work, operation["settings"])
-    with unwatched(work, table):
+    with unwatched(work, table, operation["new"]):
         work.link.rows("SAVEPOINT backout")
         try:
             _change(work, operation, operation["from"], operation["down"])
@@ -91,7 +91,7 @@ def widened(work: Work, change: int, operation: Operation) -> Operation:
     """Give the column its later type again, and the values that did not fit."""
     table, called = operation["table"], operation["called"]
     set_as(work, operation["settings"])
-    with unwatched(work, table):
+    with unwatched(work, table, operation["new"]):
         _change(work, operation, operation["to"], operation["up"])
         path = work.table_path(table, called=called)
         aside = [one for one in work.now.columns(table).values() if one["name"] == hidden(change)]

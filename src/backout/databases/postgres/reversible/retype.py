@@ -183,7 +183,7 @@ class Retyper:
             ),
             None,
         )
-        with unwatched(self.work, change.table):
+        with unwatched(self.work, change.table, change.attnum):
             self.work.run(_text(node, [command]))
         if entry is not None:
             given = answers.for_retyped(entry.operation["called"], self.answers)
@@ -214,7 +214,7 @@ class Retyper:
         operation = _or_veto(
             lambda: in_place.planned(work, change.table, change.attnum, number, using, new_type, given)
         )
-        with unwatched(work, change.table):
+        with unwatched(work, change.table, change.attnum):
             work.run(_text(node, [command]))
         told = explained(Difference(before, work.now))
         journal.replace_oids(work.link, {old: new for _, old, new in told["replaces"]})
