@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from backout.databases.postgres.reversible import journal
+
 from .conftest import Database
 from .engine import migrate, redo, run, undo
 from .states import schema_of, seen
@@ -123,3 +125,38 @@ def test_a_type_that_is_changed_in_the_catalog_and_then_anew(
         redo(link, number)
         assert schema_of(database.url) == after
     assert seen(link, "SELECT id, c FROM t") == "1 1"
+
+
+@pytest.mark.parametrize(
+    ("column", "to"),
+    [
+        ("varchar(9)", "varchar(9)"),
+        ("int", "integer USING c"),
+        ("two", "two"),
+        ('text COLLATE "C"', 'text COLLATE "C"'),
+    ],
+)
+def test_a_type_that_a_column_has_already_leaves_nothing_to_take_back(
+    column: str, to: str, database: Database
+) -> None:
+    """As tools say it to set something else; of a partitioned table it was refused."""
+    link = database.link()
+    run(
+        link,
+        f"CREATE TYPE two AS ENUM ('1', '2'); CREATE TABLE t (id int PRIMARY KEY, c {column} UNIQUE); INSERT INTO t VALUES (1, '1'); "
+        f"CREATE TABLE p (id int, c {column}) PARTITION BY RANGE (id)",
+    )
+    before = schema_of(database.url)
+    number = migrate(link, f"ALTER TABLE t ALTER c TYPE {to}; ALTER TABLE p ALTER c TYPE {to}")
+    assert schema_of(database.url) == before
+    assert journal.entries(link, (number,), "applied") == []
+
+
+def test_another_collation_is_another_type(database: Database) -> None:
+    link = database.link()
+    run(link, 'CREATE TABLE t (id int PRIMARY KEY, c text COLLATE "C")')
+    before = schema_of(database.url)
+    number = migrate(link, "ALTER TABLE t ALTER c TYPE text")
+    assert schema_of(database.url) != before
+    undo(link, number)
+    assert schema_of(database.url) == before

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Any, TypeVar
 
 from backout.databases.postgres.reversible import answers, expressions, in_place, journal, twin
@@ -31,6 +32,12 @@ _NO_COLUMN, _NOT_LIKE_THIS = "42703", ("0A", "42")
 _ASKED = "_bo_asked"
 _BEFORE = ("AT_DropNotNull", "AT_DropConstraint")
 """What PostgreSQL does before it changes types; DROP DEFAULT besides."""
+
+
+class _Found(Enum):
+    """What PostgreSQL does to give a column a type: it writes every row, or changes the catalog alone, or has nothing to do."""
+
+    REWRITTEN, IN_PLACE, SAME = range(3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +169,11 @@ class Retyper:
         )
         if self.work.was(Key("column", table, attnum)) is None:
             self._new(node, command, change)
-        elif pinned or self._rewrites(change):
+            return
+        found = self._asked_of_copy(change)
+        if found is _Found.SAME:
+            return  # PostgreSQL would build its indexes anew, and nothing else
+        if pinned or found is _Found.REWRITTEN:
             self.journal("column.retyped", lambda number: self._twin(change, number))
         else:
             self.journal("column.retyped", lambda number: self._in_place(node, command, change, number))
@@ -220,8 +231,8 @@ class Retyper:
         journal.replace_oids(work.link, {old: new for _, old, new in told["replaces"]})
         return {**operation, **told}
 
-    def _rewrites(self, change: Change) -> bool:
-        """Tell whether PostgreSQL would write every row anew, by an empty table of the same columns."""
+    def _asked_of_copy(self, change: Change) -> _Found:
+        """Ask what PostgreSQL would do to rows and catalog, by an empty table of the same columns."""
         work = self.work
         copy = ident(HIDDEN_SCHEMA, _ASKED)
         path = work.table_path(change.table, called="the table")
@@ -229,10 +240,16 @@ class Retyper:
         using = expressions.over(change.using, lambda name: name)
         with _tried(work):
             work.link.rows(f"CREATE TABLE {copy} (LIKE {path})")
-            node = f"SELECT pg_catalog.pg_relation_filenode({literal(copy)})"
-            before = scalar(work.link, node)
+            node = (
+                "SELECT pg_catalog.pg_relation_filenode(attrelid) AS node, atttypid, atttypmod, attcollation FROM pg_catalog.pg_attribute "
+                f"WHERE attrelid = {literal(copy)}::pg_catalog.regclass AND attname = {literal(str(change.thing['name']))}"
+            )
+            (before,) = work.link.rows(node)
             work.link.rows(f"ALTER TABLE {copy} ALTER COLUMN {column} TYPE {change.type} USING ({using})")
-            return scalar(work.link, node) != before
+            (after,) = work.link.rows(node)
+        if before["node"] != after["node"]:
+            return _Found.REWRITTEN
+        return _Found.SAME if before == after else _Found.IN_PLACE
 
 
 def retypes_column(statement: Statement) -> bool:
