@@ -53,6 +53,7 @@ class Scratch:
     ours: bool
     unknown: list[Message] = field(default_factory=list)
     _made: list[str] = field(default_factory=list)
+    _owner: str = ""
 
     def empty(self) -> str:
         """Return the URL of a new database with nothing in it."""
@@ -103,8 +104,9 @@ class Scratch:
                 connection.execute(f'DROP DATABASE IF EXISTS "{name}"'.encode())
 
     def close(self) -> None:
-        """Drop the databases. Idempotent."""
-        self._drop(set())
+        """Drop the databases, unless the server goes with them. Idempotent."""
+        if not self.ours:
+            self._drop(set())
 
     def _drop(self, kept: set[str]) -> None:
         with self._admin() as connection:
@@ -118,11 +120,11 @@ class Scratch:
         name = f"{PREFIX}{datetime.now(UTC):%Y%m%d}_{secrets.token_hex(6)}"
         like = f' TEMPLATE "{template}"' if template else " TEMPLATE template0"
         try:
+            self._owner = self._owner or _user_of(self.url).replace('"', '""')
             with self._admin() as connection:
                 if template:
                     connection.execute(_END, (template,))
-                owner = _user_of(self.url).replace('"', '""')
-                connection.execute(f'CREATE DATABASE "{name}" OWNER "{owner}"{like}'.encode())
+                connection.execute(f'CREATE DATABASE "{name}" OWNER "{self._owner}"{like}'.encode())
                 self._made.append(name)
         except psycopg.Error as error:
             raise NotPossible(
@@ -188,7 +190,7 @@ def _own(found: _Live | None, live: Connector | None) -> Iterator[Scratch]:
     directory = Path(tempfile.mkdtemp(prefix="backout-scratch-"))
     children = Children(directory / "run")
     binaries = find_binaries(account(), found.major if found else None)
-    postgres = EmbeddedPostgres(directory, children, binaries=binaries, fsync=False)
+    postgres = EmbeddedPostgres(directory, children, binaries=binaries, fsync=False, scratch=True)
     try:
         postgres.start()
         url = postgres.maintenance_url
