@@ -18,6 +18,12 @@ def other_things(wanted: Print, found: Print, told: Sequence[str] = ()) -> list[
     ]
 
 
+def things_beyond(wanted: Print, found: Print, again: Print) -> list[str]:
+    """Return how one schema is not as the other, but for things that are not so either when the same is done again."""
+    by_chance = {one.name for one in differences(wanted, again)}
+    return [str(one) for one in differences(wanted, found) if one.name not in by_chance]
+
+
 def _speaks_of(told: str, thing: str) -> bool:
     """Tell whether a sentence is about a thing: a part of a table by its last name."""
     kind, _, name = thing.partition(" ")

@@ -29,6 +29,7 @@ class AlembicPackage:
         extras: Of the package, that its migrations need: `[server]`.
         more: Requirements besides.
         alone: Without what the package says that it needs: it is much, and none of it is for its migrations.
+        client: The library by which the package itself speaks to PostgreSQL: its revisions are written for what that takes.
     """
 
     package: str
@@ -43,6 +44,7 @@ class AlembicPackage:
     extras: str = ""
     more: tuple[str, ...] = ()
     alone: bool = False
+    client: str = "psycopg2"
 
     @property
     def name(self) -> str:
@@ -61,6 +63,7 @@ class AlembicPackage:
             "first": self.first,
             "before": self.before,
             "enums_once": self.enums_once,
+            "client": self.client,
         }
         driver = AlembicDriver(interpreter, "alembic_worker.py", options, self.environment)
         steps = [Step(one["name"], has_down=one["has_down"]) for one in json.loads(driver.ask("describe"))]

@@ -159,6 +159,7 @@ PROJECTS: tuple[Project, ...] = (
         "3.8.8",
         "prefect/server/database/_migrations",
         versions=("versions/postgresql",),
+        client="asyncpg",
         environment={"PREFECT_API_DATABASE_CONNECTION_URL": _NOWHERE.replace("://", "+asyncpg://")},
     ),
     AlembicPackage(
@@ -190,7 +191,8 @@ PROJECTS: tuple[Project, ...] = (
         first=(_SUPERSET,),
         more=("flask-caching==2.3.1",),
         before=(
-            "from flask_appbuilder import Model; Model.metadata.create_all(engine, tables=[t for t in Model.metadata.sorted_tables if t.name.startswith('ab_')])",
+            # One by one: `create_all` makes the types of all tables that the package knows.
+            "from flask_appbuilder import Model; [t.create(engine) for t in Model.metadata.sorted_tables if t.name.startswith('ab_')]",
         ),
     ),
     ClassesOf(

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from tests.corpus.answering import asked, called
-from tests.corpus.comparing import beyond, other_rows, other_things
+from tests.corpus.comparing import beyond, other_rows, other_things, things_beyond
 from tests.corpus.destroys import destroys, is_history
 from tests.corpus.effort import effort
 from tests.corpus.report import Found, together
@@ -66,6 +66,13 @@ def test_a_thing_that_nobody_told_of_is_another() -> None:
     added = Print(things={**one.things, "extension citext": "1.6"})
     assert len(other_things(one, added)) == 1
     assert other_things(one, added, ["Extension citext stays"]) == []
+
+
+def test_a_thing_that_is_another_each_time_is_no_difference() -> None:
+    one, other, third = (Print(things={"column t.a": f"text DEFAULT '{n}'", "index i": "(a)"}) for n in "123")
+    assert things_beyond(one, other, third) == []
+    assert len(things_beyond(one, other, one)) == 1
+    assert len(things_beyond(one, Print(things={"column t.a": "text"}), third)) == 1
 
 
 def test_what_is_asked_for_is_read_from_the_error() -> None:

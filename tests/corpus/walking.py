@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from tests.corpus.cycle import BASE, TWIN, Cycle, code_knows, empty
 from tests.corpus.destroys import is_history
@@ -15,6 +16,7 @@ from tests.corpus.history import Driver, History, Step
 from tests.corpus.of_alembic import AlembicDriver
 from tests.corpus.results import REFUSED, Result
 
+from backout.databases.postgres.generated.foreseen import foreseen
 from backout.databases.postgres.generated.look import Look, Table, look
 from backout.databases.postgres.generated.rows import fill
 from backout.databases.postgres.generated.seen import Seen, see
@@ -22,7 +24,27 @@ from backout.databases.postgres.generated.values import FORMS
 
 _TABLES = 2
 _NO_ROWS = "not run by the harness: it runs where there are no rows at all"
-_KINDS = [(form, nulls) for nulls in (True, False) for form in FORMS]
+_DOCUMENTS, _EMPTY = ("json", "jsonb"), ("[]", "{}")
+
+
+class Kind(NamedTuple):
+    """What rows look like.
+
+    Attributes:
+        form: Of texts.
+        nulls: Some have nulls and defaults; else all have values.
+        document: What every document is; None: one of its own.
+    """
+
+    form: str = FORMS[0]
+    nulls: bool = True
+    document: str | None = None
+
+
+_KINDS = (
+    *(Kind(form, nulls) for nulls in (True, False) for form in FORMS),
+    *(Kind(nulls=False, document=one) for one in _EMPTY),
+)
 """The rows that are tried: what a program in a migration makes of them tells only whether it runs."""
 _ROWS = 30
 """By how much numbers of rows go up from one writing to the next."""
@@ -96,28 +118,39 @@ class Walk:
         if step.why_not:
             raise NotRun(step.why_not)
         first: NotRun | None = None
+        later: Look | None = None
         self._emptied = []
-        for form, nulls in _KINDS:
-            if first is not None:
-                self._empty()
-            self._fill(form, nulls=nulls)
+        for kind in (Kind(), *_KINDS):
+            self._fill(kind, later)
             try:
                 run_plainly(driver, step, "up", self.ground.make(TWIN, BASE))
             except NotRun as error:
-                first = first or error
+                self._empty()
+                # What it will demand of rows is seen where there are none; it may be all that they lacked.
+                if first is None:
+                    first, later = error, self._later(driver, step)
             else:
                 return self._seen()
-        self._without(driver, step, first or NotRun(""))
+        self._without(driver, step, first or NotRun(""), later)
         return self._seen()
 
-    def _without(self, driver: Driver, step: Step, why: NotRun) -> None:
+    def _later(self, driver: Driver, step: Step) -> Look | None:
+        """Return the tables as the step makes them of those of `base`, which have no rows; None: it does not run on none either."""
+        url = self.ground.make(TWIN, BASE)
+        try:
+            run_plainly(driver, step, "up", url)
+        except NotRun:
+            return None
+        with self.ground.reader(TWIN) as connection:
+            return look(connection)
+
+    def _without(self, driver: Driver, step: Step, why: NotRun, later: Look | None) -> None:
         """Empty one table, or two, with what refers to them, so that it runs: as of ADD COLUMN … NOT NULL without a default.
 
         Raises:
             NotRun: That does not help.
         """
-        self._empty()
-        self._fill(FORMS[0])
+        self._fill(Kind(), later)
         for _ in range(_TABLES):
             seen = self._seen()
             rows, referred = seen.rows, {seen.look.tables[oid].path for oid in seen.look.referenced}
@@ -148,16 +181,17 @@ class Walk:
         if name == BASE:
             self._emptied.append(path)
 
-    def _fill(self, form: str, *, nulls: bool = True) -> None:
-        """Put rows into tables that have none with values in all of their columns; or, without `nulls`, in every row."""
+    def _fill(self, kind: Kind, later: Look | None) -> None:
+        """Put rows into tables that have none with values in all of their columns; of a `kind` without nulls, in every row."""
         with self.ground.owner(BASE) as connection:
-            tables = look(connection)
-            new = {oid: one for oid, one in tables.tables.items() if self._filled.get(oid) != _numbers(one)}
-            knows = code_knows(Look(new, tables.types))
+            now = look(connection)
+            new = {oid: one for oid, one in now.tables.items() if self._filled.get(oid) != _numbers(one)}
+            knows = code_knows(Look(new, now.types))
             if knows:
+                tables = _demanded(now, later, kind.document)
                 first = self._next()
-                for n, rows in ((0, 3),) if nulls else ((0, 1), (1, 1), (2, 1)):
-                    fill(connection, first=first + n, rows=rows, form=form, only=knows, seen=tables)
+                for n, rows in ((0, 3),) if kind.nulls else ((0, 1), (1, 1), (2, 1)):
+                    fill(connection, first=first + n, rows=rows, form=kind.form, only=knows, seen=tables)
             self._filled |= {oid: _numbers(one) for oid, one in new.items()}
 
     def _seen(self) -> Seen:
@@ -167,6 +201,20 @@ class Walk:
     def _next(self) -> int:
         self._first += _ROWS
         return self._first
+
+
+def _demanded(now: Look, later: Look | None, document: str | None) -> Look:
+    """Return tables with what will be demanded of them, and with what documents are to be tried first."""
+    tables = now if later is None else foreseen(now, later)
+    if document is None:
+        return tables
+    told = {oid: replace(one, preferred=_documents(one, now, document)) for oid, one in tables.tables.items()}
+    return replace(tables, tables=told)
+
+
+def _documents(table: Table, now: Look, document: str) -> dict[str, tuple[str, ...]]:
+    found = {c.name: (document,) for c in table.columns if now.type_of(c).name in _DOCUMENTS}
+    return table.preferred | found
 
 
 def _names(error: NotRun, path: str) -> bool:

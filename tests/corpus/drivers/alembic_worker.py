@@ -8,15 +8,18 @@ Source: Alembic 1.20, alembic/command.py, alembic/runtime/migration.py.
 from __future__ import annotations
 
 import ast
+import asyncio
 import importlib
 import json
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from serving import serve
 
+_ASYNC = "asyncpg"
 _DOWN_OF_NOTHING = (ast.Pass, ast.Raise, ast.Return)
 
 
@@ -82,13 +85,8 @@ class _History:
         def fn(_heads: Any, _context: Any) -> list[Any]:
             return [step(self._script.revision_map, revision)]
 
-        os.environ["DATABASE_URL"] = url  # for revisions that connect by themselves
-        engine = _engine(url)
-        try:
-            with (
-                engine.connect() as connection,
-                EnvironmentContext(self._config, self._script, fn=fn) as environment,
-            ):
+        def run(connection: Any) -> None:
+            with EnvironmentContext(self._config, self._script, fn=fn) as environment:
                 environment.configure(
                     connection=connection,
                     target_metadata=self._metadata,
@@ -97,18 +95,46 @@ class _History:
                 )
                 with environment.begin_transaction():
                     environment.run_migrations()
-        finally:
-            engine.dispose()
+
+        os.environ["DATABASE_URL"] = url  # for revisions that connect by themselves
+        if self._options["client"] == _ASYNC:
+            asyncio.run(_connected_async(url, run))
+        else:
+            _connected(url, run)
         return ""
+
+
+def _connected(url: str, run: Callable[[Any], None]) -> None:
+    engine = _engine(url)
+    try:
+        with engine.connect() as connection:
+            run(connection)
+    finally:
+        engine.dispose()
+
+
+async def _connected_async(url: str, run: Callable[[Any], None]) -> None:
+    from sqlalchemy.ext.asyncio import create_async_engine
+    from sqlalchemy.pool import NullPool
+
+    engine = create_async_engine(_with(url, _ASYNC), poolclass=NullPool)
+    try:
+        async with engine.connect() as connection:
+            await connection.run_sync(run)
+    finally:
+        await engine.dispose()
 
 
 def _engine(url: str) -> Any:
     import sqlalchemy
     from sqlalchemy.pool import NullPool
 
-    return sqlalchemy.create_engine(
-        url.replace("postgresql://", "postgresql+psycopg2://", 1), poolclass=NullPool
-    )
+    return sqlalchemy.create_engine(_with(url, "psycopg2"), poolclass=NullPool)
+
+
+def _with(url: str, client: str) -> str:
+    told = url.replace("postgresql://", f"postgresql+{client}://", 1)
+    return told.replace("sslmode=", "ssl=") if client == _ASYNC else told
 
 
 def _named(path: str) -> Any:
