@@ -156,7 +156,7 @@ class Migrations:
 
         With `strict_order`, the order of columns counts when the schema is compared. `answers` tell what becomes of rows
         that violate a CHECK which comes back, this time: by ``repair table.column`` an SQL expression, by ``quarantine table``
-        nothing.
+        nothing; and by ``table.column`` what is put where the earlier type of a column cannot hold a value.
         """
         return self._database().back(
             to=to,

@@ -24,9 +24,9 @@ from backout.cli.confirm import confirm
 from backout.cli.db_from_schema import rollback_from_schema
 from backout.cli.db_options import (
     DatabaseOption,
-    DownFillOption,
     DryRunOption,
     FromSchemaOption,
+    LateFillOption,
     LockBudgetOption,
     QuarantineOption,
     RepairOption,
@@ -116,7 +116,7 @@ def rollback(
             help="With --from-schema: a database that was restored from a backup of before; dropped values come from there, by primary key.",
         ),
     ] = None,
-    fill: DownFillOption = None,
+    fill: LateFillOption = None,
     dry_run: DryRunOption = False,
     wait: WaitOption = 10.0,
     strict_order: StrictOrderOption = False,
@@ -136,8 +136,8 @@ def rollback(
 
     if to is not None and steps is not None:
         raise typer.BadParameter("--to and --steps cannot be given both", param_hint="--steps")
-    if from_schema is None and (from_backup is not None or fill):
-        raise typer.BadParameter("--from-backup and --fill need --from-schema", param_hint="--from-schema")
+    if from_schema is None and from_backup is not None:
+        raise typer.BadParameter("--from-backup needs --from-schema", param_hint="--from-schema")
     if from_schema is not None:
         check_earlier(from_schema, argv)
         rollback_from_schema(
@@ -154,14 +154,14 @@ def rollback(
         return
     if argv:
         raise typer.BadParameter("a command needs --from-schema REF", param_hint="-- COMMAND…")
-    answers = answers_in(told_of_violators(repair, quarantine))
+    answers = answers_in([*told_as("--fill", fill), *told_of_violators(repair, quarantine)])
     which = f"all migrations after {to}" if to is not None else f"the newest {steps or 1} migration(s)"
     if not dry_run:
         confirm(
             msg("Take {which} back?", which=which),
             word=None,
             yes=yes,
-            command=_typed("rollback", to=to, steps=steps, repair=repair, quarantine=quarantine),
+            command=_typed("rollback", to=to, steps=steps, fill=fill, repair=repair, quarantine=quarantine),
         )
     done = Migrations(database_of(database), lock_budget_ms=lock_budget_of(lock_budget, config)).rollback(
         to=to, steps=steps, dry_run=dry_run, patience_s=wait, strict_order=strict_order, answers=answers
@@ -231,12 +231,14 @@ def _typed(
     *,
     to: str | None = None,
     steps: int | None = None,
+    fill: Sequence[str] | None = None,
     repair: Sequence[str] | None = None,
     quarantine: Sequence[str] | None = None,
 ) -> str:
     words = [f"backout db {verb}"]
     words += ["--to", to] if to is not None else []
     words += ["--steps", str(steps)] if steps is not None else []
+    words += [f"--fill {shlex.quote(one)}" for one in fill or ()]
     words += [f"--repair {shlex.quote(one)}" for one in repair or ()]
     words += [f"--quarantine {shlex.quote(one)}" for one in quarantine or ()]
     return " ".join(words)

@@ -81,6 +81,15 @@ DownFillOption = Annotated[
         help="What rows get in a column that comes back, and has to have a value.",
     ),
 ]
+LateFillOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--fill",
+        metavar="TABLE.COLUMN=EXPR",
+        help="What rows get whose value the earlier type of a column cannot hold; `db redo` gives them back what they had. With "
+        "--from-schema: what rows get in a column that comes back, and has to have a value.",
+    ),
+]
 FillOption = Annotated[
     list[str] | None,
     typer.Option(

@@ -287,7 +287,7 @@ def test_what_is_no_value_is_refused_when_it_is_given(database: Database) -> Non
     with pytest.raises(NotReversible, match="there is no such column"):
         taken_with(link, number, {"repair t.nothing": "1"})
     for unused in ({"repair t.note": "'x'"}, {"quarantine u": ""}, {"repair u.total": "1"}):
-        with pytest.raises(NotReversible, match="no CHECK or key that comes back is about that"):
+        with pytest.raises(NotReversible, match="no CHECK, key or type that comes back is about that"):
             taken_with(link, number, unused)
     # What PostgreSQL refuses only for a value: nothing is half done.
     with pytest.raises(NotReversible, match="division by zero"):
@@ -452,7 +452,7 @@ def test_a_value_that_is_not_free_or_a_row_that_is_referred_to_keeps_the_way_bac
         ({"repair u.mail": "mail || id / (id - 3)"}, "division by zero"),
         ({"quarantine u": ""}, "are referred to by others"),
         ({"quarantine u": "", "repair u.mail": "'x'"}, "both repair and set aside"),
-        ({"repair u.n": "0"}, "no CHECK or key that comes back is about that"),
+        ({"repair u.n": "0"}, "no CHECK, key or type that comes back is about that"),
     ):
         with pytest.raises(NotReversible, match=why):
             taken_with(link, number, answers)

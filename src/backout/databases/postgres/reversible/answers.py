@@ -91,7 +91,7 @@ def no_way_back(called: str, old_type: str, new_type: str) -> Veto:
     return Veto(
         f"backout needs an answer for {called}",
         detail=f"Rows that are written after its type was changed have a {new_type}, of which PostgreSQL makes no {old_type} by itself.",
-        hint=f"Write this line into the statement, with the earlier value told by the later one: -- backout: back {_place(called)} = EXPR; or run backout migrate --back {_place(called)}=EXPR",
+        hint=f"Write this line into the statement, with the earlier value told by the later one: -- backout: back {place_of(called)} = EXPR; or run backout migrate --back {place_of(called)}=EXPR",
     )
 
 
@@ -102,7 +102,7 @@ def taken_by_others(called: str, takers: Sequence[str]) -> Veto:
         called: The dropped column.
         takers: Those that may have got its values.
     """
-    place, own = _place(called), ident(called.rpartition(".")[2])
+    place, own = place_of(called), ident(called.rpartition(".")[2])
     return Veto(
         f"backout needs an answer for {called}",
         detail=f"The same migration fills {', '.join(takers)} from it, or nobody can tell from what. What is written after the "
@@ -117,7 +117,7 @@ def nothing_to_put(called: str, old_type: str) -> Veto:
     return Veto(
         f"backout needs an answer for {called}",
         detail=f"What is written after its type was changed may be no {old_type}, and the column needs a value on the way back.",
-        hint=f"Write this line into the statement, with the value that such rows get on the way back: -- backout: fill {_place(called)} = EXPR; or run backout migrate --fill {_place(called)}=EXPR",
+        hint=f"Write this line into the statement, with the value that such rows get on the way back: -- backout: fill {place_of(called)} = EXPR; or run backout migrate --fill {place_of(called)}=EXPR",
     )
 
 
@@ -132,7 +132,7 @@ def kept_beside(table: str, given: dict[str, str]) -> bool:
         raise Veto(
             f"backout does not know how to keep columns of {table}: {told}",
             detail=f"It can be told as {' or '.join(KEEPS)}. {NOT_COMMITTED}",
-            hint=f"Write: -- backout: keep {_place(table)} = {SIDE_TABLE}; or run backout migrate --keep {_place(table)}={SIDE_TABLE}",
+            hint=f"Write: -- backout: keep {place_of(table)} = {SIDE_TABLE}; or run backout migrate --keep {place_of(table)}={SIDE_TABLE}",
         )
     return told == SIDE_TABLE
 
@@ -142,7 +142,7 @@ def not_beside(table: str, why: str) -> Veto:
     return Veto(
         f"backout cannot keep values in a table beside: {why}",
         detail=f"{table} has keep: {SIDE_TABLE}. {NOT_COMMITTED}",
-        hint=f"To hide this column instead, write this line into the statement: -- backout: keep {_place(table)} = {HIDE}; "
+        hint=f"To hide this column instead, write this line into the statement: -- backout: keep {place_of(table)} = {HIDE}; "
         "a hidden column is still seen by SELECT *, by INSERT without names of columns, and by subscribers.",
     )
 
@@ -189,12 +189,13 @@ def unusable(called: str, answer: str, why: str) -> Veto:
     )
 
 
-def _place(called: str) -> str:
+def place_of(called: str) -> str:
+    """Return what a column is called in an answer."""
     return called.split(".", 1)[-1] if called.startswith("public.") else called
 
 
 def _missing(called: str, why: str) -> Veto:
-    place = _place(called)
+    place = place_of(called)
     return Veto(
         f"backout needs an answer for {called}",
         detail=f"{why}, and the column needs one on the way back.",

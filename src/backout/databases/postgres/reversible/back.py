@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -35,6 +36,7 @@ from backout.databases.postgres.reversible.rows.store import first_logged
 from backout.databases.postgres.reversible.rows_of_way import RowsOfWay, writes_made
 from backout.databases.postgres.reversible.since import rows_since
 from backout.databases.postgres.reversible.snapshot import Snapshot
+from backout.databases.postgres.reversible.told_late import told_late
 from backout.databases.postgres.reversible.touched_tables import tables_of
 from backout.databases.postgres.reversible.views import oid_of
 from backout.databases.postgres.reversible.violators import in_the_way, violators
@@ -115,7 +117,7 @@ def undo(
         dry_run: Do it and roll it back.
         part: Of their changes; with a part of them left, a migration stays in its state.
         ahead: Many values may be computed before the locks are taken, in batches: nobody waits for this.
-        answers: What becomes of rows that violate what comes back; for this way alone.
+        answers: What becomes of rows that violate what comes back, or have values that it cannot hold; for this way alone.
         budget_ms: For how long the locks may be held: what would take longer is done before them, or, in a dry run, is told.
 
     Raises:
@@ -232,6 +234,10 @@ def _moved(
     except LinkLost:
         raise
     except Moved as error:
+        if error.fill is not None:
+            raise NotReversible(
+                str(error), next_command=f"backout db rollback --fill {shlex.quote(f'{error.fill}=EXPR')}"
+            ) from error
         if error.look is None:
             raise NotReversible(str(error)) from error
         raise NotReversible(str(error), next_command=_shown_by(error.look)) from error
@@ -247,13 +253,14 @@ def _moved(
 
 
 def _answered(link: Link, now: Snapshot, entries: Sequence[Entry], answers: Mapping[str, str]) -> list[Entry]:
-    """Return the changes with what was told of rows that violate what comes back."""
+    """Return the changes with what was told of rows that violate what comes back, or that it cannot hold."""
     used: set[str] = set()
     found = [replace(one, operation=dict(one.operation)) for one in entries]
     link.rows("BEGIN")
     try:
         for one in found:
             used |= told_of(now, one.kind, one.operation, answers, once=True)
+            used |= told_late(one.kind, one.operation, answers)
             answer_tried(link, one.operation)
     except Veto as error:
         raise NotReversible(f"{error}: {error.detail}", next_command="backout db status") from None
@@ -262,7 +269,7 @@ def _answered(link: Link, now: Snapshot, entries: Sequence[Entry], answers: Mapp
     unused = ", ".join(sorted(answers.keys() - used))
     if unused:
         raise NotReversible(
-            f"{unused}: no CHECK or key that comes back is about that, so that the answer would do nothing",
+            f"{unused}: no CHECK, key or type that comes back is about that, so that the answer would do nothing",
             next_command="backout db status",
         )
     return found

@@ -230,6 +230,7 @@ def convert(
     required: bool,
     value: str | None,
     done: str = "NULL",
+    tells: str | None = None,
 ) -> None:
     """Convert the marked rows, and take the mark away.
 
@@ -241,6 +242,7 @@ def convert(
         required: It may hold no NULL.
         value: SQL for rows whose value cannot be converted, or is NULL where that may not be; None: NULL.
         done: What the mark becomes in converted rows.
+        tells: The column that somebody can tell such a value of; None: nobody can.
 
     Raises:
         Moved: Some values cannot be converted, and there is nothing to put in their place.
@@ -263,7 +265,7 @@ def convert(
             if not error.sqlstate.startswith(_NOT_CONVERTED):
                 raise
             _one_by_one(work, path, (target, mark, expression), value, done)
-            _tell(work, called, required=required and value is None, why=str(error))
+            _tell(work, called, required=required and value is None, why=str(error), tells=tells)
         work.link.rows("RELEASE SAVEPOINT backout")
 
 
@@ -308,9 +310,9 @@ END"""
     work.run(f"DO {literal(body)}")
 
 
-def _tell(work: Work, called: str, *, required: bool, why: str) -> None:
+def _tell(work: Work, called: str, *, required: bool, why: str, tells: str | None) -> None:
     kept = scalar(work.link, "SELECT pg_catalog.current_setting('backout.kept')")
     told = f"has {kept} {'value' if kept == '1' else 'values'} written since that its other type cannot hold ({why})"
     if required:
-        raise Moved(called, told)
+        raise Moved(called, told, fill=tells)
     work.residues.append(f"{called} {told}: kept, hidden")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from backout.databases.postgres.reversible.answers import Given
+from backout.databases.postgres.reversible.answers import Given, place_of
 from backout.databases.postgres.reversible.conversion import (
     called_with,
     function,
@@ -149,7 +149,9 @@ def _set_aside(work: Work, change: int, operation: Operation, *, why: str) -> No
     column = work.thing("column", table, operation["new"], called=called)
     if shape["required"] and operation["fill"] is None:
         raise Moved(
-            called, f"has values written since that its earlier type cannot hold ({why}): change them first"
+            called,
+            f"has values written since that its earlier type cannot hold ({why}): change them first",
+            fill=place_of(called),
         )
     name, aside = ident(column["name"]), ident(hidden(change))
     work.run(f"ALTER TABLE {path} ADD COLUMN {aside} {column['type_text']}")

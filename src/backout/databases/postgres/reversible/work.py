@@ -25,11 +25,12 @@ class Moved(Exception):
         thing: What it was, for people.
         why: What is the matter with it.
         look: A query that shows it.
+        fill: A column that a value is missing for, which can be told when the way is taken.
     """
 
-    def __init__(self, thing: str, why: str, *, look: str | None = None) -> None:
+    def __init__(self, thing: str, why: str, *, look: str | None = None, fill: str | None = None) -> None:
         super().__init__(f"{thing} {why}")
-        self.thing, self.why, self.look = thing, why, look
+        self.thing, self.why, self.look, self.fill = thing, why, look, fill
 
 
 @dataclass(slots=True)

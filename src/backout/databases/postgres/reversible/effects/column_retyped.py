@@ -6,11 +6,13 @@ from collections.abc import Iterator
 from typing import Any, ClassVar
 
 from backout.databases.postgres.reversible import expressions, in_place, numbering
+from backout.databases.postgres.reversible.answers import place_of
 from backout.databases.postgres.reversible.conversion import convert, watch
 from backout.databases.postgres.reversible.difference import Difference
 from backout.databases.postgres.reversible.effects.base import NEITHER, Bears, Operation
 from backout.databases.postgres.reversible.hide import guard, hide_column, require_column, show_column
 from backout.databases.postgres.reversible.names import hidden
+from backout.databases.postgres.reversible.told_late import as_told_first
 from backout.databases.postgres.reversible.twin import wanted
 from backout.databases.postgres.reversible.work import Work
 
@@ -43,9 +45,16 @@ class ColumnRetyped:
     def redo(self, work: Work, change: int, operation: Operation) -> Operation:
         """Hide the earlier column; show the later one when names are as they became."""
         if operation["form"] == "in place":
-            work.at(_SHOWN_REDO, lambda: operation.update(in_place.widened(work, change, operation)))
-            return operation
-        return _turned(work, change, operation, back=False, shown_at=_SHOWN_REDO)
+            told = dict(operation)
+            work.at(_SHOWN_REDO, lambda: _widened(work, change, told))
+            return told
+        return _turned(work, change, operation | as_told_first(operation), back=False, shown_at=_SHOWN_REDO)
+
+
+def _widened(work: Work, change: int, operation: Operation) -> None:
+    operation |= in_place.widened(work, change, operation)
+    # Only now: by what was put its rows are found.
+    operation |= as_told_first(operation)
 
 
 def _turned(work: Work, change: int, operation: Operation, *, back: bool, shown_at: int) -> Operation:
@@ -82,6 +91,7 @@ def _shown(work: Work, change: int, operation: Operation, record: Operation, num
         to=record["attnum"],
         required=record["not_null"],
         value=_put(work, operation, str(record["name"])) if back else None,
+        tells=place_of(operation["called"]) if back else None,
     )
     show_column(work, record)
     numbering.given(work, operation["table"], record["attnum"], numbers)
