@@ -123,7 +123,7 @@ class Cycle:
             if at >= len(choices):
                 raise Stopped(REFUSED, f"no answer was found: {_refusal(said)}")
             tried[key] = at
-            self.result.answers[key] = self._typed(said) if choices[at][1] == "typed" else choices[at][1]
+            self.result.answers[key] = self._value(choices[at][1], said)
         raise Stopped(REFUSED, f"too many answers: {_refusal(said)}")
 
     def _migrate(self, url: str) -> tuple[Migrated, str]:
@@ -136,10 +136,14 @@ class Cycle:
                 raise Stopped(REFUSED, str(error)) from None
             return migrated, out.read_text(errors="replace") if out.exists() else ""
 
-    def _typed(self, said: str) -> str:
+    def _value(self, choice: str, said: str) -> str:
         called = answering.called(said)
         with self.ground.owner(BASE) as connection:
-            return answering.typed(connection, called)
+            if choice == answering.TYPED:
+                return answering.typed(connection, called)
+            if choice == answering.ANY:
+                return next(iter(answering.fitting(connection, called)), "NULL")
+        return choice
 
     def _as_plain(self, made: Seen) -> None:
         """Compare with what the tool does without backout."""
@@ -178,11 +182,8 @@ class Cycle:
         aside = {one.what.rpartition(".")[0] for one in rows if one.kind in _SET_ASIDE and one.stops}
         answers = {f"quarantine {table}": "" for table in sorted(aside)}
         self.result.answers |= answers
-        try:
-            with noting() as later:
-                way = migrations.rollback(answers=answers)
-        except BackoutError as error:
-            raise Stopped(REFUSED, f"the way back: {error}") from None
+        with noting() as later:
+            way = self._taken(migrations, answers)
         self.result.residues, self.result.locked_s = list(way.residues), way.seconds
         told = [*way.residues, *(f"{one.statement}: {one.why}" for one in way.unfinished)]
         unlike = other_things(self._schema, self.ground.schema(REAL), told)
@@ -209,6 +210,24 @@ class Cycle:
             sets_back_many=self._sets_back_many(entries),
             retyped="type" in self.result.destructive,
         )
+
+    def _taken(self, migrations: Migrations, answers: dict[str, str]) -> WayTaken:
+        """Take the way back, and answer what it asks for only then."""
+        left: dict[str, list[str]] = {}
+        while True:
+            try:
+                return migrations.rollback(answers=answers)
+            except BackoutError as error:
+                place = answering.late(error.next_command or "")
+                if place is not None and place not in left:
+                    with self.ground.owner(BASE) as connection:
+                        left[place] = answering.fitting(connection, place)
+                # Of two that were answered, the one that came last is not right yet.
+                place = place or next(reversed(left), None)
+                if place is None or not left[place]:
+                    raise Stopped(REFUSED, f"the way back: {error}") from None
+                answers[place] = left[place].pop(0)
+                self.result.answers |= {f"late {place}": answers[place]}
 
     def _told_to_stay(self, way: WayTaken) -> set[str]:
         """Return the tables with rows of the migration that stay, as rows written since refer to them: that is told."""

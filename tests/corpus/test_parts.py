@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from tests.corpus.answering import asked, called
+from tests.corpus.answering import ANY, TYPED, asked, called, late
 from tests.corpus.comparing import beyond, other_rows, other_things, things_beyond
 from tests.corpus.destroys import destroys, is_history
 from tests.corpus.effort import effort
@@ -85,8 +85,15 @@ def test_what_is_asked_for_is_read_from_the_error() -> None:
     assert called("backout needs an answer for public.t.a Rows that are written after. More.") == "public.t.a"
     assert called('backout needs an answer for public."a b"."c.d"') == 'public."a b"."c.d"'
     assert asked(said) == [('back "T".a', '("a")::text::integer'), ('back "T".a', "NULL")]
-    assert asked("HINT: … -- backout: fill t.b = EXPR; or …") == [("t.b", "typed"), ("t.b", "NULL")]
+    assert asked("HINT: … -- backout: fill t.b = EXPR; or …") == [
+        ("t.b", TYPED),
+        ("t.b", "NULL"),
+        ("t.b", ANY),
+    ]
     assert asked("ERROR: relation does not exist") == []
+    assert late("backout db rollback --fill t.k=EXPR") == "t.k"
+    assert late("backout db rollback --fill 'Some.\"T\".k=EXPR'") == 'Some."T".k'
+    assert late("backout db history") is None
 
 
 def test_a_tools_own_table_is_nobodys() -> None:
