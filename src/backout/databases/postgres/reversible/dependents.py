@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from backout.databases.postgres.reversible.hide import NotHidden, speaks_of
+from backout.databases.postgres.reversible.hide import NotHidden
+from backout.databases.postgres.reversible.in_keys import speaks_of
 from backout.databases.postgres.reversible.link import objects
 from backout.databases.postgres.reversible.names import ident, is_hidden, literal
 from backout.databases.postgres.reversible.privileges import granted

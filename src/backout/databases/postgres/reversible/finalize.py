@@ -19,6 +19,7 @@ from backout.databases.postgres.reversible.link import Link, LinkError, scalar
 from backout.databases.postgres.reversible.locks import LOCK_MS, under_locks
 from backout.databases.postgres.reversible.names import SCHEMA, ident
 from backout.databases.postgres.reversible.relatives import below
+from backout.databases.postgres.reversible.relax import marker_of
 from backout.databases.postgres.reversible.rows import store
 from backout.databases.postgres.reversible.snapshot import Key, Snapshot
 from backout.databases.postgres.reversible.tables import word_of
@@ -162,7 +163,7 @@ def _drop_one(work: Work, one: Held) -> None:
     table = work.table_path(one.key.oid, called=one.called)
     if any(t["name"] == one.name for t in work.now.of_table("trigger", one.key.oid).values()):
         work.run(f"DROP TRIGGER {ident(one.name)} ON {table}")
-    marker = f"{one.name}_m"
+    marker = marker_of(one.name)
     if any(column["name"] == marker for column in work.now.columns(one.key.oid).values()):
         work.run(f"ALTER TABLE {table} DROP COLUMN {ident(marker)}")
     work.run(f"ALTER TABLE {table} DROP COLUMN {ident(one.name)}")

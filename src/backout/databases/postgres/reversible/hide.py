@@ -13,6 +13,7 @@ from typing import Any
 
 from backout.databases.postgres.reversible import constraints, primary
 from backout.databases.postgres.reversible.difference import differences_of
+from backout.databases.postgres.reversible.in_keys import in_unique, is_to_come, speaks_of
 from backout.databases.postgres.reversible.names import (
     COMMENT,
     REQUIRED,
@@ -44,6 +45,7 @@ def hide_column(
     changed: bool = False,
     twin: str | None = None,
     keyless: bool = False,
+    gone: bool = False,
 ) -> Record:
     """Hide a column.
 
@@ -57,6 +59,7 @@ def hide_column(
         twin: The hidden name, where another column takes its place with the same keys: rows written since are told by
             the caller, and a primary key is given up, as it is where nothing would give the column its values.
         keyless: A primary key is given up in any case.
+        gone: The migration dropped it: keys over it that were dropped before it come back, too.
 
     Returns:
         What `show_column` needs, and who explains the differences it makes (`explains`).
@@ -69,6 +72,7 @@ def hide_column(
     path = work.table_path(table, called=now.name(Key("table", table)))
     was = work.was(Key("column", table, attnum)) or column
     name = twin or hidden(change)
+    to_come = gone and is_to_come(work, table, attnum)
     may_hide(now, table, attnum)
     if twin is not None:
         refuse_family(now, table, now.name(Key("column", table, attnum)))
@@ -81,7 +85,8 @@ def hide_column(
         "not_null": was["not_null"],
         "default": was["default_text"],
         "default_calls": "FUNCEXPR" in str(was["default"]),
-        "alone_unique": in_unique(now, table, attnum, alone=True),
+        "alone_unique": in_unique(now, table, attnum, alone=True)
+        or (to_come and is_to_come(work, table, attnum, alone=True)),
         "comment": was["comment"],
         "constraints": drop_constraints(work, now, table, attnum),
         "primary": None
@@ -98,7 +103,8 @@ def hide_column(
         path,
         column,
         name,
-        unique=twin is not None or in_unique(now, table, attnum),
+        unique=twin is not None or in_unique(now, table, attnum) or record["alone_unique"],
+        unmarked=to_come,
         kept=numbers_itself(now, table, attnum, column),
         marked=marked,
         changed=changed,
@@ -307,15 +313,6 @@ def numbers_itself(now: Snapshot, table: int, attnum: int, column: Thing) -> boo
     return bool(column["identity"]) or bool(column["generated"]) or owned
 
 
-def in_unique(now: Snapshot, table: int, attnum: int, *, alone: bool = False) -> bool:
-    """Tell whether a column is in a unique index, or in one of its own."""
-    return any(
-        (one["unique"] or one["exclusion"])
-        and (one["columns"] == [attnum] if alone else attnum in one["columns"])
-        for one in now.of_table("index", table).values()
-    )
-
-
 def drop_constraints(work: Work, now: Snapshot, table: int, attnum: int) -> list[Record]:
     """Take away the foreign keys from and to a column and the CHECKs on it; return them."""
     found = []
@@ -380,12 +377,6 @@ def _drop_index(work: Work, kind: str, oid: int, index: Thing) -> None:
         work.run(f"ALTER TABLE {path} DROP CONSTRAINT {ident(name)}")
     else:
         work.run(f"DROP INDEX {work.path('index', oid, called=index['name'])}")
-
-
-def speaks_of(index: Thing, attnum: int) -> bool:
-    """Tell whether an index has to do with a column: as a key, or within an expression or its condition."""
-    text = f"{index['expressions'] or ''} {index['predicate'] or ''}"
-    return attnum in index["columns"] or f":varattno {attnum} " in text
 
 
 def _rename_sequence(work: Work, now: Snapshot, table: int, attnum: int, name: str) -> list[Record]:

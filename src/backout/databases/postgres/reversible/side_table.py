@@ -22,12 +22,11 @@ from backout.databases.postgres.reversible.following import follow, name_of, pat
 from backout.databases.postgres.reversible.hide import (
     NotHidden,
     drop_constraints,
-    in_unique,
     numbers_itself,
     refuse_family,
     require_value,
-    speaks_of,
 )
+from backout.databases.postgres.reversible.in_keys import in_unique, speaks_of
 from backout.databases.postgres.reversible.link import LinkError, objects, scalar
 from backout.databases.postgres.reversible.names import (
     COMMENT,

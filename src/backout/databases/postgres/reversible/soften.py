@@ -29,7 +29,8 @@ from backout.databases.postgres.reversible.explain import origins
 from backout.databases.postgres.reversible.expressions import NotOverColumns
 from backout.databases.postgres.reversible.families import leave
 from backout.databases.postgres.reversible.functions import hide_function, path_of
-from backout.databases.postgres.reversible.hide import NotHidden, hide_column, rename, speaks_of
+from backout.databases.postgres.reversible.hide import NotHidden, hide_column, rename
+from backout.databases.postgres.reversible.in_keys import speaks_of
 from backout.databases.postgres.reversible.journal import Entry
 from backout.databases.postgres.reversible.journal import drop as not_journalled
 from backout.databases.postgres.reversible.journal import entries as journalled
@@ -431,7 +432,7 @@ class Softer:
             return _or_veto(lambda: hide_taken(self.work, key.oid, key.sub, change, readers, given))
         marked = of(called, self.answers) is not None
         moved = self._moved_to(key)
-        record = _or_veto(lambda: hide_column(self.work, key.oid, key.sub, change, marked=marked))
+        record = _or_veto(lambda: hide_column(self.work, key.oid, key.sub, change, marked=marked, gone=True))
         return {"hidden": record} | primary.kept_by(record) | ({"moved": moved} if moved else {})
 
     def _moved_to(self, key: Key) -> list[str]:

@@ -26,7 +26,8 @@ from backout.databases.postgres.reversible.conversion import (
 from backout.databases.postgres.reversible.difference import Difference
 from backout.databases.postgres.reversible.explain import explained
 from backout.databases.postgres.reversible.fill import accepts_null, tell_open, unmark
-from backout.databases.postgres.reversible.hide import hide_column, in_unique, refuse_family, rename
+from backout.databases.postgres.reversible.hide import hide_column, refuse_family, rename
+from backout.databases.postgres.reversible.in_keys import in_unique
 from backout.databases.postgres.reversible.link import scalar
 from backout.databases.postgres.reversible.names import hidden, ident, is_hidden
 from backout.databases.postgres.reversible.rows.quiet import quietly

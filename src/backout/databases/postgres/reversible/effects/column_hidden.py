@@ -60,5 +60,5 @@ class ColumnHidden:
         rest = {key: value for key, value in operation.items() if key != "key"}
         if "taken" in operation:
             return rest | hide_again(work, table, attnum, change, operation["taken"])
-        hidden = hide_column(work, table, attnum, change, marked="fill" in operation)
+        hidden = hide_column(work, table, attnum, change, marked="fill" in operation, gone=True)
         return rest | {"hidden": hidden} | primary.kept_by(hidden)
