@@ -52,3 +52,32 @@ def test_rows_written_since_do_not_have_a_key_twice_whose_columns_were_dropped(
         redo(link, number)
         assert schema_of(database.url) == after
         run(link, f"INSERT INTO t VALUES ({6 + turn})")
+
+
+@pytest.mark.parametrize(
+    ("kind", "first", "fill"),
+    [("uuid", "f0000000-0000-0000-0000-000000000001", "gen_random_uuid()"), ("int", "1", "ascii(name)")],
+)
+def test_a_primary_key_over_a_dropped_column_comes_back_each_time(
+    kind: str, first: str, fill: str, database: Database
+) -> None:
+    link = database.link()
+    run(link, f"CREATE TABLE team (id {kind} PRIMARY KEY, name text NOT NULL CONSTRAINT once UNIQUE)")
+    run(link, f"INSERT INTO team VALUES ('{first}', 'a')")
+    before = schema_of(database.url)
+    number = migrate(
+        link,
+        "ALTER TABLE team DROP CONSTRAINT team_pkey; ALTER TABLE team DROP CONSTRAINT once; ALTER TABLE team DROP id; ALTER TABLE team ADD PRIMARY KEY (name)",
+        answers={"team.id": fill},
+    )
+    after = schema_of(database.url)
+    run(link, "INSERT INTO team (name) VALUES ('b'), ('c')")
+    for _ in range(2):
+        undo(link, number)
+        assert schema_of(database.url) == before
+        assert seen(link, "SELECT count(DISTINCT id) FROM team") == "3"
+        redo(link, number)
+        assert (schema_of(database.url), seen(link, "SELECT name FROM team ORDER BY 1")) == (
+            after,
+            "a | b | c",
+        )

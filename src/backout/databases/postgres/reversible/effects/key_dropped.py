@@ -65,7 +65,7 @@ class KeyDropped:
         made, called = operation["made"], operation["called"]
         if "key" in operation:
             primary.taken_up(work, operation["key"])
-            return operation
+            return {key: value for key, value in operation.items() if key != "wanted"}
         path = work.table_path(operation["table"], called=called)
         if is_told(operation):
             tell(work, change, operation["table"], called)
@@ -113,6 +113,8 @@ class KeyDropped:
         made, called = operation["made"], operation["called"]
         path = work.table_path(operation["table"], called=called)
         forward(work, change, operation, turn=self.redo_at)
+        if "key" in operation:
+            operation = operation | {"wanted": [primary.standby_of(operation["key"])]}
         names = {one["name"] for one in work.now.of_table("constraint", operation["table"]).values()}
         if made["name"] in names:
             work.run(f"ALTER TABLE {path} DROP CONSTRAINT {ident(made['name'])}")
