@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from backout.databases.postgres.reversible.back import NotReversible
+
 from .conftest import Database
 from .engine import migrate, redo, run, undo
 from .states import schema_of, seen
+from .test_remedies import LEFT, taken_with
 
 pytestmark = pytest.mark.slow
 
@@ -52,6 +55,70 @@ def test_rows_written_since_do_not_have_a_key_twice_whose_columns_were_dropped(
         redo(link, number)
         assert schema_of(database.url) == after
         run(link, f"INSERT INTO t VALUES ({6 + turn})")
+
+
+U = """CREATE TABLE u (id int PRIMARY KEY, mail text CONSTRAINT one UNIQUE, x text NOT NULL, y int NOT NULL, z int DEFAULT 7, w text, r int, g serial);
+  INSERT INTO u VALUES (1, 'a', 'x1', 10, 100, 'w1', 11), (2, 'b', 'x2', 20, NULL, 'w2', 12)"""
+DROPS = """ALTER TABLE u DROP CONSTRAINT one; ALTER TABLE u ADD c text; UPDATE u SET c = w; ALTER TABLE u ALTER r TYPE text USING 'n' || r;
+  ALTER TABLE u DROP x; ALTER TABLE u DROP y; ALTER TABLE u DROP z; ALTER TABLE u DROP w; ALTER TABLE u DROP g"""
+ANSWERS = {"u.x": "'x' || id", "u.y": "id * 10", "back u.w": "c", "back u.r": "substr(r, 2)::int"}
+SINCE = "INSERT INTO u (id, mail, c, r) VALUES (3, 'a', 'w3', 'n13'), (4, 'c', 'w4', 'n14'), (5, 'c', 'w5', 'n15')"
+LATER = "SELECT id, mail, c, r FROM u ORDER BY id"
+EARLIER = "SELECT id, mail, x, y, z, w, r FROM u ORDER BY id"
+
+
+@pytest.mark.parametrize("in_parts", [False, True], ids=["at once", "in parts"])
+def test_rows_of_a_table_with_hidden_columns_are_set_aside_and_come_again_whole(
+    in_parts: bool, database: Database
+) -> None:
+    link = database.link()
+    run(link, U)
+    before = schema_of(database.url)
+    scripts = DROPS.split("; ", 1) if in_parts else [DROPS]
+    number = migrate(link, *scripts, answers=ANSWERS)
+    after = schema_of(database.url)
+    run(link, SINCE + "; UPDATE u SET mail = 'a', c = 'w2b' WHERE id = 2")
+    there = seen(link, LATER)
+    for _ in range(2):
+        taken_with(link, number, {"quarantine u": ""})
+        assert schema_of(database.url) == before
+        assert seen(link, EARLIER) == "1 a x1 10 100 w1 11 | 4 c x4 40 7 w4 14"
+        redo(link, number)
+        assert (schema_of(database.url), seen(link, LATER), seen(link, LEFT)) == (after, there, "0")
+    run(link, "UPDATE u SET mail = mail || id; UPDATE u SET r = 'n99' WHERE id = 3")
+    undo(link, number)
+    assert schema_of(database.url) == before
+    assert seen(link, EARLIER) == (
+        "1 a1 x1 10 100 w1 11 | 2 a2 x2 20 - w2b 12 | 3 a3 x3 30 7 w3 99 | 4 c4 x4 40 7 w4 14 | 5 c5 x5 50 7 w5 15"
+    )
+    assert seen(link, "SELECT count(DISTINCT g) FROM u") == "5"
+
+
+def test_rows_are_set_aside_whole_when_an_earlier_migration_has_hidden_columns(database: Database) -> None:
+    link = database.link()
+    run(link, U)
+    first = migrate(link, "ALTER TABLE u DROP x; ALTER TABLE u DROP z", answers=ANSWERS)
+    second = migrate(
+        link, "ALTER TABLE u DROP CONSTRAINT one; ALTER TABLE u DROP w", answers={"back u.w": "r"}
+    )
+    third = migrate(link, "ALTER TABLE u DROP y", answers=ANSWERS)
+    run(link, "INSERT INTO u (id, mail, r) VALUES (3, 'a', 13), (4, 'd', 14)")
+    rows = "SELECT id, mail, r FROM u ORDER BY id"
+    there = seen(link, rows)
+    with pytest.raises(NotReversible, match="a later migration has hidden columns of their table"):
+        taken_with(link, second, {"quarantine u": ""})
+    assert (seen(link, rows), seen(link, LEFT)) == (there, "0")
+    undo(link, third)
+    taken_with(link, second, {"quarantine u": ""})
+    undo(link, first)
+    assert seen(link, EARLIER) == "1 a x1 10 100 w1 11 | 2 b x2 20 - w2 12 | 4 d x4 40 7 14 14"
+    redo(link, first)
+    redo(link, second)
+    assert seen(link, rows) == there
+    redo(link, third)
+    run(link, "UPDATE u SET mail = 'e' WHERE id = 3")
+    undo(link, first, second, third)
+    assert seen(link, EARLIER).startswith("1 a x1 10 100 w1 11 | 2 b x2 20 - w2 12 | 3 e x3 30 7 13 13 | 4 d")
 
 
 @pytest.mark.parametrize(

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
 
 from backout.databases.postgres.reversible.built import path_of
-from backout.databases.postgres.reversible.journal import Operation
+from backout.databases.postgres.reversible.journal import Operation, every_entry
 from backout.databases.postgres.reversible.link import Link, LinkError, objects, scalar
-from backout.databases.postgres.reversible.names import ident, is_hidden, literal
+from backout.databases.postgres.reversible.names import hidden, ident, is_hidden, literal
+from backout.databases.postgres.reversible.relax import marker_of
 from backout.databases.postgres.reversible.remedies import table_of
 from backout.databases.postgres.reversible.rows.quiet import exactly, quietly
 from backout.databases.postgres.reversible.rows.store import KEPT, WAY
@@ -121,14 +123,21 @@ def bring_back(work: Work, change: int, operation: Operation) -> tuple[int, int]
 
 def _brought(work: Work, table: int, form: Sequence[int], ids: Sequence[int]) -> bool:
     """Make rows again, all or none; tell whether they are."""
-    places = {attnum: n for n, attnum in enumerate(form, 1)}
-    names, values = [], []
+    places = {attnum: f"row_image[{n}]" for n, attnum in enumerate(form, 1)}
+    names, values, told = [], [], _told_since(work, table)
     for attnum, one in work.now.columns(table).items():
         if one["generated"] or (attnum not in places and not is_hidden(str(one["name"]))):
             continue
         names.append(ident(str(one["name"])))
-        # What marks rows written since has come after it, and this is none.
-        values.append(f"(row_image[{places[attnum]}])::{one['type_text']}" if attnum in places else "NULL")
+        # Where what marks rows written since has come after it, this is none.
+        was = next(
+            (places[n] for n in (attnum, *told.markers.get(str(one["name"]), ())) if n in places), "NULL"
+        )
+        value = f"({was})::{one['type_text']}"
+        if (marks := told.marks.get(attnum)) and is_hidden(str(one["name"])):
+            mark = one["default_text"] or "NULL"
+            value = f"CASE WHEN {was} IN ({', '.join(f'({m})::text' for m in sorted(marks))}) THEN {mark} ELSE {value} END"
+        values.append(value)
     those = f"FROM {KEPT} WHERE id IN ({', '.join(map(str, ids))})"
     work.link.rows(f"SAVEPOINT {_POINT}")
     try:
@@ -144,6 +153,29 @@ def _brought(work: Work, table: int, form: Sequence[int], ids: Sequence[int]) ->
     finally:
         work.link.rows(f"RELEASE SAVEPOINT {_POINT}")
     return True
+
+
+@dataclass(slots=True)
+class _Told:
+    """What has told rows of a table that were written while columns of it were hidden, and does not any more.
+
+    Attributes:
+        marks: What they had in such a column, as SQL, by its number.
+        markers: Numbers of columns that told them, by the name that they have each time.
+    """
+
+    marks: dict[int, set[str]] = field(default_factory=dict)
+    markers: dict[str, list[int]] = field(default_factory=dict)
+
+
+def _told_since(work: Work, table: int) -> _Told:
+    found = _Told()
+    for one in every_entry(work.link):
+        record = one.operation.get("hidden", one.operation)
+        if one.kind == "column.hidden" and record["table"] == table:
+            found.marks.setdefault(record["attnum"], set()).update(one.operation.get("marks", ()))
+            found.markers[marker_of(hidden(one.id))] = one.operation.get("markers", [])
+    return found
 
 
 def _tell_given(work: Work, called: str, given: int, left: int, what: str) -> None:

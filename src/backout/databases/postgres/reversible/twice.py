@@ -11,10 +11,9 @@ from backout.databases.postgres.reversible.built import renamed
 from backout.databases.postgres.reversible.catalog import read
 from backout.databases.postgres.reversible.commit import commit
 from backout.databases.postgres.reversible.given_back import bring_back, give_back
-from backout.databases.postgres.reversible.journal import Entry, Operation
+from backout.databases.postgres.reversible.journal import Entry, Operation, every_entry
 from backout.databases.postgres.reversible.link import Link
 from backout.databases.postgres.reversible.locks import LOCK_MS, under_locks
-from backout.databases.postgres.reversible.names import is_hidden
 from backout.databases.postgres.reversible.parse import keys_of
 from backout.databases.postgres.reversible.remedies import (
     ONCE,
@@ -75,15 +74,28 @@ def set_keys_right(link: Link, entries: Sequence[Entry], *, patience_s: float) -
             found = twice(work.now, entry.operation)
             if found is None:
                 raise Moved(entry.operation["called"], "has not got its table")
-            columns = work.now.columns(found.table).values()
-            if found.aside and any(is_hidden(str(one["name"])) for one in columns):
-                why = "cannot have rows set aside, as their table has hidden columns: repair them, or change them first"
+            if found.aside and _hides_later(link, entry):
+                why = "cannot have rows set aside, as a later migration has hidden columns of their table: take that back first, by itself"
                 raise Moved(found.called, why)
             put_right(work, entry.id, found)
 
     under_locks(link, [table_of(one.operation) for one in keys], attempt, patience_s=patience_s)
     commit(link)
     fault_point("db.keys.right")
+
+
+def _hides_later(link: Link, key: Entry) -> bool:
+    """Tell whether a later migration has hidden columns of a key's table: they are there when the key's is made again alone.
+
+    What a row that is set aside would have in them only the way back of theirs tells.
+    """
+    return any(
+        one.migration > key.migration
+        and one.state == "applied"
+        and one.kind in ("column.hidden", "column.retyped")
+        and one.operation.get("hidden", one.operation)["table"] == key.operation["table"]
+        for one in every_entry(link)
+    )
 
 
 def undo_keys_right(link: Link, entries: Sequence[Entry], *, patience_s: float) -> None:

@@ -37,6 +37,9 @@ class ColumnHidden:
     def down(self, work: Work, change: int, operation: Operation) -> Operation:
         """Show it, with a value in every row written since."""
         record = operation["hidden"]
+        markers = [
+            n for n, one in work.now.columns(record["table"]).items() if one["name"] == record["marker"]
+        ]
         show_column(work, record)
         if "taken" in operation:
             is_open = come_back(work, change, operation)
@@ -50,8 +53,9 @@ class ColumnHidden:
             "called": record["called"],
             "constraints": record["constraints"],
             "key": record["primary"],
-            # Rows that were logged meanwhile have them.
+            # Rows that were logged, or set aside, meanwhile have them.
             "marks": [*operation.get("marks", ()), *filter(None, [record["mark"]])],
+            "markers": [*operation.get("markers", ()), *markers],
         }
 
     def redo(self, work: Work, change: int, operation: Operation) -> Operation:
