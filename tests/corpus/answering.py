@@ -54,7 +54,7 @@ def fitting(connection: psycopg.Connection[Any], place: str) -> list[str]:
     found = connection.execute(_COLUMN, (table, column.strip('"').replace('""', '"'))).fetchone()
     if found is None:
         return []
-    kind, category, labels, _ = found
+    kind, category, labels, _, _ = found
     own = _OF_ITSELF.get(kind, _OF_ITSELF.get(category))
     made = [] if own is None else [own.format(f'"{column.strip(chr(34))}"')]
     values = labels or [one for one in (_value(kind, category, labels),) if one is not None]
@@ -62,12 +62,18 @@ def fitting(connection: psycopg.Connection[Any], place: str) -> list[str]:
 
 
 def typed(connection: psycopg.Connection[Any], called: str) -> str:
-    """Return a value of a column's type, as an expression: of a column that refers to others none, as nobody knows one."""
+    """Return a value of a column's type, as an expression: none, where rows of others or of its own have to be known for it.
+
+    Of a key's UUID another one for each row.
+    """
     table, _, column = called.rpartition(".")
     found = connection.execute(_COLUMN, (table, column.strip('"').replace('""', '"'))).fetchone()
     if found is None or found[3]:
         return "NULL"
-    value = _value(*found[:3])
+    kind, category, labels, _, once = found
+    if once:
+        return "gen_random_uuid()" if kind == "uuid" else "NULL"
+    value = _value(kind, category, labels)
     return "NULL" if value is None else _literal(value)
 
 
@@ -81,8 +87,8 @@ def _literal(value: str) -> str:
 
 _COLUMN = b"""SELECT format_type(a.atttypid, a.atttypmod), t.typcategory,
                (SELECT array_agg(e.enumlabel::text ORDER BY e.enumsortorder) FROM pg_enum e WHERE e.enumtypid = t.oid),
-               EXISTS (SELECT FROM pg_constraint k WHERE k.conrelid = a.attrelid AND a.attnum = ANY (k.conkey) AND k.contype IN ('f', 'p', 'u'))
-                 OR EXISTS (SELECT FROM pg_index i WHERE i.indrelid = a.attrelid AND i.indisunique AND a.attnum = ANY (i.indkey::int2[]))
+               EXISTS (SELECT FROM pg_constraint k WHERE k.conrelid = a.attrelid AND a.attnum = ANY (k.conkey) AND k.contype = 'f'),
+               EXISTS (SELECT FROM pg_index i WHERE i.indrelid = a.attrelid AND i.indisunique AND a.attnum = ANY (i.indkey::int2[]))
                FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid WHERE a.attrelid = to_regclass(%s) AND a.attname = %s"""
 _VALUES = {"uuid": "00000000-0000-0000-0000-000000000000", "json": "{}", "jsonb": "{}", "bytea": ""}
 _BY_CATEGORY = {"S": "", "N": "0", "B": "false", "D": "2026-01-01", "A": "{}", "T": "0"}
