@@ -188,3 +188,32 @@ def test_a_dropped_computed_column_follows_what_was_written_since(
     )
     found = wrong_rows(Readings(was, became, before, made, since, there))
     assert [one.column for one in found] == wrong
+
+
+ANEW = _table("t", (1, "id", _INT), (2, "b", _TEXT), (3, "a", _TEXT), (4, "n", _INT), oid=2, nullable="b")
+"""Another table of that name, with its rows."""
+
+
+def _anew(*rows: tuple[str | None, ...]) -> Seen:
+    return Seen(_look(ANEW), {"t": _rows(*rows, names="id b a n")})
+
+
+@pytest.mark.parametrize(
+    ("carried", "back", "said"),
+    [
+        ("x", [("1", "X", "p"), ("2", "y", "q"), ("4", "n", None)], []),
+        ("x", [("1", "x", "p"), ("2", "y", "q"), ("4", "n", None)], ["a row has not the value that was written since"]),
+        ("x", [("1", "X", "p"), ("2", "y", "q")], ["a row is not there that was written since"]),
+        ("x", [("1", "X", "p"), ("4", "n", None)], ["a row is not there that has to be"]),
+        # It has not taken over the values: nobody knows that it is the same.
+        ("?", [("1", "x", "p"), ("2", "y", "q"), ("3", "z", "r")], []),
+    ],
+)  # fmt: skip
+def test_a_table_that_was_built_anew_has_what_is_written_to_the_one_that_it_knows(
+    carried: str, back: list[tuple[str | None, ...]], said: list[str]
+) -> None:
+    made = _anew(("1", "p", carried, "5"), ("3", "r", "z", "5"))
+    # 2 was not taken over; 3 was deleted since.
+    since = _anew(("1", "p", "X", "5"), ("4", None, "n", "6"))
+    found = wrong_rows(Readings(_look(OLD), _look(ANEW), BEFORE, made, since, _old(*back)))
+    assert [one.said for one in found] == said

@@ -79,10 +79,12 @@ def wrong_rows(read: Readings) -> list[Wrong]:
     for table in read.was.tables.values():
         if table.path not in read.back.rows:
             found.append(Wrong(table.path, None, "the table is not there"))
-        elif table.oid not in read.became.tables:
-            found += _dropped(table, read)
-        else:
+        elif table.oid in read.became.tables:
             found += _kept(_pair(table, read), read)
+        elif (pair := _built_anew(table, read)) is not None:
+            found += _kept(pair, read)
+        else:
+            found += _dropped(table, read)
     return found
 
 
@@ -125,6 +127,36 @@ def _pair(old: Table, read: Readings) -> _Pair:
         {name: names[name] for name in key},
         frozenset(c.name for c, d in both if c.not_null and d.name not in whole),
         {d.name: called for _c, d in both if (called := _renamed_labels(d.type, read))},
+    )
+
+
+def _built_anew(old: Table, read: Readings) -> _Pair | None:
+    """Pair a dropped table with the one that has its name, and its rows with the same values; None: there is no such one.
+
+    What is written to that one is what code writes to the table that it knows.
+    """
+    new = next((one for one in read.became.tables.values() if one.path == old.path), None)
+    if new is None or new.oid in read.was.tables:
+        return None
+    after = {c.name: c for c in new.columns}
+    both = [(c, after[c.name]) for c in old.columns if c.name in after]
+    stayed = {c.name: c.name for c, d in both if _same_type(c, d)}
+    key = next((key for key in old.keys if set(key) <= stayed.keys() and _not_null(old, key)), None)
+    if key is None or set(key) not in [set(one) for one in new.keys]:
+        return None
+    before, made = (_by(one.rows[old.path], key) for one in (read.before, read.made))
+    carried = [(before[one], made[one]) for one in before.keys() & made.keys()]
+    if not carried or any(was[name] != row[name] for was, row in carried for name in stayed):
+        return None
+    return _Pair(
+        old,
+        new,
+        stayed,
+        {c.name: c.name for c, _d in both if c.name not in stayed},
+        tuple(c.name for c in old.columns if c.name not in after),
+        {name: name for name in key},
+        frozenset(c.name for c, d in both if c.not_null and not d.not_null),
+        {},
     )
 
 
