@@ -107,6 +107,15 @@ CASES = {
         AHEAD,
         "1 a 12 5 | 2 b 20 5 | 4 d 40 5",
     ),
+    "rows_picked_by_a_window": Case(
+        GOODS,
+        (
+            (f"{MAKE}; INSERT INTO goods_new (id, name, price) SELECT s.id, name, cost FROM (SELECT id, name, price AS cost, "
+            "row_number() OVER (PARTITION BY id ORDER BY note) AS n FROM goods WHERE name IS NOT NULL) s WHERE n = 1; "
+            f"{DROP}; {RENAME}"),
+        ),
+        NEW, LOOK, BACK, OLD, AHEAD, FORTH,
+    ),
 }  # fmt: skip
 
 
@@ -212,6 +221,10 @@ def test_a_column_that_goes_to_another_table_is_told(database: Database) -> None
     [
         (f"{MAKE}; {POUR}; INSERT INTO goods_new SELECT 7, 1, 'g', 1 FROM goods LIMIT 1; {DROP}", "more than one statement"),
         (f"{MAKE}; INSERT INTO goods_new (id, name, price) SELECT g.id, name, price FROM goods g JOIN sold ON good = g.id; {DROP}", "one by one"),
+        (f"{MAKE}; INSERT INTO goods_new (id, name, price) SELECT id, name, n FROM (SELECT id, name, row_number() OVER () AS n FROM goods) s; {DROP}", "one by one"),
+        (f"{MAKE}; INSERT INTO goods_new (id, name, price) SELECT id, name, price FROM (SELECT id, name, price FROM goods UNION SELECT id, name, price FROM goods) s; {DROP}", "one by one"),
+        (f"{MAKE}; INSERT INTO goods_new (id, name, price) SELECT id, name, price FROM (SELECT max(id) AS id, name, min(price) AS price FROM goods GROUP BY name) s; {DROP}", "one by one"),
+        (f"{MAKE}; INSERT INTO goods_new (id, name, price) SELECT id, name, price + 1 FROM (SELECT id, name, price FROM goods) s; {DROP}", "one by one"),
         (f"{MAKE}; INSERT INTO goods_new (id, name, price) SELECT id + 1, name, price FROM goods; {DROP}", "no primary key"),
         (f"{MAKE.replace(' PRIMARY KEY', '')}; {POUR}; {DROP}", "no unique key"),
         (f"{MAKE}; DO $$BEGIN {POUR}; END$$; {DROP}", "one by one"),

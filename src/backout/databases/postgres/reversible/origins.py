@@ -11,7 +11,7 @@ from backout.databases.postgres.reversible.expressions import NotOverColumns, na
 from backout.databases.postgres.reversible.link import Link, as_login, objects
 from backout.databases.postgres.reversible.names import ident, is_hidden
 from backout.databases.postgres.reversible.parse import Statement, nodes_of
-from backout.databases.postgres.reversible.updates import update_of
+from backout.databases.postgres.reversible.updates import copied_from, update_of
 
 _OPAQUE = ("do_stmt", "call_stmt", "execute_stmt", "merge_stmt")
 _READS = ("select_stmt", "declare_cursor_stmt", "copy_stmt", "insert_stmt", "update_stmt", "delete_stmt")
@@ -27,6 +27,7 @@ _MORE = {
     "limit_offset",
     "values_lists",
 }
+_COMPUTED = ("SubLink", "ParamRef", "WindowDef")
 _RETURNS = {"returning_list", "returning_clause"}
 
 
@@ -148,15 +149,12 @@ class Origins:
         return Pour(sources, self._values(link, select, names) if len(sources) == 1 else None)
 
     def _values(self, link: Link, select: Any, names: list[str]) -> dict[str, Any] | None:
-        """Return the trees of a plain SELECT from one table, whose columns are given one after the other."""
-        computed = next(nodes_of(select, "SubLink", "ParamRef", "WindowDef"), None)
-        is_one = select.op <= 1  # neither UNION nor the like
-        plain = is_one and not _set_in(select) & _MORE and computed is None
-        if (
-            not plain
-            or len(select.from_clause) != 1
-            or select.from_clause[0].WhichOneof("node") != "range_var"
-        ):
+        """Return the trees of a plain SELECT from one table, or from such a SELECT, whose columns are given one after the other."""
+        if not _is_plain(select):
+            return None
+        if select.from_clause[0].WhichOneof("node") == "range_subselect":
+            return self._values_through(link, select, names)
+        if next(nodes_of(select, *_COMPUTED), None) is not None:
             return None
         given: list[Any] = []
         for target in (one.res_target.val for one in select.target_list):
@@ -177,6 +175,26 @@ class Origins:
         except NotOverColumns:
             return None  # of the whole row
         return dict(zip(names, given, strict=False))
+
+    def _values_through(self, link: Link, select: Any, names: list[str]) -> dict[str, Any] | None:
+        """Return the trees of a SELECT from another one that only picks columns and rows of it: those without a repeated key, say."""
+        inner = select.from_clause[0].range_subselect
+        query = inner.subquery.select_stmt
+        if inner.lateral or len(inner.alias.colnames) > 0 or not _is_plain(query):
+            return None
+        if query.from_clause[0].WhichOneof("node") != "range_var":
+            return None
+        found: dict[str, Any] = {}
+        for one in (target.res_target for target in query.target_list):
+            name = one.name or copied_from(one.val)
+            # What is computed over several rows may pick some of them, and give no value.
+            if name is not None and next(nodes_of(one.val, *_COMPUTED), None) is None:
+                found[name] = one.val
+        outer = [target.res_target.val for target in select.target_list]
+        picked = [
+            found.get(copied_from(one) or "") for one in outer if one.WhichOneof("node") == "column_ref"
+        ]
+        return None if len(picked) < len(outer) or None in picked else dict(zip(names, picked, strict=False))
 
     def _sources(self, link: Link, node: Any) -> set[int]:
         return self._of_names(link, _tables_in(node))
@@ -211,6 +229,13 @@ class Origins:
             )
             self._oids.update({str(one["name"]): one["oid"] for one in found})
         return {oid for one in wanted if (oid := self._oids[one]) is not None}
+
+
+def _is_plain(select: Any) -> bool:
+    """Tell whether a query gives one row at the most for each of the one thing that it reads."""
+    is_one = select.op <= 1  # neither UNION nor the like
+    reads = [one.WhichOneof("node") for one in select.from_clause]
+    return is_one and not _set_in(select) & _MORE and reads in (["range_var"], ["range_subselect"])
 
 
 def _with_oids(pour: Pour, oids: dict[int, int]) -> Pour:
