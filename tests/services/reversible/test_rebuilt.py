@@ -257,3 +257,51 @@ def test_an_answer_is_asked_for_where_nobody_can_compute_it(database: Database) 
         )
     assert raised.value.message == "backout needs an answer for public.goods.price"
     assert "-- backout: back goods.price = EXPR" in str(raised.value.hint)
+
+
+@pytest.mark.parametrize(
+    "pour",
+    [
+        f"{POUR} WHERE id < 3; {POUR} WHERE id = 3",
+        f"DO $$BEGIN {POUR}; END$$",
+        "SELECT * FROM goods; INSERT INTO goods_new (id, name, price) VALUES (1, 'a', 10), (2, 'b', 20), (3, 'c', 30)",
+    ],
+)
+def test_it_may_be_accepted_that_the_dropped_one_comes_back_as_it_was(pour: str, database: Database) -> None:
+    link = database.link()
+    run(link, GOODS)
+    before, rows = schema_of(database.url), "1 a 10 x | 2 b 20 - | 3 c 30 z"
+    with pytest.raises(Veto) as raised:
+        migrate(link, f"{MAKE}; {pour}; {DROP}; {RENAME}")
+    assert "-- backout: back goods = goods" in str(raised.value.hint)
+    with pytest.raises(Veto, match=r"cannot use the answer for public\.goods: price"):
+        migrate(link, f"{MAKE}; {pour}; {DROP}; {RENAME}", answers={"back goods": "price"})
+    number = migrate(link, f"{MAKE}; {pour};\n-- backout: back goods = goods\n{DROP}; {RENAME}")
+    after = schema_of(database.url)
+    run(link, NEW)
+    since = seen(link, AHEAD)
+    told = [one for one in Migrations(database.url).status().rows if one.kind == "apart"]
+    assert [(one.what, one.value) for one in told] == [("public.goods", "public.goods")]
+    outcome = undo(link, number)
+    assert any("public.goods is as it was dropped: what was written to public.goods since" in one for one in outcome.residues)  # fmt: skip
+    assert (schema_of(database.url), seen(link, LOOK)) == (before, rows)
+    run(link, OLD)
+    meanwhile = seen(link, LOOK)
+    outcome = redo(link, number)
+    assert any("public.goods is hidden with what was written to it meanwhile" in one for one in outcome.residues)  # fmt: skip
+    assert (schema_of(database.url), seen(link, AHEAD)) == (after, since)
+    undo(link, number)
+    assert (schema_of(database.url), seen(link, LOOK)) == (before, meanwhile)
+
+
+def test_what_takes_its_rows_after_it_was_dropped_is_refused_though_it_was_accepted(
+    database: Database,
+) -> None:
+    link = database.link()
+    run(link, GOODS)
+    with pytest.raises(Veto, match=r"which the same migration fills public\.goods_new from"):
+        migrate(
+            link,
+            f"CREATE TEMP TABLE x AS SELECT * FROM goods; {DROP}; {MAKE}; INSERT INTO goods_new (id, name, price) SELECT id, name, price FROM x",
+            answers={"back goods": "goods"},
+        )

@@ -217,3 +217,11 @@ def test_a_table_that_was_built_anew_has_what_is_written_to_the_one_that_it_know
     since = _anew(("1", "p", "X", "5"), ("4", None, "n", "6"))
     found = wrong_rows(Readings(_look(OLD), _look(ANEW), BEFORE, made, since, _old(*back)))
     assert [one.said for one in found] == said
+
+
+def test_a_table_of_which_that_is_told_has_to_be_as_it_was_dropped() -> None:
+    made = _anew(("1", "p", "x", "5"), ("2", "q", "y", "5"), ("3", "r", "z", "5"))
+    since = _anew(("1", "p", "X", "5"))
+    read = Readings(_look(OLD), _look(ANEW), BEFORE, made, since, BEFORE, frozenset({"t"}))
+    assert wrong_rows(read) == []
+    assert wrong_rows(replace(read, left=frozenset())) != []

@@ -29,6 +29,7 @@ class Readings:
         made: Rows right after it.
         since: Rows right before the way back.
         back: Rows after the way back.
+        left: Dropped tables of which it was told that they come back as they were, without quotes.
     """
 
     was: Look
@@ -37,6 +38,7 @@ class Readings:
     made: Seen
     since: Seen
     back: Seen
+    left: frozenset[str] = frozenset()
 
 
 class Wrong(NamedTuple):
@@ -136,7 +138,7 @@ def _built_anew(old: Table, read: Readings) -> _Pair | None:
     What is written to that one is what code writes to the table that it knows.
     """
     new = next((one for one in read.became.tables.values() if one.path == old.path), None)
-    if new is None or new.oid in read.was.tables:
+    if new is None or new.oid in read.was.tables or old.path.replace('"', "") in read.left:
         return None
     after = {c.name: c for c in new.columns}
     both = [(c, after[c.name]) for c in old.columns if c.name in after]

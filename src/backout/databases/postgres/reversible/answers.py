@@ -137,6 +137,35 @@ def kept_beside(table: str, given: dict[str, str]) -> bool:
     return told == SIDE_TABLE
 
 
+def as_it_was(table: str, given: dict[str, str]) -> bool:
+    """Tell whether a dropped table is to come back as it was dropped, though others of its migration have its rows.
+
+    Raises:
+        Veto: Something else is told of it.
+    """
+    names = (table, table.split(".", 1)[-1])
+    told = next((given[f"back {one}"] for one in names if f"back {one}" in given), None)
+    if told is not None and told.replace('"', "") not in (one.replace('"', "") for one in names):
+        raise Veto(
+            f"backout cannot use the answer for {table}: {told}",
+            detail=f"Of a table nothing can be told but itself: that it comes back as it was dropped. {NOT_COMMITTED}",
+            hint=f"Write: {_itself(table)}",
+        )
+    return told is not None
+
+
+def accepting(table: str, takers: Sequence[str]) -> str:
+    """Return how it is accepted that a dropped table comes back as it was dropped."""
+    return (
+        f"Or accept that it comes back as it was dropped, by this line in the statement: {_itself(table)}; or by backout migrate --back "
+        f"{_place(table)}={_place(table)}. What is written to {', '.join(takers)} since is hidden with that then, until db redo."
+    )
+
+
+def _itself(table: str) -> str:
+    return f"-- backout: back {_place(table)} = {_place(table)}"
+
+
 def not_beside(table: str, why: str) -> Veto:
     """Return the refusal of a column whose values cannot be kept in a table beside."""
     return Veto(

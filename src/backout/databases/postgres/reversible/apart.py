@@ -37,6 +37,12 @@ def apart(entries: Sequence[Entry]) -> list[Apart]:
             made = (*one.operation.get("moved", ()),) or _made(
                 entries, "column.added", before=one, tables=updated & {table}
             )
+        elif one.kind == "table.hidden" and one.operation.get("left"):
+            made = tuple(
+                other.operation["called"]
+                for other in entries
+                if other.kind == "table.added" and other.operation["table"] in one.operation["left"]
+            )
         elif one.kind == "table.hidden" and "rebuilt" not in one.operation:
             made = _made(entries, "table.added", before=one, tables=filled)
         else:

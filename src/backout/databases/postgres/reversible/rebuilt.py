@@ -175,7 +175,7 @@ def refuse_unpaired(origins: Origins, now: Snapshot, operations: Sequence[tuple[
         if kind != "table.hidden":
             continue
         dropped, told = op["hidden"]["table"], op.get("rebuilt")
-        paired = {told["made"]["table"]} if told is not None else set()
+        paired = {told["made"]["table"]} if told is not None else set(op.get("left", ()))
         others = {*origins.takers(dropped, made), *(filled - origins.pours.keys())} - paired
         if others:
             names = [now.name(Key("table", one)) for one in sorted(others)]

@@ -13,6 +13,8 @@ from functools import partial
 from backout.databases.postgres.reversible import constraints, following, primary, side_table, textual
 from backout.databases.postgres.reversible.answer_tried import answer_tried
 from backout.databases.postgres.reversible.answers import (
+    accepting,
+    as_it_was,
     for_column,
     for_retyped,
     kept_beside,
@@ -456,7 +458,11 @@ class Softer:
         parents = self.work.now.things[key]["parents"] or ()
         stays = all(parent in going for parent in parents)
         takers = self.origins.takers(key.oid, self.made())
-        told = {"rebuilt": self._paired(key, takers, change), "table": key.oid} if takers else {}
+        told: Operation = {}
+        if as_it_was(self.work.now.name(key), self.answers):
+            told = {"left": takers}
+        elif takers:
+            told = {"rebuilt": self._paired(key, takers, change), "table": key.oid}
         return {"hidden": _or_veto(lambda: hide_table(self.work, key.oid, change, stays=stays))} | told
 
     def _paired(self, key: Key, takers: list[int], change: int) -> Operation:
@@ -468,9 +474,8 @@ class Softer:
                 )
             return paired(self.work, key.oid, takers[0], change, pours[0], self.answers)
         except (NotPaired, NotOverColumns) as error:
-            raise made_anew(
-                now.name(key), [now.name(Key("table", one)) for one in takers], str(error)
-            ) from None
+            called, names = now.name(key), [now.name(Key("table", one)) for one in takers]
+            raise made_anew(called, names, str(error), or_else=accepting(called, names)) from None
 
     def detach(self, statement: Statement) -> None:
         """Detach a partition as an ALTER TABLE says, and keep what tells its rows.

@@ -109,18 +109,20 @@ def _last(statements: list[str]) -> str:
     return f"; the last of {len(statements)} was: {statements[-1]}" if statements else ""
 
 
-def made_anew(dropped: str, takers: Sequence[str], why: str) -> Veto:
+def made_anew(dropped: str, takers: Sequence[str], why: str, *, or_else: str = "") -> Veto:
     """Return the refusal of dropping a table that another one has taken the place of.
 
     Args:
         dropped: What it is called.
         takers: What those are called that may have its rows.
         why: Why the way back would not be known.
+        or_else: What else can be done.
     """
+    instead = "Change the table itself instead of making another one of it; or drop it in a later migration."
     return Veto(
         f"backout cannot undo dropping {dropped}, which the same migration fills {', '.join(takers)} from",
         detail=f"It would come back as it was dropped, without what was written since: {why}. {NOT_COMMITTED}",
-        hint="Change the table itself instead of making another one of it; or drop it in a later migration.",
+        hint=f"{instead} {or_else}".rstrip(),
     )
 
 

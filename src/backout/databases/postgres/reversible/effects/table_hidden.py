@@ -38,7 +38,7 @@ class TableHidden:
         """Show it; its foreign keys come when everything else is there again."""
         record = operation["hidden"]
         moved = show_table(work, record, change, proves=True)
-        told = {name: operation[name] for name in ("rebuilt",) if name in operation}
+        told = {name: operation[name] for name in ("rebuilt", "left") if name in operation}
         if "rebuilt" in operation:
             work.at(_BROUGHT, lambda: bring_over(work, change, told["rebuilt"], back=True))
         work.at_end.append(lambda: require_table(work, record))
@@ -54,6 +54,10 @@ class TableHidden:
         """Hide it again."""
         if "rebuilt" in operation:
             work.at(_BROUGHT, lambda: bring_over(work, change, operation["rebuilt"], back=False))
+        if operation.get("left"):
+            work.residues.append(
+                f"{operation['called']} is hidden with what was written to it meanwhile: the tables that were made of it are as they were"
+            )
         tell_moved(work, operation)
         return operation | {
             "hidden": hide_table(work, operation["table"], change, stays=operation.get("stays", True))
