@@ -277,6 +277,9 @@ CONSTRAINTS = (
     plain("check_dropped", "ALTER TABLE t DROP CONSTRAINT filled",
           "ALTER TABLE t ADD CONSTRAINT filled CHECK (a <> '') NO INHERIT; COMMENT ON CONSTRAINT filled ON t IS 'c';"),
     plain("check_dropped_not_valid", "ALTER TABLE t DROP CONSTRAINT filled", "ALTER TABLE t ADD CONSTRAINT filled CHECK (a <> '') NOT VALID;"),
+    plain("constraints_validated", "ALTER TABLE t VALIDATE CONSTRAINT filled, VALIDATE CONSTRAINT fk; ALTER TABLE t RENAME CONSTRAINT filled TO held; ALTER TABLE t RENAME z TO y",
+          "CREATE TABLE p (id int PRIMARY KEY); ALTER TABLE t ADD z int; ALTER TABLE t ADD CONSTRAINT filled CHECK (a <> '' AND z IS NULL) NOT VALID;"
+          "ALTER TABLE t ADD CONSTRAINT fk FOREIGN KEY (z) REFERENCES p ON DELETE CASCADE DEFERRABLE NOT VALID; COMMENT ON CONSTRAINT fk ON t IS 'fk';"),
     plain("check_changed", "ALTER TABLE t DROP CONSTRAINT filled; ALTER TABLE t ADD CONSTRAINT filled CHECK (a IN ('', 'a1', 'a2', 'a3', 'a4', 'A1', 'A3', 'a5') OR a ~ '^[0-9]+$')",
           "ALTER TABLE t ADD CONSTRAINT filled CHECK (a <> '');"),
     plain("check_dropped_and_column_renamed", "ALTER TABLE t DROP CONSTRAINT filled; ALTER TABLE t RENAME z TO y",
@@ -551,6 +554,8 @@ INHERITED = (
     Kind("inherited_column_renamed", T + _CHILD, "ALTER TABLE t RENAME a TO b; ALTER TABLE t ADD CHECK (b <> '')", "INSERT INTO t (id, b) VALUES (4, 'a4'); UPDATE t SET b = 'A1' WHERE id = 1; DELETE FROM t WHERE id = 2;", IA, "1 A1 | 3 a3 | 4 a4 | 11 c11", OLD,
          "SELECT id, b FROM t ORDER BY id", "3 A3 | 4 a4 | 5 a5 | 11 c11", clients=()),
     Kind("inherited_checks", T + "ALTER TABLE t ADD CONSTRAINT more CHECK (a <> '');" + _CHILD, "ALTER TABLE t ADD CONSTRAINT few CHECK (id > -99); ALTER TABLE t DROP CONSTRAINT more", WRITE, IA,
+         "1 A1 | 3 a3 | 4 a4 | 11 c11", OLD, IA, "3 A3 | 4 a4 | 5 a5 | 11 c11"),
+    Kind("inherited_check_validated", T + _CHILD + "ALTER TABLE t ADD CONSTRAINT few CHECK (id > -99) NOT VALID;", "ALTER TABLE t VALIDATE CONSTRAINT few", WRITE, IA,
          "1 A1 | 3 a3 | 4 a4 | 11 c11", OLD, IA, "3 A3 | 4 a4 | 5 a5 | 11 c11"),
     Kind("inheriting_made", T, "CREATE TABLE c (more int DEFAULT 1) INHERITS (t)", WRITE + "INSERT INTO c VALUES (11, 'c11', 2)", IA, WROTE, OLD, "SELECT id, a FROM t UNION ALL SELECT more, a FROM c ORDER BY id, a", "2 c11 | 3 A3 | 4 a4 | 5 a5 | 11 c11"),
     Kind("inheriting_dropped", T + _CHILD, "DROP TABLE c", WRITE, IA, "1 A1 | 3 a3 | 4 a4 | 11 c11", OLD + "UPDATE t SET a = 'x' WHERE id = 11;", IA, REST),

@@ -17,7 +17,7 @@ from backout.databases.postgres.reversible.journal import Entry, is_hiding
 from backout.databases.postgres.reversible.link import Link
 from backout.databases.postgres.reversible.names import REQUIRED, ident, is_hidden, literal
 from backout.databases.postgres.reversible.relatives import below
-from backout.databases.postgres.reversible.snapshot import Key, Snapshot, Thing
+from backout.databases.postgres.reversible.snapshot import Key, Snapshot
 from backout.databases.postgres.reversible.views import to_fill
 
 
@@ -149,19 +149,42 @@ def _is_of_hidden(now: Snapshot, table: int, create: str) -> bool:
 
 def _proofs(now: Snapshot, entries: list[Entry]) -> Iterator[str]:
     """Yield what proves the constraints that were valid before, and were put back for new rows only."""
+    proofs = [entry for entry in entries if entry.kind == "constraint.validated"]
+    wanted = [Key("constraint", one.operation["oid"]) for one in proofs if one.state == "applied"]
     for entry in entries:
         for constraint in kept_in(entry.operation):
-            for one in _meant(now, constraint, back=_made_again(entry)) if constraint["valid"] else ():
-                if not one["valid"]:
-                    yield f"ALTER TABLE {path_of(now, one['table'])} VALIDATE CONSTRAINT {ident(one['name'])}"
+            if constraint["valid"]:
+                those = _meant(now, constraint, back=_made_again(entry))
+                wanted += [key for key in those if not _is_unproven(now, key, entry, proofs)]
+    for key in dict.fromkeys(wanted):
+        if key in now.things and not now.things[key]["valid"]:
+            one = now.things[key]
+            yield f"ALTER TABLE {path_of(now, one['table'])} VALIDATE CONSTRAINT {ident(one['name'])}"
 
 
-def _meant(now: Snapshot, constraint: dict[str, Any], *, back: bool) -> list[Thing]:
-    """Return what a constraint is now: the one of its name, else, after a way that went on to another name, what says the same."""
-    there = [
-        one for one in now.of_table("constraint", constraint["table"]).values() if one["kind"] in ("f", "c")
+def _is_unproven(now: Snapshot, key: Key, entry: Entry, proofs: list[Entry]) -> bool:
+    """Tell whether the way went on to before a constraint was proven, after it was made again as it was when an entry took it away."""
+    one = now.things[key]
+    before = [
+        proof
+        for proof in proofs
+        if proof.id < entry.id
+        and (
+            proof.operation["oid"] == key.oid
+            or (proof.operation["table"], proof.operation["name"]) == (one["table"], one["name"])
+        )
     ]
-    named = [one for one in there if one["name"] == constraint["name"]]
+    return bool(before) and max(before, key=lambda proof: proof.id).state == "undone"
+
+
+def _meant(now: Snapshot, constraint: dict[str, Any], *, back: bool) -> list[Key]:
+    """Return what a constraint is now: the one of its name, else, after a way that went on to another name, what says the same."""
+    there = {
+        key: one
+        for key, one in now.of_table("constraint", constraint["table"]).items()
+        if one["kind"] in ("f", "c")
+    }
+    named = [key for key, one in there.items() if one["name"] == constraint["name"]]
     alike = (
         "kind",
         "columns",
@@ -173,10 +196,10 @@ def _meant(now: Snapshot, constraint: dict[str, Any], *, back: bool) -> list[Thi
         "deferrable",
         "deferred",
     )
-    same = [one for one in there if all(one[word] == constraint[word] for word in alike)]
+    same = [key for key, one in there.items() if all(one[word] == constraint[word] for word in alike)]
     if named or not back:
         return named
-    return [one for one in same if one["kind"] == "f" or _says(one) == _says(constraint)]
+    return [key for key in same if there[key]["kind"] == "f" or _says(there[key]) == _says(constraint)]
 
 
 def _made_again(entry: Entry) -> bool:

@@ -29,6 +29,7 @@ _WORDS = {
     "constraint.dropped": "constraint {called} dropped",
     "key.dropped": "key {called} dropped",
     "constraint.deferred": "constraint {called} is looked at at another moment",
+    "constraint.validated": "constraint {called} proven for the rows that were there",
     "index.added": "index {called} made",
     "index.hidden": "index {called} dropped (hidden)",
     "trigger.added": "trigger {called} made",

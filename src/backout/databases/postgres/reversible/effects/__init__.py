@@ -17,6 +17,7 @@ from backout.databases.postgres.reversible.effects.constraint import (
     ConstraintDeferred,
     ConstraintDropped,
 )
+from backout.databases.postgres.reversible.effects.constraint_validated import ConstraintValidated
 from backout.databases.postgres.reversible.effects.domain import DomainChanged, DomainCheck
 from backout.databases.postgres.reversible.effects.extension_added import ExtensionAdded
 from backout.databases.postgres.reversible.effects.family import (
@@ -80,6 +81,7 @@ EFFECTS: tuple[Effect, ...] = (
     ConstraintAdded(),
     ConstraintDropped(),
     ConstraintDeferred(),
+    ConstraintValidated(),
     KeyDropped(),
     IndexAdded(),
     IndexHidden(),
