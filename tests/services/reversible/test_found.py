@@ -653,3 +653,38 @@ def test_what_is_dropped_in_the_transaction_that_changes_its_type_in_place_comes
         assert (schema_of(database.url), seen(link, "SELECT * FROM t ORDER BY id")) == (before, rows)
         redo(link, number)
         assert schema_of(database.url) == after
+
+
+@pytest.mark.parametrize(
+    "up",
+    [
+        "ALTER TABLE t ADD n varchar; ALTER TABLE t ALTER n TYPE uuid USING n::uuid",
+        "SELECT now(); ALTER TABLE t ADD n int; SELECT pg_catalog.version(); ALTER TABLE t ALTER n TYPE text USING n::text",
+        "SELECT now(); ALTER TABLE t ADD n uuid DEFAULT gen_random_uuid()",
+    ],
+)
+def test_a_table_is_written_anew_for_a_column_of_the_transaction(up: str, database: Database) -> None:
+    link = database.link()
+    run(link, f"CREATE TABLE t (id int PRIMARY KEY, a text); {ROWS}")
+    before = schema_of(database.url)
+    number = migrate(link, up)
+    after = schema_of(database.url)
+    run(link, "INSERT INTO t (id, a) VALUES (3, 'a3')")
+    for _ in range(2):
+        undo(link, number)
+        assert schema_of(database.url) == before
+        assert seen(link, ALL) == "1 a1 | 2 a2 | 3 a3"
+        redo(link, number)
+        assert schema_of(database.url) == after
+
+
+def test_a_function_that_may_have_emptied_a_table_beside_a_new_column_is_refused(database: Database) -> None:
+    link = database.link()
+    run(
+        link,
+        f"CREATE TABLE t (id int PRIMARY KEY, a text); {ROWS} CREATE FUNCTION f() RETURNS int LANGUAGE plpgsql "
+        "SECURITY DEFINER AS $$ BEGIN TRUNCATE t; RETURN 1; END $$",
+    )
+    with pytest.raises(Veto, match="another filenode"):
+        migrate(link, "ALTER TABLE t ADD n int DEFAULT 1; SELECT f()")
+    assert seen(link, ALL) == "1 a1 | 2 a2"

@@ -314,13 +314,14 @@ def test_errors_are_those_of_postgresql(database: Database, up: str, error: str)
     assert same(before, printed(link)) == []
 
 
+@pytest.mark.parametrize("asked", ["", "SELECT pg_catalog.version(); "])
 @pytest.mark.parametrize("scripts", [1, 2, 3])
-def test_a_column_changes_its_type_twice(database: Database, scripts: int) -> None:
+def test_a_column_changes_its_type_twice(database: Database, scripts: int, asked: str) -> None:
     """In one transaction, in two of one migration, in two migrations."""
     link = database.link()
     run(link, "CREATE TABLE t (id int, c int); INSERT INTO t VALUES (1, 1), (2, 2)")
     before = printed(link)
-    first = "ALTER TABLE t\n-- backout: back t.c = c::int\nALTER c TYPE text"
+    first = f"{asked}ALTER TABLE t\n-- backout: back t.c = c::int\nALTER c TYPE text"
     second = "ALTER TABLE t\n-- backout: back t.c = c #>> '{}'\nALTER c TYPE jsonb USING to_jsonb(c)"
     if scripts == 1:
         second = second.replace("c #>> '{}'", "(c #>> '{}')::int")

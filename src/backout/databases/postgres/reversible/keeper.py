@@ -41,6 +41,7 @@ from backout.databases.postgres.reversible.session_rows import SessionRows
 from backout.databases.postgres.reversible.snapshot import Snapshot
 from backout.databases.postgres.reversible.soften import Softer, drops_column, is_softened_drop
 from backout.databases.postgres.reversible.starless import without_hidden
+from backout.databases.postgres.reversible.unread import Unread
 from backout.databases.postgres.reversible.verdict import (
     found_in,
     refused_outright,
@@ -99,7 +100,7 @@ class ReversibleKeeper:
     _recipes: Recipes = field(init=False)
     _part: int = 0
     _ran: list[str] = field(default_factory=list)
-    _opaque: bool = False
+    _unread: Unread = field(default_factory=Unread)
     _since: int = 0
     _commit: Commit | None = None
     _making: set[int] = field(default_factory=set)
@@ -162,7 +163,7 @@ class ReversibleKeeper:
         if self._before is not None:
             take_out_hidden(link, self._before, statement)
         self._recipes.ran(link, statement)
-        self._opaque = self._opaque or manners.is_opaque(statement)
+        self._unread.ran(statement)
 
     def before_alone(self, link: Link, statement: Statement) -> None:
         """Refuse what is not understood outside a transaction."""
@@ -223,7 +224,7 @@ class ReversibleKeeper:
         if self._commit is not None:
             self.kept.meanwhile.ended(self._commit, committed=committed)
             self._commit = None
-        self._before, self._part, self._ran, self._opaque = None, 0, [], False
+        self._before, self._part, self._ran, self._unread = None, 0, [], Unread()
 
     def _by_steps(self, link: Link, block: Statement) -> Done | None:
         """Run a DO block, or what is called, statement by statement, if that matters; None: it runs as it is."""
@@ -310,7 +311,7 @@ class ReversibleKeeper:
         rows = self._rows.check(link, difference)
         if rows is not None:
             found.append(("rows", rows))
-        take_rewritten(difference, opaque=self._opaque)
+        take_rewritten(difference, lambda: self._unread.anything(link))
         if difference.left:
             raise unexplained(difference, self._ran)
         found = rights_tried(link, found)

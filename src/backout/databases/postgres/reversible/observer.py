@@ -51,6 +51,7 @@ from backout.databases.postgres.reversible.session_rows import (
 from backout.databases.postgres.reversible.snapshot import Key, Snapshot
 from backout.databases.postgres.reversible.soften import Softer
 from backout.databases.postgres.reversible.starless import asks, without_hidden
+from backout.databases.postgres.reversible.unread import Unread
 from backout.databases.postgres.reversible.updates import may_update_besides, update_of
 from backout.databases.postgres.reversible.verdict import (
     found_in,
@@ -145,7 +146,7 @@ class Observer:
     _open: list[_Seen] = field(default_factory=list)
     _ended: list[_Seen] = field(default_factory=list)
     _ran: list[str] = field(default_factory=list)
-    _opaque: bool = False
+    _unread: Unread = field(default_factory=Unread)
     _alone: _Seen | None = None
     _verdict: tuple[Found, list[Veto]] | None = None
     _since: int = 0
@@ -194,7 +195,7 @@ class Observer:
         if all(one.tried is None for one in found):
             self._ran.append(short(statement))
             self.observed.origins.ran(link, statement)
-            self._opaque = self._opaque or manners.is_opaque(statement)
+            self._unread.ran(statement)
             self._filled_by(link, statement)
         for seen in found:
             self._open.remove(seen)
@@ -267,7 +268,7 @@ class Observer:
         if self._commit is not None:
             self.observed.meanwhile.ended(self._commit, committed=committed)
             self._commit = None
-        self._before, self._verdict, self._opaque = None, None, False
+        self._before, self._verdict, self._unread = None, None, Unread()
         self._open, self._ended, self._ran = [], [], []
         self._logged, self._refused = set(), set()
 
@@ -462,7 +463,7 @@ class Observer:
         except Veto as veto:
             # What it did not come to is left over, and says nothing.
             return kept, [veto]
-        take_rewritten(difference, opaque=self._opaque)
+        take_rewritten(difference, lambda: self._unread.anything(link))
         if difference.left:
             refused.append(unexplained(difference, statements))
         for kind, operation in found:

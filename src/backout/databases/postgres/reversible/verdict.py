@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from backout.databases.postgres.reversible.difference import Change, Difference
 from backout.databases.postgres.reversible.effects import EFFECTS
@@ -10,7 +10,7 @@ from backout.databases.postgres.reversible.effects.base import Operation
 from backout.databases.postgres.reversible.hide import NotHidden
 from backout.databases.postgres.reversible.parse import Statement
 from backout.databases.postgres.reversible.proxy.keeper import NOT_COMMITTED, Veto
-from backout.databases.postgres.reversible.snapshot import Key, Thing
+from backout.databases.postgres.reversible.snapshot import Key
 
 _LEAVE_IT_OUT = "Leave it out, or run it with the plain tool and without a way back."
 
@@ -35,19 +35,23 @@ def found_in(difference: Difference, statements: list[str]) -> list[tuple[str, O
         ) from None
 
 
-def take_rewritten(difference: Difference, *, opaque: bool) -> None:
-    """Take what PostgreSQL does by itself: a table is rewritten for a new column whose default is another for each row.
+def take_rewritten(difference: Difference, unread: Callable[[], bool]) -> None:
+    """Take what PostgreSQL does by itself: a table is rewritten for what a new column has in each row, and where it is put somewhere else.
 
-    And for one of a domain, which may have something against a NULL; and where it is put somewhere else. Not when something ran that nobody can read (a function, a DO block): it may have emptied the table besides.
+    For a default that is another for each row, for a domain, which may have something against a NULL, and for another type.
+
+    Args:
+        difference: What is left.
+        unread: Tells whether something ran that nobody can read (a function, a DO block): it may have emptied the table besides.
     """
-    for change in list(difference.changed("table", "filenode")):
-        columns = difference.after.columns(change.key.oid)
-        new = [
-            one for attnum, one in columns.items() if difference.made(Key("column", change.key.oid, attnum))
-        ]
-        filled = any(_is_filled(difference, one) for one in new)
-        if not opaque and (filled or _is_placed(change)):
-            difference.take(change.key, "filenode")
+    rewritten = [
+        change.key
+        for change in difference.changed("table", "filenode")
+        if _is_placed(change) or any(_are_new(difference, change.key))
+    ]
+    if rewritten and not unread():
+        for key in rewritten:
+            difference.take(key, "filenode")
     left = {c.key.oid for c in difference.changed("table", "filenode")}
     for change in list(difference.changed("index", "filenode")):
         if change.thing["table"] not in left:
@@ -59,9 +63,9 @@ def _is_placed(change: Change) -> bool:
     return any(before[one] != after[one] for one in ("persistence", "tablespace"))
 
 
-def _is_filled(difference: Difference, column: Thing) -> bool:
-    kind = difference.after.things.get(Key("type", column["type"]), {}).get("kind")
-    return column["default"] is not None or bool(column["identity"]) or kind == "d"
+def _are_new(difference: Difference, table: Key) -> Iterator[bool]:
+    for attnum in difference.after.columns(table.oid):
+        yield difference.made(Key("column", table.oid, attnum))
 
 
 def unexplained(difference: Difference, statements: list[str]) -> Veto:
