@@ -45,6 +45,13 @@ def _end_with_who_started() -> None:
     os._exit(1)
 
 
+def _first(error: BaseException) -> BaseException:
+    """Return the error that was meant: some tools tidy up in the transaction that it has ended, and fail once more."""
+    while "transaction is aborted" in str(error) and error.__context__ is not None:
+        error = error.__context__
+    return error
+
+
 def _answered(answer: Callable[[dict[str, Any]], str], asked: dict[str, Any]) -> dict[str, Any]:
     printed = io.StringIO()
     os.environ.update(asked.get("environment", {}))
@@ -52,9 +59,9 @@ def _answered(answer: Callable[[dict[str, Any]], str], asked: dict[str, Any]) ->
         with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
             said = answer(asked)
     except BaseException as error:
-        last = "".join(traceback.format_exception(error)[-12:])
+        last, said = "".join(traceback.format_exception(error)[-12:]), _first(error)
         return {
             "status": 1,
-            "said": f"{type(error).__name__}: {error}\n{printed.getvalue()[-2000:]}\n{last[-4000:]}",
+            "said": f"{type(said).__name__}: {said}\n{printed.getvalue()[-2000:]}\n{last[-4000:]}",
         }
     return {"status": 0, "said": said}
