@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from backout.databases.postgres.reversible import journal
+from backout.databases.postgres.reversible.finalize import finalize
 
 from .conftest import Database
 from .engine import migrate, redo, run, undo
@@ -160,3 +161,82 @@ def test_another_collation_is_another_type(database: Database) -> None:
     assert schema_of(database.url) != before
     undo(link, number)
     assert schema_of(database.url) == before
+
+
+@pytest.mark.parametrize("between", ["enum", "domain", "another name"])
+def test_a_type_that_a_column_had_between_two_others_is_dropped_by_its_own_transaction(
+    between: str, database: Database
+) -> None:
+    """Values go through it when the column gets the last one again, and it is in nobody's way meanwhile."""
+    link = database.link()
+    run(
+        link,
+        """CREATE TYPE mood AS ENUM ('good', 'none');
+        CREATE TABLE t (id int PRIMARY KEY, c mood NOT NULL); CREATE TABLE u (id int PRIMARY KEY, c mood NOT NULL);
+        INSERT INTO t VALUES (1, 'good'), (2, 'none'); INSERT INTO u VALUES (1, 'none')""",
+    )
+    before = printed(link)
+    told = {"back t.c": "c::text::old", "back u.c": "c::text::old"} if between == "domain" else {}
+    kind = "DOMAIN mood AS text CHECK (VALUE <> '')" if told else "TYPE mood AS ENUM ('good', 'none', 'bad')"
+    last, went = "last", "mood"
+    if between == "another name":
+        last, went = "mood", "staging"
+    number = migrate(
+        link,
+        f"""SELECT now(); ALTER TYPE mood RENAME TO old; CREATE {kind};
+        ALTER TABLE t ALTER c TYPE mood USING c::text::mood; ALTER TABLE u ALTER c TYPE mood USING c::text::mood;
+        UPDATE t SET c = 'bad' WHERE c = 'none'; UPDATE u SET c = 'bad' WHERE c = 'none';
+        {"" if went == "mood" else f"ALTER TYPE mood RENAME TO {went};"} CREATE TYPE {last} AS ENUM ('good', 'bad');
+        ALTER TABLE t ALTER c TYPE {last} USING CASE WHEN c = 'none' THEN 'bad' ELSE c::text::{last} END;
+        ALTER TABLE u ALTER c TYPE {last} USING CASE WHEN c = 'none' THEN 'bad' ELSE c::text::{last} END;
+        DROP TYPE old; DROP {"DOMAIN" if told else "TYPE"} {went};
+        {"" if last == "mood" else f"ALTER TYPE {last} RENAME TO mood"}""",
+        answers={"t.c": "'none'", "u.c": "'none'"} | told,
+    )
+    after = printed(link)
+    for _ in range(2):
+        run(link, "UPDATE t SET c = 'bad' WHERE id = 1; INSERT INTO t (id, c) VALUES (3, 'good')")
+        undo(link, number)
+        assert same(before, printed(link)) == []
+        assert values(link) == {"1": "none", "2": "none", "3": "good"}
+        run(link, "UPDATE t SET c = 'good' WHERE id = 1; INSERT INTO t (id, c) VALUES (4, 'none')")
+        redo(link, number)
+        assert same(after, printed(link)) == []
+        assert values(link) == {"1": "good", "2": "bad", "3": "good", "4": "bad"}
+        run(link, "DELETE FROM t WHERE id > 2")
+    finalize(link, [one for one in journal.migrations(link) if one.id == number], patience_s=5, dry_run=False)
+    left = "SELECT count(*) AS n FROM pg_type WHERE typnamespace = 'backout_hidden'::regnamespace"
+    assert seen(link, left) == "0"
+
+
+@pytest.mark.parametrize(
+    ("value", "told"), [("older::text::mood", "-- backout: back t.older = c::text::old"), ("'good'", "")]
+)
+def test_a_column_that_got_another_name_and_type_is_dropped_beside_one_of_its_first_name(
+    value: str, told: str, database: Database
+) -> None:
+    link = database.link()
+    run(
+        link,
+        """CREATE TYPE mood AS ENUM ('good', 'bad'); CREATE TABLE t (id int PRIMARY KEY, c mood NOT NULL DEFAULT 'bad');
+        CREATE INDEX i ON t (c); INSERT INTO t VALUES (1, 'good'), (2, 'bad')""",
+    )
+    before = printed(link)
+    number = migrate(
+        link,
+        f"""ALTER TYPE mood RENAME TO old; ALTER TABLE t RENAME c TO older;
+        ALTER TABLE t ALTER older TYPE old USING older::text::old; CREATE TYPE mood AS ENUM ('new', 'good', 'bad');
+        ALTER TABLE t ADD c mood; CREATE INDEX j ON t (c); UPDATE t SET c = {value};
+        ALTER TABLE t ALTER c SET NOT NULL; ALTER TABLE t
+{told}
+DROP older; DROP TYPE old""",
+    )
+    after = printed(link)
+    made = values(link)
+    for _ in range(2):
+        undo(link, number)
+        assert same(before, printed(link)) == []
+        assert values(link) == {"1": "good", "2": "bad"}
+        redo(link, number)
+        assert same(after, printed(link)) == []
+        assert values(link) == made

@@ -24,6 +24,7 @@ from backout.databases.postgres.reversible.names import (
     is_hidden,
     literal,
 )
+from backout.databases.postgres.reversible.own_types import drop_between
 from backout.databases.postgres.reversible.private import shutting
 from backout.databases.postgres.reversible.rows.quiet import quietly
 from backout.databases.postgres.reversible.rows.store import PATH, SETTING, WAY
@@ -178,6 +179,7 @@ def forget(work: Work, change: int, operation: Record) -> None:
         f"SELECT oid::regprocedure::text AS called FROM pg_catalog.pg_proc WHERE pronamespace = '{SCHEMA}'::regnamespace AND {ours}",
     ):
         work.run(f"DROP FUNCTION {one['called']}")
+    drop_between(work)
 
 
 def _marked(work: Work, change: int, operation: Record) -> int:

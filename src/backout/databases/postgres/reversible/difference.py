@@ -137,7 +137,7 @@ def unlike(before: Snapshot, after: Snapshot) -> Iterator[tuple[Key, Thing | Non
 
 def _changes(before: Snapshot, after: Snapshot) -> Iterator[Change]:
     for key, was, is_ in unlike(before, after):
-        if _engines_own(was, is_) or _of_own_table(before, after, is_):
+        if _engines_own(was, is_) or _of_own(before, after, is_):
             continue
         if was is None or is_ is None:
             yield Change(key, was, is_)
@@ -154,11 +154,18 @@ def _engines_own(was: Thing | None, is_: Thing | None) -> bool:
     )
 
 
-def _of_own_table(before: Snapshot, after: Snapshot, thing: Thing | None) -> bool:
-    """Tell whether something is a part of a table that only the engine has, and was never seen under another name."""
-    key = Key("table", (thing or {}).get("table") or 0)
+def _of_own(before: Snapshot, after: Snapshot, thing: Thing | None) -> bool:
+    """Tell whether something is a part of a table or type that only the engine has, and was never seen under another name."""
+    told = thing or {}
+    key = Key("table", told["table"]) if told.get("table") else Key("type", _type_of(told))
     was, is_ = before.things.get(key), after.things.get(key)
     return is_ is not None and is_hidden(str(is_["name"])) and (was is None or is_hidden(str(was["name"])))
+
+
+def _type_of(thing: Thing) -> int:
+    """Return the oid of the type that a label or a CHECK is of; 0: it is neither."""
+    is_label = thing.keys() == {"name", "type", "order"}
+    return int(thing["type"] if is_label else thing.get("of_domain") or 0)
 
 
 def retyped_in_place(difference: Difference) -> bool:

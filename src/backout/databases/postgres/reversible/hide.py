@@ -84,6 +84,7 @@ def hide_column(
         "hidden": name,
         "not_null": was["not_null"],
         "default": was["default_text"],
+        "default_then": column["default_text"],
         "default_calls": "FUNCEXPR" in str(was["default"]),
         "alone_unique": in_unique(now, table, attnum, alone=True)
         or (to_come and is_to_come(work, table, attnum, alone=True)),

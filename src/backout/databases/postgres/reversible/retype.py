@@ -198,8 +198,11 @@ class Retyper:
             self.work.run(_text(node, [command]))
         if entry is not None:
             given = answers.for_retyped(entry.operation["called"], self.answers)
+            between = str(
+                change.thing["type_text"]
+            )  # by its name of now: another type may have its earlier one
             operation = _or_veto(
-                lambda: twin.again(self.work, entry.id, dict(entry.operation), change.using, given)
+                lambda: twin.again(self.work, entry.id, dict(entry.operation), change.using, between, given)
             )
             journal.write(
                 self.work.link,

@@ -44,7 +44,7 @@ from backout.databases.postgres.reversible.names import (
     is_hidden,
 )
 from backout.databases.postgres.reversible.origins import Origins
-from backout.databases.postgres.reversible.own_types import hide_type
+from backout.databases.postgres.reversible.own_types import hide_type, kept_between
 from backout.databases.postgres.reversible.parse import Statement, is_of_table, object_of
 from backout.databases.postgres.reversible.passes import DROP_COLUMN, subtype
 from backout.databases.postgres.reversible.proxy.keeper import Veto
@@ -353,7 +353,7 @@ class Softer:
             self.work.run(f"DROP ROUTINE {path_of(self.work, key.oid, called)} CASCADE")
         elif key.kind == "schema":
             self.work.run(f"DROP SCHEMA {name}")  # what is hidden must not go with it
-        else:
+        elif key.kind != "type" or not kept_between(self.work, key.oid, called):
             path = self.work.path(key.kind, key.oid, called=called)
             word = word_of(now.things[key]) if key.kind == "table" else _WORDS.get(key.kind, key.kind.upper())
             self.work.run(f"DROP {word} {path} CASCADE")

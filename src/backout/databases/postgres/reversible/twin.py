@@ -108,7 +108,9 @@ def unmake(work: Work, change: int, operation: Operation) -> None:
     numbers = numbering.taken(work, table, operation["new"])
     forget(work, change, operation)
     work.run(f"ALTER TABLE {path} DROP COLUMN {ident(new['name'])} CASCADE")
-    show_column(work, operation["hidden"])
+    record = operation["hidden"]
+    # By the names of now: another column, or type, may have its earlier one.
+    show_column(work, record | {"name": new["name"], "default": record["default_then"]})
     numbering.given(work, table, operation["old"], numbers)
 
 
@@ -122,7 +124,7 @@ def dropped(hiding: Operation, operation: Operation) -> Operation:
     return hiding | told | {"explains": explains} | primary.kept_by(record)
 
 
-def again(work: Work, change: int, operation: Operation, using: Any, given: Given) -> Operation:
+def again(work: Work, change: int, operation: Operation, using: Any, between: str, given: Given) -> Operation:
     """Return what is to be journalled when the column that took the place has got another type once more.
 
     Args:
@@ -130,13 +132,14 @@ def again(work: Work, change: int, operation: Operation, using: Any, given: Give
         change: Number of the journal row.
         operation: What was journalled.
         using: Tree of the expression that gave the values, over the column as it was.
+        between: The type that it had until then.
         given: The user's answers.
 
     Raises:
         Veto: The way back would not be known.
     """
     column = work.thing("column", operation["table"], operation["new"], called=operation["called"])
-    old_type, between = operation["types"]
+    old_type = operation["types"][0]
     changed = operation | {"types": [old_type, column["type_text"]], "fill": given.fill}
     count = len(operation["up"]) + 1
     columns = columns_of(work, changed, own=operation["new"], name=column["name"])
