@@ -26,6 +26,7 @@ from backout.databases.postgres.reversible.effects.base import Operation
 from backout.databases.postgres.reversible.explain import take_explained
 from backout.databases.postgres.reversible.guards import behind_hidden, guard_hidden
 from backout.databases.postgres.reversible.journal import Entry
+from backout.databases.postgres.reversible.key_gives_way import give_way, makes_primary_key
 from backout.databases.postgres.reversible.last_read import LastRead
 from backout.databases.postgres.reversible.link import Link, as_login
 from backout.databases.postgres.reversible.meanwhile import Commit, Meanwhile
@@ -142,6 +143,9 @@ class ReversibleKeeper:
             self._ran.append(short(statement))
             fault_point("migrate.softened")
             return Done(manners.tag_of(statement))
+        if makes_primary_key(statement):
+            with as_login(link):
+                self._give_way(Work(link, self.kept.catalog.read), statement)
         if statement.kind in CALLS and (done := self._by_steps(link, statement)) is not None:
             return done
         if statement.kind == "truncate_stmt":
@@ -275,7 +279,20 @@ class ReversibleKeeper:
             lambda table, change: self._rewrite(work.link, table, change),
             self.kept.migration,
         )
-        soften(softer, statement, self.kept.answers, self.kept.migration)
+        soften(
+            softer,
+            statement,
+            self.kept.answers,
+            self.kept.migration,
+            lambda part: self._give_way(work, part),
+        )
+
+    def _give_way(self, work: Work, statement: Statement) -> None:
+        """Have the key of a hidden column out of the way of the one that a statement makes."""
+        pending = journal.entries(work.link, (self.kept.migration,), "pending")
+        entry = give_way(work, statement, [*pending, *journal.every_entry(work.link)])
+        if entry is not None:
+            journal.write(work.link, entry)
 
     def _rewrite(self, link: Link, table: int, change: Callable[[int, Operation], Operation]) -> None:
         """Give what the transaction has journalled of columns of a table that others took over another operation."""
@@ -382,7 +399,13 @@ def matters(link: Link, statement: Statement) -> bool:
     return is_softened(statement) or statement.kind == "truncate_stmt" or adds_column(statement)
 
 
-def soften(softer: Softer, statement: Statement, given: dict[str, str], migration: int) -> None:
+def soften(
+    softer: Softer,
+    statement: Statement,
+    given: dict[str, str],
+    migration: int,
+    give_way: Callable[[Statement], None] = lambda _part: None,
+) -> None:
     """Do what a statement asks, so that it can be taken back.
 
     Args:
@@ -390,6 +413,7 @@ def soften(softer: Softer, statement: Statement, given: dict[str, str], migratio
         statement: One that is softened.
         given: What nobody can compute.
         migration: Number in the journal.
+        give_way: Has the key of a hidden column out of the way of one that is made.
 
     Raises:
         LinkError: PostgreSQL refuses it.
@@ -408,4 +432,6 @@ def soften(softer: Softer, statement: Statement, given: dict[str, str], migratio
         elif part.kind == "drop_stmt":
             softer.drop(part)
         else:
+            if makes_primary_key(part):
+                give_way(part)
             softer.work.run(part.text)

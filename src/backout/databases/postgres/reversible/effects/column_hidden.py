@@ -64,5 +64,8 @@ class ColumnHidden:
         rest = {key: value for key, value in operation.items() if key != "key"}
         if "taken" in operation:
             return rest | hide_again(work, table, attnum, change, operation["taken"])
-        hidden = hide_column(work, table, attnum, change, marked="fill" in operation, gone=True)
+        # A key that had to give way to another one does so before that is there again.
+        keyless = operation.get("key") is not None
+        marked = "fill" in operation
+        hidden = hide_column(work, table, attnum, change, marked=marked, keyless=keyless, gone=True)
         return rest | {"hidden": hidden} | primary.kept_by(hidden)
