@@ -158,12 +158,12 @@ def accepting(table: str, takers: Sequence[str]) -> str:
     """Return how it is accepted that a dropped table comes back as it was dropped."""
     return (
         f"Or accept that it comes back as it was dropped, by this line in the statement: {_itself(table)}; or by backout migrate --back "
-        f"{_place(table)}={_place(table)}. What is written to {', '.join(takers)} since is hidden with that then, until db redo."
+        f"{place_of(table)}={place_of(table)}. What is written to {', '.join(takers)} since is hidden with that then, until db redo."
     )
 
 
 def _itself(table: str) -> str:
-    return f"-- backout: back {_place(table)} = {_place(table)}"
+    return f"-- backout: back {place_of(table)} = {place_of(table)}"
 
 
 def not_beside(table: str, why: str) -> Veto:
