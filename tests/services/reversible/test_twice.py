@@ -148,3 +148,23 @@ def test_a_primary_key_over_a_dropped_column_comes_back_each_time(
             after,
             "a | b | c",
         )
+
+
+def test_what_is_kept_beside_of_a_row_that_was_set_aside_is_there_when_it_comes_again(
+    database: Database,
+) -> None:
+    link = database.link()
+    run(link, U)
+    before = schema_of(database.url)
+    dropped = "-- backout: keep u = side-table\nALTER TABLE u DROP x"
+    number = migrate(link, "ALTER TABLE u DROP CONSTRAINT one", dropped, answers={"u.x": "'x' || id"})
+    run(link, "UPDATE u SET mail = 'a' WHERE id = 2; INSERT INTO u (id, mail, y) VALUES (3, 'a', 30)")
+    for _ in range(2):
+        taken_with(link, number, {"quarantine u": ""})
+        assert seen(link, "SELECT id, mail, x FROM u ORDER BY id") == "1 a x1"
+        redo(link, number)
+        assert seen(link, "SELECT id, mail FROM u ORDER BY id") == "1 a | 2 a | 3 a"
+    run(link, "UPDATE u SET mail = mail || id")
+    undo(link, number)
+    assert schema_of(database.url) == before
+    assert seen(link, "SELECT id, mail, x FROM u ORDER BY id") == "1 a1 x1 | 2 a2 x2 | 3 a3 x3"
