@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -60,25 +61,34 @@ def check_migration(
         Refused: The command names the database itself, and would run there.
     """
     from backout import foreground
-    from backout.databases.postgres.proof.commands import Command
-    from backout.databases.postgres.proof.prove import prove
-    from backout.databases.postgres.proof.trial import Terms
+    from backout.databases.postgres.scratch.clone import dump_schema
+    from backout.databases.postgres.scratch.server import scratch_soon
 
-    redactor = Redactor()
-    try:
-        return prove(
-            Command(argv, variables, redactor),
-            _live(argv, database, empty, environ, redactor),
-            scratch_url=scratch,
-            before=Command(before, variables, redactor) if before else None,
-            terms=Terms(
-                answers or {}, lock_budget_ms, Command(smoke, variables, redactor) if smoke else None
-            ),
-            rows=rows or {},
-            sampled=sample,
-        )
-    except OSError as error:
-        raise foreground.not_started(argv, error) from None
+    redactor, begun_s = Redactor(), time.monotonic()
+    live = _live(argv, database, empty, environ, redactor)
+    with scratch_soon(scratch, live) as ready:
+        # What the server needs to start, this needs, too: it is done meanwhile.
+        from backout.databases.postgres.proof.commands import Command
+        from backout.databases.postgres.proof.prove import prove
+        from backout.databases.postgres.proof.trial import Terms
+
+        dumped = dump_schema(live, owners=scratch is None) if live is not None else None
+        try:
+            found = prove(
+                Command(argv, variables, redactor),
+                live,
+                ready(),
+                dumped=dumped,
+                before=Command(before, variables, redactor) if before else None,
+                terms=Terms(
+                    answers or {}, lock_budget_ms, Command(smoke, variables, redactor) if smoke else None
+                ),
+                rows=rows or {},
+                sampled=sample,
+            )
+        except OSError as error:
+            raise foreground.not_started(argv, error) from None
+    return found.model_copy(update={"seconds": round(time.monotonic() - begun_s, 2)})
 
 
 def check_history(

@@ -678,13 +678,30 @@ def test_a_table_is_written_anew_for_a_column_of_the_transaction(up: str, databa
         assert schema_of(database.url) == after
 
 
-def test_a_function_that_may_have_emptied_a_table_beside_a_new_column_is_refused(database: Database) -> None:
+EMPTIES = "LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN TRUNCATE t; RETURN {}; END $$"
+
+
+@pytest.mark.parametrize(
+    ("made", "ran"),
+    [
+        ("", "SELECT f()"),
+        ("CREATE TABLE o (n int); CREATE TRIGGER e AFTER INSERT ON o EXECUTE FUNCTION g()", "INSERT INTO o VALUES (1)"),
+        ("CREATE VIEW v AS SELECT f()", "SELECT * FROM v"),
+        ("CREATE TABLE o (n int DEFAULT f(), m int)", "INSERT INTO o (m) VALUES (1)"),
+        ("CREATE FUNCTION h() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM f(); RETURN NULL; END $$; CREATE TABLE o (n int); CREATE TRIGGER e AFTER INSERT ON o EXECUTE FUNCTION h()", "INSERT INTO o VALUES (1)"),
+    ],
+    ids=["called", "trigger", "view", "default", "trigger that calls it"],
+)  # fmt: skip
+@pytest.mark.parametrize("new", ["n int DEFAULT 1", "n uuid DEFAULT gen_random_uuid()", "n int"])
+def test_a_function_that_may_have_emptied_a_table_beside_a_new_column_is_refused(
+    made: str, ran: str, new: str, database: Database
+) -> None:
     link = database.link()
     run(
         link,
-        f"CREATE TABLE t (id int PRIMARY KEY, a text); {ROWS} CREATE FUNCTION f() RETURNS int LANGUAGE plpgsql "
-        "SECURITY DEFINER AS $$ BEGIN TRUNCATE t; RETURN 1; END $$",
+        f"CREATE TABLE t (id int PRIMARY KEY, a text); {ROWS} CREATE FUNCTION f() RETURNS int {EMPTIES.format(1)}; "
+        f"CREATE FUNCTION g() RETURNS trigger {EMPTIES.format('NULL')}; {made}",
     )
     with pytest.raises(Veto, match="another filenode"):
-        migrate(link, "ALTER TABLE t ADD n int DEFAULT 1; SELECT f()")
+        migrate(link, f"{ran}; ALTER TABLE t ADD {new}")
     assert seen(link, ALL) == "1 a1 | 2 a2"

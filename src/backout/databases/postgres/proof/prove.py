@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
@@ -17,7 +16,7 @@ from backout.databases.postgres.reversible.link import DirectLink
 from backout.databases.postgres.reversible.past import Stands, moved
 from backout.databases.postgres.reversible.violators import in_the_way
 from backout.databases.postgres.reversible.words import sentence
-from backout.databases.postgres.scratch.server import Scratch, scratch
+from backout.databases.postgres.scratch.server import Scratch
 from backout.migration_proof import Breaks, MigrationProof, ProvenChange, Verdict, Way
 from backout.migration_status import RowsSince
 from backout.redact import Redactor
@@ -26,8 +25,9 @@ from backout.redact import Redactor
 def prove(
     command: Command,
     live: Connector | None,
+    made: Scratch,
     *,
-    scratch_url: str | None,
+    dumped: bytes | None,
     before: Command | None,
     terms: Terms,
     rows: Mapping[str, int],
@@ -38,7 +38,8 @@ def prove(
     Args:
         command: The migration command.
         live: The database whose schema is cloned; it is only read. None: an empty database is begun with.
-        scratch_url: A server for scratch databases; None: one of our own.
+        made: The server for scratch databases.
+        dumped: The live schema.
         before: A command that is run first, without backout: the migrations so far. None: there are none.
         terms: What the trial goes by.
         rows: How many rows tables have, by ``schema.table``; of others the live database's statistics tell.
@@ -48,19 +49,16 @@ def prove(
         NotPossible: No scratch database can be made, or the live one not be read.
         OSError: The command cannot be started.
     """
-    begun_s = time.monotonic()
-    with scratch(scratch_url, live) as made:
-        empty = made.clone(live) if live is not None else made.empty()
-        if before is not None and before.directly(empty):
-            return begun(made, before).model_copy(update={"output": before.printed})
-        if live is not None and sampled:
-            made.sample(live, empty, sampled)
-        with _watched(live) as told:
-            found = proof_of(made, empty, command, terms, sizes_of(live, rows))
-        unknown = (*told, *found.unknown)
+    empty = made.clone(live, dumped) if live is not None else made.empty()
+    if before is not None and before.directly(empty):
+        return begun(made, before).model_copy(update={"output": before.printed})
+    if live is not None and sampled:
+        made.sample(live, empty, sampled)
+    with _watched(live) as told:
+        found = proof_of(made, empty, command, terms, sizes_of(live, rows))
+    unknown = (*told, *found.unknown)
     verdict = Verdict.UNKNOWN if told else found.verdict
-    seconds = round(time.monotonic() - begun_s, 2)
-    update = {"seconds": seconds, "unknown": unknown, "verdict": verdict, "live_moved": bool(told)}
+    update = {"unknown": unknown, "verdict": verdict, "live_moved": bool(told)}
     return found.model_copy(update=update | _hushed(found, sampled))
 
 

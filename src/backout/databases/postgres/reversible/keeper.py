@@ -328,7 +328,7 @@ class ReversibleKeeper:
         rows = self._rows.check(link, difference)
         if rows is not None:
             found.append(("rows", rows))
-        take_rewritten(difference, lambda: self._unread.anything(link))
+        take_rewritten(difference, lambda: self._unread.may_have_emptied(link))
         if difference.left:
             raise unexplained(difference, self._ran)
         found = rights_tried(link, found)

@@ -463,7 +463,7 @@ class Observer:
         except Veto as veto:
             # What it did not come to is left over, and says nothing.
             return kept, [veto]
-        take_rewritten(difference, lambda: self._unread.anything(link))
+        take_rewritten(difference, lambda: self._unread.may_have_emptied(link))
         if difference.left:
             refused.append(unexplained(difference, statements))
         for kind, operation in found:

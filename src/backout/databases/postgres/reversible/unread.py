@@ -5,9 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from backout.databases.postgres.reversible import manners
-from backout.databases.postgres.reversible.link import Link
+from backout.databases.postgres.reversible.link import Link, objects
 from backout.databases.postgres.reversible.parse import Statement, called
-from backout.databases.postgres.reversible.rows.closure import sources
+from backout.databases.postgres.reversible.rows.closure import OF_USERS, sources
+
+_RUN_UNNAMED = f"""
+SELECT DISTINCT p.proname AS name FROM pg_catalog.pg_proc p WHERE {OF_USERS} AND p.oid IN (
+  SELECT tgfoid FROM pg_catalog.pg_trigger WHERE NOT tgisinternal
+  UNION ALL SELECT evtfoid FROM pg_catalog.pg_event_trigger
+  UNION ALL SELECT oprcode FROM pg_catalog.pg_operator
+  UNION ALL SELECT castfunc FROM pg_catalog.pg_cast
+  UNION ALL SELECT refobjid FROM pg_catalog.pg_depend WHERE refclassid = 'pg_catalog.pg_proc'::pg_catalog.regclass
+    AND classid IN ('pg_catalog.pg_rewrite'::pg_catalog.regclass, 'pg_catalog.pg_attrdef'::pg_catalog.regclass,
+                    'pg_catalog.pg_constraint'::pg_catalog.regclass))"""
 
 
 @dataclass(slots=True)
@@ -29,6 +39,12 @@ class Unread:
         elif manners.is_opaque(statement):
             self.other = True
 
-    def anything(self, link: Link) -> bool:
-        """Tell whether there is anything of that kind."""
-        return self.other or bool(sources(link, self.called))
+    def may_have_emptied(self, link: Link) -> bool:
+        """Tell whether it may have emptied a table besides: by anything of that kind, or by a TRUNCATE in what runs unnamed.
+
+        That is a function of a trigger, a view, an operator, a cast, a default or a CHECK.
+        """
+        if self.other or sources(link, self.called):
+            return True
+        unnamed = [str(one["name"]) for one in objects(link, _RUN_UNNAMED, again=True)]
+        return any("truncate" in body.lower() for body in sources(link, unnamed))

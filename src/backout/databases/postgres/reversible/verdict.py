@@ -35,21 +35,21 @@ def found_in(difference: Difference, statements: list[str]) -> list[tuple[str, O
         ) from None
 
 
-def take_rewritten(difference: Difference, unread: Callable[[], bool]) -> None:
+def take_rewritten(difference: Difference, may_have_emptied: Callable[[], bool]) -> None:
     """Take what PostgreSQL does by itself: a table is rewritten for what a new column has in each row, and where it is put somewhere else.
 
     For a default that is another for each row, for a domain, which may have something against a NULL, and for another type.
 
     Args:
         difference: What is left.
-        unread: Tells whether something ran that nobody can read (a function, a DO block): it may have emptied the table besides.
+        may_have_emptied: Tells whether something ran that may have emptied a table besides.
     """
     rewritten = [
         change.key
         for change in difference.changed("table", "filenode")
         if _is_placed(change) or any(_are_new(difference, change.key))
     ]
-    if rewritten and not unread():
+    if rewritten and not may_have_emptied():
         for key in rewritten:
             difference.take(key, "filenode")
     left = {c.key.oid for c in difference.changed("table", "filenode")}

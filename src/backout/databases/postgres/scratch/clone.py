@@ -60,19 +60,16 @@ class Missing(str):
     """What PostgreSQL said about something that could not be made in the clone."""
 
 
-def clone_schema(live: Connector, admin_url: str, *, owners: bool) -> list[Missing]:
-    """Make the schema of a live database in an empty one, and return what could not be made.
+def dump_schema(live: Connector, *, owners: bool) -> bytes:
+    """Return the schema of a live database as pg_dump writes it.
 
     Args:
         live: Read in one snapshot; waits for locks for seconds at most.
-        admin_url: The empty database, as a role that may make everything.
-        owners: Whether owners and privileges come too: the roles have to be there.
+        owners: Whether owners and privileges come too.
 
     Raises:
-        NotPossible: pg_dump or psql could not do it.
+        NotPossible: pg_dump could not do it.
     """
-    import psycopg
-
     with live.session(_CONNECT_S) as connection:
         version = connection.info.server_version
     programs = programs_for(version)
@@ -91,12 +88,30 @@ def clone_schema(live: Connector, admin_url: str, *, owners: bool) -> list[Missi
     )
     if dumped.returncode:
         raise _failed("pg_dump", live.redactor.text(dumped.stderr.decode(errors="replace")))
+    return dumped.stdout
+
+
+def make_schema(dumped: bytes, live: Connector, admin_url: str) -> list[Missing]:
+    """Make the dumped schema of a live database in an empty one, and return what could not be made.
+
+    Args:
+        dumped: Of `dump_schema`; the roles that own things in it have to be there.
+        live: Where the rows of tools' histories come from.
+        admin_url: The empty database, as a role that may make everything.
+
+    Raises:
+        NotPossible: psql could not do it.
+    """
+    import psycopg
+
+    with live.session(_CONNECT_S) as connection:
+        programs = programs_for(connection.info.server_version)
     there = Connector(admin_url, Redactor(), _CONNECT_S, _CONNECT_S, _CONNECT_S)
     text, added = environment(there, {})
     made = subprocess.run(
         [programs.path("psql"), "--no-psqlrc", "--quiet", "--output=/dev/null", f"--dbname={text}"],
         env=added,
-        input=dumped.stdout,
+        input=dumped,
         capture_output=True,
         check=False,
     )

@@ -5,7 +5,8 @@ from __future__ import annotations
 import secrets
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from backout.children import Children
 from backout.databases.postgres.connect import Connector
-from backout.databases.postgres.scratch.clone import Missing, clone_schema
+from backout.databases.postgres.scratch.clone import Missing, dump_schema, make_schema
 from backout.databases.postgres.scratch.roles import bring_roles
 from backout.databases.postgres.scratch.sample import sample
 from backout.databases.postgres.server_fit import extensions_of, lacking_extensions
@@ -59,16 +60,21 @@ class Scratch:
         """Return the URL of a new database with nothing in it."""
         return self._create("")
 
-    def clone(self, live: Connector) -> str:
+    def clone(self, live: Connector, dumped: bytes | None = None) -> str:
         """Return the URL of a new database with the schema of a live one, and the rows of the histories of migration tools.
 
         The live database is only read. What backout has hidden there is not in it. What could not be made is in `unknown`.
+
+        Args:
+            live: The live database.
+            dumped: Its schema, where somebody has read it already.
 
         Raises:
             NotPossible: The schema could not be read.
         """
         made = self._create("")
-        lacking = clone_schema(live, self.as_admin(made), owners=self.ours)
+        text = dumped if dumped is not None else dump_schema(live, owners=self.ours)
+        lacking = make_schema(text, live, self.as_admin(made))
         self.unknown += [_lacks(one) for one in lacking]
         return made
 
@@ -142,7 +148,14 @@ class Scratch:
 
 @contextmanager
 def scratch(url: str | None, live: Connector | None) -> Iterator[Scratch]:
-    """Give a server for scratch databases, and drop them at the end.
+    """Give a server for scratch databases, and drop them at the end; arguments and errors are those of `scratch_soon`."""
+    with scratch_soon(url, live) as ready:
+        yield ready()
+
+
+@contextmanager
+def scratch_soon(url: str | None, live: Connector | None) -> Iterator[Callable[[], Scratch]]:
+    """Give what waits for a server for scratch databases, which starts meanwhile, and drop them at the end.
 
     Args:
         url: A database of a server that was named for it, as a role that may create databases; None: one of our own is
@@ -150,17 +163,24 @@ def scratch(url: str | None, live: Connector | None) -> Iterator[Scratch]:
         live: The database that is to be tried on; None: there is none, and an empty one is all there is.
 
     Raises:
-        NotPossible: No server can be started, or no database be made.
+        NotPossible: No server can be started, or no database be made: also by what waits.
         TargetUnreachable: The live database does not answer.
     """
     found = _Live.of(live) if live is not None else None
-    with _named(url) if url is not None else _own(found, live) as made:
+
+    def begin() -> Scratch:
+        made = start()
+        if found is not None:
+            made.unknown += list(_unlike(made, found))
+        return made
+
+    with _named(url) if url is not None else _own(found, live) as start, ThreadPoolExecutor(1) as worker:
+        coming = worker.submit(begin)
         try:
-            if found is not None:
-                made.unknown += list(_unlike(made, found))
-            yield made
+            yield coming.result
         finally:
-            made.close()
+            if coming.exception() is None:
+                coming.result().close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,24 +199,31 @@ class _Live:
 
 
 @contextmanager
-def _named(url: str) -> Iterator[Scratch]:
-    made = Scratch(url, url, ours=False)
-    made.drop_left()
-    yield made
+def _named(url: str) -> Iterator[Callable[[], Scratch]]:
+    def start() -> Scratch:
+        made = Scratch(url, url, ours=False)
+        made.drop_left()
+        return made
+
+    yield start
 
 
 @contextmanager
-def _own(found: _Live | None, live: Connector | None) -> Iterator[Scratch]:
+def _own(found: _Live | None, live: Connector | None) -> Iterator[Callable[[], Scratch]]:
     directory = Path(tempfile.mkdtemp(prefix="backout-scratch-"))
     children = Children(directory / "run")
     binaries = find_binaries(account(), found.major if found else None)
     postgres = EmbeddedPostgres(directory, children, binaries=binaries, fsync=False, scratch=True)
-    try:
+
+    def start() -> Scratch:
         postgres.start()
         url = postgres.maintenance_url
         if found is not None and live is not None:
             url = bring_roles(live, postgres.superuser_url, found.user)
-        yield Scratch(url, postgres.superuser_url, ours=True)
+        return Scratch(url, postgres.superuser_url, ours=True)
+
+    try:
+        yield start
     finally:
         postgres.close()
         children.close()
