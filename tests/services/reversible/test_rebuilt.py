@@ -305,3 +305,30 @@ def test_what_takes_its_rows_after_it_was_dropped_is_refused_though_it_was_accep
             f"CREATE TEMP TABLE x AS SELECT * FROM goods; {DROP}; {MAKE}; INSERT INTO goods_new (id, name, price) SELECT id, name, price FROM x",
             answers={"back goods": "goods"},
         )
+
+
+def test_a_table_whose_key_was_dropped_before_it_was_built_anew_is_kept_the_same_as_the_new_one(
+    database: Database,
+) -> None:
+    link = database.link()
+    run(
+        link,
+        "CREATE TABLE f (id int CONSTRAINT f_pkey PRIMARY KEY, n text CONSTRAINT f_n UNIQUE, u timestamp); "
+        "INSERT INTO f VALUES (1, 'a', '2020-01-01'), (2, 'b', now())",
+    )
+    before = schema_of(database.url)
+    number = migrate(
+        link,
+        """ALTER TABLE f DROP CONSTRAINT f_pkey; ALTER TABLE f DROP CONSTRAINT f_n;
+        CREATE TABLE g (id int NOT NULL, n text, u timestamp, CONSTRAINT f_pkey PRIMARY KEY (id), CONSTRAINT f_nu UNIQUE (n, id));
+        INSERT INTO g (id, n, u) SELECT f.id, f.n, f.u FROM f; DROP TABLE f; ALTER TABLE g RENAME TO f""",
+    )
+    after, rows = schema_of(database.url), "SELECT id, n FROM f ORDER BY id"
+    run(link, "UPDATE f SET n = 'A' WHERE id = 1; INSERT INTO f VALUES (3, 'c'); DELETE FROM f WHERE id = 2")
+    undo(link, number)
+    assert schema_of(database.url) == before
+    assert seen(link, rows) == "1 A | 3 c"
+    run(link, "UPDATE f SET n = 'AA' WHERE id = 1; INSERT INTO f VALUES (4, 'd'); DELETE FROM f WHERE id = 3")
+    redo(link, number)
+    assert schema_of(database.url) == after
+    assert seen(link, rows) == "1 AA | 4 d"

@@ -86,9 +86,12 @@ def _carried(values: dict[int, Any], own: dict[str, tuple[int, str]]) -> dict[in
 
 
 def _primary_key(work: Work, side: Side) -> list[int]:
-    indexes = work.now.of_table("index", side.table).values()
-    found: list[int] = next((one["columns"] for one in indexes if one["primary"]), [])
-    return [attnum for attnum in found if attnum]
+    """Return the columns of a table's primary key; of one that the transaction has dropped before, which comes back with it."""
+    for catalog in (work.now, work.begun or work.now):
+        for one in catalog.of_table("index", side.table).values():
+            if one["primary"]:
+                return [attnum for attnum in one["columns"] if attnum]
+    return []
 
 
 def _is_unique(work: Work, table: int, key: list[int]) -> bool:
