@@ -52,6 +52,19 @@ def _first(error: BaseException) -> BaseException:
     return error
 
 
+def _more(error: BaseException) -> str:
+    """Return detail and hint of the server where an error has them, and its text has not: so it is with asyncpg."""
+    found: list[str] = []
+    cause: BaseException | None = error
+    while cause is not None:
+        for name in ("detail", "hint"):
+            told = getattr(cause, name, None)
+            if isinstance(told, str) and told not in str(error):
+                found.append(f"{name.upper()}:  {told}")
+        cause = cause.__cause__
+    return "\n".join(dict.fromkeys(found))
+
+
 def _answered(answer: Callable[[dict[str, Any]], str], asked: dict[str, Any]) -> dict[str, Any]:
     printed = io.StringIO()
     os.environ.update(asked.get("environment", {}))
@@ -62,6 +75,6 @@ def _answered(answer: Callable[[dict[str, Any]], str], asked: dict[str, Any]) ->
         last, said = "".join(traceback.format_exception(error)[-12:]), _first(error)
         return {
             "status": 1,
-            "said": f"{type(said).__name__}: {said}\n{printed.getvalue()[-2000:]}\n{last[-4000:]}",
+            "said": f"{type(said).__name__}: {said}\n{_more(said)}\n{printed.getvalue()[-2000:]}\n{last[-4000:]}",
         }
     return {"status": 0, "said": said}
