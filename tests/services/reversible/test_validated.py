@@ -6,6 +6,7 @@ import pytest
 
 from backout.databases.postgres.reversible import back, journal
 from backout.databases.postgres.reversible.after import finish
+from backout.databases.postgres.reversible.link import LinkError
 from backout.databases.postgres.reversible.proxy.keeper import Veto
 
 from .conftest import Database
@@ -119,3 +120,32 @@ def test_a_check_of_a_table_below_that_held_already_is_refused(database: Databas
     with pytest.raises(Veto, match="another valid"):
         migrate(link, PROVEN)
     assert schema_of(database.url) == before
+
+
+ROWS = "SELECT id, p, a FROM c ORDER BY id"
+
+
+@pytest.mark.parametrize("made", MADE)
+@pytest.mark.parametrize("proven", [f"; {PROVEN}", ""], ids=["proven with it", "left as it is"])
+def test_rows_that_do_not_meet_it_are_put_right_and_come_back_as_they_were(
+    made: str, proven: str, database: Database
+) -> None:
+    link = database.link()
+    run(
+        link,
+        f"{TABLES}; INSERT INTO c VALUES (2, -7, 2), (3, -8, 3); {MADE[made]}; COMMENT ON CONSTRAINT k ON c IS 'kept'",
+    )
+    before = schema_of(database.url)
+    number = migrate(link, f"UPDATE c SET p = NULL WHERE p < 0{proven}")
+    after = schema_of(database.url)
+    for _ in range(2):
+        run(link, "INSERT INTO c VALUES (4, 1, 4); UPDATE c SET a = 33 WHERE id = 3")
+        done = undo(link, number)
+        assert (schema_of(database.url), done.residues) == (before, [])
+        assert seen(link, ROWS) == "1 1 1 | 2 -7 2 | 3 -8 33 | 4 1 4"
+        with pytest.raises(LinkError, match="violates"):
+            run(link, "INSERT INTO c VALUES (5, -1, 5)")
+        redo(link, number)
+        assert schema_of(database.url) == after
+        assert seen(link, ROWS) == "1 1 1 | 2 - 2 | 3 - 33 | 4 1 4"
+        run(link, "DELETE FROM c WHERE id = 4")

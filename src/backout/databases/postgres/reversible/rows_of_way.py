@@ -13,6 +13,7 @@ from backout.databases.postgres.reversible.names import is_hidden
 from backout.databases.postgres.reversible.rows import undo as rows_undo
 from backout.databases.postgres.reversible.rows.report import RowsReport
 from backout.databases.postgres.reversible.rows.store import WAY, Span, writers
+from backout.databases.postgres.reversible.unproven import past_unproven
 from backout.databases.postgres.reversible.work import Work
 
 
@@ -51,8 +52,14 @@ class RowsOfWay:
     def _do(self, span: Span) -> None:
         while self.work.before_rows:
             self.work.before_rows.pop(0)()
-        if any(entry.kind == "rows" and entry.operation["tables"] for entry in self.entries):
-            self.reports.append(_turned(self.work, self.chosen, self.entries, span, back=self.back))
+        tables = {oid for entry in self.entries if entry.kind == "rows" for oid in entry.operation["tables"]}
+        if not tables:
+            return
+
+        def write() -> RowsReport:
+            return _turned(self.work, self.chosen, self.entries, span, back=self.back)
+
+        self.reports.append(past_unproven(self.work, tables, write) if self.back else write())
 
 
 def _turned(
