@@ -25,6 +25,7 @@ SERVICES = (
     "pgbouncer",
     "prometheus",
     "docker-registry",
+    "haproxy",
     "go",
     "node",
     "java",
@@ -118,6 +119,10 @@ def _find(service: str) -> bool:
         return bool(shutil.which("initdb") or list(Path("/usr/lib/postgresql").glob("*/bin/initdb")))
     if service == "pgbouncer":
         return bool(shutil.which("pgbouncer") or Path("/usr/sbin/pgbouncer").exists())
+    if service == "haproxy":
+        return bool(shutil.which("haproxy") or Path("/usr/sbin/haproxy").exists()) and bool(
+            shutil.which("socat")
+        )
     if service == "go":
         return bool(shutil.which("go") or Path("/usr/local/go/bin/go").exists())
     if service == "node":

@@ -20,7 +20,7 @@ from backout.config.load import Loaded, find_config, load_config
 from backout.errors import BackoutError, ConfigError, UsageError
 from backout.holds.command import CommandHold
 from backout.message import msg
-from backout.platforms.abilities import BringsHolds
+from backout.platforms.abilities import BringsHolds, StandsBehind
 from backout.platforms.base import Site
 from backout.redact import Redactor
 
@@ -91,6 +91,8 @@ def _parts(loaded: Loaded, environ: Mapping[str, str]) -> Parts:
     )
     platform = loaded.platform.adapter.create(loaded.platform.options, site)
     router = loaded.router.adapter.create(loaded.router.options, site) if loaded.router else None
+    if isinstance(platform, StandsBehind):
+        platform.behind(router)
     database = loaded.database.adapter.create(loaded.database.options, site) if loaded.database else None
     backups = loaded.backups.adapter.create(loaded.backups.options, site) if loaded.backups else None
     switch = _switch(config.restore, site, database)

@@ -16,6 +16,7 @@ import pytest
 from backout.demo.releases import BAD, GOOD
 from backout.demo.stage import Stage
 
+from . import console
 from .console import Where, environment
 
 _COMMAND_CONFIG = """\
@@ -146,8 +147,37 @@ def kubernetes(directory: Path) -> Iterator[Where]:
         yield Where(directory, environ, shown)
 
 
+@contextmanager
+def sides(directory: Path) -> Iterator[Where]:
+    """5.3.0 is on blue, 5.4.0 on green behind a HAProxy, which gets all requests; both are recorded."""
+    from tests import sides as services
+    from tests.haproxy import haproxy
+
+    directory.mkdir(parents=True)
+    with services.sides("blue", "green") as running:
+        running["blue"].version, running["green"].version = GOOD, BAD
+        with haproxy(directory, {f"{name}1": one.port for name, one in running.items()}) as proxy:
+            urls = {name.upper(): f"http://127.0.0.1:{one.port}" for name, one in running.items()}
+            urls["FRONT"] = f"http://127.0.0.1:{proxy.port}"
+            environ = environment(
+                {k: v for k, v in os.environ.items() if k in ("PATH", "HOME", "LANG")}, directory
+            )
+            shown = {str(directory): "/home/ana/shop", urls["FRONT"]: "http://shop.example",
+                     urls["BLUE"]: "http://10.0.0.1:8000", urls["GREEN"]: "http://10.0.0.2:8000"}  # fmt: skip
+            where = Where(directory, environ | urls, shown)
+            page = (console.ROOT / "docs/how-to/platforms/blue-green.md").read_text()
+            (directory / "backout.yaml").write_text(
+                next(one.text for one in console.actions(page) if isinstance(one, console.File))
+            )
+            router = proxy.router({"blue": ("blue1",), "green": ("green1",)})
+            for side, other in (("blue", "green"), ("green", "blue")):
+                router.shift({side: 100, other: 0})
+                _quietly(where, "record")
+            yield where
+
+
 STAGES: dict[str, Callable[[Path], object]] = {
-    f.__name__: f for f in (good, bad, bare, wedged, scripts, kubernetes)
+    f.__name__: f for f in (good, bad, bare, wedged, scripts, kubernetes, sides)
 }
 
 
@@ -159,6 +189,8 @@ def stage_named(tmp_path: Path, require_service: Callable[[str], None]) -> Itera
         def set_up(name: str) -> Where:
             if name == "kubernetes":
                 require_service("kubernetes")
+            elif name == "sides":
+                require_service("haproxy")
             elif name != "scripts":
                 require_service("postgres")
             tmp_path.chmod(0o755)

@@ -9,7 +9,18 @@ from pathlib import Path
 import pytest
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "test-setup"
-SERVICES = ("git", "curl", "ps", "initdb", "psql", "pgbouncer", "prometheus", "docker-registry")
+SERVICES = (
+    "git",
+    "curl",
+    "ps",
+    "initdb",
+    "psql",
+    "pgbouncer",
+    "prometheus",
+    "docker-registry",
+    "haproxy",
+    "socat",
+)
 
 
 @pytest.fixture

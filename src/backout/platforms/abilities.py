@@ -55,6 +55,19 @@ class BringsHolds(Protocol):
 
 
 @runtime_checkable
+class StandsBehind(Protocol):
+    """A platform whose releases all run, and whose router decides which one gets requests."""
+
+    def behind(self, router: object) -> None:
+        """Bind the configured router; None: there is none.
+
+        Raises:
+            ConfigError: That router cannot divide requests between its sides.
+        """
+        ...
+
+
+@runtime_checkable
 class HasPlace(Protocol):
     """What a platform adds whose releases lie in one place of this machine."""
 

@@ -1,13 +1,15 @@
-"""What a router is: it can let requests wait or answer maintenance, and tell that it does."""
+"""What a router is: it can let requests wait or answer maintenance, and tell that it does; some send traffic to one of several sides."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
 
+from backout.document import Document
 from backout.holds.base import HoldMeans
+from backout.observed import Answer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from pydantic import BaseModel
@@ -37,4 +39,104 @@ class Router(HoldMeans, Protocol):
 
     def doctor(self) -> Iterable[Diagnosis]:
         """Try what a rollback would need, touching nothing."""
+        ...
+
+
+class SideTraffic(Document):
+    """One side of a service, as a router treats it now.
+
+    Attributes:
+        name: `blue`, `green`, `canary`, …
+        share: Of the requests that the router is free to place, so many per cent; the sides' shares add up to 100, or
+            all are 0.
+        admits: Whether any request reaches it, also of clients that stick to it.
+        healthy: Whether the router's own checks say so; unknown where it does not check it now.
+        inside: Requests, and connections that were handed through, that are with it now.
+    """
+
+    name: str
+    share: int
+    admits: bool
+    healthy: Answer
+    inside: int
+
+    @property
+    def serves(self) -> bool:
+        """Whether requests reach it, or are with it still: its version acts."""
+        return bool(self.share or self.admits or self.inside)
+
+
+class Traffic(Document):
+    """Where a router sends requests now.
+
+    Attributes:
+        sides: Each side once.
+        kept: Whether it still does so when it is reloaded or started again.
+    """
+
+    sides: tuple[SideTraffic, ...]
+    kept: Answer
+
+    def of(self, name: str) -> SideTraffic:
+        """Return a side; raises KeyError."""
+        return next(one for one in self.sides if one.name == name)
+
+    @property
+    def shares(self) -> dict[str, int]:
+        """The shares by name."""
+        return {one.name: one.share for one in self.sides}
+
+
+@runtime_checkable
+class ShiftsTraffic(Protocol):
+    """What a router adds that divides requests between sides of a service.
+
+    Contract, checked by `backout.testing.traffic`: shares are absolute; no request fails that was sent before or while
+    they change; what is told by `traffic` is read from the router itself.
+    """
+
+    @property
+    def sides(self) -> tuple[str, ...]:
+        """The names of its sides."""
+        ...
+
+    def traffic(self, deadline_s: float) -> Traffic:
+        """Return where requests go now; changes nothing.
+
+        Raises:
+            TargetUnreachable: The router did not say so within the deadline (seconds from now).
+        """
+        ...
+
+    def shift(self, shares: Mapping[str, int]) -> None:
+        """Divide requests so, also after a reload; a side with 0 gets none, nor those of clients that stick to it.
+
+        Sides that gain are let in before those that lose are shut out. Requests that are inside go on. While the router
+        holds, it goes on holding. Idempotent.
+
+        Args:
+            shares: Per cent for every side; 100 together.
+
+        Raises:
+            NotPossible: The router cannot divide them so.
+            TargetUnreachable: The router did not answer; whether it was done is told by `traffic`.
+            StepFailed: The router refused, or it cannot be kept for a reload; the state is told.
+        """
+        ...
+
+    def begun(self, shares: Mapping[str, int]) -> bool:
+        """Tell whether things are as `shift` to these shares leaves them when it is killed halfway, or done; changes nothing.
+
+        Raises:
+            NotPossible: The router cannot divide them so.
+            TargetUnreachable: The router did not answer.
+        """
+        ...
+
+    def cut(self, side: str) -> int:
+        """End what is still inside a side that gets no requests any more, and return how many that were. Idempotent."""
+        ...
+
+    def shift_by_hand(self, shares: Mapping[str, int]) -> tuple[str, ...]:
+        """Return the commands that a person would type; raises NotPossible where `shift` would."""
         ...

@@ -1,0 +1,41 @@
+"""What a person configures for the `sides` platform."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from backout.fields import Declared, HttpUrl, Name, Seconds
+
+
+class SideOptions(Declared):
+    """One side, reached past the router."""
+
+    version_url: HttpUrl = Field(
+        description="Answers with the version that runs there: as text, or as JSON with `version`."
+    )
+    ready_url: HttpUrl | None = Field(
+        default=None, description="Answers 2xx when the side can take requests; default: the version URL."
+    )
+
+
+class SidesOptions(Declared):
+    """The sides of one service; the router that divides requests between them stands under `router`."""
+
+    sides: dict[Name, SideOptions] = Field(
+        description="The router's names of the sides, and where each answers by itself.", min_length=2
+    )
+    ready_timeout_s: Seconds = Field(
+        default=10,
+        gt=0,
+        le=600,
+        description="Seconds that a side may take to be ready, before it gets requests.",
+    )
+    drain_timeout_s: Seconds = Field(
+        default=30,
+        ge=0,
+        le=3600,
+        description="Seconds for requests and open connections (WebSockets) of the side that gets no more; then they are ended.",
+    )
+    timeout_s: Seconds = Field(
+        default=3, gt=0, le=60, description="Seconds to wait for one answer of a side."
+    )

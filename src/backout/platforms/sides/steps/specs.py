@@ -1,0 +1,105 @@
+"""What the steps of the `sides` platform are told. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from backout.document import Json
+from backout.errors import NotPossible
+from backout.plan.model import Retry, StepSpec
+
+if TYPE_CHECKING:
+    from backout.platforms.sides.options import SidesOptions
+
+READY, SHIFT, DRAIN = "sides.ready", "sides.shift", "sides.drain"
+LOOK_S = 10.0
+"""Seconds in which the router has to say how requests are divided."""
+CUTTING_S = 10.0
+"""Seconds, at the end of a drain, in which what is still inside is ended."""
+
+
+def way(
+    side: str,
+    ref: str,
+    version: str,
+    previous: str | None,
+    wanted: Mapping[str, int],
+    shares: Mapping[str, Json],
+    refs: Mapping[str, Json],
+    options: SidesOptions,
+    by_hand: Callable[[Mapping[str, int]], Sequence[str]],
+) -> tuple[StepSpec, ...]:
+    """Return the steps that send requests to one side.
+
+    Args:
+        side: The one that gets requests.
+        ref: What that side says it runs.
+        version: What people call that.
+        previous: What got requests until now; None: it is not known.
+        wanted: The shares afterwards.
+        shares: The shares now.
+        refs: What each side says it runs; None: it does not say.
+        options: The platform's.
+        by_hand: Tells what a person would type to divide requests so.
+    """
+    try:
+        undone: list[Json] = list(by_hand(shares_in(dict(shares))))
+    except NotPossible:
+        # Weights of a person that the router cannot make again: the way there is open, the one back is none.
+        undone, previous = [], None
+    before: dict[str, Json] = {"shares": dict(shares), "version": previous, "by_hand": undone}
+    after: dict[str, Json] = {"shares": dict(wanted), "version": version, "by_hand": list(by_hand(wanted))}
+    had = shares_in(dict(shares))
+
+    def at(name: str, what: Json, called: str, *, undone: bool) -> dict[str, Json]:
+        own = options.sides[name]
+        return {
+            "side": name,
+            "ref": what,
+            "version": called,
+            "url": own.ready_url or own.version_url,
+            "ready_s": options.ready_timeout_s,
+            "limit_s": options.drain_timeout_s,
+            "undone": undone,
+        }
+
+    return (
+        # Undone, it drains: if it got nothing before.
+        ready(at(side, ref, version, undone=not had[side])),
+        shift(after, before),
+        *(
+            drain(at(name, refs[name], str(refs[name] or version), undone=bool(had[name] and refs[name])))
+            for name in sorted(wanted)
+            if not wanted[name]
+        ),
+    )
+
+
+def ready(side: dict[str, Json]) -> StepSpec:
+    """Return the step that waits until a side is ready; `undone` in it: it is taken back by `drain`."""
+    return StepSpec(kind=READY, target="platform", params=side, timeout_s=float(str(side["ready_s"])))
+
+
+def drain(side: dict[str, Json]) -> StepSpec:
+    """Return the step that waits until nothing is inside a side; `undone` in it: it is taken back by `ready`."""
+    timeout_s = float(str(side["limit_s"])) + CUTTING_S
+    return StepSpec(kind=DRAIN, target="platform", params=side, retry=Retry.SAFE, timeout_s=timeout_s)
+
+
+def shift(to: dict[str, Json], previous: dict[str, Json], *, undoes: bool = False) -> StepSpec:
+    """Return the step that divides requests so.
+
+    Args:
+        to: The shares, the version that gets most, and what a person would type.
+        previous: The same of what is so now.
+        undoes: It takes such a step back.
+    """
+    params: dict[str, Json] = {**to, "previous": previous, "undoes": undoes}
+    return StepSpec(kind=SHIFT, target="platform", params=params, retry=Retry.SAFE, timeout_s=60.0)
+
+
+def shares_in(told: Json) -> dict[str, int]:
+    """Return shares as they stand in a step."""
+    assert isinstance(told, dict)
+    return {name: int(str(share)) for name, share in told.items()}

@@ -1,0 +1,72 @@
+"""What a rollback at HAProxy needs, tried without touching anything."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from backout.errors import BackoutError
+from backout.message import msg
+from backout.observed import Answer
+from backout.platforms.base import Diagnosis
+
+if TYPE_CHECKING:
+    from backout.routers.haproxy.router import HaproxyRouter
+
+_SUBJECT = "router haproxy"
+
+
+def diagnose(router: HaproxyRouter) -> Iterator[Diagnosis]:
+    """Yield whether the runtime API answers, may change something, and whether that would be kept."""
+    try:
+        traffic = router.traffic(2.0)
+        level = router.runtime.ask("show cli level", 2.0)
+    except BackoutError as error:
+        yield Diagnosis(subject=_SUBJECT, ok=False, evidence=error.what, remedy=error.next_command)
+        return
+    shares = ", ".join(f"{one.name} {one.share} %" for one in traffic.sides)
+    yield Diagnosis(
+        subject=_SUBJECT,
+        ok=True,
+        evidence=msg("The runtime API answers; requests go to {shares}.", shares=shares),
+    )
+    admin = level.strip() == "admin"
+    yield Diagnosis(
+        subject=f"{_SUBJECT}: rights",
+        ok=admin,
+        evidence=msg("The runtime API has level {level}.", level=level.strip() or "unknown"),
+        remedy=None if admin else f"stats socket {router.address} level admin   # in haproxy.cfg, global",
+    )
+    yield _kept(router, traffic.kept)
+
+
+def _kept(router: HaproxyRouter, kept: Answer) -> Diagnosis:
+    path = router.state_file
+    subject = f"{_SUBJECT}: kept over a reload"
+    if path is None:
+        return Diagnosis(
+            subject=subject,
+            ok=False,
+            evidence=msg("No state file is declared: a reload may bring the weights of haproxy.cfg back."),
+            remedy="router.state_file in backout.yaml; in haproxy.cfg: server-state-file PATH, and "
+            "load-server-state-from-file global in the backend",
+        )
+    if not os.access(path.parent, os.W_OK):
+        return Diagnosis(
+            subject=subject,
+            ok=False,
+            evidence=msg("{path} cannot be written.", path=str(path)),
+            remedy=f"ls -ld {shlex.quote(str(path.parent))}",
+        )
+    if kept is Answer.YES:
+        return Diagnosis(
+            subject=subject, ok=True, evidence=msg("{path} says what is in force.", path=str(path))
+        )
+    return Diagnosis(
+        subject=subject,
+        ok=None,
+        evidence=msg("{path} does not say what is in force now; the next change writes it.", path=str(path)),
+        remedy=f"ls -l {shlex.quote(str(path))}",
+    )

@@ -1,0 +1,338 @@
+"""The router: reads servers, divides requests between sides, holds by maintenance."""
+
+from __future__ import annotations
+
+import shlex
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from pydantic import BaseModel
+
+from backout.errors import BackoutError, NotPossible, StepFailed, TargetUnreachable
+from backout.faults import fault_point
+from backout.message import Message, msg
+from backout.observed import Answer, HoldFact
+from backout.platforms.base import Detection, Diagnosis, Site
+from backout.routers.base import SideTraffic, Traffic
+from backout.routers.haproxy import kept
+from backout.routers.haproxy.checks import wait_until_in
+from backout.routers.haproxy.doctor import diagnose
+from backout.routers.haproxy.options import HaproxyOptions
+from backout.routers.haproxy.runtime import Runtime
+from backout.routers.haproxy.servers import Server, healthy, is_held, parsed, shares_of, weights_for
+
+if TYPE_CHECKING:
+    from backout.document import Json
+
+_MAINTENANCE = "maintenance"
+_POLL_S = 0.05
+
+
+class HaproxyRouter:
+    """One backend of a HAProxy; see `backout.routers.base.Router` and `ShiftsTraffic`.
+
+    A side that has a share has weights and is ready; one without has weight 0 and is in maintenance, so that clients
+    that stick to it (cookies, stick tables) go elsewhere. Holding puts all servers into maintenance and leaves the weights.
+    """
+
+    kind: ClassVar[str] = "haproxy"
+    Options: ClassVar[type[BaseModel]] = HaproxyOptions
+
+    def __init__(self, options: HaproxyOptions, site: Site) -> None:
+        self.options = options
+        # A path starts at the configuration's folder; HOST:PORT is none.
+        path = "/" in options.socket or not options.socket.rpartition(":")[2].isdigit()
+        self.address = str(site.directory / options.socket) if path else options.socket
+        self.runtime = Runtime(self.address, options.timeout_s, self.look)
+        self.state_file = (site.directory / options.state_file) if options.state_file else None
+
+    @classmethod
+    def create(cls, options: BaseModel, site: Site) -> HaproxyRouter:
+        """Bind the router; touches nothing."""
+        return cls(HaproxyOptions.model_validate(options.model_dump()), site)
+
+    @classmethod
+    def detect(cls, directory: Path) -> Detection | None:
+        """Return None: which servers are which side cannot be seen."""
+        return None
+
+    @property
+    def name(self) -> str:
+        """`router`."""
+        return "router"
+
+    @property
+    def sides(self) -> tuple[str, ...]:
+        """The names of the sides."""
+        return tuple(self.options.sides)
+
+    def servers(self, deadline_s: float | None = None, *, others: bool = False) -> dict[str, Server]:
+        """Return the sides' servers by name.
+
+        Args:
+            deadline_s: Seconds from now; None: the time that is configured for each answer.
+            others: Do so also where the backend has a server of no side that may get requests.
+
+        Raises:
+            TargetUnreachable: The runtime API did not answer, does not know one of them, or there is such a server: what
+                reaches the service can then neither be divided nor held.
+        """
+        backend, sides = self.options.backend, self.options.sides
+        until = None if deadline_s is None else time.monotonic() + deadline_s
+        state = self.runtime.ask(f"show servers state {backend}", deadline_s)
+        stat = self.runtime.ask("show stat", until and until - time.monotonic())
+        try:
+            found = parsed(state, stat, backend)
+        except (ValueError, KeyError, IndexError) as error:
+            raise self._strange(state.strip() or str(error)) from error
+        own = [one for side in sides.values() for one in side]
+        lacking = [one for one in own if one not in found]
+        if lacking:
+            raise self._strange(f"no server {backend}/{lacking[0]}")
+        stray = next((name for name, one in found.items() if name not in own and not one.shut), None)
+        if stray is not None and not others:
+            raise TargetUnreachable(
+                msg(
+                    "Server {server} of HAProxy's backend may get requests, and belongs to no side.",
+                    server=f"{backend}/{stray}",
+                ),
+                state=msg("This look changed nothing."),
+                next_command=f"${{EDITOR:-vi}} backout.yaml   # router.sides; or: {self._typed(self._to(stray, 'state maint'))}",
+            )
+        return {one: found[one] for one in own}
+
+    def traffic(self, deadline_s: float) -> Traffic:
+        """Return where requests go now, and whether the server state file says the same."""
+        until = time.monotonic() + deadline_s
+        servers = self.servers(deadline_s)
+        shares = shares_of(self.options.sides, servers)
+        sides = tuple(
+            SideTraffic(
+                name=name,
+                share=shares[name],
+                admits=not all(servers[one].shut for one in own),
+                healthy=healthy([servers[one] for one in own]),
+                inside=sum(servers[one].inside for one in own),
+            )
+            for name, own in self.options.sides.items()
+        )
+        return Traffic(sides=sides, kept=self._is_kept(until))
+
+    def shift(self, shares: Mapping[str, int]) -> None:
+        """Divide requests so: weights and maintenance by the runtime API, then the state file. Idempotent."""
+        weights = self._weights(shares)
+        servers = self.servers()
+        held = is_held(servers)
+        gain = [one for one in weights if weights[one]]
+        lose = [one for one in weights if not weights[one]]
+        let_in = [] if held else [one for one in gain if servers[one].shut or servers[one].drains]
+        fault_point("haproxy.shift.before")
+        # One order each, so that `begun` can tell what a kill in between leaves.
+        self.runtime.order(
+            *(self._to(one, f"weight {weights[one]}") for one in gain),
+            *(self._to(one, "state ready") for one in let_in),
+        )
+        fault_point("haproxy.shift.between")
+        shut_out = [one for one in lose if not servers[one].shut]
+        # Also when they were let in before: a run that is taken up again is no reason to trust them.
+        if shut_out and not held:
+            wait_until_in({name: own for name, own in self.options.sides.items() if shares[name]}, self)
+        self.runtime.order(
+            *(self._to(one, "state maint") for one in shut_out), *(self._to(one, "weight 0") for one in lose)
+        )
+        fault_point("haproxy.shift.after")
+        self.keep()
+
+    def begun(self, shares: Mapping[str, int]) -> bool:
+        """Tell whether those that gain are let in as `shift` does it, whoever else is."""
+        weights, servers = self._weights(shares), self.servers()
+        held = is_held(servers)
+        return all(
+            servers[one].weight == weight and (held or not (servers[one].shut or servers[one].drains))
+            for one, weight in weights.items()
+            if weight
+        )
+
+    def cut(self, side: str) -> int:
+        """End what is still inside a side; raises StepFailed if requests are still sent to it."""
+        servers = self.servers()
+        own = [servers[one] for one in self.options.sides[side]]
+        if not all(one.shut for one in own):
+            raise StepFailed(
+                msg("{side} still gets requests: what is inside is not ended.", side=side),
+                state=msg("Nothing was ended."),
+                next_command=self.look,
+            )
+        for one in own:
+            if one.inside:
+                self.runtime.order(f"shutdown sessions server {self.options.backend}/{one.name}")
+        return sum(one.inside for one in own)
+
+    def shift_by_hand(self, shares: Mapping[str, int]) -> tuple[str, ...]:
+        """Return the commands over the runtime API, and the one that keeps it."""
+        weights = self._weights(shares)
+        orders = [
+            f"set server {self.options.backend}/{one} {what}"
+            for one, weight in sorted(weights.items(), key=lambda item: not item[1])
+            for what in ([f"weight {weight}", "state ready"] if weight else ["state maint", "weight 0"])
+        ]
+        commands = [self._typed("; ".join(orders))]
+        if self.state_file is not None:
+            commands.append(self._keeping)
+        return tuple(commands)
+
+    def observe(self, deadline_s: float) -> HoldFact:
+        """Return whether it holds now; while requests are still inside it is looked again until the deadline."""
+        deadline = time.monotonic() + deadline_s
+        fact = HoldFact(
+            name=self.name,
+            modes=(_MAINTENANCE,),
+            held=Answer.UNKNOWN,
+            within_s=self.options.drain_timeout_s,
+        )
+        while True:
+            try:
+                servers = self.servers(max(0.05, deadline - time.monotonic()))
+            except BackoutError:
+                return fact
+            if not is_held(servers):
+                return fact.model_copy(update={"held": Answer.NO, "prior": {"held": False}})
+            drained = not any(one.inside for one in servers.values())
+            if drained or time.monotonic() >= deadline:
+                held = Answer.YES if drained else Answer.UNKNOWN
+                return fact.model_copy(update={"held": held, "mode": _MAINTENANCE, "prior": {"held": True}})
+            time.sleep(_POLL_S)
+
+    def hold(self, mode: str) -> None:
+        """Have HAProxy answer 503 by itself; returns when no request is inside any more. Idempotent.
+
+        Raises:
+            NotPossible: The mode is not `maintenance`, or no side has a share, so that nothing would be there to put back.
+            TargetUnreachable: The runtime API did not answer.
+            StepFailed: Requests are still inside after `drain_timeout_s`; it holds.
+        """
+        if mode != _MAINTENANCE:
+            raise self._not_possible(msg("The router haproxy cannot hold by {mode}.", mode=mode))
+        fault_point("router.hold.before")
+        servers = self.servers()
+        if not is_held(servers):
+            if not any(one.weight and not one.shut for one in servers.values()):
+                raise self._not_possible(msg("No side of HAProxy's backend gets requests now."))
+            # Who is shut without being held has no share, whatever its weight says; nobody can tell it from the others of a
+            # hold that was cut short, so all of it is one order.
+            self.runtime.order(
+                *(self._to(one.name, "weight 0") for one in servers.values() if one.shut and one.weight),
+                *(self._to(one.name, "state maint") for one in servers.values() if not one.shut),
+            )
+            self.keep()
+        fault_point("router.hold.after")
+        self._drained()
+
+    def release(self, prior: dict[str, Json]) -> None:
+        """Let requests through to the sides that have a share, unless it held before. Idempotent."""
+        fault_point("router.release.before")
+        if not (prior and prior.get("held") is True):
+            servers = self.servers(others=True)
+            # Who is shut while others take requests was shut by somebody, and not by a hold.
+            if is_held(servers):
+                shut = [one.name for one in servers.values() if one.weight and one.shut]
+                self.runtime.order(*(self._to(one, "state ready") for one in shut))
+            self.keep()
+        fault_point("router.release.after")
+
+    def by_hand(self, mode: str | None, prior: dict[str, Json]) -> tuple[str, ...]:
+        """Return the commands that hold, or (None) let through to the sides that have a share."""
+        backend = self.options.backend
+        look = self._typed(f"show servers state {backend}")
+        if mode is None and prior.get("held") is True:
+            return (look,)
+        # Columns of `show servers state`: 2 backend, 4 server, 7 administrative state, 8 weight.
+        state = "maint" if mode else "ready"
+        which = f'$2 == "{backend}" && $8 > 0'
+        pick = f'awk \'{which} {{print "set server {backend}/" $4 " state {state}"}}\''
+        commands = [f'{look} | {pick} | while read -r order; do echo "$order" | {self._socat}; done']
+        if self.state_file is not None:
+            commands.append(self._keeping)
+        return (*commands, look)
+
+    def doctor(self) -> Iterable[Diagnosis]:
+        """Try what a rollback would need, touching nothing."""
+        return diagnose(self)
+
+    def keep(self) -> None:
+        """Write the state of all backends' servers to the state file, if one is configured."""
+        if self.state_file is not None:
+            kept.write(self.state_file, self.runtime.ask("show servers state"))
+
+    def _is_kept(self, until: float) -> Answer:
+        if self.state_file is None:
+            # Somebody else may see to it, as a unit that writes one before each reload.
+            return Answer.UNKNOWN
+        try:
+            command = f"show servers state {self.options.backend}"
+            state = self.runtime.ask(command, until - time.monotonic())
+            return Answer.YES if kept.same(self.state_file, state, self.options.backend) else Answer.NO
+        except FileNotFoundError:
+            return Answer.NO
+        except (OSError, BackoutError):
+            return Answer.UNKNOWN
+
+    def _weights(self, shares: Mapping[str, int]) -> dict[str, int]:
+        try:
+            return weights_for(self.options.sides, shares)
+        except ValueError as error:
+            raise self._not_possible(
+                msg("HAProxy cannot divide requests so: {why}.", why=str(error))
+            ) from error
+
+    def _to(self, server: str, what: str) -> str:
+        return f"set server {self.options.backend}/{server} {what}"
+
+    def _drained(self) -> None:
+        deadline = time.monotonic() + self.options.drain_timeout_s
+        while inside := sum(one.inside for one in self.servers().values()):
+            if time.monotonic() >= deadline:
+                raise StepFailed(
+                    msg(
+                        "{n} requests are still inside the service after {s} s.",
+                        n=inside,
+                        s=self.options.drain_timeout_s,
+                    ),
+                    state=msg("HAProxy answers new requests 503."),
+                    next_command=self._typed("show sess"),
+                )
+            time.sleep(_POLL_S)
+
+    @property
+    def look(self) -> str:
+        """What a person types to see the state of all servers."""
+        return self._typed("show servers state")
+
+    @property
+    def _socat(self) -> str:
+        where = self.address
+        return f"socat -t 10 stdio {shlex.quote(where if '/' in where else f'TCP:{where}')}"
+
+    @property
+    def _keeping(self) -> str:
+        return f"{self._typed('show servers state')} > {shlex.quote(str(self.state_file))}"
+
+    def _typed(self, command: str) -> str:
+        return f"echo {shlex.quote(command)} | {self._socat}"
+
+    def _strange(self, words: str) -> TargetUnreachable:
+        return TargetUnreachable(
+            msg(
+                "HAProxy's runtime API at {address} does not tell of backend {backend}: {words}.",
+                address=self.address,
+                backend=self.options.backend,
+                words=words,
+            ),
+            state=msg("This look changed nothing."),
+            next_command=self.look,
+        )
+
+    def _not_possible(self, what: Message) -> NotPossible:
+        return NotPossible(what, state=msg("Nothing was changed."), next_command=self.look)

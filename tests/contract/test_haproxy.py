@@ -1,0 +1,110 @@
+"""A real HAProxy keeps the contracts of routers that hold, and of those that divide requests."""
+
+from __future__ import annotations
+
+import pytest
+from tests.haproxy import haproxy
+from tests.sides import sides
+
+from backout.errors import TargetUnreachable
+from backout.observed import Answer
+from backout.testing.routers import RouterCase, RouterContract
+from backout.testing.traffic import TrafficCase, TrafficContract
+
+pytestmark = pytest.mark.slow
+
+SIDES = {"blue": ("blue1", "blue2"), "green": ("green1",)}
+
+
+@pytest.fixture
+def proxy(tmp_path, require_service):
+    require_service("haproxy")
+    with sides("blue", "green") as running:
+        ports = {one: running[side].port for side, own in SIDES.items() for one in own}
+        with haproxy(tmp_path, ports) as made:
+            router = made.router(SIDES)
+            router.shift({"blue": 100, "green": 0})
+            yield made, router
+
+
+@pytest.fixture
+def with_another(tmp_path, require_service):
+    """A backend with a server that belongs to no side, and is in maintenance when it starts."""
+    require_service("haproxy")
+    with sides("blue", "green", "other") as running:
+        ports = {own: running[own].port for own in running}
+        with haproxy(tmp_path, ports) as made:
+            yield made.router({"blue": ("blue",), "green": ("green",)})
+
+
+class TestHolding(RouterContract):
+    @pytest.fixture
+    def case(self, proxy):
+        made, router = proxy
+        url = f"http://127.0.0.1:{made.port}"
+        return RouterCase(router=router, url=f"{url}/", slow_url=f"{url}/slow", kill=made.kill)
+
+
+class TestTraffic(TrafficContract):
+    @pytest.fixture
+    def case(self, proxy):
+        made, router = proxy
+        return TrafficCase(
+            router=router,
+            port=made.port,
+            sides=("blue", "green"),
+            reload=made.reload,
+            kill=made.kill,
+            cookie=lambda side: f"SIDE={SIDES[side][0]}",
+        )
+
+
+def told(router) -> dict[str, tuple[int, bool]]:
+    """Return weight and whether it is shut, by server."""
+    return {one.name: (one.weight, one.shut) for one in router.servers().values()}
+
+
+def test_a_hold_is_one_order_so_that_none_is_half_there(proxy):
+    """Of a hold that was cut short nobody could tell who had a share."""
+    _, router = proxy
+    before = told(router)
+    orders = []
+    order = router.runtime.order
+    router.runtime.order = lambda *commands: (orders.append(commands), order(*commands))
+    router.hold("maintenance")
+    router.release({"held": False})
+    assert [len(commands) for commands in orders] == [2, 2]
+    assert told(router) == before
+
+
+def test_releasing_what_is_not_held_lets_nobody_in(proxy):
+    """A side that stands there with a weight and in maintenance, as `disabled` in haproxy.cfg makes it."""
+    _, router = proxy
+    router.runtime.order("set server app/green1 weight 1")
+    before = told(router)
+    router.release({"held": False})
+    router.release({})
+    assert told(router) == before
+    assert router.traffic(5).shares == {"blue": 100, "green": 0}
+
+
+def test_a_server_of_no_side_that_may_get_requests_is_told_and_nothing_is_claimed(with_another):
+    """It takes requests past every share, and while it is held."""
+    router = with_another
+    router.shift({"blue": 100, "green": 0})
+    router.hold("maintenance")
+    router.runtime.order("set server app/other weight 1; set server app/other state ready")
+    assert router.observe(1.0).held is Answer.UNKNOWN
+    for act in (
+        lambda: router.traffic(5),
+        lambda: router.shift({"blue": 0, "green": 100}),
+        lambda: router.hold("maintenance"),
+    ):
+        with pytest.raises(TargetUnreachable, match=r"app/other .* belongs to no side") as caught:
+            act()
+        assert "set server app/other state maint" in caught.value.next_command
+    assert [one.ok for one in router.doctor()] == [False]
+    # What was held is let through all the same.
+    router.release({"held": False})
+    router.runtime.order("set server app/other state maint")
+    assert router.traffic(5).shares == {"blue": 100, "green": 0}
