@@ -270,7 +270,7 @@ def test_a_router_that_does_not_divide_or_has_other_sides_is_told(stand, tmp_pat
 def test_undone_the_later_side_is_asked_before_it_gets_requests_and_the_earlier_one_drains(stand):
     platform, router, _, _ = stand
     kinds = platform.step_kinds()
-    specs = propose(Stage(platform, "v1", "v2", lambda: [], {}, lambda: None))
+    specs = propose(Stage(platform, "v1", "v2", list, {}, lambda: None))
     assert [one.kind for one in specs] == ["sides.ready", "sides.shift", "sides.drain"]
     undone = [kinds[one.kind].inverse(one) for one in reversed(specs)]
     assert [(one.kind, one.params.get("side"), one.params["version"]) for one in undone] == [
@@ -279,6 +279,6 @@ def test_undone_the_later_side_is_asked_before_it_gets_requests_and_the_earlier_
         ("sides.drain", "blue", "v1"),
     ]
     router.shift({"blue": 30, "green": 70})
-    specs = propose(Stage(platform, "v1", "v2", lambda: [], {}, lambda: None))
+    specs = propose(Stage(platform, "v1", "v2", list, {}, lambda: None))
     undone = [kinds[one.kind].inverse(one) for one in reversed(specs)]
     assert [one and one.kind for one in undone] == ["sides.ready", "sides.shift", None]
