@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,7 +21,7 @@ from backout.testing.traffic import until
 
 _CONFIGURATION = """
 global
-    stats socket {folder}/admin.sock mode 600 level {level}
+    stats socket {socket} mode 600 level {level}
     server-state-file {folder}/state
     hard-stop-after 60s
 defaults
@@ -58,6 +60,8 @@ class Haproxy:
         self, folder: Path, children: Children, ports: Mapping[str, int], level: str = "admin"
     ) -> None:
         self.folder, self.port, self._children = folder, free_port(), children
+        # The path of a UNIX socket has 107 characters at most.
+        self.socket = Path(tempfile.mkdtemp(prefix="haproxy-")) / "admin.sock"
         servers = "\n".join(
             f"    server {name} 127.0.0.1:{port} cookie {name} check inter 200{'' if not at else ' disabled weight 0'}"
             for at, (name, port) in enumerate(ports.items())
@@ -65,12 +69,10 @@ class Haproxy:
         (folder / "503.http").write_bytes(_MAINTENANCE.encode())
         (folder / "state").write_text("1\n")
         (folder / "haproxy.cfg").write_text(
-            _CONFIGURATION.format(folder=folder, level=level, port=self.port, servers=servers)
+            _CONFIGURATION.format(
+                folder=folder, socket=self.socket, level=level, port=self.port, servers=servers
+            )
         )
-
-    @property
-    def socket(self) -> Path:
-        return self.folder / "admin.sock"
 
     def start(self) -> None:
         """Start a master with its worker."""
@@ -123,3 +125,4 @@ def haproxy(folder: Path, ports: Mapping[str, int], level: str = "admin") -> Ite
         yield made
     finally:
         children.close()
+        shutil.rmtree(made.socket.parent)

@@ -159,10 +159,11 @@ def sides(directory: Path) -> Iterator[Where]:
         with haproxy(directory, {f"{name}1": one.port for name, one in running.items()}) as proxy:
             urls = {name.upper(): f"http://127.0.0.1:{one.port}" for name, one in running.items()}
             urls["FRONT"] = f"http://127.0.0.1:{proxy.port}"
+            urls["SOCKET"] = str(proxy.socket)
             environ = environment(
                 {k: v for k, v in os.environ.items() if k in ("PATH", "HOME", "LANG")}, directory
             )
-            shown = {str(directory): "/home/ana/shop", urls["FRONT"]: "http://shop.example",
+            shown = {str(directory): "/home/ana/shop", urls["FRONT"]: "http://shop.example", urls["SOCKET"]: "/run/haproxy/admin.sock",
                      urls["BLUE"]: "http://10.0.0.1:8000", urls["GREEN"]: "http://10.0.0.2:8000"}  # fmt: skip
             where = Where(directory, environ | urls, shown)
             page = (console.ROOT / "docs/how-to/platforms/blue-green.md").read_text()

@@ -36,7 +36,7 @@ platform:
     green: {{version_url: "http://127.0.0.1:{green}/version", ready_url: "http://127.0.0.1:{green}/ready"}}
 router:
   kind: haproxy
-  socket: admin.sock
+  socket: {socket}
   backend: app
   sides: {{blue: [blue1], green: [green1]}}
   state_file: state
@@ -84,7 +84,9 @@ def shop(tmp_path: Path, require_service: Callable[[str], None]) -> Iterator[Sho
         running["blue"].version, running["green"].version = "v1", "v2"
         ports = {own[0]: running[name].port for name, own in SERVERS.items()}
         with haproxy(tmp_path, ports) as proxy:
-            config = CONFIG.format(front=proxy.port, **{name: one.port for name, one in running.items()})
+            config = CONFIG.format(
+                front=proxy.port, socket=proxy.socket, **{name: one.port for name, one in running.items()}
+            )
             (tmp_path / "backout.yaml").write_text(config)
             environ = {**os.environ, "DATABASE_URL": server.url, "NO_COLOR": "1", "COLUMNS": "200"}
             cli, router = Cli(tmp_path, environ), proxy.router(SERVERS)
