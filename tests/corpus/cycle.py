@@ -190,11 +190,12 @@ class Cycle:
         if unlike:
             raise Stopped(WRONG, "back: another schema", *unlike[:5])
         back = self._seen(REAL)
+        brought = {one.what: one.value or "" for one in rows if one.kind == "brought"}
         stay = self._told_to_stay(way)
         wrong = [
             one
             for one in wrong_rows(
-                Readings(self.before.look, self._after.look, self.before, made, since, back)
+                Readings(self.before.look, self._after.look, self.before, made, since, back, brought=brought)
             )
             if not (one.said == _STILL_THERE and _bare(one.table) in stay)
             # Made again, all rows have to be there: also these.

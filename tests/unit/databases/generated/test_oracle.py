@@ -225,3 +225,34 @@ def test_a_table_of_which_that_is_told_has_to_be_as_it_was_dropped() -> None:
     read = Readings(_look(OLD), _look(ANEW), BEFORE, made, since, BEFORE, frozenset({"t"}))
     assert wrong_rows(read) == []
     assert wrong_rows(replace(read, left=frozenset())) != []
+
+
+TAKER = _table("v", (1, "of", _INT), (2, "a", _TEXT), (3, "b", _TEXT), (4, "n", _INT), oid=3)
+
+
+@pytest.mark.parametrize(
+    ("back", "said"),
+    [
+        ([("1", "X", "p"), ("2", "y", "q"), ("4", "n", None)], []),
+        ([("1", "x", "p"), ("2", "y", "q"), ("4", "n", None)], ["a row has not the value that was written since"]),
+        ([("1", "X", None), ("2", "y", "q"), ("4", "n", None)], ["a row has not the value that it had before"]),
+        ([("1", "X", "p"), ("2", "y", "q")], ["a row is not there that was written since"]),
+        ([("1", "X", "p"), ("2", "y", "q"), ("3", "z", "r"), ("4", "n", None)], ["a row is there again that was deleted since"]),
+    ],
+)  # fmt: skip
+def test_a_table_that_gets_the_rows_of_another_one_has_what_is_written_to_that(
+    back: list[tuple[str | None, ...]], said: list[str]
+) -> None:
+    taker = replace(TAKER, keys=(("of",),))
+
+    def rows(*found: tuple[str | None, ...]) -> Seen:
+        return Seen(_look(taker), {"v": _rows(*found, names="of a b n")})
+
+    made = rows(("1", "x", "-", "1"), ("2", "y", "-", "2"), ("3", "z", "-", "3"))
+    since = rows(("1", "X", "-", "1"), ("2", "y", "-", "2"), ("4", "n", "-", "4"))
+    read = Readings(_look(OLD), _look(taker), BEFORE, made, since, _old(*back), brought={"t": "v"})
+    assert [one.said for one in wrong_rows(read)] == said
+    # Two columns have the keys: nobody knows which one tells the rows.
+    both = replace(read, became=_look(replace(taker, keys=(("of",), ("n",)))))
+    assert all("dropped table" in one.said for one in wrong_rows(both)) and wrong_rows(both)
+    assert all("dropped table" in one.said for one in wrong_rows(replace(read, brought={})))

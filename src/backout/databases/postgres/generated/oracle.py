@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import product
 from typing import NamedTuple
 
 from backout.databases.postgres.generated.look import Column, Look, Table
@@ -30,6 +31,7 @@ class Readings:
         since: Rows right before the way back.
         back: Rows after the way back.
         left: Dropped tables of which it was told that they come back as they were, without quotes.
+        brought: Dropped tables of which it was told that they get what was written to another one, and that one.
     """
 
     was: Look
@@ -39,6 +41,7 @@ class Readings:
     since: Seen
     back: Seen
     left: frozenset[str] = frozenset()
+    brought: Mapping[str, str] = field(default_factory=dict)
 
 
 class Wrong(NamedTuple):
@@ -83,7 +86,7 @@ def wrong_rows(read: Readings) -> list[Wrong]:
             found.append(Wrong(table.path, None, "the table is not there"))
         elif table.oid in read.became.tables:
             found += _kept(_pair(table, read), read)
-        elif (pair := _built_anew(table, read)) is not None:
+        elif (pair := _built_anew(table, read) or _taken_over(table, read)) is not None:
             found += _kept(pair, read)
         else:
             found += _dropped(table, read)
@@ -138,7 +141,7 @@ def _built_anew(old: Table, read: Readings) -> _Pair | None:
     What is written to that one is what code writes to the table that it knows.
     """
     new = next((one for one in read.became.tables.values() if one.path == old.path), None)
-    if new is None or new.oid in read.was.tables or old.path.replace('"', "") in read.left:
+    if new is None or new.oid in read.was.tables or _bare(old.path) in read.left:
         return None
     after = {c.name: c for c in new.columns}
     both = [(c, after[c.name]) for c in old.columns if c.name in after]
@@ -160,6 +163,48 @@ def _built_anew(old: Table, read: Readings) -> _Pair | None:
         frozenset(c.name for c, d in both if c.not_null and not d.not_null),
         {},
     )
+
+
+def _taken_over(old: Table, read: Readings) -> _Pair | None:
+    """Pair a dropped table with the one of which it was told to get the rows, where that has all of its keys and no others.
+
+    Which columns are the key there is found out by what stands in them; of the others those of the same name and values are paired.
+    """
+    taker = read.brought.get(_bare(old.path))
+    new = next((one for one in read.became.tables.values() if _bare(one.path) == taker), None)
+    key = next((key for key in old.keys if _not_null(old, key)), None)
+    if new is None or key is None:
+        return None
+    before, made = read.before.rows[old.path], read.made.rows[new.path]
+    wanted, columns = set(_by(before, key)), {c.name: c for c in old.columns}
+    alike = [[d.name for d in new.columns if _same_type(columns[name], d)] for name in key]
+    places = [
+        one
+        for one in product(*alike)
+        if len(set(one)) == len(one)
+        and set(one) in [set(unique) for unique in new.keys]
+        and set(_by(made, one)) == wanted
+    ]
+    if len(places) != 1 or not wanted:
+        return None
+    names = dict(zip(key, places[0], strict=True))
+    ours, theirs = _by(before, key), _by(made, places[0])
+    stayed = names | {
+        c.name: d.name
+        for c in old.columns
+        for d in new.columns
+        if c.name == d.name
+        and c.name not in names
+        and d.name not in names.values()
+        and _same_type(c, d)
+        and all(ours[one][c.name] == theirs[one][d.name] for one in wanted)
+    }
+    gone = tuple(c.name for c in old.columns if c.name not in stayed)
+    return _Pair(old, new, stayed, {}, gone, names, frozenset(), {})
+
+
+def _bare(path: str) -> str:
+    return path.replace('"', "")
 
 
 def _renamed_labels(type_: int, read: Readings) -> dict[str, str]:

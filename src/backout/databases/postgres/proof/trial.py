@@ -205,7 +205,8 @@ def tried(scratch: Scratch, base: Base, command: Command, terms: Terms) -> Tried
             f"after the way back, {one.message}" for one in unlike if not _is_told(one, told.stays)
         ]
     left = frozenset(one.what for one in status.rows if one.kind == "apart")
-    read = Readings(base.was, base.became, before, made, since, back, left)
+    brought = {one.what: one.value or "" for one in status.rows if one.kind == "brought"}
+    read = Readings(base.was, base.became, before, made, since, back, left, brought)
     told.wrong += [
         f"{one.table.replace(chr(34), '')}{f'.{one.column}' if one.column else ''}: {one.said}"
         for one in wrong_rows(read)
