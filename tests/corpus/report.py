@@ -170,10 +170,14 @@ def write(found: Sequence[Found]) -> None:
 
 def _page(found: Sequence[Found], today: str) -> str:
     turns = sorted({one.every for one in found})
-    said = "; ".join(f"{_turn(n)} of {', '.join(one.name for one in found if one.every == n)}" for n in turns)
+    said = "; ".join(
+        _turn(n)
+        if len(turns) == 1
+        else f"{_turn(n)} of {', '.join(one.name for one in found if one.every == n)}"
+        for n in turns
+    )
     servers = ", ".join(sorted({one.postgres for one in found}))
-    engines = ", ".join(sorted({one.backout for one in found}))
-    lines = [f"Measured on {today}, PostgreSQL {servers}, backout {engines}; {said}.", "", table(found)]
+    lines = [f"Measured on {today}, PostgreSQL {servers}, {_engines(found)}; {said}.", "", table(found)]
     for verdict, title in ((WRONG, "Wrong"), (REFUSED, "Refused"), (ANSWER, "Needs an answer")):
         lines += ["", f"### {title}", "", *(_listed(found, verdict) or ["None."])]
     return "\n".join(lines)
@@ -196,6 +200,17 @@ def _why(one: dict[str, Any]) -> str:
     if one["why"]:
         return " ".join("; ".join(one["why"]).split())[:_SHOWN].replace("|", "/")
     return ", ".join(f"`{place}` = `{told}`" for place, told in one["answers"].items())
+
+
+def _engines(found: Sequence[Found]) -> str:
+    """Say which backout each was run with: of several commits, the later ones have run a part of it again, with all that had not been right."""
+    engines = sorted({one.backout for one in found})
+    if len(engines) == 1:
+        return f"backout {engines[0]}"
+    return "; ".join(
+        f"backout {' and '.join(engine.split(', '))} for {', '.join(one.name for one in found if one.backout == engine)}"
+        for engine in engines
+    )
 
 
 def commit() -> str:
