@@ -1,13 +1,16 @@
 """The data folder that scratch servers begin as a copy of."""
 
 import os
+import tempfile
 from contextlib import closing, contextmanager
+from pathlib import Path
 
 import platformdirs
 import psycopg
 import pytest
 
 from backout.children import Children
+from backout.embedded import server as embedded
 from backout.embedded.binaries import Binaries, account, system_binaries, wheel_binaries
 from backout.embedded.server import EmbeddedPostgres
 from backout.embedded.template import Template
@@ -86,6 +89,21 @@ def test_where_the_cache_cannot_be_written_there_is_none(tmp_path, cache, binari
     cache.write_text("a file, and no folder")
     with started(tmp_path, "one", binaries) as (_, connection):
         assert identifier(connection)
+
+
+@pytest.mark.parametrize(("room", "where"), [(0, True), (1 << 62, False)], ids=["room", "no room"])
+def test_it_lies_in_memory_where_there_is_room(tmp_path, cache, binaries, monkeypatch, room, where):
+    memory = Path(tempfile.mkdtemp(dir="/var/tmp"))
+    memory.chmod(0o755)
+    monkeypatch.setattr(embedded, "_MEMORY", str(memory))
+    monkeypatch.setattr(embedded, "_ROOM_BYTES", room)
+    try:
+        with started(tmp_path, "one", binaries) as (server, connection):
+            assert (memory in server.home.parents) == where
+            assert identifier(connection)
+        assert list(memory.iterdir()) == []
+    finally:
+        memory.rmdir()
 
 
 def test_other_programs_have_another_one(tmp_path, cache):

@@ -23,6 +23,8 @@ from backout.message import msg
 
 _NAME = "postgres"
 _READY_S = 30.0
+_MEMORY = "/dev/shm"
+_ROOM_BYTES = 4 << 30
 _CLAIMS = 200
 _claimed: deque[socket.socket] = deque()
 
@@ -43,7 +45,7 @@ class EmbeddedPostgres:
             takes connections from: `198.18.0.1/16`, for clients in containers.
         scratch: It is for databases that are made and dropped: its data begins as a copy of a folder that is made
             once, which is quicker, but such servers cannot be told apart by their system identifier and have one
-            superuser's password. It has no database `collector`.
+            superuser's password. It has no database `collector`, and lies in memory where there is room.
     """
 
     def __init__(
@@ -144,14 +146,16 @@ class EmbeddedPostgres:
 
     def _make_home(self) -> Path:
         """Return a new folder that the server's user owns and can reach."""
-        if not self._account.switch:
+        memory = [_MEMORY] if self._scratch and _has_room(_MEMORY) else []
+        if not self._account.switch and not memory:
             home = self._directory / "postgres"
             home.mkdir(mode=0o700, parents=True)
             return home
-        for parent in (tempfile.gettempdir(), "/tmp", "/var/tmp"):
+        for parent in (*memory, tempfile.gettempdir(), "/tmp", "/var/tmp"):
             if open_to(Path(parent) / "x", self._account):
                 home = Path(tempfile.mkdtemp(prefix="backout-postgres-", dir=parent))
-                os.chown(home, self._account.uid, self._account.gid)
+                if self._account.switch:
+                    os.chown(home, self._account.uid, self._account.gid)
                 return home
         raise _failed("No temporary folder is open to the user it runs as.", "", "export TMPDIR=/tmp")
 
@@ -241,6 +245,14 @@ class EmbeddedPostgres:
             connection.execute(role.format(sql.Literal(self._password)))
             if not self._scratch:
                 connection.execute("CREATE DATABASE collector OWNER collector")
+
+
+def _has_room(folder: str) -> bool:
+    """Return whether a new folder can be made there, with room for what a migration under trial may write."""
+    try:
+        return os.access(folder, os.W_OK | os.X_OK) and shutil.disk_usage(folder).free >= _ROOM_BYTES
+    except OSError:
+        return False
 
 
 def free_port() -> int:
