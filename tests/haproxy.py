@@ -17,7 +17,7 @@ from backout.errors import BackoutError
 from backout.platforms.base import Site
 from backout.redact import Redactor
 from backout.routers.haproxy import HaproxyOptions, HaproxyRouter
-from backout.testing.traffic import until
+from backout.testing.steps import wait_until
 
 _CONFIGURATION = """
 global
@@ -83,7 +83,7 @@ class Haproxy:
         """Have a new worker read the configuration, and wait until it answers."""
         before = self._worker()
         os.kill(self._pid, signal.SIGUSR2)
-        until(lambda: self._worker() not in ("", before), "a new worker answers")
+        wait_until(lambda: self._worker() not in ("", before))
 
     def kill(self) -> None:
         """End master and worker at once."""
@@ -121,7 +121,7 @@ def haproxy(folder: Path, ports: Mapping[str, int], level: str = "admin") -> Ite
     made = Haproxy(folder, children, ports, level)
     try:
         made.start()
-        until(lambda: made._worker() != "", "HAProxy is up")
+        wait_until(lambda: made._worker() != "")
         yield made
     finally:
         children.close()

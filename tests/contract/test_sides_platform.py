@@ -16,8 +16,8 @@ from backout.platforms.base import Site
 from backout.platforms.sides import SidesOptions, SidesPlatform
 from backout.redact import Redactor
 from backout.testing.platforms import PlatformContract, Stage, carry_out, propose
-from backout.testing.steps import acting_on
-from backout.testing.traffic import SteadyLoad, get, tunnel, until
+from backout.testing.steps import acting_on, wait_until
+from backout.testing.traffic import SteadyLoad, get, tunnel
 
 pytestmark = pytest.mark.slow
 
@@ -170,7 +170,7 @@ def test_a_side_whose_last_requests_have_not_ended_still_serves(stand):
         assert workload.wanted.ref == "v1"
         assert [one.ref for one in workload.running] == ["v1", "v2"]
         router.cut("green")
-    until(lambda: [one.ref for one in platform.observe(5).running] == ["v1"], "drained")
+    wait_until(lambda: [one.ref for one in platform.observe(5).running] == ["v1"])
 
 
 def test_a_shift_that_was_cut_short_is_taken_up_or_undone(stand):

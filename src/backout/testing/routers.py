@@ -14,6 +14,7 @@ from functools import partial
 from backout.errors import BackoutError
 from backout.observed import Answer
 from backout.routers.base import Router
+from backout.testing.clients import Clients
 from backout.testing.holds import check_hold
 
 _DEADLINE_S = 5.0
@@ -37,31 +38,21 @@ class RouterCase:
     kill: Callable[[], None]
 
 
-class Load:
-    """Clients that ask without pause, as a context manager; `statuses` holds what came of each request."""
+class Load(Clients):
+    """Clients of one URL; `statuses` holds what came of each request."""
 
     def __init__(self, url: str, clients: int = 6) -> None:
-        self._url, self._stop = url, threading.Event()
-        self._threads = [threading.Thread(target=self._ask, daemon=True) for _ in range(clients)]
+        super().__init__(clients)
+        self._url = url
         self.statuses: list[int] = []
-
-    def __enter__(self) -> Load:
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        for thread in self._threads:
-            thread.join(40)
-            assert not thread.is_alive(), "a request was never answered"
 
     def goes_on_past(self, count: int) -> bool:
         """Whether many more than `count` requests have their answer."""
         return len(self.statuses) > count + 20
 
-    def _ask(self) -> None:
-        while not self._stop.is_set():
+    def ask(self, client: int) -> None:
+        """Ask, and note the status."""
+        while not self.stop.is_set():
             self.statuses.append(ask(self._url))
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import http.client
 import socket
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,9 +15,10 @@ from typing import Protocol
 from backout.errors import BackoutError
 from backout.observed import Answer
 from backout.routers.base import Router, ShiftsTraffic
+from backout.testing.clients import Clients
+from backout.testing.steps import wait_until
 
 _DEADLINE_S = 5.0
-_PATIENCE_S = 15.0
 
 
 class ShiftingRouter(Router, ShiftsTraffic, Protocol):
@@ -63,24 +63,13 @@ class Seen:
     again: int = 0
 
 
-class SteadyLoad:
-    """Clients that ask without pause over connections that they keep, as a context manager."""
+class SteadyLoad(Clients):
+    """Clients of one port, over connections that they keep."""
 
     def __init__(self, port: int, clients: int = 4) -> None:
-        self._port, self._stop = port, threading.Event()
+        super().__init__(clients)
+        self._port = port
         self.seen = [Seen() for _ in range(clients)]
-        self._threads = [threading.Thread(target=self._ask, args=(one,), daemon=True) for one in self.seen]
-
-    def __enter__(self) -> SteadyLoad:
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        for thread in self._threads:
-            thread.join(40)
-            assert not thread.is_alive(), "a request was never answered"
 
     @property
     def total(self) -> Seen:
@@ -95,29 +84,33 @@ class SteadyLoad:
     def goes_on(self, requests: int = 40) -> None:
         """Wait until so many more requests are answered."""
         wanted = self.total.by.total() + requests
-        until(lambda: self.total.by.total() >= wanted, "the load goes on")
+        wait_until(lambda: self.total.by.total() >= wanted)
 
-    def _ask(self, seen: Seen) -> None:
-        connection: http.client.HTTPConnection | None = None
-        while not self._stop.is_set():
-            used = connection is not None
-            connection = connection or http.client.HTTPConnection("127.0.0.1", self._port, timeout=30)
+    def ask(self, client: int) -> None:
+        """Ask, and note what came of it."""
+        seen, connection = self.seen[client], self._connection()
+        while not self.stop.is_set():
+            used, answer = connection.sock is not None, None
             try:
-                status, side = get(connection)
+                connection.request("GET", "/")
+                answer = connection.getresponse()
+                side = answer.read().decode()
             except (OSError, http.client.HTTPException) as error:
                 connection.close()
-                connection = None
-                if used and isinstance(error, http.client.RemoteDisconnected | ConnectionResetError):
+                # No byte of the reply had come.
+                if used and answer is None and isinstance(error, ConnectionResetError | BrokenPipeError):
                     seen.again += 1
                 else:
                     seen.failed.append(f"{type(error).__name__}: {error}")
                 continue
-            if status == 200:
+            if answer.status == 200:
                 seen.by[side] += 1
             else:
-                seen.failed.append(str(status))
-        if connection is not None:
-            connection.close()
+                seen.failed.append(str(answer.status))
+        connection.close()
+
+    def _connection(self) -> http.client.HTTPConnection:
+        return http.client.HTTPConnection("127.0.0.1", self._port, timeout=30)
 
 
 def get(
@@ -127,14 +120,6 @@ def get(
     connection.request("GET", path, headers=headers or {})
     answer = connection.getresponse()
     return answer.status, answer.read().decode()
-
-
-def until(reached: Callable[[], bool], what: str) -> None:
-    """Wait until something is so; fails after `_PATIENCE_S`."""
-    deadline = time.monotonic() + _PATIENCE_S
-    while not reached():
-        assert time.monotonic() < deadline, f"not within {_PATIENCE_S} s: {what}"
-        time.sleep(0.01)
 
 
 class TrafficContract:
@@ -156,7 +141,7 @@ class TrafficContract:
             load.goes_on()
             for to, left in ((other, one), (one, other), (other, one)):
                 case.router.shift({to: 100, left: 0})
-                until(partial(_is_empty, case, left), "drained")
+                wait_until(partial(_is_empty, case, left))
                 before = load.total.by[left]
                 load.goes_on()
                 # An answer may still have been on its way to its client.
@@ -195,7 +180,7 @@ class TrafficContract:
         """A side that loses its share goes on with what it has."""
         one, other = case.sides
         with _slow(case) as answers:
-            until(lambda: case.router.traffic(_DEADLINE_S).of(one).inside > 0, "a request is inside")
+            wait_until(lambda: case.router.traffic(_DEADLINE_S).of(one).inside > 0)
             case.router.shift({one: 0, other: 100})
         assert answers == [(200, one)]
 
@@ -220,7 +205,7 @@ class TrafficContract:
             assert case.router.traffic(_DEADLINE_S).of(one).inside == 1
             assert case.router.cut(one) == 1
             assert open_tunnel.recv(64) == b""
-        until(lambda: case.router.traffic(_DEADLINE_S).of(one).inside == 0, "nothing is inside")
+        wait_until(lambda: _is_empty(case, one))
         assert case.router.cut(one) == 0
 
     def test_a_side_that_gets_requests_is_not_cut(self, case: TrafficCase) -> None:
