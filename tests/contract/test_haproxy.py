@@ -8,7 +8,7 @@ from tests.sides import sides
 
 from backout.errors import TargetUnreachable
 from backout.observed import Answer
-from backout.testing.routers import RouterCase, RouterContract
+from backout.testing.routers import RouterCase, RouterContract, typed
 from backout.testing.traffic import TrafficCase, TrafficContract
 
 pytestmark = pytest.mark.slow
@@ -108,3 +108,16 @@ def test_a_server_of_no_side_that_may_get_requests_is_told_and_nothing_is_claime
     router.release({"held": False})
     router.runtime.order("set server app/other state maint")
     assert router.traffic(5).shares == {"blue": 100, "green": 0}
+
+
+def test_held_and_released_by_hand_a_side_that_was_shut_stays_so(proxy):
+    _, router = proxy
+    # As a server is that haproxy.cfg calls `disabled`, and gives a weight.
+    router.runtime.order("set server app/green1 weight 7")
+    prior = router.observe(5).prior
+    for _ in range(2):
+        typed(router.by_hand("maintenance", prior))
+        assert router.observe(5).held is Answer.YES
+    typed(router.by_hand(None, prior))
+    assert router.traffic(5).shares == {"blue": 100, "green": 0}
+    assert router.servers()["green1"].shut

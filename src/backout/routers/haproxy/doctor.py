@@ -26,7 +26,7 @@ def diagnose(router: HaproxyRouter) -> Iterator[Diagnosis]:
     except BackoutError as error:
         yield Diagnosis(subject=_SUBJECT, ok=False, evidence=error.what, remedy=error.next_command)
         return
-    shares = ", ".join(f"{one.name} {one.share} %" for one in traffic.sides)
+    shares = ", ".join(f"{one.name} {one.share} % ({one.inside} inside)" for one in traffic.sides)
     yield Diagnosis(
         subject=_SUBJECT,
         ok=True,

@@ -248,11 +248,18 @@ class HaproxyRouter:
         look = self._typed(f"show servers state {backend}")
         if mode is None and prior.get("held") is True:
             return (look,)
-        # Columns of `show servers state`: 2 backend, 4 server, 7 administrative state, 8 weight.
-        state = "maint" if mode else "ready"
-        which = f'$2 == "{backend}" && $8 > 0'
-        pick = f'awk \'{which} {{print "set server {backend}/" $4 " state {state}"}}\''
-        commands = [f'{look} | {pick} | while read -r order; do echo "$order" | {self._socat}; done']
+        # Columns of `show servers state`: 2 backend, 4 server, 7 administrative state (odd: maintenance), 8 weight.
+        order = f'print "set server {backend}/"'
+        if mode:
+            # Who is shut already has no share; where all are shut, it holds.
+            pick = (
+                f'$2 == "{backend}" {{shut[$4] = $7 % 2; open += !($7 % 2)}} END {{if (open) for (one in shut) '
+                f'{order} one (shut[one] ? " weight 0" : " state maint")}}'
+            )
+        else:
+            pick = f'$2 == "{backend}" && $8 > 0 {{{order} $4 " state ready"}}'
+        picked = f"{look} | awk '{pick}'"
+        commands = [f'{picked} | while read -r order; do echo "$order" | {self._socat}; done']
         if self.state_file is not None:
             commands.append(self._keeping)
         return (*commands, look)
