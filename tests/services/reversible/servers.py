@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import cycle
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import psycopg
 from tests.conftest import NODE_TOOLS
@@ -19,6 +19,8 @@ from tests.conftest import NODE_TOOLS
 from backout.children import Children
 from backout.embedded.binaries import Binaries, account, system_binaries, wheel_binaries
 from backout.embedded.server import EmbeddedPostgres
+
+_Thing = TypeVar("_Thing")
 
 VERSIONS = (15, 18)
 SOURCES = {15: system_binaries, 18: wheel_binaries}
@@ -30,10 +32,14 @@ def by_turns(names: Iterable[str], first: int = VERSIONS[0]) -> list[tuple[int, 
     return [(next(versions), name) for name in names]
 
 
-def share(names: Iterable[str], part: int, parts: int = 2) -> list[str]:
-    """Give one of so many tests its share of the names: what they ask of each is alike. With BACKOUT_ALL_KINDS=1 each gets all."""
-    listed = list(names)
-    return listed if os.environ.get("BACKOUT_ALL_KINDS") else listed[part::parts]
+EVERYTHING = bool(os.environ.get("BACKOUT_ALL_KINDS"))
+"""Whether each test asks all that it can ask (`make kinds`), or its share (`make test`)."""
+
+
+def share(things: Iterable[_Thing], part: int, parts: int) -> list[_Thing]:
+    """Give one of so many tests its share of the things: what they ask of each is alike."""
+    listed = list(things)
+    return listed if EVERYTHING else listed[part::parts]
 
 
 # `collector` owns the database and may give things to `other`.

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from backout.databases.postgres.reversible.link import DirectLink, LinkError
+
 from .conftest import Database
 from .engine import migrate, redo, run, undo
 from .kinds import CLIENT, KINDS, Client, Kind, T
@@ -17,7 +19,10 @@ pytestmark = pytest.mark.slow
 _DEADLOCK = "40P01"
 """Source: PostgreSQL 15 documentation, appendix A, `deadlock_detected`."""
 _OTHER_ORDER = ("unlogged_with_what_refers_to_it", "inherits_no_more")
-"""These migrations lock tables in another order than clients, which has victims without backout, too; a way back has none."""
+"""These migrations lock tables in another order than clients, which has victims without backout, too; a way back has none.
+
+The victim may be the migration itself: it is rolled back, and run again as a person would.
+"""
 _NUMBERS_FIT = ("int_to_bigint", "int_to_text", "text_to_int", "text_to_jsonb", "json")
 
 
@@ -48,6 +53,15 @@ ROWS = (
 )
 
 
+def migrated(link: DirectLink, kind: Kind) -> int:
+    while True:
+        try:
+            return migrate(link, kind.up)
+        except LinkError as error:
+            if kind.name not in _OTHER_ORDER or error.sqlstate != _DEADLOCK:
+                raise
+
+
 def lost(writers: list[Writer], release: str) -> list[str]:
     """Return what is not as the clients of a release, and of both, were told."""
     return [
@@ -63,7 +77,7 @@ def lost(writers: list[Writer], release: str) -> list[str]:
 _ALL = {kind.name: kind for kind in (*KINDS, *map(retyped, CASES), *ROWS)}
 
 
-@pytest.mark.parametrize(("server", "name"), by_turns(share(_ALL, 1)), indirect=["server"])
+@pytest.mark.parametrize(("server", "name"), by_turns(share(_ALL, 1, 3)), indirect=["server"])
 def test_clients_of_both_releases_write_meanwhile(name: str, database: Database) -> None:
     kind = _ALL[name]
     link = database.link()
@@ -71,7 +85,7 @@ def test_clients_of_both_releases_write_meanwhile(name: str, database: Database)
     writers = writers_of(kind.clients, database)
     with writing(writers):
         some_written(writers)
-        number = migrate(link, kind.up)
+        number = migrated(link, kind)
         some_written(writers)
         if name in _OTHER_ORDER:
             for one in writers:

@@ -63,7 +63,7 @@ def hidden(database: Database) -> list[str | None]:
 _KINDS = {kind.name: kind for kind in KINDS}
 
 
-@pytest.mark.parametrize(("server", "name"), by_turns(share(_KINDS, 0)), indirect=["server"])
+@pytest.mark.parametrize(("server", "name"), by_turns(share(_KINDS, 0, 3)), indirect=["server"])
 def test_what_can_be_taken_back_is_told_as_the_engine_journals_it(
     name: str, database: Database, second: Database
 ) -> None:

@@ -53,7 +53,7 @@ def test_the_place_of_a_migration(database: Database, statement: str) -> None:
 _KINDS = {kind.name: kind for kind in KINDS}
 
 
-@pytest.mark.parametrize(("server", "name"), by_turns(share(_KINDS, 0)), indirect=["server"])
+@pytest.mark.parametrize(("server", "name"), by_turns(share(_KINDS, 2, 3)), indirect=["server"])
 def test_the_release_that_has_to_bear_it_can_work(database: Database, name: str) -> None:
     kind = _KINDS[name]
     link = database.link()

@@ -10,7 +10,7 @@ import pytest
 from .property.case import Case, Told
 from .property.fuzz import run_case
 from .property.reasons import is_made_anew, undocumented
-from .servers import Server
+from .servers import Server, share
 
 pytestmark = pytest.mark.slow
 
@@ -28,7 +28,7 @@ def _ended(server: Server, seed: int) -> Told:
     return told
 
 
-@pytest.mark.parametrize("first", range(0, _CASES, _EACH))
+@pytest.mark.parametrize("first", share(range(0, _CASES, _EACH), 0, 3))
 def test_nothing_is_lost(first: int, server: Server) -> None:
     seeds = [number * 100 + server.version for number in range(first, first + _EACH)]
     told = [_ended(server, seed) for seed in seeds]

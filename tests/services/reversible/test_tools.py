@@ -13,6 +13,7 @@ import psycopg
 import pytest
 from psycopg import sql
 from tests.services.reversible.conftest import Database
+from tests.services.reversible.servers import EVERYTHING
 from tests.services.reversible.states import schema_of
 from tests.services.reversible.tools import (
     Alembic,
@@ -88,8 +89,11 @@ def tool(request: pytest.FixtureRequest, tmp_path: Path, require_service: Callab
     return made
 
 
+OTHER_DRIVERS = (DrizzlePostgres, AlembicPsycopg2)
+
+
 @pytest.mark.parametrize(
-    "tool", [Drizzle, DrizzlePostgres, Prisma, Alembic, AlembicPsycopg2, Psql], indirect=True
+    "tool", [Drizzle, Prisma, Alembic, Psql, *(OTHER_DRIVERS if EVERYTHING else ())], indirect=True
 )
 # One version: a history takes a minute or two, and what differs between versions is tested kind by kind.
 @pytest.mark.parametrize("server", [15], indirect=True)
