@@ -26,6 +26,7 @@ SERVICES = (
     "prometheus",
     "docker-registry",
     "haproxy",
+    "nginx",
     "go",
     "node",
     "java",
@@ -123,6 +124,8 @@ def _find(service: str) -> bool:
         return bool(shutil.which("haproxy") or Path("/usr/sbin/haproxy").exists()) and bool(
             shutil.which("socat")
         )
+    if service == "nginx":
+        return bool(shutil.which("nginx") or Path("/usr/sbin/nginx").exists())
     if service == "go":
         return bool(shutil.which("go") or Path("/usr/local/go/bin/go").exists())
     if service == "node":

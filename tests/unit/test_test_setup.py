@@ -19,6 +19,7 @@ SERVICES = (
     "prometheus",
     "docker-registry",
     "haproxy",
+    "nginx",
     "socat",
 )
 

@@ -6,14 +6,12 @@ drain and a maintenance that were set by the runtime API are there again after a
 
 from __future__ import annotations
 
-import os
 import shlex
-import stat
-import tempfile
 from pathlib import Path
 
 from backout.errors import StepFailed
 from backout.message import msg
+from backout.routers import durable
 
 
 def same(path: Path, state: str, backend: str) -> bool:
@@ -28,32 +26,8 @@ def write(path: Path, state: str) -> None:
         StepFailed: It cannot be written.
     """
     try:
-        before = path.stat()
-        mode, owner = stat.S_IMODE(before.st_mode), (before.st_uid, before.st_gid)
-    except FileNotFoundError:
-        mode, owner = 0o644, None
+        durable.replace(path, state)
     except OSError as error:
-        raise _failed(path, error) from error
-    try:
-        fd, draft = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    except OSError as error:
-        raise _failed(path, error) from error
-    try:
-        with os.fdopen(fd, "w") as file:
-            file.write(state)
-            file.flush()
-            os.fchmod(fd, mode)
-            if owner is not None and owner != (os.geteuid(), os.getegid()):
-                os.fchown(fd, *owner)
-            os.fsync(fd)
-        Path(draft).replace(path)
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-    except OSError as error:
-        Path(draft).unlink(missing_ok=True)
         raise _failed(path, error) from error
 
 

@@ -1,0 +1,41 @@
+"""Replaces a file of a router at once and durably: whoever reads it finds the old text or the new one, whole."""
+
+from __future__ import annotations
+
+import os
+import stat
+import tempfile
+from pathlib import Path
+
+
+def replace(path: Path, text: str) -> None:
+    """Write a file so that a kill or a power cut leaves the old text or the new one; owner and mode stay.
+
+    The draft begins with a dot, so that no ``include *.conf`` reads it.
+
+    Raises:
+        OSError: It cannot be written; the file is as it was.
+    """
+    try:
+        before = path.stat()
+        mode, owner = stat.S_IMODE(before.st_mode), (before.st_uid, before.st_gid)
+    except FileNotFoundError:
+        mode, owner = 0o644, None
+    fd, draft = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(fd, "w") as file:
+            file.write(text)
+            file.flush()
+            os.fchmod(fd, mode)
+            if owner is not None and owner != (os.geteuid(), os.getegid()):
+                os.fchown(fd, *owner)
+            os.fsync(fd)
+        Path(draft).replace(path)
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+    except OSError:
+        Path(draft).unlink(missing_ok=True)
+        raise

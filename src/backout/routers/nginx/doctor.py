@@ -1,0 +1,85 @@
+"""What a rollback at nginx needs, tried without touching anything."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from backout.errors import BackoutError
+from backout.message import msg
+from backout.observed import Answer
+from backout.platforms.base import Diagnosis
+from backout.routers.nginx import by_hand
+from backout.routers.nginx.included import Division, text
+
+if TYPE_CHECKING:
+    from backout.routers.nginx.router import NginxRouter
+
+_SUBJECT = "router nginx"
+
+
+def diagnose(router: NginxRouter) -> Iterator[Diagnosis]:
+    """Yield whether nginx tells what it runs, whether its configuration has the file in it, and whether that can be changed."""
+    kept = Answer.UNKNOWN
+    try:
+        traffic = router.traffic(2.0)
+        kept = traffic.kept
+        shares = ", ".join(f"{one.name} {one.share} % ({one.inside} inside)" for one in traffic.sides)
+        evidence = msg("nginx says what it runs; requests go to {shares}.", shares=shares)
+        yield Diagnosis(subject=_SUBJECT, ok=True, evidence=evidence)
+    except BackoutError as error:
+        # Its next command is this very list; the lines below say more.
+        yield Diagnosis(subject=_SUBJECT, ok=False, evidence=error.what, remedy=router.asking)
+    yield _configuration(router)
+    yield _file(router, kept)
+
+
+def _configuration(router: NginxRouter) -> Diagnosis:
+    subject = f"{_SUBJECT}: configuration"
+    tested = router.program.tested()
+    if tested.words:
+        evidence = msg("nginx refuses its configuration: {words}", words=tested.words)
+        return Diagnosis(subject=subject, ok=False, evidence=evidence, remedy=router.program.typed("-t"))
+    try:
+        content = router.path.read_text(errors="replace")
+    except OSError:
+        content = ""
+    if (lacks := router.lacks(tested, content)) is not None:
+        return Diagnosis(subject=subject, ok=False, evidence=lacks[0], remedy=lacks[1])
+    evidence = msg(
+        "It includes {path}, and sends requests by ${variable}.",
+        path=str(router.path),
+        variable=router.options.variable,
+    )
+    return Diagnosis(subject=subject, ok=True, evidence=evidence)
+
+
+def _file(router: NginxRouter, kept: Answer) -> Diagnosis:
+    subject, path = f"{_SUBJECT}: kept over a reload", str(router.path)
+    try:
+        written = router.written()
+    except BackoutError as error:
+        return Diagnosis(subject=subject, ok=False, evidence=error.what, remedy=_anew(router))
+    if written is None:
+        evidence = msg("{path} is not there.", path=path)
+        return Diagnosis(subject=subject, ok=False, evidence=evidence, remedy=_anew(router))
+    if not os.access(router.path.parent, os.W_OK):
+        evidence = msg("{path} cannot be written.", path=path)
+        remedy = f"ls -ld {shlex.quote(str(router.path.parent))}"
+        return Diagnosis(subject=subject, ok=False, evidence=evidence, remedy=remedy)
+    if kept is Answer.YES:
+        return Diagnosis(subject=subject, ok=True, evidence=msg("{path} says what nginx runs.", path=path))
+    evidence = msg("{path} does not say what nginx runs now; the next change writes it.", path=path)
+    return Diagnosis(subject=subject, ok=None, evidence=evidence, remedy=f"head -n 1 {shlex.quote(path)}")
+
+
+def _anew(router: NginxRouter) -> str:
+    """Return the command that writes the file: as nginx runs now, or, where that is not known, all to the first side."""
+    try:
+        division = router.running(2.0)
+    except BackoutError:
+        first = router.sides[0]
+        division = Division({name: 100 if name == first else 0 for name in router.sides})
+    return by_hand.writing(division, router.options, str(router.path))

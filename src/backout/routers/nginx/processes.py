@@ -1,0 +1,183 @@
+"""nginx's processes on this machine, and their connections, as the kernel tells them.
+
+After a reload new workers take all new connections. The old ones close their listening ports and go on with what they have: their
+title then says ``worker process is shutting down``.
+
+Source: Linux proc(5): stat (4 ppid, 22 starttime), fd, net/tcp (state 0A: LISTEN); nginx 1.22, ngx_process_cycle.c: titles, and QUIT
+to old workers 100 ms after new ones were started.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+PROC = Path("/proc")
+_LISTENS = "0A"
+_SOCKET = re.compile(r"socket:\[(\d+)\]")
+_SETTLED_S = 1.0
+_ONE_START_S = 0.08
+
+
+class Unreadable(Exception):
+    """What runs, or what it is connected with, cannot be read; the reason is the text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """One worker.
+
+    Attributes:
+        started_s: In seconds since the machine's start.
+        ends: It takes no connections any more.
+    """
+
+    pid: int
+    started_s: float
+    ends: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Inside:
+    """What a worker is connected with.
+
+    Attributes:
+        servers: How many connections it has to each server that was asked for.
+        undecided: Clients' connections that have none to a server, of whatever service: a request that is still being
+            read may go to any side that this worker knows.
+    """
+
+    servers: dict[str, int]
+    undecided: int
+
+
+def master(pid_file: Path) -> int:
+    """Return the pid of nginx's master.
+
+    Raises:
+        Unreadable: There is none, or two: an upgrade of nginx's program is under way.
+    """
+    try:
+        told = pid_file.read_text().strip()
+    except OSError as error:
+        raise Unreadable(f"{pid_file}: {error.strerror}") from error
+    if not told.isdecimal() or not _title(int(told)).startswith("nginx: master process"):
+        raise Unreadable(f"{pid_file} names no master of nginx: {told[:40] or 'it is empty'}")
+    if pid_file.with_name(f"{pid_file.name}.oldbin").exists():
+        raise Unreadable(f"{pid_file}.oldbin is there: a second master serves, an upgrade of nginx is under way")
+    return int(told)
+
+
+def workers(of: int) -> list[Worker]:
+    """Return a master's workers; raises Unreadable when it has ended."""
+    found = []
+    for entry in PROC.iterdir():
+        if entry.name.isdecimal() and (stat := _stat(int(entry.name))) is not None and int(stat[1]) == of:
+            title = _title(int(entry.name))
+            if title.startswith("nginx: worker process"):
+                started_s = int(stat[19]) / os.sysconf("SC_CLK_TCK")
+                found.append(Worker(int(entry.name), started_s, title.endswith("is shutting down")))
+    if _stat(of) is None:
+        raise Unreadable(f"the master {of} has ended")
+    return found
+
+
+def is_being_reloaded(found: Iterable[Worker]) -> bool:
+    """Tell whether some who take connections may be older than the last reload: they are told to end soon after it."""
+    starts = [one.started_s for one in found if not one.ends]
+    if not starts or max(starts) - min(starts) < _ONE_START_S:
+        return False
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - max(starts) < _SETTLED_S
+
+
+def insides(of: int, found: Iterable[Worker], servers: Iterable[str]) -> dict[Worker, Inside]:
+    """Return what each worker of a master is connected with; those that have ended meanwhile are left out.
+
+    Raises:
+        Unreadable: The kernel does not show this user whose connections are whose.
+    """
+    wanted = tuple(servers)
+    # Whose they are first: what is opened meanwhile belongs to a request whose client is counted.
+    owners = {one: numbers for one in found if (numbers := _sockets(one.pid)) is not None}
+    listening, table = _sockets(of), list(_table(of))
+    if listening is None:
+        raise Unreadable(f"the master {of} has ended")
+    ports = {own.rpartition(":")[2] for number, own, _, listens in table if listens and number in listening}
+    told = {}
+    for one, numbers in owners.items():
+        own = [(here, there) for number, here, there, listens in table if number in numbers and not listens]
+        clients = sum(here.rpartition(":")[2] in ports for here, _ in own)
+        counts = {server: sum(there == server for _, there in own) for server in wanted}
+        told[one] = Inside(counts, max(0, clients - (len(own) - clients)))
+    return told
+
+
+def is_alive(worker: Worker) -> bool:
+    """Tell whether a worker still runs, and not another process with its pid."""
+    stat = _stat(worker.pid)
+    return stat is not None and int(stat[19]) / os.sysconf("SC_CLK_TCK") == worker.started_s
+
+
+def _stat(pid: int) -> list[str] | None:
+    """Return the fields from the state (3) on; None: there is no such process, or it has ended and waits to be collected."""
+    try:
+        fields = (PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return None if fields[0] in "ZX" else fields
+
+
+def _title(pid: int) -> str:
+    try:
+        return (PROC / str(pid) / "cmdline").read_bytes().split(b"\0")[0].decode(errors="replace").strip()
+    except OSError:
+        return ""
+
+
+def _sockets(pid: int) -> set[int] | None:
+    """Return the inodes of a process's sockets; None: it has ended."""
+    found = set()
+    try:
+        for entry in (PROC / str(pid) / "fd").iterdir():
+            with suppress(FileNotFoundError):  # It was closed meanwhile.
+                if match := _SOCKET.fullmatch(str(entry.readlink())):
+                    found.add(int(match[1]))
+    except OSError as error:
+        if _stat(pid) is None:
+            return None
+        raise Unreadable(f"connections of nginx's process {pid}: {error.strerror}") from error
+    return None if _stat(pid) is None else found
+
+
+def _table(pid: int) -> Iterator[tuple[int, str, str, bool]]:
+    """Yield each TCP socket of a process's network: its inode, own and other address, and whether it listens."""
+    for name in ("tcp", "tcp6"):
+        path = PROC / str(pid) / "net" / name
+        try:
+            lines = path.read_text().splitlines()[1:]
+        except OSError as error:
+            if name == "tcp6" and isinstance(error, FileNotFoundError):
+                return  # A kernel without IPv6.
+            raise Unreadable(f"{path}: {error.strerror}") from error
+        for line in lines:
+            fields = line.split()
+            yield int(fields[9]), _address(fields[1]), _address(fields[2]), fields[3] == _LISTENS
+
+
+def _address(told: str) -> str:
+    """Return IP:PORT of the kernel's ``0100007F:1F41``: 32 bit words in the machine's order."""
+    words, _, port = told.partition(":")
+    packed = b"".join(int(words[at : at + 8], 16).to_bytes(4, sys.byteorder) for at in range(0, len(words), 8))
+    address = ipaddress.ip_address(packed)
+    if isinstance(address, ipaddress.IPv6Address):
+        if address.ipv4_mapped is None:
+            return f"[{address}]:{int(port, 16)}"
+        address = address.ipv4_mapped
+    return f"{address}:{int(port, 16)}"
