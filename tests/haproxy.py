@@ -95,8 +95,12 @@ class Haproxy:
     def router(self, sides: Mapping[str, tuple[str, ...]], **options: object) -> HaproxyRouter:
         """Return the router for some sides, by the names of their servers."""
         site = Site("collector", "test", self.folder, {}, SystemClock(), Redactor())
-        told: dict[str, object] = {"socket": str(self.socket), "backend": "app", "state_file": "state"}
-        return HaproxyRouter.create(HaproxyOptions.model_validate(told | {"sides": sides} | options), site)
+        return HaproxyRouter.create(HaproxyOptions.model_validate(self.told | {"sides": sides} | options), site)
+
+    @property
+    def told(self) -> dict[str, object]:
+        """Options of its router, but for the sides."""
+        return {"socket": str(self.socket), "backend": "app", "state_file": "state"}
 
     @property
     def _pid(self) -> int:

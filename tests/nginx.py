@@ -32,6 +32,8 @@ http {{
     uwsgi_temp_path {folder}/uwsgi;
     scgi_temp_path {folder}/scgi;
     keepalive_requests 100000;
+    client_max_body_size 4m;
+    client_body_buffer_size 4m;
     include {folder}/shop.conf;
     map $http_upgrade $upgrades {{ default upgrade; "" ""; }}
     server {{
@@ -93,7 +95,8 @@ class Nginx:
         return ("nginx", "-p", str(self.folder), "-c", str(self.configuration), "-e", error_log)
 
     def start(self) -> None:
-        """Start it, and wait until it answers."""
+        """Start it, again if it was killed, and wait until it answers."""
+        self._children.stop("nginx")
         self._children.start("nginx", self.argv, env={"PATH": f"{os.environ['PATH']}:/usr/sbin"})
         wait_until(self._answers)
 

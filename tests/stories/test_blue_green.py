@@ -1,12 +1,13 @@
-"""Blue and green behind a real HAProxy: requests go back to the earlier side, the schema with them, and none fails."""
+"""Blue and green behind a real HAProxy, or nginx: requests go back to the earlier side, the schema with them, and none fails."""
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,13 +15,14 @@ import psycopg
 import pytest
 from tests.command_line import Cli
 from tests.haproxy import Haproxy, haproxy
+from tests.nginx import Nginx, nginx
 from tests.sides import Side, sides
 
 from backout.children import Children
 from backout.embedded.server import EmbeddedPostgres
 from backout.observed import Answer
 from backout.routers.haproxy import HaproxyRouter
-from backout.testing.traffic import SteadyLoad
+from backout.testing.traffic import ShiftingRouter, SteadyLoad
 
 pytestmark = pytest.mark.slow
 
@@ -34,12 +36,7 @@ platform:
   sides:
     blue: {{version_url: "http://127.0.0.1:{blue}/version", ready_url: "http://127.0.0.1:{blue}/ready"}}
     green: {{version_url: "http://127.0.0.1:{green}/version", ready_url: "http://127.0.0.1:{green}/ready"}}
-router:
-  kind: haproxy
-  socket: {socket}
-  backend: app
-  sides: {{blue: [blue1], green: [green1]}}
-  state_file: state
+router: {router}
 database:
   kind: postgres
   url: ${{DATABASE_URL}}
@@ -55,8 +52,8 @@ class Shop:
     """v1 is on blue, v2 on green, and green gets all requests; v2 came with a migration that v1 cannot do with."""
 
     cli: Cli
-    proxy: Haproxy
-    router: HaproxyRouter
+    proxy: Haproxy | Nginx
+    router: ShiftingRouter
     running: dict[str, Side]
     url: str
 
@@ -69,9 +66,23 @@ class Shop:
         return self.router.traffic(5).shares
 
 
+@contextmanager
+def behind(router: str, folder: Path, ports: dict[str, int]) -> Iterator[tuple[Haproxy | Nginx, ShiftingRouter, dict[str, object]]]:
+    """Give a running proxy, its router, and what stands of it in backout.yaml."""
+    if router == "nginx":
+        with nginx(folder, {name: (port,) for name, port in ports.items()}) as made:
+            yield made, made.router(), {"kind": "nginx", **made.told}
+    else:
+        with haproxy(folder, {own[0]: ports[name] for name, own in SERVERS.items()}) as proxy:
+            yield proxy, proxy.router(SERVERS), {"kind": "haproxy", **proxy.told, "sides": SERVERS}
+
+
 @pytest.fixture
-def shop(tmp_path: Path, require_service: Callable[[str], None]) -> Iterator[Shop]:
-    require_service("haproxy")
+def shop(
+    request: pytest.FixtureRequest, tmp_path: Path, require_service: Callable[[str], None]
+) -> Iterator[Shop]:
+    which = getattr(request, "param", "haproxy")
+    require_service(which)
     children = Children(tmp_path / "postgres-run")
     server = EmbeddedPostgres(tmp_path / "postgres", children, fsync=False)
     with closing(children), closing(server), sides("blue", "green") as running:
@@ -82,14 +93,12 @@ def shop(tmp_path: Path, require_service: Callable[[str], None]) -> Iterator[Sho
             )
             connection.execute("INSERT INTO orders (note) VALUES ('before')")
         running["blue"].version, running["green"].version = "v1", "v2"
-        ports = {own[0]: running[name].port for name, own in SERVERS.items()}
-        with haproxy(tmp_path, ports) as proxy:
-            config = CONFIG.format(
-                front=proxy.port, socket=proxy.socket, **{name: one.port for name, one in running.items()}
-            )
+        ports = {name: one.port for name, one in running.items()}
+        with behind(which, tmp_path, ports) as (proxy, router, told):
+            config = CONFIG.format(front=proxy.port, router=json.dumps(told), **ports)
             (tmp_path / "backout.yaml").write_text(config)
             environ = {**os.environ, "DATABASE_URL": server.url, "NO_COLOR": "1", "COLUMNS": "200"}
-            cli, router = Cli(tmp_path, environ), proxy.router(SERVERS)
+            cli = Cli(tmp_path, environ)
             router.shift({"blue": 100, "green": 0})
             cli("record", "--state", "good").ended(0)
             drop = "ALTER TABLE orders DROP COLUMN note"
@@ -99,6 +108,7 @@ def shop(tmp_path: Path, require_service: Callable[[str], None]) -> Iterator[Sho
             yield Shop(cli, proxy, router, running, server.url)
 
 
+@pytest.mark.parametrize("shop", ["haproxy", "nginx"], indirect=True)
 def test_requests_and_schema_go_back_in_one_run_and_none_fails(shop: Shop) -> None:
     shop.rows("INSERT INTO orders DEFAULT VALUES RETURNING id")
     plan = shop.cli("plan").ended(0)
@@ -118,7 +128,16 @@ def test_requests_and_schema_go_back_in_one_run_and_none_fails(shop: Shop) -> No
     assert told == {"v1": (True, False), "v2": (False, True)}
 
 
-@pytest.mark.parametrize("point", ["haproxy.shift.before", "haproxy.shift.between", "haproxy.shift.after"])
+@pytest.mark.parametrize(
+    ("shop", "point"),
+    [
+        ("haproxy", "haproxy.shift.before"),
+        ("haproxy", "haproxy.shift.between"),
+        ("haproxy", "haproxy.shift.after"),
+        ("nginx", "nginx.change.tested"),
+    ],
+    indirect=["shop"],
+)
 def test_killed_at_the_router_it_is_taken_up_again_and_none_fails(shop: Shop, point: str) -> None:
     with SteadyLoad(shop.proxy.port) as load:
         load.goes_on()
@@ -171,6 +190,7 @@ def test_hold_answers_maintenance_at_haproxy(shop: Shop) -> None:
 
 def test_when_no_side_gets_requests_the_way_back_is_there(shop: Shop) -> None:
     """Somebody shut both in a hurry."""
+    assert isinstance(shop.router, HaproxyRouter)
     shop.router.runtime.order("set server app/green1 state maint", "set server app/green1 weight 0")
     plan = shop.cli("plan")
     assert "blue=100 green=0" in plan.out, plan.everything

@@ -48,6 +48,12 @@ def _configuration(router: NginxRouter) -> Diagnosis:
         content = ""
     if (lacks := router.lacks(tested, content)) is not None:
         return Diagnosis(subject=subject, ok=False, evidence=lacks[0], remedy=lacks[1])
+    servers = (one for own in router.options.sides.values() for one in own)
+    past = next((one for one in servers if tested.names(one, content)), None)
+    if past is not None:
+        evidence = msg("It names {server} outside of {path}, too: what is sent there is neither divided nor held.", server=past, path=str(router.path))
+        remedy = f"{router.program.typed('-T')} | grep -n {past}"
+        return Diagnosis(subject=subject, ok=None, evidence=evidence, remedy=remedy)
     evidence = msg(
         "It includes {path}, and sends requests by ${variable}.",
         path=str(router.path),

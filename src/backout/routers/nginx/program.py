@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 _LINES_MOST = 3
+_COMMENT = re.compile(r"(?:^|(?<=[\s;{}]))#.*", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +30,16 @@ class Tested:
         """Tell whether a file of exactly this text is a part of it."""
         return text in self.whole
 
-    def uses(self, variable: str, text: str) -> bool:
-        """Tell whether a variable stands in it outside of a text; comments do not count."""
-        named = re.compile(rf"\$(?:{variable}\b|\{{{variable}\}})")
-        rest = self.whole.replace(text, "").splitlines()
-        return any(named.search(line) for line in rest if not line.lstrip().startswith("#"))
+    def sends_by(self, variable: str, text: str) -> bool:
+        """Tell whether requests are sent by a variable somewhere outside of a text."""
+        return bool(re.search(rf"proxy_pass\s+[\"']?http://\$(?:{variable}\b|{{{variable}}})", self._rest(text)))
+
+    def names(self, address: str, text: str) -> bool:
+        """Tell whether an address of a server stands somewhere outside of a text."""
+        return bool(re.search(rf"(?<![\w.:]){re.escape(address)}(?!\d)", self._rest(text)))
+
+    def _rest(self, text: str) -> str:
+        return _COMMENT.sub("", self.whole.replace(text, ""))
 
 
 class Program:

@@ -293,7 +293,7 @@ class NginxRouter:
             what = msg("nginx's configuration does not include {path}.", path=str(self.path))
             return what, f"include {self.path};   # in http {{ }} of nginx.conf, before the servers"
         variable = self.options.variable
-        if not tested.uses(variable, text):
+        if not tested.sends_by(variable, text):
             what = msg("nginx's configuration sends no request by ${variable}.", variable=variable)
             return what, f"proxy_pass http://${variable};   # where the service is, without a path behind it"
         return None
