@@ -95,7 +95,9 @@ class Haproxy:
     def router(self, sides: Mapping[str, tuple[str, ...]], **options: object) -> HaproxyRouter:
         """Return the router for some sides, by the names of their servers."""
         site = Site("collector", "test", self.folder, {}, SystemClock(), Redactor())
-        return HaproxyRouter.create(HaproxyOptions.model_validate(self.told | {"sides": sides} | options), site)
+        return HaproxyRouter.create(
+            HaproxyOptions.model_validate(self.told | {"sides": sides} | options), site
+        )
 
     @property
     def told(self) -> dict[str, object]:

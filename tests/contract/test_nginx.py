@@ -79,7 +79,9 @@ def through(made, folder, script):
 def test_a_mistake_elsewhere_in_the_configuration_is_told_and_nothing_is_reloaded(proxy):
     router, content, workers = proxy.router(), proxy.included.read_text(), proxy.taking
     before = appended(proxy, "nonsense on;\n")
-    with pytest.raises(StepFailed, match=r'refuses its configuration: .*unknown directive "nonsense"') as caught:
+    with pytest.raises(
+        StepFailed, match=r'refuses its configuration: .*unknown directive "nonsense"'
+    ) as caught:
         router.shift(GREEN)
     assert "says so again" in str(caught.value.state) and caught.value.next_command.endswith(" -t")
     assert (proxy.included.read_text(), proxy.taking) == (content, workers)
@@ -116,7 +118,9 @@ def test_a_reload_that_nginx_gives_up_is_noticed_and_the_file_says_what_runs(pro
     with socket.create_server(("127.0.0.1", 0)) as taken:
         listens = f"server {{ listen 127.0.0.1:{taken.getsockname()[1]}; }}"
         before = proxy.configuration.read_text()
-        proxy.configuration.write_text(before.replace("    map $http_upgrade", f"{listens}\n    map $http_upgrade"))
+        proxy.configuration.write_text(
+            before.replace("    map $http_upgrade", f"{listens}\n    map $http_upgrade")
+        )
         with pytest.raises(StepFailed, match="does not run the new file") as caught:
             router.shift(GREEN)
         assert "says so again" in str(caught.value.state)
@@ -168,13 +172,18 @@ def test_a_file_that_somebody_edited_is_not_written_over(proxy):
     router = proxy.router()
     edited = proxy.included.read_text().replace("* shop_blue;", "* 127.0.0.1:1;")
     proxy.included.write_text(edited)
-    acts = (lambda: router.traffic(5), lambda: router.shift(GREEN), lambda: router.hold("maintenance"), lambda: router.begun(GREEN))
+    acts = (
+        lambda: router.traffic(5),
+        lambda: router.shift(GREEN),
+        lambda: router.hold("maintenance"),
+        lambda: router.begun(GREEN),
+    )
     for act in acts:
         with pytest.raises(TargetUnreachable, match="somebody edited"):
             act()
     proxy.reload()
     for act in acts:
-        with pytest.raises(TargetUnreachable, match="runs another text|somebody edited"):
+        with pytest.raises(TargetUnreachable, match=r"runs another text|somebody edited"):
             act()
     assert router.observe(1.0).held is Answer.UNKNOWN
     assert proxy.included.read_text() == edited
@@ -219,7 +228,10 @@ def test_a_shift_that_was_killed_is_known_and_is_taken_up_or_undone(proxy):
     for point, then in (("nginx.change.written", BLUE), ("nginx.change.reloaded", GREEN)):
         router.shift(BLUE)
         argv = [sys.executable, "-c", shift, str(proxy.folder), json.dumps(proxy.told), json.dumps(GREEN)]
-        assert subprocess.run(argv, env={**os.environ, "BACKOUT_FAULT": point}, check=False).returncode == -signal.SIGKILL
+        assert (
+            subprocess.run(argv, env={**os.environ, "BACKOUT_FAULT": point}, check=False).returncode
+            == -signal.SIGKILL
+        )
         assert router.begun(GREEN) and not router.begun({"blue": 50, "green": 50})
         traffic = router.traffic(5)
         assert (traffic.shares, traffic.kept) in ((BLUE, Answer.NO), (GREEN, Answer.YES)), point

@@ -67,7 +67,9 @@ class Shop:
 
 
 @contextmanager
-def behind(router: str, folder: Path, ports: dict[str, int]) -> Iterator[tuple[Haproxy | Nginx, ShiftingRouter, dict[str, object]]]:
+def behind(
+    router: str, folder: Path, ports: dict[str, int]
+) -> Iterator[tuple[Haproxy | Nginx, ShiftingRouter, dict[str, object]]]:
     """Give a running proxy, its router, and what stands of it in backout.yaml."""
     if router == "nginx":
         with nginx(folder, {name: (port,) for name, port in ports.items()}) as made:

@@ -60,7 +60,7 @@ class SidesPlatform:
         """
         if not isinstance(router, ShiftsTraffic):
             raise ConfigError(
-                msg("The platform sides needs a router that divides requests, as haproxy."),
+                msg("The platform sides needs a router that divides requests, as haproxy or nginx."),
                 state=msg("Nothing was touched."),
                 next_command="${EDITOR:-vi} backout.yaml   # the section router",
             )

@@ -15,7 +15,7 @@ def writing(division: Division, options: NginxOptions, path: str) -> str:
     lines = " ".join(map(shlex.quote, text(division, options).splitlines()))
     where = shlex.quote(path)
     held = f"held=$(grep -ohm1 -e {HOLDS} -e {LETS} {where} | head -n 1)"
-    return f'{held}; printf \'%s\\n\' {lines} | sed "s/{LETS}/${{held:-{LETS}}}/" > {where}'
+    return f"{held}; printf '%s\\n' {lines} | sed \"s/{LETS}/${{held:-{LETS}}}/\" > {where}"
 
 
 def holding(path: str, *, held: bool) -> str:
@@ -26,7 +26,9 @@ def holding(path: str, *, held: bool) -> str:
 
 def loading(options: NginxOptions, words: str) -> tuple[str, str]:
     """Return the commands that have nginx read its configuration, and wait until it runs what these words say."""
-    asking = f'until curl -fsS http://{options.status}{path_of(options)} | grep -qF "{words}"; do sleep 0.2; done'
+    asking = (
+        f'until curl -fsS http://{options.status}{path_of(options)} | grep -qF "{words}"; do sleep 0.2; done'
+    )
     return f"{_nginx(options, '-t')} && {_nginx(options, '-s', 'reload')}", _within(options.timeout_s, asking)
 
 

@@ -55,7 +55,10 @@ def _test(router: NginxRouter, runs: Division, wanted: Division) -> None:
     """Have nginx test its configuration, and see whether the file matters in it."""
     text, tested = included.text(wanted, router.options), router.program.tested()
     if tested.words:
-        why, next_command = msg("nginx refuses its configuration: {words}", words=tested.words), router.program.typed("-t")
+        why, next_command = (
+            msg("nginx refuses its configuration: {words}", words=tested.words),
+            router.program.typed("-t"),
+        )
     elif (lacks := router.lacks(tested, text)) is not None:
         why, next_command = lacks
     else:
@@ -117,7 +120,9 @@ def _write(router: NginxRouter, before: Division | None, wanted: Division) -> No
         durable.replace(router.path, included.text(wanted, router.options))
     except OSError as error:
         raise StepFailed(
-            msg("{path} could not be written: {why}.", path=str(router.path), why=error.strerror or str(error)),
+            msg(
+                "{path} could not be written: {why}.", path=str(router.path), why=error.strerror or str(error)
+            ),
             state=msg("Nothing was changed; nginx goes on as it did."),
             next_command=f"ls -ld {shlex.quote(str(router.path.parent))} {shlex.quote(str(router.path))}",
         ) from error
@@ -132,7 +137,10 @@ def _put_back(router: NginxRouter, runs: Division, wanted: Division) -> Message:
             return msg("nginx goes on as it did, and {path} says so again.", path=path)
     except (OSError, TargetUnreachable):
         pass
-    return msg("nginx goes on as it did. {path} was not set back: it says what was wanted, or what somebody else wrote.", path=path)
+    return msg(
+        "nginx goes on as it did. {path} was not set back: it says what was wanted, or what somebody else wrote.",
+        path=path,
+    )
 
 
 @contextmanager

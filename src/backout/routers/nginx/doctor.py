@@ -12,7 +12,7 @@ from backout.message import msg
 from backout.observed import Answer
 from backout.platforms.base import Diagnosis
 from backout.routers.nginx import by_hand
-from backout.routers.nginx.included import Division, text
+from backout.routers.nginx.included import Division
 
 if TYPE_CHECKING:
     from backout.routers.nginx.router import NginxRouter
@@ -51,7 +51,11 @@ def _configuration(router: NginxRouter) -> Diagnosis:
     servers = (one for own in router.options.sides.values() for one in own)
     past = next((one for one in servers if tested.names(one, content)), None)
     if past is not None:
-        evidence = msg("It names {server} outside of {path}, too: what is sent there is neither divided nor held.", server=past, path=str(router.path))
+        evidence = msg(
+            "It names {server} outside of {path}, too: what is sent there is neither divided nor held.",
+            server=past,
+            path=str(router.path),
+        )
         remedy = f"{router.program.typed('-T')} | grep -n {past}"
         return Diagnosis(subject=subject, ok=None, evidence=evidence, remedy=remedy)
     evidence = msg(

@@ -18,7 +18,9 @@ from backout.routers.nginx.options import NginxOptions
 RETRY_AFTER_S = 30
 HOLDS, LETS = "held=yes", "held=no"
 """What a person exchanges for one another in the file, to hold by hand."""
-_TOLD = re.compile(r"(?P<name>\w+) (?P<shares>\S+=\d+(?: \S+=\d+)*) held=(?P<held>yes|no) (?P<mark>[0-9a-f]{16})(?: (?P<to>\S+))?")
+_TOLD = re.compile(
+    r"(?P<name>\w+) (?P<shares>\S+=\d+(?: \S+=\d+)*) held=(?P<held>yes|no) (?P<mark>[0-9a-f]{16})(?: (?P<to>\S+))?"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,9 @@ def running(answer: str, options: NginxOptions) -> Division | None:
     # Where it would send this request: somebody may have changed one line, and not the others.
     chosen = match["to"]
     possible = (
-        {options.status} if division.held else {_upstream(name, options) for name in division.shares if division.shares[name]}
+        {options.status}
+        if division.held
+        else {_upstream(name, options) for name in division.shares if division.shares[name]}
     )
     return division if chosen in possible else None
 
@@ -96,7 +100,10 @@ def _upstream(side: str, options: NginxOptions) -> str:
 
 def _text(division: Division, options: NginxOptions, mark: str) -> str:
     name, shares = options.variable, division.shares
-    key, lines = "$request_id", [f"# {_words(division, options)} {mark}", "# Written by backout; do not edit."]
+    key, lines = (
+        "$request_id",
+        [f"# {_words(division, options)} {mark}", "# Written by backout; do not edit."],
+    )
     if options.sticky_cookie is not None:
         key, cookie = f"${name}_key", f"$cookie_{options.sticky_cookie}"
         lines.append(f'map {cookie} {key} {{ "" $request_id; default {cookie}; }}')

@@ -25,7 +25,12 @@ def _address(value: str) -> str:
         found = ipaddress.ip_address(host[1:-1] if v6 else host)
     except ValueError:
         raise ValueError(expected) from None
-    if (found.version == 6) is not v6 or "%" in host or not re.fullmatch(r"[1-9][0-9]{0,4}", port) or int(port) > 65535:
+    if (
+        (found.version == 6) is not v6
+        or "%" in host
+        or not re.fullmatch(r"[1-9][0-9]{0,4}", port)
+        or int(port) > 65535
+    ):
         raise ValueError(expected)
     return f"[{found}]:{port}" if v6 else f"{found}:{port}"
 
@@ -45,13 +50,17 @@ def _variable(value: str) -> str:
 
 def _cookie(value: str) -> str:
     if not _COOKIE.fullmatch(value):
-        raise ValueError("a name of letters, digits and underscores: nginx has no variable for another cookie")
+        raise ValueError(
+            "a name of letters, digits and underscores: nginx has no variable for another cookie"
+        )
     return value
 
 
 def _directive(value: str) -> str:
     if not _DIRECTIVE.fullmatch(value) or value.split()[0] in _TAKEN:
-        raise ValueError("one directive of an upstream without its semicolon, as `keepalive 32`; servers stand under sides")
+        raise ValueError(
+            "one directive of an upstream without its semicolon, as `keepalive 32`; servers stand under sides"
+        )
     return value
 
 
@@ -80,11 +89,16 @@ class NginxOptions(Declared):
         description="Clients with the same value of this cookie stay on one side while shares stay; shares are then of clients.",
     )
     command: tuple[str, ...] = Field(
-        default=("nginx",), description="Starts nginx's program: [nginx, -c, /etc/nginx/nginx.conf].", min_length=1
+        default=("nginx",),
+        description="Starts nginx's program: [nginx, -c, /etc/nginx/nginx.conf].",
+        min_length=1,
     )
     pid_file: str = Field(default="/run/nginx.pid", description="Where nginx's master keeps its pid.")
     timeout_s: Seconds = Field(
-        default=10, gt=0, le=60, description="Seconds in which nginx has to test its configuration, and to reload it."
+        default=10,
+        gt=0,
+        le=60,
+        description="Seconds in which nginx has to test its configuration, and to reload it.",
     )
     drain_timeout_s: Seconds = Field(
         default=30,

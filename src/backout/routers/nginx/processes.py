@@ -71,7 +71,9 @@ def master(pid_file: Path) -> int:
     if not told.isdecimal() or not _title(int(told)).startswith("nginx: master process"):
         raise Unreadable(f"{pid_file} names no master of nginx: {told[:40] or 'it is empty'}")
     if pid_file.with_name(f"{pid_file.name}.oldbin").exists():
-        raise Unreadable(f"{pid_file}.oldbin is there: a second master serves, an upgrade of nginx is under way")
+        raise Unreadable(
+            f"{pid_file}.oldbin is there: a second master serves, an upgrade of nginx is under way"
+        )
     return int(told)
 
 
@@ -174,7 +176,9 @@ def _table(pid: int) -> Iterator[tuple[int, str, str, bool]]:
 def _address(told: str) -> str:
     """Return IP:PORT of the kernel's ``0100007F:1F41``: 32 bit words in the machine's order."""
     words, _, port = told.partition(":")
-    packed = b"".join(int(words[at : at + 8], 16).to_bytes(4, sys.byteorder) for at in range(0, len(words), 8))
+    packed = b"".join(
+        int(words[at : at + 8], 16).to_bytes(4, sys.byteorder) for at in range(0, len(words), 8)
+    )
     address = ipaddress.ip_address(packed)
     if isinstance(address, ipaddress.IPv6Address):
         if address.ipv4_mapped is None:

@@ -15,7 +15,7 @@ _COMMENT = re.compile(r"(?:^|(?<=[\s;{}]))#.*", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
-class Tested:
+class Configuration:
     """What nginx says of its configuration.
 
     Attributes:
@@ -32,7 +32,9 @@ class Tested:
 
     def sends_by(self, variable: str, text: str) -> bool:
         """Tell whether requests are sent by a variable somewhere outside of a text."""
-        return bool(re.search(rf"proxy_pass\s+[\"']?http://\$(?:{variable}\b|{{{variable}}})", self._rest(text)))
+        return bool(
+            re.search(rf"proxy_pass\s+[\"']?http://\$(?:{variable}\b|{{{variable}}})", self._rest(text))
+        )
 
     def names(self, address: str, text: str) -> bool:
         """Tell whether an address of a server stands somewhere outside of a text."""
@@ -57,10 +59,14 @@ class Program:
         """Return what a person would type."""
         return shlex.join((*self.command, *words))
 
-    def tested(self) -> Tested:
+    def tested(self) -> Configuration:
         """Have nginx test the configuration as it lies there; changes nothing."""
         code, out, words = self._called("-T")
-        return Tested(whole=out, words="") if code == 0 else Tested(whole="", words=words or f"exit {code}")
+        return (
+            Configuration(whole=out, words="")
+            if code == 0
+            else Configuration(whole="", words=words or f"exit {code}")
+        )
 
     def reload(self) -> str:
         """Tell the master to read the configuration; returns the program's words if it did not. Whether it did is read back."""

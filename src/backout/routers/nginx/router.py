@@ -26,7 +26,7 @@ from backout.routers.nginx.doctor import diagnose
 from backout.routers.nginx.included import Division
 from backout.routers.nginx.options import NginxOptions
 from backout.routers.nginx.processes import Unreadable, Worker
-from backout.routers.nginx.program import Program, Tested
+from backout.routers.nginx.program import Configuration, Program
 
 if TYPE_CHECKING:
     from backout.document import Json
@@ -287,7 +287,7 @@ class NginxRouter:
         """Try what a rollback would need, touching nothing."""
         return diagnose(self)
 
-    def lacks(self, tested: Tested, text: str) -> tuple[Message, str] | None:
+    def lacks(self, tested: Configuration, text: str) -> tuple[Message, str] | None:
         """Return why a file of this text does not matter to nginx, and the line that its configuration lacks; None: it does."""
         if not text or not tested.includes(text):
             what = msg("nginx's configuration does not include {path}.", path=str(self.path))
@@ -347,7 +347,9 @@ class NginxRouter:
 
     def _unreachable(self, what: Message) -> TargetUnreachable:
         return TargetUnreachable(
-            what, state=msg("nginx goes on as it did."), next_command="backout doctor   # says what to set right"
+            what,
+            state=msg("nginx goes on as it did."),
+            next_command="backout doctor   # says what to set right",
         )
 
     def _hidden(self, error: Unreadable) -> TargetUnreachable:

@@ -1,0 +1,284 @@
+"""What backout writes for nginx, what nginx tells of it, and what the kernel tells of nginx."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from backout.routers.nginx.by_hand import shifting, writing
+from backout.routers.nginx.included import Division, running, text, told, written
+from backout.routers.nginx.options import NginxOptions
+from backout.routers.nginx.processes import (
+    Unreadable,
+    Worker,
+    insides,
+    is_alive,
+    is_being_reloaded,
+    master,
+    workers,
+)
+from backout.routers.nginx.program import Configuration
+from backout.testing.routers import typed
+
+OPTIONS = {
+    "file": "/etc/nginx/backout-shop.conf",
+    "variable": "shop",
+    "status": "127.0.0.1:8099",
+    "sides": {"stable": ["127.0.0.1:8001", "[::1]:8003"], "canary": ["127.0.0.1:8002"]},
+}
+SIDES = NginxOptions.model_validate(OPTIONS)
+
+
+def division(stable: int, *, held: bool = False) -> Division:
+    return Division({"stable": stable, "canary": 100 - stable}, held)
+
+
+def split(stable: int) -> str:
+    found = re.search(r"split_clients \S+ \S+ \{ (.*) \}", text(division(stable), SIDES))
+    assert found
+    return found[1]
+
+
+def answer(of: Division, to: str) -> str:
+    return f"{told(of, SIDES)} {to}\n"
+
+
+def test_shares_are_per_cent_as_they_stand_whatever_the_number_of_servers() -> None:
+    assert split(99) == "1% shop_canary; * shop_stable;"
+    assert split(1) == "99% shop_canary; * shop_stable;"
+    assert (split(100), split(0)) == ("* shop_stable;", "* shop_canary;")
+
+
+def test_three_sides_are_divided_from_the_last_one_on_so_that_a_canary_keeps_its_clients() -> None:
+    three = NginxOptions.model_validate(
+        OPTIONS | {"sides": {"a": ["127.0.0.1:1"], "b": ["127.0.0.1:2"], "c": ["127.0.0.1:3"]}}
+    )
+    assert "{ 5% shop_c; 20% shop_b; * shop_a; }" in text(Division({"a": 75, "b": 20, "c": 5}), three)
+
+
+@pytest.mark.parametrize("held", [False, True])
+def test_a_side_without_a_share_has_no_server_in_the_file(held: bool) -> None:
+    """Whatever fails, `proxy_next_upstream` and `max_fails` have nobody else to ask."""
+    content = text(division(100, held=held), SIDES)
+    assert "8002" not in content and "shop_canary" not in content
+    assert "server 127.0.0.1:8001; server [::1]:8003;" in content
+
+
+def test_each_side_gets_the_directives_of_an_upstream() -> None:
+    options = NginxOptions.model_validate(OPTIONS | {"upstream": ["least_conn", "keepalive 32"]})
+    content = text(division(50), options)
+    assert content.count("{ least_conn; keepalive 32; server ") == 2
+
+
+def test_clients_stick_by_a_cookie_and_those_without_it_are_divided_by_request() -> None:
+    options = NginxOptions.model_validate(OPTIONS | {"sticky_cookie": "session"})
+    content = text(division(50), options)
+    assert 'map $cookie_session $shop_key { "" $request_id; default $cookie_session; }' in content
+    assert "split_clients $shop_key $shop_side" in content
+
+
+@pytest.mark.parametrize("held", [False, True])
+@pytest.mark.parametrize("stable", [0, 1, 50, 100])
+def test_what_is_written_is_read_again(stable: int, held: bool) -> None:
+    one = division(stable, held=held)
+    assert written(text(one, SIDES), SIDES) == one
+
+
+def test_held_is_one_word_that_a_person_can_exchange() -> None:
+    lets, holds = text(division(90), SIDES), text(division(90, held=True), SIDES)
+    assert lets.replace("held=no", "held=yes") == holds
+    assert holds.replace("held=yes", "held=no") == lets
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda content: content.replace("8001", "8009"),
+        lambda content: content.replace("1% shop_canary", "2% shop_canary"),
+        lambda content: content + "\n",
+        lambda content: content.replace("stable=99 canary=1", "stable=98 canary=2", 1),
+        lambda content: content.replace("held=no", "held=yes", 1),
+        lambda content: content.replace("canary=1", "canary=1 other=0"),
+        lambda content: content[:-3],
+        lambda content: "",
+        lambda content: "\n",
+        lambda content: "# shop stable=1\n",
+    ],
+)
+def test_an_edited_file_says_nothing(change) -> None:  # type: ignore[no-untyped-def]
+    assert written(change(text(division(99), SIDES)), SIDES) is None
+
+
+def test_a_file_for_other_servers_says_nothing() -> None:
+    """Connections to them would be counted as none."""
+    other = NginxOptions.model_validate(
+        OPTIONS | {"sides": {"stable": ["127.0.0.1:8001"], "canary": ["127.0.0.1:8002"]}}
+    )
+    content = text(division(99), SIDES)
+    assert written(content, other) is None
+    assert running(f"{told(division(99), SIDES)} shop_stable\n", other) is None
+    assert running(f"{told(division(99), other)} shop_stable\n", other) == division(99)
+
+
+def test_what_nginx_runs_is_what_it_says_and_where_it_would_send_the_request_that_asks() -> None:
+    assert running(answer(division(99), "shop_stable"), SIDES) == division(99)
+    assert running(answer(division(99), "shop_canary"), SIDES) == division(99)
+    assert running(answer(division(99, held=True), "127.0.0.1:8099"), SIDES) == division(99, held=True)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        answer(division(100), "shop_canary"),
+        answer(division(100), "127.0.0.1:8099"),
+        answer(division(100, held=True), "shop_stable"),
+        answer(division(100), "shop_stable").replace("shop ", "other ", 1),
+        answer(division(100), "shop_stable").replace("stable=100 canary=0", "stable=0 canary=100"),
+        answer(division(100), "shop_stable").replace("stable=100", "stable=90"),
+        told(division(100), SIDES),
+        "<html>welcome</html>",
+        "",
+    ],
+)
+def test_another_answer_is_none(said: str) -> None:
+    """One line of the file may have been changed, and the others not; or somebody else listens there."""
+    assert running(said, SIDES) is None
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("variable", "$shop"),
+        ("variable", "shop;"),
+        ("status", "0.0.0.0:8099"),
+        ("status", "10.0.0.1:8099"),
+        ("status", "127.0.0.1"),
+        ("status", "127.0.0.1:8001"),  # A server of a side.
+        ("sides", {"stable": ["localhost:8001"], "canary": ["127.0.0.1:8002"]}),
+        ("sides", {"stable": ["unix:/run/app.sock"], "canary": ["127.0.0.1:8002"]}),
+        ("sides", {"stable": ["127.0.0.1:0"], "canary": ["127.0.0.1:8002"]}),
+        ("sides", {"stable": ["127.0.0.1:65536"], "canary": ["127.0.0.1:8002"]}),
+        ("sides", {"stable": ["::1:8001"], "canary": ["127.0.0.1:8002"]}),
+        ("sides", {"stable": ["127.0.0.1:8001 backup"], "canary": ["127.0.0.1:8002"]}),
+        ("sides", {"stable": ["127.0.0.1:8001"], "canary": ["127.0.0.1:8001"]}),
+        ("sides", {"stable": ["127.0.0.1:8001"], "canary": []}),
+        ("sides", {"stable": ["127.0.0.1:8001"]}),
+        ("upstream", ["keepalive 32;"]),
+        ("upstream", ["server 127.0.0.1:8009"]),
+        ("upstream", ["least_conn }"]),
+        ("sticky_cookie", "my-session"),
+        ("sticky_cookie", "a b"),
+        ("command", []),
+        ("file", ""),
+    ],
+)
+def test_what_nginx_cannot_do_or_would_take_for_something_else_is_refused(key: str, value: object) -> None:
+    with pytest.raises(ValidationError):
+        NginxOptions.model_validate(OPTIONS | {key: value})
+
+
+def test_a_person_writes_the_same_and_what_is_held_stays_so(tmp_path: Path) -> None:
+    path = tmp_path / "it's here.conf"
+    for before, after in (
+        (division(100), division(0)),
+        (division(100, held=True), division(0, held=True)),
+        (None, division(0)),
+    ):
+        path.unlink(missing_ok=True)
+        if before:
+            path.write_text(text(before, SIDES))
+        typed((writing(division(0), SIDES, str(path)),))
+        assert path.read_text() == text(after, SIDES)
+
+
+def test_by_hand_it_is_tested_before_it_is_loaded_and_waited_for() -> None:
+    _, loads, waits = shifting(division(0), SIDES, "/etc/nginx/backout-shop.conf")
+    assert loads == "nginx -t && nginx -s reload"
+    assert "timeout 10 " in waits and '"shop stable=0 canary=100 "' in waits
+
+
+def test_whether_the_file_matters_is_told_by_the_whole_configuration() -> None:
+    content = text(division(100), SIDES)
+    for line, sends in (
+        ("proxy_pass http://$shop;", True),
+        ("proxy_pass  http://${shop}$request_uri;", True),
+        ("proxy_pass http://$shop2;", False),
+        ("proxy_pass http://shop;", False),
+        ("# proxy_pass http://$shop;", False),
+        ("proxy_pass http://other; # proxy_pass http://$shop;", False),
+        ("log_format x $shop;", False),
+    ):
+        assert Configuration(f"{content}\n{line}\n", "").sends_by("shop", content) is sends, line
+    assert not Configuration("", "").includes(content)
+    assert Configuration(f"{content}upstream x {{ server 127.0.0.1:8001; }}", "").names(
+        "127.0.0.1:8001", content
+    )
+    assert not Configuration(f"{content}listen 127.0.0.1:80011;", "").names("127.0.0.1:8001", content)
+
+
+def test_a_reload_is_half_done_while_workers_of_two_ages_take_connections() -> None:
+    """Old ones are told to end 100 ms after the new ones were started."""
+    now_s = float(Path("/proc/uptime").read_text().split()[0])
+    old, new = Worker(1, now_s - 100, ends=False), Worker(2, now_s, ends=False)
+    assert is_being_reloaded([old, new])
+    assert not is_being_reloaded([new, Worker(3, now_s + 0.02, ends=False)])
+    assert not is_being_reloaded([Worker(1, now_s - 100, ends=True), new])
+    # A worker that was started again because it had crashed.
+    assert not is_being_reloaded([old, Worker(2, now_s - 5, ends=False)])
+    assert not is_being_reloaded([])
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_connections_are_told_by_whose_they_are(host: str) -> None:
+    """This process plays a worker: a client of it has no server, then one."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    own = Worker(os.getpid(), 0.0, ends=True)
+    with closing(socket.create_server((host, 0), family=family)) as front:
+        before = insides(os.getpid(), [own], [])[own].undecided
+        address, port = front.getsockname()[:2]
+        client = socket.create_connection((address, port))
+        accepted, _ = front.accept()
+        name = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        with closing(client), closing(accepted):
+            found = insides(os.getpid(), [own], [name, "127.0.0.1:1"])[own]
+            # The client's end goes out to that address, and is inside it; both ends are this process's.
+            assert found.servers == {name: 1, "127.0.0.1:1": 0}
+            assert found.undecided == before
+        assert insides(os.getpid(), [own], [name])[own].servers == {name: 0}
+
+
+def test_connections_that_this_user_may_not_see_are_an_error_and_not_none() -> None:
+    if os.geteuid() == 0:
+        os.seteuid(65534)
+    try:
+        with pytest.raises(Unreadable, match=r"connections of nginx's process 1: Permission denied"):
+            insides(os.getpid(), [Worker(1, 0.0, ends=True)], ["127.0.0.1:1"])
+    finally:
+        if os.getuid() == 0:
+            os.seteuid(0)
+
+
+def test_who_has_ended_has_no_connections_and_is_not_alive() -> None:
+    pid = os.spawnvp(os.P_NOWAIT, "true", ["true"])
+    os.waitpid(pid, 0)
+    gone = Worker(pid, 0.0, ends=True)
+    assert insides(os.getpid(), [gone], []) == {}
+    assert not is_alive(gone) and not is_alive(Worker(os.getpid(), 0.0, ends=False))
+    with pytest.raises(Unreadable, match="has ended"):
+        workers(pid)
+
+
+@pytest.mark.parametrize("content", ["", "1\n2\n", "no number", "1", "999999999"])
+def test_a_pid_file_of_no_nginx_is_told(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "nginx.pid"
+    path.write_text(content)
+    with pytest.raises(Unreadable, match="names no master of nginx"):
+        master(path)
+    with pytest.raises(Unreadable, match="No such file"):
+        master(tmp_path / "none")
