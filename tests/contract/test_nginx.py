@@ -170,7 +170,7 @@ def test_workers_without_their_master_are_no_nginx_that_is_known(proxy):
 def test_a_file_that_somebody_edited_is_not_written_over(proxy):
     """Whether it was loaded, too, or not."""
     router = proxy.router()
-    edited = proxy.included.read_text().replace("* shop_blue;", "* 127.0.0.1:1;")
+    edited = proxy.included.read_text().replace("* shop-blue;", "* 127.0.0.1:1;")
     proxy.included.write_text(edited)
     acts = (
         lambda: router.traffic(5),

@@ -50,23 +50,23 @@ def answer(of: Division, to: str) -> str:
 
 
 def test_shares_are_per_cent_as_they_stand_whatever_the_number_of_servers() -> None:
-    assert split(99) == "1% shop_canary; * shop_stable;"
-    assert split(1) == "99% shop_canary; * shop_stable;"
-    assert (split(100), split(0)) == ("* shop_stable;", "* shop_canary;")
+    assert split(99) == "1% shop-canary; * shop-stable;"
+    assert split(1) == "99% shop-canary; * shop-stable;"
+    assert (split(100), split(0)) == ("* shop-stable;", "* shop-canary;")
 
 
 def test_three_sides_are_divided_from_the_last_one_on_so_that_a_canary_keeps_its_clients() -> None:
     three = NginxOptions.model_validate(
         OPTIONS | {"sides": {"a": ["127.0.0.1:1"], "b": ["127.0.0.1:2"], "c": ["127.0.0.1:3"]}}
     )
-    assert "{ 5% shop_c; 20% shop_b; * shop_a; }" in text(Division({"a": 75, "b": 20, "c": 5}), three)
+    assert "{ 5% shop-c; 20% shop-b; * shop-a; }" in text(Division({"a": 75, "b": 20, "c": 5}), three)
 
 
 @pytest.mark.parametrize("held", [False, True])
 def test_a_side_without_a_share_has_no_server_in_the_file(held: bool) -> None:
     """Whatever fails, `proxy_next_upstream` and `max_fails` have nobody else to ask."""
     content = text(division(100, held=held), SIDES)
-    assert "8002" not in content and "shop_canary" not in content
+    assert "8002" not in content and "shop-canary" not in content
     assert "server 127.0.0.1:8001; server [::1]:8003;" in content
 
 
@@ -100,7 +100,7 @@ def test_held_is_one_word_that_a_person_can_exchange() -> None:
     "change",
     [
         lambda content: content.replace("8001", "8009"),
-        lambda content: content.replace("1% shop_canary", "2% shop_canary"),
+        lambda content: content.replace("1% shop-canary", "2% shop-canary"),
         lambda content: content + "\n",
         lambda content: content.replace("stable=99 canary=1", "stable=98 canary=2", 1),
         lambda content: content.replace("held=no", "held=yes", 1),
@@ -122,25 +122,25 @@ def test_a_file_for_other_servers_says_nothing() -> None:
     )
     content = text(division(99), SIDES)
     assert written(content, other) is None
-    assert running(f"{told(division(99), SIDES)} shop_stable\n", other) is None
-    assert running(f"{told(division(99), other)} shop_stable\n", other) == division(99)
+    assert running(f"{told(division(99), SIDES)} shop-stable\n", other) is None
+    assert running(f"{told(division(99), other)} shop-stable\n", other) == division(99)
 
 
 def test_what_nginx_runs_is_what_it_says_and_where_it_would_send_the_request_that_asks() -> None:
-    assert running(answer(division(99), "shop_stable"), SIDES) == division(99)
-    assert running(answer(division(99), "shop_canary"), SIDES) == division(99)
+    assert running(answer(division(99), "shop-stable"), SIDES) == division(99)
+    assert running(answer(division(99), "shop-canary"), SIDES) == division(99)
     assert running(answer(division(99, held=True), "127.0.0.1:8099"), SIDES) == division(99, held=True)
 
 
 @pytest.mark.parametrize(
     "said",
     [
-        answer(division(100), "shop_canary"),
+        answer(division(100), "shop-canary"),
         answer(division(100), "127.0.0.1:8099"),
-        answer(division(100, held=True), "shop_stable"),
-        answer(division(100), "shop_stable").replace("shop ", "other ", 1),
-        answer(division(100), "shop_stable").replace("stable=100 canary=0", "stable=0 canary=100"),
-        answer(division(100), "shop_stable").replace("stable=100", "stable=90"),
+        answer(division(100, held=True), "shop-stable"),
+        answer(division(100), "shop-stable").replace("shop ", "other ", 1),
+        answer(division(100), "shop-stable").replace("stable=100 canary=0", "stable=0 canary=100"),
+        answer(division(100), "shop-stable").replace("stable=100", "stable=90"),
         told(division(100), SIDES),
         "<html>welcome</html>",
         "",

@@ -14,7 +14,7 @@ def writing(division: Division, options: NginxOptions, path: str) -> str:
     """Return the command that writes the file for a division; whether it holds stays as it is there."""
     lines = " ".join(map(shlex.quote, text(division, options).splitlines()))
     where = shlex.quote(path)
-    held = f"held=$(grep -ohm1 -e {HOLDS} -e {LETS} {where} | head -n 1)"
+    held = f"held=$(grep -sohm1 -e {HOLDS} -e {LETS} {where} | head -n 1)"
     return f"{held}; printf '%s\\n' {lines} | sed \"s/{LETS}/${{held:-{LETS}}}/\" > {where}"
 
 

@@ -30,10 +30,13 @@ def diagnose(router: NginxRouter) -> Iterator[Diagnosis]:
         evidence = msg("nginx says what it runs; requests go to {shares}.", shares=shares)
         yield Diagnosis(subject=_SUBJECT, ok=True, evidence=evidence)
     except BackoutError as error:
-        # Its next command is this very list; the lines below say more.
-        yield Diagnosis(subject=_SUBJECT, ok=False, evidence=error.what, remedy=router.asking)
-    yield _configuration(router)
+        remedy = error.next_command
+        if remedy == router.ask_doctor:
+            loads = f"{router.program.typed('-t')} && {router.program.typed('-s', 'reload')}"
+            remedy = f"{loads}   # once the lines below are ok"
+        yield Diagnosis(subject=_SUBJECT, ok=False, evidence=error.what, remedy=remedy)
     yield _file(router, kept)
+    yield _configuration(router)
 
 
 def _configuration(router: NginxRouter) -> Diagnosis:
@@ -70,26 +73,37 @@ def _file(router: NginxRouter, kept: Answer) -> Diagnosis:
     subject, path = f"{_SUBJECT}: kept over a reload", str(router.path)
     try:
         written = router.written()
+        lacks = msg("{path} is not there.", path=path)
     except BackoutError as error:
-        return Diagnosis(subject=subject, ok=False, evidence=error.what, remedy=_anew(router))
+        written, lacks = None, error.what
     if written is None:
-        evidence = msg("{path} is not there.", path=path)
-        return Diagnosis(subject=subject, ok=False, evidence=evidence, remedy=_anew(router))
+        division = _now(router)
+        evidence = msg(
+            "{why} This command writes it so that requests go to {sides}.",
+            why=str(lacks),
+            sides=", ".join(f"{name} {share} %" for name, share in division.shares.items() if share),
+        )
+        remedy = by_hand.writing(division, router.options, path)
+        return Diagnosis(subject=subject, ok=False, evidence=evidence, remedy=remedy)
     if not os.access(router.path.parent, os.W_OK):
         evidence = msg("{path} cannot be written.", path=path)
         remedy = f"ls -ld {shlex.quote(str(router.path.parent))}"
         return Diagnosis(subject=subject, ok=False, evidence=evidence, remedy=remedy)
     if kept is Answer.YES:
         return Diagnosis(subject=subject, ok=True, evidence=msg("{path} says what nginx runs.", path=path))
-    evidence = msg("{path} does not say what nginx runs now; the next change writes it.", path=path)
-    return Diagnosis(subject=subject, ok=None, evidence=evidence, remedy=f"head -n 1 {shlex.quote(path)}")
+    if kept is Answer.NO:
+        evidence = msg("{path} does not say what nginx runs now; the next change writes it.", path=path)
+    else:
+        evidence = msg("{path} is whole; whether nginx runs it is not known.", path=path)
+    return Diagnosis(
+        subject=subject, ok=None, evidence=evidence, remedy=f"{router.asking}; head -n 1 {shlex.quote(path)}"
+    )
 
 
-def _anew(router: NginxRouter) -> str:
-    """Return the command that writes the file: as nginx runs now, or, where that is not known, all to the first side."""
+def _now(router: NginxRouter) -> Division:
+    """Return what nginx runs, or, where that is not known, all to the first side."""
     try:
-        division = router.running(2.0)
+        return router.running(2.0)
     except BackoutError:
         first = router.sides[0]
-        division = Division({name: 100 if name == first else 0 for name in router.sides})
-    return by_hand.writing(division, router.options, str(router.path))
+        return Division({name: 100 if name == first else 0 for name in router.sides})

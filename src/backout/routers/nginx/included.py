@@ -95,7 +95,8 @@ def _mark(division: Division, options: NginxOptions) -> str:
 
 
 def _upstream(side: str, options: NginxOptions) -> str:
-    return f"{options.variable}_{side}"
+    # Without a `Host` of their own, requests have this one: no underscore between, which a host name may not have.
+    return f"{options.variable}-{side}"
 
 
 def _text(division: Division, options: NginxOptions, mark: str) -> str:

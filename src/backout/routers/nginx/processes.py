@@ -14,7 +14,7 @@ import os
 import re
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,6 +64,8 @@ def master(pid_file: Path) -> int:
     Raises:
         Unreadable: There is none, or two: an upgrade of nginx's program is under way.
     """
+    if not (PROC / "self" / "stat").exists():
+        raise Unreadable("there is no /proc, as Linux has it")
     try:
         told = pid_file.read_text().strip()
     except OSError as error:
@@ -108,9 +110,10 @@ def insides(of: int, found: Iterable[Worker], servers: Iterable[str]) -> dict[Wo
     wanted = tuple(servers)
     # Whose they are first: what is opened meanwhile belongs to a request whose client is counted.
     owners = {one: numbers for one in found if (numbers := _sockets(one.pid)) is not None}
-    listening, table = _sockets(of), list(_table(of))
+    listening = _sockets(of)
     if listening is None:
         raise Unreadable(f"the master {of} has ended")
+    table = list(_table(of, listening.union(*owners.values())))
     ports = {own.rpartition(":")[2] for number, own, _, listens in table if listens and number in listening}
     told = {}
     for one, numbers in owners.items():
@@ -158,8 +161,8 @@ def _sockets(pid: int) -> set[int] | None:
     return None if _stat(pid) is None else found
 
 
-def _table(pid: int) -> Iterator[tuple[int, str, str, bool]]:
-    """Yield each TCP socket of a process's network: its inode, own and other address, and whether it listens."""
+def _table(pid: int, wanted: Container[int]) -> Iterator[tuple[int, str, str, bool]]:
+    """Yield some TCP sockets of a process's network: inode, own and other address, and whether it listens."""
     for name in ("tcp", "tcp6"):
         path = PROC / str(pid) / "net" / name
         try:
@@ -170,7 +173,8 @@ def _table(pid: int) -> Iterator[tuple[int, str, str, bool]]:
             raise Unreadable(f"{path}: {error.strerror}") from error
         for line in lines:
             fields = line.split()
-            yield int(fields[9]), _address(fields[1]), _address(fields[2]), fields[3] == _LISTENS
+            if int(fields[9]) in wanted:
+                yield int(fields[9]), _address(fields[1]), _address(fields[2]), fields[3] == _LISTENS
 
 
 def _address(told: str) -> str:

@@ -66,6 +66,7 @@ class NginxRouter:
     """
 
     kind: ClassVar[str] = "nginx"
+    ask_doctor: ClassVar[str] = "backout doctor   # says what to set right"
     Options: ClassVar[type[BaseModel]] = NginxOptions
 
     def __init__(self, options: NginxOptions, site: Site) -> None:
@@ -349,7 +350,7 @@ class NginxRouter:
         return TargetUnreachable(
             what,
             state=msg("nginx goes on as it did."),
-            next_command="backout doctor   # says what to set right",
+            next_command=self.ask_doctor,
         )
 
     def _hidden(self, error: Unreadable) -> TargetUnreachable:
