@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PROC = Path("/proc")
-_LISTENS = "0A"
+_LISTENS, _ENDS = "0A", "is shutting down"
 _SOCKET = re.compile(r"socket:\[(\d+)\]")
 _SETTLED_S = 1.0
 _ONE_START_S = 0.08
@@ -51,7 +51,8 @@ class Inside:
     Attributes:
         servers: How many connections it has to each server that was asked for.
         undecided: Clients' connections that have none to a server, of whatever service: a request that is still being
-            read may go to any side that this worker knows.
+            read may go to any side that this worker knows. Over HTTP/2 it is not seen while another one of its connection is
+            with a server.
     """
 
     servers: dict[str, int]
@@ -82,12 +83,11 @@ def master(pid_file: Path) -> int:
 def workers(of: int) -> list[Worker]:
     """Return a master's workers; raises Unreadable when it has ended."""
     found = []
-    for entry in PROC.iterdir():
-        if entry.name.isdecimal() and (stat := _stat(int(entry.name))) is not None and int(stat[1]) == of:
-            title = _title(int(entry.name))
+    for name in os.listdir(PROC):  # noqa: PTH208
+        if name.isdecimal() and (stat := _stat(int(name))) is not None and int(stat[1]) == of:
+            title = _title(int(name))
             if title.startswith("nginx: worker process"):
-                started_s = int(stat[19]) / os.sysconf("SC_CLK_TCK")
-                found.append(Worker(int(entry.name), started_s, title.endswith("is shutting down")))
+                found.append(Worker(int(name), _started_s(stat), title.endswith(_ENDS)))
     if _stat(of) is None:
         raise Unreadable(f"the master {of} has ended")
     return found
@@ -127,16 +127,29 @@ def insides(of: int, found: Iterable[Worker], servers: Iterable[str]) -> dict[Wo
 def is_alive(worker: Worker) -> bool:
     """Tell whether a worker still runs, and not another process with its pid."""
     stat = _stat(worker.pid)
-    return stat is not None and int(stat[19]) / os.sysconf("SC_CLK_TCK") == worker.started_s
+    return stat is not None and _started_s(stat) == worker.started_s
+
+
+def takes(worker: Worker) -> bool:
+    """Tell whether a worker still runs, and takes connections."""
+    return is_alive(worker) and not _title(worker.pid).endswith(_ENDS)
 
 
 def _stat(pid: int) -> list[str] | None:
     """Return the fields from the state (3) on; None: there is no such process, or it has ended and waits to be collected."""
     try:
-        fields = (PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
+        # All processes are looked at, again and again: without the detour of a Path.
+        with open(f"{PROC}/{pid}/stat", encoding="utf-8", errors="replace") as file:  # noqa: PTH123
+            fields = file.read().rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
         return None
+    except PermissionError as error:
+        raise Unreadable(f"{PROC}/{pid}/stat: {error.strerror}") from error
     return None if fields[0] in "ZX" else fields
+
+
+def _started_s(stat: list[str]) -> float:
+    return int(stat[19]) / os.sysconf("SC_CLK_TCK")
 
 
 def _title(pid: int) -> str:
