@@ -11,11 +11,12 @@ from pathlib import Path
 def replace(path: Path, text: str) -> None:
     """Write a file so that a kill or a power cut leaves the old text or the new one; owner and mode stay.
 
-    The draft begins with a dot, so that no ``include *.conf`` reads it.
+    The draft begins with a dot, so that no ``include *.conf`` reads it. What a link leads to is written, and not the link.
 
     Raises:
         OSError: It cannot be written; the file is as it was.
     """
+    path = path.resolve()
     try:
         before = path.stat()
         mode, owner = stat.S_IMODE(before.st_mode), (before.st_uid, before.st_gid)
