@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import stat
 import tempfile
 from pathlib import Path
+
+_DRAFT = ".backout"
 
 
 def replace(path: Path, text: str) -> None:
@@ -22,7 +25,7 @@ def replace(path: Path, text: str) -> None:
         mode, owner = stat.S_IMODE(before.st_mode), (before.st_uid, before.st_gid)
     except FileNotFoundError:
         mode, owner = 0o644, None
-    fd, draft = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    fd, draft = tempfile.mkstemp(prefix=f".{path.name}.", suffix=_DRAFT, dir=path.parent)
     try:
         with os.fdopen(fd, "w") as file:
             file.write(text)
@@ -40,3 +43,10 @@ def replace(path: Path, text: str) -> None:
     except OSError:
         Path(draft).unlink(missing_ok=True)
         raise
+
+
+def clear(path: Path) -> None:
+    """Delete drafts of `replace` that were killed; for a caller that keeps others from writing the file meanwhile."""
+    path = path.resolve()
+    for draft in path.parent.glob(f".{glob.escape(path.name)}.*{_DRAFT}"):
+        draft.unlink(missing_ok=True)

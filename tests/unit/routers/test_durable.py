@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from backout.routers.durable import replace
+from backout.routers.durable import clear, replace
 
 
 def test_mode_and_link_stay_and_nothing_is_left_beside(tmp_path: Path) -> None:
@@ -41,3 +41,11 @@ def test_what_cannot_be_written_leaves_the_old_text_and_no_draft(tmp_path: Path)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert [(one.name, one.read_text()) for one in tmp_path.iterdir()] == [("a.conf", "old")]
+
+
+def test_what_a_kill_left_is_cleared_and_nothing_else(tmp_path: Path) -> None:
+    names = [".a.conf.x1y2z3w4.backout", ".a.conf.swp", ".other.conf.x1y2z3w4.backout", "a.conf"]
+    for name in names:
+        (tmp_path / name).write_text("")
+    clear(tmp_path / "a.conf")
+    assert {one.name for one in tmp_path.iterdir()} == set(names[1:])

@@ -107,6 +107,7 @@ def _write(router: NginxRouter, before: Division | None, wanted: Division) -> No
                 state=msg("It was not written over; nginx was not reloaded."),
                 next_command=router.asking,
             )
+        durable.clear(router.path)
         durable.replace(router.path, included.text(wanted, router.options))
     except OSError as error:
         raise StepFailed(
