@@ -115,10 +115,11 @@ class HoldFact(Document):
         name: `router`, `database`, or the name of a declared hold command.
         modes: What it can do: `queue` (requests wait), `maintenance` (requests are answered 503), `stop`,
             `divert`, `refuse_writes`, `refuse_connections`, `suspend`.
-        held: Whether it holds now.
-        mode: The mode in force, if it holds.
+        held: Whether it holds now; unknown also while requests that came before it are still inside.
+        mode: The mode in force for new requests, if that is known.
         prior: The absolute state to put back when it is released.
         within_s: Seconds that holding or letting go may take.
+        ends_after_s: Seconds after which holding ends what is still inside; null: it waits, and fails.
         left_holding: Whether the journal says that it held when backout last used it; looked up only where
             it does not answer.
     """
@@ -129,6 +130,7 @@ class HoldFact(Document):
     mode: str | None = None
     prior: dict[str, Json] = {}
     within_s: float = 30.0
+    ends_after_s: float | None = None
     left_holding: bool = False
 
 

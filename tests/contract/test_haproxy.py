@@ -6,10 +6,10 @@ import pytest
 from tests.haproxy import haproxy
 from tests.sides import sides
 
-from backout.errors import TargetUnreachable
+from backout.errors import StepFailed, TargetUnreachable
 from backout.observed import Answer
 from backout.testing.routers import RouterCase, RouterContract, typed
-from backout.testing.traffic import TrafficCase, TrafficContract
+from backout.testing.traffic import TrafficCase, TrafficContract, tunnel
 
 pytestmark = pytest.mark.slow
 
@@ -121,3 +121,31 @@ def test_held_and_released_by_hand_a_side_that_was_shut_stays_so(proxy):
     typed(router.by_hand(None, prior))
     assert router.traffic(5).shares == {"blue": 100, "green": 0}
     assert router.servers()["green1"].shut
+
+
+def test_a_hold_ends_what_is_inside_at_the_limit_and_says_so_before(proxy):
+    made, _ = proxy
+    router = made.router(SIDES, drain_timeout_s=0.3)
+    fact = router.observe(5)
+    assert fact.ends_after_s == 0.3
+    with tunnel(made.port) as open_tunnel:
+        router.hold("maintenance")
+        assert open_tunnel.recv(64) == b""
+    assert router.observe(5).held is Answer.YES
+    router.release(fact.prior)
+    assert router.observe(5) == fact
+
+
+def test_a_hold_that_somebody_lets_go_meanwhile_is_none(proxy):
+    made, router = proxy
+    end = router.runtime.order
+
+    def let_in(*commands):
+        end(*commands)
+        if any("state maint" in one for one in commands):
+            end("set server app/blue1 state ready")
+
+    router.runtime.order = let_in
+    with pytest.raises(StepFailed, match="does not hold any more") as caught:
+        router.hold("maintenance")
+    assert "Requests reach the service" in str(caught.value.state)

@@ -22,7 +22,8 @@ from backout.children import Children
 from backout.embedded.server import EmbeddedPostgres
 from backout.observed import Answer
 from backout.routers.haproxy import HaproxyRouter
-from backout.testing.traffic import ShiftingRouter, SteadyLoad
+from backout.testing.steps import wait_until
+from backout.testing.traffic import ShiftingRouter, SteadyLoad, tunnel
 
 pytestmark = pytest.mark.slow
 
@@ -181,9 +182,25 @@ def test_a_haproxy_that_is_down_is_told_and_nothing_is_claimed(shop: Shop) -> No
 
 def test_hold_answers_maintenance_at_haproxy(shop: Shop) -> None:
     shop.cli("hold", "--yes").ended(0)
-    with pytest.raises(AssertionError), SteadyLoad(shop.proxy.port) as load:
-        load.goes_on(1)
-    assert set(load.total.failed) == {"503"}
+    with SteadyLoad(shop.proxy.port) as load:
+        wait_until(lambda: len(load.total.failed) > 40)
+    assert (set(load.total.failed), load.total.by.total()) == ({"503"}, 0)
+    shop.cli("release-hold").ended(0)
+    with SteadyLoad(shop.proxy.port) as load:
+        load.goes_on()
+    assert (load.total.failed, set(load.total.by)) == ([], {"green"})
+
+
+def test_a_hold_that_was_killed_while_a_websocket_was_open_is_finished_and_let_go(shop: Shop) -> None:
+    config = shop.cli.directory / "backout.yaml"
+    config.write_text(config.read_text().replace("  state_file:", "  drain_timeout_s: 1\n  state_file:"))
+    with tunnel(shop.proxy.port) as websocket:
+        env = {"BACKOUT_FAULT": "router.hold.after"}
+        assert shop.cli("hold", "--yes", env=env).code == -signal.SIGKILL
+        assert "router holds (maintenance), and requests are still inside" in shop.cli().everything
+        done = shop.cli("resume").ended(0)
+        assert "requests are answered 503; after 1.0 s, end what is inside" in done.everything
+        assert websocket.recv(64) == b""
     shop.cli("release-hold").ended(0)
     with SteadyLoad(shop.proxy.port) as load:
         load.goes_on()

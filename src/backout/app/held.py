@@ -31,9 +31,13 @@ def hold_fact(
     if seen.value is None:
         silent = HoldFact(name=means.name, modes=(), held=Answer.UNKNOWN)
         return silent.model_copy(update={"left_holding": _left_holding(parts, means.name)})
-    if seen.value.held is Answer.UNKNOWN:
+    if seen.value.held is Answer.UNKNOWN and seen.value.mode is None:
         return seen.value.model_copy(update={"left_holding": _left_holding(parts, means.name)})
-    if seen.value.held is Answer.YES:
+    if seen.value.held is not Answer.NO:
+        # Held, or on the way there: new requests are kept away, and what came before is still inside.
+        left = seen.value.held is Answer.UNKNOWN
+        seen = seen.model_copy(update={"value": seen.value.model_copy(update={"left_holding": left})})
+        assert seen.value is not None
         prior = _prior_in_journal(parts, means.name)
         if prior is None and means.name != "database":
             # Held by hand, or by a run whose journal is lost: who lets it go wants requests and workers through.

@@ -54,7 +54,7 @@ def _with_any_journal(parts: Parts, conduct: Conduct, act: Callable[[Parts, Cond
 
 def _hold(parts: Parts, conduct: Conduct) -> Run:
     facts = observe(parts, DEADLINE_S)
-    usable = [f for f in facts.holds if f.held is not Answer.UNKNOWN]
+    usable = [f for f in facts.holds if f.held is not Answer.UNKNOWN or f.mode is not None]
     if not usable:
         silent = ", ".join(f.name for f in facts.holds)
         raise NotPossible(

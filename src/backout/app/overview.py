@@ -70,7 +70,11 @@ def _overview(parts: Parts) -> Overview:
         command = f"backout resume {acting.run}" if acting.waits else f"backout status {acting.run}"
     sources = (facts.workload, facts.available, facts.schema_now)
     silent = tuple(
-        msg("{name} does not answer.", name=h.name) for h in facts.holds if h.held is Answer.UNKNOWN
+        msg("{name} does not answer.", name=h.name)
+        if h.mode is None
+        else msg("{name} holds ({mode}), and requests are still inside.", name=h.name, mode=h.mode)
+        for h in facts.holds
+        if h.held is Answer.UNKNOWN
     )
     who = () if lease_unknown is None else (msg("Who acts: {why}", why=str(lease_unknown)),)
     current = release_of(facts, version) if version else None

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 from backout.assess.versions import current_version
+from backout.document import Json
 from backout.facts import Facts
 from backout.message import Message, msg
 from backout.observed import (
@@ -116,10 +117,11 @@ def _mode(fact: HoldFact, strongest: bool) -> str | None:
 
 
 def _hold(fact: HoldFact, mode: str) -> StepSpec:
+    ends: dict[str, Json] = {} if fact.ends_after_s is None else {"ends_after_s": fact.ends_after_s}
     return StepSpec(
         kind="hold",
         target=f"hold:{fact.name}",
-        params={"name": fact.name, "mode": mode, "prior": fact.prior},
+        params={"name": fact.name, "mode": mode, "prior": fact.prior, **ends},
         timeout_s=fact.within_s,
     )
 

@@ -70,6 +70,12 @@ class Hold(_HoldStep):
             ),
         }
         mode = str(spec.params["mode"])
+        if mode == "maintenance" and "ends_after_s" in spec.params:
+            return msg(
+                "Stop traffic at {name}: requests are answered 503; after {s} s, end what is inside.",
+                name=str(spec.params["name"]),
+                s=str(spec.params["ends_after_s"]),
+            )
         return templates.get(mode, msg("Suspend {name}.", name=str(spec.params["name"])))
 
     def by_hand(self, spec: StepSpec) -> tuple[str, ...]:
@@ -78,6 +84,21 @@ class Hold(_HoldStep):
 
     def hazards(self, spec: StepSpec) -> tuple[Hazard, ...]:
         """Return what could go wrong."""
+        if "ends_after_s" in spec.params:
+            return (
+                Hazard(
+                    what=msg("{name} does not answer.", name=str(spec.params["name"])),
+                    then=msg(
+                        "The run stops before anything else is changed; resume tries again, abort lets go."
+                    ),
+                ),
+                Hazard(
+                    what=msg(
+                        "Connections stay open for longer than {s} s", s=str(spec.params["ends_after_s"])
+                    ),
+                    then=msg("They are ended (WebSockets, long polls); their clients connect again"),
+                ),
+            )
         return (
             Hazard(
                 what=msg(
@@ -100,6 +121,13 @@ class Hold(_HoldStep):
     def probe(self, spec: StepSpec, acting: Acting) -> Probe:
         """Ask the means whether this mode is in force."""
         fact = self._means(spec, acting).observe(_PROBE_DEADLINE_S)
+        if fact.held is Answer.UNKNOWN and fact.mode in _in_force(str(spec.params["mode"])):
+            evidence = msg(
+                "{name} holds ({mode}), and requests that came before are still inside.",
+                name=fact.name,
+                mode=fact.mode,
+            )
+            return Probe(answer=Probed.PARTIAL, evidence=evidence)
         if fact.held is Answer.UNKNOWN:
             return Probe(answer=Probed.UNKNOWN, evidence=msg("{name} does not answer.", name=fact.name))
         if fact.held is Answer.YES and fact.mode in _in_force(str(spec.params["mode"])):

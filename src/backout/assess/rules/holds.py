@@ -13,7 +13,7 @@ from backout.plan.model import Finding, Severity
 def cannot_tell(case: Case) -> Iterator[Finding]:
     """A means of holding does not answer: requests are not held during the switch."""
     for hold in case.facts.holds:
-        if hold.held is Answer.UNKNOWN and not hold.left_holding:
+        if hold.held is Answer.UNKNOWN and not hold.left_holding and hold.mode is None:
             yield Finding(
                 rule="hold.unknown",
                 severity=Severity.WARNS,
@@ -27,7 +27,7 @@ def cannot_tell(case: Case) -> Iterator[Finding]:
 def left_holding(case: Case) -> Iterator[Finding]:
     """A means of holding does not answer, and held when it was last used: the plan cannot let it go."""
     for hold in case.facts.holds:
-        if hold.held is Answer.UNKNOWN and hold.left_holding:
+        if hold.held is Answer.UNKNOWN and hold.left_holding and hold.mode is None:
             yield Finding(
                 rule="hold.left-holding",
                 severity=Severity.NEEDS_APPROVAL,
@@ -39,6 +39,27 @@ def left_holding(case: Case) -> Iterator[Finding]:
                 remedy=msg(
                     "Make it answer (backout doctor); or go back without it, --accept hold-unknown, "
                     "and let go as soon as it answers: backout release-hold."
+                ),
+                accept="hold-unknown",
+            )
+
+
+def still_inside(case: Case) -> Iterator[Finding]:
+    """A means of holding keeps new requests away, and what came before is not at its end: the plan cannot let it go."""
+    for hold in case.facts.holds:
+        if hold.held is Answer.UNKNOWN and hold.mode is not None:
+            yield Finding(
+                rule="hold.still-inside",
+                severity=Severity.NEEDS_APPROVAL,
+                evidence=msg(
+                    "{name} holds ({mode}), and requests that came before are still inside: "
+                    "requests may stay stopped after the way back.",
+                    name=hold.name,
+                    mode=hold.mode,
+                ),
+                remedy=msg(
+                    "Finish the hold (backout hold), or let go (backout release-hold), and plan again; "
+                    "or go back without it, --accept hold-unknown."
                 ),
                 accept="hold-unknown",
             )
@@ -59,4 +80,4 @@ def held_already(case: Case) -> Iterator[Finding]:
             )
 
 
-RULES = (cannot_tell, left_holding, held_already)
+RULES = (cannot_tell, left_holding, still_inside, held_already)

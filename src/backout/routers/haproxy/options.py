@@ -39,7 +39,7 @@ class HaproxyOptions(Declared):
         default=30,
         gt=0,
         le=3600,
-        description="Seconds that requests inside the service may take when it is held.",
+        description="Seconds that requests inside the service may take when it is held; then they are ended.",
     )
 
     @model_validator(mode="after")

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 _MAINTENANCE = "maintenance"
 _POLL_S = 0.05
+_CUTTING_S = 5.0
+"""The longest that is waited for sessions to be gone that HAProxy was told to end."""
 
 
 class HaproxyRouter:
@@ -165,9 +167,7 @@ class HaproxyRouter:
                 state=msg("Nothing was ended."),
                 next_command=self.look,
             )
-        for one in own:
-            if one.inside:
-                self.runtime.order(f"shutdown sessions server {self.options.backend}/{one.name}")
+        self._end(own)
         return sum(one.inside for one in own)
 
     def shift_by_hand(self, shares: Mapping[str, int]) -> tuple[str, ...]:
@@ -184,17 +184,19 @@ class HaproxyRouter:
         return tuple(commands)
 
     def observe(self, deadline_s: float) -> HoldFact:
-        """Return whether it holds now; while requests are still inside it is looked again until the deadline."""
-        deadline = time.monotonic() + deadline_s
+        """Return whether it holds now; while requests are still inside it is looked again until half the deadline."""
+        # Who asks waits no longer than the deadline, and is to hear that it holds, and that something is inside.
+        deadline = time.monotonic() + deadline_s / 2
         fact = HoldFact(
             name=self.name,
             modes=(_MAINTENANCE,),
             held=Answer.UNKNOWN,
             within_s=self.options.drain_timeout_s,
+            ends_after_s=self.options.drain_timeout_s,
         )
         while True:
             try:
-                servers = self.servers(max(0.05, deadline - time.monotonic()))
+                servers = self.servers(max(deadline_s / 2, deadline - time.monotonic()))
             except BackoutError:
                 return fact
             if not is_held(servers):
@@ -206,12 +208,12 @@ class HaproxyRouter:
             time.sleep(_POLL_S)
 
     def hold(self, mode: str) -> None:
-        """Have HAProxy answer 503 by itself; returns when no request is inside any more. Idempotent.
+        """Have HAProxy answer 503 by itself; returns when no request is inside any more: after `drain_timeout_s` they are ended. Idempotent.
 
         Raises:
             NotPossible: The mode is not `maintenance`, or no side has a share, so that nothing would be there to put back.
             TargetUnreachable: The runtime API did not answer.
-            StepFailed: Requests are still inside after `drain_timeout_s`; it holds.
+            StepFailed: Something is inside although it was ended, and it holds; or it does not hold any more.
         """
         if mode != _MAINTENANCE:
             raise self._not_possible(msg("The router haproxy cannot hold by {mode}.", mode=mode))
@@ -298,19 +300,38 @@ class HaproxyRouter:
         return f"set server {self.options.backend}/{server} {what}"
 
     def _drained(self) -> None:
-        deadline = time.monotonic() + self.options.drain_timeout_s
-        while inside := sum(one.inside for one in self.servers().values()):
-            if time.monotonic() >= deadline:
+        ends_s = time.monotonic() + self.options.drain_timeout_s
+        gives_up_s = ends_s + _CUTTING_S
+        while True:
+            servers, now_s = self.servers(), time.monotonic()
+            if not is_held(servers):
+                raise StepFailed(
+                    msg("HAProxy does not hold any more: it was reloaded, or somebody else let requests in."),
+                    state=msg("Requests reach the service."),
+                    next_command=self.look,
+                )
+            inside = sum(one.inside for one in servers.values())
+            if not inside:
+                return
+            if now_s >= gives_up_s:
                 raise StepFailed(
                     msg(
-                        "{n} requests are still inside the service after {s} s.",
+                        "{n} requests or connections are still inside the service {s} s after they were ended.",
                         n=inside,
-                        s=self.options.drain_timeout_s,
+                        s=_CUTTING_S,
                     ),
                     state=msg("HAProxy answers new requests 503."),
                     next_command=self._typed("show sess"),
                 )
+            if now_s >= ends_s:
+                self._end(servers.values())
             time.sleep(_POLL_S)
+
+    def _end(self, servers: Iterable[Server]) -> None:
+        backend = self.options.backend
+        self.runtime.order(
+            *(f"shutdown sessions server {backend}/{one.name}" for one in servers if one.inside)
+        )
 
     @property
     def look(self) -> str:
