@@ -137,7 +137,7 @@ def test_a_hold_ends_what_is_inside_at_the_limit_and_says_so_before(proxy):
 
 
 def test_a_hold_that_somebody_lets_go_meanwhile_is_none(proxy):
-    made, router = proxy
+    _, router = proxy
     end = router.runtime.order
 
     def let_in(*commands):
@@ -149,3 +149,55 @@ def test_a_hold_that_somebody_lets_go_meanwhile_is_none(proxy):
     with pytest.raises(StepFailed, match="does not hold any more") as caught:
         router.hold("maintenance")
     assert "Requests reach the service" in str(caught.value.state)
+
+
+@pytest.mark.parametrize("taken", ["state maint", "state drain", "weight 0"])
+def test_a_server_that_somebody_took_out_gets_nothing_whatever_its_side_does(proxy, taken):
+    """It goes with its side out and in, over a hold too, and is told."""
+    made, router = proxy
+    router.runtime.order(f"set server app/blue2 {taken}")
+    found = told(router)["blue2"]
+
+    def is_out() -> bool:
+        return router.taken_out(router.servers()) == {"blue2"}
+
+    router.shift({"blue": 90, "green": 10})
+    assert (router.traffic(5).shares, told(router)["blue2"]) == ({"blue": 90, "green": 10}, found)
+    assert is_out() and "left so: blue2" in router.shift_by_hand({"blue": 100, "green": 0})[0]
+    lines = [line for line in router.doctor() if line.ok is not True]
+    assert [line.subject for line in lines] == ["router haproxy: server blue2"] and lines[0].remedy
+    before, prior = told(router), router.observe(5).prior
+    router.hold("maintenance")
+    router.release(prior)
+    assert told(router) == before and is_out()
+    router.shift({"blue": 0, "green": 100})
+    assert router.servers()["blue2"].shut
+    made.reload()
+    router.hold("maintenance")
+    router.shift({"blue": 100, "green": 0})
+    router.release(prior)
+    assert router.traffic(5).shares == {"blue": 100, "green": 0} and is_out()
+    assert not router.servers()["blue1"].shut
+    router.runtime.order("set server app/blue2 weight 256", "set server app/blue2 state ready")
+    assert router.taken_out(router.servers()) == set()
+
+
+def test_a_weight_that_a_shut_side_had_is_there_after_a_hold(proxy):
+    _, router = proxy
+    router.runtime.order("set server app/green1 weight 7")
+    before = told(router)
+    router.hold("maintenance")
+    router.release({})
+    assert told(router) == before
+    router.shift({"blue": 0, "green": 100})
+    assert router.traffic(5).shares == {"blue": 0, "green": 100}
+
+
+def test_held_and_released_by_hand_who_was_taken_out_stays_shut(proxy):
+    _, router = proxy
+    router.runtime.order("set server app/blue2 state drain")
+    prior = router.observe(5).prior
+    typed(router.by_hand("maintenance", prior))
+    assert router.observe(5).held is Answer.YES
+    typed(router.by_hand(None, prior))
+    assert router.servers()["blue2"].shut and router.traffic(5).shares == {"blue": 100, "green": 0}

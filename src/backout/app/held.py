@@ -33,20 +33,19 @@ def hold_fact(
         return silent.model_copy(update={"left_holding": _left_holding(parts, means.name)})
     if seen.value.held is Answer.UNKNOWN and seen.value.mode is None:
         return seen.value.model_copy(update={"left_holding": _left_holding(parts, means.name)})
-    if seen.value.held is not Answer.NO:
-        # Held, or on the way there: new requests are kept away, and what came before is still inside.
-        left = seen.value.held is Answer.UNKNOWN
-        seen = seen.model_copy(update={"value": seen.value.model_copy(update={"left_holding": left})})
-        assert seen.value is not None
-        prior = _prior_in_journal(parts, means.name)
-        if prior is None and means.name != "database":
-            # Held by hand, or by a run whose journal is lost: who lets it go wants requests and workers through.
-            prior = {}
-        if prior is not None:
-            # The database itself keeps what was before; the journal has its setting to the letter.
-            told = seen.value.prior if means.name == "database" else {}
-            return seen.value.model_copy(update={"prior": {**told, **prior}})
-    return seen.value
+    if seen.value.held is Answer.NO:
+        return seen.value
+    # Held, or on the way there: new requests are kept away, and what came before is still inside.
+    fact = seen.value.model_copy(update={"left_holding": seen.value.held is Answer.UNKNOWN})
+    prior = _prior_in_journal(parts, means.name)
+    if prior is None and means.name != "database":
+        # Held by hand, or by a run whose journal is lost: who lets it go wants requests and workers through.
+        prior = {}
+    if prior is not None:
+        # The database itself keeps what was before; the journal has its setting to the letter.
+        told = fact.prior if means.name == "database" else {}
+        return fact.model_copy(update={"prior": {**told, **prior}})
+    return fact
 
 
 def _prior_in_journal(parts: Parts, name: str) -> dict[str, Json] | None:

@@ -13,7 +13,9 @@ from pydantic import ValidationError
 from backout.errors import TargetUnreachable
 from backout.observed import Answer
 from backout.routers.haproxy.kept import same
+from backout.routers.haproxy.note import Before, Note
 from backout.routers.haproxy.options import HaproxyOptions
+from backout.routers.haproxy.repair import taken_out
 from backout.routers.haproxy.runtime import Runtime
 from backout.routers.haproxy.servers import Server, healthy, is_held, parsed, shares_of, weights_for
 
@@ -32,8 +34,10 @@ other,blue1,0,0,5,9,DRAIN,L4OK,
 """
 
 
-def server(weight: int, *, shut: bool = False, drains: bool = False, up: bool | None = True) -> Server:
-    return Server("s", weight, shut, drains, up, 0)
+def server(
+    weight: int, *, shut: bool = False, drains: bool = False, up: bool | None = True, follows: bool = False
+) -> Server:
+    return Server("s", weight, shut, drains, up, 0, follows=follows)
 
 
 def test_servers_of_one_backend_are_read_and_no_others():
@@ -120,6 +124,49 @@ def test_a_state_file_says_the_same_by_weights_and_maintenance(tmp_path):
     assert same(path, STATE.replace("37 100 6 15", "37 100 999 15"), "app")
     assert not same(path, STATE.replace(" 37 ", " 38 "), "app")
     assert same(path, STATE.replace(" 8 9 ", " 0 9 "), "app")
+
+
+REPAIR = {"blue": ("b1", "b2"), "green": ("g",)}
+OPEN, OFF, SHUT = server(100), server(0, shut=True), server(100, shut=True)
+
+
+@pytest.mark.parametrize(
+    ("b1", "b2", "green", "out"),
+    [
+        (OPEN, OPEN, OFF, set()),
+        (OPEN, SHUT, OFF, {"b2"}),
+        # One of a side that is off was let in, as for a try: the others are no less fit.
+        (OPEN, OFF, OFF, set()),
+        (OPEN, server(0), OFF, {"b2"}),
+        (OPEN, server(9, drains=True), OPEN, {"b2"}),
+        # A side that is off as a whole is off, by backout or by a person.
+        (OFF, OFF, OPEN, set()),
+        (SHUT, SHUT, OPEN, set()),
+        (server(0), server(0), OPEN, set()),
+        (OFF, SHUT, OPEN, {"b2"}),
+        (OFF, server(0, shut=True, follows=True), OPEN, {"b2"}),
+        # All is held: the note tells.
+        (SHUT, OFF, OFF, {"b1"}),
+        (OFF, OFF, SHUT, {"b1"}),
+    ],
+)
+def test_who_was_taken_out_is_told_from_who_is_off_with_its_side(b1, b2, green, out):
+    assert taken_out(REPAIR, {"b1": b1, "b2": b2, "g": green}, noted={"b1"}) == out
+
+
+def test_a_note_of_rubbish_is_none(tmp_path):
+    note = Note(tmp_path / "state" / "note.json")
+    assert note.read() == {}
+    before = {"b2": Before(weight=7, state="maint", out=True)}
+    note.write(before)
+    assert note.read() == before
+    for rubbish in ("", "[]", '{"b2": 1}', '{"b2": {"weight": "x"}}', "\x00"):
+        (tmp_path / "state" / "note.json").write_text(rubbish)
+        assert note.read() == {}
+    note.write({})
+    assert not (tmp_path / "state" / "note.json").exists()
+    (tmp_path / "file").write_text("")
+    Note(tmp_path / "file" / "note.json").write(before)
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ def diagnose(router: HaproxyRouter) -> Iterator[Diagnosis]:
     try:
         traffic = router.traffic(2.0)
         level = router.runtime.ask("show cli level", 2.0)
+        out = router.taken_out(router.servers(2.0))
     except BackoutError as error:
         yield Diagnosis(subject=_SUBJECT, ok=False, evidence=error.what, remedy=error.next_command)
         return
@@ -40,6 +41,16 @@ def diagnose(router: HaproxyRouter) -> Iterator[Diagnosis]:
         remedy=None if admin else f"stats socket {router.address} level admin   # in haproxy.cfg, global",
     )
     yield _kept(router, traffic.kept)
+    for server in sorted(out):
+        yield Diagnosis(
+            subject=f"{_SUBJECT}: server {server}",
+            ok=None,
+            evidence=msg(
+                "It gets no requests, and not by backout: it stays so whatever share its side gets."
+            ),
+            remedy=router.typed(f"set server {router.options.backend}/{server} state ready")
+            + "   # and its weight; if it may take requests again",
+        )
 
 
 def _kept(router: HaproxyRouter, kept: Answer) -> Diagnosis:

@@ -19,7 +19,9 @@ from backout.routers.base import SideTraffic, Traffic
 from backout.routers.haproxy import kept
 from backout.routers.haproxy.checks import wait_until_in
 from backout.routers.haproxy.doctor import diagnose
+from backout.routers.haproxy.note import Before, Note
 from backout.routers.haproxy.options import HaproxyOptions
+from backout.routers.haproxy.repair import others_of, taken_out
 from backout.routers.haproxy.runtime import Runtime
 from backout.routers.haproxy.servers import Server, healthy, is_held, parsed, shares_of, weights_for
 
@@ -48,6 +50,7 @@ class HaproxyRouter:
         path = "/" in options.socket or not options.socket.rpartition(":")[2].isdigit()
         self.address = str(site.directory / options.socket) if path else options.socket
         self.runtime = Runtime(self.address, options.timeout_s, self.look)
+        self._note = Note(site.directory / ".backout" / f"haproxy-{options.backend}.json")
         self.state_file = (site.directory / options.state_file) if options.state_file else None
 
     @classmethod
@@ -101,7 +104,7 @@ class HaproxyRouter:
                     server=f"{backend}/{stray}",
                 ),
                 state=msg("This look changed nothing."),
-                next_command=f"${{EDITOR:-vi}} backout.yaml   # router.sides; or: {self._typed(self._to(stray, 'state maint'))}",
+                next_command=f"${{EDITOR:-vi}} backout.yaml   # router.sides; or: {self.typed(self._to(stray, 'state maint'))}",
             )
         return {one: found[one] for one in own}
 
@@ -110,23 +113,33 @@ class HaproxyRouter:
         until = time.monotonic() + deadline_s
         servers = self.servers(deadline_s)
         shares = shares_of(self.options.sides, servers)
+        ours = others_of(self.options.sides, self.taken_out(servers))
         sides = tuple(
             SideTraffic(
                 name=name,
                 share=shares[name],
                 admits=not all(servers[one].shut for one in own),
-                healthy=healthy([servers[one] for one in own]),
+                healthy=healthy([servers[one] for one in ours[name]]),
                 inside=sum(servers[one].inside for one in own),
             )
             for name, own in self.options.sides.items()
         )
         return Traffic(sides=sides, kept=self._is_kept(until))
 
+    def taken_out(self, servers: Mapping[str, Server]) -> frozenset[str]:
+        """Return who stays as it is whatever share its side gets: see `repair`."""
+        noted = {name for name, one in self._note.read().items() if one.out}
+        return taken_out(self.options.sides, servers, noted)
+
     def shift(self, shares: Mapping[str, int]) -> None:
-        """Divide requests so: weights and maintenance by the runtime API, then the state file. Idempotent."""
-        weights = self._weights(shares)
+        """Divide requests so: weights and maintenance by the runtime API, then the state file. Idempotent.
+
+        Servers that somebody else has taken out, as for repair, get nothing.
+        """
         servers = self.servers()
-        held = is_held(servers)
+        held, out = is_held(servers), self.taken_out(servers)
+        sides = others_of(self.options.sides, out)
+        weights = self._weights(shares, sides)
         gain = [one for one in weights if weights[one]]
         lose = [one for one in weights if not weights[one]]
         let_in = [] if held else [one for one in gain if servers[one].shut or servers[one].drains]
@@ -140,16 +153,24 @@ class HaproxyRouter:
         shut_out = [one for one in lose if not servers[one].shut]
         # Also when they were let in before: a run that is taken up again is no reason to trust them.
         if shut_out and not held:
-            wait_until_in({name: own for name, own in self.options.sides.items() if shares[name]}, self)
+            wait_until_in({name: own for name, own in sides.items() if shares[name]}, self)
+        stay_out = [
+            one for name, own in self.options.sides.items() if not shares[name] for one in own if one in out
+        ]
         self.runtime.order(
-            *(self._to(one, "state maint") for one in shut_out), *(self._to(one, "weight 0") for one in lose)
+            *(self._to(one, "state maint") for one in shut_out),
+            *(self._to(one, "weight 0") for one in lose),
+            # Its weight says afterwards that it was not backout that took it out.
+            *(self._to(one, "state maint") for one in stay_out if not servers[one].shut),
+            *(self._to(one, "weight 1") for one in stay_out if not servers[one].weight and not held),
         )
         fault_point("haproxy.shift.after")
         self.keep()
 
     def begun(self, shares: Mapping[str, int]) -> bool:
         """Tell whether those that gain are let in as `shift` does it, whoever else is."""
-        weights, servers = self._weights(shares), self.servers()
+        servers = self.servers()
+        weights = self._weights(shares, others_of(self.options.sides, self.taken_out(servers)))
         held = is_held(servers)
         return all(
             servers[one].weight == weight and (held or not (servers[one].shut or servers[one].drains))
@@ -171,14 +192,19 @@ class HaproxyRouter:
         return sum(one.inside for one in own)
 
     def shift_by_hand(self, shares: Mapping[str, int]) -> tuple[str, ...]:
-        """Return the commands over the runtime API, and the one that keeps it."""
-        weights = self._weights(shares)
+        """Return the commands over the runtime API, and the one that keeps it; who is taken out is named."""
+        try:
+            out = self.taken_out(self.servers())
+        except TargetUnreachable:
+            out = frozenset()
+        weights = self._weights(shares, others_of(self.options.sides, out))
         orders = [
             f"set server {self.options.backend}/{one} {what}"
             for one, weight in sorted(weights.items(), key=lambda item: not item[1])
             for what in ([f"weight {weight}", "state ready"] if weight else ["state maint", "weight 0"])
         ]
-        commands = [self._typed("; ".join(orders))]
+        told = f"   # taken out by somebody else, and left so: {', '.join(sorted(out))}" if out else ""
+        commands = [self.typed("; ".join(orders)) + told]
         if self.state_file is not None:
             commands.append(self._keeping)
         return tuple(commands)
@@ -220,12 +246,22 @@ class HaproxyRouter:
         fault_point("router.hold.before")
         servers = self.servers()
         if not is_held(servers):
-            if not any(one.weight and not one.shut for one in servers.values()):
+            open_ = [one for one in servers.values() if one.weight and not (one.shut or one.drains)]
+            if not open_:
                 raise self._not_possible(msg("No side of HAProxy's backend gets requests now."))
+            out = self.taken_out(servers)
+            closed = [one for one in servers.values() if one not in open_]
+            self._note.write(
+                {
+                    one.name: Before(weight=one.weight, state=one.state, out=one.name in out)
+                    for one in closed
+                    if one.weight or one.name in out
+                }
+            )
             # Who is shut without being held has no share, whatever its weight says; nobody can tell it from the others of a
             # hold that was cut short, so all of it is one order.
             self.runtime.order(
-                *(self._to(one.name, "weight 0") for one in servers.values() if one.shut and one.weight),
+                *(self._to(one.name, "weight 0") for one in closed if one.weight),
                 *(self._to(one.name, "state maint") for one in servers.values() if not one.shut),
             )
             self.keep()
@@ -240,23 +276,38 @@ class HaproxyRouter:
             # Who is shut while others take requests was shut by somebody, and not by a hold.
             if is_held(servers):
                 shut = [one.name for one in servers.values() if one.weight and one.shut]
-                self.runtime.order(*(self._to(one, "state ready") for one in shut))
+                self.runtime.order(*(self._to(one, "state ready") for one in shut), *self._as_before(servers))
+            self._note.forget()
             self.keep()
         fault_point("router.release.after")
+
+    def _as_before(self, servers: Mapping[str, Server]) -> list[str]:
+        """Return the orders that give those back their weights who were closed before the hold, and stay so."""
+        found = []
+        for name, before in self._note.read().items():
+            if name not in servers or servers[name].weight:
+                continue
+            side = next(own for own in self.options.sides.values() if name in own)
+            found += [self._to(name, f"weight {before.weight}")] if before.weight else []
+            # Where its side has lost its share meanwhile, clients that stick to it are to go elsewhere.
+            if before.state != "maint" and any(servers[one].weight for one in side):
+                found.append(self._to(name, f"state {before.state}"))
+        return found
 
     def by_hand(self, mode: str | None, prior: dict[str, Json]) -> tuple[str, ...]:
         """Return the commands that hold, or (None) let through to the sides that have a share."""
         backend = self.options.backend
-        look = self._typed(f"show servers state {backend}")
+        look = self.typed(f"show servers state {backend}")
         if mode is None and prior.get("held") is True:
             return (look,)
-        # Columns of `show servers state`: 2 backend, 4 server, 7 administrative state (odd: maintenance), 8 weight.
+        # Columns of `show servers state`: 2 backend, 4 server, 7 administrative state (1: maintenance, 8: drains), 8 weight.
         order = f'print "set server {backend}/"'
         if mode:
             # Who is shut already has no share; where all are shut, it holds.
             pick = (
-                f'$2 == "{backend}" {{shut[$4] = $7 % 2; open += !($7 % 2)}} END {{if (open) for (one in shut) '
-                f'{order} one (shut[one] ? " weight 0" : " state maint")}}'
+                f'$2 == "{backend}" {{shut[$4] = $7 % 2; drains[$4] = int($7 / 8) % 2; open += !($7 % 2)}} '
+                f'END {{if (open) for (one in shut) {{if (shut[one] || drains[one]) {order} one " weight 0"; '
+                f'if (!shut[one]) {order} one " state maint"}}}}'
             )
         else:
             pick = f'$2 == "{backend}" && $8 > 0 {{{order} $4 " state ready"}}'
@@ -288,9 +339,17 @@ class HaproxyRouter:
         except (OSError, BackoutError):
             return Answer.UNKNOWN
 
-    def _weights(self, shares: Mapping[str, int]) -> dict[str, int]:
+    def _weights(self, shares: Mapping[str, int], sides: Mapping[str, tuple[str, ...]]) -> dict[str, int]:
+        none = next((name for name, own in sides.items() if shares[name] and not own), None)
+        if none is not None:
+            raise self._not_possible(
+                msg(
+                    "No server of side {side} can be let in: each follows another one that is shut.",
+                    side=none,
+                )
+            )
         try:
-            return weights_for(self.options.sides, shares)
+            return weights_for({name: own for name, own in sides.items() if own}, shares)
         except ValueError as error:
             raise self._not_possible(
                 msg("HAProxy cannot divide requests so: {why}.", why=str(error))
@@ -321,7 +380,7 @@ class HaproxyRouter:
                         s=_CUTTING_S,
                     ),
                     state=msg("HAProxy answers new requests 503."),
-                    next_command=self._typed("show sess"),
+                    next_command=self.typed("show sess"),
                 )
             if now_s >= ends_s:
                 self._end(servers.values())
@@ -336,7 +395,7 @@ class HaproxyRouter:
     @property
     def look(self) -> str:
         """What a person types to see the state of all servers."""
-        return self._typed("show servers state")
+        return self.typed("show servers state")
 
     @property
     def _socat(self) -> str:
@@ -345,9 +404,10 @@ class HaproxyRouter:
 
     @property
     def _keeping(self) -> str:
-        return f"{self._typed('show servers state')} > {shlex.quote(str(self.state_file))}"
+        return f"{self.typed('show servers state')} > {shlex.quote(str(self.state_file))}"
 
-    def _typed(self, command: str) -> str:
+    def typed(self, command: str) -> str:
+        """Return what a person types to have a command carried out."""
         return f"echo {shlex.quote(command)} | {self._socat}"
 
     def _strange(self, words: str) -> TargetUnreachable:

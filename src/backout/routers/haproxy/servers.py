@@ -9,6 +9,7 @@ import csv
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from backout.observed import Answer
 
@@ -19,6 +20,7 @@ _MAINTENANCE = (
     0x01 | 0x02 | 0x20
 )  # by command, by a server that is followed, by DNS; 0x04 only tells of `disabled` in haproxy.cfg
 _DRAINS = 0x08 | 0x10
+_FOLLOWS = 0x02 | 0x10 | 0x20
 _UP = 2
 
 
@@ -31,6 +33,7 @@ class Server:
         shut: It is in maintenance: no request reaches it, not even of a client that sticks to it.
         drains: It gets requests of clients that stick to it, and no others.
         up: HAProxy's checks say so; None: it is not checked now, or `settles`.
+        follows: It is shut, or drains, because a server that it tracks does, or its name has no address: no order lets it in.
         settles: It is taken to be up (or down), and HAProxy's checks have not all said so yet: as after maintenance.
         inside: Sessions that are with it, tunnels (WebSockets) among them.
     """
@@ -42,6 +45,12 @@ class Server:
     up: bool | None
     inside: int
     settles: bool = False
+    follows: bool = False
+
+    @property
+    def state(self) -> Literal["ready", "drain", "maint"]:
+        """As `set server` calls it."""
+        return "maint" if self.shut else "drain" if self.drains else "ready"
 
 
 def parsed(state: str, stat: str, backend: str) -> dict[str, Server]:
@@ -72,6 +81,7 @@ def parsed(state: str, stat: str, backend: str) -> dict[str, Server]:
             else int(one["srv_op_state"]) == _UP,
             inside=inside.get(one["srv_name"], 0),
             settles=one["srv_name"] in settling,
+            follows=bool(int(one["srv_admin_state"]) & _FOLLOWS),
         )
         for one in told
         if one.get("be_name") == backend
