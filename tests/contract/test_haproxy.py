@@ -6,7 +6,7 @@ import pytest
 from tests.haproxy import haproxy
 from tests.sides import sides
 
-from backout.errors import StepFailed, TargetUnreachable
+from backout.errors import NotPossible, StepFailed, TargetUnreachable
 from backout.observed import Answer
 from backout.testing.routers import RouterCase, RouterContract, typed
 from backout.testing.traffic import TrafficCase, TrafficContract, tunnel
@@ -201,3 +201,17 @@ def test_held_and_released_by_hand_who_was_taken_out_stays_shut(proxy):
     assert router.observe(5).held is Answer.YES
     typed(router.by_hand(None, prior))
     assert router.servers()["blue2"].shut and router.traffic(5).shares == {"blue": 100, "green": 0}
+
+
+def test_where_it_could_not_be_kept_nothing_is_changed(proxy):
+    made, _ = proxy
+    router = made.router(SIDES, state_file="nowhere/state")
+    before = told(router)
+    for act in (router.shift, router.shift_by_hand):
+        with pytest.raises(
+            NotPossible, match=r"nowhere/state cannot be written: there is no folder"
+        ) as caught:
+            act({"blue": 0, "green": 100})
+        assert str(caught.value.state) == "Nothing was changed." and caught.value.next_command
+    assert told(router) == before
+    assert "router haproxy: kept over a reload" in [one.subject for one in router.doctor() if one.ok is False]

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
 
-from backout.errors import TargetUnreachable
+from backout.errors import StepFailed, TargetUnreachable
 from backout.observed import Answer
-from backout.routers.haproxy.kept import same
+from backout.routers.haproxy.kept import obstacle, owner_lost, same, write
 from backout.routers.haproxy.note import Before, Note
 from backout.routers.haproxy.options import HaproxyOptions
 from backout.routers.haproxy.repair import taken_out
@@ -167,6 +169,60 @@ def test_a_note_of_rubbish_is_none(tmp_path):
     assert not (tmp_path / "state" / "note.json").exists()
     (tmp_path / "file").write_text("")
     Note(tmp_path / "file" / "note.json").write(before)
+
+
+APP = "\n".join(line for line in STATE.splitlines() if " other " not in line) + "\n\n"
+
+
+def test_a_state_file_keeps_the_lines_of_other_backends_a_link_and_the_mode(tmp_path):
+    target, link = tmp_path / "elsewhere" / "state", tmp_path / "state"
+    target.parent.mkdir()
+    link.symlink_to(target)
+    write(link, APP, "app")
+    assert (link.is_symlink(), target.stat().st_mode & 0o777, same(link, APP, "app")) == (True, 0o644, True)
+    target.write_text(STATE.replace(" 8 9 ", " 1 3 "))
+    target.chmod(0o660)
+    write(link, APP.replace(" 37 ", " 38 "), "app")
+    assert link.is_symlink() and target.stat().st_mode & 0o777 == 0o660
+    assert same(link, APP.replace(" 37 ", " 38 "), "app")
+    assert same(link, STATE.replace(" 8 9 ", " 1 3 "), "other")
+    assert target.read_text().splitlines()[0] == "1" and "\n\n" not in target.read_text()
+    assert [one.name for one in target.parent.iterdir()] == ["state"]
+
+
+def test_a_state_file_that_cannot_be_given_back_to_its_owner_is_written_all_the_same(tmp_path, monkeypatch):
+    """As the kernel has it for a user who is not root: tests may run as root, who may."""
+    path = tmp_path / "state"
+    path.write_text("1\n")
+    path.chmod(0o664)
+    real, found = os.stat, path.stat()
+    others = os.stat_result((*found[:4], found.st_uid + 1, found.st_gid + 1, *found[6:]))
+    monkeypatch.setattr(Path, "stat", lambda self, **_: others if self.name == "state" else real(self))
+    asked = []
+
+    def refuses(_fd, uid, gid):
+        asked.append((uid, gid))
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "fchown", refuses)
+    monkeypatch.setattr(os, "geteuid", lambda: 12345)
+    assert owner_lost(path)
+    write(path, APP, "app")
+    assert asked == [(others.st_uid, others.st_gid), (-1, others.st_gid)]
+    assert same(path, APP, "app") and real(path).st_mode & 0o777 == 0o664
+
+
+def test_what_cannot_be_written_is_known_before(tmp_path):
+    path = tmp_path / "state"
+    assert obstacle(path) is None and list(tmp_path.iterdir()) == []
+    path.write_text("root:x:0:0:root:/root:/bin/bash\n")
+    assert "no server state file" in obstacle(path)
+    with pytest.raises(StepFailed, match="no server state file"):
+        write(path, APP, "app")
+    assert path.read_text().startswith("root:")
+    assert "there is no folder" in obstacle(tmp_path / "nowhere" / "state")
+    (tmp_path / "folder").mkdir()
+    assert "directory" in obstacle(tmp_path / "folder")
 
 
 @pytest.mark.parametrize(

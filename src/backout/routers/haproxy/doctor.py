@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -11,6 +10,7 @@ from backout.errors import BackoutError
 from backout.message import msg
 from backout.observed import Answer
 from backout.platforms.base import Diagnosis
+from backout.routers.haproxy.kept import obstacle, owner_lost
 
 if TYPE_CHECKING:
     from backout.routers.haproxy.router import HaproxyRouter
@@ -64,12 +64,24 @@ def _kept(router: HaproxyRouter, kept: Answer) -> Diagnosis:
             remedy="router.state_file in backout.yaml; in haproxy.cfg: server-state-file PATH, and "
             "load-server-state-from-file global in the backend",
         )
-    if not os.access(path.parent, os.W_OK):
+    why = obstacle(path)
+    if why is not None:
         return Diagnosis(
             subject=subject,
             ok=False,
-            evidence=msg("{path} cannot be written.", path=str(path)),
-            remedy=f"ls -ld {shlex.quote(str(path.parent))}",
+            evidence=msg(
+                "{path} cannot be written: {why}. Nothing is changed at HAProxy.", path=str(path), why=why
+            ),
+            remedy=f"ls -ld {shlex.quote(str(path.parent))} {shlex.quote(str(path))}",
+        )
+    if owner_lost(path):
+        return Diagnosis(
+            subject=subject,
+            ok=None,
+            evidence=msg(
+                "{path} belongs to somebody else; the next change makes it this user's.", path=str(path)
+            ),
+            remedy=f"ls -l {shlex.quote(str(path))}   # whoever else writes it, as before a reload, has to be able to afterwards",
         )
     if kept is Answer.YES:
         return Diagnosis(

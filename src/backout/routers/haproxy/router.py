@@ -136,6 +136,7 @@ class HaproxyRouter:
 
         Servers that somebody else has taken out, as for repair, get nothing.
         """
+        self._keepable()
         servers = self.servers()
         held, out = is_held(servers), self.taken_out(servers)
         sides = others_of(self.options.sides, out)
@@ -193,6 +194,7 @@ class HaproxyRouter:
 
     def shift_by_hand(self, shares: Mapping[str, int]) -> tuple[str, ...]:
         """Return the commands over the runtime API, and the one that keeps it; who is taken out is named."""
+        self._keepable()
         try:
             out = self.taken_out(self.servers())
         except TargetUnreachable:
@@ -322,9 +324,22 @@ class HaproxyRouter:
         return diagnose(self)
 
     def keep(self) -> None:
-        """Write the state of all backends' servers to the state file, if one is configured."""
+        """Write the state of the backend's servers to the state file, if one is configured."""
         if self.state_file is not None:
-            kept.write(self.state_file, self.runtime.ask("show servers state"))
+            state = self.runtime.ask(f"show servers state {self.options.backend}")
+            kept.write(self.state_file, state, self.options.backend)
+
+    def _keepable(self) -> None:
+        """Raise NotPossible where it is known before a change that it could not be kept."""
+        why = None if self.state_file is None else kept.obstacle(self.state_file)
+        if why is not None:
+            path = str(self.state_file)
+            raise NotPossible(
+                msg("{path} cannot be written: {why}. A reload would undo a change.", path=path, why=why),
+                state=msg("Nothing was changed."),
+                next_command=f"ls -ld {shlex.quote(str(Path(path).parent))} {shlex.quote(path)}"
+                "   # or, for now, without router.state_file",
+            )
 
     def _is_kept(self, until: float) -> Answer:
         if self.state_file is None:
@@ -404,7 +419,9 @@ class HaproxyRouter:
 
     @property
     def _keeping(self) -> str:
-        return f"{self.typed('show servers state')} > {shlex.quote(str(self.state_file))}"
+        assert self.state_file is not None
+        backend = self.options.backend
+        return kept.by_hand(self.state_file, self.typed(f"show servers state {backend}"), backend)
 
     def typed(self, command: str) -> str:
         """Return what a person types to have a command carried out."""
