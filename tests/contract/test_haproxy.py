@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
+
 import pytest
 from tests.haproxy import haproxy
 from tests.sides import sides
@@ -9,7 +12,8 @@ from tests.sides import sides
 from backout.errors import NotPossible, StepFailed, TargetUnreachable
 from backout.observed import Answer
 from backout.testing.routers import RouterCase, RouterContract, typed
-from backout.testing.traffic import TrafficCase, TrafficContract, tunnel
+from backout.testing.steps import wait_until
+from backout.testing.traffic import SteadyLoad, TrafficCase, TrafficContract, tunnel
 
 pytestmark = pytest.mark.slow
 
@@ -215,3 +219,47 @@ def test_where_it_could_not_be_kept_nothing_is_changed(proxy):
         assert str(caught.value.state) == "Nothing was changed." and caught.value.next_command
     assert told(router) == before
     assert "router haproxy: kept over a reload" in [one.subject for one in router.doctor() if one.ok is False]
+
+
+def test_what_a_process_from_before_a_reload_has_counts_and_is_not_said_to_be_ended(proxy):
+    made, _ = proxy
+    router = made.router(SIDES, drain_timeout_s=0.2)
+    with tunnel(made.port) as websocket:
+        made.reload()
+        # Both servers of the side are one service here.
+        assert router.traffic(5).of("blue").inside == 2
+        (pid,) = router.earlier()
+        router.shift({"blue": 0, "green": 100})
+        assert (router.traffic(5).of("blue").inside, router.traffic(5).of("green").inside) == (2, 0)
+        with pytest.raises(StepFailed, match=rf"from before a reload.*kill -TERM {pid}$") as caught:
+            router.cut("blue")
+        assert "gets no new requests" in str(caught.value.state)
+        assert "router haproxy: before a reload" in [one.subject for one in router.doctor() if one.ok is None]
+        os.kill(pid, signal.SIGTERM)
+        assert websocket.recv(64) == b""
+    wait_until(lambda: router.earlier() == ())
+    assert (router.cut("blue"), router.traffic(5).of("blue").inside) == (0, 0)
+
+
+@pytest.mark.parametrize("when", ["weight", "state maint"])
+def test_a_reload_in_the_middle_of_a_shift_is_told_and_the_next_one_makes_it_so(proxy, when):
+    """The new process does as the state file says, which is from before."""
+    made, router = proxy
+    order = router.runtime.order
+
+    def reloaded_after(*commands):
+        order(*commands)
+        if commands and when in commands[0]:
+            made.reload()
+
+    router.runtime.order = reloaded_after
+    with SteadyLoad(made.port) as load:
+        load.goes_on()
+        with pytest.raises(StepFailed, match="HAProxy was reloaded, or somebody else") as caught:
+            router.shift({"blue": 0, "green": 100})
+        assert "blue=100" in str(caught.value.state) or "take requests as before" in str(caught.value.state)
+        router.runtime.order = order
+        router.shift({"blue": 0, "green": 100})
+        load.goes_on()
+    assert load.total.failed == []
+    assert router.traffic(5).shares == {"blue": 0, "green": 100}

@@ -44,11 +44,15 @@ def server(
 
 def test_servers_of_one_backend_are_read_and_no_others():
     assert parsed(STATE, STAT, "app") == {
-        "blue1": Server("blue1", 37, shut=False, drains=False, up=True, inside=4),
-        "green1": Server("green1", 0, shut=True, drains=False, up=None, inside=0),
+        "blue1": Server(
+            "blue1", 37, shut=False, drains=False, up=True, inside=4, address=("127.0.0.1", 18081)
+        ),
+        "green1": Server(
+            "green1", 0, shut=True, drains=False, up=None, inside=0, address=("127.0.0.1", 18082)
+        ),
     }
     assert parsed(STATE, STAT, "other")["blue1"] == Server(
-        "blue1", 9, shut=False, drains=True, up=True, inside=5
+        "blue1", 9, shut=False, drains=True, up=True, inside=5, address=("127.0.0.1", 18082)
     )
 
 

@@ -24,6 +24,7 @@ def diagnose(router: HaproxyRouter) -> Iterator[Diagnosis]:
         traffic = router.traffic(2.0)
         level = router.runtime.ask("show cli level", 2.0)
         out = router.taken_out(router.servers(2.0))
+        earlier = router.earlier(2.0)
     except BackoutError as error:
         yield Diagnosis(subject=_SUBJECT, ok=False, evidence=error.what, remedy=error.next_command)
         return
@@ -41,6 +42,7 @@ def diagnose(router: HaproxyRouter) -> Iterator[Diagnosis]:
         remedy=None if admin else f"stats socket {router.address} level admin   # in haproxy.cfg, global",
     )
     yield _kept(router, traffic.kept)
+    yield from _earlier(earlier)
     for server in sorted(out):
         yield Diagnosis(
             subject=f"{_SUBJECT}: server {server}",
@@ -50,6 +52,29 @@ def diagnose(router: HaproxyRouter) -> Iterator[Diagnosis]:
             ),
             remedy=router.typed(f"set server {router.options.backend}/{server} state ready")
             + "   # and its weight; if it may take requests again",
+        )
+
+
+def _earlier(pids: tuple[int, ...] | None) -> Iterator[Diagnosis]:
+    subject = f"{_SUBJECT}: before a reload"
+    if pids is None:
+        yield Diagnosis(
+            subject=subject,
+            ok=None,
+            evidence=msg(
+                "Whether processes from before a reload still have requests cannot be seen from here."
+            ),
+            remedy="pgrep -a haproxy   # where HAProxy runs",
+        )
+    elif pids:
+        numbers = " ".join(map(str, pids))
+        yield Diagnosis(
+            subject=subject,
+            ok=None,
+            evidence=msg(
+                "Processes from before a reload still have requests or connections: {pids}.", pids=numbers
+            ),
+            remedy=f"kill -TERM {numbers}   # ends all that they have, of every backend; or hard-stop-after in haproxy.cfg",
         )
 
 

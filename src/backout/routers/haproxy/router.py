@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import time
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -19,6 +20,7 @@ from backout.routers.base import SideTraffic, Traffic
 from backout.routers.haproxy import kept
 from backout.routers.haproxy.checks import wait_until_in
 from backout.routers.haproxy.doctor import diagnose
+from backout.routers.haproxy.earlier import connections, earlier
 from backout.routers.haproxy.note import Before, Note
 from backout.routers.haproxy.options import HaproxyOptions
 from backout.routers.haproxy.repair import others_of, taken_out
@@ -106,7 +108,30 @@ class HaproxyRouter:
                 state=msg("This look changed nothing."),
                 next_command=f"${{EDITOR:-vi}} backout.yaml   # router.sides; or: {self.typed(self._to(stray, 'state maint'))}",
             )
-        return {one: found[one] for one in own}
+        return self._with_earlier({one: found[one] for one in own}, until)
+
+    def earlier(self, deadline_s: float | None = None) -> tuple[int, ...] | None:
+        """Return processes from before a reload that are not at their end; None: that cannot be told from here.
+
+        Raises:
+            TargetUnreachable: The runtime API did not answer.
+        """
+        if "/" not in self.address:
+            return None
+        told = self.runtime.ask("show info", deadline_s)
+        pid = next((line.split()[1] for line in told.splitlines() if line.startswith("Pid: ")), "")
+        return earlier(int(pid)) if pid.isdigit() else None
+
+    def _with_earlier(self, servers: dict[str, Server], until: float | None) -> dict[str, Server]:
+        """Add what earlier processes still have; where that cannot be told it counts as one for each server."""
+        pids = self.earlier(until and until - time.monotonic())
+        if not pids:
+            return servers
+        counted = connections(pids, [one.address for one in servers.values()])
+        return {
+            name: replace(one, inside=one.inside + (1 if counted is None else counted[one.address]))
+            for name, one in servers.items()
+        }
 
     def traffic(self, deadline_s: float) -> Traffic:
         """Return where requests go now, and whether the server state file says the same."""
@@ -167,6 +192,16 @@ class HaproxyRouter:
         )
         fault_point("haproxy.shift.after")
         self.keep()
+        found = shares_of(self.options.sides, self.servers())
+        if found != {name: shares[name] for name in self.options.sides}:
+            raise StepFailed(
+                msg("HAProxy was reloaded, or somebody else divided requests, while they were divided anew."),
+                state=msg(
+                    "Requests are divided so: {shares}.",
+                    shares=" ".join(f"{name}={share}" for name, share in sorted(found.items())),
+                ),
+                next_command=self.look,
+            )
 
     def begun(self, shares: Mapping[str, int]) -> bool:
         """Tell whether those that gain are let in as `shift` does it, whoever else is."""
@@ -190,7 +225,26 @@ class HaproxyRouter:
                 next_command=self.look,
             )
         self._end(own)
+        # What the runtime API does not reach is of a process from before a reload.
+        if any(one.inside for one in own) and (pids := self.earlier()):
+            left = sum(self.servers()[one.name].inside for one in own)
+            if left:
+                raise StepFailed(
+                    self._beyond(left, pids),
+                    state=msg("Side {side} gets no new requests.", side=side),
+                    next_command=self.look,
+                )
         return sum(one.inside for one in own)
+
+    @staticmethod
+    def _beyond(inside: int, pids: Iterable[int]) -> Message:
+        numbers = " ".join(map(str, pids))
+        return msg(
+            "{n} connections are with HAProxy's processes from before a reload, which its runtime API does not reach; "
+            "to end all that they have, of every backend: kill -TERM {pids}",
+            n=inside,
+            pids=numbers,
+        )
 
     def shift_by_hand(self, shares: Mapping[str, int]) -> tuple[str, ...]:
         """Return the commands over the runtime API, and the one that keeps it; who is taken out is named."""
@@ -388,8 +442,11 @@ class HaproxyRouter:
             if not inside:
                 return
             if now_s >= gives_up_s:
+                pids = self.earlier()
                 raise StepFailed(
-                    msg(
+                    self._beyond(inside, pids)
+                    if pids
+                    else msg(
                         "{n} requests or connections are still inside the service {s} s after they were ended.",
                         n=inside,
                         s=_CUTTING_S,

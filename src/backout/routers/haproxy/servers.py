@@ -36,6 +36,7 @@ class Server:
         follows: It is shut, or drains, because a server that it tracks does, or its name has no address: no order lets it in.
         settles: It is taken to be up (or down), and HAProxy's checks have not all said so yet: as after maintenance.
         inside: Sessions that are with it, tunnels (WebSockets) among them.
+        address: Where it listens.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Server:
     inside: int
     settles: bool = False
     follows: bool = False
+    address: tuple[str, int] = ("", 0)
 
     @property
     def state(self) -> Literal["ready", "drain", "maint"]:
@@ -82,6 +84,7 @@ def parsed(state: str, stat: str, backend: str) -> dict[str, Server]:
             inside=inside.get(one["srv_name"], 0),
             settles=one["srv_name"] in settling,
             follows=bool(int(one["srv_admin_state"]) & _FOLLOWS),
+            address=(one["srv_addr"], int(one["srv_port"])),
         )
         for one in told
         if one.get("be_name") == backend
