@@ -263,3 +263,19 @@ def test_a_reload_in_the_middle_of_a_shift_is_told_and_the_next_one_makes_it_so(
         load.goes_on()
     assert load.total.failed == []
     assert router.traffic(5).shares == {"blue": 0, "green": 100}
+
+
+def test_doctor_tells_whether_haproxy_would_read_the_state_file(proxy):
+    made, router = proxy
+
+    def line(router=router):
+        return next(one for one in router.doctor() if one.subject == "router haproxy: read at a reload")
+
+    assert line().ok is True
+    assert line(made.router(SIDES, state_file="another")).ok is False
+    configuration = made.folder / "haproxy.cfg"
+    text = configuration.read_text()
+    configuration.write_text(text.replace("load-server-state-from-file global", ""))
+    assert line().ok is False and "load-server-state-from-file global" in line().remedy
+    configuration.unlink()
+    assert line().ok is None and "grep" in line().remedy

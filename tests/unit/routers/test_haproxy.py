@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from backout.errors import StepFailed, TargetUnreachable
 from backout.observed import Answer
+from backout.routers.haproxy.configured import read_by
 from backout.routers.haproxy.kept import obstacle, owner_lost, same, write
 from backout.routers.haproxy.note import Before, Note
 from backout.routers.haproxy.options import HaproxyOptions
@@ -227,6 +228,46 @@ def test_what_cannot_be_written_is_known_before(tmp_path):
     assert "there is no folder" in obstacle(tmp_path / "nowhere" / "state")
     (tmp_path / "folder").mkdir()
     assert "directory" in obstacle(tmp_path / "folder")
+
+
+GLOBAL = "global\n    server-state-file /var/state   # kept\n"
+LOADS = "    load-server-state-from-file"
+
+
+@pytest.mark.parametrize(
+    ("text", "path"),
+    [
+        (f"{GLOBAL}backend app\n{LOADS} global\n", "/var/state"),
+        (f"{GLOBAL}backend app\n", None),
+        (f"{GLOBAL}backend app\n{LOADS} none\nbackend other\n{LOADS} global\n", None),
+        (f"{GLOBAL}backend app\n#{LOADS} global\n", None),
+        (f"{GLOBAL}defaults\n{LOADS} global\nbackend app\n", "/var/state"),
+        (f"{GLOBAL}defaults\n{LOADS} global\ndefaults\nbackend app\n", None),
+        (f"{GLOBAL}defaults one\n{LOADS} global\ndefaults two\nbackend app from one\n", "/var/state"),
+        (f"{GLOBAL}defaults\n{LOADS} global\nlisten app\n{LOADS} none\n", None),
+        (f"backend app\n{LOADS} global\n", None),
+        (f'global\n server-state-file "s t"\n server-state-base /b\nbackend app\n{LOADS} global\n', "/b/s t"),
+        (f"global\n server-state-file s\nbackend app\n{LOADS} global\n", "/cwd/s"),
+        (f"global\n server-state-base /b\nbackend app\n{LOADS} local\n", "/b/app"),
+        (f"backend app\n{LOADS} local\n server-state-file-name x\n", "/cwd/x"),
+    ],
+)
+def test_which_file_a_backend_is_read_from(text, path):
+    assert read_by(text, "app", Path("/cwd")) == (path and Path(path))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", "\x00\n'", "backend other\n",
+        f".if defined(X)\nbackend app\n.endif\n{LOADS} global\n",
+        f"global\n server-state-file $STATE\nbackend app\n{LOADS} global\n",
+        f"backend app\n{LOADS} 'global\n",
+    ],
+)  # fmt: skip
+def test_what_a_configuration_does_not_say_clearly_is_not_guessed(text):
+    with pytest.raises(ValueError, match=r"."):
+        read_by(text, "app", Path("/cwd"))
 
 
 @pytest.mark.parametrize(

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from backout.errors import BackoutError
 from backout.message import msg
 from backout.observed import Answer
 from backout.platforms.base import Diagnosis
+from backout.routers.haproxy.configured import read_by, text_of
 from backout.routers.haproxy.kept import obstacle, owner_lost
 
 if TYPE_CHECKING:
@@ -24,7 +26,7 @@ def diagnose(router: HaproxyRouter) -> Iterator[Diagnosis]:
         traffic = router.traffic(2.0)
         level = router.runtime.ask("show cli level", 2.0)
         out = router.taken_out(router.servers(2.0))
-        earlier = router.earlier(2.0)
+        pid, earlier = router.process(2.0), router.earlier(2.0)
     except BackoutError as error:
         yield Diagnosis(subject=_SUBJECT, ok=False, evidence=error.what, remedy=error.next_command)
         return
@@ -42,6 +44,8 @@ def diagnose(router: HaproxyRouter) -> Iterator[Diagnosis]:
         remedy=None if admin else f"stats socket {router.address} level admin   # in haproxy.cfg, global",
     )
     yield _kept(router, traffic.kept)
+    if router.state_file is not None:
+        yield _loaded(router.state_file, router.options.backend, pid)
     yield from _earlier(earlier)
     for server in sorted(out):
         yield Diagnosis(
@@ -53,6 +57,57 @@ def diagnose(router: HaproxyRouter) -> Iterator[Diagnosis]:
             remedy=router.typed(f"set server {router.options.backend}/{server} state ready")
             + "   # and its weight; if it may take requests again",
         )
+
+
+def _loaded(path: Path, backend: str, pid: int | None) -> Diagnosis:
+    """Say whether HAProxy would read the file: only its configuration tells."""
+    subject = f"{_SUBJECT}: read at a reload"
+    found = None
+    try:
+        why = "its process is not to be seen from here"
+        if pid is not None:
+            found = _read_by(pid, backend)
+    except (OSError, ValueError) as error:
+        pid, why = None, getattr(error, "strerror", None) or str(error)
+    if pid is None:
+        return Diagnosis(
+            subject=subject,
+            ok=None,
+            evidence=msg(
+                "Whether HAProxy reads {path} cannot be told from its configuration: {why}.",
+                path=str(path),
+                why=why,
+            ),
+            remedy="grep -n server-state /etc/haproxy/haproxy.cfg   # server-state-file in global, "
+            f"load-server-state-from-file global in backend {backend}",
+        )
+    if found is None:
+        return Diagnosis(
+            subject=subject,
+            ok=False,
+            evidence=msg(
+                "HAProxy's configuration has backend {backend} read from no state file: a reload undoes a change.",
+                backend=backend,
+            ),
+            remedy=f"server-state-file {path}   # in haproxy.cfg, global; and load-server-state-from-file global in backend {backend}",
+        )
+    return Diagnosis(
+        subject=subject,
+        ok=found.resolve() == path.resolve(),
+        evidence=msg(
+            "HAProxy's configuration has backend {backend} read from {path}.",
+            backend=backend,
+            path=str(found),
+        ),
+        remedy=None
+        if found.resolve() == path.resolve()
+        else f"router.state_file: {found}   # in backout.yaml",
+    )
+
+
+def _read_by(pid: int, backend: str) -> Path | None:
+    text, folder = text_of(pid)
+    return read_by(text, backend, folder)
 
 
 def _earlier(pids: tuple[int, ...] | None) -> Iterator[Diagnosis]:

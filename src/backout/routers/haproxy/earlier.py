@@ -16,23 +16,23 @@ _ESTABLISHED = "01"
 Address = tuple[str, int]
 
 
-def earlier(pid: int) -> tuple[int, ...] | None:
+def is_haproxy(pid: int) -> bool:
+    """Tell whether the process of that number on this machine is a HAProxy: in another container it is another one."""
+    return _name(pid) == "haproxy"
+
+
+def earlier(pid: int) -> tuple[int, ...]:
     """Return the earlier processes of the HAProxy whose runtime API answers, that are not at their end.
 
     Args:
         pid: The one that answers.
-
-    Returns:
-        Their numbers; None: it cannot be told, as where it runs in another container.
     """
-    if _name(pid) != "haproxy":
-        return None
     master = _parent(pid)
     found = set(_replaced(pid))
-    if _name(master) == "haproxy":
+    if is_haproxy(master):
         # Every reload makes the master start itself anew, with -sf and its workers.
         found |= {one for one in _all() if _parent(one) == master and one != pid}
-    return tuple(sorted(one for one in found if _name(one) == "haproxy"))
+    return tuple(sorted(one for one in found if is_haproxy(one)))
 
 
 def connections(pids: Iterable[int], servers: Iterable[Address]) -> Counter[Address] | None:

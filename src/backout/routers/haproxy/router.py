@@ -20,7 +20,7 @@ from backout.routers.base import SideTraffic, Traffic
 from backout.routers.haproxy import kept
 from backout.routers.haproxy.checks import wait_until_in
 from backout.routers.haproxy.doctor import diagnose
-from backout.routers.haproxy.earlier import connections, earlier
+from backout.routers.haproxy.earlier import connections, earlier, is_haproxy
 from backout.routers.haproxy.note import Before, Note
 from backout.routers.haproxy.options import HaproxyOptions
 from backout.routers.haproxy.repair import others_of, taken_out
@@ -110,8 +110,8 @@ class HaproxyRouter:
             )
         return self._with_earlier({one: found[one] for one in own}, until)
 
-    def earlier(self, deadline_s: float | None = None) -> tuple[int, ...] | None:
-        """Return processes from before a reload that are not at their end; None: that cannot be told from here.
+    def process(self, deadline_s: float | None = None) -> int | None:
+        """Return the number of the process that answers; None: it may be another one's on this machine.
 
         Raises:
             TargetUnreachable: The runtime API did not answer.
@@ -120,7 +120,16 @@ class HaproxyRouter:
             return None
         told = self.runtime.ask("show info", deadline_s)
         pid = next((line.split()[1] for line in told.splitlines() if line.startswith("Pid: ")), "")
-        return earlier(int(pid)) if pid.isdigit() else None
+        return int(pid) if pid.isdigit() and is_haproxy(int(pid)) else None
+
+    def earlier(self, deadline_s: float | None = None) -> tuple[int, ...] | None:
+        """Return processes from before a reload that are not at their end; None: that cannot be told from here.
+
+        Raises:
+            TargetUnreachable: The runtime API did not answer.
+        """
+        pid = self.process(deadline_s)
+        return None if pid is None else earlier(pid)
 
     def _with_earlier(self, servers: dict[str, Server], until: float | None) -> dict[str, Server]:
         """Add what earlier processes still have; where that cannot be told it counts as one for each server."""
