@@ -54,16 +54,22 @@ class Haproxy:
         children: Starts and ends it.
         ports: Of the servers, by name; all but the first are disabled when it starts for the first time.
         level: Of its runtime API.
+        more: Settings of servers, by name, in place of their check.
     """
 
     def __init__(
-        self, folder: Path, children: Children, ports: Mapping[str, int], level: str = "admin"
+        self,
+        folder: Path,
+        children: Children,
+        ports: Mapping[str, int],
+        level: str = "admin",
+        more: Mapping[str, str] | None = None,
     ) -> None:
         self.folder, self.port, self._children = folder, free_port(), children
         # The path of a UNIX socket has 107 characters at most.
         self.socket = Path(tempfile.mkdtemp(prefix="haproxy-")) / "admin.sock"
         servers = "\n".join(
-            f"    server {name} 127.0.0.1:{port} cookie {name} check inter 200{'' if not at else ' disabled weight 0'}"
+            f"    server {name} 127.0.0.1:{port} cookie {name} {(more or {}).get(name, 'check inter 200')}{'' if not at else ' disabled weight 0'}"
             for at, (name, port) in enumerate(ports.items())
         )
         (folder / "503.http").write_bytes(_MAINTENANCE.encode())
@@ -121,10 +127,12 @@ class Haproxy:
 
 
 @contextmanager
-def haproxy(folder: Path, ports: Mapping[str, int], level: str = "admin") -> Iterator[Haproxy]:
+def haproxy(
+    folder: Path, ports: Mapping[str, int], level: str = "admin", more: Mapping[str, str] | None = None
+) -> Iterator[Haproxy]:
     """Give a HAProxy that answers on its runtime API."""
     children = Children(folder / "run")
-    made = Haproxy(folder, children, ports, level)
+    made = Haproxy(folder, children, ports, level, more)
     try:
         made.start()
         wait_until(lambda: made._worker() != "")

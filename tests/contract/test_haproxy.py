@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+import socketserver
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 from tests.haproxy import haproxy
@@ -279,3 +283,56 @@ def test_doctor_tells_whether_haproxy_would_read_the_state_file(proxy):
     assert line().ok is False and "load-server-state-from-file global" in line().remedy
     configuration.unlink()
     assert line().ok is None and "grep" in line().remedy
+
+
+def test_weights_that_an_agent_changes_are_told_and_make_no_shares(tmp_path, require_service):
+    require_service("haproxy")
+    with sides("blue", "green") as running, agent(b"50%\n") as port:
+        ports = {own: running[own].port for own in running}
+        more = {"blue": f"check inter 200 agent-check agent-port {port} agent-inter 50ms weight 100"}
+        with haproxy(tmp_path, ports, more=more) as made:
+            router = made.router({"blue": ("blue",), "green": ("green",)})
+            for act in (router.shift, router.shift_by_hand):
+                with pytest.raises(
+                    NotPossible, match="agent of server app/blue changes its weight"
+                ) as caught:
+                    act({"blue": 90, "green": 10})
+                assert "disable agent app/blue" in caught.value.next_command
+            assert "router haproxy: server blue" in [one.subject for one in router.doctor() if one.ok is None]
+            # All or nothing is none of its business.
+            for shares in ({"blue": 0, "green": 100}, {"blue": 100, "green": 0}):
+                router.shift(shares)
+                assert router.traffic(5).shares == shares
+            typed((router.typed("disable agent app/blue"),))
+            router.shift({"blue": 90, "green": 10})
+
+
+def test_a_server_that_follows_one_that_is_shut_is_not_said_to_be_let_in(tmp_path, require_service):
+    require_service("haproxy")
+    with sides("blue", "green", "other") as running:
+        ports = {own: running[own].port for own in running}
+        with haproxy(tmp_path, ports, more={"green": "track app/other"}) as made:
+            router = made.router({"blue": ("blue",), "green": ("green",)})
+            before = told(router)
+            for act in (router.shift, router.shift_by_hand):
+                with pytest.raises(NotPossible, match="No server of side green can be let in"):
+                    act({"blue": 0, "green": 100})
+            assert told(router) == before
+            line = next(one for one in router.doctor() if one.subject == "router haproxy: server green")
+            assert line.ok is None and "app/other" in str(line.evidence)
+
+
+@contextmanager
+def agent(words: bytes) -> Iterator[int]:
+    """Give the port of an agent that answers so."""
+
+    class Answers(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            self.request.sendall(words)
+
+    with socketserver.TCPServer(("127.0.0.1", 0), Answers) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield server.server_address[1]
+        server.shutdown()
+        thread.join()

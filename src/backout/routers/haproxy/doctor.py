@@ -16,6 +16,7 @@ from backout.routers.haproxy.kept import obstacle, owner_lost
 
 if TYPE_CHECKING:
     from backout.routers.haproxy.router import HaproxyRouter
+    from backout.routers.haproxy.servers import Server
 
 _SUBJECT = "router haproxy"
 
@@ -25,7 +26,8 @@ def diagnose(router: HaproxyRouter) -> Iterator[Diagnosis]:
     try:
         traffic = router.traffic(2.0)
         level = router.runtime.ask("show cli level", 2.0)
-        out = router.taken_out(router.servers(2.0))
+        servers = router.servers(2.0)
+        out = router.taken_out(servers)
         pid, earlier = router.process(2.0), router.earlier(2.0)
     except BackoutError as error:
         yield Diagnosis(subject=_SUBJECT, ok=False, evidence=error.what, remedy=error.next_command)
@@ -47,15 +49,47 @@ def diagnose(router: HaproxyRouter) -> Iterator[Diagnosis]:
     if router.state_file is not None:
         yield _loaded(router.state_file, router.options.backend, pid)
     yield from _earlier(earlier)
-    for server in sorted(out):
+    for server in servers.values():
+        yield from _by_others(router, server, out=server.name in out)
+
+
+def _by_others(router: HaproxyRouter, server: Server, *, out: bool) -> Iterator[Diagnosis]:
+    """Tell what somebody else has done to a server, or may do."""
+    subject, name = f"{_SUBJECT}: server {server.name}", f"{router.options.backend}/{server.name}"
+    if server.follows:
         yield Diagnosis(
-            subject=f"{_SUBJECT}: server {server}",
+            subject=subject,
+            ok=None,
+            evidence=msg(
+                "It is shut because what it follows is: {tracks}; no share of its side lets it in.",
+                tracks=server.tracks or "a name without an address",
+            ),
+            remedy=router.look,
+        )
+    elif out:
+        yield Diagnosis(
+            subject=subject,
             ok=None,
             evidence=msg(
                 "It gets no requests, and not by backout: it stays so whatever share its side gets."
             ),
-            remedy=router.typed(f"set server {router.options.backend}/{server} state ready")
+            remedy=router.typed(f"set server {name} state ready")
             + "   # and its weight; if it may take requests again",
+        )
+    if server.agent:
+        yield Diagnosis(
+            subject=subject,
+            ok=None,
+            evidence=msg(
+                "Its agent may change its weight and shut it at any time: shares of several sides are refused."
+            ),
+            remedy=router.typed(f"disable agent {name}"),
+        )
+    if server.tracks and not server.follows:
+        yield Diagnosis(
+            subject=subject,
+            ok=True,
+            evidence=msg("It follows {tracks}: who shuts that one shuts it, too.", tracks=server.tracks),
         )
 
 

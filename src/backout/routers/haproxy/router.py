@@ -175,6 +175,7 @@ class HaproxyRouter:
         held, out = is_held(servers), self.taken_out(servers)
         sides = others_of(self.options.sides, out)
         weights = self._weights(shares, sides)
+        self._weights_stay(weights, servers)
         gain = [one for one in weights if weights[one]]
         lose = [one for one in weights if not weights[one]]
         let_in = [] if held else [one for one in gain if servers[one].shut or servers[one].drains]
@@ -223,6 +224,20 @@ class HaproxyRouter:
             if weight
         )
 
+    def _weights_stay(self, weights: Mapping[str, int], servers: Mapping[str, Server]) -> None:
+        """Raise NotPossible where programs besides would change weights that make shares of several sides."""
+        taking = [name for name, own in self.options.sides.items() if any(weights.get(one) for one in own)]
+        agent = next((one for one, weight in weights.items() if weight and servers[one].agent), None)
+        if agent is not None and len(taking) > 1:
+            raise NotPossible(
+                msg(
+                    "The agent of server {server} changes its weight: shares of several sides would not stay.",
+                    server=f"{self.options.backend}/{agent}",
+                ),
+                state=msg("Nothing was changed."),
+                next_command=self.typed(f"disable agent {self.options.backend}/{agent}"),
+            )
+
     def cut(self, side: str) -> int:
         """End what is still inside a side; raises StepFailed if requests are still sent to it."""
         servers = self.servers()
@@ -259,10 +274,13 @@ class HaproxyRouter:
         """Return the commands over the runtime API, and the one that keeps it; who is taken out is named."""
         self._keepable()
         try:
-            out = self.taken_out(self.servers())
+            servers = self.servers()
         except TargetUnreachable:
-            out = frozenset()
+            servers = {}
+        out = self.taken_out(servers) if servers else frozenset[str]()
         weights = self._weights(shares, others_of(self.options.sides, out))
+        if servers:
+            self._weights_stay(weights, servers)
         orders = [
             f"set server {self.options.backend}/{one} {what}"
             for one, weight in sorted(weights.items(), key=lambda item: not item[1])

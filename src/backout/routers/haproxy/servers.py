@@ -21,6 +21,8 @@ _MAINTENANCE = (
 )  # by command, by a server that is followed, by DNS; 0x04 only tells of `disabled` in haproxy.cfg
 _DRAINS = 0x08 | 0x10
 _FOLLOWS = 0x02 | 0x10 | 0x20
+_AGENT = 0x02 | 0x04
+"""Of srv_agent_state: it is configured, and enabled."""
 _UP = 2
 
 
@@ -37,6 +39,8 @@ class Server:
         settles: It is taken to be up (or down), and HAProxy's checks have not all said so yet: as after maintenance.
         inside: Sessions that are with it, tunnels (WebSockets) among them.
         address: Where it listens.
+        agent: A program at the server is asked, and may change weight and state at any time (`agent-check`).
+        tracks: The server that it follows, BACKEND/SERVER; empty: none.
     """
 
     name: str
@@ -48,6 +52,8 @@ class Server:
     settles: bool = False
     follows: bool = False
     address: tuple[str, int] = ("", 0)
+    agent: bool = False
+    tracks: str = ""
 
     @property
     def state(self) -> Literal["ready", "drain", "maint"]:
@@ -71,7 +77,7 @@ def parsed(state: str, stat: str, backend: str) -> dict[str, Server]:
         raise ValueError("no list of servers (format 1)")
     names = lines[1][2:].split()
     told = [dict(zip(names, line.split(), strict=False)) for line in lines[2:]]
-    inside, checked, settling = _measured(stat, backend)
+    inside, checked, settling, tracked = _measured(stat, backend)
     return {
         one["srv_name"]: Server(
             name=one["srv_name"],
@@ -84,6 +90,8 @@ def parsed(state: str, stat: str, backend: str) -> dict[str, Server]:
             inside=inside.get(one["srv_name"], 0),
             settles=one["srv_name"] in settling,
             follows=bool(int(one["srv_admin_state"]) & _FOLLOWS),
+            agent=int(one["srv_agent_state"]) & _AGENT == _AGENT,
+            tracks=tracked.get(one["srv_name"], ""),
             address=(one["srv_addr"], int(one["srv_port"])),
         )
         for one in told
@@ -91,14 +99,15 @@ def parsed(state: str, stat: str, backend: str) -> dict[str, Server]:
     }
 
 
-def _measured(stat: str, backend: str) -> tuple[dict[str, int], set[str], set[str]]:
-    """Return what is inside each server, who is checked, and of whom the checks are not sure: ``UP 1/3``."""
+def _measured(stat: str, backend: str) -> tuple[dict[str, int], set[str], set[str], dict[str, str]]:
+    """Return what is inside each server, who is checked, of whom the checks are not sure (``UP 1/3``), and who follows whom."""
     rows = csv.DictReader(io.StringIO(stat.lstrip("# ")))
     own = [row for row in rows if row["pxname"] == backend and row["svname"] not in ("FRONTEND", "BACKEND")]
     inside = {row["svname"]: int(row["scur"] or 0) + int(row["qcur"] or 0) for row in own}
     checked = {row["svname"] for row in own if row["check_status"]}
     settling = {row["svname"] for row in own if row["check_status"] and row["status"].startswith("UP ")}
-    return inside, checked, settling
+    tracked = {row["svname"]: row.get("tracked") or "" for row in own}
+    return inside, checked, settling, tracked
 
 
 def is_held(servers: Mapping[str, Server]) -> bool:
