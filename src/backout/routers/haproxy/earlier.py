@@ -31,7 +31,7 @@ def earlier(pid: int) -> tuple[int, ...]:
     found = set(_replaced(pid))
     if is_haproxy(master):
         # Every reload makes the master start itself anew, with -sf and its workers.
-        found |= {one for one in _all() if _parent(one) == master and one != pid}
+        found |= set(_children(master)) - {pid}
     return tuple(sorted(one for one in found if is_haproxy(one)))
 
 
@@ -66,8 +66,15 @@ def _address(words: str) -> Address:
     return str(mapped or ip), int(port, 16)
 
 
-def _all() -> list[int]:
-    return [int(one.name) for one in _PROC.iterdir() if one.name.isdigit()]
+def _children(pid: int) -> list[int]:
+    try:
+        # A tenth of the time that all processes take; not every kernel has it.
+        told = [one.read_text() for one in (_PROC / str(pid) / "task").glob("*/children")]
+    except OSError:
+        told = []
+    if told:
+        return [int(one) for one in " ".join(told).split()]
+    return [int(one.name) for one in _PROC.iterdir() if one.name.isdigit() and _parent(int(one.name)) == pid]
 
 
 def _name(pid: int) -> str:
