@@ -1,0 +1,57 @@
+"""One request counts once, however often its client asks again. For readers that see ids, as of an access log.
+
+Retries of a failed request fail together, and the evidence takes each for a request of its own: at three tries for each
+failure a false alarm is not 1 in 100 any more (docs/guard.md). Allowing more (`worse_by`) does not mend that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from hashlib import blake2b
+
+from backout.document import Document
+
+KEPT = 100_000
+"""So many ids are remembered, of 8 bytes each; a retry that comes after so many others counts as a request."""
+
+
+class State(Document):
+    """What `FirstTries` remembers, oldest first: digests, from which no id can be read."""
+
+    seen: tuple[int, ...] = ()
+    kept: int = KEPT
+
+
+class FirstTries:
+    """Tells the first try of each request from its retries, in bounded memory.
+
+    A try counts when it is the first one with its id, in whichever arm it was: what it came to is the outcome. Retries may be
+    sent elsewhere, and to count the last one would be to ask whether the *other* arm works.
+
+    Args:
+        state: What an earlier one remembered.
+    """
+
+    def __init__(self, state: State | None = None) -> None:
+        state = state or State()
+        self._kept = state.kept
+        self._seen: dict[int, None] = dict.fromkeys(state.seen)
+
+    def is_first(self, request_id: str) -> bool:
+        """Tell whether this id was not seen before, and remember it."""
+        digest = int.from_bytes(blake2b(request_id.encode(), digest_size=8).digest())
+        if digest in self._seen:
+            return False
+        self._seen[digest] = None
+        if len(self._seen) > self._kept:
+            del self._seen[next(iter(self._seen))]
+        return True
+
+    def only_first(self, request_ids: Iterable[str]) -> list[bool]:
+        """Tell it of several, in their order."""
+        return [self.is_first(one) for one in request_ids]
+
+    @property
+    def state(self) -> State:
+        """What has to be kept for another one to go on."""
+        return State(seen=tuple(self._seen), kept=self._kept)
