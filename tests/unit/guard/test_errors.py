@@ -80,6 +80,14 @@ def test_fine_has_an_expectation_of_at_most_one_for_a_canary_that_is_not(
     assert expected <= 1 + 1e-9
 
 
+def test_what_is_fine_has_the_exponent_of_its_proof() -> None:
+    """N(1 - A), with A as the first error of the canary shows it."""
+    before = Compared(worse_by=0.2)
+    logs = before.add(arm(400, 1), arm(3_600)).better
+    room = before.add(arm(400), arm(3_600)).room
+    assert room == pytest.approx([400 * (1 - math.exp(log)) for log in logs])
+
+
 @pytest.mark.parametrize(
     "canary,control,allowed",
     [

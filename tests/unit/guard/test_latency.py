@@ -122,6 +122,9 @@ def test_evidence_begins_anew_with_another_share_and_costs_more_then() -> None:
     once = Timed(quantile=0.95, worse_by=0.25).add(first, second, 0.5)
     anew = once.add(first, second, 0.1).add(first, second, 0.1)
     assert (anew.begun, sum(anew.canary), sum(anew.control)) == (2, 400, 400)
+    assert anew.bounds(0.01)[0] == quantile_bounds(
+        anew.canary, EDGES_S, 0.95, 0.01 / 12
+    )  # two arms, 1 : 2 x 3
     twice = once.add(first, second, 0.5)
     assert (twice.begun, sum(twice.canary)) == (1, 400)
     assert anew.bounds(0.01)[0].high_s >= twice.bounds(0.01)[0].high_s

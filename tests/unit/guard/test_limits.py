@@ -44,6 +44,13 @@ def test_harm_has_an_expectation_of_at_most_one_whenever_one_stops(
     assert expected <= 1 + 1e-9
 
 
+@pytest.mark.parametrize("limit", [0.001, 0.02, 0.3, 0.95])
+def test_at_the_limit_itself_the_expectation_is_one(limit: float) -> None:
+    looks = [Limited(limit=limit).add(arm(30, x)) for x in range(31)]
+    expected = sum(binomial(30, x, limit) * math.exp(one.log_harm) for x, one in enumerate(looks))
+    assert expected == pytest.approx(1.0, abs=1e-9)
+
+
 @pytest.mark.parametrize("limit", [0.02, 0.3])
 def test_fine_is_said_wrongly_at_most_as_often_as_promised(limit: float) -> None:
     """Every path of 40 requests at the limit itself: the chance that "fine" is ever said, at alpha 0.2."""

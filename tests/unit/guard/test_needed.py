@@ -37,6 +37,14 @@ def test_a_release_like_the_rest_is_fine_within_what_was_told(rate: float) -> No
     assert sum(kept) >= 14
 
 
+def test_what_is_needed_gets_less_as_evidence_grows() -> None:
+    evidence, told = Compared(worse_by=0.2), []
+    for _ in range(5):
+        evidence = evidence.add(arm(1000, 5), arm(1000, 5))
+        told.append(for_errors(evidence, 0.01, 0.01).requests or 0)
+    assert told == sorted(told, reverse=True) and told[-1] < told[0] / 2
+
+
 def test_a_rate_below_a_limit_is_fine_within_what_was_told() -> None:
     chance, kept = np.random.default_rng(5), []
     for _ in range(20):

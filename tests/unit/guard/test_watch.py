@@ -110,10 +110,8 @@ def test_harm_that_was_shown_stays_harm_when_data_stop() -> None:
 def test_what_is_older_than_the_release_is_not_held_against_it() -> None:
     watch = watched(NEW, -40, 0, (200, 100), REST)
     assert watch.known["errors"].compared is None
-    assert (
-        watch.add(Look(began=at(0) - TICK / 2, ended=at(0) + TICK / 2, errors={"errors": errors(BAD, REST)}))
-        == watch
-    )
+    across = Look(began=at(0) - TICK / 2, ended=at(0) + TICK / 2, errors={"errors": errors(BAD, REST)})
+    assert NEW.add(across) == NEW
 
 
 def test_a_look_that_is_read_twice_counts_once() -> None:
@@ -198,6 +196,25 @@ def test_durations_without_control_arm_are_held_against_their_limit() -> None:
         verdict = told.verdict(at(5))
         assert verdict.say is say, said(verdict)
         assert "took longer than 0.5 s, 5.00% may; no control arm" in said(verdict)
+
+
+def test_a_metric_that_cannot_be_told_yet_keeps_the_other_from_going_on() -> None:
+    watch = Watch(release=NAME, released_at=RELEASED, metrics=(ErrorRate(), Latency()))
+    few = Durations(canary=bucketed([0.1]), control=bucketed([0.1] * 9))
+    for number in range(60):
+        watch = watch.add(look(number, GOOD, REST, durations={"p95": few}))
+    verdict = watch.verdict(at(60))
+    assert verdict.say is Say.CANNOT_TELL and said(verdict).startswith("p95: ")
+
+
+def test_a_limit_inside_a_bucket_is_neither_exceeded_nor_kept() -> None:
+    watch = Watch(release=NAME, released_at=RELEASED, metrics=(Latency(limit_s=0.5, edges_s=(0.25, 1.0)),))
+    for number in range(20):
+        counts = Durations(canary=(100, 100, 0))
+        watch = watch.add(Look(began=at(number), ended=at(number + 1), durations={"p95": counts}))
+    verdict = watch.verdict(at(20))
+    assert verdict.say is Say.CANNOT_TELL
+    assert said(verdict).startswith("p95: 0 to 2000 of 4000 took longer than 0.5 s")
 
 
 def test_after_the_canary_serves_everybody_the_limit_counts() -> None:
