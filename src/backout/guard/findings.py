@@ -11,7 +11,7 @@ from backout.guard.limits import Limited
 from backout.guard.metrics import ErrorRate, Latency, SlowAgainstLimit
 from backout.guard.onset import Onset
 from backout.guard.verdict import Finding
-from backout.message import msg
+from backout.message import Field, Message, msg
 from backout.observed import Answer
 
 _MOST_SHOWN = 1e12
@@ -58,29 +58,47 @@ def _answer(harmful: bool, fine: bool) -> Answer:
 
 
 def _compared(metric: ErrorRate, evidence: Compared, alpha: float, fine_alpha: float) -> Finding:
-    canary, control = evidence.canary, evidence.control
     harmful = _answer(evidence.is_harmful(alpha), evidence.is_fine(metric.tolerated, fine_alpha))
-    more = evidence.at_most(fine_alpha)
     return Finding(
         metric=metric.name,
         harmful=harmful,
         compared=True,
         alpha=alpha,
         e_value=_shown(evidence.log_harm),
-        evidence=msg(
-            "{metric}: {errors} of {requests} ({rate}) beside {control_errors} of {control_requests} ({control_rate}); {bound}",
-            metric=metric.name,
-            errors=canary.errors,
-            requests=canary.requests,
-            rate=f"{canary.rate:.2%}",
-            control_errors=control.errors,
-            control_requests=control.requests,
-            control_rate=f"{control.rate:.2%}",
-            bound=f"at most {more * 100:+.2f} points" if more < 1 else "no bound yet",
-        ),
+        evidence=_beside(metric.name, evidence, harmful, alpha, evidence.at_most(fine_alpha)),
         needed=needed.for_errors(evidence, metric.tolerated, fine_alpha)
         if harmful is Answer.UNKNOWN
         else None,
+    )
+
+
+def _beside(metric: str, evidence: Compared, harmful: Answer, alpha: float, more: float) -> Message:
+    canary, control = evidence.canary, evidence.control
+    counts: dict[str, Field] = {
+        "metric": metric,
+        "errors": canary.errors,
+        "requests": canary.requests,
+        "rate": f"{canary.rate:.2%}",
+        "control_errors": control.errors,
+        "control_requests": control.requests,
+        "control_rate": f"{control.rate:.2%}",
+    }
+    if harmful is Answer.YES:
+        return msg(
+            "{metric}: {errors} of {requests} ({rate}) beside {control_errors} of {control_requests} ({control_rate}); evidence of harm {evidence}, {enough} is enough",
+            **counts,
+            evidence=f"{_shown(evidence.log_harm):,.0f}",
+            enough=f"{1 / alpha:,.0f}",
+        )
+    if more < 1:
+        return msg(
+            "{metric}: {errors} of {requests} ({rate}) beside {control_errors} of {control_requests} ({control_rate}): at most {points} points more",
+            **counts,
+            points=f"{more * 100:.2f}",
+        )
+    return msg(
+        "{metric}: {errors} of {requests} ({rate}) beside {control_errors} of {control_requests} ({control_rate}): too few to say more",
+        **counts,
     )
 
 
@@ -152,7 +170,7 @@ def _timed(metric: ErrorRate | Latency, evidence: Timed, alpha: float, fine_alph
 
 
 def _between(bounds: Bounds) -> str:
-    high = "any" if math.isinf(bounds.high_s) else f"{bounds.high_s:.3g}"
+    high = "∞" if math.isinf(bounds.high_s) else f"{bounds.high_s:.3g}"
     return f"{bounds.low_s:.3g} to {high} s"
 
 

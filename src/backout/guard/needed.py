@@ -14,7 +14,6 @@ from backout.document import Document
 from backout.guard.errors import BETTER, Compared
 from backout.guard.latency import Timed, quantile_bounds
 from backout.guard.limits import BELOW, Limited
-from backout.guard.looks import Arm
 from backout.message import Message, msg
 
 _LIKELY = 0.8416  # the normal quantile of 0.8
@@ -33,7 +32,7 @@ def for_errors(evidence: Compared, tolerated: float, alpha: float) -> Needed:
     canary, control = evidence.canary.requests, evidence.control.requests
     if not canary or not control:
         return Needed(requests=_at_least(tolerated, alpha), assuming=msg("that no request fails"))
-    rate, times = _middle(evidence.canary + evidence.control), control / canary
+    rate, times = (evidence.canary + evidence.control).rate, control / canary
     ways = []
     for log, room, r in zip(evidence.better, evidence.room, BETTER, strict=True):
         a, b = r * (1 + times) / (r + times), (1 + times) / (r + times)
@@ -43,7 +42,7 @@ def for_errors(evidence: Compared, tolerated: float, alpha: float) -> Needed:
         ways.append(_requests(gain, scatter, missing))
     return _told(
         (one * (1 + times) for one in ways),
-        msg("that the release fails as often as the rest: {rate}", rate=f"{rate:.2%}"),
+        msg("that both arms fail at {rate}", rate=f"{rate:.2%}"),
         msg("at {rate} of errors so small a difference is not found", rate=f"{rate:.2%}"),
     )
 
@@ -53,7 +52,7 @@ def for_limit(evidence: Limited, alpha: float) -> Needed:
     if not evidence.counted.requests:
         return Needed(requests=_at_least(evidence.limit, alpha), assuming=msg("that no request fails"))
     arm, limit = evidence.counted, evidence.limit
-    rate = _middle(arm)
+    rate = arm.rate
     ways = []
     for part in BELOW:
         failed, went = math.log(part), math.log((1 - limit * part) / (1 - limit))
@@ -108,11 +107,6 @@ def _would_be_fine(evidence: Timed, both: tuple[int, ...], more: float, alpha: f
         bounds.append(quantile_bounds(counts, evidence.edges_s, quantile, alpha))
     canary, control = bounds
     return canary.high_s <= control.low_s * (1 + evidence.worse_by)
-
-
-def _middle(arm: Arm) -> float:
-    """Return a rate that is never 0: no error in a hundred requests is not a rate of 0."""
-    return (arm.errors + 0.5) / (arm.requests + 1)
 
 
 def _at_least(rate: float, alpha: float) -> int:

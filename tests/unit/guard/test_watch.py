@@ -49,7 +49,8 @@ GOOD, BAD, REST = (200, 1), (200, 10), (1800, 9)
 def test_a_bad_release_is_backed_out_with_the_figures() -> None:
     verdict = watched(NEW, 0, 4, BAD, REST).verdict(at(4))
     assert verdict.say is Say.BACK_OUT
-    assert said(verdict).startswith("errors: 40 of 800 (5.00%) beside 36 of 7200 (0.50%); at most ")
+    assert said(verdict).startswith("errors: 40 of 800 (5.00%) beside 36 of 7200 (0.50%); evidence of harm ")
+    assert said(verdict).endswith(", 100 is enough")
     assert verdict.promised == 0.01 and verdict.findings[0].e_value > 100
     assert verdict.needed is None
 
@@ -61,6 +62,8 @@ def test_a_good_one_goes_on_only_when_that_is_shown() -> None:
     assert 2_000 < verdict.needed.requests < 200_000
     assert verdict.within_s == pytest.approx(verdict.needed.requests * 15 / 2000, rel=0.01)
     assert late.verdict(at(60)).say is Say.CONTINUE
+    assert ": at most 0." in said(late.verdict(at(60)))
+    assert said(watched(NEW, 0, 1, (3, 0), (9, 0)).verdict(at(1))).endswith("too few to say more")
 
 
 def test_three_requests_a_minute_are_never_fine() -> None:
