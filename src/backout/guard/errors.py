@@ -4,7 +4,7 @@ Of x errors of N canary requests and y of M control requests in one look, the fa
 
     A**x * B**y * exp(-d * N * (A - 1)),  with  A = r(zN + M) / (rzN + M)  and  B = (zN + M) / (rzN + M)
 
-has an expectation of at most 1 wherever each canary request fails with at most z times the control's rate plus d (r > 1),
+has an expectation of at most 1 wherever canary requests of the look fail on average with at most z times the control's rate plus d (r > 1),
 or with at least that (r < 1): the expectation of A**x * B**y is at most exp(Np(A-1) + Mq(B-1)), as 1 + t <= exp(t), and
 zN(A-1) + M(B-1) = 0 whatever q is. So q may be unknown, change from look to look, and differ among requests: an incident
 that both arms have is no evidence. With d = 0 it is the ratio of binomial likelihoods given the errors of both arms

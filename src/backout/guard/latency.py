@@ -4,8 +4,9 @@ Of n requests the number that took no longer than the true q-quantile is binomia
 of likelihoods, a bound has been passed. That is one statement about one number, so the bounds may be read off at every bucket's
 edge without paying for their number. Any distribution, also with ties: a bucket that is too wide makes the bounds wider, never wrong.
 
-Requests have to be alike over time, or the arms' shares of them constant, as what is compared are the whole samples. So
-evidence begins anew when the share changes, with a part of alpha for each beginning (`begun`).
+What is compared are the whole samples: were the share of the canary to change while durations do, its sample would be of other
+times than the control's. So evidence begins anew with each share, with a part of alpha for each beginning (`begun`). That
+durations of both arms change at a constant share is no harm either was measured (docs/guard.md); the proof is for durations that do not change.
 
 Source: Howard, Ramdas: Sequential estimation of quantiles with applications to A/B testing and best-arm identification
 (Bernoulli 28, 2022), theorem 1 with the beta-binomial bound.
