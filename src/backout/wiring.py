@@ -122,6 +122,7 @@ def _parts(loaded: Loaded, environ: Mapping[str, str]) -> Parts:
         backups=backups,
         restore=config.restore,
         switch=switch,
+        canary_steps=config.canary.steps,
     )
 
 

@@ -2,101 +2,24 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import sys
 from collections.abc import Callable, Iterator
-from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 
-import psycopg
 import pytest
-from tests.command_line import Cli
-from tests.haproxy import Haproxy, haproxy
-from tests.sides import Side, sides
+from tests.stories.blue_green import Shop, with_schema
 
-from backout.children import Children
-from backout.embedded.server import EmbeddedPostgres
 from backout.observed import Answer
-from backout.routers.haproxy import HaproxyRouter
 from backout.testing.traffic import SteadyLoad
 
 pytestmark = pytest.mark.slow
-
-SERVERS = {"blue": ("blue1",), "green": ("green1",)}
-CONFIG = """\
-service: shop
-environment: production
-platform:
-  kind: sides
-  drain_timeout_s: 2
-  sides:
-    blue: {{version_url: "http://127.0.0.1:{blue}/version", ready_url: "http://127.0.0.1:{blue}/ready"}}
-    green: {{version_url: "http://127.0.0.1:{green}/version", ready_url: "http://127.0.0.1:{green}/ready"}}
-router:
-  kind: haproxy
-  socket: {socket}
-  backend: app
-  sides: {{blue: [blue1], green: [green1]}}
-  state_file: state
-database:
-  kind: postgres
-  url: ${{DATABASE_URL}}
-checks:
-  - {{kind: http, name: health, url: "http://127.0.0.1:{front}/health", version_json: version}}
-  - {{kind: probes, name: asking, url: "http://127.0.0.1:{front}/", count: 80, per_second: 400, max_error_rate: 0.1, max_p95_ms: 20000}}
-"""
-_RUNS = "import os, sys, psycopg; psycopg.connect(os.environ['DATABASE_URL'], autocommit=True).execute(sys.argv[1])"
-
-
-@dataclass(frozen=True)
-class Shop:
-    """v1 is on blue, v2 on green, and green gets all requests; v2 came with a migration that v1 cannot do with."""
-
-    cli: Cli
-    proxy: Haproxy
-    router: HaproxyRouter
-    running: dict[str, Side]
-    url: str
-
-    def rows(self, query: str) -> list[tuple[object, ...]]:
-        with psycopg.connect(self.url, autocommit=True) as connection:
-            return connection.execute(query.encode()).fetchall()
-
-    @property
-    def shares(self) -> dict[str, int]:
-        return self.router.traffic(5).shares
 
 
 @pytest.fixture
 def shop(tmp_path: Path, require_service: Callable[[str], None]) -> Iterator[Shop]:
     require_service("haproxy")
-    children = Children(tmp_path / "postgres-run")
-    server = EmbeddedPostgres(tmp_path / "postgres", children, fsync=False)
-    with closing(children), closing(server), sides("blue", "green") as running:
-        server.start()
-        with psycopg.connect(server.url, autocommit=True) as connection:
-            connection.execute(
-                "CREATE TABLE orders (id serial PRIMARY KEY, note text NOT NULL DEFAULT 'none')"
-            )
-            connection.execute("INSERT INTO orders (note) VALUES ('before')")
-        running["blue"].version, running["green"].version = "v1", "v2"
-        ports = {own[0]: running[name].port for name, own in SERVERS.items()}
-        with haproxy(tmp_path, ports) as proxy:
-            config = CONFIG.format(
-                front=proxy.port, socket=proxy.socket, **{name: one.port for name, one in running.items()}
-            )
-            (tmp_path / "backout.yaml").write_text(config)
-            environ = {**os.environ, "DATABASE_URL": server.url, "NO_COLOR": "1", "COLUMNS": "200"}
-            cli, router = Cli(tmp_path, environ), proxy.router(SERVERS)
-            router.shift({"blue": 100, "green": 0})
-            cli("record", "--state", "good").ended(0)
-            drop = "ALTER TABLE orders DROP COLUMN note"
-            cli("migrate", "--release", "v2", "--", sys.executable, "-c", _RUNS, drop).ended(0)
-            router.shift({"blue": 0, "green": 100})
-            cli("record", "--state", "bad").ended(0)
-            yield Shop(cli, proxy, router, running, server.url)
+    with with_schema(tmp_path) as shop:
+        yield shop
 
 
 def test_requests_and_schema_go_back_in_one_run_and_none_fails(shop: Shop) -> None:

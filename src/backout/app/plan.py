@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from backout.app.canary_now import control_of, sharing
 from backout.app.elsewhere import look_elsewhere
 from backout.app.named import named_release
 from backout.app.observe import observe
@@ -58,7 +59,13 @@ def _wants_data(request: Request) -> bool:
 
 
 def plan_from(parts: Parts, facts: Facts, request: Request) -> Plan:
-    """Return a plan for what was asked, from facts already observed."""
+    """Return a plan for what was asked, from facts already observed.
+
+    While a canary shares the requests, the way back is the one to what has the others.
+    """
+    canary = sharing(parts, facts) if request.to is None else None
+    if canary is not None:
+        request = request.model_copy(update={"to": control_of(parts, facts, canary)})
     target = _stays(facts, request)
     if target is None:
         facts, target = named_release(parts, facts, request.to)

@@ -191,6 +191,25 @@ class SidesPlatform:
             self.router.shift_by_hand,
         )
 
+    @property
+    def drain_timeout_s(self) -> float:
+        """Seconds for what is inside a side that gets no more requests; then it is ended."""
+        return self.options.drain_timeout_s
+
+    def side_not_ready(self, side: str) -> str | None:
+        """Return why a side cannot take requests, asked past the router; None: it says that it can."""
+        return served.not_ready(side, self.options.sides[side], self.options.timeout_s)
+
+    def divide(
+        self, now: SidesNow, side: str, shares: Mapping[str, int], *, version: str, control: str
+    ) -> tuple[StepSpec, ...]:
+        """Propose: look that the side is ready, divide requests so, wait until nothing is inside sides that lose all. Pure."""
+        from backout.platforms.sides.steps import specs
+
+        goal = specs.Goal(side, str(now.of(side).version), version, shares)
+        standing = specs.Standing(control, now.shares, dict(now.versions))
+        return specs.way(goal, standing, self.options, self.router.shift_by_hand)
+
     def lease_store(self) -> LeaseStore | None:
         """Return None: neither router nor sides keep a lease."""
         return None

@@ -1,0 +1,115 @@
+"""The stage of stories with sides: services behind a real HAProxy, with a database or without."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+from tests.command_line import Cli
+from tests.haproxy import Haproxy, haproxy
+from tests.sides import Side, sides
+
+from backout.children import Children
+from backout.embedded.server import EmbeddedPostgres
+from backout.routers.haproxy import HaproxyRouter
+
+SERVERS = {"blue": ("blue1",), "green": ("green1",)}
+CONFIG = """\
+service: shop
+environment: production
+platform:
+  kind: sides
+  drain_timeout_s: 2
+  sides:
+    blue: {{version_url: "http://127.0.0.1:{blue}/version", ready_url: "http://127.0.0.1:{blue}/ready"}}
+    green: {{version_url: "http://127.0.0.1:{green}/version", ready_url: "http://127.0.0.1:{green}/ready"}}
+router:
+  kind: haproxy
+  socket: {socket}
+  backend: app
+  sides: {{blue: [blue1], green: [green1]}}
+  state_file: state
+checks:
+  - {{kind: http, name: health, url: "http://127.0.0.1:{front}/health", version_json: version}}
+  - {{kind: probes, name: asking, url: "http://127.0.0.1:{front}/", count: 80, per_second: 400, max_error_rate: 0.1, max_p95_ms: 20000}}
+"""
+_DATABASE = """\
+database:
+  kind: postgres
+  url: ${DATABASE_URL}
+"""
+_RUNS = "import os, sys, psycopg; psycopg.connect(os.environ['DATABASE_URL'], autocommit=True).execute(sys.argv[1])"
+
+
+@dataclass(frozen=True)
+class Shop:
+    """v1 is on blue, v2 on green."""
+
+    cli: Cli
+    proxy: Haproxy
+    router: HaproxyRouter
+    running: dict[str, Side]
+    url: str
+
+    def rows(self, query: str) -> list[tuple[object, ...]]:
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            return connection.execute(query.encode()).fetchall()
+
+    @property
+    def shares(self) -> dict[str, int]:
+        return self.router.traffic(5).shares
+
+    def configure(self, *changes: tuple[str, str]) -> None:
+        """Change `backout.yaml`."""
+        config = self.cli.directory / "backout.yaml"
+        text = config.read_text()
+        for old, new in changes:
+            assert old in text
+            text = text.replace(old, new)
+        config.write_text(text)
+
+
+@contextmanager
+def behind_haproxy(folder: Path, database_url: str | None = None) -> Iterator[Shop]:
+    """Give the stage; blue gets all requests, and v1 is recorded as good."""
+    with ExitStack() as stack:
+        running = stack.enter_context(sides("blue", "green"))
+        running["blue"].version, running["green"].version = "v1", "v2"
+        ports = {own[0]: running[name].port for name, own in SERVERS.items()}
+        proxy = stack.enter_context(haproxy(folder, ports))
+        config = CONFIG.format(
+            front=proxy.port, socket=proxy.socket, **{name: one.port for name, one in running.items()}
+        )
+        (folder / "backout.yaml").write_text(config + (_DATABASE if database_url else ""))
+        environ = {**os.environ, "NO_COLOR": "1", "COLUMNS": "200", "XDG_STATE_HOME": str(folder / "xdg")}
+        if database_url:
+            environ["DATABASE_URL"] = database_url
+        shop = Shop(Cli(folder, environ), proxy, proxy.router(SERVERS), running, database_url or "")
+        shop.router.shift({"blue": 100, "green": 0})
+        shop.cli("record", "--state", "good").ended(0)
+        yield shop
+
+
+@contextmanager
+def with_schema(folder: Path) -> Iterator[Shop]:
+    """Give the stage with green getting all requests; v2 came with a migration that v1 cannot do with."""
+    children = Children(folder / "postgres-run")
+    server = EmbeddedPostgres(folder / "postgres", children, fsync=False)
+    with closing(children), closing(server):
+        server.start()
+        with psycopg.connect(server.url, autocommit=True) as connection:
+            connection.execute(
+                "CREATE TABLE orders (id serial PRIMARY KEY, note text NOT NULL DEFAULT 'none')"
+            )
+            connection.execute("INSERT INTO orders (note) VALUES ('before')")
+        with behind_haproxy(folder, server.url) as shop:
+            drop = "ALTER TABLE orders DROP COLUMN note"
+            shop.cli("migrate", "--release", "v2", "--", sys.executable, "-c", _RUNS, drop).ended(0)
+            shop.router.shift({"blue": 0, "green": 100})
+            shop.cli("record", "--state", "bad").ended(0)
+            yield shop
