@@ -166,6 +166,7 @@ class SideNow(Document):
 
     Attributes:
         version: What it says it runs, asked past the router; null: it does not say.
+        installed: What would run there if it were started; null: it runs, or that is not known.
         not_ready: Why it cannot take requests; null: it says that it can, and the router's checks do not deny it.
         share: Of the requests that the router is free to place, so many per cent.
         admits: Whether any request reaches it, also of clients that stick to it.
@@ -175,6 +176,7 @@ class SideNow(Document):
 
     name: str
     version: str | None
+    installed: str | None = None
     not_ready: Message | None
     share: int
     admits: bool

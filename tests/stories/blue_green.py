@@ -60,6 +60,10 @@ class Shop:
         with psycopg.connect(self.url, autocommit=True) as connection:
             return connection.execute(query.encode()).fetchall()
 
+    def migrate(self, statement: str) -> None:
+        """Run a migration of v2."""
+        self.cli("migrate", "--release", "v2", "--", sys.executable, "-c", _RUNS, statement).ended(0)
+
     @property
     def shares(self) -> dict[str, int]:
         return self.router.traffic(5).shares
@@ -108,8 +112,7 @@ def with_schema(folder: Path) -> Iterator[Shop]:
             )
             connection.execute("INSERT INTO orders (note) VALUES ('before')")
         with behind_haproxy(folder, server.url) as shop:
-            drop = "ALTER TABLE orders DROP COLUMN note"
-            shop.cli("migrate", "--release", "v2", "--", sys.executable, "-c", _RUNS, drop).ended(0)
+            shop.migrate("ALTER TABLE orders DROP COLUMN note")
             shop.router.shift({"blue": 0, "green": 100})
             shop.cli("record", "--state", "bad").ended(0)
             yield shop

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from tests.stories.blue_green import Shop, with_schema
 
+from backout import Backout, Request
 from backout.observed import Answer
 from backout.testing.traffic import SteadyLoad
 
@@ -115,3 +116,31 @@ def test_killed_at_the_router_it_is_undone_and_none_fails(shop: Shop) -> None:
         load.goes_on()
     assert done.code in (0, 9), done.everything
     assert (load.total.failed, shop.shares) == ([], {"blue": 0, "green": 100})
+
+
+def test_a_canary_loses_its_requests_and_is_stopped_before_what_it_needs_goes(shop: Shop) -> None:
+    """It has a new column, and workers that write without requests; the earlier release has most of the requests."""
+    shop.migrate("ALTER TABLE orders ADD COLUMN extra text NOT NULL DEFAULT 'x'")
+    shop.router.shift({"blue": 75, "green": 25})
+    with Backout.from_config(shop.cli.directory / "backout.yaml", shop.cli.environ) as backout:
+        told = {f.rule: str(f.evidence) for f in backout.plan(Request(to="v1")).findings}
+        assert "What runs on green (v2) goes on writing" in told["plan.left-running"]
+    off = shop.running["green"].off = shop.cli.directory / "green-off"
+    commands = f"start: [rm, -f, {off}], stop: [touch, {off}], installed: [echo, v2]"
+    shop.configure(("green: {version_url", f"green: {{{commands}, version_url"))
+    with SteadyLoad(shop.proxy.port) as load:
+        load.goes_on()
+        killed = shop.cli("run", "--to", "v1", "--yes", env={"BACKOUT_FAULT": "sides.stop.after"})
+        assert killed.code == -signal.SIGKILL
+        done = shop.cli("resume")
+        load.goes_on()
+    assert done.code in (0, 9), done.everything
+    assert (load.total.failed, shop.shares, off.exists()) == ([], {"blue": 100, "green": 0}, True)
+    with Backout.from_config(shop.cli.directory / "backout.yaml", shop.cli.environ) as backout:
+        run = backout.status()
+        assert not any(f.rule == "plan.left-running" for f in run.plan.findings)
+    kinds = [step.spec.kind for step in run.plan.steps]
+    assert kinds[1:7] == [
+        "migrations.back", "sides.ready", "sides.shift", "sides.drain", "sides.stop", "migrations.back",
+    ]  # fmt: skip
+    assert shop.rows("SELECT id, note FROM orders") == [(1, "before")]

@@ -30,7 +30,15 @@ from backout.plan.assembly import RestoreTerms, Terms
 from backout.plan.back import plan_back
 from backout.plan.model import Plan, Scenario, StepSpec
 from backout.plan.refusal import words_of
-from backout.platforms.abilities import ActsElsewhere, KeepsOne, KnowsSecrets, LosesEvidence, Restarts
+from backout.platforms.abilities import (
+    ActsElsewhere,
+    KeepsOne,
+    KnowsSecrets,
+    LeavesRunning,
+    LeftRunning,
+    LosesEvidence,
+    Restarts,
+)
 from backout.release import Artefact, Release
 
 
@@ -87,7 +95,20 @@ def plan_from(parts: Parts, facts: Facts, request: Request) -> Plan:
         )
         if request.keep_one and found.current_version not in (None, target.version):
             switch = (*_kept(parts, workload, str(found.current_version)), *switch)
-    return plan_back(found, facts, request, switch, parts.kinds, terms(parts), restart=restart)
+    left = LeftRunning()
+    if request.scenario is not Scenario.DATA and isinstance(parts.platform, LeavesRunning):
+        left = parts.platform.left_running(workload, to)
+    return plan_back(
+        found,
+        facts,
+        request,
+        switch,
+        parts.kinds,
+        terms(parts),
+        restart=restart,
+        stop=left.stop,
+        stays=left.stays,
+    )
 
 
 def _kept(parts: Parts, workload: Workload, version: str) -> tuple[StepSpec, ...]:

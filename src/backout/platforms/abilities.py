@@ -68,6 +68,28 @@ class StandsBehind(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class LeftRunning:
+    """What goes on running after a way back, without requests.
+
+    Attributes:
+        stop: Steps that end it.
+        stays: What has no such step, with its version: ``green (5.4.0)``.
+    """
+
+    stop: tuple[StepSpec, ...] = ()
+    stays: tuple[str, ...] = ()
+
+
+@runtime_checkable
+class LeavesRunning(Protocol):
+    """A platform on which other releases go on running beside the one that gets requests."""
+
+    def left_running(self, workload: Workload, to: Artefact) -> LeftRunning:
+        """Return what runs besides `to`, and could write without requests (workers, crons). Pure."""
+        ...
+
+
 @runtime_checkable
 class DividesRequests(Protocol):
     """A platform with sides behind a router: a release can get a share of the requests."""

@@ -48,7 +48,7 @@ class CanaryNote:
         if meant is None:
             return msg("Note that no canary is meant any more.")
         return msg(
-            "Note that {version} on {side} is meant to get {share} % of the requests.",
+            "Note that the canary {version} on {side} is meant to get {share} % of the requests.",
             version=meant.version,
             side=meant.side,
             share=meant.share,
@@ -56,14 +56,17 @@ class CanaryNote:
 
     def by_hand(self, spec: StepSpec) -> tuple[str, ...]:
         """Return what a person would do."""
-        return ("# tell the team",)
+        meant = _meant(spec, "meant")
+        if meant is None:
+            return ("# tell the team that no canary is meant any more",)
+        return (f"# tell the team: {meant.version} on {meant.side} is meant to get {meant.share} %",)
 
     def hazards(self, spec: StepSpec) -> tuple[Hazard, ...]:
         """Return what could go wrong."""
         return (
             Hazard(
-                what=msg("Somebody pauses or stops the canary at the same time"),
-                then=msg("The run stops before the router is told anything"),
+                what=msg("Somebody pauses or stops the canary at the same time."),
+                then=msg("The run stops before the router is told anything."),
             ),
         )
 

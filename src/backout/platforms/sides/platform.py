@@ -9,8 +9,10 @@ from pydantic import BaseModel
 from backout.errors import ConfigError, TargetUnreachable, UnknownVersion
 from backout.message import Message, msg
 from backout.observed import Answer, SidesNow, Workload
+from backout.platforms.abilities import LeftRunning
 from backout.platforms.base import Capabilities, Detection, Diagnosis, LeaseStore, RecordStore, Site
 from backout.platforms.sides import served
+from backout.platforms.sides.commands import Commands
 from backout.platforms.sides.options import SidesOptions
 from backout.platforms.sides.seen import ask_sides, look
 from backout.release import Artefact
@@ -94,7 +96,7 @@ class SidesPlatform:
         Raises:
             TargetUnreachable: The router does not say so within the deadline (seconds from now).
         """
-        return look(self.options, self.router, deadline_s)[0]
+        return look(self.options, self.site, self.router, deadline_s)[0]
 
     def observe(self, deadline_s: float) -> Workload:
         """Return which version gets requests now, none where all is shut; running is also one that only clients that stick to it reach, or drains.
@@ -102,7 +104,7 @@ class SidesPlatform:
         Raises:
             TargetUnreachable: The router does not say where requests go, or a side that has some not what it runs.
         """
-        now, told = look(self.options, self.router, deadline_s)
+        now, told = look(self.options, self.site, self.router, deadline_s)
         for one in now.sides:
             if one.serves and (trouble := told[one.name].trouble) is not None:
                 raise trouble
@@ -116,7 +118,12 @@ class SidesPlatform:
             running=tuple(Artefact(ref=str(one)) for one in running),
             up=sum(name in ready for name in taking),
             expected=max(1, len(taking)),
-            detail={"shares": dict(shares), "versions": dict(versions), "ready": ready},
+            detail={
+                "shares": dict(shares),
+                "versions": dict(versions),
+                "ready": ready,
+                "installed": {name: one.installed for name, one in told.items() if one.installed},
+            },
         )
 
     def not_ready_side(self, name: str, traffic: Traffic | None) -> str | None:
@@ -139,18 +146,18 @@ class SidesPlatform:
         return None
 
     def artefacts(self, deadline_s: float) -> tuple[Artefact, ...]:
-        """Return the versions that are on a side."""
-        told = ask_sides(self.options, deadline_s)
-        return tuple(Artefact(ref=one) for one in dict.fromkeys(t.version for t in told.values()) if one)
+        """Return the versions that are on a side, whether it runs or can be started."""
+        told = ask_sides(self.options, self.site, deadline_s)
+        return tuple(Artefact(ref=one) for one in dict.fromkeys(t.there for t in told.values()) if one)
 
     def identify(self, ref: str) -> Artefact:
-        """Return the version if a side runs it.
+        """Return the version if a side runs it, or would if it were started.
 
         Raises:
             UnknownVersion: None does.
         """
-        told = ask_sides(self.options, self.options.timeout_s)
-        if not any(one.version == ref for one in told.values()):
+        told = ask_sides(self.options, self.site, self.options.timeout_s)
+        if not any(one.there == ref for one in told.values()):
             sides = ", ".join(f"{name} {one.version or 'does not answer'}" for name, one in told.items())
             raise UnknownVersion(
                 msg("No side runs {ref}: {told}.", ref=ref, told=sides),
@@ -162,20 +169,14 @@ class SidesPlatform:
     def switch(
         self, workload: Workload, to: Artefact, *, from_version: str | None, to_version: str
     ) -> tuple[StepSpec, ...]:
-        """Propose: look that the side is ready, send all requests there, wait until nothing is inside the others. Pure.
+        """Propose: start the side if it does not run, look that it is ready, send all requests there, drain the others. Pure.
 
         Where several sides run what is wanted, a ready one is taken, of those the one with the largest share.
         """
         from backout.platforms.sides.steps import specs
 
-        versions, shares, ready = (workload.detail[key] for key in ("versions", "shares", "ready"))
-        assert isinstance(versions, dict)
-        assert isinstance(shares, dict)
-        assert isinstance(ready, list)
-        fitting = sorted(
-            (name for name in versions if versions[name] == to.ref),
-            key=lambda name: (name not in ready, -int(str(shares[name])), name),
-        )
+        seen = _Seen(workload)
+        fitting = seen.fitting(to.ref)
         if not fitting:
             raise UnknownVersion(
                 msg("No side runs {ref} any more.", ref=to.ref),
@@ -183,13 +184,40 @@ class SidesPlatform:
                 next_command="backout plan",
             )
         side, *also = fitting
-        wanted = {name: 100 if name == side else 0 for name in versions}
-        return specs.way(
-            specs.Goal(side, to.ref, to_version, wanted, tuple(also)),
-            specs.Standing(from_version, specs.shares_in(shares), versions),
+        wanted = {name: 100 if name == side else 0 for name in seen.versions}
+        way = specs.way(
+            specs.Goal(side, to.ref, to_version, wanted, tuple(one for one in also if seen.versions[one])),
+            specs.Standing(from_version, seen.shares, seen.versions),
             self.options,
             self.router.shift_by_hand,
         )
+        if seen.versions[side] is not None:
+            return way
+        return self._running(specs.START, side, to.ref, to_version), *way
+
+    def left_running(self, workload: Workload, to: Artefact) -> LeftRunning:
+        """Return the sides that answer and run something else: what acts there without requests goes on. Pure."""
+        from backout.platforms.sides.steps import specs
+
+        versions = _Seen(workload).versions
+        left = {name: str(ref) for name, ref in versions.items() if ref not in (None, to.ref)}
+        can = [name for name in left if self.options.sides[name].stop is not None]
+        return LeftRunning(
+            stop=tuple(self._running(specs.STOP, name, left[name], left[name]) for name in can),
+            stays=tuple(f"{name} ({ref})" for name, ref in left.items() if name not in can),
+        )
+
+    def commands(self, side: str) -> Commands:
+        """Return what starts and stops a side."""
+        return Commands(side, self.options.sides[side], self.site)
+
+    def _running(self, kind: str, side: str, ref: str, version: str) -> StepSpec:
+        from backout.platforms.sides.steps import specs
+
+        commands = self.commands(side)
+        shown = {"start": commands.shown("start"), "stop": commands.shown("stop")}
+        more_s = self.options.ready_timeout_s if kind == specs.START else 0.0
+        return specs.running(kind, side, ref, version, shown, self.options.command_timeout_s + more_s)
 
     @property
     def drain_timeout_s(self) -> float:
@@ -221,15 +249,18 @@ class SidesPlatform:
     def doctor(self) -> Iterable[Diagnosis]:
         """Try what a rollback would need, touching nothing."""
         try:
-            now, told = look(self.options, self.router, self.options.timeout_s)
+            now, told = look(self.options, self.site, self.router, self.options.timeout_s)
             denied = {one.name: one.not_ready for one in now.sides}
         except TargetUnreachable:
             # The router's own lines tell.
-            told = ask_sides(self.options, self.options.timeout_s)
+            told = ask_sides(self.options, self.site, self.options.timeout_s)
             denied = {name: one.not_ready for name, one in told.items()}
         for name, side in self.options.sides.items():
             one, why = told[name], denied[name]
-            if one.trouble is not None:
+            if one.installed is not None:
+                evidence = msg("It is stopped; started it would run {version}.", version=one.installed)
+                yield Diagnosis(subject=f"side {name}", ok=True, evidence=evidence)
+            elif one.trouble is not None:
                 yield Diagnosis(
                     subject=f"side {name}",
                     ok=False,
@@ -245,3 +276,31 @@ class SidesPlatform:
                 )
                 remedy = f"curl -isS {side.ready_url or side.version_url}"
                 yield Diagnosis(subject=f"side {name}", ok=False, evidence=evidence, remedy=remedy)
+
+
+class _Seen:
+    """What `observe` put down for the steps."""
+
+    def __init__(self, workload: Workload) -> None:
+        detail = workload.detail
+        versions, shares, ready = detail["versions"], detail["shares"], detail["ready"]
+        there = detail.get("installed", {})
+        assert isinstance(versions, dict)
+        assert isinstance(shares, dict)
+        assert isinstance(ready, list)
+        assert isinstance(there, dict)
+        self.versions = versions
+        self.shares = {name: int(str(share)) for name, share in shares.items()}
+        self._ready, self._there = ready, there
+
+    def fitting(self, ref: str) -> list[str]:
+        """Return the sides with that version, the best first: ready, then with the largest share, then one to be started."""
+        return sorted(
+            (name for name in self.versions if ref in (self.versions[name], self._there.get(name))),
+            key=lambda name: (
+                self.versions[name] is None,
+                name not in self._ready,
+                -self.shares[name],
+                name,
+            ),
+        )

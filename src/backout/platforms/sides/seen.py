@@ -12,13 +12,15 @@ from backout.message import Message, msg
 from backout.observed import Answer, SideNow, SidesNow
 from backout.platforms.sides import served
 from backout.platforms.sides.asking import ask_all
+from backout.platforms.sides.commands import installed
 from backout.routers.base import SideTraffic, Traffic
 
 if TYPE_CHECKING:
+    from backout.platforms.base import Site
     from backout.platforms.sides.options import SideOptions, SidesOptions
     from backout.routers.base import ShiftsTraffic
 
-_ROUTER, _VERSION, _READY = "router", "version", "ready"
+_ROUTER, _VERSION, _READY, _INSTALLED = "router", "version", "ready", "installed"
 _OWN = 0.9
 """Of the deadline, for those who are asked: whoever set it gets what the others said before it is over."""
 
@@ -31,21 +33,30 @@ class Told:
         version: What it runs; None: it does not say.
         trouble: Why it does not say.
         not_ready: Why it cannot take requests; None: it can.
+        installed: What would run there if it were started; None: it runs, or that is not known.
     """
 
     version: str | None
     trouble: BackoutError | None
     not_ready: Message | None
+    installed: str | None = None
+
+    @property
+    def there(self) -> str | None:
+        """What runs there, or would."""
+        return self.version or self.installed
 
 
-def ask_sides(options: SidesOptions, deadline_s: float) -> dict[str, Told]:
+def ask_sides(options: SidesOptions, site: Site, deadline_s: float) -> dict[str, Told]:
     """Ask every side what it runs and whether it is ready; none is waited for longer than the deadline."""
     served.prepare()
     within_s = _OWN * deadline_s
-    return _told(options, ask_all(_questions(options, within_s), within_s), within_s)
+    return _told(options, ask_all(_questions(options, site, within_s), within_s), within_s)
 
 
-def look(options: SidesOptions, router: ShiftsTraffic, deadline_s: float) -> tuple[SidesNow, dict[str, Told]]:
+def look(
+    options: SidesOptions, site: Site, router: ShiftsTraffic, deadline_s: float
+) -> tuple[SidesNow, dict[str, Told]]:
     """Ask the router and every side at the same time.
 
     Raises:
@@ -54,7 +65,7 @@ def look(options: SidesOptions, router: ShiftsTraffic, deadline_s: float) -> tup
     served.prepare()
     within_s = _OWN * deadline_s
     asked: dict[tuple[str, str], Callable[[], object]] = {(_ROUTER, ""): lambda: router.traffic(within_s)}
-    answers = ask_all(asked | _questions(options, within_s), within_s)
+    answers = ask_all(asked | _questions(options, site, within_s), within_s)
     traffic = answers.pop((_ROUTER, ""), None)
     if isinstance(traffic, Exception):
         raise traffic
@@ -68,12 +79,16 @@ def look(options: SidesOptions, router: ShiftsTraffic, deadline_s: float) -> tup
     return SidesNow(sides=tuple(_now(one, told[one.name]) for one in traffic.sides), kept=traffic.kept), told
 
 
-def _questions(options: SidesOptions, within_s: float) -> dict[tuple[str, str], Callable[[], object]]:
+def _questions(
+    options: SidesOptions, site: Site, within_s: float
+) -> dict[tuple[str, str], Callable[[], object]]:
     timeout_s = min(options.timeout_s, within_s)
     found: dict[tuple[str, str], Callable[[], object]] = {}
     for name, side in options.sides.items():
         found[name, _VERSION] = partial(served.version_of, name, side, timeout_s)
         found[name, _READY] = partial(served.not_ready, name, side, timeout_s)
+        if side.installed is not None:
+            found[name, _INSTALLED] = partial(installed, name, side, site, timeout_s)
     return found
 
 
@@ -81,7 +96,16 @@ def _told(
     options: SidesOptions, answers: Mapping[tuple[str, str], object], within_s: float
 ) -> dict[str, Told]:
     return {
-        name: _of(name, side, answers.get((name, _VERSION)), answers.get((name, _READY), _SILENT), within_s)
+        name: _of(
+            name,
+            side,
+            (
+                answers.get((name, _VERSION)),
+                answers.get((name, _READY), _SILENT),
+                answers.get((name, _INSTALLED)),
+            ),
+            within_s,
+        )
         for name, side in options.sides.items()
     }
 
@@ -89,7 +113,8 @@ def _told(
 _SILENT = object()
 
 
-def _of(name: str, side: SideOptions, version: object, why: object, within_s: float) -> Told:
+def _of(name: str, side: SideOptions, answers: tuple[object, object, object], within_s: float) -> Told:
+    version, why, there = answers
     silent = msg("Side {side} does not answer within {s} s.", side=name, s=round(within_s, 1))
     trouble = None
     if not isinstance(version, str):
@@ -103,7 +128,7 @@ def _of(name: str, side: SideOptions, version: object, why: object, within_s: fl
                 next_command=f"curl -isS {side.version_url}",
             )
     if trouble is not None:
-        return Told(None, trouble, trouble.what)
+        return Told(None, trouble, trouble.what, there if isinstance(there, str) else None)
     ready = None if why is None else msg("{why}", why=why) if isinstance(why, str) else silent
     return Told(str(version), None, ready)
 
@@ -113,6 +138,7 @@ def _now(side: SideTraffic, told: Told) -> SideNow:
     return SideNow(
         name=side.name,
         version=told.version,
+        installed=told.installed,
         not_ready=denied or told.not_ready,
         share=side.share,
         admits=side.admits,

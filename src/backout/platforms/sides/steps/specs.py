@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from backout.platforms.sides.options import SidesOptions
 
 READY, SHIFT, DRAIN = "sides.ready", "sides.shift", "sides.drain"
+START, STOP = "sides.start", "sides.stop"
 LOOK_S = 10.0
 """Seconds in which the router has to say how requests are divided."""
 CUTTING_S = 10.0
@@ -117,6 +118,14 @@ def drain(side: dict[str, Json]) -> StepSpec:
     """Return the step that waits until nothing is inside a side; `undone` in it: it is taken back by `ready`."""
     timeout_s = float(str(side["limit_s"])) + CUTTING_S
     return StepSpec(kind=DRAIN, target="platform", params=side, retry=Retry.SAFE, timeout_s=timeout_s)
+
+
+def running(
+    kind: str, side: str, ref: str, version: str, commands: Mapping[str, str], timeout_s: float
+) -> StepSpec:
+    """Return the step that starts or stops a side; `commands`: `start` and `stop`, for people."""
+    params: dict[str, Json] = {"side": side, "ref": ref, "version": version, **commands}
+    return StepSpec(kind=kind, target="platform", params=params, retry=Retry.SAFE, timeout_s=timeout_s)
 
 
 def shift(to: dict[str, Json], previous: dict[str, Json], *, undoes: bool = False) -> StepSpec:
