@@ -1,6 +1,7 @@
 """`canary.note`: notes what share a canary is about to get, right before the router is told; nothing grows past a stop or a pause.
 
-Params: `meant` and `previous` (`backout.canary.Meant`, or null: none). Expects `changed`: how the canary stood when the plan was made.
+Params: `meant` and `previous` (`backout.canary.Meant`, or null: none), `undoes` (it takes
+such a step back, whatever stands). Expects `changed`: how the canary stood when the plan was made.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ class CanaryNotes(Protocol):
 
 def note_spec(meant: Meant | None, previous: Meant | None, changed: str | None) -> StepSpec:
     """Return the step; `changed`: how the canary stood when this was decided."""
-    params: dict[str, Json] = {"meant": _written(meant), "previous": _written(previous)}
+    params: dict[str, Json] = {"meant": _written(meant), "previous": _written(previous), "undoes": False}
     return StepSpec(kind=KIND, target="canary", params=params, expects={"changed": changed}, timeout_s=10.0)
 
 
@@ -76,8 +77,12 @@ class CanaryNote:
 
     def inverse(self, spec: StepSpec) -> StepSpec | None:
         """Return the note as it stood; it is written whatever was noted meanwhile."""
-        undone = note_spec(_meant(spec, "previous"), _meant(spec, "meant"), None)
-        return undone.model_copy(update={"expects": {}})
+        params = {
+            "meant": spec.params["previous"],
+            "previous": spec.params["meant"],
+            "undoes": not spec.params.get("undoes", False),
+        }
+        return spec.model_copy(update={"params": params})
 
     def probe(self, spec: StepSpec, acting: Acting) -> Probe:
         """Look whether this run's note is the newest one."""
@@ -90,7 +95,7 @@ class CanaryNote:
 
     def guard(self, spec: StepSpec, acting: Acting) -> None:
         """Refuse when somebody paused, stopped or moved the canary since the plan was made."""
-        if "changed" not in spec.expects:
+        if spec.params.get("undoes"):
             return
         now = acting.target(spec.target, CanaryNotes).canary()
         if now.changed != spec.expects["changed"]:

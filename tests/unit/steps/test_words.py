@@ -91,7 +91,10 @@ PARAMS: dict[str, list[dict[str, Json]]] = {
         HOLD | {"mode": m} for m in ("queue", "maintenance", "refuse_writes", "refuse_connections", "suspend")
     ],
     "hold.proof": [{"window_s": 1.5}],
-    "canary.note": [{"meant": CANARY, "previous": None}, {"meant": None, "previous": CANARY}],
+    "canary.note": [
+        {"meant": CANARY, "previous": None, "undoes": False},
+        {"meant": None, "previous": CANARY, "undoes": True},
+    ],
     "quarantine": [{"version": "5.5.0", "reason": "errors"}],
     "quarantine.lift": [{"version": "5.5.0", "reason": "errors"}],
     "backup.read": [
