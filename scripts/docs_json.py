@@ -12,7 +12,7 @@ VERBS = {
     "backout verify": "verify", "backout history": "history", "backout report": "run", "backout demo": "demo",
     "backout backup create": "backup", "backout backup list": "backups", "backout backup verify": "reading",
     "backout backup restore": "restored", "backout backup drop": "beside",
-    "backout canary start": "run", "backout canary next": "run", "backout canary pause": "canary",
+    "backout canary start": "run", "backout canary next": "run", "backout canary pause": "canary", "backout canary retire": "run",
     "backout canary stop": "canary_stopped", "backout canary status": "canary_status",
     "backout data diff": "differences", "backout data bring": "brought",
     "backout check": "proof", "backout migrate": "migrated", "backout db history": "migrations", "backout db rollback": "way", "backout db redo": "way",

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from tests.stories.blue_green import Shop, behind_haproxy
 
-from backout import Backout
+from backout import Backout, Request
 from backout.testing.steps import wait_until
 from backout.testing.traffic import SteadyLoad, get, tunnel
 
@@ -152,3 +152,44 @@ def test_a_router_that_does_not_answer_is_told_and_nothing_is_claimed(shop: Shop
     shop.proxy.kill()
     for verb in ("stop", "status", "next"):
         shop.cli("canary", verb).refused(3, what="did not answer", now="", next=".")
+
+
+def test_the_earlier_side_is_kept_for_its_window_and_stopped_by_name_only(shop: Shop) -> None:
+    off = shop.running["blue"].off = shop.cli.directory / "blue-off"
+    commands = f"start: [rm, -f, {off}], stop: [touch, {off}], installed: [echo, v1]"
+    shop.configure(
+        ("blue: {version_url", f"blue: {{{commands}, version_url"),
+        ("checks:", "canary: {steps: [100]}\nchecks:"),
+    )
+    file = shop.cli.directory / "backout.yaml"
+    with Backout.from_config(file) as backout:
+        backout.canary_start("v2")
+        (kept,) = backout.canary_status().warm
+        assert str(kept).startswith("blue with v1 gets no requests since ")
+        assert "going back to it takes seconds" in str(kept)
+    assert "blue with v1 gets no requests since" in shop.cli("status").ended(0).out
+    shop.cli("canary", "retire", "green").refused(
+        3, what="green gets requests: 100 %", now="Nothing", next="."
+    )
+    shop.cli("canary", "retire", "blue").refused(
+        4, what="is kept until", now="Nothing", next="^backout canary retire blue --accept still-warm$"
+    )
+    off.touch()
+    with Backout.from_config(file) as backout:
+        assert "side blue: kept" in [one.subject for one in backout.doctor().lines if not one.ok]
+    off.unlink()
+    shop.configure(("drain_timeout_s: 2", "drain_timeout_s: 2\n  keep_warm_s: 0"))
+    with Backout.from_config(file) as backout:
+        (over,) = backout.canary_status().warm
+        assert str(over) == "blue runs v1; it is kept no longer: backout canary retire blue"
+    with SteadyLoad(shop.proxy.port) as load:
+        load.goes_on()
+        done = shop.cli("canary", "retire", "blue", env={"BACKOUT_FAULT": "sides.stop.before"})
+        assert done.code == -signal.SIGKILL
+        shop.cli("canary", "retire", "blue").ended(0)
+        load.goes_on()
+    assert (off.exists(), load.total.failed, set(load.total.by)) == (True, [], {"green"})
+    with Backout.from_config(file) as backout:
+        assert backout.canary_status().warm == ()
+        assert "side blue: kept" not in [one.subject for one in backout.doctor().lines]
+        assert backout.plan(Request(to="v1")).steps[2].spec.kind == "sides.start"

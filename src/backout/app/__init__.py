@@ -229,6 +229,13 @@ class Backout:
 
         return stop(self.parts, side, accept, reason, note)
 
+    def canary_retire(self, side: str, accept: tuple[str, ...] = (), conduct: Conduct | None = None) -> Run:
+        """Stop a side that gets no requests, once it need not be kept any more."""
+        from backout.app.run import Conduct
+        from backout.app.warm import retire
+
+        return retire(self.parts, side, accept, conduct or Conduct())
+
     def canary_status(self) -> CanaryStatus:
         """Return how a canary stands: what the router does, and what was meant."""
         from backout.app.canary import status

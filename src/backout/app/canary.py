@@ -103,6 +103,8 @@ def status(parts: Parts) -> CanaryStatus:
     """
     platform = dividing(parts)
     now = platform.sides_now(LOOK_S)
+    from backout.app.warm import told as warm_told
+
     notes: list[Message] = []
     waits = None
     try:
@@ -110,8 +112,9 @@ def status(parts: Parts) -> CanaryStatus:
         cut_short = [r for r in open_runs(parts) if r.plan.purpose == "canary"]
         waits = cut_short[-1].id if cut_short else None
         blocked = blocking_run(open_runs(parts))
+        warm = warm_told(parts, now)
     except BackoutError as error:
-        state, blocked = Canary(), None
+        state, blocked, warm = Canary(), None, ()
         notes.append(msg("What was meant is not known: {why}", why=str(error.what)))
     meant = state.meant
     share = now.shares.get(meant.side) if meant is not None else None
@@ -134,6 +137,7 @@ def status(parts: Parts) -> CanaryStatus:
         share=share,
         at_step=at_step,
         waits=waits,
+        warm=warm,
         notes=tuple(notes),
         next_command=f"backout resume {blocked.id}"
         if blocked is not None

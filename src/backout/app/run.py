@@ -267,8 +267,8 @@ def _waiting_for(plan: Plan, conduct: Conduct, waiting: list[Run]) -> tuple[Run 
     was cut short: it begins from what the router says. A database that a swap cut short
     has closed may be opened: the run that swaps closes it again.
     """
-    if plan.purpose == "canary":
-        return blocking_run(waiting), [r for r in waiting if r.plan.purpose == "canary"]
+    if plan.purpose in ("canary", "retire"):
+        return blocking_run(waiting), [r for r in waiting if r.plan.purpose == plan.purpose]
     if plan.purpose != "back":
         lets_go = any(s.spec.params.get("mode") != CLOSED for s in plan.steps)
         half_way = blocking_run(waiting) if plan.purpose == "release_hold" and lets_go else None

@@ -133,6 +133,27 @@ def stop(
     err("next   backout canary status")
 
 
+@app.command("retire")
+@guarded
+def retire(
+    side: Annotated[str, typer.Argument(metavar="SIDE", help="A side that gets no requests.")],
+    reason: ReasonOption = None,
+    accept: AcceptOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Stop a side that gets no requests, with all that acts on it, once it need not be kept for going back.
+
+    Example: backout canary retire blue
+    """
+    from backout.app.run import Conduct
+
+    with open_backout(config) as backout:
+        conduct = Conduct(reason=reason, watch=Progress(dict(backout.parts.kinds)), interrupt=stop_safely())
+        run = backout.canary_retire(side, tuple(accept or ()), conduct)
+    show_outcome(run, as_json=as_json)
+
+
 @app.command("status")
 @guarded
 def status(config: ConfigOption = None, as_json: JsonOption = False) -> None:

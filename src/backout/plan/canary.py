@@ -214,6 +214,30 @@ def plan_canary(
     )
 
 
+def plan_retire(
+    step: StepSpec, version: str, kinds: Mapping[str, StepKind], terms: Terms, *, of: tuple[str, str]
+) -> Plan:
+    """Return the plan that stops a side which gets no requests; `of`: service and environment."""
+    steps = numbered([(Phase.CLEAN_UP, step)], kinds)
+    return Plan.model_validate(
+        {
+            "id": terms.plan_id,
+            "purpose": "retire",
+            "service": of[0],
+            "environment": of[1],
+            "scenario": "code",
+            "from_version": version,
+            "to_version": None,
+            "created_at": terms.now,
+            "expires_at": terms.now + timedelta(seconds=terms.expires_s),
+            "why": msg("Side {side} is kept no longer.", side=str(step.params["side"])),
+            "verdict": "reversible",
+            "steps": steps,
+            "hazards": {s.key: found for s in steps if (found := kinds[s.spec.kind].hazards(s.spec))},
+        }
+    )
+
+
 def to_stop(
     shares: Mapping[str, int], steps: Sequence[int], state: Canary | None, named: str | None
 ) -> tuple[str, Message]:

@@ -104,6 +104,20 @@ class DividesRequests(Protocol):
         """Seconds for what is inside a side that gets no more; then it is ended."""
         ...
 
+    @property
+    def keep_warm_s(self) -> float:
+        """Seconds for which a side that lost its requests is kept running."""
+        ...
+
+    def retire(self, side: str, version: str) -> StepSpec | None:
+        """Propose the step that stops a side with all that acts on it; None: it is not declared how. Pure.
+
+        Args:
+            side: One that gets no requests.
+            version: What it runs.
+        """
+        ...
+
     def sides_now(self, deadline_s: float) -> SidesNow:
         """Return how requests are divided, and what each side says of itself; changes nothing.
 

@@ -30,6 +30,7 @@ class CanaryStatus(Document):
         share: Of the requests, so many per cent go to the canary; null: none is under way.
         at_step: Whether that is one of the steps, and the rest goes to the control side.
         waits: Run of a step that was cut short; null: none.
+        warm: Sides that get no requests: until when each is kept, or the command that stops it.
         notes: What does not fit together, or is not known.
         next_command: The one command to type.
     """
@@ -44,6 +45,7 @@ class CanaryStatus(Document):
     share: int | None
     at_step: bool
     waits: str | None
+    warm: tuple[Message, ...] = ()
     notes: tuple[Message, ...]
     next_command: str
 
@@ -75,6 +77,8 @@ def canary_lines(found: CanaryStatus) -> Iterator[str]:
     yield f"  router    {_KEPT[found.kept]}"
     for version, word in found.canary.backed_out.items():
         yield f"  backed out  {clean(version)}: {_word(word, now)}"
+    for kept in found.warm:
+        yield f"  kept      {kept}"
     for note in found.notes:
         yield f"  note      {note}"
     yield ""

@@ -63,6 +63,7 @@ PURPOSES: dict[str, Message] = {
     "hold": msg("hold"),
     "release_hold": msg("release hold"),
     "canary": msg("canary"),
+    "retire": msg("stop a side"),
 }
 _PROVEN: dict[Outcome, tuple[Tone, Message, Message]] = {
     Outcome.PASS: ("good", msg("Done and proven"), msg("Every step is done, and every check passed.")),
@@ -101,6 +102,10 @@ def title(plan: Plan) -> Message:
         return msg("Let {service} in {environment} go again", **names)
     if plan.purpose == "canary":
         return msg("Canary of {service} in {environment}: {after}", **names, after=version(plan.to_version))
+    if plan.purpose == "retire":
+        return msg(
+            "Stop a side of {service} in {environment}: {before}", **names, before=version(plan.from_version)
+        )
     if proves_only(plan):
         return msg(
             "Prove {after}, which {service} in {environment} runs already",

@@ -56,6 +56,13 @@ class SidesOptions(Declared):
         le=3600,
         description="Seconds for requests and open connections (WebSockets) of the side that gets no more; then they are ended.",
     )
+    keep_warm_s: float = Field(
+        default=3600,
+        ge=0,
+        le=2_592_000,
+        description="Seconds for which a side that lost its requests is kept running, so that going back takes seconds; before that "
+        "`backout canary retire` asks for a name.",
+    )
     timeout_s: Seconds = Field(
         default=3, gt=0, le=60, description="Seconds to wait for one answer of a side."
     )

@@ -224,6 +224,19 @@ class SidesPlatform:
         """Seconds for what is inside a side that gets no more requests; then it is ended."""
         return self.options.drain_timeout_s
 
+    @property
+    def keep_warm_s(self) -> float:
+        """Seconds for which a side that lost its requests is kept."""
+        return self.options.keep_warm_s
+
+    def retire(self, side: str, version: str) -> StepSpec | None:
+        """Propose the step that stops a side; None: it is not declared how. Pure."""
+        from backout.platforms.sides.steps import specs
+
+        if self.options.sides[side].stop is None:
+            return None
+        return self._running(specs.STOP, side, version, version)
+
     def side_not_ready(self, side: str) -> str | None:
         """Return why a side cannot take requests, asked past the router; None: it says that it can."""
         return served.not_ready(side, self.options.sides[side], self.options.timeout_s)
