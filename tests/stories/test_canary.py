@@ -52,7 +52,6 @@ def test_the_share_grows_to_all_and_no_request_fails(shop: Shop) -> None:
         assert (told["share"], told["at_step"], told["kept"]) == (25, True, "yes")
         with Backout.from_config(shop.cli.directory / "backout.yaml") as backout:
             backout.canary_pause("the p95 looks odd")
-            assert str(backout.overview().canary) == "v2 on green gets 25 %"
             assert backout.plan().to_version == "v1", "the way back of a canary is what was there before"
         shop.cli("canary", "next").refused(
             3, what="paused by .*: the p95 looks odd", now="Nothing", next="^backout canary next --resume"
@@ -108,6 +107,7 @@ def test_stop_needs_neither_lease_nor_state_file_nor_the_canary(shop: Shop) -> N
     # What was stuck does not go on when it is taken up again.
     assert shop.cli("resume").code == 2
     shop.router.shift({"blue": 95, "green": 5})
+    shop.configure(("checks:", 'database: {kind: postgres, url: "${NOT_SET}"}\nchecks:'))
     (shop.cli.directory / ".backout" / "state.db").write_bytes(b"rubbish" * 100)
     done = shop.cli("canary", "stop").ended(0)
     assert "as its share says, 5 %" in done.out and "merged by the next command" in done.err

@@ -72,6 +72,18 @@ class Backout:
         return cls(from_config(path, environ, look_only=look_only))
 
     @classmethod
+    def for_requests(
+        cls, path: str | Path | None = None, environ: Mapping[str, str] | None = None
+    ) -> Backout:
+        """Join what says where requests go, and make or change nothing; mistakes elsewhere in the configuration do not count.
+
+        `canary_stop` and `canary_status` need no more.
+        """
+        from backout.wiring import for_requests
+
+        return cls(for_requests(path, environ))
+
+    @classmethod
     def for_emergency(cls, path: str | Path | None = None, root: str | Path | None = None) -> Backout:
         """Join what can be had without configuration, state file, database or git: the platform.
 

@@ -89,14 +89,15 @@ def stop(
     if heir is not None and CONTROL_NOT_READY not in accept:
         _refuse_dead(platform, traffic, heir, canary, side)
     found = traffic.of(canary)
-    if found.share or found.admits or traffic.kept is Answer.NO:
+    served = bool(found.share or found.admits)
+    if served or traffic.kept is Answer.NO:
         fault_point("canary.stop.before")
         _shift(router, shares, parts.router if CONTROL_NOT_READY in accept else None)
         fault_point("canary.stop.after")
     now = _read_back(router, canary, shares)
     tell(msg("No request goes to {side} any more: {shares}.", side=canary, shares=told(now.shares)))
     stopped = state is not None and state.meant is None and state.stopped and state.stopped.side == canary
-    noted = None if stopped else _note(parts, canary, meant.version if meant else None, reason)
+    noted = None if stopped and not served else _note(parts, canary, meant.version if meant else None, reason)
     ended = _drain(platform, canary, tell)
     last = _read_back(router, canary, shares)
     return CanaryStopped(

@@ -112,7 +112,9 @@ def stop(
 
     Example: backout canary stop --reason "orders are charged twice"
     """
-    with open_backout(config, look_only=True) as backout:
+    from backout import Backout
+
+    with Backout.for_requests(config) as backout:
         found = backout.canary_stop(side, tuple(accept or ()), reason, lambda message: err(str(message)))
     if as_json:
         out_json(found)
@@ -161,9 +163,10 @@ def status(config: ConfigOption = None, as_json: JsonOption = False) -> None:
 
     Example: backout canary status
     """
+    from backout import Backout
     from backout.report.canary import canary_lines
 
-    with open_backout(config, look_only=True) as backout:
+    with Backout.for_requests(config) as backout:
         found = backout.canary_status()
     if as_json:
         out_json(found)

@@ -11,7 +11,7 @@ import pytest
 from pydantic import Field
 
 from backout.config.adapters import DATABASES, PLATFORMS, ROUTERS, Registry, load_adapter
-from backout.config.load import Loaded, find_config, load_config
+from backout.config.load import Loaded, find_config, load_config, load_for_requests
 from backout.config.problems import ConfigMistakes
 from backout.document import Document
 from backout.errors import ConfigError
@@ -445,3 +445,18 @@ def test_the_shares_of_a_canary_grow_to_all(tmp_path: Path, steps: str) -> None:
     with pytest.raises(ConfigError) as caught:
         load(tmp_path, GOOD + f"canary: {{steps: {steps}}}\n")
     assert "canary.steps" in str(caught.value.what)
+
+
+def test_for_requests_only_what_says_where_they_go_has_to_be_right(tmp_path: Path) -> None:
+    own = 'service: shop\nplatform: {kind: command, deploy: [./deploy, "{version}"]}\n'
+    other = 'database: {kind: nothing, url: "${NOT_SET}"}\nchecks: 7\npolciy: {}\n'
+    path = tmp_path / "backout.yaml"
+    path.write_text(own + other)
+    with pytest.raises(ConfigError):
+        load_config(path, {})
+    found = load_for_requests(path, {})
+    assert (found.config.service, found.platform.kind, found.database) == ("shop", "command", None)
+    path.write_text(own.replace("kind: command", "kind: comand") + other)
+    with pytest.raises(ConfigMistakes) as caught:
+        load_for_requests(path, {})
+    assert [p.key for p in caught.value.problems] == ["platform.kind"]
