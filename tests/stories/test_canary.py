@@ -100,7 +100,9 @@ def test_stop_needs_neither_lease_nor_state_file_nor_the_canary(shop: Shop) -> N
             stop = shop.cli.start("canary", "stop")
             wait_until(lambda: shop.shares == {"blue": 100, "green": 0})
             other.rollback()
-        assert shop.cli.finish(stop).ended(0).out.startswith("Stopped: green with v2")
+        done = shop.cli.finish(stop).ended(0)
+        assert done.out.startswith("Stopped: green with v2")
+        assert "was under way and does not go on; if its process hangs" in done.err
     finally:
         os.kill(stuck.pid, signal.SIGKILL)
         shop.cli.finish(stuck)

@@ -101,10 +101,10 @@ def status(parts: Parts) -> CanaryStatus:
     Raises:
         TargetUnreachable: The router does not say how requests are divided.
     """
-    platform = dividing(parts)
-    now = platform.sides_now(LOOK_S)
     from backout.app.warm import told as warm_told
 
+    platform = dividing(parts)
+    now = platform.sides_now(LOOK_S)
     notes: list[Message] = []
     waits = None
     try:
@@ -141,7 +141,7 @@ def status(parts: Parts) -> CanaryStatus:
         notes=tuple(notes),
         next_command=f"backout resume {blocked.id}"
         if blocked is not None
-        else _next(now, state, share if at_step else None),
+        else _next(now, state, share if at_step else None, waits),
     )
 
 
@@ -172,7 +172,7 @@ def _differences(now: SidesNow, meant: Meant, waits: str | None) -> list[Message
     return notes
 
 
-def _next(now: SidesNow, state: Canary, step: int | None) -> str:
+def _next(now: SidesNow, state: Canary, step: int | None, waits: str | None) -> str:
     meant = state.meant
     if meant is None:
         divided_now = sum(bool(share) for share in now.shares.values()) > 1
@@ -180,8 +180,8 @@ def _next(now: SidesNow, state: Canary, step: int | None) -> str:
     if step == 100:
         return "backout record"
     if step is None or now.of(meant.side).not_ready is not None:
-        gets = now.shares.get(meant.side) or any(one.admits for one in now.sides if one.name == meant.side)
-        return "backout canary stop" if gets else f"backout canary start {meant.version}"
+        # Where it gets none, this notes that it is over.
+        return f"backout resume {waits}   # or: backout canary stop" if waits else "backout canary stop"
     return "backout canary next --resume" if state.paused is not None else "backout canary next"
 
 

@@ -43,6 +43,7 @@ class CanaryStopped(Document):
         version: What ran there, if the journal can be read.
         before, shares: How requests were divided, and how they are: read back from the router.
         ended: Connections that were ended when the time to drain was over.
+        closed: Runs that were to give the canary requests, and do not go on.
         noted: Why it is not noted in the state file, or where else it is; null: it is noted there.
     """
 
@@ -52,6 +53,7 @@ class CanaryStopped(Document):
     before: dict[str, int]
     shares: dict[str, int]
     ended: int
+    closed: tuple[str, ...]
     noted: Message | None
 
 
@@ -97,7 +99,10 @@ def stop(
     now = _read_back(router, canary, shares)
     tell(msg("No request goes to {side} any more: {shares}.", side=canary, shares=told(now.shares)))
     stopped = state is not None and state.meant is None and state.stopped and state.stopped.side == canary
-    noted = None if stopped and not served else _note(parts, canary, meant.version if meant else None, reason)
+    closed: tuple[str, ...] = ()
+    noted = None
+    if served or not stopped:
+        closed, noted = _note(parts, canary, meant.version if meant else None, reason)
     ended = _drain(platform, canary, tell)
     last = _read_back(router, canary, shares)
     return CanaryStopped(
@@ -107,6 +112,7 @@ def stop(
         before=before,
         shares=last.shares,
         ended=ended,
+        closed=closed,
         noted=noted,
     )
 
@@ -166,33 +172,37 @@ def _read_back(router: ShiftsTraffic, canary: str, shares: dict[str, int]) -> Tr
     return now
 
 
-def _note(parts: Parts, side: str, version: str | None, reason: str | None) -> Message | None:
-    """Note the stop, and end runs that would give it requests again; return why it does not stand in the state file."""
+def _note(
+    parts: Parts, side: str, version: str | None, reason: str | None
+) -> tuple[tuple[str, ...], Message | None]:
+    """Note the stop; return the runs that were closed, and why it does not stand in the state file (None: it does)."""
     parts.look_only = False
     try:
-        _write(parts, side, version, reason)
+        parts.canaries.stop(side, version, reason)
+        return _close_runs(parts), None
     except (StoreUnreadable, StoreTooNew, StoreFull) as error:
         try:
             journal_apart(parts, error.what)
             parts.canaries.stop(side, version, reason)
         except BackoutError as worse:
-            return msg("It is noted nowhere: {why}", why=str(worse.what))
-        return msg(
+            return (), msg("It is noted nowhere: {why}", why=str(worse.what))
+        told_of = msg(
             "{why} It is noted in {folder}, and merged by the next command that can use the state file.",
             why=str(error.what),
             folder=str(parts.state_directory),
         )
+        return (), told_of
     except BackoutError as error:
-        return msg("It is not noted: {why}", why=str(error.what))
-    return None
+        return (), msg("It is not noted: {why}", why=str(error.what))
 
 
-def _write(parts: Parts, side: str, version: str | None, reason: str | None) -> None:
-    parts.canaries.stop(side, version, reason)
+def _close_runs(parts: Parts) -> tuple[str, ...]:
+    """End the runs that would give the canary requests again when they are resumed."""
     by = new_id("canary", parts.clock.now())
-    for waiting in open_runs(parts):
-        if waiting.plan.purpose == "canary":
-            parts.journal.append("run.aborted", {"by": by, "superseded": True}, run=waiting.id)
+    runs = tuple(run.id for run in open_runs(parts) if run.plan.purpose == "canary")
+    for run in runs:
+        parts.journal.append("run.aborted", {"by": by, "superseded": True}, run=run)
+    return runs
 
 
 def _drain(platform: DividesRequests, name: str, tell: Callable[[Message], None]) -> int:

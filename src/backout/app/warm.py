@@ -11,7 +11,7 @@ from backout.app.run import Conduct, run
 from backout.canary import KINDS
 from backout.errors import NeedsAcceptance, NotPossible, UsageError
 from backout.execute.run import Run, fold
-from backout.execute.warmth import Warm, lost_at, since
+from backout.execute.warmth import Warm, kept, lost_at, since
 from backout.message import Message, msg
 from backout.observed import SideNow, SidesNow
 from backout.plan.canary import plan_retire
@@ -34,15 +34,17 @@ def warm_sides(parts: Parts, now: SidesNow) -> tuple[Warm, ...]:
     runs = [fold(parts.journal.events(event.run)) for event in created]
     events = parts.journal.events(kinds=KINDS)
     backed_out = {q.version for q in parts.book.quarantined()} | set(parts.canaries.canary().backed_out)
-    deployed = {
-        version: max(r.deployed_at for r in parts.book.newest() if _ref(r.artefact, r.version) == version)
-        for version in {_ref(r.artefact, r.version) for r in parts.book.newest()}
-    }
+    deployed: dict[str, datetime] = {}
+    for release in reversed(parts.book.newest()):  # Oldest first: the newest record of a version counts.
+        deployed[release.artefact.ref if release.artefact is not None else release.version] = (
+            release.deployed_at
+        )
     serving = max(
-        (deployed[v] for one in now.sides if one.share and (v := one.version) in deployed), default=None
+        (deployed[str(one.version)] for one in now.sides if one.share and one.version in deployed),
+        default=None,
     )
     return tuple(
-        Warm(
+        kept(
             one,
             since(lost_at(one.name, runs, events), deployed.get(str(one.version)), serving),
             platform.keep_warm_s,
@@ -51,10 +53,6 @@ def warm_sides(parts: Parts, now: SidesNow) -> tuple[Warm, ...]:
         for one in now.sides
         if not one.serves
     )
-
-
-def _ref(artefact: object, version: str) -> str:
-    return str(getattr(artefact, "ref", None) or version)
 
 
 def told(parts: Parts, now: SidesNow) -> tuple[Message, ...]:

@@ -130,6 +130,8 @@ def stop(
             )
         )
     )
+    for run in found.closed:
+        err(str(msg("Run {run} was under way and does not go on; if its process hangs, end it.", run=run)))
     if found.noted is not None:
         err(str(found.noted))
     err("next   backout canary status")

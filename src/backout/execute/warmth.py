@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from backout.canary import STOPPED
@@ -12,6 +13,7 @@ from backout.execute.run import Run, StepState
 from backout.observed import SideNow
 
 
+@dataclass(frozen=True, slots=True)
 class Warm:
     """One side that gets no requests, and is kept running for a while.
 
@@ -21,15 +23,19 @@ class Warm:
         way_back: Whether its version may come back: it was not backed out.
     """
 
-    __slots__ = ("side", "since", "until", "way_back")
-
-    def __init__(self, side: SideNow, since: datetime | None, keep_s: float, *, way_back: bool) -> None:
-        self.side, self.since, self.way_back = side, since, way_back
-        self.until = None if since is None else since + timedelta(seconds=keep_s)
+    side: SideNow
+    since: datetime | None
+    until: datetime | None
+    way_back: bool
 
     def is_over(self, now: datetime) -> bool:
         """Return whether it need not be kept any more; what is not known is not over."""
         return not self.way_back or (self.until is not None and self.until <= now)
+
+
+def kept(side: SideNow, since: datetime | None, keep_s: float, *, way_back: bool) -> Warm:
+    """Return a side that is kept for seconds after it lost its requests."""
+    return Warm(side, since, None if since is None else since + timedelta(seconds=keep_s), way_back)
 
 
 def lost_at(side: str, runs: Iterable[Run], events: Iterable[Event]) -> datetime | None:

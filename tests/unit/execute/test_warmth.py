@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from backout.execute.warmth import Warm, since
+from backout.execute.warmth import kept, since
 from backout.observed import Answer, SideNow
 
 NOON = datetime(2026, 11, 29, 12, tzinfo=UTC)
@@ -49,4 +49,4 @@ def test_what_is_not_known_is_not_guessed(lost, own, serving, told):
     ],
 )
 def test_it_is_kept_for_its_window_unless_it_was_backed_out(lost, way_back, now, over):
-    assert Warm(BLUE, lost, 3600, way_back=way_back).is_over(now) is over
+    assert kept(BLUE, lost, 3600, way_back=way_back).is_over(now) is over
