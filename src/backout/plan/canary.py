@@ -258,7 +258,7 @@ def to_stop(
             raise UsageError(
                 msg("The router has no side {side}: {sides}.", side=named, sides=", ".join(shares)),
                 state=_STATE,
-                next_command=f"backout canary stop --side {next(iter(shares))}",
+                next_command=_STATUS,
             )
         return named, msg("named")
     told_of = _noted(state)
@@ -289,7 +289,10 @@ def to_stop(
         if state is None
         else msg("No canary is under way: {shares}.", shares=told(shares)),
         state=_STATE,
-        next_command=f"backout canary stop --side {min(serving or shares, key=lambda name: shares[name])}",
+        # No side is proposed: who follows in a hurry must not shut out the one that serves.
+        next_command=_STATUS
+        if state is not None and full is not None
+        else f"backout canary stop --side SIDE   # the canary's: {' or '.join(serving or shares)}",
     )
 
 

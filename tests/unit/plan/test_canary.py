@@ -164,12 +164,17 @@ def test_the_side_that_is_to_lose_all_requests(shares, state, named, side):
 def test_where_nobody_can_tell_it_is_asked_for_by_name(shares, steps, state, told):
     with pytest.raises(NotPossible, match=told) as caught:
         to_stop(shares, steps, state, None)
-    assert "backout canary stop --side " in caught.value.next_command
+    proposed = caught.value.next_command
+    assert proposed == "backout canary status" or "backout canary stop --side " in proposed
+    assert ("--side SIDE" in proposed) is ("not known" in told or "old" in shares), (
+        "none is proposed by a guess"
+    )
 
 
 def test_a_side_that_is_none_is_a_slip_of_the_keyboard():
-    with pytest.raises(UsageError, match="no side gren: blue, green"):
+    with pytest.raises(UsageError, match="no side gren: blue, green") as caught:
         to_stop({"blue": 95, "green": 5}, STEPS, None, "gren")
+    assert caught.value.next_command == "backout canary status"
 
 
 @pytest.mark.parametrize(
