@@ -12,6 +12,8 @@ VERBS = {
     "backout verify": "verify", "backout history": "history", "backout report": "run", "backout demo": "demo",
     "backout backup create": "backup", "backout backup list": "backups", "backout backup verify": "reading",
     "backout backup restore": "restored", "backout backup drop": "beside",
+    "backout canary start": "run", "backout canary next": "run", "backout canary pause": "canary", "backout canary retire": "run",
+    "backout canary stop": "canary_stopped", "backout canary status": "canary_status",
     "backout data diff": "differences", "backout data bring": "brought",
     "backout check": "proof", "backout migrate": "migrated", "backout db history": "migrations", "backout db rollback": "way", "backout db redo": "way",
     "backout db status": "standing", "backout db blockers": "blockers",
@@ -51,6 +53,7 @@ def json_page(made: str) -> str:
 
 def json_schemas() -> dict[str, dict[str, Any]]:
     """Return the schema of every document, by its name."""
+    from backout.app.canary_stop import CanaryStopped
     from backout.app.data import BroughtTables, DataDifferences
     from backout.app.doctor import Diagnoses
     from backout.app.history import History
@@ -59,6 +62,7 @@ def json_schemas() -> dict[str, dict[str, Any]]:
     from backout.app.record import Recorded
     from backout.app.releases import Releases
     from backout.backup import Backup, BesideDatabase, Brought, Reading
+    from backout.canary import Canary
     from backout.checks.base import Verification
     from backout.execute.run import Run
     from backout.migration import Finalized, Finished, Migrated, MigrationHistory, Uninstalled, WayTaken
@@ -66,11 +70,13 @@ def json_schemas() -> dict[str, dict[str, Any]]:
     from backout.migration_proof import HistoryProof, MigrationProof
     from backout.migration_status import Blockers, MigrationStatus
     from backout.report.backups import Backups
+    from backout.report.canary import CanaryStatus
     from backout.report.overview import Overview
 
     models = {"overview": Overview, "doctor": Diagnoses, "record": Recorded, "releases": Releases,
               "plan": PlanFile, "run": Run, "verify": Verification, "history": History,
               "backup": Backup, "backups": Backups, "reading": Reading, "restored": Restored, "beside": BesideDatabase,
+              "canary": Canary, "canary_stopped": CanaryStopped, "canary_status": CanaryStatus,
               "differences": DataDifferences, "brought": Brought,
               "brought_tables": BroughtTables,
               "migrated": Migrated, "migrations": MigrationHistory, "way": WayTaken,

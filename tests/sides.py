@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 
 class Side(ThreadingHTTPServer):
@@ -18,6 +19,8 @@ class Side(ThreadingHTTPServer):
     def __init__(self, name: str) -> None:
         super().__init__(("127.0.0.1", 0), _Answer)
         self.name, self.version, self.ready = name, name, True
+        self.off: Path | None = None
+        """While this file is there, it does as if it were stopped."""
 
     def handle_error(self, request: object, client_address: object) -> None:
         """A client that goes away is none of a side's errors."""
@@ -32,6 +35,9 @@ class _Answer(BaseHTTPRequestHandler):
     server: Side
 
     def do_GET(self) -> None:
+        if self.server.off is not None and self.server.off.exists():
+            self.close_connection = True
+            return None
         if self.path == "/tunnel":
             return self._tunnel()
         if self.path == "/slow":

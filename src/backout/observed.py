@@ -161,3 +161,59 @@ class SecretChange(Document):
     name: str
     how: Literal["changed", "restored", "owned", "unknown"]
     owner: str | None = None
+
+
+class SideNow(Document):
+    """One side of a service behind a router that divides requests, as router and side tell it.
+
+    Attributes:
+        version: What it says it runs, asked past the router; null: it does not say.
+        installed: What would run there if it were started; null: it runs, or that is not known.
+        not_ready: Why it cannot take requests; null: it says that it can, and the router's checks do not deny it.
+        share: Of the requests that the router is free to place, so many per cent.
+        admits: Whether any request reaches it, also of clients that stick to it.
+        healthy: Whether the router's own checks say so.
+        inside: Requests, and connections that were handed through, that are with it now.
+    """
+
+    name: str
+    version: str | None
+    installed: str | None = None
+    not_ready: Message | None
+    share: int
+    admits: bool
+    healthy: Answer
+    inside: int
+
+    @property
+    def serves(self) -> bool:
+        """Whether requests reach it, or are with it still: its version acts."""
+        return bool(self.share or self.admits or self.inside)
+
+
+class SidesNow(Document):
+    """All sides of a service.
+
+    Attributes:
+        kept: Whether the router divides requests so also when it is reloaded or started again.
+    """
+
+    sides: tuple[SideNow, ...]
+    kept: Answer
+
+    def of(self, name: str) -> SideNow:
+        """Return a side; raises KeyError."""
+        for one in self.sides:
+            if one.name == name:
+                return one
+        raise KeyError(name)
+
+    @property
+    def shares(self) -> dict[str, int]:
+        """The shares by name."""
+        return {one.name: one.share for one in self.sides}
+
+    @property
+    def versions(self) -> dict[str, str | None]:
+        """The versions by name."""
+        return {one.name: one.version for one in self.sides}

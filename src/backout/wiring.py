@@ -16,7 +16,7 @@ from backout.app.parts import Parts
 from backout.assess.allowed import Allowed, Vouched
 from backout.checks import secrets_of
 from backout.clock import SystemClock
-from backout.config.load import Loaded, find_config, load_config
+from backout.config.load import Loaded, find_config, load_config, load_for_requests
 from backout.errors import BackoutError, ConfigError, UsageError
 from backout.holds.command import CommandHold
 from backout.message import msg
@@ -52,6 +52,22 @@ def from_config(
         with suppress(BackoutError):  # The state file cannot be used now: whoever needs it says so.
             merge_emergencies(parts, left)
     return parts
+
+
+def for_requests(path: str | Path | None, environ: Mapping[str, str] | None = None) -> Parts:
+    """Return parts that only look, from a configuration of which platform and router have to be right; touches no target.
+
+    Raises:
+        ConfigError: Platform or router cannot be told.
+    """
+    try:
+        return from_config(path, environ, look_only=True)
+    except ConfigError:
+        environ = os.environ if environ is None else environ
+        file = find_config(Path(path) if path is not None else None, environ, Path.cwd())
+        parts = _parts(load_for_requests(file, environ), environ)
+        parts.look_only = True
+        return parts
 
 
 def for_emergency(path: str | Path | None, root: str | Path | None) -> Parts:
@@ -122,6 +138,7 @@ def _parts(loaded: Loaded, environ: Mapping[str, str]) -> Parts:
         backups=backups,
         restore=config.restore,
         switch=switch,
+        canary_steps=config.canary.steps,
     )
 
 

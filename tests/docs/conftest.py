@@ -148,7 +148,16 @@ def kubernetes(directory: Path) -> Iterator[Where]:
 
 
 @contextmanager
-def sides(directory: Path) -> Iterator[Where]:
+def canary(directory: Path) -> Iterator[Where]:
+    """5.3.0 is on blue behind a HAProxy and gets all requests, 5.4.0 on green and gets none."""
+    with sides(directory, releases=(("blue", "green"),)) as where:
+        yield where
+
+
+@contextmanager
+def sides(
+    directory: Path, releases: tuple[tuple[str, str], ...] = (("blue", "green"), ("green", "blue"))
+) -> Iterator[Where]:
     """5.3.0 is on blue, 5.4.0 on green behind a HAProxy, which gets all requests; both are recorded."""
     from tests import sides as services
     from tests.haproxy import haproxy
@@ -171,14 +180,14 @@ def sides(directory: Path) -> Iterator[Where]:
                 next(one.text for one in console.actions(page) if isinstance(one, console.File))
             )
             router = proxy.router({"blue": ("blue1",), "green": ("green1",)})
-            for side, other in (("blue", "green"), ("green", "blue")):
+            for side, other in releases:
                 router.shift({side: 100, other: 0})
                 _quietly(where, "record")
             yield where
 
 
 STAGES: dict[str, Callable[[Path], object]] = {
-    f.__name__: f for f in (good, bad, bare, wedged, scripts, kubernetes, sides)
+    f.__name__: f for f in (good, bad, bare, wedged, scripts, kubernetes, sides, canary)
 }
 
 
@@ -190,7 +199,7 @@ def stage_named(tmp_path: Path, require_service: Callable[[str], None]) -> Itera
         def set_up(name: str) -> Where:
             if name == "kubernetes":
                 require_service("kubernetes")
-            elif name == "sides":
+            elif name in ("sides", "canary"):
                 require_service("haproxy")
             elif name != "scripts":
                 require_service("postgres")

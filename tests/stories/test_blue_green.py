@@ -2,113 +2,30 @@
 
 from __future__ import annotations
 
-import json
-import os
 import signal
-import sys
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
-import psycopg
 import pytest
-from tests.command_line import Cli
-from tests.haproxy import Haproxy, haproxy
-from tests.nginx import Nginx, nginx
-from tests.sides import Side, sides
+from tests.stories.blue_green import Shop, with_schema
 
-from backout.children import Children
-from backout.embedded.server import EmbeddedPostgres
+from backout import Backout, Request
 from backout.observed import Answer
 from backout.routers.haproxy import HaproxyRouter
 from backout.testing.steps import wait_until
-from backout.testing.traffic import ShiftingRouter, SteadyLoad, tunnel
+from backout.testing.traffic import SteadyLoad, tunnel
 
 pytestmark = pytest.mark.slow
-
-SERVERS = {"blue": ("blue1",), "green": ("green1",)}
-CONFIG = """\
-service: shop
-environment: production
-platform:
-  kind: sides
-  drain_timeout_s: 2
-  sides:
-    blue: {{version_url: "http://127.0.0.1:{blue}/version", ready_url: "http://127.0.0.1:{blue}/ready"}}
-    green: {{version_url: "http://127.0.0.1:{green}/version", ready_url: "http://127.0.0.1:{green}/ready"}}
-router: {router}
-database:
-  kind: postgres
-  url: ${{DATABASE_URL}}
-checks:
-  - {{kind: http, name: health, url: "http://127.0.0.1:{front}/health", version_json: version}}
-  - {{kind: probes, name: asking, url: "http://127.0.0.1:{front}/", count: 80, per_second: 400, max_error_rate: 0.1, max_p95_ms: 20000}}
-"""
-_RUNS = "import os, sys, psycopg; psycopg.connect(os.environ['DATABASE_URL'], autocommit=True).execute(sys.argv[1])"
-
-
-@dataclass(frozen=True)
-class Shop:
-    """v1 is on blue, v2 on green, and green gets all requests; v2 came with a migration that v1 cannot do with."""
-
-    cli: Cli
-    proxy: Haproxy | Nginx
-    router: ShiftingRouter
-    running: dict[str, Side]
-    url: str
-
-    def rows(self, query: str) -> list[tuple[object, ...]]:
-        with psycopg.connect(self.url, autocommit=True) as connection:
-            return connection.execute(query.encode()).fetchall()
-
-    @property
-    def shares(self) -> dict[str, int]:
-        return self.router.traffic(5).shares
-
-
-@contextmanager
-def behind(
-    router: str, folder: Path, ports: dict[str, int]
-) -> Iterator[tuple[Haproxy | Nginx, ShiftingRouter, dict[str, object]]]:
-    """Give a running proxy, its router, and what stands of it in backout.yaml."""
-    if router == "nginx":
-        with nginx(folder, {name: (port,) for name, port in ports.items()}) as made:
-            yield made, made.router(), {"kind": "nginx", **made.told}
-    else:
-        with haproxy(folder, {own[0]: ports[name] for name, own in SERVERS.items()}) as proxy:
-            yield proxy, proxy.router(SERVERS), {"kind": "haproxy", **proxy.told, "sides": SERVERS}
 
 
 @pytest.fixture
 def shop(
     request: pytest.FixtureRequest, tmp_path: Path, require_service: Callable[[str], None]
 ) -> Iterator[Shop]:
-    which = getattr(request, "param", "haproxy")
-    require_service(which)
-    children = Children(tmp_path / "postgres-run")
-    server = EmbeddedPostgres(tmp_path / "postgres", children, fsync=False)
-    with closing(children), closing(server), sides("blue", "green") as running:
-        server.start()
-        with psycopg.connect(server.url, autocommit=True) as connection:
-            connection.execute(
-                "CREATE TABLE orders (id serial PRIMARY KEY, note text NOT NULL DEFAULT 'none')"
-            )
-            connection.execute("INSERT INTO orders (note) VALUES ('before')")
-        running["blue"].version, running["green"].version = "v1", "v2"
-        ports = {name: one.port for name, one in running.items()}
-        with behind(which, tmp_path, ports) as (proxy, router, told):
-            config = CONFIG.format(front=proxy.port, router=json.dumps(told), **ports)
-            (tmp_path / "backout.yaml").write_text(config)
-            environ = {**os.environ, "DATABASE_URL": server.url, "NO_COLOR": "1", "COLUMNS": "200"}
-            cli = Cli(tmp_path, environ)
-            router.shift({"blue": 100, "green": 0})
-            cli("record", "--state", "good").ended(0)
-            drop = "ALTER TABLE orders DROP COLUMN note"
-            cli("migrate", "--release", "v2", "--", sys.executable, "-c", _RUNS, drop).ended(0)
-            router.shift({"blue": 0, "green": 100})
-            cli("record", "--state", "bad").ended(0)
-            yield Shop(cli, proxy, router, running, server.url)
+    kind = getattr(request, "param", "haproxy")
+    require_service(kind)
+    with with_schema(tmp_path, kind) as shop:
+        yield shop
 
 
 @pytest.mark.parametrize("shop", ["haproxy", "nginx"], indirect=True)
@@ -192,8 +109,7 @@ def test_hold_answers_maintenance_at_haproxy(shop: Shop) -> None:
 
 
 def test_a_hold_that_was_killed_while_a_websocket_was_open_is_finished_and_let_go(shop: Shop) -> None:
-    config = shop.cli.directory / "backout.yaml"
-    config.write_text(config.read_text().replace("  state_file:", "  drain_timeout_s: 1\n  state_file:"))
+    shop.configure(('"state_file":', '"drain_timeout_s": 1, "state_file":'))
     with tunnel(shop.proxy.port) as websocket:
         env = {"BACKOUT_FAULT": "router.hold.after"}
         assert shop.cli("hold", "--yes", env=env).code == -signal.SIGKILL
@@ -231,3 +147,31 @@ def test_killed_at_the_router_it_is_undone_and_none_fails(shop: Shop) -> None:
         load.goes_on()
     assert done.code in (0, 9), done.everything
     assert (load.total.failed, shop.shares) == ([], {"blue": 0, "green": 100})
+
+
+def test_a_canary_loses_its_requests_and_is_stopped_before_what_it_needs_goes(shop: Shop) -> None:
+    """It has a new column, and workers that write without requests; the earlier release has most of the requests."""
+    shop.migrate("ALTER TABLE orders ADD COLUMN extra text NOT NULL DEFAULT 'x'")
+    shop.router.shift({"blue": 75, "green": 25})
+    with Backout.from_config(shop.cli.directory / "backout.yaml", shop.cli.environ) as backout:
+        told = {f.rule: str(f.evidence) for f in backout.plan(Request(to="v1")).findings}
+        assert "What runs on green (v2) goes on writing" in told["plan.left-running"]
+    off = shop.running["green"].off = shop.cli.directory / "green-off"
+    commands = f"start: [rm, -f, {off}], stop: [touch, {off}], installed: [echo, v2]"
+    shop.configure(("green: {version_url", f"green: {{{commands}, version_url"))
+    with SteadyLoad(shop.proxy.port) as load:
+        load.goes_on()
+        killed = shop.cli("run", "--to", "v1", "--yes", env={"BACKOUT_FAULT": "sides.stop.after"})
+        assert killed.code == -signal.SIGKILL
+        done = shop.cli("resume")
+        load.goes_on()
+    assert done.code in (0, 9), done.everything
+    assert (load.total.failed, shop.shares, off.exists()) == ([], {"blue": 100, "green": 0}, True)
+    with Backout.from_config(shop.cli.directory / "backout.yaml", shop.cli.environ) as backout:
+        run = backout.status()
+        assert not any(f.rule == "plan.left-running" for f in run.plan.findings)
+    kinds = [step.spec.kind for step in run.plan.steps]
+    assert kinds[1:7] == [
+        "migrations.back", "sides.ready", "sides.shift", "sides.drain", "sides.stop", "migrations.back",
+    ]  # fmt: skip
+    assert shop.rows("SELECT id, note FROM orders") == [(1, "before")]

@@ -30,7 +30,7 @@ VERBS = (
     "demo",
 )
 
-WITH_OWN_VERBS = {"backup": "list", "data": "diff", "db": "history"}
+WITH_OWN_VERBS = {"backup": "list", "canary": "status", "data": "diff", "db": "history"}
 
 
 def test_the_list_of_verbs_is_whole(looks):

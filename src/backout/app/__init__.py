@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
+    from backout.app.canary_stop import CanaryStopped
     from backout.app.data import Bringing, DataDifferences
     from backout.app.doctor import Diagnoses
     from backout.app.history import History
@@ -18,11 +19,13 @@ if TYPE_CHECKING:
     from backout.app.run import Conduct
     from backout.assess.model import Request
     from backout.backup import Backup, BesideDatabase, Brought, Reading
+    from backout.canary import Canary
     from backout.checks.base import Verification
     from backout.execute.run import Run
     from backout.message import Message
     from backout.plan.model import Plan
     from backout.report.backups import Backups
+    from backout.report.canary import CanaryStatus
     from backout.report.overview import Acting, Overview
 
     Note = Callable[[Message], None]
@@ -67,6 +70,18 @@ class Backout:
         from backout.wiring import from_config
 
         return cls(from_config(path, environ, look_only=look_only))
+
+    @classmethod
+    def for_requests(
+        cls, path: str | Path | None = None, environ: Mapping[str, str] | None = None
+    ) -> Backout:
+        """Join what says where requests go, and make or change nothing; mistakes elsewhere in the configuration do not count.
+
+        `canary_stop` and `canary_status` need no more.
+        """
+        from backout.wiring import for_requests
+
+        return cls(for_requests(path, environ))
 
     @classmethod
     def for_emergency(cls, path: str | Path | None = None, root: str | Path | None = None) -> Backout:
@@ -193,6 +208,51 @@ class Backout:
         from backout.app.run import Conduct
 
         return release_hold(self.parts, conduct or Conduct())
+
+    def canary_start(self, release: str, accept: tuple[str, ...] = (), conduct: Conduct | None = None) -> Run:
+        """Give a release that runs on a side the first share of the requests."""
+        from backout.app.canary import start
+        from backout.app.run import Conduct
+
+        return start(self.parts, release, accept, conduct or Conduct())
+
+    def canary_next(self, conduct: Conduct | None = None, *, resume: bool = False) -> Run:
+        """Give the canary the next share, from what the router says; `resume` ends a pause first."""
+        from backout.app.canary import advance
+        from backout.app.run import Conduct
+
+        return advance(self.parts, conduct or Conduct(), resume=resume)
+
+    def canary_pause(self, reason: str | None = None) -> Canary:
+        """Have nothing give the canary more requests. Idempotent."""
+        from backout.app.canary import pause
+
+        return pause(self.parts, reason)
+
+    def canary_stop(
+        self,
+        side: str | None = None,
+        accept: tuple[str, ...] = (),
+        reason: str | None = None,
+        note: Note = quiet,
+    ) -> CanaryStopped:
+        """Take all requests from the canary, at once; needs the router alone. Idempotent."""
+        from backout.app.canary_stop import stop
+
+        return stop(self.parts, side, accept, reason, note)
+
+    def canary_retire(self, side: str, accept: tuple[str, ...] = (), conduct: Conduct | None = None) -> Run:
+        """Stop a side that gets no requests, once it need not be kept any more."""
+        from backout.app.run import Conduct
+        from backout.app.warm import retire
+
+        return retire(self.parts, side, accept, conduct or Conduct())
+
+    def canary_status(self) -> CanaryStatus:
+        """Return how a canary stands: what the router does, and what was meant."""
+        from backout.app.canary import status
+
+        return status(self.parts)
 
     def verify(self) -> Verification:
         """Run every check on what runs now."""

@@ -42,6 +42,7 @@ def doctor(parts: Parts) -> Diagnoses:
     lines = list(_guarded(parts, "state file", lambda: _state(parts)))
     lines += _guarded(parts, "journal of an emergency", lambda: _emergencies(parts))
     lines += _guarded(parts, "platform", parts.platform.doctor)
+    lines += _guarded(parts, "kept sides", lambda: _warm(parts))
     if parts.router is not None:
         lines += _guarded(parts, "router", parts.router.doctor)
     if parts.database is not None:
@@ -198,6 +199,15 @@ def _records(parts: Parts) -> Diagnosis:
         if ok
         else "backout record   # after each deploy; the way back is judged by these records",
     )
+
+
+def _warm(parts: Parts) -> list[Diagnosis]:
+    from backout.app.warm import diagnose_warm
+
+    try:
+        return diagnose_warm(parts)
+    except BackoutError:
+        return []  # State file, router and sides have lines of their own.
 
 
 def _checks(parts: Parts) -> list[Diagnosis]:

@@ -70,7 +70,7 @@ def _merge(parts: Parts, folder: Path) -> int:
     if not ended and _may_be_running(parts, {e.run for e in events}):
         return 0
     # All at once, and only then out of the way: a kill -9 in between merges it again, and finds it here.
-    merged = parts.journal.adopt([told(e) for e in events if e.kind.startswith(("run.", "step."))])
+    merged = parts.journal.adopt([told(e) for e in events if e.kind.startswith(("run.", "step.", "canary."))])
     for event in events:
         version = str(event.body.get("version"))
         if event.kind == "release.quarantined" and not parts.book.is_quarantined(version):

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from functools import partial
 
 from backout.app.back import brought_back
+from backout.app.canary_now import sharing
 from backout.app.deadline import Question
 from backout.app.elsewhere import look_elsewhere
 from backout.app.observe import observe
@@ -77,6 +78,10 @@ def _overview(parts: Parts) -> Overview:
         if h.held is Answer.UNKNOWN
     )
     who = () if lease_unknown is None else (msg("Who acts: {why}", why=str(lease_unknown)),)
+    canary = sharing(parts, facts)
+    if canary is not None and acting is None:
+        safe, command = Answer.UNKNOWN, "backout canary status"
+        why = msg("A canary shares the requests; to take all from it: backout canary stop")
     current = release_of(facts, version) if version else None
     back = brought_back(parts, version) if version else None
     return Overview(
@@ -106,6 +111,14 @@ def _overview(parts: Parts) -> Overview:
         acting=acting,
         acting_known=lease_unknown is None,
         held=held,
+        canary=None
+        if canary is None
+        else msg(
+            "{version} on {side} gets {share} %",
+            version=canary.version,
+            side=canary.side,
+            share=canary.share,
+        ),
         paused=reminders(parts, workload),
         unknown=tuple({str(s.unknown): s.unknown for s in sources if s.unknown is not None}.values())
         + silent

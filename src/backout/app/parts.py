@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 # What only annotations name is not imported: each verb pays for what it uses (docs/reference/performance.md).
+from backout.canary import DEFAULT_STEPS
 from backout.config.model import RestoreSection
 from backout.execute.journal import Journal
 from backout.execute.releases import ReleaseBook
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from backout.checks.base import Check
     from backout.clock import Clock
     from backout.databases.base import Database
+    from backout.execute.canaries import Canaries
     from backout.execute.mirror import Mirror
     from backout.holds.base import HoldMeans
     from backout.message import Message
@@ -43,6 +45,7 @@ class Parts:
         config_path, config_digest: Of the configuration that this was made from; None in an emergency without one.
         apart: Why the journal is not in the state file but in a folder of its own, to be merged later; None: it is.
         look_only: Whether the state file is only read, and not made where it is not there.
+        canary_steps: The shares of a canary, one after the other, in per cent.
         left_out: What is configured and not looked at in an emergency: `database`, and names of holds.
     """
 
@@ -66,6 +69,7 @@ class Parts:
     emergency: bool = False
     look_only: bool = False
     left_out: tuple[str, ...] = ()
+    canary_steps: tuple[int, ...] = DEFAULT_STEPS
     _opened: list[Store] = field(default_factory=list)
 
     @property
@@ -125,6 +129,13 @@ class Parts:
         return ReleaseBook(self.store, self.journal, platform.record_store(), grounds)
 
     @cached_property
+    def canaries(self) -> Canaries:
+        """How the canary stands."""
+        from backout.execute.canaries import Canaries
+
+        return Canaries(self.journal)
+
+    @cached_property
     def lease_store(self) -> LeaseStore:
         """Where the lease lives: at the target if it can keep one, else in the state file."""
         from backout.execute.lease import StoreLease
@@ -135,7 +146,7 @@ class Parts:
         """Use another folder for the journal from now on, and forget the one that was used."""
         self._close_stores()
         self.state_directory, self.apart = directory, why
-        for name in ("store", "mirror", "journal", "book", "lease_store"):
+        for name in ("store", "mirror", "journal", "book", "canaries", "lease_store"):
             self.__dict__.pop(name, None)
 
     def _close_stores(self) -> None:

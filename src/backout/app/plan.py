@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from backout.app.canary_now import control_of, sharing
 from backout.app.elsewhere import look_elsewhere
 from backout.app.named import named_release
 from backout.app.observe import observe
@@ -29,7 +30,15 @@ from backout.plan.assembly import RestoreTerms, Terms
 from backout.plan.back import plan_back
 from backout.plan.model import Plan, Scenario, StepSpec
 from backout.plan.refusal import words_of
-from backout.platforms.abilities import ActsElsewhere, KeepsOne, KnowsSecrets, LosesEvidence, Restarts
+from backout.platforms.abilities import (
+    ActsElsewhere,
+    KeepsOne,
+    KnowsSecrets,
+    LeavesRunning,
+    LeftRunning,
+    LosesEvidence,
+    Restarts,
+)
 from backout.release import Artefact, Release
 
 
@@ -58,7 +67,13 @@ def _wants_data(request: Request) -> bool:
 
 
 def plan_from(parts: Parts, facts: Facts, request: Request) -> Plan:
-    """Return a plan for what was asked, from facts already observed."""
+    """Return a plan for what was asked, from facts already observed.
+
+    While a canary shares the requests, the way back is the one to what has the others.
+    """
+    canary = sharing(parts, facts) if request.to is None else None
+    if canary is not None:
+        request = request.model_copy(update={"to": control_of(parts, facts, canary)})
     target = _stays(facts, request)
     if target is None:
         facts, target = named_release(parts, facts, request.to)
@@ -80,7 +95,20 @@ def plan_from(parts: Parts, facts: Facts, request: Request) -> Plan:
         )
         if request.keep_one and found.current_version not in (None, target.version):
             switch = (*_kept(parts, workload, str(found.current_version)), *switch)
-    return plan_back(found, facts, request, switch, parts.kinds, terms(parts), restart=restart)
+    left = LeftRunning()
+    if request.scenario is not Scenario.DATA and isinstance(parts.platform, LeavesRunning):
+        left = parts.platform.left_running(workload, to)
+    return plan_back(
+        found,
+        facts,
+        request,
+        switch,
+        parts.kinds,
+        terms(parts),
+        restart=restart,
+        stop=left.stop,
+        stays=left.stays,
+    )
 
 
 def _kept(parts: Parts, workload: Workload, version: str) -> tuple[StepSpec, ...]:

@@ -263,9 +263,12 @@ def _waiting_for(plan: Plan, conduct: Conduct, waiting: list[Run]) -> tuple[Run 
     Stopping the harm is never refused. Letting go what a run holds that is half-way is: requests would meet
     whatever stands then; `resume` and `abort` let go at the right moment. A hold that did not come to its end (writes still arrive) keeps
     nobody from going back: the new plan knows what is held, and lets it go. A run that only looked is over,
-    and so is one that is taken over by a new plan, made from what stands now. A database that a swap cut short
+    and so is one that is taken over by a new plan, made from what stands now. Each step of a canary takes the place of one that
+    was cut short: it begins from what the router says. A database that a swap cut short
     has closed may be opened: the run that swaps closes it again.
     """
+    if plan.purpose in ("canary", "retire"):
+        return blocking_run(waiting), [r for r in waiting if r.plan.purpose == plan.purpose]
     if plan.purpose != "back":
         lets_go = any(s.spec.params.get("mode") != CLOSED for s in plan.steps)
         half_way = blocking_run(waiting) if plan.purpose == "release_hold" and lets_go else None

@@ -172,6 +172,7 @@ def targets(parts: Parts) -> dict[str, object]:
         "world": Standing(parts),
         "checks": Checks(parts),
         "records": parts.book,
+        "canary": parts.canaries,
         "service": RunningService(parts),
         "evidence": Evidence(
             {"platform": parts.platform, "database": parts.database},

@@ -50,6 +50,14 @@ def current_version(facts: Facts) -> str | None:
     return artefact.called
 
 
+def runs_alone(facts: Facts, version: str, ref: str) -> bool:
+    """Return whether a version is what runs, and nothing else gets requests beside it, as a canary does."""
+    workload = facts.workload.value
+    return current_version(facts) == version and (
+        workload is None or all(one.ref == ref for one in workload.running)
+    )
+
+
 def release_of(facts: Facts, version: str) -> Release | None:
     """Return the newest record of a version, or None."""
     return next((r for r in facts.releases if r.version == version), None)

@@ -26,6 +26,7 @@ VERBS = (
     "report",
     "hold",
     "release-hold",
+    "canary",
     "backup",
     "data",
     "check",

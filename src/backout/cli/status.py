@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from backout import Backout
     from backout.execute.run import Run
 
-_POLL_S = 0.3
+_POLL_S, _LOOK_S = 0.3, 3.0
 
 
 def _show_beside(backout: Backout) -> None:
@@ -29,6 +29,23 @@ def _show_beside(backout: Backout) -> None:
         out(f"  {line}")
     if found.unknown is not None:
         out(f"  What stands beside the live database is not known: {found.unknown}")
+
+
+def _show_warm(backout: Backout) -> None:
+    """Print which sides get no requests, and until when each is kept."""
+    from backout.app.warm import told
+    from backout.platforms.abilities import DividesRequests
+
+    parts = backout.parts
+    if not isinstance(parts.platform, DividesRequests):
+        return
+    try:
+        lines = told(parts, parts.platform.sides_now(_LOOK_S))
+    except NotPossible as error:
+        out(f"  Which sides are kept is not known: {error.what}")
+        return
+    for line in lines:
+        out(f"  {line}")
 
 
 def _show_paused(backout: Backout, run: Run) -> None:
@@ -91,4 +108,5 @@ def command(
             _show_acting(backout, run)
             _show_paused(backout, run)
             _show_beside(backout)
+            _show_warm(backout)
     leave(run.exit_code)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -110,8 +111,29 @@ def load_config(path: Path, environ: Mapping[str, str], *, registry: Registry | 
     """
     path = path.absolute()
     text = read_text(path)
-    redactor = Redactor()
+    return _loaded(path, text, parse(text, path, environ), registry)
+
+
+def load_for_requests(path: Path, environ: Mapping[str, str]) -> Loaded:
+    """Return a configuration of platform and router alone: mistakes in other sections, and variables that they lack, do not count.
+
+    Raises:
+        ConfigError: It cannot be used for that either.
+    """
+    path = path.absolute()
+    text = read_text(path)
     tree = parse(text, path, environ)
+    tree.data = {key: value for key, value in tree.data.items() if key in _FOR_REQUESTS}
+    tree.problems = [p for p in tree.problems if not p.key or re.split(r"[.\[]", p.key)[0] in _FOR_REQUESTS]
+    return _loaded(path, text, tree, None)
+
+
+_FOR_REQUESTS = ("service", "environment", "state", "platform", "router", "canary")
+"""Sections that say where requests go."""
+
+
+def _loaded(path: Path, text: str, tree: Tree, registry: Registry | None) -> Loaded:
+    redactor = Redactor()
     redactor.add(*tree.secrets)
     config, bound = _validate(Config, tree), _bound(tree, registry)
     if tree.problems or config is None or bound["platform"] is None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
+from backout.canary import DEFAULT_STEPS
 from backout.checks.options import CheckOptions
 from backout.fields import Declared, Name, SqlText
 from backout.holds.command import HoldCommandOptions
@@ -197,6 +199,24 @@ class MigrationsSection(Declared):
         return value
 
 
+class CanarySection(Declared):
+    """How a release gets its share of the requests; for platforms with sides."""
+
+    steps: tuple[int, ...] = Field(
+        default=DEFAULT_STEPS,
+        min_length=1,
+        description="Shares of the requests that `backout canary next` gives a release, one after the other, in per cent; the last is 100.",
+    )
+
+    @field_validator("steps")
+    @classmethod
+    def _grow_to_all(cls, value: tuple[int, ...]) -> tuple[int, ...]:
+        grows = all(before < after for before, after in itertools.pairwise(value))
+        if value[0] < 1 or value[-1] != 100 or not grows:
+            raise ValueError("whole numbers from 1 that grow, the last one 100")
+        return value
+
+
 class Config(Declared):
     """One service in one environment."""
 
@@ -228,6 +248,9 @@ class Config(Declared):
     migrations: MigrationsSection = Field(
         default=MigrationsSection(),
         description="How migrations are run, and for how long they can be taken back.",
+    )
+    canary: CanarySection = Field(
+        default=CanarySection(), description="How a release gets its share of the requests."
     )
     policy: Policy = Field(default=Policy(), description="Limits, and versions that a person vouches for.")
 

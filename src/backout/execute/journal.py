@@ -60,6 +60,11 @@ class Journal:
         self._redactor = redactor
         self.actor = actor
 
+    @property
+    def clock(self) -> Clock:
+        """The clock that events are dated by."""
+        return self._clock
+
     def append(
         self,
         kind: str,

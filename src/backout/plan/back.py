@@ -54,6 +54,8 @@ def plan_back(
     terms: Terms,
     *,
     restart: Sequence[StepSpec] = (),
+    stop: Sequence[StepSpec] = (),
+    stays: Sequence[str] = (),
 ) -> Plan:
     """Return the plan that takes code, data or both back; `refusal` says whether it may run.
 
@@ -66,6 +68,9 @@ def plan_back(
         terms: What plans are made under.
         restart: The platform's steps that restart the target, should it serve through a swap and not reach its
             database afterwards.
+        stop: The platform's steps that end what runs besides the target and could write without requests; only taken
+            where the schema, or the data, goes back.
+        stays: What runs besides it and cannot be ended.
 
     Raises:
         NeedsAcceptance: The decision table names a scenario that restores or loses rows.
@@ -73,7 +78,7 @@ def plan_back(
     _only_what_was_asked(assessment)
     data = data_steps(assessment, facts, request, terms)
     schema = undoing(assessment, facts)
-    ways = _Ways(tuple(switch), tuple(restart), data, schema)
+    ways = _Ways(tuple(switch), tuple(restart), tuple(stop), data, schema)
     steps = _steps(assessment, facts, request, ways, kinds, terms)
     start = world_now(facts)
     visited = tuple(simulate(steps, kinds, start))
@@ -94,7 +99,11 @@ def plan_back(
         why=assessment.why,
         verdict=assessment.verdict,
         steps=steps,
-        findings=(*assessment.findings, *_invariant(visited, assessment, data, schema)),
+        findings=(
+            *assessment.findings,
+            *(_left_running(stays) if data is not None or schema is not None else ()),
+            *_invariant(visited, assessment, data, schema),
+        ),
         accepted=request.accept,
         estimates=estimates,
         total=total(estimates.values()),
@@ -122,10 +131,11 @@ def _known_lengths(
 
 @dataclass(frozen=True, slots=True)
 class _Ways:
-    """What takes the code back, what takes the data back, and what takes migrations back."""
+    """What takes the code back, what ends the later code, what takes the data back, and what takes migrations back."""
 
     switch: tuple[StepSpec, ...]
     restart: tuple[StepSpec, ...]
+    stop: tuple[StepSpec, ...]
     data: Restoring | None
     schema: Undoing | None
 
@@ -133,10 +143,17 @@ class _Ways:
     def change(self) -> list[tuple[Phase, StepSpec]]:
         """What stands between the end of the later code and the start of the earlier one."""
         if self.data is not None:
-            return [(Phase.SWAP_DATA, s) for s in self.data.change]
+            return [(Phase.SWAP_DATA, s) for s in (*self.stop, *self.data.change)]
         if self.schema is not None and self.schema.between is not None:
-            return [(Phase.SWITCH_SCHEMA, self.schema.between)]
+            return [(Phase.SWITCH_SCHEMA, s) for s in (*self.stop, self.schema.between)]
         return []
+
+    @property
+    def end(self) -> list[tuple[Phase, StepSpec]]:
+        """What ends the later code once it gets no requests, where nothing stands in between."""
+        if self.schema is None or self.data is not None or self.schema.between is not None:
+            return []
+        return [(Phase.CONTRACT_SCHEMA, s) for s in self.stop]
 
 
 def _only_what_was_asked(assessment: Assessment) -> None:
@@ -208,9 +225,14 @@ def _steps(
         specs += [(Phase.HOLD, s) for s in holds]
     if data is not None:
         specs += [(Phase.PREPARE, s) for s in data.held]
+    if not ways.switch:
+        # No request has to be sent elsewhere first: what is left ends before the schema changes under it.
+        specs += [(Phase.BRIDGE_SCHEMA, s) for _, s in ways.end]
     if schema is not None and schema.bridge is not None:
         specs.append((Phase.BRIDGE_SCHEMA, schema.bridge))
     specs += _switch_steps(ways, held, kinds, target.version, world_now(facts))
+    if ways.switch:
+        specs += ways.end
     if schema is not None and schema.contract is not None:
         specs.append((Phase.CONTRACT_SCHEMA, schema.contract))
     if data is not None and (not ways.switch or target.version in world_now(facts).serving):
@@ -226,6 +248,22 @@ def _steps(
     if data is not None:
         specs += [(Phase.CLEAN_UP, s) for s in data.afterwards]
     return numbered(specs, kinds)
+
+
+def _left_running(stays: Sequence[str]) -> tuple[Finding, ...]:
+    if not stays:
+        return ()
+    return (
+        Finding(
+            rule="plan.left-running",
+            severity=Severity.WARNS,
+            evidence=msg(
+                "What runs on {sides} goes on writing without requests (workers, crons), and the schema is taken back under it.",
+                sides=", ".join(stays),
+            ),
+            remedy=msg("Stop it yourself, or declare how: platform.sides.NAME.stop, or a hold of workers."),
+        ),
+    )
 
 
 def _evidence(terms: Terms) -> StepSpec:

@@ -219,7 +219,8 @@ class Plan(Document):
     expectations, inverse, retry, timeout and order; estimates and prose stand beside it.
 
     Attributes:
-        purpose: `back` takes a release back; `abort` undoes a run; `hold` stops the harm.
+        purpose: `back` takes a release back; `abort` undoes a run; `hold` stops the harm; `canary` gives
+            a release a share of the requests; `retire` stops a side that gets none.
         hazards: By step key.
         point_of_no_return: Key of the first step that cannot be undone; null when all can.
         data: Where the data goes back to; null where only the code goes.
@@ -233,7 +234,7 @@ class Plan(Document):
 
     schema_version: Literal[1] = 1
     id: str
-    purpose: Literal["back", "abort", "hold", "release_hold"]
+    purpose: Literal["back", "abort", "hold", "release_hold", "canary", "retire"]
     service: str
     environment: str
     scenario: Scenario

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from backout.assess.model import Assessment
+from backout.assess.versions import runs_alone
 from backout.document import Json
 from backout.facts import Facts
 from backout.migration_way import MigrationsBack, Part, Place
@@ -46,7 +47,8 @@ def undoing(assessment: Assessment, facts: Facts) -> Undoing | None:
     after = back.schema_after or f"before migration {back.ids[0]}"
     halfway = f"between {now} and {after}"
     # What runs already needs no other code: nothing stands in the way of its schema.
-    place = Place.BEFORE if assessment.current_version == assessment.target.version else back.place
+    alone = runs_alone(facts, assessment.target.version, assessment.target_artefact.ref)
+    place = Place.BEFORE if alone else back.place
     steps: dict[Place, tuple[StepSpec | None, StepSpec | None, StepSpec | None]] = {
         Place.BEFORE: (_back(back, Part.ALL, now, after), None, None),
         Place.BETWEEN: (None, _back(back, Part.ALL, now, after), None),

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 from backout.message import Message
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from backout.holds.base import HoldMeans
-    from backout.observed import OfferedImage, SecretChange, Workload
+    from backout.observed import OfferedImage, SecretChange, SidesNow, Workload
     from backout.plan.model import StepSpec
     from backout.release import Artefact
+    from backout.routers.base import ShiftsTraffic
 
 
 @runtime_checkable
@@ -63,6 +64,83 @@ class StandsBehind(Protocol):
 
         Raises:
             ConfigError: That router cannot divide requests between its sides.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class LeftRunning:
+    """What goes on running after a way back, without requests.
+
+    Attributes:
+        stop: Steps that end it.
+        stays: What has no such step, with its version: ``green (5.4.0)``.
+    """
+
+    stop: tuple[StepSpec, ...] = ()
+    stays: tuple[str, ...] = ()
+
+
+@runtime_checkable
+class LeavesRunning(Protocol):
+    """A platform on which other releases go on running beside the one that gets requests."""
+
+    def left_running(self, workload: Workload, to: Artefact) -> LeftRunning:
+        """Return what runs besides `to`, and could write without requests (workers, crons). Pure."""
+        ...
+
+
+@runtime_checkable
+class DividesRequests(Protocol):
+    """A platform with sides behind a router: a release can get a share of the requests."""
+
+    @property
+    def router(self) -> ShiftsTraffic:
+        """What divides them."""
+        ...
+
+    @property
+    def drain_timeout_s(self) -> float:
+        """Seconds for what is inside a side that gets no more; then it is ended."""
+        ...
+
+    @property
+    def keep_warm_s(self) -> float:
+        """Seconds for which a side that lost its requests is kept running."""
+        ...
+
+    def retire(self, side: str, version: str) -> StepSpec | None:
+        """Propose the step that stops a side with all that acts on it; None: it is not declared how. Pure.
+
+        Args:
+            side: One that gets no requests.
+            version: What it runs.
+        """
+        ...
+
+    def sides_now(self, deadline_s: float) -> SidesNow:
+        """Return how requests are divided, and what each side says of itself; changes nothing.
+
+        Raises:
+            TargetUnreachable: The router does not say so within the deadline (seconds from now).
+        """
+        ...
+
+    def side_not_ready(self, side: str) -> str | None:
+        """Return why a side cannot take requests, asked past the router; None: it says that it can. Changes nothing."""
+        ...
+
+    def divide(
+        self, now: SidesNow, side: str, shares: Mapping[str, int], *, version: str, control: str
+    ) -> tuple[StepSpec, ...]:
+        """Propose the steps that divide requests so: look first whether `side` is ready, and drain who loses all. Pure.
+
+        Args:
+            now: Router and sides.
+            side: The one that gains.
+            shares: Per cent for every side.
+            version: What people call what `side` runs.
+            control: What people call what gets most requests now.
         """
         ...
 

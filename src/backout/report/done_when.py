@@ -26,6 +26,7 @@ _GENERIC = {
     "automation.pause": msg("{name} says that it is paused."),
     "automation.resume": msg("{name} says that it goes on."),
     "hold.proof": msg("Both counts are the same: no row was written in between."),
+    "canary.note": msg("The team knows which release is meant to get how many requests."),
     "quarantine": msg("No pipeline can deploy {version} again, and the team knows."),
     "quarantine.lift": msg("The team knows that {version} may be deployed again."),
     "backup.read": msg("The command ends without an error, and the end of the dump is there."),

@@ -89,6 +89,8 @@ def _finished(run: Run) -> tuple[Step, ...]:
             (_stopped_by(run), "backout plan"),
             (_letting_go(run), "backout release-hold"),
         )
+    if run.plan.purpose in ("canary", "retire"):
+        return ((msg("See what it gets:"), "backout canary status"),)
     if run.verification is None:
         return (
             ((msg("See how things stand:"), "backout"),)

@@ -31,6 +31,7 @@ class Overview(Document):
         since: When the current release began to serve, as far as it is known: its deploy, or its way back.
         acting_known: Whether the lease could be read; if not, `acting` is a run that waits, or nobody is known to act.
         safe: Whether going back to `previous` is safe, and why.
+        canary: The release that shares the requests with what was there before; null: none does.
         paused: What else changes the service and stands paused, with the command that lets it go on.
         unknown: What did not answer in time, and why.
         next_command: The one command to type.
@@ -51,6 +52,7 @@ class Overview(Document):
     acting: Acting | None
     acting_known: bool = True
     held: tuple[str, ...]
+    canary: Message | None = None
     paused: tuple[Message, ...] = ()
     unknown: tuple[Message, ...]
     next_command: str
@@ -64,6 +66,8 @@ def overview_lines(seen: Overview) -> Iterator[str]:
     yield f"  before    {_release(seen.previous, seen)}"
     yield f"  going back safe?  {seen.safe.value}: {seen.why}"
     yield f"  would take        {_expected(seen.duration)}"
+    if seen.canary is not None:
+        yield f"  canary    {seen.canary}"
     if seen.held:
         yield f"  held      {', '.join(seen.held)}"
     for reminder in seen.paused:

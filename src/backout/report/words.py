@@ -62,6 +62,8 @@ PURPOSES: dict[str, Message] = {
     "abort": msg("undo a run"),
     "hold": msg("hold"),
     "release_hold": msg("release hold"),
+    "canary": msg("canary"),
+    "retire": msg("stop a side"),
 }
 _PROVEN: dict[Outcome, tuple[Tone, Message, Message]] = {
     Outcome.PASS: ("good", msg("Done and proven"), msg("Every step is done, and every check passed.")),
@@ -98,6 +100,12 @@ def title(plan: Plan) -> Message:
         return msg("Hold {service} in {environment}", **names)
     if plan.purpose == "release_hold":
         return msg("Let {service} in {environment} go again", **names)
+    if plan.purpose == "canary":
+        return msg("Canary of {service} in {environment}: {after}", **names, after=version(plan.to_version))
+    if plan.purpose == "retire":
+        return msg(
+            "Stop a side of {service} in {environment}: {before}", **names, before=version(plan.from_version)
+        )
     if proves_only(plan):
         return msg(
             "Prove {after}, which {service} in {environment} runs already",

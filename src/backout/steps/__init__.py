@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from backout.plan.base import StepKind
 from backout.steps.automation import Pause, Resume
+from backout.steps.canary import CanaryNote
 from backout.steps.evidence import SaveEvidence
 from backout.steps.guard import Guard
 from backout.steps.hold import Hold, ReleaseHold
@@ -32,6 +33,7 @@ def generic_step_kinds() -> dict[str, StepKind]:
         NoWrites(),
         Pause(),
         Resume(),
+        CanaryNote(),
         Quarantine(),
         Unquarantine(),
         Verify(),

@@ -293,13 +293,15 @@ def _slow(case: TrafficCase) -> Iterator[list[tuple[int, str]]]:
 
 
 @contextmanager
-def tunnel(port: int) -> Iterator[socket.socket]:
-    """Open a connection that is handed through, as a WebSocket is."""
+def tunnel(port: int, cookie: str = "") -> Iterator[socket.socket]:
+    """Open a connection that is handed through, as a WebSocket is; `cookie` makes it stick to a side."""
     with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
         connection.sendall(
             # Key and answer are those of RFC 6455, 1.3.
             b"GET /tunnel HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
-            b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+            b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+            + (f"Cookie: {cookie}\r\n".encode() if cookie else b"")
+            + b"\r\n"
         )
         head = b""
         while not head.endswith(b"\r\n\r\n"):

@@ -11,7 +11,7 @@ import pytest
 from pydantic import Field
 
 from backout.config.adapters import DATABASES, PLATFORMS, ROUTERS, Registry, load_adapter
-from backout.config.load import Loaded, find_config, load_config
+from backout.config.load import Loaded, find_config, load_config, load_for_requests
 from backout.config.problems import ConfigMistakes
 from backout.document import Document
 from backout.errors import ConfigError
@@ -161,7 +161,7 @@ router:
 policy:
   plan_expires_s: soon
 """
-    known = "service, environment, confirm, state, platform, router, database, backups, restore, hold, checks, migrations, policy"
+    known = "service, environment, confirm, state, platform, router, database, backups, restore, hold, checks, migrations, canary, policy"
     assert mistakes(tmp_path, text) == [
         "1:1: service: expected this key, found none: Name of the service, as people call it.",
         f"1:1: servise: expected one of {known}, found an unknown key. Did you mean service?",
@@ -438,3 +438,25 @@ def test_a_file_that_is_named_and_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="BACKOUT_CONFIG names /nope") as raised:
         find_config(None, {"BACKOUT_CONFIG": "/nope"}, tmp_path)
     assert raised.value.next_command.startswith("unset BACKOUT_CONFIG")
+
+
+@pytest.mark.parametrize("steps", ["[]", "[5, 1, 100]", "[1, 5]", "[0, 100]", "[50, 50, 100]", "[1, 101]"])
+def test_the_shares_of_a_canary_grow_to_all(tmp_path: Path, steps: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path, GOOD + f"canary: {{steps: {steps}}}\n")
+    assert "canary.steps" in str(caught.value.what)
+
+
+def test_for_requests_only_what_says_where_they_go_has_to_be_right(tmp_path: Path) -> None:
+    own = 'service: shop\nplatform: {kind: command, deploy: [./deploy, "{version}"]}\n'
+    other = 'database: {kind: nothing, url: "${NOT_SET}"}\nchecks: 7\npolciy: {}\n'
+    path = tmp_path / "backout.yaml"
+    path.write_text(own + other)
+    with pytest.raises(ConfigError):
+        load_config(path, {})
+    found = load_for_requests(path, {})
+    assert (found.config.service, found.platform.kind, found.database) == ("shop", "command", None)
+    path.write_text(own.replace("kind: command", "kind: comand") + other)
+    with pytest.raises(ConfigMistakes) as caught:
+        load_for_requests(path, {})
+    assert [p.key for p in caught.value.problems] == ["platform.kind"]

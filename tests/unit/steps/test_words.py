@@ -74,6 +74,13 @@ MIGRATIONS: dict[str, Json] = {
     "prior_fingerprint": "sha256:new",
     "alone": None,
 }
+CANARY: dict[str, Json] = {
+    "version": "5.5.0",
+    "ref": "5.5.0",
+    "side": "green",
+    "control": "blue",
+    "share": 5,
+}
 PARAMS: dict[str, list[dict[str, Json]]] = {
     "guard": [{}],
     "hold": [
@@ -84,6 +91,10 @@ PARAMS: dict[str, list[dict[str, Json]]] = {
         HOLD | {"mode": m} for m in ("queue", "maintenance", "refuse_writes", "refuse_connections", "suspend")
     ],
     "hold.proof": [{"window_s": 1.5}],
+    "canary.note": [
+        {"meant": CANARY, "previous": None, "undoes": False},
+        {"meant": None, "previous": CANARY, "undoes": True},
+    ],
     "quarantine": [{"version": "5.5.0", "reason": "errors"}],
     "quarantine.lift": [{"version": "5.5.0", "reason": "errors"}],
     "backup.read": [
@@ -127,6 +138,7 @@ NAMED = {
     "hold": "the-router",
     "hold.release": "the-router",
     "hold.proof": "1.5",
+    "canary.note": "canary",
     "quarantine": "5.5.0",
     "quarantine.lift": "5.5.0",
     "backup.read": "collector_20261123_020000",

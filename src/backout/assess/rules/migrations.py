@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from backout.assess.model import Case
+from backout.assess.versions import runs_alone
 from backout.message import Message, msg
 from backout.migration_way import MigrationsBack, Place
 from backout.plan.model import Finding, Scenario, Severity
@@ -45,7 +46,8 @@ def taken_back(case: Case) -> Iterator[Finding]:
         )
         return
     yield Finding(rule="schema.taken-back", severity=Severity.INFO, evidence=_which(back))
-    place = Place.BEFORE if case.current_version == case.target.version else back.place
+    alone = runs_alone(case.facts, case.target.version, case.target_artefact.ref)
+    place = Place.BEFORE if alone else back.place
     yield Finding(rule="schema.place", severity=Severity.INFO, evidence=_PLACES[place])
     yield from _possible(back)
     yield from _rows(back)

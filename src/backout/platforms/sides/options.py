@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from backout.fields import Declared, HttpUrl, Name, Seconds
+from backout.words import Words
 
 
 class SideOptions(Declared):
@@ -16,6 +17,25 @@ class SideOptions(Declared):
     ready_url: HttpUrl | None = Field(
         default=None, description="Answers 2xx when the side can take requests; default: the version URL."
     )
+    start: Words | None = Field(
+        default=None,
+        description="Starts the side with all that acts on it; harmless when it runs. Needed with stop.",
+    )
+    stop: Words | None = Field(
+        default=None,
+        description="Stops the side with all that acts on it (workers, crons); harmless when it is stopped.",
+    )
+    installed: Words | None = Field(
+        default=None,
+        description="Prints the version that start would start, as its last line; asked where the side does not answer.",
+    )
+
+    @model_validator(mode="after")
+    def _all_or_none(self) -> SideOptions:
+        told = [one is not None for one in (self.start, self.stop, self.installed)]
+        if any(told) and not all(told):
+            raise ValueError("start, stop and installed belong together")
+        return self
 
 
 class SidesOptions(Declared):
@@ -36,6 +56,16 @@ class SidesOptions(Declared):
         le=3600,
         description="Seconds for requests and open connections (WebSockets) of the side that gets no more; then they are ended.",
     )
+    keep_warm_s: float = Field(
+        default=3600,
+        ge=0,
+        le=2_592_000,
+        description="Seconds for which a side that lost its requests is kept running, so that going back takes seconds; before that "
+        "`backout canary retire` asks for a name.",
+    )
     timeout_s: Seconds = Field(
         default=3, gt=0, le=60, description="Seconds to wait for one answer of a side."
+    )
+    command_timeout_s: Seconds = Field(
+        default=60, gt=0, le=3600, description="Seconds that a side's start and stop may take."
     )

@@ -8,10 +8,13 @@ from pydantic import BaseModel
 
 from backout.errors import ConfigError, TargetUnreachable, UnknownVersion
 from backout.message import Message, msg
-from backout.observed import Answer, Workload
+from backout.observed import Answer, SidesNow, Workload
+from backout.platforms.abilities import LeftRunning
 from backout.platforms.base import Capabilities, Detection, Diagnosis, LeaseStore, RecordStore, Site
 from backout.platforms.sides import served
+from backout.platforms.sides.commands import Commands
 from backout.platforms.sides.options import SidesOptions
+from backout.platforms.sides.seen import ask_sides, look
 from backout.release import Artefact
 from backout.routers.base import ShiftsTraffic, Traffic
 
@@ -87,38 +90,41 @@ class SidesPlatform:
         """Return True: router and sides can be asked."""
         return True
 
+    def sides_now(self, deadline_s: float) -> SidesNow:
+        """Return how requests are divided, and what each side says of itself; all are asked at the same time.
+
+        Raises:
+            TargetUnreachable: The router does not say so within the deadline (seconds from now).
+        """
+        return look(self.options, self.site, self.router, deadline_s)[0]
+
     def observe(self, deadline_s: float) -> Workload:
         """Return which version gets requests now, none where all is shut; running is also one that only clients that stick to it reach, or drains.
 
         Raises:
             TargetUnreachable: The router does not say where requests go, or a side that has some not what it runs.
         """
-        traffic = self.router.traffic(deadline_s)
-        versions = self.versions(traffic)
-        shares = traffic.shares
+        now, told = look(self.options, self.site, self.router, deadline_s)
+        for one in now.sides:
+            if one.serves and (trouble := told[one.name].trouble) is not None:
+                raise trouble
+        shares, versions = now.shares, now.versions
         taking = sorted((name for name in shares if shares[name]), key=lambda name: (-shares[name], name))
-        serving = taking + [one.name for one in traffic.sides if one.serves and not one.share]
+        serving = taking + [one.name for one in now.sides if one.serves and not one.share]
         running = dict.fromkeys(versions[name] for name in serving)
-        detail: dict[str, Json] = {"shares": dict(shares), "versions": dict(versions)}
+        ready: list[Json] = [one.name for one in now.sides if one.not_ready is None]
         return Workload(
             wanted=Artefact(ref=str(versions[taking[0]])) if taking else None,
             running=tuple(Artefact(ref=str(one)) for one in running),
-            up=sum(self.not_ready_side(name, traffic) is None for name in taking),
+            up=sum(name in ready for name in taking),
             expected=max(1, len(taking)),
-            detail=detail,
+            detail={
+                "shares": dict(shares),
+                "versions": dict(versions),
+                "ready": ready,
+                "installed": {name: one.installed for name, one in told.items() if one.installed},
+            },
         )
-
-    def versions(self, traffic: Traffic | None = None) -> dict[str, str | None]:
-        """Return the version of each side; None where it does not say: an error for one that has requests."""
-        found: dict[str, str | None] = {}
-        for name, side in self.options.sides.items():
-            try:
-                found[name] = served.version_of(name, side, self.options.timeout_s)
-            except TargetUnreachable:
-                if traffic is not None and traffic.of(name).serves:
-                    raise
-                found[name] = None
-        return found
 
     def not_ready_side(self, name: str, traffic: Traffic | None) -> str | None:
         """Return why a side cannot take requests; None: it says that it can, and the router's checks do not deny it."""
@@ -133,31 +139,28 @@ class SidesPlatform:
 
     def not_ready(self) -> Message | None:
         """Return why a side that gets requests is not ready; None if all are."""
-        traffic = self.router.traffic(self.options.timeout_s)
-        shares = traffic.shares
-        for name in shares:
-            if shares[name] and (why := self.not_ready_side(name, traffic)) is not None:
-                return msg("side {side}: {why}", side=name, why=why)
+        now = self.sides_now(self.options.timeout_s)
+        for one in now.sides:
+            if one.share and one.not_ready is not None:
+                return msg("side {side}: {why}", side=one.name, why=str(one.not_ready))
         return None
 
     def artefacts(self, deadline_s: float) -> tuple[Artefact, ...]:
-        """Return the versions that are on a side, those that get requests first."""
-        traffic = self.router.traffic(deadline_s)
-        versions, shares = self.versions(), traffic.shares
-        names = sorted(versions, key=lambda name: (-shares[name], name))
-        return tuple(Artefact(ref=one) for one in dict.fromkeys(versions[name] for name in names) if one)
+        """Return the versions that are on a side, whether it runs or can be started."""
+        told = ask_sides(self.options, self.site, deadline_s)
+        return tuple(Artefact(ref=one) for one in dict.fromkeys(t.there for t in told.values()) if one)
 
     def identify(self, ref: str) -> Artefact:
-        """Return the version if a side runs it.
+        """Return the version if a side runs it, or would if it were started.
 
         Raises:
             UnknownVersion: None does.
         """
-        versions = self.versions()
-        if ref not in versions.values():
-            told = ", ".join(f"{name} {one or 'does not answer'}" for name, one in versions.items())
+        told = ask_sides(self.options, self.site, self.options.timeout_s)
+        if not any(one.there == ref for one in told.values()):
+            sides = ", ".join(f"{name} {one.version or 'does not answer'}" for name, one in told.items())
             raise UnknownVersion(
-                msg("No side runs {ref}: {told}.", ref=ref, told=told),
+                msg("No side runs {ref}: {told}.", ref=ref, told=sides),
                 state=msg("Nothing was changed."),
                 next_command=f"curl -isS {next(iter(self.options.sides.values())).version_url}",
             )
@@ -166,35 +169,87 @@ class SidesPlatform:
     def switch(
         self, workload: Workload, to: Artefact, *, from_version: str | None, to_version: str
     ) -> tuple[StepSpec, ...]:
-        """Propose: look that the side is ready, send all requests there, wait until nothing is inside the others. Pure."""
+        """Propose: start the side if it does not run, look that it is ready, send all requests there, drain the others. Pure.
+
+        Where several sides run what is wanted, a ready one is taken, of those the one with the largest share.
+        """
         from backout.platforms.sides.steps import specs
 
-        versions, shares = workload.detail["versions"], workload.detail["shares"]
-        assert isinstance(versions, dict)
-        assert isinstance(shares, dict)
-        side = max(
-            (name for name in versions if versions[name] == to.ref),
-            key=lambda name: int(str(shares[name])),
-            default=None,
-        )
-        if side is None:
+        seen = _Seen(workload)
+        fitting = seen.fitting(to.ref)
+        if not fitting:
             raise UnknownVersion(
                 msg("No side runs {ref} any more.", ref=to.ref),
                 state=msg("Nothing was changed."),
                 next_command="backout plan",
             )
-        wanted = {name: 100 if name == side else 0 for name in versions}
-        return specs.way(
-            side,
-            to.ref,
-            to_version,
-            from_version,
-            wanted,
-            shares,
-            versions,
+        side, *also = fitting
+        wanted = {name: 100 if name == side else 0 for name in seen.versions}
+        way = specs.way(
+            specs.Goal(side, to.ref, to_version, wanted, tuple(one for one in also if seen.versions[one])),
+            specs.Standing(from_version, seen.shares, seen.versions),
             self.options,
             self.router.shift_by_hand,
         )
+        if seen.versions[side] is not None:
+            return way
+        return self._running(specs.START, side, to.ref, to_version), *way
+
+    def left_running(self, workload: Workload, to: Artefact) -> LeftRunning:
+        """Return the sides that answer and run something else: what acts there without requests goes on. Pure."""
+        from backout.platforms.sides.steps import specs
+
+        versions = _Seen(workload).versions
+        left = {name: str(ref) for name, ref in versions.items() if ref not in (None, to.ref)}
+        can = [name for name in left if self.options.sides[name].stop is not None]
+        return LeftRunning(
+            stop=tuple(self._running(specs.STOP, name, left[name], left[name]) for name in can),
+            stays=tuple(f"{name} ({ref})" for name, ref in left.items() if name not in can),
+        )
+
+    def commands(self, side: str) -> Commands:
+        """Return what starts and stops a side."""
+        return Commands(side, self.options.sides[side], self.site)
+
+    def _running(self, kind: str, side: str, ref: str, version: str) -> StepSpec:
+        from backout.platforms.sides.steps import specs
+
+        commands = self.commands(side)
+        shown = {"start": commands.shown("start"), "stop": commands.shown("stop")}
+        more_s = self.options.ready_timeout_s if kind == specs.START else 0.0
+        return specs.running(kind, side, ref, version, shown, self.options.command_timeout_s + more_s)
+
+    @property
+    def drain_timeout_s(self) -> float:
+        """Seconds for what is inside a side that gets no more requests; then it is ended."""
+        return self.options.drain_timeout_s
+
+    @property
+    def keep_warm_s(self) -> float:
+        """Seconds for which a side that lost its requests is kept."""
+        return self.options.keep_warm_s
+
+    def retire(self, side: str, version: str) -> StepSpec | None:
+        """Propose the step that stops a side; None: it is not declared how. Pure."""
+        from backout.platforms.sides.steps import specs
+
+        if self.options.sides[side].stop is None:
+            return None
+        return self._running(specs.STOP, side, version, version)
+
+    def side_not_ready(self, side: str) -> str | None:
+        """Return why a side cannot take requests, asked past the router; None: it says that it can."""
+        return served.not_ready(side, self.options.sides[side], self.options.timeout_s)
+
+    def divide(
+        self, now: SidesNow, side: str, shares: Mapping[str, int], *, version: str, control: str
+    ) -> tuple[StepSpec, ...]:
+        """Propose: look that the side is ready, divide requests so, wait until nothing is inside sides that lose all. Pure."""
+        from backout.platforms.sides.steps import specs
+
+        goal = specs.Goal(side, str(now.of(side).version), version, shares)
+        standing = specs.Standing(control, now.shares, dict(now.versions))
+        return specs.way(goal, standing, self.options, self.router.shift_by_hand)
 
     def lease_store(self) -> LeaseStore | None:
         """Return None: neither router nor sides keep a lease."""
@@ -207,22 +262,58 @@ class SidesPlatform:
     def doctor(self) -> Iterable[Diagnosis]:
         """Try what a rollback would need, touching nothing."""
         try:
-            traffic = self.router.traffic(self.options.timeout_s)
+            now, told = look(self.options, self.site, self.router, self.options.timeout_s)
+            denied = {one.name: one.not_ready for one in now.sides}
         except TargetUnreachable:
-            traffic = None  # The router's own lines tell.
+            # The router's own lines tell.
+            told = ask_sides(self.options, self.site, self.options.timeout_s)
+            denied = {name: one.not_ready for name, one in told.items()}
         for name, side in self.options.sides.items():
-            try:
-                version = served.version_of(name, side, self.options.timeout_s)
-            except TargetUnreachable as error:
+            one, why = told[name], denied[name]
+            if one.installed is not None:
+                evidence = msg("It is stopped; started it would run {version}.", version=one.installed)
+                yield Diagnosis(subject=f"side {name}", ok=True, evidence=evidence)
+            elif one.trouble is not None:
                 yield Diagnosis(
-                    subject=f"side {name}", ok=False, evidence=error.what, remedy=error.next_command
+                    subject=f"side {name}",
+                    ok=False,
+                    evidence=one.trouble.what,
+                    remedy=one.trouble.next_command,
                 )
-                continue
-            why = self.not_ready_side(name, traffic)
-            if why is None:
-                evidence = msg("It runs {version} and is ready.", version=version)
+            elif why is None:
+                evidence = msg("It runs {version} and is ready.", version=str(one.version))
                 yield Diagnosis(subject=f"side {name}", ok=True, evidence=evidence)
             else:
-                evidence = msg("It runs {version} and is not ready: {why}.", version=version, why=why)
+                evidence = msg(
+                    "It runs {version} and is not ready: {why}.", version=str(one.version), why=str(why)
+                )
                 remedy = f"curl -isS {side.ready_url or side.version_url}"
                 yield Diagnosis(subject=f"side {name}", ok=False, evidence=evidence, remedy=remedy)
+
+
+class _Seen:
+    """What `observe` put down for the steps."""
+
+    def __init__(self, workload: Workload) -> None:
+        detail = workload.detail
+        versions, shares, ready = detail["versions"], detail["shares"], detail["ready"]
+        there = detail.get("installed", {})
+        assert isinstance(versions, dict)
+        assert isinstance(shares, dict)
+        assert isinstance(ready, list)
+        assert isinstance(there, dict)
+        self.versions = versions
+        self.shares = {name: int(str(share)) for name, share in shares.items()}
+        self._ready, self._there = ready, there
+
+    def fitting(self, ref: str) -> list[str]:
+        """Return the sides with that version, the best first: ready, then with the largest share, then one to be started."""
+        return sorted(
+            (name for name in self.versions if ref in (self.versions[name], self._there.get(name))),
+            key=lambda name: (
+                self.versions[name] is None,
+                name not in self._ready,
+                -self.shares[name],
+                name,
+            ),
+        )

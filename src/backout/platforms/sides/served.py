@@ -12,6 +12,11 @@ from backout.trust import authorities
 _LONGEST = 200
 
 
+def prepare() -> None:
+    """Have what asking needs read once, before several ask at the same time. Idempotent."""
+    authorities(environment=False)
+
+
 def version_of(name: str, side: SideOptions, timeout_s: float) -> str:
     """Return the version that a side says it runs.
 

@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from backout.plan.base import StepKind
 from backout.platforms.sides.steps.drain import DrainStep
 from backout.platforms.sides.steps.ready import ReadyStep
+from backout.platforms.sides.steps.running import StartStep, StopStep
 from backout.platforms.sides.steps.shift import ShiftStep
 
 
 def step_kinds() -> Mapping[str, StepKind]:
     """Return them by name."""
-    kinds: tuple[StepKind, ...] = (ReadyStep(), ShiftStep(), DrainStep())
+    kinds: tuple[StepKind, ...] = (ReadyStep(), ShiftStep(), DrainStep(), StartStep(), StopStep())
     return {one.kind: one for one in kinds}

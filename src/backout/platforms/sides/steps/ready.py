@@ -19,12 +19,17 @@ class ReadyStep:
     kind: ClassVar[str] = specs.READY
 
     def describe(self, spec: StepSpec) -> Message:
-        """Say what the step does."""
-        return msg(
-            "Wait until side {side} is ready with {version}.",
-            side=str(spec.params["side"]),
-            version=str(spec.params["version"]),
-        )
+        """Say what the step does, and where a choice was made between sides."""
+        told = {"side": str(spec.params["side"]), "version": str(spec.params["version"])}
+        also = spec.params.get("also")
+        if isinstance(also, list):
+            others = ", ".join(map(str, also))
+            return msg(
+                "Wait until side {side} is ready with {version}; {others} runs it, too.",
+                **told,
+                others=others,
+            )
+        return msg("Wait until side {side} is ready with {version}.", **told)
 
     def by_hand(self, spec: StepSpec) -> tuple[str, ...]:
         """Return what a person would type."""

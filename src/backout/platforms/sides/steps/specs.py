@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from backout.document import Json
@@ -13,44 +14,66 @@ if TYPE_CHECKING:
     from backout.platforms.sides.options import SidesOptions
 
 READY, SHIFT, DRAIN = "sides.ready", "sides.shift", "sides.drain"
+START, STOP = "sides.start", "sides.stop"
 LOOK_S = 10.0
 """Seconds in which the router has to say how requests are divided."""
 CUTTING_S = 10.0
 """Seconds, at the end of a drain, in which what is still inside is ended."""
 
 
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """Where requests are to go.
+
+    Attributes:
+        side: The one that gains.
+        ref: What that side says it runs.
+        version: What people call that.
+        shares: The shares afterwards.
+        also: Other sides that run the same, and are not the ones.
+    """
+
+    side: str
+    ref: str
+    version: str
+    shares: Mapping[str, int]
+    also: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How requests are divided now.
+
+    Attributes:
+        version: What gets most of them; None: it is not known.
+        shares: The shares now.
+        refs: What each side says it runs; None: it does not say.
+    """
+
+    version: str | None
+    shares: Mapping[str, int]
+    refs: Mapping[str, Json]
+
+
 def way(
-    side: str,
-    ref: str,
-    version: str,
-    previous: str | None,
-    wanted: Mapping[str, int],
-    shares: Mapping[str, Json],
-    refs: Mapping[str, Json],
+    goal: Goal,
+    now: Standing,
     options: SidesOptions,
     by_hand: Callable[[Mapping[str, int]], Sequence[str]],
 ) -> tuple[StepSpec, ...]:
-    """Return the steps that send requests to one side.
-
-    Args:
-        side: The one that gets requests.
-        ref: What that side says it runs.
-        version: What people call that.
-        previous: What got requests until now; None: it is not known.
-        wanted: The shares afterwards.
-        shares: The shares now.
-        refs: What each side says it runs; None: it does not say.
-        options: The platform's.
-        by_hand: Tells what a person would type to divide requests so.
-    """
+    """Return the steps that divide requests so; `by_hand` tells what a person would type to divide them."""
+    previous = now.version
     try:
-        undone: list[Json] = list(by_hand(shares_in(dict(shares))))
+        undone: list[Json] = list(by_hand(now.shares))
     except NotPossible:
         # Weights of a person that the router cannot make again: the way there is open, the one back is none.
         undone, previous = [], None
-    before: dict[str, Json] = {"shares": dict(shares), "version": previous, "by_hand": undone}
-    after: dict[str, Json] = {"shares": dict(wanted), "version": version, "by_hand": list(by_hand(wanted))}
-    had = shares_in(dict(shares))
+    before: dict[str, Json] = {"shares": dict(now.shares), "version": previous, "by_hand": undone}
+    after: dict[str, Json] = {
+        "shares": dict(goal.shares),
+        "version": goal.version,
+        "by_hand": list(by_hand(goal.shares)),
+    }
 
     def at(name: str, what: Json, called: str, *, undone: bool) -> dict[str, Json]:
         own = options.sides[name]
@@ -64,14 +87,24 @@ def way(
             "undone": undone,
         }
 
+    chosen = at(goal.side, goal.ref, goal.version, undone=not now.shares[goal.side])
+    if goal.also:
+        chosen["also"] = list(goal.also)
     return (
         # Undone, it drains: if it got nothing before.
-        ready(at(side, ref, version, undone=not had[side])),
+        ready(chosen),
         shift(after, before),
         *(
-            drain(at(name, refs[name], str(refs[name] or version), undone=bool(had[name] and refs[name])))
-            for name in sorted(wanted)
-            if not wanted[name]
+            drain(
+                at(
+                    name,
+                    now.refs[name],
+                    str(now.refs[name] or goal.version),
+                    undone=bool(now.shares[name] and now.refs[name]),
+                )
+            )
+            for name in sorted(goal.shares)
+            if not goal.shares[name]
         ),
     )
 
@@ -85,6 +118,14 @@ def drain(side: dict[str, Json]) -> StepSpec:
     """Return the step that waits until nothing is inside a side; `undone` in it: it is taken back by `ready`."""
     timeout_s = float(str(side["limit_s"])) + CUTTING_S
     return StepSpec(kind=DRAIN, target="platform", params=side, retry=Retry.SAFE, timeout_s=timeout_s)
+
+
+def running(
+    kind: str, side: str, ref: str, version: str, commands: Mapping[str, str], timeout_s: float
+) -> StepSpec:
+    """Return the step that starts or stops a side; `commands`: `start` and `stop`, for people."""
+    params: dict[str, Json] = {"side": side, "ref": ref, "version": version, **commands}
+    return StepSpec(kind=kind, target="platform", params=params, retry=Retry.SAFE, timeout_s=timeout_s)
 
 
 def shift(to: dict[str, Json], previous: dict[str, Json], *, undoes: bool = False) -> StepSpec:
