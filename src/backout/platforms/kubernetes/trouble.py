@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from backout.errors import BackoutError
+from backout.kubernetes.api import Api
+from backout.kubernetes.pods import is_ending, is_ready
 from backout.message import Message, msg
-from backout.platforms.kubernetes.api import Api
-from backout.platforms.kubernetes.seen import Seen, is_ending, is_ready
+from backout.platforms.kubernetes.seen import Seen
 
 Object = dict[str, Any]
 

@@ -17,11 +17,11 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 from backout.errors import BackoutError, CredentialsRefused, LostRace, NotPossible, TargetUnreachable
+from backout.kubernetes.answers import budgets_of, reason_of, told_to_wait_s
+from backout.kubernetes.connection import Connection, client_parameters
+from backout.kubernetes.paths import PATHS, group_of, plural
+from backout.kubernetes.patience import Patience
 from backout.message import msg
-from backout.platforms.kubernetes.answers import budgets_of, reason_of, told_to_wait_s
-from backout.platforms.kubernetes.connection import Connection, client_parameters
-from backout.platforms.kubernetes.paths import PATHS, group_of, plural
-from backout.platforms.kubernetes.patience import Patience
 
 if TYPE_CHECKING:
     import httpx2
