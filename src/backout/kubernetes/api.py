@@ -164,8 +164,14 @@ class Api:
         path = self._path(kind, body["metadata"]["name"])
         return self._json(self.request("PUT", path, body=whole, params=_MANAGED, patience_s=patience_s))
 
-    def patch(self, kind: str, name: str, body: Object) -> Object:
+    def patch(self, kind: str, name: str, body: Object, *, manager: str = FIELD_MANAGER) -> Object:
         """Merge into an object (RFC 7386); with a `resourceVersion` in it the server compares that.
+
+        Args:
+            kind: Of the object.
+            name: Of the object.
+            body: What changes; null takes a key away.
+            manager: As whom the server notes who changed it (`managedFields`).
 
         Raises:
             Conflict: It was changed since.
@@ -175,7 +181,7 @@ class Api:
                 "PATCH",
                 self._path(kind, name),
                 body=body,
-                params=_MANAGED,
+                params={"fieldManager": manager},
                 content_type="application/merge-patch+json",
             )
         )

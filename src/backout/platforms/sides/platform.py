@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import BaseModel
 
-from backout.errors import ConfigError, TargetUnreachable, UnknownVersion
+from backout.errors import BackoutError, ConfigError, TargetUnreachable, UnknownVersion
 from backout.message import Message, msg
 from backout.observed import Answer, Workload
 from backout.platforms.base import Capabilities, Detection, Diagnosis, LeaseStore, RecordStore, Site
 from backout.platforms.sides import served
 from backout.platforms.sides.options import SidesOptions
 from backout.release import Artefact
-from backout.routers.base import ShiftsTraffic, Traffic
+from backout.routers.base import CutsSlowly, ShiftsTraffic, Traffic
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -60,7 +60,9 @@ class SidesPlatform:
         """
         if not isinstance(router, ShiftsTraffic):
             raise ConfigError(
-                msg("The platform sides needs a router that divides requests, as haproxy or nginx."),
+                msg(
+                    "The platform sides needs a router that divides requests: haproxy, nginx, kubernetes-service."
+                ),
                 state=msg("Nothing was touched."),
                 next_command="${EDITOR:-vi} backout.yaml   # the section router",
             )
@@ -98,11 +100,12 @@ class SidesPlatform:
         shares = traffic.shares
         taking = sorted((name for name in shares if shares[name]), key=lambda name: (-shares[name], name))
         serving = taking + [one.name for one in traffic.sides if one.serves and not one.share]
-        running = dict.fromkeys(versions[name] for name in serving)
+        # One that does not even say its version, and that connections may have been kept with, answers nobody.
+        running = dict.fromkeys(version for name in serving if (version := versions[name]) is not None)
         detail: dict[str, Json] = {"shares": dict(shares), "versions": dict(versions)}
         return Workload(
             wanted=Artefact(ref=str(versions[taking[0]])) if taking else None,
-            running=tuple(Artefact(ref=str(one)) for one in running),
+            running=tuple(Artefact(ref=one) for one in running),
             up=sum(self.not_ready_side(name, traffic) is None for name in taking),
             expected=max(1, len(taking)),
             detail=detail,
@@ -115,7 +118,7 @@ class SidesPlatform:
             try:
                 found[name] = served.version_of(name, side, self.options.timeout_s)
             except TargetUnreachable:
-                if traffic is not None and traffic.of(name).serves:
+                if traffic is not None and traffic.of(name).is_known_to_serve:
                     raise
                 found[name] = None
         return found
@@ -194,6 +197,7 @@ class SidesPlatform:
             versions,
             self.options,
             self.router.shift_by_hand,
+            self.router.cutting_s if isinstance(self.router, CutsSlowly) else specs.CUTTING_S,
         )
 
     def lease_store(self) -> LeaseStore | None:
@@ -208,7 +212,7 @@ class SidesPlatform:
         """Try what a rollback would need, touching nothing."""
         try:
             traffic = self.router.traffic(self.options.timeout_s)
-        except TargetUnreachable:
+        except BackoutError:
             traffic = None  # The router's own lines tell.
         for name, side in self.options.sides.items():
             try:

@@ -16,7 +16,7 @@ READY, SHIFT, DRAIN = "sides.ready", "sides.shift", "sides.drain"
 LOOK_S = 10.0
 """Seconds in which the router has to say how requests are divided."""
 CUTTING_S = 10.0
-"""Seconds, at the end of a drain, in which what is still inside is ended."""
+"""Seconds in which what is still inside is ended, where the router does not say otherwise."""
 
 
 def way(
@@ -29,6 +29,7 @@ def way(
     refs: Mapping[str, Json],
     options: SidesOptions,
     by_hand: Callable[[Mapping[str, int]], Sequence[str]],
+    cutting_s: float = CUTTING_S,
 ) -> tuple[StepSpec, ...]:
     """Return the steps that send requests to one side.
 
@@ -42,6 +43,7 @@ def way(
         refs: What each side says it runs; None: it does not say.
         options: The platform's.
         by_hand: Tells what a person would type to divide requests so.
+        cutting_s: Seconds that the router may take to end what is still inside.
     """
     try:
         undone: list[Json] = list(by_hand(shares_in(dict(shares))))
@@ -61,6 +63,7 @@ def way(
             "url": own.ready_url or own.version_url,
             "ready_s": options.ready_timeout_s,
             "limit_s": options.drain_timeout_s,
+            "cutting_s": cutting_s,
             "undone": undone,
         }
 
@@ -83,8 +86,13 @@ def ready(side: dict[str, Json]) -> StepSpec:
 
 def drain(side: dict[str, Json]) -> StepSpec:
     """Return the step that waits until nothing is inside a side; `undone` in it: it is taken back by `ready`."""
-    timeout_s = float(str(side["limit_s"])) + CUTTING_S
+    timeout_s = float(str(side["limit_s"])) + cutting_s(side)
     return StepSpec(kind=DRAIN, target="platform", params=side, retry=Retry.SAFE, timeout_s=timeout_s)
+
+
+def cutting_s(side: Mapping[str, Json]) -> float:
+    """Return the seconds, at the end of a drain, in which what is still inside is ended."""
+    return float(str(side.get("cutting_s", CUTTING_S)))
 
 
 def shift(to: dict[str, Json], previous: dict[str, Json], *, undoes: bool = False) -> StepSpec:
