@@ -384,6 +384,34 @@ def test_few_pods_do_not_get_all_requests_before_they_are_many(
     assert cluster.selector == WIDE
 
 
+@pytest.mark.parametrize("patches", [1, 2])
+@pytest.mark.parametrize("to", [(90, 10), (10, 90), (100, 0), (0, 100)])
+def test_a_shift_that_was_cut_short_is_known_and_taken_up(
+    cluster: Cluster, canary: KubernetesServiceRouter, to: tuple[int, int], patches: int
+) -> None:
+    """After one change, and after two: refused from then on."""
+    before, wanted = {"blue": 50, "green": 50}, {"blue": to[0], "green": to[1]}
+    canary.shift(before)
+    assert not canary.begun(wanted)
+
+    def cut_short() -> None:
+        if len(cluster.written) >= patches:
+            cluster.faults.insert(0, Fault("PATCH", "/", 403, times=9))
+        else:
+            cluster.faults.append(Fault("PATCH", "/", before=cut_short))
+
+    cluster.written.clear()
+    cluster.faults.append(Fault("PATCH", "/", before=cut_short))
+    try:
+        canary.shift(wanted)
+    except CredentialsRefused:
+        shares = canary.traffic(5).shares
+        assert shares in (before, wanted) or canary.begun(wanted), shares
+    cluster.faults.clear()
+    canary.shift(wanted)
+    assert canary.traffic(5).shares == wanted and canary.begun(wanted)
+
+
 def test_shares_that_replicas_do_not_make_are_refused_with_the_nearest(
     canary: KubernetesServiceRouter,
 ) -> None:
