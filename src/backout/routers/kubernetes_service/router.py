@@ -184,7 +184,7 @@ class KubernetesServiceRouter:
             seen = self._wait(
                 lambda now: None if now.sides[name].ready else _not_ready(now.sides[name], 1),
                 msg("Requests go on as before."),
-                self.typed.one_side(side.deployment, side.labels, None)[0],
+                self.api.kubectl("rollout", "status", side.deployment),
             )
         fault_point("kubernetes-service.shift.between")
         self._turn(seen, side.labels, (name,))

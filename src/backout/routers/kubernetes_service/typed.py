@@ -33,7 +33,7 @@ class Typed:
 
     def one_side(self, deployment: str, selector: Labels, replicas: int | None) -> tuple[str, ...]:
         """Sends all to one Deployment; with a number of replicas it is scaled afterwards: stopping the others does not wait."""
-        up = self._api.kubectl("rollout", "status", deployment, "--timeout=120s")
+        up = self._api.kubectl("get", deployment) + "   # READY must not begin with 0"
         scale = (self._api.kubectl("scale", deployment, f"--replicas={replicas}"),) if replicas else ()
         return (up, self.select(selector), *scale)
 
