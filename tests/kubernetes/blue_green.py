@@ -23,9 +23,6 @@ PERMISSIONS = ROOT / "deploy" / "permissions-router.yaml"
 SIDES = {"blue": "deployment/shop-blue", "green": "deployment/shop-green"}
 PAGE = "deployment/maintenance"
 
-LINGERS_S = "0.2"
-"""While it still takes requests, a pod has to go on after it is told to end until nobody is sent there: 2 s and more."""
-
 # Told to end, it goes on for as long as it lingers, tells by its answers that the connection is over, and closes those that ask
 # nothing: as every server should.
 PROGRAM = """
@@ -84,20 +81,22 @@ class BlueGreen:
 
     Args:
         replicas: Of each side.
+        lingers_s: For so long a pod that is told to end takes connections; while it takes requests that has to be 2 s and more.
     """
 
-    def __init__(self, node: Node, folder: Path, *, replicas: int = 1) -> None:
+    def __init__(self, node: Node, folder: Path, *, replicas: int = 1, lingers_s: float = 0.2) -> None:
         self.node, self.folder = node, folder
         self.namespace = f"sides-{uuid4().hex[:8]}"
         node.kubectl("create", "namespace", self.namespace)
         self.kubectl("apply", "-f", str(PERMISSIONS))
         selector = {"app": "shop", "side": "blue"}
+        lingers = str(lingers_s)
         self.apply(
             _service("shop", selector),
             *(_service(f"shop-{side}", selector | {"side": side}) for side in SIDES),
-            *(_deployment(f"shop-{side}", selector | {"side": side}, replicas, SIDE=side, VERSION=version)
+            *(_deployment(f"shop-{side}", selector | {"side": side}, replicas, SIDE=side, VERSION=version, LINGERS_S=lingers)
               for side, version in (("blue", "v1"), ("green", "v2"))),
-            _deployment("maintenance", {"app": "maintenance"}, 1, SIDE="page", VERSION="none", PAGE="1"),
+            _deployment("maintenance", {"app": "maintenance"}, 1, SIDE="page", VERSION="none", PAGE="1", LINGERS_S="0.2"),
         )  # fmt: skip
         for deployment in (*SIDES.values(), PAGE):
             self.kubectl("rollout", "status", deployment, "--timeout=60s")
@@ -145,7 +144,7 @@ def _deployment(name: str, labels: dict[str, str], replicas: int, **env: str) ->
         "name": "shop",
         "image": IMAGES["1.0.0"],
         "command": [interpreter(), "-c", PROGRAM],
-        "env": [{"name": k, "value": v} for k, v in {"LINGERS_S": LINGERS_S, **env}.items()],
+        "env": [{"name": k, "value": v} for k, v in env.items()],
         "ports": [{"name": "http", "containerPort": 8080}],
         "readinessProbe": {"httpGet": {"path": "/ready", "port": "http"}, "periodSeconds": 1},
         "resources": {"requests": {"cpu": "1m", "memory": "16Mi"}},
