@@ -370,6 +370,14 @@ def test_whoever_may_not_see_autoscalers_can_stop_a_canary_all_the_same(
     assert cluster.selector == BLUE
 
 
+def test_a_side_of_no_pods_is_made_large_first_also_where_nobody_is_served(
+    cluster: Cluster, canary: KubernetesServiceRouter
+) -> None:
+    cluster.select({"app": "nobody"})
+    canary.shift(ALL_GREEN)
+    assert (cluster.selector, cluster.replicas["shop-green"]) == (GREEN, 10)
+
+
 def test_few_pods_do_not_get_all_requests_before_they_are_many(
     cluster: Cluster, canary: KubernetesServiceRouter
 ) -> None:
@@ -560,6 +568,16 @@ def test_it_is_not_let_through_to_nobody_and_with_one_pod_it_is(
     cluster.pod("shop-blue-9", BLUE, "shop-blue")
     router.release({})
     assert cluster.selector == BLUE
+
+
+def test_a_side_that_is_told_to_run_nobody_keeps_nobody_held(
+    cluster: Cluster, canary: KubernetesServiceRouter
+) -> None:
+    cluster.select(WIDE)
+    assert canary.traffic(5).shares == ALL_BLUE
+    canary.hold("maintenance")
+    canary.release({})
+    assert cluster.selector == WIDE
 
 
 def test_what_is_held_somewhere_else_meanwhile_is_not_written_over(

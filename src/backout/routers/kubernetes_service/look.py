@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -109,7 +109,7 @@ class Look:
     @property
     def taking(self) -> tuple[str, ...]:
         """The sides that `divides` means."""
-        return tuple(n for n, one in self.sides.items() if selects(self.divides, template_labels(one.object)))
+        return self.meant(self.divides)
 
     @property
     def weights(self) -> dict[str, int]:
@@ -128,6 +128,10 @@ class Look:
     @property
     def _groups(self) -> tuple[Group, ...]:
         return (*self.sides.values(), *([self.maintenance] if self.maintenance is not None else []))
+
+    def meant(self, selector: Labels) -> tuple[str, ...]:
+        """Return the sides that a selector means."""
+        return tuple(n for n, one in self.sides.items() if selects(selector, template_labels(one.object)))
 
     def reached(self, name: str) -> bool:
         """Tell whether connections are sent to a side."""
@@ -158,25 +162,28 @@ class Look:
         return common(one.labels for one in self.sides.values())
 
 
-def look(api: Api, options: KubernetesServiceOptions, patience_s: float) -> Look:
+def look(api: Api, options: KubernetesServiceOptions, left_s: Callable[[], float]) -> Look:
     """Return one look.
+
+    Args:
+        api: The cluster.
+        options: Whom to look at.
+        left_s: Seconds that are left for all of it.
 
     Raises:
         TargetUnreachable: The API server does not answer in time, or lacks the Service or a Deployment.
         CredentialsRefused: It does not let us look.
         NotPossible: A Deployment selects in a way that no Service can.
     """
-    service = api.get("Service", options.service, patience_s=patience_s)
+    service = api.get("Service", options.service, patience_s=left_s())
     if service is None:
         raise _lacking(api, f"service/{options.service}")
     # Before the pods: one that is made meanwhile is then no stranger.
-    slices = api.list("EndpointSlice", f"{_SLICES}{options.service}", patience_s=patience_s)
+    slices = api.list("EndpointSlice", f"{_SLICES}{options.service}", patience_s=left_s())
     return Look(
         service=service,
-        sides={name: _group(api, name, text, patience_s) for name, text in options.sides.items()},
-        maintenance=_group(api, "maintenance", options.maintenance, patience_s)
-        if options.maintenance
-        else None,
+        sides={name: _group(api, name, text, left_s) for name, text in options.sides.items()},
+        maintenance=_group(api, "maintenance", options.maintenance, left_s) if options.maintenance else None,
         endpoints=frozenset(_reached(slices)),
     )
 
@@ -188,9 +195,9 @@ def strangers(api: Api, labels: Labels, sides: Mapping[str, Group]) -> tuple[str
     return tuple(sorted(set(found) - known))
 
 
-def _group(api: Api, name: str, text: str, patience_s: float) -> Group:
+def _group(api: Api, name: str, text: str, left_s: Callable[[], float]) -> Group:
     deployment = text.partition("/")[2]
-    found = api.get("Deployment", deployment, patience_s=patience_s)
+    found = api.get("Deployment", deployment, patience_s=left_s())
     if found is None:
         raise _lacking(api, text)
     try:
@@ -201,7 +208,7 @@ def _group(api: Api, name: str, text: str, patience_s: float) -> Group:
             state=msg("Nothing was changed."),
             next_command=api.kubectl("get", text, "-o", "yaml"),
         ) from None
-    pods = api.list("Pod", as_query(labels), patience_s=patience_s)
+    pods = api.list("Pod", as_query(labels), patience_s=left_s())
     return Group(
         name=name,
         object=found,

@@ -98,9 +98,12 @@ class KubernetesServiceRouter:
             CredentialsRefused: It does not let us look.
             NotPossible: A Deployment can be no side of a Service.
         """
-        ends_s = self._clock.monotonic_s() + min(_STRAYS_S, patience_s)
+        began_s = self._clock.monotonic_s()
+        ends_s = began_s + min(_STRAYS_S, patience_s)
         while True:
-            seen = look(self.api, self.options, patience_s)
+            seen = look(
+                self.api, self.options, lambda: max(0.1, began_s + patience_s - self._clock.monotonic_s())
+            )
             if not seen.strays:
                 return seen
             if self._clock.monotonic_s() >= ends_s:
@@ -171,9 +174,14 @@ class KubernetesServiceRouter:
         others = sum(
             len(one.ready) for other, one in seen.sides.items() if other != name and seen.reached(other)
         )
-        if grows and len(side.ready) < others and side.deployment not in self._autoscaled():
+        if (
+            grows
+            and (not side.replicas or len(side.ready) < others)
+            and side.deployment not in self._autoscaled()
+        ):
             # It would be less than half of what serves now that takes all: first the pods, then the requests.
             seen, grows = self._grown(seen, name), False
+            side = seen.sides[name]
         if not side.replicas:
             raise NotPossible(
                 msg("{deployment} is told to run no pod.", deployment=side.deployment),
@@ -430,8 +438,8 @@ class KubernetesServiceRouter:
     def _let_in(self, seen: Look, to: Labels) -> None:
         page = seen.maintenance
         assert page is not None
-        taking = seen.taking
-        self._back_up(taking)
+        taking = seen.meant(to)
+        self._back_up(tuple(name for name in taking if seen.sides[name].replicas) or taking)
         out = {name: at for name, at in note_of(seen.service).out.items() if name not in taking}
         self._changes.point(page.labels, to, Note(out=out))
         self._wait(_not_whole, msg("The Service selects its sides again."), self.typed.look)
