@@ -173,7 +173,7 @@ class SideNow(Document):
         share: Of the requests that the router is free to place, so many per cent.
         admits: Whether any request reaches it, also of clients that stick to it.
         healthy: Whether the router's own checks say so.
-        inside: Requests, and connections that were handed through, that are with it now.
+        inside: Requests, and connections that were handed through, that are with it now; null: the router cannot tell.
     """
 
     name: str
@@ -183,11 +183,16 @@ class SideNow(Document):
     share: int
     admits: bool
     healthy: Answer
-    inside: int
+    inside: int | None
 
     @property
     def serves(self) -> bool:
-        """Whether requests reach it, or are with it still: its version acts."""
+        """Whether requests reach it, or may be with it still: its version acts."""
+        return self.is_known_to_serve or self.inside is None
+
+    @property
+    def is_known_to_serve(self) -> bool:
+        """Whether requests reach it, or are seen to be with it."""
         return bool(self.share or self.admits or self.inside)
 
 

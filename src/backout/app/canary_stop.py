@@ -42,7 +42,7 @@ class CanaryStopped(Document):
         because: What says that it is the canary.
         version: What ran there, if the journal can be read.
         before, shares: How requests were divided, and how they are: read back from the router.
-        ended: Connections that were ended when the time to drain was over.
+        ended: Connections that were ended when the time to drain was over; null: some, perhaps: the router cannot tell.
         closed: Runs that were to give the canary requests, and do not go on.
         noted: Why it is not noted in the state file, or where else it is; null: it is noted there.
     """
@@ -52,7 +52,7 @@ class CanaryStopped(Document):
     version: str | None
     before: dict[str, int]
     shares: dict[str, int]
-    ended: int
+    ended: int | None
     closed: tuple[str, ...]
     noted: Message | None
 
@@ -205,20 +205,20 @@ def _close_runs(parts: Parts) -> tuple[str, ...]:
     return runs
 
 
-def _drain(platform: DividesRequests, name: str, tell: Callable[[Message], None]) -> int:
-    """Wait until nothing is inside the side; at the limit end what is, and return how much that was."""
+def _drain(platform: DividesRequests, name: str, tell: Callable[[Message], None]) -> int | None:
+    """Wait until nothing is inside the side; at the limit end what is, and return how much that was; None: nobody knows."""
     router, until = platform.router, time.monotonic() + platform.drain_timeout_s
     side: SideTraffic = router.traffic(_ROUTER_S).of(name)
-    if side.inside:
+    if side.inside != 0:
         tell(
             msg(
                 "{n} requests or connections are still inside {side}; after {s} s they are ended.",
-                n=side.inside,
+                n="Perhaps some" if side.inside is None else side.inside,
                 side=name,
                 s=platform.drain_timeout_s,
             )
         )
-    while side.inside and time.monotonic() < until:
+    while side.inside != 0 and time.monotonic() < until:
         time.sleep(_POLL_S)
         side = router.traffic(_ROUTER_S).of(name)
-    return router.cut(name) if side.inside else 0
+    return router.cut(name) if side.inside != 0 else 0

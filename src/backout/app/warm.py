@@ -115,7 +115,7 @@ def retire(parts: Parts, side: str, accept: tuple[str, ...], conduct: Conduct) -
                 "Side {side} gets requests: {share} %, {n} are inside.",
                 side=side,
                 share=found.share,
-                n=found.inside,
+                n="perhaps some" if found.inside is None else found.inside,
             ),
             state=msg("Nothing was changed."),
             next_command="backout canary stop" if 0 < found.share < 100 else "backout canary status",

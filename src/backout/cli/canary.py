@@ -122,11 +122,11 @@ def stop(
     out(
         str(
             msg(
-                "Stopped: {side}{version} gets no request ({because}). {ended} connections were ended.",
+                "Stopped: {side}{version} gets no request ({because}). {ended} ended.",
                 side=found.side,
                 version=f" with {found.version}" if found.version else "",
                 because=str(found.because),
-                ended=found.ended,
+                ended="Whatever was inside was" if found.ended is None else f"{found.ended} connections were",
             )
         )
     )

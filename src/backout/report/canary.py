@@ -93,7 +93,7 @@ def _side(side: SideNow) -> Message:
         share=side.share,
         version=side.version or "version unknown",
         ready=ready,
-        inside=side.inside,
+        inside="perhaps some" if side.inside is None else side.inside,
         sticking=sticking,
     )
 

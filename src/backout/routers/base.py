@@ -51,18 +51,24 @@ class SideTraffic(Document):
             all are 0.
         admits: Whether any request reaches it, also of clients that stick to it.
         healthy: Whether the router's own checks say so; unknown where it does not check it now.
-        inside: Requests, and connections that were handed through, that are with it now.
+        inside: Requests, and connections that were handed through, that are with it now; None: the router cannot tell, and
+            there may be some.
     """
 
     name: str
     share: int
     admits: bool
     healthy: Answer
-    inside: int
+    inside: int | None
 
     @property
     def serves(self) -> bool:
-        """Whether requests reach it, or are with it still: its version acts."""
+        """Whether requests reach it, or may be with it still: its version acts."""
+        return self.is_known_to_serve or self.inside is None
+
+    @property
+    def is_known_to_serve(self) -> bool:
+        """Whether requests reach it, or are seen to be with it."""
         return bool(self.share or self.admits or self.inside)
 
 
@@ -133,10 +139,27 @@ class ShiftsTraffic(Protocol):
         """
         ...
 
-    def cut(self, side: str) -> int:
-        """End what is still inside a side that gets no requests any more, and return how many that were. Idempotent."""
+    def cut(self, side: str) -> int | None:
+        """End what is still inside a side that gets no requests any more, and return how many that were. Idempotent.
+
+        Returns:
+            How many; None: the router cannot tell. What was told to end is gone when `traffic` says so.
+
+        Raises:
+            StepFailed: The side gets requests.
+        """
         ...
 
     def shift_by_hand(self, shares: Mapping[str, int]) -> tuple[str, ...]:
         """Return the commands that a person would type; raises NotPossible where `shift` would."""
+        ...
+
+
+@runtime_checkable
+class CutsSlowly(Protocol):
+    """What a router adds whose `cut` takes its time: programs have to end for it."""
+
+    @property
+    def cutting_s(self) -> float:
+        """Seconds that it may take until nothing is inside any more."""
         ...

@@ -8,8 +8,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from backout.errors import CredentialsRefused, LostRace
+from backout.kubernetes.api import Api, Conflict
 from backout.message import msg
-from backout.platforms.kubernetes.api import Api, Conflict
 from backout.platforms.kubernetes.history import need, read
 from backout.platforms.kubernetes.kept import Kept
 from backout.platforms.kubernetes.names import GENERATION

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from backout.errors import BackoutError
+from backout.kubernetes.paths import plural
 from backout.message import Message, msg
 from backout.observed import Answer
 from backout.platforms.base import Diagnosis
@@ -14,7 +15,6 @@ from backout.platforms.kubernetes.inventory import take_inventory
 from backout.platforms.kubernetes.kept import Kept
 from backout.platforms.kubernetes.names import CONFIG, KEY_NAME, TEMPLATE
 from backout.platforms.kubernetes.options import WorkloadName
-from backout.platforms.kubernetes.paths import plural
 from backout.platforms.kubernetes.permissions import (
     Permission,
     hold_permissions,

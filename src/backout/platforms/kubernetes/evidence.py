@@ -8,10 +8,10 @@ from concurrent.futures import ThreadPoolExecutor, TimeoutError, as_completed
 from typing import Any
 
 from backout.errors import BackoutError
-from backout.platforms.kubernetes.api import Api
+from backout.kubernetes.api import Api
+from backout.kubernetes.pods import is_ready
 from backout.platforms.kubernetes.history import read
 from backout.platforms.kubernetes.options import WorkloadName
-from backout.platforms.kubernetes.seen import is_ready
 
 Object = dict[str, Any]
 

@@ -11,8 +11,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from backout.faults import fault_point
+from backout.kubernetes.api import Api, Conflict
 from backout.message import msg
-from backout.platforms.kubernetes.api import Api, Conflict
 from backout.platforms.kubernetes.names import QUARANTINE, SCHEMA, labels, object_name, selector
 from backout.platforms.kubernetes.shared import change
 from backout.release import Quarantine

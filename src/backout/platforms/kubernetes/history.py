@@ -6,8 +6,8 @@ from datetime import datetime
 from typing import Any
 
 from backout.errors import NotPossible
+from backout.kubernetes.api import Api
 from backout.message import msg
-from backout.platforms.kubernetes.api import Api
 from backout.platforms.kubernetes.options import WorkloadName
 from backout.platforms.kubernetes.seen import Revision, Seen
 from backout.platforms.kubernetes.template import hash_of

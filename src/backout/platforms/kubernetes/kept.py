@@ -7,8 +7,8 @@ from typing import Any
 
 from backout.errors import StepFailed
 from backout.faults import fault_point
+from backout.kubernetes.api import Api
 from backout.message import msg
-from backout.platforms.kubernetes.api import Api
 from backout.platforms.kubernetes.names import CONFIG, TEMPLATE, labels, object_name, selector
 from backout.platforms.kubernetes.template import (
     Template,

@@ -9,10 +9,10 @@ from pydantic import ValidationError
 
 from backout.errors import LeaseLost
 from backout.faults import fault_point
+from backout.kubernetes.api import Api, Conflict
 from backout.message import msg
 from backout.plan.base import Acting
 from backout.platforms.base import Lease
-from backout.platforms.kubernetes.api import Api, Conflict
 from backout.platforms.kubernetes.names import MANAGED_BY, SERVICE, label_value, object_name
 
 Object = dict[str, Any]

@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, ClassVar
 from pydantic import BaseModel
 
 from backout.errors import BackoutError, UnknownVersion
+from backout.kubernetes.api import Api
+from backout.kubernetes.controllers import owners_of
+from backout.kubernetes.kubeconfig import choose
 from backout.message import Message, msg
 from backout.observed import Owner, SecretChange, Workload
 from backout.platforms.abilities import Offer
 from backout.platforms.base import Capabilities, Detection, Diagnosis, Site
-from backout.platforms.kubernetes.api import Api
 from backout.platforms.kubernetes.automation import Automation, automation_of, declared
 from backout.platforms.kubernetes.cluster import SAME_TIME_S, Cluster, View
-from backout.platforms.kubernetes.controllers import owners_of
 from backout.platforms.kubernetes.grounds import Grounds
-from backout.platforms.kubernetes.kubeconfig import choose
 from backout.platforms.kubernetes.lease import ClusterLease, need_newest
 from backout.platforms.kubernetes.options import KubernetesOptions
 from backout.platforms.kubernetes.records import Records
@@ -129,7 +129,9 @@ class KubernetesPlatform:
         """Return who else owns the workloads, with what is declared of them."""
         options = self.options.automation
         paused = {o.manager: Automation(o, self.site).paused(deadline_s / 2) for o in options if o.probe}
-        return declared(owners_of(self.api, seens, deadline_s), options, paused)
+        return declared(
+            owners_of(self.api, [(s.workload.text, s.object) for s in seens], deadline_s), options, paused
+        )
 
     def hurry(self, seconds: float | None) -> None:
         """Give up so many seconds from now whatever is asked of the API server; a plugin for credentials runs before."""

@@ -8,8 +8,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from backout.kubernetes.api import Api, Conflict
 from backout.message import msg
-from backout.platforms.kubernetes.api import Api, Conflict
 from backout.platforms.kubernetes.names import RELEASE, object_name, selector
 from backout.platforms.kubernetes.releases import Deployed
 from backout.platforms.kubernetes.shared import change

@@ -10,9 +10,9 @@ from typing import Any
 
 from backout.errors import JournalTampered
 from backout.faults import fault_point
+from backout.kubernetes.api import PATIENCE_S, Api, Conflict
 from backout.message import msg
 from backout.platforms.keeping import RunEvent
-from backout.platforms.kubernetes.api import PATIENCE_S, Api, Conflict
 from backout.platforms.kubernetes.names import RUN, label_value, labels, object_name, selector
 
 Object = dict[str, Any]

@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, Any
 from backout.document import canonical_json
 from backout.errors import CredentialsRefused, StepFailed
 from backout.faults import fault_point
+from backout.kubernetes.api import Api
 from backout.message import msg
-from backout.platforms.kubernetes.api import Api
 from backout.platforms.kubernetes.names import KEY_NAME, MANAGED_BY, SECRET, labels
 from backout.platforms.kubernetes.releases import Prints
 from backout.platforms.kubernetes.template import copy_hash, copy_name, original_of

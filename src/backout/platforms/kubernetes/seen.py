@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from backout.kubernetes.pods import is_ready
 from backout.message import Message, msg
 from backout.platforms.kubernetes.options import WorkloadName
 from backout.platforms.kubernetes.template import Template, hash_of
@@ -95,19 +96,6 @@ def partition_of(obj: Object) -> int:
     """
     strategy = obj["spec"].get("updateStrategy") or {}
     return int((strategy.get("rollingUpdate") or {}).get("partition") or 0)
-
-
-def is_ending(pod: Object) -> bool:
-    """Return whether a pod was told to end: it still runs, and will be gone."""
-    return bool(pod["metadata"].get("deletionTimestamp"))
-
-
-def is_ready(pod: Object) -> bool:
-    """Return whether a pod is ready and not ending."""
-    if is_ending(pod):
-        return False
-    conditions = (pod.get("status") or {}).get("conditions") or ()
-    return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
 
 
 def has_run(pod: Object) -> bool:

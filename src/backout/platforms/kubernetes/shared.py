@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from backout.faults import fault_point
-from backout.platforms.kubernetes.api import Api, Conflict
+from backout.kubernetes.api import Api, Conflict
 from backout.platforms.kubernetes.names import labels
 
 _TRIES = 5

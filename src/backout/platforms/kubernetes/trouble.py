@@ -5,39 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from backout.errors import BackoutError
+from backout.kubernetes.api import Api
+from backout.kubernetes.pods import is_ending, is_ready, reason_of
 from backout.message import Message, msg
-from backout.platforms.kubernetes.api import Api
-from backout.platforms.kubernetes.seen import Seen, is_ending, is_ready
+from backout.platforms.kubernetes.seen import Seen
 
 Object = dict[str, Any]
 
 _LINES = 5
-
-
-def reason_of(pod: Object) -> tuple[str, str, str] | None:
-    """Return container, reason and message of the first thing that keeps a pod from being ready; pure."""
-    status = pod.get("status") or {}
-    for one in (*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())):
-        state = one.get("state") or {}
-        for kind in ("waiting", "terminated"):
-            found = state.get(kind)
-            if found and found.get("reason") not in (
-                None,
-                "ContainerCreating",
-                "PodInitializing",
-                "Completed",
-            ):
-                last = (one.get("lastState") or {}).get("terminated") or {}
-                code = f", last exit code {last['exitCode']}" if "exitCode" in last else ""
-                # Why it could not even be started stands with its last end alone.
-                message = str(last.get("message") or found.get("message") or "")
-                return str(one["name"]), f"{found['reason']}{code}", message
-    for condition in status.get("conditions") or ():
-        if condition["type"] == "PodScheduled" and condition["status"] == "False":
-            return "", str(condition.get("reason")), str(condition.get("message") or "")
-    containers = status.get("containerStatuses") or ()
-    unready = next((c for c in containers if not c.get("ready")), None)
-    return (str(unready["name"]), "runs and is not ready", "") if unready else None
 
 
 def trouble_of(api: Api, seen: Seen, wanted: str) -> Message | None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import BaseModel
 
-from backout.errors import ConfigError, TargetUnreachable, UnknownVersion
+from backout.errors import BackoutError, ConfigError, UnknownVersion
 from backout.message import Message, msg
 from backout.observed import Answer, SidesNow, Workload
 from backout.platforms.abilities import LeftRunning
@@ -16,7 +16,7 @@ from backout.platforms.sides.commands import Commands
 from backout.platforms.sides.options import SidesOptions
 from backout.platforms.sides.seen import ask_sides, look
 from backout.release import Artefact
-from backout.routers.base import ShiftsTraffic, Traffic
+from backout.routers.base import CutsSlowly, ShiftsTraffic, Traffic
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -63,7 +63,9 @@ class SidesPlatform:
         """
         if not isinstance(router, ShiftsTraffic):
             raise ConfigError(
-                msg("The platform sides needs a router that divides requests, as haproxy or nginx."),
+                msg(
+                    "The platform sides needs a router that divides requests: haproxy, nginx, kubernetes-service."
+                ),
                 state=msg("Nothing was touched."),
                 next_command="${EDITOR:-vi} backout.yaml   # the section router",
             )
@@ -106,16 +108,17 @@ class SidesPlatform:
         """
         now, told = look(self.options, self.site, self.router, deadline_s)
         for one in now.sides:
-            if one.serves and (trouble := told[one.name].trouble) is not None:
+            if one.is_known_to_serve and (trouble := told[one.name].trouble) is not None:
                 raise trouble
         shares, versions = now.shares, now.versions
         taking = sorted((name for name in shares if shares[name]), key=lambda name: (-shares[name], name))
         serving = taking + [one.name for one in now.sides if one.serves and not one.share]
-        running = dict.fromkeys(versions[name] for name in serving)
+        # One that does not even say its version, and that connections may have been kept with, answers nobody.
+        running = dict.fromkeys(version for name in serving if (version := versions[name]) is not None)
         ready: list[Json] = [one.name for one in now.sides if one.not_ready is None]
         return Workload(
             wanted=Artefact(ref=str(versions[taking[0]])) if taking else None,
-            running=tuple(Artefact(ref=str(one)) for one in running),
+            running=tuple(Artefact(ref=one) for one in running),
             up=sum(name in ready for name in taking),
             expected=max(1, len(taking)),
             detail={
@@ -190,6 +193,7 @@ class SidesPlatform:
             specs.Standing(from_version, seen.shares, seen.versions),
             self.options,
             self.router.shift_by_hand,
+            self._cutting_s,
         )
         if seen.versions[side] is not None:
             return way
@@ -249,7 +253,13 @@ class SidesPlatform:
 
         goal = specs.Goal(side, str(now.of(side).version), version, shares)
         standing = specs.Standing(control, now.shares, dict(now.versions))
-        return specs.way(goal, standing, self.options, self.router.shift_by_hand)
+        return specs.way(goal, standing, self.options, self.router.shift_by_hand, self._cutting_s)
+
+    @property
+    def _cutting_s(self) -> float:
+        from backout.platforms.sides.steps import specs
+
+        return self.router.cutting_s if isinstance(self.router, CutsSlowly) else specs.CUTTING_S
 
     def lease_store(self) -> LeaseStore | None:
         """Return None: neither router nor sides keep a lease."""
@@ -264,7 +274,7 @@ class SidesPlatform:
         try:
             now, told = look(self.options, self.site, self.router, self.options.timeout_s)
             denied = {one.name: one.not_ready for one in now.sides}
-        except TargetUnreachable:
+        except BackoutError:
             # The router's own lines tell.
             told = ask_sides(self.options, self.site, self.options.timeout_s)
             denied = {name: one.not_ready for name, one in told.items()}

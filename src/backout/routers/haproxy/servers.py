@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from backout.observed import Answer
+from backout.routers.shares import of_hundred
 
 MOST = 256
 """The highest weight of a server."""
@@ -124,23 +125,7 @@ def shares_of(sides: Mapping[str, Sequence[str]], servers: Mapping[str, Server])
         )
         for name, own in sides.items()
     }
-    return _of_hundred(weights)
-
-
-def _of_hundred(weights: Mapping[str, int]) -> dict[str, int]:
-    """Round so that it is 100 together: what is left goes to those that lost most, in the order of names.
-
-    Who has any weight has 1 at least: who has none gets no requests, and that is another thing.
-    """
-    whole = sum(weights.values())
-    if not whole:
-        return dict.fromkeys(weights, 0)
-    found = {name: max(weight * 100 // whole, bool(weight)) for name, weight in weights.items()}
-    rest = sorted(weights, key=lambda name: (-(weights[name] * 100 % whole), name))
-    for name in rest[: max(0, 100 - sum(found.values()))]:
-        found[name] += 1
-    found[max(found, key=lambda name: found[name])] -= sum(found.values()) - 100
-    return found
+    return of_hundred(weights)
 
 
 def weights_for(sides: Mapping[str, Sequence[str]], shares: Mapping[str, int]) -> dict[str, int]:
@@ -155,7 +140,7 @@ def weights_for(sides: Mapping[str, Sequence[str]], shares: Mapping[str, int]) -
     for highest in range(MOST, 0, -1):
         scale = highest / max(per_server.values())
         rounded = {name: round(value * scale) for name, value in per_server.items()}
-        made = _of_hundred({name: rounded[name] * len(own) for name, own in sides.items()})
+        made = of_hundred({name: rounded[name] * len(own) for name, own in sides.items()})
         if made == {name: shares[name] for name in sides} and all(
             bool(rounded[one]) == bool(shares[one]) for one in sides
         ):

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
+from backout.kubernetes.controllers import judged
+from backout.kubernetes.owners import Claim, claims_of, joined
 from backout.message import msg
 from backout.observed import Answer, Owner
 from backout.platforms.kubernetes.automation import AutomationOptions, declared
-from backout.platforms.kubernetes.controllers import judged
-from backout.platforms.kubernetes.owners import Claim, claims_of, joined
 
 TEMPLATE = {"f:spec": {"f:template": {"f:spec": {"f:containers": {}}}}}
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import yaml
 
+from backout.kubernetes.paths import group_of, plural
 from backout.platforms.kubernetes.holds.options import KubernetesHoldOptions
-from backout.platforms.kubernetes.paths import group_of, plural
 from backout.platforms.kubernetes.permissions import hold_permissions, permissions
 
 HOLD = KubernetesHoldOptions(

@@ -13,8 +13,8 @@ import pytest
 
 from backout.clock import SystemClock
 from backout.errors import CredentialsRefused
-from backout.platforms.kubernetes.api import Api
-from backout.platforms.kubernetes.kubeconfig import choose
+from backout.kubernetes.api import Api
+from backout.kubernetes.kubeconfig import choose
 
 POD = "/api/v1/namespaces/shop/pods/one"
 

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import yaml
 
+from backout.kubernetes.paths import plural
 from backout.observed import Workload
 from backout.platforms.kubernetes.options import SecretsOptions
-from backout.platforms.kubernetes.paths import plural
 from backout.platforms.kubernetes.permissions import secret_permissions
 from backout.platforms.kubernetes.releases import Deployed, Made, Prints
 from backout.platforms.kubernetes.secrets import Look, fingerprint, key_id, owner_of, values_of

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from backout.platforms.kubernetes.seen import has_run, image_ids, is_ready, progress
+from backout.kubernetes.pods import is_ready
+from backout.platforms.kubernetes.seen import has_run, image_ids, progress
 from backout.platforms.kubernetes.steps.keep_one import to_keep
 from backout.platforms.kubernetes.template import hash_of
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from backout.platforms.kubernetes.trouble import reason_of
+from backout.kubernetes.pods import reason_of
 
 
 def test_why_a_program_cannot_even_be_started_stands_with_its_last_end() -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from backout.kubernetes.api import Api
 from backout.message import Message, msg
-from backout.platforms.kubernetes.api import Api
 from backout.platforms.kubernetes.history import owned_by, read
 from backout.platforms.kubernetes.names import WorkloadName
 from backout.platforms.kubernetes.seen import progress

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from backout.clock import Clock
+from backout.kubernetes.api import Api
 from backout.observed import DIVERT, STOP, SUSPEND
-from backout.platforms.kubernetes.api import Api
 from backout.platforms.kubernetes.holds.means import ClusterHold
 from backout.platforms.kubernetes.holds.options import suspended_name
 from backout.platforms.kubernetes.names import WorkloadName

@@ -17,9 +17,9 @@ from backout.clock import Clock
 from backout.document import Json
 from backout.errors import LostRace, NotPossible, StepFailed
 from backout.faults import fault_point
+from backout.kubernetes.api import Api, Conflict
 from backout.message import Message, msg
 from backout.observed import Answer, HoldFact
-from backout.platforms.kubernetes.api import Api, Conflict
 from backout.platforms.kubernetes.history import need
 from backout.platforms.kubernetes.holds import looking, typed
 from backout.platforms.kubernetes.holds.marks import NOBODY, Mark, change, is_over, mark_of, value_of

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from backout.document import Json
-from backout.platforms.kubernetes.api import Api
+from backout.kubernetes.api import Api
 from backout.platforms.kubernetes.holds.marks import field_patch
 from backout.platforms.kubernetes.names import HELD, WorkloadName
 

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from backout.errors import LostRace
+from backout.kubernetes.api import Conflict
 from backout.message import Message, msg
 from backout.plan.base import Acting, Probe, Probed
 from backout.plan.model import Hazard, StepSpec
-from backout.platforms.kubernetes.api import Conflict
 from backout.platforms.kubernetes.history import need, read
 from backout.platforms.kubernetes.lease import need_generation
 from backout.platforms.kubernetes.names import GENERATION, STEP

@@ -7,6 +7,7 @@ import json
 from typing import ClassVar
 
 from backout.faults import fault_point
+from backout.kubernetes.pods import is_ending, is_ready
 from backout.message import Message, msg
 from backout.plan.assembly import MADE_ANEW
 from backout.plan.base import Acting, Probe, Probed, Receipt, World
@@ -14,7 +15,7 @@ from backout.plan.model import Hazard, StepSpec
 from backout.platforms.kubernetes.history import read
 from backout.platforms.kubernetes.lease import need_generation
 from backout.platforms.kubernetes.names import label_value
-from backout.platforms.kubernetes.seen import Object, Seen, has_run, is_ending, is_ready
+from backout.platforms.kubernetes.seen import Object, Seen, has_run
 from backout.platforms.kubernetes.steps import specs
 from backout.platforms.kubernetes.steps.base import WorkloadStep, platform_of, workload_of
 from backout.platforms.kubernetes.steps.specs import text

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from backout.errors import StepFailed
 from backout.faults import fault_point
+from backout.kubernetes.api import Budgeted
+from backout.kubernetes.pods import is_ending, is_ready
 from backout.message import msg
 from backout.plan.base import Acting, Probe
 from backout.plan.model import StepSpec
-from backout.platforms.kubernetes.api import Budgeted
 from backout.platforms.kubernetes.history import read
 from backout.platforms.kubernetes.lease import need_generation
-from backout.platforms.kubernetes.seen import Progress, Seen, is_ending, is_ready
+from backout.platforms.kubernetes.seen import Progress, Seen
 from backout.platforms.kubernetes.steps.base import (
     Object,
     guard_workload,

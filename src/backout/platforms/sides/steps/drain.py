@@ -53,11 +53,15 @@ class DrainStep:
             .of(str(spec.params["side"]))
         )
         evidence = msg("{n} requests or connections are inside side {side}.", n=side.inside, side=side.name)
+        if side.inside is None:
+            evidence = msg(
+                "What is inside side {side} is not known: connections may have been kept.", side=side.name
+            )
         if side.admits or side.share:
             return Probe(answer=Probed.NOT_DONE, evidence=msg("Side {side} gets requests.", side=side.name))
-        if not side.inside:
+        if side.inside == 0:
             return Probe(answer=Probed.DONE, evidence=evidence)
-        return Probe(answer=Probed.PARTIAL, evidence=evidence, in_progress=not _is_over(acting))
+        return Probe(answer=Probed.PARTIAL, evidence=evidence, in_progress=not _is_over(spec, acting))
 
     def guard(self, spec: StepSpec, acting: Acting) -> None:
         """Nothing to compare: a side that gets requests is not cut, by the router's own word."""
@@ -65,14 +69,15 @@ class DrainStep:
     def apply(self, spec: StepSpec, acting: Acting) -> Receipt:
         """End what is inside, if the time for it is over. Idempotent."""
         name = str(spec.params["side"])
-        if not _is_over(acting):
+        if not _is_over(spec, acting):
             return Receipt(what=msg("Waiting for what is inside side {side}.", side=name))
         acting.fence.check()
         ended = acting.target(spec.target, SidesPlatform).router.cut(name)
-        return Receipt(
-            what=msg("Ended {n} connections of side {side}.", n=ended, side=name), data={"ended": ended}
-        )
+        what = msg("Ended {n} connections of side {side}.", n=ended, side=name)
+        if ended is None:
+            what = msg("Ended whatever was inside side {side}.", side=name)
+        return Receipt(what=what, data={"ended": ended})
 
 
-def _is_over(acting: Acting) -> bool:
-    return acting.clock.monotonic_s() >= acting.deadline_s - specs.CUTTING_S
+def _is_over(spec: StepSpec, acting: Acting) -> bool:
+    return acting.clock.monotonic_s() >= acting.deadline_s - specs.cutting_s(spec.params)

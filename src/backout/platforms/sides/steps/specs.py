@@ -18,7 +18,7 @@ START, STOP = "sides.start", "sides.stop"
 LOOK_S = 10.0
 """Seconds in which the router has to say how requests are divided."""
 CUTTING_S = 10.0
-"""Seconds, at the end of a drain, in which what is still inside is ended."""
+"""Seconds in which what is still inside is ended, where the router does not say otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +60,12 @@ def way(
     now: Standing,
     options: SidesOptions,
     by_hand: Callable[[Mapping[str, int]], Sequence[str]],
+    cutting_s: float = CUTTING_S,
 ) -> tuple[StepSpec, ...]:
-    """Return the steps that divide requests so; `by_hand` tells what a person would type to divide them."""
+    """Return the steps that divide requests so; `by_hand` tells what a person would type to divide them.
+
+    `cutting_s`: seconds that the router may take to end what is still inside.
+    """
     previous = now.version
     try:
         undone: list[Json] = list(by_hand(now.shares))
@@ -84,6 +88,7 @@ def way(
             "url": own.ready_url or own.version_url,
             "ready_s": options.ready_timeout_s,
             "limit_s": options.drain_timeout_s,
+            "cutting_s": cutting_s,
             "undone": undone,
         }
 
@@ -116,7 +121,7 @@ def ready(side: dict[str, Json]) -> StepSpec:
 
 def drain(side: dict[str, Json]) -> StepSpec:
     """Return the step that waits until nothing is inside a side; `undone` in it: it is taken back by `ready`."""
-    timeout_s = float(str(side["limit_s"])) + CUTTING_S
+    timeout_s = float(str(side["limit_s"])) + cutting_s(side)
     return StepSpec(kind=DRAIN, target="platform", params=side, retry=Retry.SAFE, timeout_s=timeout_s)
 
 
@@ -126,6 +131,11 @@ def running(
     """Return the step that starts or stops a side; `commands`: `start` and `stop`, for people."""
     params: dict[str, Json] = {"side": side, "ref": ref, "version": version, **commands}
     return StepSpec(kind=kind, target="platform", params=params, retry=Retry.SAFE, timeout_s=timeout_s)
+
+
+def cutting_s(side: Mapping[str, Json]) -> float:
+    """Return the seconds, at the end of a drain, in which what is still inside is ended."""
+    return float(str(side.get("cutting_s", CUTTING_S)))
 
 
 def shift(to: dict[str, Json], previous: dict[str, Json], *, undoes: bool = False) -> StepSpec:

@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from backout.errors import BackoutError
+from backout.kubernetes.api import Api
+from backout.kubernetes.owners import Claim, claims_of, joined
 from backout.message import Message, msg
 from backout.observed import Answer, Owner
-from backout.platforms.kubernetes.api import Api
-from backout.platforms.kubernetes.owners import Claim, claims_of, joined
-from backout.platforms.kubernetes.seen import Seen
 
 Object = dict[str, Any]
 
@@ -20,11 +19,17 @@ _REVISION = re.compile(r"(?:(?P<branch>.+)@)?(?:sha1:)?(?P<commit>[0-9a-f]{7,64}
 """Source: fluxcd.io v2.6, "Kustomization", last applied revision: ``main@sha1:…``."""
 
 
-def owners_of(api: Api, seens: Sequence[Seen], patience_s: float) -> tuple[Owner, ...]:
-    """Return who else owns the workloads; what cannot be asked stays unknown. Never raises."""
+def owners_of(api: Api, things: Sequence[tuple[str, Object]], patience_s: float) -> tuple[Owner, ...]:
+    """Return who else owns things of the cluster; what cannot be asked stays unknown. Never raises.
+
+    Args:
+        api: The cluster.
+        things: As people call them (``deployment/web``), and as the API server gives them.
+        patience_s: How long it is waited for, for each owner that tells more.
+    """
     asked: dict[str, Object | Message] = {}
     found = []
-    for claim in (c for s in seens for c in claims_of(s.workload.text, s.object)):
+    for claim in (c for name, obj in things for c in claims_of(name, obj)):
         if claim.asks is not None and claim.asks not in asked:
             asked[claim.asks] = _ask(api, claim.asks, min(patience_s, _PATIENCE_S))
         found.append(judged(claim, asked[claim.asks]) if claim.asks is not None else claim.owner)

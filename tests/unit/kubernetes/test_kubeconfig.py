@@ -12,8 +12,8 @@ import pytest
 import yaml
 
 from backout.errors import ConfigError, CredentialsRefused
-from backout.platforms.kubernetes.connection import client_parameters
-from backout.platforms.kubernetes.kubeconfig import choose
+from backout.kubernetes.connection import client_parameters
+from backout.kubernetes.kubeconfig import choose
 
 
 def write(path: Path, *contexts: str, current: str | None = None, user: dict[str, Any] | None = None) -> Path:

@@ -17,11 +17,11 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 from backout.errors import BackoutError, CredentialsRefused, LostRace, NotPossible, TargetUnreachable
+from backout.kubernetes.answers import budgets_of, reason_of, told_to_wait_s
+from backout.kubernetes.connection import Connection, client_parameters
+from backout.kubernetes.paths import PATHS, group_of, plural
+from backout.kubernetes.patience import Patience
 from backout.message import msg
-from backout.platforms.kubernetes.answers import budgets_of, reason_of, told_to_wait_s
-from backout.platforms.kubernetes.connection import Connection, client_parameters
-from backout.platforms.kubernetes.paths import PATHS, group_of, plural
-from backout.platforms.kubernetes.patience import Patience
 
 if TYPE_CHECKING:
     import httpx2
@@ -164,8 +164,14 @@ class Api:
         path = self._path(kind, body["metadata"]["name"])
         return self._json(self.request("PUT", path, body=whole, params=_MANAGED, patience_s=patience_s))
 
-    def patch(self, kind: str, name: str, body: Object) -> Object:
+    def patch(self, kind: str, name: str, body: Object, *, manager: str = FIELD_MANAGER) -> Object:
         """Merge into an object (RFC 7386); with a `resourceVersion` in it the server compares that.
+
+        Args:
+            kind: Of the object.
+            name: Of the object.
+            body: What changes; null takes a key away.
+            manager: As whom the server notes who changed it (`managedFields`).
 
         Raises:
             Conflict: It was changed since.
@@ -175,7 +181,7 @@ class Api:
                 "PATCH",
                 self._path(kind, name),
                 body=body,
-                params=_MANAGED,
+                params={"fieldManager": manager},
                 content_type="application/merge-patch+json",
             )
         )

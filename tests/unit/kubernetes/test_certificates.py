@@ -18,8 +18,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from backout.clock import SystemClock
 from backout.errors import CredentialsRefused, TargetUnreachable
-from backout.platforms.kubernetes.api import Api
-from backout.platforms.kubernetes.kubeconfig import choose
+from backout.kubernetes.api import Api
+from backout.kubernetes.kubeconfig import choose
 
 Open = Callable[..., Api]
 

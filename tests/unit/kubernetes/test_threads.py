@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from backout.clock import SystemClock
-from backout.platforms.kubernetes.api import Api
-from backout.platforms.kubernetes.kubeconfig import choose
+from backout.kubernetes.api import Api
+from backout.kubernetes.kubeconfig import choose
 
 _THREADS = 8
 

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from backout.errors import ConfigError, CredentialsRefused
+from backout.kubernetes.connection import Connection
 from backout.message import msg
-from backout.platforms.kubernetes.connection import Connection
 
 if TYPE_CHECKING:
     from lightkube.config.kubeconfig import KubeConfig, SingleConfig

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from backout.platforms.kubernetes.patience import Patience
+from backout.kubernetes.patience import Patience
 
 
 class Hand:
