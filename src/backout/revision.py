@@ -26,8 +26,10 @@ class Between(Document):
         newest: The newest of them, or where there are none, of those that only the target has; not all where there are many.
         only_in_target: How many are in the target and not in the source: a fix that was never merged.
         files: How many files differ.
-        migrations: Files of migrations that differ.
-        configuration: Files by which it is built, deployed or configured that differ; names alone.
+        migration_files: How many of them are migrations.
+        migrations: The first of them, by name.
+        configuration_files: How many say how it is built, deployed or configured.
+        configuration: The first of them, by name; never what is in them.
     """
 
     source: str
@@ -36,7 +38,9 @@ class Between(Document):
     newest: tuple[Commit, ...] = ()
     only_in_target: int = 0
     files: int = 0
+    migration_files: int = 0
     migrations: tuple[str, ...] = ()
+    configuration_files: int = 0
     configuration: tuple[str, ...] = ()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -232,6 +233,33 @@ def test_a_build_that_is_told_to_end_takes_its_worktree_away(repository: Path) -
     build.terminate()
     wait_until(lambda: not platform.job.running())
     assert platform.job.exit() == 128 + signal.SIGTERM and worktrees(repository) == []
+
+
+def test_a_build_of_another_version_is_not_overtaken(repository: Path) -> None:
+    platform = built_anew(repository, SLOW="1")
+    spec, other = switch_to(platform, "v1"), switch_to(platform, "v2")
+    kind, acting = platform.step_kinds()[spec.kind], acting_on({"platform": platform})
+    kind.apply(spec, acting)
+    with pytest.raises(StepFailed, match="script for v1 still runs"):
+        kind.apply(other, acting)
+    kind.apply(spec, acting)
+    assert drive(kind, spec, acting).answer is Probed.DONE
+    assert len((repository / "runs").read_text().splitlines()) == 1 and worktrees(repository) == []
+
+
+@pytest.mark.parametrize("name", ["", "precious", "backout-worktree-x", "backout-worktree-x/tree/.."])
+def test_a_damaged_note_removes_nothing_of_others(repository: Path, name: str) -> None:
+    kept = repository / name / "file"
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    kept.write_text("mine")
+    platform = built_anew(repository)
+    spec = switch_to(platform, "v1")
+    assert run_step(platform, spec).answer is Probed.DONE
+    note = repository / ".backout/command/started.json"
+    note.write_text(json.dumps({**json.loads(note.read_text()), "worktree": str(repository / name)}))
+    assert platform.left_behind() is None
+    assert run_step(platform, switch_to(platform, "v2")).answer is Probed.DONE
+    assert kept.read_text() == "mine"
 
 
 def test_a_folder_that_the_commit_has_not_is_told(repository: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 from tests.command_line import Cli
 
 from backout.children import basic_env
+from backout.testing.steps import wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -208,6 +209,7 @@ def test_a_worktree_that_a_kill_left_behind_is_named_and_taken_away(shop):
     (shop.directory / "hangs").touch()
     shop.replace("timeout_s: 20", "timeout_s: 1.5")
     shop.cli("run", "--yes").ended(5)
+    wait_until(lambda: shop.builds)
     (left,) = shop.builds
     for process in psutil.process_iter():
         try:
@@ -232,8 +234,6 @@ def test_a_tag_that_was_moved_is_named_and_the_recorded_commit_is_built(shop):
         f"The tag of v1 points to {shop.second[:12]} now; its record says {shop.first[:12]}, and that is built"
         in told
     )
-    assert shop.cli("run", "--yes").code in (0, 9)
-    assert shop.running == "v1"
 
 
 def test_a_tag_and_a_commit_of_which_there_is_no_record(shop):

@@ -9,7 +9,8 @@ from backout.git.repository import Repository
 from backout.revision import Between, Commit
 
 NAMED = 20
-"""How many commits are named; the rest is counted."""
+"""How many commits, and files of a kind, are named; the rest is counted. A plan is kept in the journal."""
+_SUBJECT = 200
 
 # Folders as the tools make them: Django, Rails (db/migrate), Alembic, Flyway (V1__x.sql), Prisma, Knex, golang-migrate, Laravel.
 _MIGRATION = re.compile(
@@ -50,16 +51,19 @@ def between(repository: Repository, source: str, target: str) -> Between:
         "diff-tree", "-r", "-z", "--name-only", "--no-renames", "--end-of-options", target, source
     )
     files = [name for name in changed.split("\0") if name]
+    migrations, configuration = migrations_of(files), configuration_of(files)
     newest = (line.partition("\t") for line in logged.splitlines())
     return Between(
         source=source,
         target=target,
         commits=commits,
-        newest=tuple(Commit(id=name, subject=subject) for name, _, subject in newest),
+        newest=tuple(Commit(id=name, subject=subject[:_SUBJECT]) for name, _, subject in newest),
         only_in_target=only_in_target,
         files=len(files),
-        migrations=migrations_of(files),
-        configuration=configuration_of(files),
+        migration_files=len(migrations),
+        migrations=migrations[:NAMED],
+        configuration_files=len(configuration),
+        configuration=configuration[:NAMED],
     )
 
 

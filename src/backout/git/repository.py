@@ -20,6 +20,9 @@ ELSEWHERE = (
 )  # fmt: skip
 """Environment variables that git sets for its hooks; whatever runs in another folder must not inherit them."""
 _COMMIT = re.compile(r"[0-9a-f]{7,64}")
+_WHOLE = 40
+# Source: git-check-ref-format(1), Git 2.39. What is no name would be read as the way to another commit: 1.0~1.
+_NO_NAME = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{")
 
 
 class Repository:
@@ -76,10 +79,16 @@ class Repository:
         Raises:
             TargetUnreachable: Git did not answer.
         """
-        return self.tag(name) or (self.commit(name) if _COMMIT.fullmatch(name) else None)
+        if not _COMMIT.fullmatch(name):
+            return self.tag(name)
+        found = (None if len(name) >= _WHOLE else self.tag(name)) or self.commit(name)
+        # A branch may be called like the beginning of a commit's name, and git would take the branch.
+        return found if found is None or found.startswith(name) or self.tag(name) == found else None
 
     def tag(self, version: str) -> str | None:
         """Return the commit of the tag of a version, with or without its `v`; None: there is no such tag."""
+        if _NO_NAME.search(version):
+            return None
         bare = version.removeprefix("v")
         for name in dict.fromkeys((version, bare, f"v{bare}")):
             if found := self.commit(f"refs/tags/{name}"):

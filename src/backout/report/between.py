@@ -25,8 +25,8 @@ def between_section(seen: Observed[Between] | None) -> list[str]:
         return [*lines, say("Not known: {why}.", why=str(seen.unknown)), ""]
     pairs = [
         (say("Commits"), shown(_commits(found))),
-        (say("Migrations"), _named(found.migrations)),
-        (say("Configuration"), _named(found.configuration)),
+        (say("Migrations"), _named(found.migrations, found.migration_files)),
+        (say("Configuration"), _named(found.configuration, found.configuration_files)),
     ]
     newest = [f"- {code(commit.id[:12])} {escape(commit.subject)}" for commit in found.newest]
     if (more := _all(found) - len(found.newest)) > 0:
@@ -46,9 +46,11 @@ def between_lines(seen: Observed[Between] | None) -> tuple[str, ...]:
     if (more := _all(found) - min(len(found.newest), _ON_A_SCREEN)) > 0:
         lines.append(str(msg("and {more} more", more=more)))
     if found.migrations:
-        lines.append(str(msg("migrations: {names}", names=_few(found.migrations))))
+        lines.append(str(msg("migrations: {names}", names=_few(found.migrations, found.migration_files))))
     if found.configuration:
-        lines.append(str(msg("configuration: {names}", names=_few(found.configuration))))
+        lines.append(
+            str(msg("configuration: {names}", names=_few(found.configuration, found.configuration_files)))
+        )
     return tuple(lines)
 
 
@@ -69,13 +71,13 @@ def _all(found: Between) -> int:
     return found.commits or found.only_in_target
 
 
-def _few(names: Sequence[str]) -> str:
-    more = len(names) - _FILES
+def _few(names: Sequence[str], total: int) -> str:
+    more = total - min(len(names), _FILES)
     return ", ".join(names[:_FILES]) + (f" {msg('and {more} more', more=more)}" if more > 0 else "")
 
 
-def _named(names: Sequence[str]) -> str:
-    more = len(names) - _FILES
+def _named(names: Sequence[str], total: int) -> str:
+    more = total - min(len(names), _FILES)
     return ", ".join(code(n) for n in names[:_FILES]) + (
         f" {say('and {more} more', more=more)}" if more > 0 else ""
     )

@@ -81,6 +81,7 @@ def test_long_lists_are_cut_and_the_rest_is_counted() -> None:
     found = Between(
         source="a" * 40, target="b" * 40, commits=31, files=50, only_in_target=2,
         newest=tuple(Commit(id=f"{n:040}", subject=f"Change {n}") for n in range(20)),
+        migration_files=14,
         migrations=tuple(f"migrations/{n:04}.sql" for n in range(14)),
     )  # fmt: skip
     lines = between_lines(seen(found))

@@ -78,6 +78,27 @@ def test_a_branch_called_like_the_tag_is_not_taken_for_it(directory: Path) -> No
     assert source_of(ask(directory), "v1.0", None, WHY).commit == first
 
 
+def test_a_branch_called_like_a_commit_is_not_taken_for_it(directory: Path) -> None:
+    first = git(directory, "rev-parse", "HEAD")
+    git(directory, "branch", "abcdef1")
+    git(directory, "branch", first[:8])
+    last = commit(directory, "two", code="2")
+    git(directory, "branch", "--force", first[:8], last)
+    assert ask(directory).commit_of("abcdef1") is None
+    assert ask(directory).commit_of(first[:8]) is None, "git itself takes the branch"
+    assert ask(directory).commit_of(first) == first
+    git(directory, "tag", first[:9], last)
+    assert ask(directory).commit_of(first[:9]) == last, "a tag is a name that somebody gave"
+
+
+@pytest.mark.parametrize(
+    "name", ["v1.0~0", "v1.0^0", "v1.0@{0}", "v1.0 ", "../tags/v1.0", "v1.0:code", "v1.*"]
+)
+def test_the_way_from_a_tag_to_elsewhere_is_no_name(directory: Path, name: str) -> None:
+    commit(directory, "two", code="2")
+    assert ask(directory).tag(name) is None
+
+
 def test_whether_a_remote_has_it_is_unknown_without_one(
     directory: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
@@ -131,6 +152,19 @@ def test_what_lies_between_counts_both_sides_and_any_file_name(directory: Path) 
     forward = between(ask(directory), first, last)
     assert (forward.commits, forward.only_in_target, forward.newest) == (0, 1, found.newest)
     assert between(ask(directory), first, first).files == 0
+
+
+def test_thousands_of_files_do_not_fill_the_journal(directory: Path) -> None:
+    first = git(directory, "rev-parse", "HEAD")
+    (directory / "k8s").mkdir()
+    (directory / "migrations").mkdir()
+    for n in range(300):
+        (directory / "k8s" / f"{n}.yaml").touch()
+        (directory / "migrations" / f"{n}.sql").touch()
+    last = commit(directory, "x" * 5000)
+    found = between(ask(directory), last, first)
+    assert (found.migration_files, found.configuration_files) == (300, 300)
+    assert len(found.model_dump_json()) < 3000
 
 
 def test_too_slow_or_no_repository_is_no_answer(

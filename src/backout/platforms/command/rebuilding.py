@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 from backout.document import Json
 from backout.git.repository import Repository
 from backout.git.source import source_of
@@ -14,8 +16,8 @@ from backout.revision import Source
 
 BUILT = "built_from"
 """In a workload's detail: the commit that a release is built from, by its ref."""
-_NOT_STARTED = (126, 127)
-"""Exit statuses of a shell that could not start what it was told to: no answer to the question."""
+_NO_ANSWER = 126
+"""From this exit status on a shell says that what it was told to do could not be started, or was killed."""
 
 
 def find_source(scripts: Scripts, release: Release, deadline_s: float) -> Source | None:
@@ -37,11 +39,11 @@ def artefact_there(scripts: Scripts, ref: str, deadline_s: float | None = None) 
     """Ask whether the artefact of a release is there, and return what says so; unknown is not yes."""
     assert scripts.options.artefact is not None
     command = filled(scripts.options.artefact, ref)
-    answer, line = scripts.asked(tuple(command), deadline_s), scripts.site.redactor.text(" ".join(command))
+    answer, line = scripts.asked(tuple(command), deadline_s), scripts.site.redactor.text(shlex.join(command))
     if answer.exit == 0:
         return Answer.YES, msg("its artefact is there ({command})", command=line)
     why = scripts.trouble(answer)
-    if answer.exit is None or answer.exit in _NOT_STARTED:
+    if answer.exit is None or answer.exit < 0 or answer.exit >= _NO_ANSWER:
         return Answer.UNKNOWN, msg(
             "whether its artefact is there is not known ({command}: {why})", command=line, why=why
         )

@@ -95,7 +95,7 @@ class Scripts:
         if commit is None:
             return self._start(started, command, self.env())
         # Not below this folder: many build tools look for their settings in the folders above theirs.
-        tree = Path(tempfile.mkdtemp(prefix="backout-worktree-")) / "tree"
+        tree = Path(tempfile.mkdtemp(prefix=worktree.PREFIX)) / worktree.NAME
         told = {"cwd": str(self.cwd), "commit": commit, "worktree": str(tree), "command": command}
         words = [sys.executable, "-I", "-S", worktree.__file__, json.dumps(told)]
         env = without_elsewhere(self.env())
@@ -108,7 +108,9 @@ class Scripts:
         """Return the worktree that nobody was left to take away; None: there is none, or a script runs in it."""
         noted = self.started()
         tree = noted.worktree if noted is not None else None
-        return tree if tree is not None and tree.parent.exists() and not self.job.running() else None
+        if tree is None or not worktree.is_ours(tree) or self.job.running():
+            return None
+        return tree if tree.parent.exists() else None
 
     def _start(self, started: Started, command: list[str], env: dict[str, str]) -> bool:
         self.job.folder.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -17,14 +17,21 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+PREFIX, NAME = "backout-worktree-", "tree"
+"""What the folder around a worktree begins with, and what the worktree is called."""
 NO_WORKTREE = 125
 """Exit status when the worktree could not be made: the command was not started."""
 _child: subprocess.Popen[bytes] | None = None
-_told: int | None = None
+_signals: list[int] = []
 
 
 def remove(cwd: str, worktree: Path) -> bool:
-    """Take a worktree and the folder around it away; returns whether they are gone. Idempotent."""
+    """Take a worktree and the folder around it away; returns whether they are gone. Idempotent.
+
+    What is not called as ours are is left alone: the path comes from a file that anything may have happened to.
+    """
+    if not is_ours(worktree):
+        return False
     # Twice --force: also one that git locked because it was cut short while it made it.
     with suppress(OSError):
         subprocess.run(
@@ -33,6 +40,11 @@ def remove(cwd: str, worktree: Path) -> bool:
         )  # fmt: skip
     shutil.rmtree(worktree.parent, onerror=_once_more_writable)
     return not worktree.parent.exists()
+
+
+def is_ours(worktree: Path) -> bool:
+    """Return whether a path is the one of such a worktree."""
+    return worktree.is_absolute() and worktree.name == NAME and worktree.parent.name.startswith(PREFIX)
 
 
 def _once_more_writable(remove_it: Any, path: str, _error: object) -> None:
@@ -63,9 +75,8 @@ def main(text: str) -> int:
 
 def _made(cwd: str, worktree: Path, commit: str) -> Path | None:
     """Make the worktree, and return the folder in it that is `cwd` here; None if that cannot be."""
-    # No hook runs: a post-checkout hook belongs to the user's own working tree.
-    add = ["git", "-C", cwd, "-c", "core.hooksPath=/dev/null", "-c", "advice.detachedHead=false",
-           "worktree", "add", "--quiet", "--detach", str(worktree), commit]  # fmt: skip
+    # No hook runs, and all files come: hooks and a sparse checkout belong to the user's own working tree.
+    add = ["git", "-C", cwd, "-c", "core.hooksPath=/dev/null", "-c", "core.sparseCheckout=false", "worktree", "add", "--quiet", "--detach", str(worktree), commit]  # fmt: skip
     if _run(add) != 0:
         _say(
             f"no clean worktree of {commit} could be made in {worktree.parent}: nothing was built or deployed"
@@ -82,20 +93,21 @@ def _made(cwd: str, worktree: Path, commit: str) -> Path | None:
 
 def _run(command: list[str], *, cwd: Path | None = None, env: dict[str, str] | None = None) -> int:
     global _child
-    if _told is not None:
-        return 128 + _told
+    if _signals:
+        return 128 + _signals[0]
     try:
         _child = subprocess.Popen(command, cwd=cwd, env=env, stdin=subprocess.DEVNULL)
     except OSError as error:
         _say(f"{command[0]}: {error.strerror}")
         return 127
+    for number in _signals:  # one came while the command was being started
+        _child.send_signal(number)
     status = _child.wait()
     return 128 - status if status < 0 else status
 
 
 def _pass_on(number: int, _frame: object) -> None:
-    global _told
-    _told = number
+    _signals.append(number)
     if _child is not None:
         with suppress(ProcessLookupError):
             _child.send_signal(number)
