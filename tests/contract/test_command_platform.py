@@ -247,6 +247,14 @@ def test_a_build_of_another_version_is_not_overtaken(repository: Path) -> None:
     assert len((repository / "runs").read_text().splitlines()) == 1 and worktrees(repository) == []
 
 
+def test_what_a_person_types_builds_the_same(repository: Path) -> None:
+    platform = built_anew(repository)
+    spec = switch_to(platform, "v1")
+    lines = platform.step_kinds()[spec.kind].by_hand(spec)
+    subprocess.run(["sh", "-ec", "\n".join(lines)], env=platform.env(), check=True, capture_output=True)
+    assert (repository / "running").read_text() == "v1\n" and worktrees(repository) == []
+
+
 @pytest.mark.parametrize("name", ["", "precious", "backout-worktree-x", "backout-worktree-x/tree/.."])
 def test_a_damaged_note_removes_nothing_of_others(repository: Path, name: str) -> None:
     kept = repository / name / "file"

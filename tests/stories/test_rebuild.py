@@ -10,7 +10,10 @@ import psutil
 import pytest
 from tests.command_line import Cli
 
+from backout.app import Backout
+from backout.assess.model import Request
 from backout.children import basic_env
+from backout.errors import NothingToGoBackTo, TargetUnreachable, UnknownVersion
 from backout.testing.steps import wait_until
 
 pytestmark = pytest.mark.slow
@@ -76,6 +79,10 @@ class Shop:
         (self.directory / "images" / version).write_text(f"{version}\n")
         subprocess.run(["./deploy", version], cwd=self.directory, check=True)
         self.cli("record", "--state", state).ended(0)
+
+    def plan(self, to=None):
+        with Backout.from_config(self.directory / "backout.yaml") as backout:
+            return backout.plan(Request(to=to))
 
     @property
     def running(self):
@@ -157,7 +164,7 @@ def test_back_to_a_version_whose_artefact_is_gone_and_forward_again(shop):
     assert told["source"]["commit"] == shop.first and told["between"]["value"]["commits"] == 2
     runbook = shop.cli("plan", "--format", "md").ended(0).out
     assert "## What lies between" in runbook
-    assert f"worktree add --detach /tmp/backout-by-hand {shop.first}" in runbook
+    assert f'worktree add --detach "$tree" {shop.first}' in runbook
     done = shop.cli("run", "--yes")
     assert done.code in (0, 9), done.everything
     assert shop.running == "v1" and len(shop.builds) == 1
@@ -229,63 +236,66 @@ def test_a_worktree_that_a_kill_left_behind_is_named_and_taken_away(shop):
 
 def test_a_tag_that_was_moved_is_named_and_the_recorded_commit_is_built(shop):
     shop.git("tag", "--force", "v1", shop.second)
-    told = shop.cli("plan").ended(0).out
-    assert (
-        f"The tag of v1 points to {shop.second[:12]} now; its record says {shop.first[:12]}, and that is built"
-        in told
-    )
+    plan = shop.plan()
+    (moved,) = [f for f in plan.findings if f.rule == "source.tag-moved"]
+    assert f"points to {shop.second[:12]} now; its record says {shop.first[:12]}" in str(moved.evidence)
+    assert plan.source.commit == shop.first
 
 
 def test_a_tag_and_a_commit_of_which_there_is_no_record(shop):
-    unknown = "abcdef1234567"
     shop.git("tag", "v0", shop.first)
-    assert f"built anew from commit {shop.first[:12]}" in shop.cli("plan", "--to", "v0").ended(0).out
-    assert "v2 → v1" in shop.cli("plan", "--to", shop.first[:10]).ended(0).out, "its record names the commit"
-    between = shop.git("rev-parse", f"{shop.second}~1")
-    told = shop.cli("plan", "--to", between[:10]).ended(0).out
-    assert f"v2 → {between}" in told and "1 commit(s), 1 file(s)" in told
-    shop.cli("plan", "--to", unknown).refused(
-        3, what=f"neither a tag nor a commit {unknown}", now="Nothing was changed", next="git fetch --tags$"
-    )
-    shop.cli("plan", "--to", "main").refused(2, what="no release main", now="Nothing", next="backout")
+    assert shop.plan("v0").source.commit == shop.first
+    assert shop.plan(shop.first[:10]).to_version == "v1", "its record names the commit"
+    middle = shop.git("rev-parse", f"{shop.second}~1")
+    plan = shop.plan(middle[:10])
+    assert (plan.to_version, plan.source.commit) == (middle, middle)
+    assert (plan.between.value.commits, plan.between.value.files) == (1, 1)
+    with pytest.raises(NothingToGoBackTo, match="neither a tag nor a commit abcdef1234567") as caught:
+        shop.plan("abcdef1234567")
+    assert caught.value.next_command.endswith("git fetch --tags")
+    with pytest.raises(UnknownVersion, match="no release main"):
+        shop.plan("main")
 
 
-def test_a_shallow_clone_says_how_to_get_the_rest(shop, tmp_path_factory, make_cli):
-    clone = tmp_path_factory.mktemp("clone") / "shop"
+def test_a_shallow_clone_says_how_to_get_the_rest(shop, tmp_path):
+    clone = tmp_path / "clone"
     shop.git("clone", "--quiet", "--depth=1", f"file://{shop.directory}", str(clone))
-    (clone / ".backout").mkdir()
-    for file in (shop.directory / ".backout").iterdir():
-        if file.is_file():
-            (clone / ".backout" / file.name).write_bytes(file.read_bytes())
-    (clone / "backout.yaml").write_text((shop.directory / "backout.yaml").read_text())
-    (clone / "running").write_text("v2\n")
-    cli = make_cli(clone)
-    cli("plan").refused(
-        3, what=f"{shop.first} is in this shallow clone", now="Nothing", next="git fetch --tags --unshallow$"
-    )
-    assert "is a shallow clone" in cli("doctor").ended(3).out
+    for name in (".backout", "images"):
+        shutil.copytree(shop.directory / name, clone / name)
+    for name in ("backout.yaml", "running"):
+        shutil.copy(shop.directory / name, clone / name)
+    cut = Shop(clone, shop.cli)
+    with pytest.raises(NothingToGoBackTo, match=f"{shop.first} is in this shallow clone") as caught:
+        cut.plan()
+    assert caught.value.next_command.endswith("git fetch --tags --unshallow")
+    with Backout.from_config(clone / "backout.yaml") as backout:
+        assert any("is a shallow clone" in str(line.evidence) for line in backout.doctor().lines)
     shop.git("fetch", "--quiet", "--tags", "--unshallow", cwd=clone)
-    assert f"built anew from commit {shop.first[:12]}" in cli("plan").ended(0).out
+    assert cut.plan().source.commit == shop.first
 
 
-def test_without_a_repository_or_without_git(shop):
+def test_without_a_repository_or_without_git(shop, monkeypatch):
     (shop.directory / ".git").rename(shop.directory / "git")
-    shop.cli("plan").refused(
-        3, what="not a git repository", now="Nothing was changed", next="git -C .* status"
-    )
+    with pytest.raises(
+        TargetUnreachable, match=r"v1 cannot be brought: its artefact is gone .*not a git repository"
+    ):
+        shop.plan()
     (shop.directory / "git").rename(shop.directory / ".git")
     path = shop.directory / "bin"
     path.mkdir()
     for name in ("test", "cat", "sh"):
         (path / name).symlink_to(f"/usr/bin/{name}")
-    without = type(shop.cli)(shop.directory, {**os.environ, "PATH": str(path)})
-    without("plan").refused(3, what="git: No such file", now="Nothing was changed", next="git -C .* status")
+    monkeypatch.setenv("PATH", str(path))
+    with pytest.raises(TargetUnreachable, match="git: No such file") as caught:
+        shop.plan()
+    assert str(caught.value.state) == "Nothing was changed." and "git -C" in caught.value.next_command
 
 
 def test_an_artefact_that_nobody_can_tell_of_counts_as_gone(shop):
     shop.replace('[test, -e, "images/{version}"]', '[./no-such-program, "{version}"]')
-    told = shop.cli("plan").ended(0).out
-    assert "whether its artefact is there is not known" in told and "built anew" in told
+    plan = shop.plan()
+    assert plan.source.commit == shop.first
+    assert "whether its artefact is there is not known" in str(plan.source.why)
 
 
 def test_an_artefact_that_goes_away_after_the_plan_stops_the_run(shop):

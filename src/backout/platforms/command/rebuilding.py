@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 
 from backout.document import Json
+from backout.errors import NothingToGoBackTo, TargetUnreachable
 from backout.git.repository import Repository
 from backout.git.source import source_of
 from backout.message import Message, msg
@@ -32,7 +33,12 @@ def find_source(scripts: Scripts, release: Release, deadline_s: float) -> Source
     there, why = artefact_there(scripts, ref_of(release), deadline_s)
     if there is Answer.YES:
         return Source(why=why)
-    return source_of(Repository(scripts.cwd, deadline_s), release.version, release.commit, why)
+    try:
+        return source_of(Repository(scripts.cwd, deadline_s), release.version, release.commit, why)
+    except (NothingToGoBackTo, TargetUnreachable) as error:
+        what = msg("{version} cannot be brought: {why}. {git}",
+                   version=release.version, why=str(why), git=str(error.what))  # fmt: skip
+        raise type(error)(what, state=error.state, next_command=error.next_command) from error
 
 
 def artefact_there(scripts: Scripts, ref: str, deadline_s: float | None = None) -> tuple[Answer, Message]:

@@ -21,7 +21,6 @@ from backout.redact import MASK
 
 KIND, REBUILD = "command.switch", "command.rebuild"
 """Two kinds, so that how long builds took says nothing of how long a deploy takes."""
-_BY_HAND = "/tmp/backout-by-hand"
 
 
 def switch_spec(
@@ -62,9 +61,9 @@ class SwitchStep:
         if commit is None:
             return (f"cd {cwd} && {_line(spec)}",)
         return (
-            f"git -C {cwd} worktree add --detach {_BY_HAND} {commit}",
-            f'cd {_BY_HAND}/"$(git -C {cwd} rev-parse --show-prefix)" && {_line(spec)}',
-            f"git -C {cwd} worktree remove --force {_BY_HAND}",
+            f'tree=$(mktemp -d)/tree && git -C {cwd} worktree add --detach "$tree" {commit}',
+            f'cd "$tree/$(git -C {cwd} rev-parse --show-prefix)" && {_line(spec)}',
+            f'cd / && git -C {cwd} worktree remove --force "$tree"',
         )
 
     def hazards(self, spec: StepSpec) -> tuple[Hazard, ...]:
