@@ -11,6 +11,7 @@ from backout.migration_status import BlockedSession
 from backout.migration_way import MigrationsBack
 from backout.observed import HoldFact, Observed, OfferedImage, SecretChange, Workload
 from backout.release import Artefact, Quarantine, Release
+from backout.revision import Between, Source
 from backout.schema import Schema
 
 
@@ -72,6 +73,8 @@ class Facts(Document):
         offered: The image that was named instead of a release; null: none was.
         secrets: Secrets that are others now than the target had.
         waiting: Sessions of the database that wait for locks, each root before those behind it; null: nobody could tell.
+        source: How the target would be brought, where there is more than one way; null: there is one.
+        between: What lies between what runs and the target, as git has it; null: nobody asked, or there is no repository.
         migrations: Those that came after the target, and their way back; null: there are none, or nobody asked.
     """
 
@@ -92,4 +95,6 @@ class Facts(Document):
     offered: OfferedImage | None = None
     secrets: tuple[SecretChange, ...] = ()
     waiting: tuple[BlockedSession, ...] | None = None
+    source: Source | None = None
+    between: Observed[Between] | None = None
     migrations: Observed[MigrationsBack] | None = None

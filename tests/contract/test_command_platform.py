@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import signal
-from collections.abc import Callable
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
@@ -12,14 +17,15 @@ import psutil
 import pytest
 
 from backout.clock import SystemClock
-from backout.errors import StepFailed, TargetUnreachable
+from backout.errors import LostRace, StepFailed, TargetUnreachable
 from backout.launch import Job
+from backout.observed import Workload
 from backout.plan.base import Probe, Probed
 from backout.plan.model import StepSpec
 from backout.platforms.base import Platform, Site
 from backout.platforms.command import CommandOptions, CommandPlatform
 from backout.redact import Redactor
-from backout.release import Artefact
+from backout.release import Artefact, Release
 from backout.testing.crash import carry_out_in_child
 from backout.testing.platforms import PlatformContract, Stage
 from backout.testing.steps import acting_on, drive, wait_until
@@ -100,6 +106,198 @@ class TestCommandWithoutList(PlatformContract):
     @pytest.fixture
     def stage(self, scripts: Path) -> Stage:
         return command_stage(scripts, list=None, rollback="./deploy.sh {version}")
+
+
+REBUILD = """#!/bin/sh
+echo "$PWD" >> "$SERVICE/runs"
+[ -n "$SLOW" ] && sleep "$SLOW"
+[ -e "$SERVICE/chatty" ] && echo "built with $API_TOKEN"
+[ "$(cat code)" = "code of $1" ] || exit 4
+echo "$1" > "$SERVICE/running.tmp" && mv "$SERVICE/running.tmp" "$SERVICE/running"
+"""
+
+
+@pytest.fixture
+def repository(scripts: Path) -> Path:
+    """The same service, in a repository with a tag for v1 and v2; no artefact is there."""
+    (scripts / "rebuild.sh").write_text(REBUILD)
+    (scripts / "rebuild.sh").chmod(0o755)
+    git(scripts, "init", "--quiet")
+    for version in ("v1", "v2"):
+        (scripts / "code").write_text(f"code of {version}")
+        git(scripts, "add", "code", "rebuild.sh")
+        git(scripts, "commit", "--quiet", "-m", version)
+        git(scripts, "tag", version)
+    return scripts
+
+
+def git(directory: Path, *words: str) -> str:
+    who = {f"GIT_{r}_{w}": "ana@example.com" for r in ("AUTHOR", "COMMITTER") for w in ("NAME", "EMAIL")}
+    env = {**os.environ, **who, "GIT_CONFIG_GLOBAL": os.devnull}
+    done = subprocess.run(
+        ["git", "-C", str(directory), *words], env=env, check=True, capture_output=True, text=True
+    )
+    return done.stdout.strip()
+
+
+def rebuilding(directory: Path, **env: str) -> dict[str, object]:
+    """Return the options of a service that is always built anew, from git."""
+    return command_options(
+        list=None,
+        artefact=["sh", "-c", "exit 1", "{version}"],
+        rebuild=["./rebuild.sh", "{version}", "{commit}"],
+        env={"API_TOKEN": SECRET, "SERVICE": str(directory), **env},
+    )
+
+
+def release(version: str) -> Release:
+    return Release(
+        id=version, service="web", environment="production", version=version, deployed_at=datetime.now(UTC)
+    )
+
+
+class BuiltAnew(CommandPlatform):
+    """The platform as a plan uses it: how each release is brought was asked before."""
+
+    def observe(self, deadline_s: float) -> Workload:
+        workload = super().observe(deadline_s)
+        for found in (release("v1"), release("v2")):
+            workload = self.with_source(workload, found, self.find_source(found, deadline_s))
+        return workload
+
+
+def built_anew(directory: Path, **env: str) -> BuiltAnew:
+    return BuiltAnew(CommandOptions.model_validate(rebuilding(directory, **env)), site(directory))
+
+
+def worktrees(directory: Path) -> list[str]:
+    return git(directory, "worktree", "list", "--porcelain").split("\n\n")[1:]
+
+
+class TestCommandBuiltAnew(PlatformContract):
+    @pytest.fixture
+    def stage(self, repository: Path) -> Iterator[Stage]:
+        kept = command_stage(repository)
+        yield replace(kept, platform=built_anew(repository))
+        assert worktrees(repository) == []
+
+
+@pytest.mark.parametrize("point", ["command.switch.before", "command.switch.after"])
+def test_kill_9_never_builds_twice_and_leaves_no_worktree(repository: Path, point: str) -> None:
+    options, platform = rebuilding(repository, SLOW="1"), built_anew(repository, SLOW="1")
+    steps = (switch_to(platform, "v1"),)
+    assert steps[0].params["commit"] == git(repository, "rev-parse", "v1")
+    assert not carry_out_in_child(CommandPlatform, options, repository, steps, fault=point)
+    assert carry_out_in_child(CommandPlatform, options, repository, steps)
+    (built,) = (repository / "runs").read_text().splitlines()
+    assert (repository / "running").read_text() == "v1\n"
+    assert worktrees(repository) == [] and not Path(built).exists()
+
+
+def test_what_a_build_prints_is_redacted_on_disk(repository: Path) -> None:
+    (repository / "chatty").touch()
+    platform = built_anew(repository)
+    assert run_step(platform, switch_to(platform, "v1")).answer is Probed.DONE
+    assert (repository / ".backout/command/log").read_text() == "built with ***\n"
+    assert SECRET.encode() not in kept_by_backout(repository)
+
+
+def test_a_worktree_without_room_is_told_and_nothing_was_deployed(repository: Path) -> None:
+    # A limit on the size of a file does to git what a full disk does, on any machine.
+    git(repository, "checkout", "--quiet", "v1")
+    (repository / "large").write_bytes(os.urandom(3_000_000))
+    git(repository, "add", "large")
+    git(repository, "commit", "--quiet", "-m", "large")
+    git(repository, "tag", "--force", "v1")
+    (repository / "sh").mkdir()
+    shim = repository / "sh" / "git"
+    shim.write_text(f'#!/bin/bash\nulimit -f 1000\nexec {shutil.which("git")} "$@"\n')
+    shim.chmod(0o755)
+    platform = built_anew(repository, PATH=f"{shim.parent}:{os.environ['PATH']}")
+    probe = run_step(platform, switch_to(platform, "v1"))
+    assert probe.answer is Probed.NOT_DONE
+    told = str(probe.evidence)
+    assert "v2 runs" in told and "exit status 125" in told and "nothing was built or deployed" in told
+    assert not (repository / "runs").exists() and worktrees(repository) == []
+
+
+def test_a_build_that_is_told_to_end_takes_its_worktree_away(repository: Path) -> None:
+    (repository / "rebuild.sh").write_text('#!/bin/sh\necho "$PWD" >> "$SERVICE/runs"\nexec sleep 300\n')
+    git(repository, "commit", "--quiet", "-am", "hangs")
+    git(repository, "tag", "--force", "v1")
+    platform = built_anew(repository)
+    spec = switch_to(platform, "v1")
+    platform.step_kinds()[spec.kind].apply(spec, acting_on({"platform": platform}))
+    wait_until((repository / "runs").exists)
+    (build,) = [p for p in started_below(repository) if "worktree.py" in p.cmdline()[3]]
+    build.terminate()
+    wait_until(lambda: not platform.job.running())
+    assert platform.job.exit() == 128 + signal.SIGTERM and worktrees(repository) == []
+
+
+def test_a_build_of_another_version_is_not_overtaken(repository: Path) -> None:
+    platform = built_anew(repository, SLOW="1")
+    spec, other = switch_to(platform, "v1"), switch_to(platform, "v2")
+    kind, acting = platform.step_kinds()[spec.kind], acting_on({"platform": platform})
+    kind.apply(spec, acting)
+    with pytest.raises(StepFailed, match="script for v1 still runs"):
+        kind.apply(other, acting)
+    kind.apply(spec, acting)
+    assert drive(kind, spec, acting).answer is Probed.DONE
+    assert len((repository / "runs").read_text().splitlines()) == 1 and worktrees(repository) == []
+
+
+def test_what_a_person_types_builds_the_same(repository: Path) -> None:
+    platform = built_anew(repository)
+    spec = switch_to(platform, "v1")
+    lines = platform.step_kinds()[spec.kind].by_hand(spec)
+    subprocess.run(["sh", "-ec", "\n".join(lines)], env=platform.env(), check=True, capture_output=True)
+    assert (repository / "running").read_text() == "v1\n" and worktrees(repository) == []
+
+
+@pytest.mark.parametrize("name", ["", "precious", "backout-worktree-x", "backout-worktree-x/tree/.."])
+def test_a_damaged_note_removes_nothing_of_others(repository: Path, name: str) -> None:
+    kept = repository / name / "file"
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    kept.write_text("mine")
+    platform = built_anew(repository)
+    spec = switch_to(platform, "v1")
+    assert run_step(platform, spec).answer is Probed.DONE
+    note = repository / ".backout/command/started.json"
+    note.write_text(json.dumps({**json.loads(note.read_text()), "worktree": str(repository / name)}))
+    assert platform.left_behind() is None
+    assert run_step(platform, switch_to(platform, "v2")).answer is Probed.DONE
+    assert kept.read_text() == "mine"
+
+
+def test_a_folder_that_the_commit_has_not_is_told(repository: Path) -> None:
+    service = repository / "services" / "web"
+    service.mkdir(parents=True)
+    platform = BuiltAnew(
+        CommandOptions.model_validate(
+            {**rebuilding(repository), "cwd": "services/web", "probe": "../../probe.sh"}
+        ),
+        site(repository),
+    )
+    (service / "running").write_text("v2\n")
+    probe = run_step(platform, switch_to(platform, "v1"))
+    assert "has not the folder services/web/: nothing was built or deployed" in str(probe.evidence)
+    assert worktrees(repository) == []
+
+
+def test_a_commit_that_went_away_or_another_command_is_a_lost_race(repository: Path) -> None:
+    platform = built_anew(repository)
+    spec = switch_to(platform, "v1")
+    kind, acting = platform.step_kinds()[spec.kind], acting_on({"platform": platform})
+    kind.guard(spec, acting)
+    gone = spec.model_copy(
+        update={"params": {**spec.params, "command": ["./rebuild.sh", "v1", "0" * 40], "commit": "0" * 40}}
+    )
+    with pytest.raises(LostRace, match="Git has not the commit 0000"):
+        kind.guard(gone, acting)
+    other = spec.model_copy(update={"params": {**spec.params, "commit": "0" * 40}})
+    with pytest.raises(LostRace, match="scripts changed"):
+        kind.guard(other, acting)
 
 
 def switch_to(platform: CommandPlatform, version: str) -> StepSpec:

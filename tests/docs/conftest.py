@@ -114,6 +114,53 @@ def scripts(directory: Path) -> Iterator[Where]:
 
 
 @contextmanager
+def repository(directory: Path) -> Iterator[Where]:
+    """A service in a repository with a tag for each release; 5.4.0 runs, and what 5.3.0 was made of is gone."""
+    programs = {
+        "deploy": 'cat "images/$1" > running\n',
+        "build-and-deploy": 'mkdir -p "$SHOP/images"\necho "$1" > "$SHOP/images/$1"\ncd "$SHOP" && bin/deploy "$1"\n',
+        "running-version": "cat running\n",
+    }
+    (directory / "bin").mkdir(parents=True)
+    (directory / "images").mkdir()
+    for name, text in programs.items():
+        path = directory / "bin" / name
+        path.write_text(f"#!/bin/sh\n{text}")
+        path.chmod(0o755)
+    page = (console.ROOT / "docs/how-to/redeploy-from-git.md").read_text()
+    (directory / "backout.yaml").write_text(
+        next(one.text for one in console.actions(page) if isinstance(one, console.File))
+    )
+    (directory / ".gitignore").write_text(".backout/\nbackout.yaml\nimages/\nrunning\n")
+    known = {k: v for k, v in os.environ.items() if k in ("PATH", "HOME", "LANG")}
+    environ = environment({**known, "SHOP": str(directory)}, directory)
+    # The same commits everywhere, so that the page can show their names.
+    who = {f"GIT_{r}_{w}": "ana@example.com" for r in ("AUTHOR", "COMMITTER") for w in ("NAME", "EMAIL")}
+    dates = {f"GIT_{r}_DATE": "2026-01-01T12:00:00Z" for r in ("AUTHOR", "COMMITTER")}
+    where = Where(directory, environ, {str(directory): "/home/ana/shop"})
+
+    def git(*words: str) -> None:
+        command = ["git", "-C", str(directory), *words]
+        plain = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
+        subprocess.run(command, env={**environ, **who, **dates, **plain}, check=True, capture_output=True)
+
+    git("init", "--quiet", "--initial-branch=main")
+    for version, files in ((GOOD, {}), (BAD, {"migrations/0007_totals.sql": "…", "requirements.lock": "…"})):
+        for name, text in files.items():
+            path = directory / name
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text)
+        git("add", "--all")
+        git("commit", "--quiet", "--message", f"Release {version}")
+        git("tag", version)
+        (directory / "images" / version).write_text(f"{version}\n")
+        subprocess.run(["bin/deploy", version], cwd=directory, check=True)
+        _quietly(where, "record", "--state", "good" if version == GOOD else "bad")
+    (directory / "images" / GOOD).unlink()
+    yield where
+
+
+@contextmanager
 def kubernetes(directory: Path) -> Iterator[Where]:
     """1.0.0 runs as pods; the reader has kubectl, and may do what the documented Role allows."""
     from tests.kubernetes.service import VERSIONS
@@ -187,7 +234,7 @@ def sides(
 
 
 STAGES: dict[str, Callable[[Path], object]] = {
-    f.__name__: f for f in (good, bad, bare, wedged, scripts, kubernetes, sides, canary)
+    f.__name__: f for f in (good, bad, bare, wedged, scripts, repository, kubernetes, sides, canary)
 }
 
 
@@ -201,7 +248,7 @@ def stage_named(tmp_path: Path, require_service: Callable[[str], None]) -> Itera
                 require_service("kubernetes")
             elif name in ("sides", "canary"):
                 require_service("haproxy")
-            elif name != "scripts":
+            elif name not in ("scripts", "repository"):
                 require_service("postgres")
             tmp_path.chmod(0o755)
             return closing.enter_context(STAGES[name](tmp_path / "stage"))  # type: ignore[arg-type]

@@ -63,6 +63,8 @@ def test_releases_from_before_backout_came_are_found_by_their_tags(tagged):
     planned = cli("plan", "--to", "1.0").ended(0).out
     assert "Bring 1.0: ./deploy 1.0" in planned
     assert "No record says that 1.0 ever served well" in planned
+    # Also where nothing is built from git.
+    assert f"lies between      1 commit(s), 0 file(s)\n    {commits['2.0'][:12]}  New colours" in planned
     cli("run", "--to", "1.0", "--yes").ended(9)
     assert (cli.directory / "running").read_text() == "1.0\n"
 

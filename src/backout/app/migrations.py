@@ -272,8 +272,8 @@ class Migrations:
     def _earlier(
         self, told: str | None, argv: Sequence[str], variables: Sequence[str], redactor: Redactor
     ) -> Iterator[Earlier | None]:
-        from backout.app.git import checked_out
         from backout.databases.postgres.inverse.earlier import MigrationsOfThen, OtherDatabase
+        from backout.git.tags import checked_out
 
         if told is None:
             yield None

@@ -1,9 +1,10 @@
-"""Which release a name means: a known one, or an image that the platform can run and no release is made of yet."""
+"""Which release a name means: a known one, an image that the platform can run, or a commit that it can build."""
 
 from __future__ import annotations
 
 from backout.app.known import found_release
 from backout.app.parts import Parts
+from backout.app.revisions import release_of_commit
 from backout.assess.versions import choose_target
 from backout.errors import UnknownVersion
 from backout.facts import Facts
@@ -15,7 +16,7 @@ def named_release(parts: Parts, facts: Facts, to: str | None) -> tuple[Facts, Re
     """Return the release to go back to, and the facts; where an image is named, with what the platform says of it.
 
     Raises:
-        UnknownVersion: It is neither a known release nor an image.
+        UnknownVersion: It is no known release, no image, and no commit.
         NothingToGoBackTo: No release qualifies.
     """
     try:
@@ -23,7 +24,10 @@ def named_release(parts: Parts, facts: Facts, to: str | None) -> tuple[Facts, Re
     except UnknownVersion:
         offer = _offer(parts, facts, to)
         if offer is None:
-            raise
+            of_commit = release_of_commit(parts, facts, to)
+            if of_commit is None:
+                raise
+            return facts, of_commit
     ref, called = offer.artefact.ref, offer.artefact.called
     if offer.image is None:
         known = next((r for r in facts.releases if r.artefact is not None and r.artefact.ref == ref), None)

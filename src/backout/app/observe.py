@@ -7,12 +7,12 @@ from datetime import datetime
 from functools import partial
 
 from backout.app.deadline import Question
-from backout.app.git import tags
 from backout.app.held import hold_fact
 from backout.app.known import known_releases
 from backout.app.parts import Parts
 from backout.errors import BackoutError
 from backout.facts import DataFacts, Facts
+from backout.git.tags import tags
 from backout.message import msg
 from backout.observed import Observed, Workload
 from backout.release import Artefact, Release

@@ -14,6 +14,7 @@ from backout.app.elsewhere import look_elsewhere
 from backout.app.named import named_release
 from backout.app.observe import observe
 from backout.app.parts import Parts
+from backout.app.revisions import with_between, with_source
 from backout.app.undoing import with_migrations, with_waiting
 from backout.app.written import write_file
 from backout.assess.assess import assess
@@ -77,6 +78,8 @@ def plan_from(parts: Parts, facts: Facts, request: Request) -> Plan:
     target = _stays(facts, request)
     if target is None:
         facts, target = named_release(parts, facts, request.to)
+    facts = with_source(parts, facts, target)
+    facts = with_between(parts, facts, target)
     artefact = _artefact(parts, facts, target)
     facts = with_waiting(parts, _with_secrets(parts, facts, artefact))
     facts = with_migrations(parts, facts, target, request)
@@ -128,9 +131,11 @@ def _kept(parts: Parts, workload: Workload, version: str) -> tuple[StepSpec, ...
 
 
 def _artefact(parts: Parts, facts: Facts, target: Release) -> Artefact:
-    """Return what would run; what an image would make is not there yet, and cannot be looked at."""
+    """Return what would run; what an image or a build would make is not there yet, and cannot be looked at."""
     if facts.offered is not None and target.artefact is not None:
         return target.artefact
+    if facts.source is not None and facts.source.commit is not None:
+        return Artefact(ref=target.artefact.ref if target.artefact is not None else target.version)
     return identify(parts, target)
 
 

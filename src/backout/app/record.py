@@ -5,7 +5,6 @@ from __future__ import annotations
 import shlex
 
 from backout.app.back import note_proof
-from backout.app.git import tags
 from backout.app.held import holding
 from backout.app.observe import observe
 from backout.app.parts import Parts
@@ -17,6 +16,7 @@ from backout.checks.run import run_checks
 from backout.document import Document
 from backout.errors import CannotAssess, Quarantined, UnknownVersion, UsageError
 from backout.facts import Facts
+from backout.git.tags import tags
 from backout.ids import new_id
 from backout.message import msg
 from backout.release import Artefact, Release, ReleaseState

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from backout.app.deadline import Question
-from backout.app.git import tags
 from backout.app.known import known_releases
 from backout.app.parts import Parts
 from backout.document import Document
+from backout.git.tags import tags
 from backout.observed import Workload
 from backout.release import Artefact, Release
 

@@ -56,10 +56,21 @@ def show_plan(plan: Plan, kinds: Mapping[str, StepKind]) -> None:
     out(f"  takes             {expected(plan.total)}")
     out(f"  downtime          {downtime_text(plan.downtime)}")
     out(f"  would be lost     {loss_text(plan)}")
+    _show_between(plan)
     _show_rows(plan)
     out(f"  no way back from  {no_return_text(plan)}")
     _show_hazards(plan)
     out(f"  plan {plan.id}, {plan.digest[:19]}…, valid until {plan.expires_at:%H:%M UTC}")
+
+
+def _show_between(plan: Plan) -> None:
+    from backout.report.between import between_lines
+
+    first, *rest = between_lines(plan.between) or ("",)
+    if first:
+        out(f"  lies between      {clean(first)}")
+    for line in rest:
+        out(f"    {clean(line)}")
 
 
 def _show_rows(plan: Plan) -> None:

@@ -114,6 +114,8 @@ def plan_back(
         ),
         serving=serving_now(facts),
         where=terms.where,
+        source=facts.source,
+        between=facts.between,
         image=facts.offered.image if facts.offered is not None else None,
         losses=data.losses if data is not None else (),
         data=data.data if data is not None else None,

@@ -12,7 +12,9 @@ from pydantic import ConfigDict
 from backout.backup import TableCount
 from backout.document import Document, Json, digest_of
 from backout.message import Message
+from backout.observed import Observed
 from backout.release import Artefact
+from backout.revision import Between, Source
 
 
 class Phase(StrEnum):
@@ -227,6 +229,8 @@ class Plan(Document):
         image: Image that was named instead of a release; null: none was.
         serving: Versions that serve when the plan begins: one set, or each that is possible where the run
             that an abort undoes was cut short; empty where it was not known.
+        source: How the target is brought, where there is more than one way; null: there is one.
+        between: What lies between the two versions, as git has it; null: nobody asked, or there is no repository.
         where: Which cluster it acts on, for people; null where there is only this machine.
     """
 
@@ -258,6 +262,8 @@ class Plan(Document):
     data: DataPlan | None = None
     image: str | None = None
     serving: tuple[tuple[str, ...], ...] = ()
+    source: Source | None = None
+    between: Observed[Between] | None = None
     where: Message | None = None
 
     @property

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from backout.holds.base import HoldMeans
     from backout.observed import OfferedImage, SecretChange, SidesNow, Workload
     from backout.plan.model import StepSpec
-    from backout.release import Artefact
+    from backout.release import Artefact, Release
+    from backout.revision import Source
     from backout.routers.base import ShiftsTraffic
 
 
@@ -230,4 +231,27 @@ class Restarts(Protocol):
 
     def restart(self, to: Artefact, version: str) -> tuple[StepSpec, ...]:
         """Propose the steps that stop the running release and start it again. Pure."""
+        ...
+
+
+@runtime_checkable
+class BuildsReleases(Protocol):
+    """What a platform adds that can build a release anew from git, where its artefact is gone."""
+
+    @property
+    def builds(self) -> bool:
+        """Whether its options say how."""
+        ...
+
+    def find_source(self, release: Release, deadline_s: float) -> Source | None:
+        """Return how a release would be brought, as things are now; None: there is one way only. Changes nothing.
+
+        Raises:
+            NothingToGoBackTo: Its artefact is not known to be there, and git has not its commit.
+            TargetUnreachable: Git did not answer.
+        """
+        ...
+
+    def with_source(self, workload: Workload, release: Release, source: Source | None) -> Workload:
+        """Return the workload with what `switch` has to know of it. Pure."""
         ...

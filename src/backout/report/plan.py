@@ -19,6 +19,7 @@ from backout.plan.model import (
     Severity,
     StepSpec,
 )
+from backout.report.between import between_section
 from backout.report.data import data_plan_section
 from backout.report.done_when import done_when, first_world, world_after
 from backout.report.duration import moment
@@ -84,6 +85,7 @@ def plan_markdown(plan: Plan, kinds: Kinds, by_hand: ByHand) -> str:
     lines = [f"# {shown(title(plan))}", "", say("How to do it by hand, with no backout at hand."), ""]
     lines += _glance(plan)
     lines += finding_section(plan.findings, plan.accepted)
+    lines += between_section(plan.between)
     lines += data_plan_section(plan.data)
     lines += _overview(plan, kinds)
     world = first_world(plan)

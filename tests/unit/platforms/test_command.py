@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -10,11 +11,14 @@ from pydantic import ValidationError
 
 from backout.clock import SystemClock
 from backout.errors import ConfigError, LostRace, StepFailed
-from backout.observed import Workload
+from backout.message import msg
+from backout.observed import Answer, Workload
 from backout.platforms.base import Site
 from backout.platforms.command import CommandOptions, CommandPlatform
+from backout.platforms.command.rebuilding import artefact_there
 from backout.redact import Redactor
-from backout.release import Artefact
+from backout.release import Artefact, Release
+from backout.revision import Source
 from backout.testing.steps import acting_on
 
 SECRET = "tok-5c1e-very-secret"
@@ -113,3 +117,66 @@ def test_detection(tmp_path: Path) -> None:
 def test_doctor_says_that_no_probe_is_declared(tmp_path: Path) -> None:
     lines = {line.subject: line for line in platform_in(tmp_path).doctor()}
     assert lines["probe"].ok is False and "exit 7" in str(lines["probe"].evidence) and lines["probe"].remedy
+
+
+REBUILD = {"artefact": ["test", "-e", "{version}"], "rebuild": ["./build.sh", "{version}", "{commit}"]}
+
+
+@pytest.mark.parametrize(
+    ("extra", "why"),
+    [
+        ({"rebuild": "./build.sh {version}"}, "belong together"),
+        ({"artefact": "./there.sh {version}"}, "belong together"),
+        ({**REBUILD, "list": "./versions.sh"}, "take list out"),
+        ({**REBUILD, "artefact": "./there.sh"}, "must contain"),
+    ],
+)
+def test_what_does_not_go_together_is_refused(extra: dict[str, object], why: str) -> None:
+    with pytest.raises(ValidationError, match=why):
+        CommandOptions.model_validate({"deploy": "./deploy.sh {version}", **extra})
+
+
+def test_what_is_built_anew_and_what_is_not_are_told_apart_both_ways(tmp_path: Path) -> None:
+    platform, commit = platform_in(tmp_path, rollback=["./back.sh", "{version}"], **REBUILD), "c" * 40
+    old = Release(
+        id="1", service="web", environment="production", version="1", deployed_at=datetime.now(UTC),
+        artefact=Artefact(ref="v1"),
+    )  # fmt: skip
+    seen = platform.with_source(NOW, old, Source(why=msg("it is gone"), commit=commit))
+    (spec,) = platform.switch(seen, Artefact(ref="v1"), from_version="2", to_version="1")
+    assert (spec.kind, spec.params["command"]) == ("command.rebuild", ["./build.sh", "v1", commit])
+    kinds = platform.step_kinds()
+    inverse = kinds[spec.kind].inverse(spec)
+    assert inverse is not None
+    assert (inverse.kind, inverse.params["command"]) == ("command.switch", ["./deploy.sh", "--to", "v2"])
+    assert kinds[inverse.kind].inverse(inverse) == spec
+    there = platform.with_source(NOW, old, Source(why=msg("it is there")))
+    (spec,) = platform.switch(there, Artefact(ref="v1"), from_version="2", to_version="1")
+    assert (spec.kind, spec.params["command"]) == ("command.switch", ["./back.sh", "v1"])
+
+
+@pytest.mark.parametrize(
+    ("script", "answer", "why"),
+    [
+        ("exit 0", Answer.YES, "is there"),
+        ("echo no such image >&2; exit 1", Answer.NO, "exit status 1: no such image"),
+        ("exit 127", Answer.UNKNOWN, "is not known"),
+        ("kill -9 $$", Answer.UNKNOWN, "exit status -9"),
+        ("exec sleep 60", Answer.UNKNOWN, "no answer within"),
+    ],
+)
+def test_an_artefact_is_there_only_if_that_was_said(
+    tmp_path: Path, script: str, answer: Answer, why: str
+) -> None:
+    platform = platform_in(
+        tmp_path, **{**REBUILD, "artefact": ["sh", "-c", script, "{version}"]}, probe_timeout_s=0.3
+    )
+    there, told = artefact_there(platform, "v1")
+    assert there is answer and why in str(told)
+
+
+def test_a_secret_in_the_question_is_not_told(tmp_path: Path) -> None:
+    platform = platform_in(
+        tmp_path, **{**REBUILD, "artefact": ["./no", SECRET, "{version}"]}, env={"TOKEN": SECRET}
+    )
+    assert SECRET not in str(artefact_there(platform, "v1")[1])

@@ -11,6 +11,7 @@ from backout.assess.rules import (
     owners,
     schema,
     secrets,
+    sources,
     target,
     waiting,
 )
@@ -28,6 +29,7 @@ RULES = (
     *overwriting.RULES,
     *images.RULES,
     *secrets.RULES,
+    *sources.RULES,
 )
 
 __all__ = ["RULES"]

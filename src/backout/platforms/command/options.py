@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from backout.fields import Declared, Seconds
 from backout.words import Words
+from backout.words import filled as _fill
 
 
 class CommandOptions(Declared):
@@ -20,6 +21,15 @@ class CommandOptions(Declared):
         default=None,
         description="Prints the running version as its last line. Without it a run ends as outcome unknown.",
     )
+    artefact: Words | None = Field(
+        default=None,
+        description="Exits with 0 while what `deploy` needs for `{version}` is still there; else `rebuild` is used.",
+    )
+    rebuild: Words | None = Field(
+        default=None,
+        description="Builds and deploys a version whose artefact is gone, in a clean worktree of its git commit. `{version}` "
+        "and `{commit}` stand for it.",
+    )
     list: Words | None = Field(
         default=None, description="Prints the versions that can be brought, newest first, one a line."
     )
@@ -28,7 +38,7 @@ class CommandOptions(Declared):
     cwd: str = Field(default=".", description="Folder that the commands start in.")
     env: dict[str, str] = Field(default={}, description="Added to the environment; values may be ${NAME}.")
 
-    @field_validator("deploy", "rollback")
+    @field_validator("deploy", "rollback", "artefact")
     @classmethod
     def _names_version(cls, value: tuple[str, ...] | None) -> tuple[str, ...] | None:
         # "One back" means something else when it is run twice; a target has to be named.
@@ -38,7 +48,20 @@ class CommandOptions(Declared):
             )
         return value
 
+    @model_validator(mode="after")
+    def _rebuilds_what_is_gone(self) -> CommandOptions:
+        if (self.artefact is None) != (self.rebuild is None):
+            raise ValueError(
+                "artefact and rebuild belong together: the one tells whether the other is needed "
+                "(artefact: [sh, -c, exit 1, '{version}'] rebuilds always)"
+            )
+        if self.rebuild is not None and self.list is not None:
+            raise ValueError(
+                "rebuild brings what git knows: take list out, which names what alone can be brought"
+            )
+        return self
 
-def filled(command: tuple[str, ...], version: str) -> list[str]:
-    """Return the command for a version."""
-    return [word.replace("{version}", version) for word in command]
+
+def filled(command: tuple[str, ...], version: str, commit: str | None = None) -> list[str]:
+    """Return the command for a version, and for the commit that it is built from."""
+    return _fill(command, {"version": version} | ({} if commit is None else {"commit": commit}))

@@ -10,15 +10,18 @@ from pydantic import BaseModel
 
 from backout.document import Json
 from backout.errors import ConfigError, TargetUnreachable, UnknownVersion
+from backout.git.repository import Repository
 from backout.message import Message, msg
 from backout.observed import Workload
 from backout.plan.base import StepKind
 from backout.plan.model import StepSpec
 from backout.platforms.base import Capabilities, Detection, Diagnosis, LeaseStore, RecordStore, Site
 from backout.platforms.command.options import CommandOptions, filled
+from backout.platforms.command.rebuilding import built_from, find_source, with_source
 from backout.platforms.command.scripts import Scripts
-from backout.platforms.command.switch import SwitchStep, switch_spec
-from backout.release import Artefact
+from backout.platforms.command.switch import RebuildStep, SwitchStep, switch_spec
+from backout.release import Artefact, Release
+from backout.revision import Source
 
 READY_WITHIN_S = 30.0
 """How long a probe may stay without an answer after a deploy: scripts declare no time to start."""
@@ -59,9 +62,9 @@ class CommandPlatform(Scripts):
 
     @classmethod
     def step_kinds(cls) -> Mapping[str, StepKind]:
-        """Return the one kind of step of this platform."""
-        step: StepKind = SwitchStep()
-        return {step.kind: step}
+        """Return the kinds of step of this platform: bring what is there, or build it anew."""
+        steps: tuple[StepKind, ...] = (SwitchStep(), RebuildStep())
+        return {step.kind: step for step in steps}
 
     def observable(self) -> bool:
         """Return whether a probe is declared."""
@@ -120,14 +123,34 @@ class CommandPlatform(Scripts):
     ) -> tuple[StepSpec, ...]:
         """Propose the script: `rollback` if declared, else `deploy`; its inverse is `deploy`. Pure.
 
+        What has no artefact any more (see `find_source`) is built by `rebuild`, both ways.
+
         Raises:
             ConfigError: The version stands in a value that is kept secret, so no plan could name it.
         """
         self._refuse_secret(to.ref, to_version)
         options, wanted = self.options, workload.wanted
-        target = self._way(options.rollback or options.deploy, to.ref, to_version)
-        previous = self._way(options.deploy, wanted.ref, from_version or wanted.ref) if wanted else None
+        target = self._way(
+            options.rollback or options.deploy, to.ref, to_version, built_from(workload, to.ref)
+        )
+        previous = None
+        if wanted is not None:
+            commit = built_from(workload, wanted.ref)
+            previous = self._way(options.deploy, wanted.ref, from_version or wanted.ref, commit)
         return (switch_spec(target, previous, cwd=str(self.cwd), timeout_s=options.timeout_s),)
+
+    @property
+    def builds(self) -> bool:
+        """Whether `rebuild` is declared."""
+        return self.options.rebuild is not None
+
+    def find_source(self, release: Release, deadline_s: float) -> Source | None:
+        """Return how a release would be brought, as its artefact and git say now; None: `rebuild` is not declared."""
+        return find_source(self, release, deadline_s)
+
+    def with_source(self, workload: Workload, release: Release, source: Source | None) -> Workload:
+        """Return the workload with what `switch` has to know of it. Pure."""
+        return with_source(workload, release, source)
 
     def lease_store(self) -> LeaseStore | None:
         """Return None: scripts keep no lease."""
@@ -143,7 +166,7 @@ class CommandPlatform(Scripts):
 
     def _diagnose(self) -> Iterator[Diagnosis]:
         options = self.options
-        for name in ("deploy", "rollback", "probe", "list"):
+        for name in ("deploy", "rollback", "artefact", "probe", "list"):
             command = getattr(options, name)
             if command:
                 yield self._program(name, command)
@@ -159,6 +182,32 @@ class CommandPlatform(Scripts):
             )
             remedy = None if found else self.shown(options.probe)
             yield Diagnosis(subject="probe answers", ok=found is not None, evidence=evidence, remedy=remedy)
+
+        if options.rebuild is not None:
+            yield self._repository()
+            if (left := self.left_behind()) is not None:
+                evidence = msg(
+                    "{path} was left behind when a build was killed; the next build takes it away",
+                    path=str(left),
+                )
+                remedy = self.shown(("git", "worktree", "remove", "--force", "--force", str(left)))
+                yield Diagnosis(subject="worktree", ok=False, evidence=evidence, remedy=remedy)
+
+    def _repository(self) -> Diagnosis:
+        repository = Repository(self.cwd, self.options.probe_timeout_s)
+        try:
+            shallow = repository.text("rev-parse", "--is-shallow-repository").strip() == "true"
+        except TargetUnreachable as error:
+            remedy = self.shown(("git", "status"))
+            return Diagnosis(subject="rebuild", ok=False, evidence=error.what, remedy=remedy)
+        evidence = msg("Git answers; a build starts from the commits that are in {path}", path=str(self.cwd))
+        if not shallow:
+            return Diagnosis(subject="rebuild", ok=True, evidence=evidence)
+        evidence = msg(
+            "{path} is a shallow clone: it has not the commits of most earlier releases", path=str(self.cwd)
+        )
+        remedy = self.shown(("git", "fetch", "--tags", "--unshallow"))
+        return Diagnosis(subject="rebuild", ok=False, evidence=evidence, remedy=remedy)
 
     def _program(self, name: str, command: tuple[str, ...]) -> Diagnosis:
         found = self.program_of(command)
@@ -178,9 +227,11 @@ class CommandPlatform(Scripts):
                     next_command="${EDITOR:-vi} backout.yaml  # take that value out of platform.env",
                 )  # fmt: skip
 
-    def _way(self, command: tuple[str, ...], ref: str, version: str) -> dict[str, Json]:
-        words = self.site.redactor.json([*filled(command, ref)])
-        return {"ref": ref, "version": version, "command": words}
+    def _way(self, command: tuple[str, ...], ref: str, version: str, commit: str | None) -> dict[str, Json]:
+        if commit is not None and self.options.rebuild is not None:
+            command = self.options.rebuild
+        words = self.site.redactor.json([*filled(command, ref, commit)])
+        return {"ref": ref, "version": version, "command": words, "commit": commit}
 
 
 class _CommandPlatformWithHistory(CommandPlatform):

@@ -1,4 +1,4 @@
-"""`command.switch`: runs the user's script that brings a version, never twice at the same time."""
+"""`command.switch` and `command.rebuild`: run the user's script that brings a version, never twice at the same time."""
 
 from __future__ import annotations
 
@@ -9,14 +9,18 @@ from typing import ClassVar
 from backout.document import Json
 from backout.errors import LostRace, StepFailed
 from backout.faults import fault_point
+from backout.git.repository import Repository
 from backout.message import Message, msg
+from backout.observed import Answer
 from backout.plan.base import Acting, Probe, Probed, Receipt, World
 from backout.plan.model import Hazard, StepSpec
 from backout.platforms.command.options import filled
+from backout.platforms.command.rebuilding import artefact_there
 from backout.platforms.command.scripts import Scripts, Started
 from backout.redact import MASK
 
-KIND = "command.switch"
+KIND, REBUILD = "command.switch", "command.rebuild"
+"""Two kinds, so that how long builds took says nothing of how long a deploy takes."""
 
 
 def switch_spec(
@@ -25,13 +29,15 @@ def switch_spec(
     """Return the step.
 
     Args:
-        to: ref, version and command (words, without secrets).
+        to: ref, version, command (words, without secrets), and the commit that it is built from, null where its artefact
+            is deployed.
         previous: The same, of the way back to what runs now; None where that is not known.
         cwd: Folder that the command starts in.
         timeout_s: Seconds that the script may take.
     """
     params: dict[str, Json] = {**to, "previous": previous, "cwd": cwd}
-    return StepSpec(kind=KIND, target="platform", params=params, timeout_s=timeout_s)
+    kind = KIND if to.get("commit") is None else REBUILD
+    return StepSpec(kind=kind, target="platform", params=params, timeout_s=timeout_s)
 
 
 class SwitchStep:
@@ -41,15 +47,35 @@ class SwitchStep:
 
     def describe(self, spec: StepSpec) -> Message:
         """Say what the step does."""
-        return msg("Bring {version}: {command}", version=str(spec.params["version"]), command=_line(spec))
+        version, commit = str(spec.params["version"]), _commit(spec)
+        if commit is None:
+            return msg("Bring {version}: {command}", version=version, command=_line(spec))
+        return msg(
+            "Build {version} anew from git, in a clean worktree of {commit}, and bring it: {command}",
+            version=version, commit=commit[:12], command=_line(spec),
+        )  # fmt: skip
 
     def by_hand(self, spec: StepSpec) -> tuple[str, ...]:
         """Return what a person would type."""
-        return (f"cd {shlex.quote(str(spec.params['cwd']))} && {_line(spec)}",)
+        cwd, commit = shlex.quote(str(spec.params["cwd"])), _commit(spec)
+        if commit is None:
+            return (f"cd {cwd} && {_line(spec)}",)
+        return (
+            f'tree=$(mktemp -d)/tree && git -C {cwd} worktree add --detach "$tree" {commit}',
+            f'cd "$tree/$(git -C {cwd} rev-parse --show-prefix)" && {_line(spec)}',
+            f'cd / && git -C {cwd} worktree remove --force "$tree"',
+        )
 
     def hazards(self, spec: StepSpec) -> tuple[Hazard, ...]:
         """Return what could go wrong."""
+        build = Hazard(
+            what=msg("The build fails"),
+            then=msg(
+                "The run stops and shows its last lines; what runs goes on, unless the command touched it"
+            ),
+        )
         return (
+            *([build] if _commit(spec) else []),
             Hazard(
                 what=msg("The script fails half-way, or takes longer than {s} s", s=spec.timeout_s),
                 then=msg(
@@ -70,7 +96,7 @@ class SwitchStep:
         previous = spec.params["previous"]
         if not isinstance(previous, dict):
             return None
-        to: dict[str, Json] = {key: spec.params[key] for key in ("ref", "version", "command")}
+        to: dict[str, Json] = {key: spec.params.get(key) for key in ("ref", "version", "command", "commit")}
         return switch_spec(previous, to, cwd=str(spec.params["cwd"]), timeout_s=spec.timeout_s)
 
     def probe(self, spec: StepSpec, acting: Acting) -> Probe:
@@ -88,17 +114,21 @@ class SwitchStep:
         return Probe(answer=Probed.DONE if found == ref else Probed.NOT_DONE, evidence=evidence)
 
     def guard(self, spec: StepSpec, acting: Acting) -> None:
-        """Refuse a plan that was made for another command."""
-        scripts = acting.target(spec.target, Scripts)
-        options = scripts.options
-        known = [options.deploy, *([options.rollback] if options.rollback else [])]
-        allowed = [scripts.site.redactor.json([*filled(c, str(spec.params["ref"]))]) for c in known]
-        if spec.params["command"] not in allowed or spec.params["cwd"] != str(scripts.cwd):
-            raise LostRace(
-                msg("The configured scripts changed since the plan was made"),
-                state=msg("No script was started"),
-                next_command="backout plan",
-            )
+        """Refuse a plan that was made for another command, or for an artefact or a commit that is gone since."""
+        scripts, ref, commit = acting.target(spec.target, Scripts), str(spec.params["ref"]), _commit(spec)
+        if not _commands(scripts, spec) or spec.params["cwd"] != str(scripts.cwd):
+            raise _changed(msg("The configured scripts changed since the plan was made"))
+        if scripts.options.rebuild is None:
+            return
+        if commit is not None:
+            if Repository(scripts.cwd, scripts.options.probe_timeout_s).commit(commit) is None:
+                raise _changed(msg("Git has not the commit {commit} any more", commit=commit))
+            return
+        there, why = artefact_there(scripts, ref)
+        # What runs now may be brought back by an abort without its artefact being asked for when the plan was made.
+        if there is not Answer.YES:
+            raise _changed(msg("{version} was to be brought by its artefact, and {why}",
+                               version=str(spec.params["version"]), why=str(why)))  # fmt: skip
 
     def apply(self, spec: StepSpec, acting: Acting) -> Receipt:
         """Start the script.
@@ -110,12 +140,12 @@ class SwitchStep:
         """
         scripts, ref = acting.target(spec.target, Scripts), str(spec.params["ref"])
         _refuse_cut(spec)
-        command = _real_command(spec, scripts)
+        command = _commands(scripts, spec)[0]
         started = Started(step=acting.step_name, version=ref, command=tuple(_words(spec)))
         acting.fence.check()
         fault_point("command.switch.before")
         try:
-            fresh = scripts.start(started, command)
+            fresh = scripts.start(started, command, _commit(spec))
         except OSError as error:
             raise StepFailed(
                 msg("The script could not be started: {path}: {why}",
@@ -131,6 +161,12 @@ class SwitchStep:
                 next_command=f"tail -f {shlex.quote(str(scripts.job.log))}",
             )
         return Receipt(what=msg("Started the script for {ref}", ref=ref))
+
+
+class RebuildStep(SwitchStep):
+    """The same for a release that is built anew first, in a clean worktree of its commit."""
+
+    kind: ClassVar[str] = REBUILD
 
 
 def _refuse_cut(spec: StepSpec) -> None:
@@ -157,13 +193,21 @@ def _line(spec: StepSpec) -> str:
     return shlex.join(_words(spec))
 
 
-def _real_command(spec: StepSpec, scripts: Scripts) -> list[str]:
-    """Return the command with its secrets: the plan holds it without."""
-    options, ref = scripts.options, str(spec.params["ref"])
-    for template in (options.rollback, options.deploy):
-        if template and scripts.site.redactor.json([*filled(template, ref)]) == spec.params["command"]:
-            return filled(template, ref)
-    return filled(options.deploy, ref)
+def _commit(spec: StepSpec) -> str | None:
+    commit = spec.params.get("commit")
+    return str(commit) if commit is not None else None
+
+
+def _commands(scripts: Scripts, spec: StepSpec) -> list[list[str]]:
+    """Return the configured commands, with their secrets, that the step means: the plan holds it without."""
+    options, ref, commit = scripts.options, str(spec.params["ref"]), _commit(spec)
+    ways = (options.rollback, options.deploy) if commit is None else (options.rebuild,)
+    real = [filled(words, ref, commit) for words in ways if words is not None]
+    return [words for words in real if scripts.site.redactor.json([*words]) == spec.params["command"]]
+
+
+def _changed(what: Message) -> LostRace:
+    return LostRace(what, state=msg("No script was started"), next_command="backout plan")
 
 
 def _how_it_ended(scripts: Scripts, acting: Acting) -> str:
