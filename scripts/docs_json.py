@@ -9,7 +9,7 @@ VERBS = {
     "backout": "overview", "backout init": "init", "backout doctor": "doctor", "backout record": "record",
     "backout releases": "releases", "backout plan": "plan", "backout run": "run", "backout status": "run",
     "backout resume": "run", "backout abort": "run", "backout hold": "run", "backout release-hold": "run",
-    "backout verify": "verify", "backout history": "history", "backout report": "run", "backout demo": "demo",
+    "backout verify": "verify", "backout watch": "watched", "backout history": "history", "backout report": "run", "backout demo": "demo",
     "backout backup create": "backup", "backout backup list": "backups", "backout backup verify": "reading",
     "backout backup restore": "restored", "backout backup drop": "beside",
     "backout canary start": "run", "backout canary next": "run", "backout canary pause": "canary", "backout canary retire": "run",
@@ -61,6 +61,7 @@ def json_schemas() -> dict[str, dict[str, Any]]:
     from backout.app.prepare import Restored
     from backout.app.record import Recorded
     from backout.app.releases import Releases
+    from backout.app.watch import Seen
     from backout.backup import Backup, BesideDatabase, Brought, Reading
     from backout.canary import Canary
     from backout.checks.base import Verification
@@ -74,7 +75,7 @@ def json_schemas() -> dict[str, dict[str, Any]]:
     from backout.report.overview import Overview
 
     models = {"overview": Overview, "doctor": Diagnoses, "record": Recorded, "releases": Releases,
-              "plan": PlanFile, "run": Run, "verify": Verification, "history": History,
+              "plan": PlanFile, "run": Run, "verify": Verification, "watched": Seen, "history": History,
               "backup": Backup, "backups": Backups, "reading": Reading, "restored": Restored, "beside": BesideDatabase,
               "canary": Canary, "canary_stopped": CanaryStopped, "canary_status": CanaryStatus,
               "differences": DataDifferences, "brought": Brought,

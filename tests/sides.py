@@ -18,7 +18,7 @@ class Side(ThreadingHTTPServer):
 
     def __init__(self, name: str) -> None:
         super().__init__(("127.0.0.1", 0), _Answer)
-        self.name, self.version, self.ready = name, name, True
+        self.name, self.version, self.ready, self.failing = name, name, True, False
         self.off: Path | None = None
         """While this file is there, it does as if it were stopped."""
 
@@ -42,7 +42,7 @@ class _Answer(BaseHTTPRequestHandler):
             return self._tunnel()
         if self.path == "/slow":
             time.sleep(0.5)
-        ready = self.path != "/ready" or self.server.ready
+        ready = self.server.ready if self.path == "/ready" else not (self.server.failing and self.path == "/")
         said = {"/version": self.server.version, "/health": json.dumps({"version": self.server.version})}
         body = said.get(self.path, self.server.name).encode()
         self.send_response(200 if ready else 503)

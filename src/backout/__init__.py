@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from backout.app.migrations import Migrations
     from backout.app.record import Recording
     from backout.app.run import Conduct
+    from backout.app.watch import Watching
     from backout.assess.model import Request
     from backout.errors import BackoutError, ExitCode
 
@@ -34,6 +35,7 @@ __all__ = [
     "Migrations",
     "Recording",
     "Request",
+    "Watching",
     "__version__",
     "check_migration",
 ]
@@ -47,6 +49,7 @@ _PLACES = {
     "Migrations": "backout.app.migrations",
     "Recording": "backout.app.record",
     "Request": "backout.assess.model",
+    "Watching": "backout.app.watch",
     "check_migration": "backout.app.checking",
 }
 

@@ -27,6 +27,10 @@ class NoFigure(Exception):
         self.why = why
 
 
+class NoAnswer(NoFigure):
+    """It was not told whether there is a figure: asked again, there may be one."""
+
+
 @dataclass(frozen=True, slots=True)
 class Answered:
     """What a query gave.
@@ -76,12 +80,13 @@ class Prometheus:
             deadline_s: Seconds from now; 10 at most.
 
         Raises:
-            NoFigure: It did not answer, or not with figures.
+            NoAnswer: It did not answer, or refused to.
+            NoFigure: It did not answer with figures.
         """
         import httpx2
 
         if deadline_s <= 0:
-            raise NoFigure(msg("No time was left to ask Prometheus"))
+            raise NoAnswer(msg("No time was left to ask Prometheus"))
         params = {
             "query": query,
             "time": f"{at.timestamp():.3f}",
@@ -97,7 +102,7 @@ class Prometheus:
             )
         except (httpx2.HTTPError, httpx2.InvalidURL) as error:
             told = self.redactor.text(f"{type(error).__name__}: {error}")
-            raise NoFigure(msg("Prometheus did not answer: {error}", error=told)) from None
+            raise NoAnswer(msg("Prometheus did not answer: {error}", error=told)) from None
         return self._read(response)
 
     def _read(self, response: Any) -> Answered:
@@ -109,14 +114,14 @@ class Prometheus:
         if not isinstance(data, dict):
             error = answer.get("error") if isinstance(answer, dict) else None
             told = self.redactor.text(str(error or response.text))[:_SHOWN_CHARS]
-            raise NoFigure(
+            raise NoAnswer(
                 msg("Prometheus answered {status}: {error}", status=response.status_code, error=told)
             )
         kind = str(data.get("resultType"))
         result: Any = data.get("result")
         try:
             if kind == "vector":
-                return Answered(kind, tuple((one["metric"], float(one["value"][1])) for one in result))
+                return Answered(kind, tuple((dict(one["metric"]), float(one["value"][1])) for one in result))
             if kind == "scalar":
                 return Answered(kind, (({}, float(result[1])),))
         except (TypeError, KeyError, IndexError, ValueError):

@@ -23,6 +23,7 @@ from backout.message import msg
 from backout.platforms.abilities import BringsHolds, StandsBehind
 from backout.platforms.base import Site
 from backout.redact import Redactor
+from backout.signals.options import secrets_of as hidden_in
 
 if TYPE_CHECKING:
     from backout.config.model import HoldSection, RestoreSection
@@ -114,6 +115,7 @@ def _parts(loaded: Loaded, environ: Mapping[str, str]) -> Parts:
     switch = _switch(config.restore, site, database)
     # The checks themselves are made when they are run; what they keep secret is cut out from now on.
     site.redactor.add(*(secret for options in config.checks for secret in secrets_of(options)))
+    site.redactor.add(*(secret for options in config.guard.metrics for secret in hidden_in(options)))
     policy = config.policy
     return Parts(
         site=site,
@@ -137,6 +139,7 @@ def _parts(loaded: Loaded, environ: Mapping[str, str]) -> Parts:
         config_digest=loaded.digest,
         backups=backups,
         restore=config.restore,
+        guard=config.guard,
         switch=switch,
         canary_steps=config.canary.steps,
     )

@@ -21,6 +21,7 @@ VERBS = (
     "resume",
     "abort",
     "verify",
+    "watch",
     "history",
     "report",
     "hold",

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from backout.app.record import Recorded, Recording
     from backout.app.releases import Releases
     from backout.app.run import Conduct
+    from backout.app.watch import Seen, Watching
     from backout.assess.model import Request
     from backout.backup import Backup, BesideDatabase, Brought, Reading
     from backout.canary import Canary
@@ -253,6 +254,24 @@ class Backout:
         from backout.app.canary import status
 
         return status(self.parts)
+
+    def watch(self, told: Watching | None = None) -> Seen:
+        """Look at a release until something follows from what is seen, or the time is over; return the last look."""
+        from backout.app.watch import Watching, watch
+
+        return watch(self.parts, told or Watching())
+
+    def pause_watch(self, reason: str | None = None) -> None:
+        """Let no guard of this environment act until `resume_watch`. Idempotent."""
+        from backout.app.watch_marks import pause
+
+        pause(self.parts, reason)
+
+    def resume_watch(self, reason: str | None = None) -> None:
+        """Let guards act again, and releases go on that were frozen. Idempotent."""
+        from backout.app.watch_marks import resume
+
+        resume(self.parts, reason)
 
     def verify(self) -> Verification:
         """Run every check on what runs now."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterable
 from functools import partial
+from typing import TYPE_CHECKING
 
 from backout.app.backups import list_backups
 from backout.app.emergency_places import left_behind
@@ -21,6 +22,9 @@ from backout.observed import Answer
 from backout.platforms.base import Diagnosis
 from backout.report.backups import backup_lines
 from backout.restores.command import OwnScript
+
+if TYPE_CHECKING:
+    from backout.signals.base import Signal
 
 _DEADLINE_S = 5.0
 _MIN_FREE_BYTES = 100 * 1024 * 1024
@@ -59,6 +63,8 @@ def doctor(parts: Parts) -> Diagnoses:
         lines += _guarded(parts, "database switch", parts.switch.doctor)
     lines += _guarded(parts, "releases", lambda: [_records(parts)])
     lines += _checks(parts)
+    for signal in parts.signals:
+        lines += _guarded(parts, f"guard metric {signal.metric.name}", partial(_metric, parts, signal))
     return Diagnoses(lines=tuple(lines))
 
 
@@ -230,3 +236,19 @@ def _check(parts: Parts, options: CheckOptions) -> list[Diagnosis]:
     from backout.checks.doctor import diagnose
 
     return [diagnose(options, parts.site, parts.database, _DEADLINE_S)]
+
+
+def _metric(parts: Parts, signal: Signal) -> list[Diagnosis]:
+    """Read one metric of what runs now; of what the guard knows nothing is touched."""
+    from backout.app.watch import read_now
+
+    name = signal.metric.name
+    read = read_now(parts, signal)
+    if read.why is None:
+        evidence = msg("It tells of {looks} windows of the last minutes.", looks=len(read.looks))
+        answers = msg("It answers; what it counts is known from the second look on.")
+        return [
+            Diagnosis(subject=f"guard metric {name}", ok=True, evidence=evidence if read.looks else answers)
+        ]
+    remedy = "${EDITOR:-vi} backout.yaml   # guard.metrics, docs/how-to/watch.md"
+    return [Diagnosis(subject=f"guard metric {name}", ok=False, evidence=read.why, remedy=remedy)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 
 from backout.app.back import brought_back
@@ -15,6 +15,7 @@ from backout.app.parts import Parts
 from backout.app.paused import reminders
 from backout.app.plan import plan_from
 from backout.app.run import blocking_run, load, open_runs
+from backout.app.watch_marks import frozen, paused
 from backout.assess.assess import UNPROVEN
 from backout.assess.model import Request
 from backout.assess.versions import current_version, release_of
@@ -119,12 +120,20 @@ def _overview(parts: Parts) -> Overview:
             side=canary.side,
             share=canary.share,
         ),
-        paused=reminders(parts, workload),
+        paused=(*reminders(parts, workload), *_guard(parts)),
         unknown=tuple({str(s.unknown): s.unknown for s in sources if s.unknown is not None}.values())
         + silent
         + who,
         next_command=command,
     )
+
+
+def _guard(parts: Parts) -> Iterator[Message]:
+    """Yield that the guard is paused, or a release frozen, with the command that ends it."""
+    for standing in (paused, frozen):
+        with suppress(BackoutError):  # Whoever needs the journal says what is wrong with it.
+            if (why := standing(parts)) is not None:
+                yield msg("{why} To go on: {command}", why=str(why), command="backout watch --resume")
 
 
 def _way_back(parts: Parts, facts: Facts) -> tuple[Release | None, Answer, Message, Estimate, str]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 # What only annotations name is not imported: each verb pays for what it uses (docs/reference/performance.md).
 from backout.canary import DEFAULT_STEPS
-from backout.config.model import RestoreSection
+from backout.config.model import GuardSection, RestoreSection
 from backout.execute.journal import Journal
 from backout.execute.releases import ReleaseBook
 from backout.execute.store import Store
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from backout.platforms.base import LeaseStore, Platform, Site
     from backout.restores.switch import OwnSwitch
     from backout.routers.base import Router
+    from backout.signals.base import Signal
 
 
 @dataclass
@@ -61,6 +62,7 @@ class Parts:
     actor: str
     backups: BackupStore | None = None
     restore: RestoreSection = field(default_factory=RestoreSection)
+    guard: GuardSection = field(default_factory=GuardSection)
     switch: OwnSwitch | None = None
     confirm: str = "yes-no"
     config_path: Path | None = None
@@ -88,6 +90,15 @@ class Parts:
         from backout.checks import make_check
 
         return tuple(make_check(options, self.site) for options in self.declared_checks)
+
+    @cached_property
+    def signals(self) -> tuple[Signal, ...]:
+        """What the guard reads, one for each metric that is declared."""
+        from backout.platforms.abilities import HasArms
+        from backout.signals import make_signal
+
+        urls = self.platform.urls() if isinstance(self.platform, HasArms) else {}
+        return tuple(make_signal(options, self.site, self.router, urls) for options in self.guard.metrics)
 
     @cached_property
     def kinds(self) -> Mapping[str, StepKind]:

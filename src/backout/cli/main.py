@@ -22,6 +22,7 @@ VERBS = (
     "resume",
     "abort",
     "verify",
+    "watch",
     "history",
     "report",
     "hold",

@@ -15,6 +15,7 @@ from backout.holds.command import HoldCommandOptions
 from backout.migration import LOCK_BUDGET_MS, WINDOW_H, answer_of
 from backout.restores.command import RestoreCommandOptions
 from backout.restores.switch import SwitchCommandOptions
+from backout.signals.options import SignalOptions
 
 
 class AdapterSection(BaseModel):
@@ -143,6 +144,39 @@ class RestoreSection(Declared):
         return value
 
 
+class GuardSection(Declared):
+    """What the guard looks at, and what it may do."""
+
+    metrics: tuple[SignalOptions, ...] = Field(
+        default=(),
+        description="What is looked at, each by its kind: router, prometheus, prometheus-latency, probes.",
+    )
+    action: Literal["ask", "automatic"] = Field(
+        default="ask",
+        description="automatic: the guard takes a release back by itself, where nothing can be lost and it is young.",
+    )
+    automatic_within_s: float = Field(
+        default=3600,
+        gt=0,
+        le=86_400,
+        description="Only a release younger than this is taken back without a person.",
+    )
+    false_alarms: float = Field(
+        default=0.01,
+        gt=0,
+        lt=0.5,
+        description="The chance, at most, that a release is called bad and is not.",
+    )
+    interval_s: float = Field(default=15, ge=1, le=600, description="Seconds between two looks.")
+
+    @field_validator("metrics")
+    @classmethod
+    def _names_are_unique(cls, value: tuple[SignalOptions, ...]) -> tuple[SignalOptions, ...]:
+        if twice := [name for name, times in Counter(one.name for one in value).items() if times > 1]:
+            raise ValueError(f"two metrics are called {twice[0]}: give each its own name")
+        return value
+
+
 class MigrationsSection(Declared):
     """What `backout migrate` and `backout db finalize` go by."""
 
@@ -251,6 +285,9 @@ class Config(Declared):
     )
     canary: CanarySection = Field(
         default=CanarySection(), description="How a release gets its share of the requests."
+    )
+    guard: GuardSection = Field(
+        default=GuardSection(), description="What `backout watch` looks at after a release."
     )
     policy: Policy = Field(default=Policy(), description="Limits, and versions that a person vouches for.")
 

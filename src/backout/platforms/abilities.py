@@ -146,6 +146,40 @@ class DividesRequests(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Arms:
+    """Who serves a release, and who serves others at the same time.
+
+    Attributes:
+        canary: The side that serves the release.
+        control: The sides that serve others, and have requests; empty: the release has them all.
+        share: The canary's share of requests, 0 to 1; None: it has none.
+        rest: The other sides.
+    """
+
+    canary: str
+    control: tuple[str, ...]
+    share: float | None
+    rest: tuple[str, ...] = ()
+
+
+@runtime_checkable
+class HasArms(Protocol):
+    """A platform whose releases serve side by side, so that one can be held against the other."""
+
+    def arms(self, ref: str, deadline_s: float) -> Arms | None:
+        """Return who serves the artefact, and who does not; None: no side does.
+
+        Raises:
+            TargetUnreachable: It cannot be told within the deadline (seconds from now).
+        """
+        ...
+
+    def urls(self) -> Mapping[str, str]:
+        """Return where each side says that it is ready, past the router."""
+        ...
+
+
 @runtime_checkable
 class HasPlace(Protocol):
     """What a platform adds whose releases lie in one place of this machine."""

@@ -93,6 +93,38 @@ class Traffic(Document):
         return {one.name: one.share for one in self.sides}
 
 
+class RequestsCounted(Document):
+    """What a router counted of one side since it was started, or began anew."""
+
+    requests: int
+    failed: int
+
+
+class Counted(Document):
+    """What a router counted.
+
+    Attributes:
+        since: Names the start of its counters: another one means that they began anew, whatever they stand at.
+        sides: By side.
+    """
+
+    since: str
+    sides: dict[str, RequestsCounted]
+
+
+@runtime_checkable
+class CountsRequests(Protocol):
+    """What a router adds that counts the requests of each side, and how many of them failed."""
+
+    def counted(self, deadline_s: float) -> Counted:
+        """Return what was counted so far, by side; changes nothing.
+
+        Raises:
+            TargetUnreachable: The router did not say so within the deadline (seconds from now).
+        """
+        ...
+
+
 @runtime_checkable
 class ShiftsTraffic(Protocol):
     """What a router adds that divides requests between sides of a service.

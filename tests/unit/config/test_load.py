@@ -161,7 +161,7 @@ router:
 policy:
   plan_expires_s: soon
 """
-    known = "service, environment, confirm, state, platform, router, database, backups, restore, hold, checks, migrations, canary, policy"
+    known = "service, environment, confirm, state, platform, router, database, backups, restore, hold, checks, migrations, canary, guard, policy"
     assert mistakes(tmp_path, text) == [
         "1:1: service: expected this key, found none: Name of the service, as people call it.",
         f"1:1: servise: expected one of {known}, found an unknown key. Did you mean service?",

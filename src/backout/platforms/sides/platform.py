@@ -9,12 +9,12 @@ from pydantic import BaseModel
 from backout.errors import BackoutError, ConfigError, UnknownVersion
 from backout.message import Message, msg
 from backout.observed import Answer, SidesNow, Workload
-from backout.platforms.abilities import LeftRunning
+from backout.platforms.abilities import Arms, LeftRunning
 from backout.platforms.base import Capabilities, Detection, Diagnosis, LeaseStore, RecordStore, Site
 from backout.platforms.sides import served
 from backout.platforms.sides.commands import Commands
 from backout.platforms.sides.options import SidesOptions
-from backout.platforms.sides.seen import ask_sides, look
+from backout.platforms.sides.seen import Told, ask_sides, look
 from backout.release import Artefact
 from backout.routers.base import CutsSlowly, ShiftsTraffic, Traffic
 
@@ -106,10 +106,7 @@ class SidesPlatform:
         Raises:
             TargetUnreachable: The router does not say where requests go, or a side that has some not what it runs.
         """
-        now, told = look(self.options, self.site, self.router, deadline_s)
-        for one in now.sides:
-            if one.is_known_to_serve and (trouble := told[one.name].trouble) is not None:
-                raise trouble
+        now, told = self._known(deadline_s)
         shares, versions = now.shares, now.versions
         taking = sorted((name for name in shares if shares[name]), key=lambda name: (-shares[name], name))
         serving = taking + [one.name for one in now.sides if one.serves and not one.share]
@@ -129,6 +126,14 @@ class SidesPlatform:
             },
         )
 
+    def _known(self, deadline_s: float) -> tuple[SidesNow, dict[str, Told]]:
+        """Return all sides, of which each that has requests says its version; raises TargetUnreachable where one does not."""
+        now, told = look(self.options, self.site, self.router, deadline_s)
+        for one in now.sides:
+            if one.is_known_to_serve and (trouble := told[one.name].trouble) is not None:
+                raise trouble
+        return now, told
+
     def not_ready_side(self, name: str, traffic: Traffic | None) -> str | None:
         """Return why a side cannot take requests; None: it says that it can, and the router's checks do not deny it."""
         if traffic is not None and traffic.of(name).healthy is Answer.NO:
@@ -147,6 +152,26 @@ class SidesPlatform:
             if one.share and one.not_ready is not None:
                 return msg("side {side}: {why}", side=one.name, why=str(one.not_ready))
         return None
+
+    def arms(self, ref: str, deadline_s: float) -> Arms | None:
+        """Return the side that runs a version and those that have requests for others; None: no side runs it.
+
+        Raises:
+            TargetUnreachable: The router does not say where requests go, or a side that has some not what it runs.
+        """
+        now, _ = self._known(deadline_s)
+        shares, versions = now.shares, now.versions
+        own = [name for name in versions if versions[name] == ref]
+        if not own:
+            return None
+        canary = max(own, key=lambda name: shares[name])
+        control = tuple(name for name in shares if shares[name] and versions[name] != ref)
+        rest = tuple(name for name in shares if name != canary and name not in control)
+        return Arms(canary=canary, control=control, share=shares[canary] / 100 or None, rest=rest)
+
+    def urls(self) -> Mapping[str, str]:
+        """Return where each side says that it is ready."""
+        return {name: side.ready_url or side.version_url for name, side in self.options.sides.items()}
 
     def artefacts(self, deadline_s: float) -> tuple[Artefact, ...]:
         """Return the versions that are on a side, whether it runs or can be started."""

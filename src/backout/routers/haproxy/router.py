@@ -16,9 +16,10 @@ from backout.faults import fault_point
 from backout.message import Message, msg
 from backout.observed import Answer, HoldFact
 from backout.platforms.base import Detection, Diagnosis, Site
-from backout.routers.base import SideTraffic, Traffic
+from backout.routers.base import Counted, SideTraffic, Traffic
 from backout.routers.haproxy import kept
 from backout.routers.haproxy.checks import wait_until_in
+from backout.routers.haproxy.counters import counted, process
 from backout.routers.haproxy.doctor import diagnose
 from backout.routers.haproxy.earlier import connections, earlier, is_haproxy
 from backout.routers.haproxy.note import Before, Note
@@ -159,6 +160,16 @@ class HaproxyRouter:
             for name, own in self.options.sides.items()
         )
         return Traffic(sides=sides, kept=self._is_kept(until))
+
+    def counted(self, deadline_s: float) -> Counted:
+        """Return what each side's servers answered, and how much of it failed, since HAProxy was started or reloaded."""
+        # In one question, so that both are of one process.
+        info, mark, stat = self.runtime.ask("show info; show stat", deadline_s).partition("# pxname")
+        try:
+            sides = counted(mark + stat, self.options.backend, self.options.sides)
+            return Counted(since=process(info), sides=sides)
+        except (KeyError, ValueError) as error:
+            raise self._strange(f"no counters of requests ({error})") from error
 
     def taken_out(self, servers: Mapping[str, Server]) -> frozenset[str]:
         """Return who stays as it is whatever share its side gets: see `repair`."""

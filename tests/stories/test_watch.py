@@ -1,0 +1,219 @@
+"""The guard over a real HAProxy: a release that fails beside one that does not, an incident of both, a pause, a restart."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.command_line import Cli, Done
+from tests.haproxy import Haproxy, haproxy
+from tests.sides import Side, sides
+
+from backout.testing.steps import wait_until
+from backout.testing.traffic import SteadyLoad
+
+pytestmark = pytest.mark.slow
+
+SERVERS = {"blue": ("blue1",), "green": ("green1",)}
+CONFIG = """\
+service: shop
+environment: production
+platform:
+  kind: sides
+  sides:
+    blue: {{version_url: "http://127.0.0.1:{blue}/version", ready_url: "http://127.0.0.1:{blue}/ready"}}
+    green: {{version_url: "http://127.0.0.1:{green}/version", ready_url: "http://127.0.0.1:{green}/ready"}}
+router:
+  kind: haproxy
+  socket: {socket}
+  backend: app
+  sides: {{blue: [blue1], green: [green1]}}
+  state_file: state
+guard:
+  interval_s: 1
+  metrics:
+    - {{kind: router}}
+"""
+HARM, UNSURE = 4, 9
+
+
+@dataclass(frozen=True)
+class Canary:
+    """v1 is on blue with 80 %, v2 on green with 20 %."""
+
+    cli: Cli
+    proxy: Haproxy
+    running: dict[str, Side]
+
+    def configure(self, **guard: object) -> None:
+        path = self.cli.directory / "backout.yaml"
+        path.write_text(
+            path.read_text().replace(
+                "guard:\n", "guard:\n" + "".join(f"  {k}: {v}\n" for k, v in guard.items())
+            )
+        )
+
+    def watch(self, *words: str, seconds: int = 30) -> Done:
+        return self.cli("watch", "--for", str(seconds), *words)
+
+
+@pytest.fixture
+def canary(tmp_path: Path, require_service: Callable[[str], None]) -> Iterator[Canary]:
+    require_service("haproxy")
+    with sides("blue", "green") as running:
+        running["blue"].version, running["green"].version = "v1", "v2"
+        ports = {own[0]: running[name].port for name, own in SERVERS.items()}
+        with haproxy(tmp_path, ports) as proxy:
+            told = {name: one.port for name, one in running.items()}
+            (tmp_path / "backout.yaml").write_text(CONFIG.format(socket=proxy.socket, **told))
+            cli = Cli(tmp_path, {**os.environ, "NO_COLOR": "1", "COLUMNS": "200"})
+            router = proxy.router(SERVERS)
+            router.shift({"blue": 100, "green": 0})
+            cli("record", "--state", "good").ended(0)
+            router.shift({"blue": 80, "green": 20})
+            cli("record", "--version", "v2", "--state", "deploying").ended(0)
+            yield Canary(cli, proxy, running)
+
+
+def told(done: Done) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(done.out)
+    return found
+
+
+def test_a_release_that_fails_beside_one_that_does_not_is_told_and_a_person_asked(canary: Canary) -> None:
+    canary.running["green"].failing = True
+    with SteadyLoad(canary.proxy.port):
+        done = canary.watch("--json")
+    assert done.code == HARM, done.everything
+    seen = told(done)
+    assert (seen["verdict"]["say"], seen["decision"]["act"]) == ("back out", "ask")
+    assert seen["next_command"] == "backout canary stop"
+    (finding,) = seen["verdict"]["findings"]
+    assert finding["compared"] is True
+    # Counters have no ids of requests: the chance of a false alarm is not claimed.
+    assert seen["verdict"]["promised"] is None
+
+
+def test_an_incident_of_both_is_not_the_releases(canary: Canary) -> None:
+    for side in canary.running.values():
+        side.failing = True
+    with SteadyLoad(canary.proxy.port):
+        done = canary.watch(seconds=4)
+    assert done.code == UNSURE, done.everything
+    assert "cannot tell yet" in done.out
+
+
+def test_without_requests_it_is_never_fine(canary: Canary) -> None:
+    done = canary.watch(seconds=3)
+    assert done.code == UNSURE, done.everything
+
+
+def test_what_was_seen_is_known_after_a_restart(canary: Canary) -> None:
+    with SteadyLoad(canary.proxy.port):
+        canary.watch("--once")
+        canary.watch("--once")
+    before = told(canary.watch("--once", "--json"))
+    again = told(canary.watch("--once", "--json"))
+    (first,), (second,) = before["verdict"]["findings"], again["verdict"]["findings"]
+    assert first["evidence"]["fields"]["requests"] > 0
+    assert second["evidence"]["fields"]["requests"] == first["evidence"]["fields"]["requests"]
+
+
+def test_two_guards_of_one_release_are_one_too_many(canary: Canary) -> None:
+    other = canary.cli.start("watch", "--for", "60")
+    try:
+        wait_until(lambda: any(canary.cli.directory.rglob("v2.json")))
+        canary.watch("--once").refused(
+            3, what="Another guard watches v2", now="Nothing", next="backout watch --pause"
+        )
+    finally:
+        other.send_signal(signal.SIGINT)
+        assert canary.cli.finish(other).code == UNSURE
+
+
+def test_paused_it_sees_and_does_nothing(canary: Canary) -> None:
+    canary.cli("watch", "--pause", "--reason", "maintenance").ended(0)
+    canary.configure(action="automatic")
+    canary.running["green"].failing = True
+    with SteadyLoad(canary.proxy.port):
+        done = canary.watch(seconds=6)
+    assert done.code == HARM, done.everything
+    assert "maintenance" in done.everything
+    assert canary.proxy.router(SERVERS).traffic(5).shares == {"blue": 80, "green": 20}
+    canary.cli("watch", "--resume").ended(0)
+
+
+def test_it_goes_back_by_itself_where_that_is_named_and_never_takes_that_back(canary: Canary) -> None:
+    canary.configure(action="automatic")
+    router = canary.proxy.router(SERVERS)
+    router.shift({"blue": 0, "green": 100})
+    canary.running["green"].failing = True
+    with SteadyLoad(canary.proxy.port):
+        done = canary.watch("--json")
+        assert done.code == 6, done.everything
+        seen = told(done)
+        assert (seen["decision"]["act"], router.traffic(5).shares) == ("back out", {"blue": 100, "green": 0})
+        assert seen["next_command"] == f"backout report {seen['run']}"
+        # What it went back to fails, too: that is for a person, and releases stand still until one has looked.
+        canary.running["blue"].failing = True
+        done = canary.watch("--release", "v1", "--json")
+    assert done.code == 8, done.everything
+    assert (told(done)["decision"]["act"], router.traffic(5).shares) == ("freeze", {"blue": 100, "green": 0})
+
+
+def test_a_second_time_within_a_day_it_asks(canary: Canary) -> None:
+    canary.configure(action="automatic")
+    router = canary.proxy.router(SERVERS)
+    canary.running["green"].failing = True
+    for code in (6, HARM):
+        router.shift({"blue": 0, "green": 100})
+        canary.cli("record", "--version", "v2", "--state", "deploying", "--accept", "quarantined").ended(0)
+        with SteadyLoad(canary.proxy.port):
+            done = canary.watch()
+        assert done.code == code, done.everything
+    assert router.traffic(5).shares == {"blue": 0, "green": 100}
+
+
+def test_without_metrics_there_is_nothing_to_watch(canary: Canary) -> None:
+    path = canary.cli.directory / "backout.yaml"
+    path.write_text(path.read_text().split("guard:")[0])
+    canary.watch("--once").refused(2, what="No metric is declared", now="Nothing", next="guard.metrics")
+    canary.watch("--pause", "--resume").refused(
+        2, what="at once", now="Nothing", next="backout watch --pause"
+    )
+
+
+def test_a_release_that_was_taken_back_is_told_to_get_no_requests_whatever_was_seen(canary: Canary) -> None:
+    canary.running["green"].failing = True
+    with SteadyLoad(canary.proxy.port):
+        assert canary.watch().code == HARM
+    canary.proxy.router(SERVERS).shift({"blue": 100, "green": 0})
+    done = canary.watch("--once")
+    assert done.code == UNSURE, done.everything
+    assert "v2 gets no requests now" in done.out
+    assert "next" not in done.out
+
+
+def test_a_router_that_does_not_answer_is_no_reason_to_go_back(canary: Canary) -> None:
+    canary.proxy.kill()
+    done = canary.watch("--once")
+    assert done.code == UNSURE, done.everything
+    assert "did not answer" in done.out
+
+
+def test_what_fails_while_requests_are_held_is_not_counted(canary: Canary) -> None:
+    canary.watch("--once")
+    canary.cli("hold", "--yes").ended(0)
+    canary.running["green"].failing = True
+    done = canary.watch("--once")
+    assert done.code == UNSURE, done.everything
+    assert "not counted" in done.out and "backout release-hold" in done.out
+    canary.cli("release-hold").ended(0)
+    with SteadyLoad(canary.proxy.port):
+        assert canary.watch().code == HARM
