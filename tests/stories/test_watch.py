@@ -217,3 +217,18 @@ def test_what_fails_while_requests_are_held_is_not_counted(canary: Canary) -> No
     canary.cli("release-hold").ended(0)
     with SteadyLoad(canary.proxy.port):
         assert canary.watch().code == HARM
+
+
+def test_killed_while_it_goes_back_it_does_not_try_again_and_says_what_goes_on(canary: Canary) -> None:
+    canary.configure(action="automatic")
+    canary.proxy.router(SERVERS).shift({"blue": 0, "green": 100})
+    canary.running["green"].failing = True
+    fault = {"BACKOUT_FAULT": "haproxy.shift.before"}
+    with SteadyLoad(canary.proxy.port):
+        assert canary.cli("watch", "--for", "30", env=fault).code == -signal.SIGKILL
+        done = canary.watch("--json")
+    assert done.code == HARM, done.everything
+    seen = told(done)
+    assert (seen["decision"]["act"], seen["run"]) == ("ask", None)
+    assert seen["next_command"].startswith("backout resume run-")
+    assert "was about to" in str(seen["decision"]["reasons"])

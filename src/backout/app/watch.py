@@ -314,9 +314,9 @@ def _consequences(
     if verdict.say is not Say.BACK_OUT:
         return seen
     canary = serving.beside_others and serving.arms is not None and (serving.arms.share or 0) < _MOST_OF
-    stands, made = standing(parts, release, canary=canary, stale=known.stale(verdict, now))
+    stands, made, first = standing(parts, release, canary=canary, stale=known.stale(verdict, now))
     decision = decide_action(verdict.say, stands, now)
-    back = "backout canary stop" if canary else "backout run"
+    back = first or ("backout canary stop" if canary else "backout run")
     seen = seen.model_copy(update={"decision": decision, "next_command": back})
     if decision.act is Act.FREEZE:
         freeze(parts, release.version, decision.reasons[0])

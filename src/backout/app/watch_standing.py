@@ -18,8 +18,8 @@ from backout.release import Release
 
 def standing(
     parts: Parts, release: Release, *, canary: bool, stale: Message | None = None
-) -> tuple[Standing, Plan | None]:
-    """Return what stands for and against acting, and the plan of the way back.
+) -> tuple[Standing, Plan | None, str | None]:
+    """Return what stands for and against acting, the plan of the way back, and what to type first where something is in its way.
 
     Args:
         parts: The service.
@@ -28,13 +28,20 @@ def standing(
         stale: Why the harm that was found may be over.
     """
     now = parts.clock.now()
-    unsafe, unknown, made = (None, _canary(release), None) if canary else _way_back(parts, release)
+    unsafe: Message | None = None
+    unknown: Message | None = _canary(release) if canary else None
+    made, first = None, None
+    if not canary:
+        try:
+            unsafe, unknown, made = _way_back(parts, release)
+        except BackoutError as error:
+            unknown, first = error.what, error.next_command
     try:
         check_free(parts)
     except RunInProgress as error:
-        unknown = error.what
+        unknown, first = error.what, error.next_command
     back = brought_back(parts, release.version).at
-    return Standing(
+    stands = Standing(
         automatic=parts.guard.action == "automatic",
         paused=paused(parts),
         age_s=(now - release.deployed_at).total_seconds(),
@@ -45,7 +52,8 @@ def standing(
         unknown=unknown,
         stale=stale,
         frozen=frozen(parts),
-    ), made
+    )
+    return stands, made, first
 
 
 def _canary(release: Release) -> Message:
@@ -55,13 +63,11 @@ def _canary(release: Release) -> Message:
 
 
 def _way_back(parts: Parts, release: Release) -> tuple[Message | None, Message | None, Plan | None]:
-    """Return why the way back is none that loses nothing, why that is not known, and the plan."""
+    """Return why the way back is none that loses nothing, why that is not known, and the plan; raises what keeps it from being known."""
     try:
         made = plan(parts, Request())
     except Refused as error:
         return error.what, None, None
-    except BackoutError as error:
-        return None, error.what, None
     if made.from_version != release.version:
         other = msg(
             "{version} runs, and not {release}.", version=str(made.from_version), release=release.version
