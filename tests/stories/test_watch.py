@@ -232,3 +232,49 @@ def test_killed_while_it_goes_back_it_does_not_try_again_and_says_what_goes_on(c
     assert (seen["decision"]["act"], seen["run"]) == ("ask", None)
     assert seen["next_command"].startswith("backout resume run-")
     assert "was about to" in str(seen["decision"]["reasons"])
+
+
+def test_a_canary_that_fails_is_stopped_where_that_is_named_and_comes_back_by_name_only(
+    canary: Canary,
+) -> None:
+    canary.configure(action="automatic")
+    path = canary.cli.directory / "backout.yaml"
+    path.write_text(path.read_text() + "canary: {steps: [20, 100]}\n")
+    router = canary.proxy.router(SERVERS)
+    router.shift({"blue": 100, "green": 0})
+    canary.cli("canary", "start", "v2").ended(0)
+    canary.running["green"].failing = True
+    with SteadyLoad(canary.proxy.port):
+        done = canary.watch("--json")
+        assert done.code == 6, done.everything
+    assert (told(done)["decision"]["act"], router.traffic(5).shares) == (
+        "back out",
+        {"blue": 100, "green": 0},
+    )
+    assert "gets no request any more" in told(done)["taken_back"]["template"]
+    canary.cli("record", "--version", "v2", "--state", "deploying").refused(
+        8, what="v2 was backed out .its canary was stopped", now="Nothing", next="--accept quarantined"
+    )
+    canary.cli("canary", "start", "v2").refused(
+        4, what="canary v2 was stopped by", now="Nothing", next="--accept backed-out"
+    )
+    canary.running["green"].failing = False
+    canary.cli("canary", "start", "v2", "--accept", "backed-out").ended(0)
+    assert router.traffic(5).shares == {"blue": 80, "green": 20}
+    rows = canary.cli("releases", "--json").ended(0).json["rows"]
+    assert [bool(row["quarantined"]) for row in rows if row["release"]["version"] == "v2"] == [False]
+
+
+def test_while_a_release_is_frozen_no_canary_gets_more(canary: Canary) -> None:
+    router = canary.proxy.router(SERVERS)
+    router.shift({"blue": 0, "green": 100})
+    canary.cli("run", "--to", "v1", "--yes")
+    canary.running["blue"].failing = True
+    with SteadyLoad(canary.proxy.port):
+        assert canary.watch("--release", "v1").code == 8
+    canary.cli("canary", "start", "v2", "--accept", "backed-out").refused(
+        3, what="v1 is frozen since", now="Nothing", next="backout watch --resume"
+    )
+    assert "v1 is frozen" in canary.cli().out
+    canary.cli("watch", "--resume").ended(0)
+    assert "frozen" not in canary.cli().out

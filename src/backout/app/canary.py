@@ -5,6 +5,7 @@ from __future__ import annotations
 from backout.app.parts import Parts
 from backout.app.plan import terms
 from backout.app.run import Conduct, blocking_run, open_runs, run
+from backout.app.watch_marks import frozen
 from backout.canary import Canary, Meant
 from backout.errors import BackoutError, NeedsAcceptance, NotPossible, UsageError
 from backout.execute.run import Run
@@ -12,6 +13,7 @@ from backout.message import Message, msg
 from backout.observed import SidesNow
 from backout.plan.canary import divided, plan_canary, refuse_unready, to_next, to_start
 from backout.platforms.abilities import DividesRequests
+from backout.release import ReleaseState
 from backout.report.canary import CanaryStatus
 from backout.steps.canary import note_spec
 
@@ -45,10 +47,14 @@ def start(parts: Parts, release: str, accept: tuple[str, ...], conduct: Conduct)
     recorded = parts.book.by_version(release)
     ref = recorded.artefact.ref if recorded is not None and recorded.artefact is not None else release
     state = parts.canaries.canary()
+    _refuse_frozen(parts)
     if BACKED_OUT not in accept:
         _refuse_backed_out(parts, release, state)
     now = platform.sides_now(LOOK_S)
     meant = to_start(now, release, ref, parts.canary_steps[0])
+    refuse_unready(now, meant)
+    if parts.book.is_quarantined(release):
+        parts.book.lift(release, ReleaseState.UNKNOWN, None)
     return _go(parts, platform, now, meant, state, conduct)
 
 
@@ -65,6 +71,7 @@ def advance(parts: Parts, conduct: Conduct, *, resume: bool = False) -> Run:
         RunInProgress: Somebody else acts.
     """
     platform, state = dividing(parts), parts.canaries.canary()
+    _refuse_frozen(parts)
     now = platform.sides_now(LOOK_S)
     meant = to_next(now, state, parts.canary_steps, resume=resume)
     refuse_unready(now, meant)
@@ -212,21 +219,31 @@ def _go(
     return run(parts, plan, conduct)
 
 
+def _refuse_frozen(parts: Parts) -> None:
+    why = frozen(parts)
+    if why is not None:
+        raise NotPossible(
+            msg("No release gets more requests: {why}", why=str(why)),
+            state=msg("Nothing was changed."),
+            next_command="backout watch --resume   # once a person has looked",
+        )
+
+
 def _refuse_backed_out(parts: Parts, release: str, state: Canary) -> None:
     entry = next((q for q in parts.book.quarantined() if q.version == release), None)
     word = state.backed_out.get(release)
     if entry is None and word is None:
         return
     raise NeedsAcceptance(
-        msg("{version} was backed out: {reason}", version=release, reason=entry.reason)
-        if entry is not None
-        else msg(
+        msg(
             "The canary {version} was stopped by {who} at {at}{why}.",
             version=release,
-            who=word.by if word else "",
-            at=f"{word.at:%Y-%m-%d %H:%M UTC}" if word else "",
-            why=f": {word.reason}" if word and word.reason else "",
-        ),
+            who=word.by,
+            at=f"{word.at:%Y-%m-%d %H:%M UTC}",
+            why=f": {word.reason}" if word.reason else "",
+        )
+        if word is not None
+        else msg("{version} was backed out: {reason}", version=release, reason=entry.reason if entry else ""),
         state=msg("Nothing was changed."),
         next_command=f"backout canary start {release} --accept {BACKED_OUT}",
     )

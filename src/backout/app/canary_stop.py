@@ -27,6 +27,7 @@ from backout.message import Message, msg
 from backout.observed import Answer
 from backout.plan.canary import to_stop, told, without
 from backout.platforms.abilities import DividesRequests
+from backout.release import Quarantine, ReleaseState
 from backout.routers.base import Router, ShiftsTraffic, SideTraffic, Traffic
 
 _ROUTER_S, _STATE_S, _POLL_S = 10.0, 1.0, 0.1
@@ -179,6 +180,7 @@ def _note(
     parts.look_only = False
     try:
         parts.canaries.stop(side, version, reason)
+        _quarantine(parts, version, reason)
         return _close_runs(parts), None
     except (StoreUnreadable, StoreTooNew, StoreFull) as error:
         try:
@@ -194,6 +196,15 @@ def _note(
         return (), told_of
     except BackoutError as error:
         return (), msg("It is not noted: {why}", why=str(error.what))
+
+
+def _quarantine(parts: Parts, version: str | None, reason: str | None) -> None:
+    """Shut the release away, so that nothing brings it back by accident; `canary start --accept backed-out` lets it in again."""
+    if version is None or parts.book.is_quarantined(version):
+        return
+    why = f"its canary was stopped{f': {reason}' if reason else ''}"
+    entry = Quarantine(version=version, reason=why, since=parts.clock.now())
+    parts.book.quarantine(entry, ReleaseState.BAD, None)
 
 
 def _close_runs(parts: Parts) -> tuple[str, ...]:

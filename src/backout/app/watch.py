@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from backout.app import watch_state
+from backout.app.canary_stop import stop
 from backout.app.parts import Parts
 from backout.app.run import Conduct, run
 from backout.app.watch_marks import ACTED, BY_ITSELF, freeze, holding
@@ -19,6 +20,7 @@ from backout.guard import Say, Verdict, Watch
 from backout.guard.action import Act, Decision, decide_action
 from backout.message import Message, msg
 from backout.observed import Answer
+from backout.plan.canary import told as divided_so
 from backout.plan.model import Plan
 from backout.platforms.abilities import Arms, HasArms, TellsReadiness
 from backout.release import Release
@@ -40,7 +42,8 @@ class Seen(Document):
         decision: What follows.
         notes: Why a metric had no data.
         next_command: What to type; None: nothing.
-        run: The run that took the release back, if the guard did.
+        taken_back: What the guard did; None: nothing.
+        run: The run that it did that by; None: it stopped a canary.
         exit_code: How that run ended.
     """
 
@@ -50,6 +53,7 @@ class Seen(Document):
     decision: Decision
     notes: tuple[Message, ...] = ()
     next_command: str | None = None
+    taken_back: Message | None = None
     run: str | None = None
     exit_code: int | None = None
 
@@ -321,9 +325,24 @@ def _consequences(
     if decision.act is Act.FREEZE:
         freeze(parts, release.version, decision.reasons[0])
         return seen.model_copy(update={"next_command": "backout plan   # then: backout watch --resume"})
+    if decision.act is Act.BACK_OUT and canary and serving.arms is not None:
+        return _stop_canary(parts, release, serving.arms.canary, seen)
     if decision.act is Act.BACK_OUT and made is not None:
         return _go_back(parts, release, made, seen, interrupt)
     return seen
+
+
+def _stop_canary(parts: Parts, release: Release, side: str, seen: Seen) -> Seen:
+    """Take the canary's requests from it; on record first, as a way back."""
+    why = "; ".join(str(one) for one in seen.verdict.reasons)
+    parts.journal.append(ACTED, {"release": release.version, "side": side, "why": why})
+    stopped = stop(parts, side, (), f"{BY_ITSELF}{why}", lambda _what: None)
+    done = msg(
+        "The canary on {side} gets no request any more: {shares}.",
+        side=side,
+        shares=divided_so(stopped.shares),
+    )
+    return seen.model_copy(update={"taken_back": done, "next_command": "backout canary status"})
 
 
 def _go_back(parts: Parts, release: Release, made: Plan, seen: Seen, interrupt: threading.Event) -> Seen:
@@ -331,5 +350,6 @@ def _go_back(parts: Parts, release: Release, made: Plan, seen: Seen, interrupt: 
     why = "; ".join(str(one) for one in seen.verdict.reasons)
     parts.journal.append(ACTED, {"release": release.version, "plan": made.id, "why": why})
     done = run(parts, made, Conduct(reason=f"{BY_ITSELF}{why}", interrupt=interrupt))
-    ended = seen.model_copy(update={"run": done.id, "exit_code": int(done.exit_code)})
+    back = msg("{release} was taken back by run {run}.", release=release.version, run=done.id)
+    ended = seen.model_copy(update={"taken_back": back, "run": done.id, "exit_code": int(done.exit_code)})
     return ended.model_copy(update={"next_command": f"backout report {done.id}"})

@@ -24,12 +24,12 @@ def standing(
     Args:
         parts: The service.
         release: That is watched.
-        canary: Others serve beside it: then its way back is that it gets no more requests, and the schema stays.
+        canary: Others serve beside it, on the schema as it is: its way back is that it gets no more requests, and loses nothing.
         stale: Why the harm that was found may be over.
     """
     now = parts.clock.now()
     unsafe: Message | None = None
-    unknown: Message | None = _canary(release) if canary else None
+    unknown: Message | None = None
     made, first = None, None
     if not canary:
         try:
@@ -54,12 +54,6 @@ def standing(
         frozen=frozen(parts),
     )
     return stands, made, first
-
-
-def _canary(release: Release) -> Message:
-    return msg(
-        "{release} has the smaller part of the requests: a person stops a canary.", release=release.version
-    )
 
 
 def _way_back(parts: Parts, release: Release) -> tuple[Message | None, Message | None, Plan | None]:

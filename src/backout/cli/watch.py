@@ -129,8 +129,8 @@ def _show(seen: Seen) -> None:
         out(f"  {_needed(verdict)}")
     for one in seen.decision.reasons:
         out(f"  {one}")
-    if seen.run is not None:
-        out(f"  The guard backed it out: run {seen.run}.")
+    if seen.taken_back is not None:
+        out(f"  {seen.taken_back}")
         if seen.exit_code:
             out(f"  What runs now is not proven to be well: the run ended with exit code {seen.exit_code}.")
     if seen.next_command is not None:
@@ -154,6 +154,6 @@ def _exit_code(seen: Seen) -> ExitCode:
         return ExitCode.DONE
     if seen.verdict.say is Say.CANNOT_TELL:
         return ExitCode.INCONCLUSIVE
-    if seen.run is not None:
+    if seen.taken_back is not None:
         return ExitCode.PROOF_FAILED
     return ExitCode.REFUSED if seen.decision.act is Act.FREEZE else ExitCode.NEEDS_APPROVAL

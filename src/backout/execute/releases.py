@@ -116,7 +116,7 @@ class ReleaseBook:
         # A kill -9 between the two places leaves the target's record as it was: then it is not done.
         return any(r.id == release.id and r.state is release.state for r in self._at_target())
 
-    def quarantine(self, entry: Quarantine, state: ReleaseState, run: str) -> None:
+    def quarantine(self, entry: Quarantine, state: ReleaseState, run: str | None) -> None:
         """Quarantine a version and set the state of its newest release. Idempotent."""
         marked = self._in_state(entry.version, state)
         document = canonical_json(entry.model_dump(mode="json"))

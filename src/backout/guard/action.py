@@ -95,8 +95,10 @@ def _against(standing: Standing, now: datetime) -> list[Message]:
         )
     last = standing.last_automatic_at
     if last is not None and now - last < APART:
-        found.append(msg(
+        found.append(
+            msg(
                 "The guard went back by itself, or was about to, at {at}: once in 24 hours is what it does.",
                 at=f"{last:%Y-%m-%d %H:%M UTC}",
-            ))
+            )
+        )
     return found
