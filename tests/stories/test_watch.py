@@ -278,3 +278,22 @@ def test_while_a_release_is_frozen_no_canary_gets_more(canary: Canary) -> None:
     assert "v1 is frozen" in canary.cli().out
     canary.cli("watch", "--resume").ended(0)
     assert "frozen" not in canary.cli().out
+
+
+@pytest.mark.parametrize(("share", "next_command"), [(20, "backout canary stop"), (100, "")])
+def test_a_release_that_dies_is_told_and_a_person_asked_even_if_it_may_act(
+    canary: Canary, share: int, next_command: str
+) -> None:
+    canary.configure(action="automatic")
+    path = canary.cli.directory / "backout.yaml"
+    path.write_text(path.read_text().replace("  kind: sides\n", "  kind: sides\n  ready_timeout_s: 1\n"))
+    canary.proxy.router(SERVERS).shift({"blue": 100 - share, "green": share})
+    assert canary.watch("--once").code == UNSURE
+    canary.running["green"].shutdown()
+    canary.running["green"].server_close()
+    done = canary.watch("--json")
+    assert done.code == HARM, done.everything
+    seen = told(done)
+    assert (seen["verdict"]["say"], seen["decision"]["act"]) == ("back out", "ask")
+    assert "not ready since" in str(seen["verdict"]["reasons"])
+    assert next_command in seen["next_command"]

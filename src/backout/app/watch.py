@@ -157,7 +157,9 @@ def _looked(
         return known.served_by(None, parts.clock.now()), ()
     if serving.why is not None:
         # Whose requests they are is not known: nothing is counted, and what was counted stays.
-        return known, (serving.why,)
+        silent = _silent(parts, known)
+        now, break_s = parts.clock.now(), _break_s(parts)
+        return known.readiness(unready=silent, now=now, break_s=break_s), (serving.why,)
     arms = serving.arms
     own = () if arms is None else (arms.canary, *arms.control)
     known = known.served_by(own, parts.clock.now())
@@ -252,6 +254,16 @@ def _serving(parts: Parts, release: Release) -> _Serving:
     return _Serving(Answer.YES if wanted is not None and wanted.ref == release.artefact.ref else Answer.NO)
 
 
+def _silent(parts: Parts, known: Watched) -> bool:
+    """Tell whether the side that served the release at the last look gets requests, and does not answer any more."""
+    if not known.arms or not isinstance(parts.platform, HasArms):
+        return False
+    try:
+        return parts.platform.silent(known.arms[0], _PLATFORM_S) is not None
+    except BackoutError:
+        return False  # The router's silence is not the release's.
+
+
 def _unready(parts: Parts, serving: _Serving) -> Message | None:
     """Return why the platform says that the release is not ready; None: it is, serves others beside it, or nobody can tell."""
     platform = parts.platform
@@ -308,7 +320,8 @@ def _consequences(
 ) -> Seen:
     now = parts.clock.now()
     verdict = _said(parts, known, now)
-    if serving.answer is not Answer.YES:
+    gone_silent = serving.answer is Answer.UNKNOWN and known.unready_seen is not None
+    if serving.answer is not Answer.YES and not (gone_silent and verdict.say is Say.BACK_OUT):
         # What was seen is of a time that is over, or nobody knows whose it would be.
         gone = msg("{release} gets no requests now.", release=release.version)
         reasons = (serving.why or gone,)
@@ -317,8 +330,12 @@ def _consequences(
     seen = Seen(release=release.version, at=now, verdict=verdict, decision=nothing, notes=notes)
     if verdict.say is not Say.BACK_OUT:
         return seen
-    canary = serving.beside_others and serving.arms is not None and (serving.arms.share or 0) < _MOST_OF
-    stands, made, first = standing(parts, release, canary=canary, stale=known.stale(verdict, now))
+    share = serving.arms.share if serving.arms is not None else None
+    beside = serving.beside_others or (gone_silent and len(known.arms or ()) > 1)
+    canary = beside and (share or 0) < _MOST_OF
+    # Who does not answer may run another release by now: a person has to look.
+    doubt = serving.why or known.stale(verdict, now)
+    stands, made, first = standing(parts, release, canary=canary, stale=doubt)
     decision = decide_action(verdict.say, stands, now)
     back = first or ("backout canary stop" if canary else "backout run")
     seen = seen.model_copy(update={"decision": decision, "next_command": back})

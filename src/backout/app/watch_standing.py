@@ -25,7 +25,7 @@ def standing(
         parts: The service.
         release: That is watched.
         canary: Others serve beside it, on the schema as it is: its way back is that it gets no more requests, and loses nothing.
-        stale: Why the harm that was found may be over.
+        stale: Why the harm that was found may be over, or another release's.
     """
     now = parts.clock.now()
     unsafe: Message | None = None

@@ -175,6 +175,14 @@ class HasArms(Protocol):
         """
         ...
 
+    def silent(self, side: str, deadline_s: float) -> Message | None:
+        """Return why a side that gets requests does not say what it runs; None: it does, or gets none.
+
+        Raises:
+            TargetUnreachable: Whether it gets requests cannot be told within the deadline (seconds from now).
+        """
+        ...
+
     def urls(self) -> Mapping[str, str]:
         """Return where each side says that it is ready, past the router."""
         ...

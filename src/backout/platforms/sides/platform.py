@@ -169,6 +169,20 @@ class SidesPlatform:
         rest = tuple(name for name in shares if name != canary and name not in control)
         return Arms(canary=canary, control=control, share=shares[canary] / 100 or None, rest=rest)
 
+    def silent(self, side: str, deadline_s: float) -> Message | None:
+        """Return why a side that gets requests does not say what it runs; None: it does, or gets none.
+
+        Raises:
+            TargetUnreachable: The router does not say where requests go.
+        """
+        if not self.router.traffic(deadline_s).of(side).share:
+            return None
+        try:
+            served.version_of(side, self.options.sides[side], self.options.timeout_s)
+        except TargetUnreachable as error:
+            return error.what
+        return None
+
     def urls(self) -> Mapping[str, str]:
         """Return where each side says that it is ready."""
         return {name: side.ready_url or side.version_url for name, side in self.options.sides.items()}
