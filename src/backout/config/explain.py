@@ -207,7 +207,8 @@ def _expected(detail: ErrorDetails) -> str:
     kind, ctx = detail["type"], detail.get("ctx", {})
     if kind in _LIMITS:
         text, field = _LIMITS[kind]
-        return (text.removesuffix("entries") + "entry" if ctx[field] == 1 else text).format(ctx[field])
+        text = text.replace("entries", "entry") if ctx[field] == 1 else text
+        return text.format(ctx[field])
     if kind == "union_tag_not_found":
         return "the key " + str(ctx["discriminator"]).strip("'")
     if kind in ("value_error", "assertion_error"):

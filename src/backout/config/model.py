@@ -173,7 +173,7 @@ class GuardSection(Declared):
     @classmethod
     def _names_are_unique(cls, value: tuple[SignalOptions, ...]) -> tuple[SignalOptions, ...]:
         if twice := [name for name, times in Counter(one.name for one in value).items() if times > 1]:
-            raise ValueError(f"two metrics are called {twice[0]}: give each its own name")
+            raise ValueError(f"a `name` of its own for each metric: {twice[0]} stands twice")
         return value
 
 

@@ -84,7 +84,7 @@ class _Asked(_Shared):
 def _windowed(query: str) -> str:
     if "$window" not in query:
         raise ValueError(
-            "without $window each window would count what others count, too: increase(…[$window])"
+            "$window in the query, as in increase(…[$window]): else each window counts what others count, too"
         )
     return query
 
@@ -107,7 +107,7 @@ class PrometheusErrors(_Asked, _Errors):
     @model_validator(mode="after")
     def _of_the_same_sides(self) -> Self:
         if ("$side" in self.requests) != ("$side" in self.errors):
-            raise ValueError("$side in one of requests and errors, but not in the other")
+            raise ValueError("$side in both of requests and errors, or in neither")
         return self
 
 
@@ -133,7 +133,7 @@ class PrometheusLatency(_Asked):
     @model_validator(mode="after")
     def _edges_rise(self) -> Self:
         if any(a >= b for a, b in zip((0.0, *self.edges_s), self.edges_s, strict=False)):
-            raise ValueError("edges_s must rise, from above 0")
+            raise ValueError("upper edges that rise, from above 0")
         return self
 
     @property

@@ -460,3 +460,27 @@ def test_for_requests_only_what_says_where_they_go_has_to_be_right(tmp_path: Pat
     with pytest.raises(ConfigMistakes) as caught:
         load_for_requests(path, {})
     assert [p.key for p in caught.value.problems] == ["platform.kind"]
+
+
+@pytest.mark.parametrize(
+    ("guard", "told"),
+    [
+        ("interval_s: -1", "guard.interval_s: expected a number of at least 1.0, found -1."),
+        (
+            "metrics: [{kind: router}, {kind: router}]",
+            "expected a `name` of its own for each metric: errors stands twice, found a list.",
+        ),
+        (
+            'metrics: [{kind: prometheus, url: "http://a", requests: "a$side[$window]", errors: "b[$window]"}]',
+            "expected $side in both of requests and errors, or in neither",
+        ),
+        (
+            'metrics: [{kind: prometheus, url: "http://a", requests: "a[$window]", errors: "b"}]',
+            "expected $window in the query",
+        ),
+        ("metrics: [{kind: router, worse_by: .nan}]", "expected a finite number"),
+    ],
+)
+def test_a_slip_in_what_the_guard_looks_at_is_told_in_words(tmp_path: Path, guard: str, told: str) -> None:
+    (found,) = mistakes(tmp_path, GOOD + f"guard:\n  {guard}\n")
+    assert told in found

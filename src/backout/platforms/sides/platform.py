@@ -175,13 +175,9 @@ class SidesPlatform:
         Raises:
             TargetUnreachable: The router does not say where requests go.
         """
-        if not self.router.traffic(deadline_s).of(side).share:
-            return None
-        try:
-            served.version_of(side, self.options.sides[side], self.options.timeout_s)
-        except TargetUnreachable as error:
-            return error.what
-        return None
+        now, told = look(self.options, self.site, self.router, deadline_s)
+        trouble = told[side].trouble
+        return trouble.what if now.of(side).share and trouble is not None else None
 
     def urls(self) -> Mapping[str, str]:
         """Return where each side says that it is ready."""
