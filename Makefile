@@ -28,8 +28,8 @@ crash: setup ## Kill -9 everywhere inside a run, resume, compare: N of N
 fuzz: setup ## Migrations by chance, there and back, for SECONDS (3600) from a new seed (one again: SEED=… COUNT=1)
 	@$(BIN)/python -m tests.services.reversible.property.fuzz --seconds $(or $(SECONDS),3600) $(if $(SEED),--seed $(SEED)) $(if $(COUNT),--count $(COUNT)) $(if $(VERSION),--version $(VERSION))
 
-kinds: setup ## Every kind of change in every way of testing it, half an hour; `make test` asks a share of them in each
-	@BACKOUT_ALL_KINDS=1 $(BIN)/pytest -n auto -m slow tests/services/reversible/test_kinds.py tests/services/reversible/test_kinds_busy.py tests/services/reversible/test_place.py tests/services/reversible/test_observed.py tests/services/reversible/test_property.py tests/services/reversible/test_tools.py tests/services/inverse/test_kinds.py
+kinds: setup ## The way back of migrations on both servers, every kind in every way, an hour; `make test` asks by turns
+	@BACKOUT_ALL_KINDS=1 $(BIN)/pytest -n auto -m slow tests/services/reversible tests/services/inverse
 
 check: setup ## Format, lint, types, import rules
 	@$(BIN)/ruff format --check .

@@ -28,12 +28,14 @@ def seconds(shared_stage: Crash, uninterrupted: Any) -> float:
     return time.monotonic() - began_s
 
 
-def test_every_point(crash: Crash, uninterrupted: tuple[list[str], dict[str, Any]], say: Say) -> None:
+def test_every_point(
+    crash: Crash, uninterrupted: tuple[list[str], dict[str, Any]], sample: Sample, say: Say
+) -> None:
     points, wanted = uninterrupted
     for inside in INSIDE:
         assert any(p.startswith(inside) for p in points), f"no fault point inside {inside}"
     rounds = Rounds(crash, "killed at every point of run, resumed", say)
-    for point in points:
+    for point in sample(points, 3):
         crash.reset()
         since = crash.mark()
         died = crash.command(*RUN, fault=point)

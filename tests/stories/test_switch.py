@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -142,24 +143,24 @@ def test_clients_write_all_the_time_and_nothing_is_lost(
     assert not ids[0] & ids[1], "rows written since are on both sides"
 
 
-@pytest.mark.parametrize(
-    "fault",
-    [
-        "switch.before",
-        "switch.begin.before",
-        "database.hold.set.after",
-        "switch.sequences.after",
-        "switch.begin.after",
-        "switch.run.before",
-        "switch.run.after",
-        "switch.end.before",
-        "switch.end.between",
-        "switch.end.others",
-        "switch.end.after",
-        "switch.after",
-    ],
+FAULTS = (
+    "switch.before",
+    "switch.begin.before",
+    "database.hold.set.after",
+    "switch.sequences.after",
+    "switch.begin.after",
+    "switch.run.before",
+    "switch.run.after",
+    "switch.end.before",
+    "switch.end.between",
+    "switch.end.others",
+    "switch.end.after",
+    "switch.after",
 )
-@pytest.mark.parametrize("then", ["resume", "abort"])
+"""One is gone on from, the next one undone; `make crash` does both at every point."""
+
+
+@pytest.mark.parametrize(("fault", "then"), [*zip(FAULTS, cycle(("resume", "abort")), strict=False)])
 def test_a_kill_anywhere_ends_with_one_database_that_is_written(
     switched: Switched, fault: str, then: str
 ) -> None:

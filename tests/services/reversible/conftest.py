@@ -12,6 +12,7 @@ from functools import cache
 from itertools import count
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import psycopg
 import pytest
@@ -21,7 +22,7 @@ from tests.command_line import Cli, Done
 from tests.services.reversible import servers
 from tests.services.reversible.raw import Raw
 from tests.services.reversible.recording import Recorded
-from tests.services.reversible.servers import VERSIONS, Server
+from tests.services.reversible.servers import EVERYTHING, VERSIONS, Server
 from tests.services.reversible.tools import environment
 
 from backout.databases.postgres.reversible.link import DirectLink
@@ -30,6 +31,32 @@ from backout.databases.postgres.reversible.proxy.upstream import Upstream
 from backout.embedded.server import EmbeddedPostgres
 
 _numbers = count(1)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Ask each claim on one of the two servers, by a turn that its name decides; `make kinds` asks on both.
+
+    What is asked of one server alone, by name, stays.
+    """
+    if EVERYTHING:
+        return
+    of_claim: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        callspec = getattr(item, "callspec", None)
+        if callspec is not None and callspec.params.get("server") in VERSIONS:
+            name, _, asked = item.nodeid.partition("[")
+            words = asked.removesuffix("]").split("-")
+            if (version := str(callspec.params["server"])) in words:
+                words.remove(version)
+                of_claim.setdefault(f"{name}[{'-'.join(words)}]", []).append(item)
+    left_out = {
+        found[1 - crc32(claim.encode()) % 2]
+        for claim, found in of_claim.items()
+        if len(found) == len(VERSIONS)
+    }
+    if left_out:
+        config.hook.pytest_deselected(items=list(left_out))
+        items[:] = [item for item in items if item not in left_out]
 
 
 @pytest.fixture(scope="session")
