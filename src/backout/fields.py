@@ -6,7 +6,8 @@ import re
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, GetCoreSchemaHandler, model_validator
+from pydantic_core import CoreSchema
 
 from backout.document import Document
 
@@ -51,7 +52,17 @@ def _http_url(value: str) -> str:
     return value
 
 
-Seconds = Annotated[float, Field(le=86_400)]
+class _ADayAtMost:
+    """Limits a number to the seconds of a day where its field names no limit of its own: two limits would be the later one."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        schema: Any = handler(source)
+        schema.setdefault("le", 86_400)
+        found: CoreSchema = schema
+        return found
+
+
+Seconds = Annotated[float, _ADayAtMost()]
 """A day at most: whoever waits longer for one thing at night waits for ever."""
 Name = Annotated[str, AfterValidator(_name)]
 """What can stand in a path, on a command line and in a table."""
