@@ -35,11 +35,13 @@ http {{
     client_max_body_size 4m;
     client_body_buffer_size 4m;
     include {folder}/shop.conf;
+    {log_format}
     map $http_upgrade $upgrades {{ default upgrade; "" ""; }}
     server {{
         listen 127.0.0.1:{port};
         location / {{
             proxy_pass http://$shop;
+            {access_log}
             proxy_http_version 1.1;
             proxy_set_header Upgrade $http_upgrade;
             proxy_set_header Connection $upgrades;
@@ -57,11 +59,17 @@ class Nginx:
         folder: Holds configuration, pid file and logs.
         children: Starts and ends it.
         sides: The ports of each side's servers.
+        log_format: Called `backout`: requests are written to `access.log`; empty: to nowhere.
         more: Options of the router.
     """
 
     def __init__(
-        self, folder: Path, children: Children, sides: Mapping[str, tuple[int, ...]], **more: object
+        self,
+        folder: Path,
+        children: Children,
+        sides: Mapping[str, tuple[int, ...]],
+        log_format: str = "",
+        **more: object,
     ) -> None:
         self.folder, self.port, self.status, self._children = folder, free_port(), free_port(), children
         self.told: dict[str, object] = {
@@ -73,7 +81,10 @@ class Nginx:
             "pid_file": "nginx.pid",
             **more,
         }
-        self.configuration.write_text(_CONFIGURATION.format(folder=folder, port=self.port))
+        access_log = f"access_log {folder}/access.log backout;" if log_format else ""
+        self.configuration.write_text(
+            _CONFIGURATION.format(folder=folder, port=self.port, log_format=log_format, access_log=access_log)
+        )
         first = next(iter(sides))
         shares = {name: 100 if name == first else 0 for name in sides}
         self.included.write_text(text(Division(shares), self.router().options))
@@ -140,11 +151,13 @@ class Nginx:
 
 
 @contextmanager
-def nginx(folder: Path, sides: Mapping[str, tuple[int, ...]], **more: object) -> Iterator[Nginx]:
+def nginx(
+    folder: Path, sides: Mapping[str, tuple[int, ...]], log_format: str = "", **more: object
+) -> Iterator[Nginx]:
     """Give an nginx that answers."""
     children = Children(folder / "run")
     try:
-        made = Nginx(folder, children, sides, **more)
+        made = Nginx(folder, children, sides, log_format, **more)
         made.start()
         yield made
     finally:

@@ -129,6 +129,7 @@ def _known(parts: Parts, release: Release) -> Watched:
         metrics=tuple(one.metric for one in parts.signals),
         alpha=parts.guard.false_alarms,
         quiet_s=max(_break_s(parts), *(one.lag_s for one in parts.signals)),
+        ids=all(one.has_ids for one in parts.signals),
     )
     known = watch_state.load(parts.state_directory, release.version)
     declared = watch_state.digest(parts.guard.metrics)
@@ -171,7 +172,9 @@ def _looked(
         for look in read.looks:
             watch = watch.add(look)
         memory[name] = read.memory
-        notes = (*notes, *([read.why] if read.why else []))
+        if read.without_id:
+            watch = watch.model_copy(update={"ids": False})
+        notes = (*notes, *([read.why] if read.why else []), *read.notes)
     unready = _unready(parts, serving)
     if unready is not None:
         notes = (*notes, unready)

@@ -200,7 +200,9 @@ class Watch(Document):
     def _not_promised(self, findings: Sequence[Finding]) -> tuple[Message, ...]:
         reasons = []
         if not self.ids:
-            reasons.append(msg("Requests have no ids: retries of one client count as requests of their own."))
+            reasons.append(
+                msg("Not all requests have ids: retries of one client count as requests of their own.")
+            )
         if alone := [one.metric for one in findings if not one.compared]:
             reasons.append(
                 msg(

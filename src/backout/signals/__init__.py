@@ -1,4 +1,4 @@
-"""Where the guard's metrics come from: one file per kind of signal."""
+"""Where the guard's metrics come from: one file or folder per kind of signal."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from backout.errors import ConfigError
 from backout.message import msg
 from backout.signals.options import (
+    AccessLogErrors,
+    AccessLogLatency,
     ProbeErrors,
     PrometheusErrors,
     PrometheusLatency,
@@ -50,6 +52,10 @@ def make_signal(options: SignalOptions, site: Site, router: object, urls: Mappin
         from backout.signals.probes import ProbesSignal
 
         return ProbesSignal(options, site.clock, {**urls, **options.urls})
+    if isinstance(options, AccessLogErrors | AccessLogLatency):
+        from backout.signals.access_log import AccessLogSignal
+
+        return AccessLogSignal(options, site.clock, site.directory / options.path)
     from backout.signals.prometheus import PrometheusSignal
 
     assert isinstance(options, PrometheusErrors | PrometheusLatency)

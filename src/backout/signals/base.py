@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
+from pydantic import Field
+
 from backout.document import Document, Json
 from backout.guard import ErrorRate, Latency, Look
 from backout.message import Message
@@ -42,11 +44,15 @@ class Reading(Document):
         looks: In order; none: there are no data, or not yet.
         memory: What the next reading goes on from, after a restart too.
         why: Why there are no data, where that is trouble.
+        notes: What else a person has to know of what was read.
+        without_id: Of the requests since the release so many may be retries of others.
     """
 
     looks: tuple[Look, ...] = ()
     memory: Json = None
     why: Message | None = None
+    notes: tuple[Message, ...] = ()
+    without_id: int = Field(default=0, ge=0)
 
 
 class Signal(Protocol):
@@ -54,6 +60,8 @@ class Signal(Protocol):
 
     looks_back: ClassVar[bool]
     """Whether it can tell of times in which nobody asked it."""
+    has_ids: ClassVar[bool]
+    """Whether it counts each request once, by its id, and says of how many it could not (`Reading.without_id`)."""
 
     @property
     def metric(self) -> ErrorRate | Latency:

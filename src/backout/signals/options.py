@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 _NAME = "How verdicts name this metric."
 _WORSE_BY = "With a control arm: harm is more than so much above the control's; 0.2 is 20 %."
 _LIMIT = "Without a control arm: the highest share of failed requests that is allowed."
+_QUANTILE = "0.95 is the p95."
+_LIMIT_S = "Without a control arm: the slowest that the quantile may be."
 
 
 class _Shared(Declared):
@@ -124,11 +127,9 @@ class PrometheusLatency(_Asked):
         min_length=1,
         description="The histogram's buckets but for +Inf, in seconds; default: those of Prometheus' own clients.",
     )
-    quantile: float = Field(default=0.95, gt=0, lt=1, description="0.95 is the p95.")
+    quantile: float = Field(default=0.95, gt=0, lt=1, description=_QUANTILE)
     worse_by: float = Field(default=0.25, ge=0, description=_WORSE_BY)
-    limit_s: float = Field(
-        default=1.0, gt=0, description="Without a control arm: the slowest that the quantile may be."
-    )
+    limit_s: float = Field(default=1.0, gt=0, description=_LIMIT_S)
 
     @model_validator(mode="after")
     def _edges_rise(self) -> Self:
@@ -151,8 +152,101 @@ class PrometheusLatency(_Asked):
         )
 
 
+class LogFields(Declared):
+    """What the log calls what is needed: names of JSON fields, or of groups of `pattern`."""
+
+    time: str = Field(
+        default="time",
+        min_length=1,
+        description="When the request ended: ISO 8601 with a zone, seconds since 1970, or as `$time_local`.",
+    )
+    status: str = Field(default="status", min_length=1, description="Status of HTTP.")
+    side: str = Field(
+        default="side", min_length=1, description="Who served it; needed where there are sides."
+    )
+    id: str = Field(
+        default="id",
+        min_length=1,
+        description="What a client sends again with each retry of a request, and with no other request.",
+    )
+    duration: str = Field(default="duration", min_length=1, description="How long it took.")
+
+
+FailedStatus = Literal["4xx", "5xx"] | Annotated[int, Field(ge=100, le=599)]
+
+
+class _Log(_Shared):
+    path: str = Field(min_length=1, description="The log, on this machine.")
+    pattern: str | None = Field(
+        default=None,
+        description="Regular expression with named groups, as `(?P<status>\\d+)`, where a line is no JSON object.",
+    )
+    fields: LogFields = Field(default_factory=LogFields, description="What the log calls what is needed.")
+    sides: dict[str, tuple[Annotated[str, Field(min_length=1)], ...]] = Field(
+        default={},
+        description="What the log says for each side: {blue: [shop-blue], green: [shop-green]}; default: the side's name.",
+    )
+
+    @model_validator(mode="after")
+    def _can_tell_lines_apart(self) -> Self:
+        said = [word for words in self.sides.values() for word in words]
+        if twice := sorted({word for word in said if said.count(word) > 1}):
+            raise ValueError(f"{twice[0]} for one side only: requests of two could not be told apart")
+        if self.pattern is None:
+            return self
+        try:
+            groups = re.compile(self.pattern).groupindex
+        except re.error as error:
+            raise ValueError(f"pattern: a regular expression ({error})") from None
+        lacking = [name for name in self._needed() if name not in groups]
+        if lacking:
+            raise ValueError(f"pattern: a group (?P<{lacking[0]}>…)")
+        return self
+
+    def _needed(self) -> tuple[str, ...]:
+        return (self.fields.time, self.fields.status)
+
+
+class AccessLogErrors(_Log, _Errors):
+    """Failed requests as an access log has them, each counted once by its id."""
+
+    kind: Literal["access-log"]
+    name: str = Field(default="errors", min_length=1, description=_NAME)
+    failed: tuple[FailedStatus, ...] = Field(
+        default=("5xx",), min_length=1, description="Which statuses have failed: [5xx, 499]."
+    )
+
+
+class AccessLogLatency(_Log):
+    """How long requests take, as an access log has it, each counted once by its id."""
+
+    kind: Literal["access-log-latency"]
+    name: str = Field(default="p95", min_length=1, description=_NAME)
+    unit: Literal["s", "ms"] = Field(default="s", description="Of the duration: nginx writes seconds.")
+    quantile: float = Field(default=0.95, gt=0, lt=1, description=_QUANTILE)
+    worse_by: float = Field(default=0.25, ge=0, description=_WORSE_BY)
+    limit_s: float = Field(default=1.0, gt=0, description=_LIMIT_S)
+
+    def _needed(self) -> tuple[str, ...]:
+        return (self.fields.time, self.fields.status, self.fields.duration)
+
+    @property
+    def metric(self) -> Latency:
+        """As the guard counts it."""
+        from backout.guard import Latency
+
+        return Latency(
+            name=self.name,
+            weight=self.weight,
+            quantile=self.quantile,
+            worse_by=self.worse_by,
+            limit_s=self.limit_s,
+        )
+
+
 SignalOptions = Annotated[
-    RouterErrors | ProbeErrors | PrometheusErrors | PrometheusLatency, Field(discriminator="kind")
+    RouterErrors | ProbeErrors | PrometheusErrors | PrometheusLatency | AccessLogErrors | AccessLogLatency,
+    Field(discriminator="kind"),
 ]
 
 

@@ -28,6 +28,7 @@ class ProbesSignal:
     clock: Clock
     urls: Mapping[str, str]
     looks_back: ClassVar[bool] = False
+    has_ids: ClassVar[bool] = False
 
     @property
     def metric(self) -> ErrorRate:

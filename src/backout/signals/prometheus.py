@@ -40,6 +40,7 @@ class PrometheusSignal:
     clock: Clock
     redactor: Redactor
     looks_back: ClassVar[bool] = True
+    has_ids: ClassVar[bool] = False
 
     @property
     def metric(self) -> ErrorRate | Latency:

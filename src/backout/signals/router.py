@@ -30,6 +30,7 @@ class RouterSignal:
     options: RouterErrors
     router: CountsRequests
     looks_back: ClassVar[bool] = False
+    has_ids: ClassVar[bool] = False
 
     @property
     def metric(self) -> ErrorRate:

@@ -142,7 +142,7 @@ def test_it_goes_on_after_a_restart_where_it_was() -> None:
 def test_without_ids_no_chance_is_promised() -> None:
     verdict = watched(NEW.model_copy(update={"ids": False}), 0, 4, BAD, REST).verdict(at(4))
     assert verdict.say is Say.BACK_OUT and verdict.promised is None
-    assert "no ids" in str(verdict.not_promised[0])
+    assert "Not all requests have ids" in str(verdict.not_promised[0])
 
 
 def test_without_control_arm_nothing_is_promised_and_fine_takes_an_upper_bound() -> None:
