@@ -45,7 +45,7 @@ def make_signal(options: SignalOptions, site: Site, router: object, urls: Mappin
             raise ConfigError(
                 msg("The metric {name} needs a router that counts requests, as haproxy.", name=options.name),
                 state=msg("Nothing was touched."),
-                next_command="${EDITOR:-vi} backout.yaml   # guard.metrics and router",
+                next_command="${EDITOR:-vi} backout.yaml   # guard.metrics: kind access-log, docs/how-to/watch.md",
             )
         return RouterSignal(options, router)
     if isinstance(options, ProbeErrors):

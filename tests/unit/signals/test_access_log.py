@@ -8,15 +8,19 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryDirectory
+from typing import Any, cast
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from backout.clock import SystemClock
 from backout.document import Json
 from backout.guard import Arm, Look
 from backout.platforms.abilities import Arms
 from backout.signals.access_log import AccessLogSignal, file
+from backout.signals.access_log.file import Places
 from backout.signals.base import Reading, Span
 from backout.signals.options import AccessLogErrors, AccessLogLatency
 
@@ -375,6 +379,28 @@ def test_two_rotations_between_two_readings_are_a_gap(log: Log) -> None:
     assert reading.looks == () and "rotated or cut" in str(reading.why)
 
 
+@pytest.mark.parametrize("goes", [True, False])
+def test_an_earlier_log_that_goes_before_it_was_read_to_its_end_is_a_gap(
+    log: Log, monkeypatch: pytest.MonkeyPatch, goes: bool
+) -> None:
+    monkeypatch.setattr(file, "_BLOCK", 1000)
+    monkeypatch.setattr(file, "MOST_BYTES", 1000)
+    log.write(1, "green")
+    log.read(10)
+    log.write(11, *["green"] * 50)
+    renamed = log.path.rename(log.path.with_name("access.log.1"))
+    log.write(12, "green")
+    assert "still to be read" in noted(log.read(20))
+    if goes:
+        renamed.unlink()
+    else:
+        renamed.rename(log.path.with_name("access.log.2"))
+        log.path.rename(renamed)
+        log.path.touch()
+    reading = log.read(30)
+    assert reading.looks == () and "rotated or cut" in str(reading.why)
+
+
 def test_another_log_beside_it_is_none_of_its_own(log: Log) -> None:
     log.write(1, "green")
     log.read(10)
@@ -473,3 +499,52 @@ def test_a_unit_may_be_milliseconds_and_what_is_slower_than_all_buckets_counts(l
     assert found.control is not None
     assert edges[found.canary.index(1) - 1] < 0.1 <= edges[found.canary.index(1)]
     assert found.control[-1] == 1
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    steps=st.lists(st.sampled_from(["write", "half", "read", "rename", "copy"]), max_size=25),
+    block=st.sampled_from([150, 400, 1 << 20]),
+)
+def test_whatever_happens_to_the_log_each_request_counts_once(steps: list[str], block: int) -> None:
+    """But for what no reader can see: a second rotation between two readings, and an empty log that is filled, copied and cut between two."""
+    with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(file, "_BLOCK", block)
+        patch.setattr(file, "MOST_BYTES", 3 * block)
+        log, written, total, rotated, half = Log(Path(folder) / "access.log"), 0, 0, False, ""
+        empty = True
+        log.path.touch()
+        log.read(0)
+        now = 0.0
+        for number, step in enumerate([*steps, *["read"] * 30]):
+            now += 1
+            if step == "copy" and empty:
+                continue
+            if step == "write":
+                log.raw(half)
+                log.write(now, "green", "blue")
+                written, half = written + 2 + bool(half), ""
+            elif step == "half" and not half:
+                whole = json.dumps(
+                    {"time": at(now).isoformat(), "status": 200, "side": "green", "id": number}
+                )
+                log.raw(whole[:20])
+                half = whole[20:] + "\n"
+            elif step in ("rename", "copy") and not rotated and not half and log.path.stat().st_size:
+                rotated = True
+                other = log.path.with_name(f"access.log.{number}")
+                if step == "rename":
+                    log.path.rename(other)
+                    log.path.touch()
+                else:
+                    other.write_bytes(log.path.read_bytes())
+                    os.truncate(log.path, 0)
+                os.utime(other, (number, number))
+            elif step == "read":
+                reading = log.read(now)
+                assert reading.why is None
+                total += sum(sum(arm[0] for arm in counted(one) if arm) for one in reading.looks)
+                empty = not Places.model_validate(cast("dict[str, Json]", log.memory)["places"]).now.offset
+                # What is left of an earlier file would be lost with another rotation.
+                rotated = rotated and "still to be read" in noted(reading)
+        assert total == written

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from contextlib import suppress
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +17,7 @@ from pydantic import ValidationError
 from backout.signals.access_log.lines import Request, Unreadable, reader
 from backout.signals.options import AccessLogErrors, AccessLogLatency, LogFields
 
+PAGE = Path(__file__).parents[3] / "docs/how-to/watch.md"
 AT = datetime(2026, 1, 1, 12, tzinfo=UTC)
 GOOD: dict[str, Any] = {"time": "2026-01-01T12:00:00+00:00", "status": "200", "side": "green", "id": "a"}
 COMBINED = r'^\S+ \S+ \S+ \[(?P<time>[^]]+)\] "[^"]*" (?P<status>\d{3})'
@@ -96,6 +99,13 @@ def test_whatever_stands_there_is_a_request_or_unreadable(said: bytes) -> None:
 @pytest.mark.parametrize("status", ["000", "-1", "499"])
 def test_a_request_without_an_answer_is_one(status: str) -> None:
     assert read(line(status=status)).status == int(status)
+
+
+@pytest.mark.parametrize(("word", "request_id"), [("abc-1", "abc-1"), ("-", None)])
+def test_what_haproxy_writes_is_read_by_the_pattern_of_the_docs(word: str, request_id: str | None) -> None:
+    (pattern,) = re.findall("pattern: '(.*)'", PAGE.read_text())
+    found = read(f"<134>haproxy[7]: 1767268800.000 503 app/blue1 {word}".encode(), pattern)
+    assert found == Request(AT, 503, "app/blue1", request_id, None)
 
 
 def test_a_pattern_with_a_slip_is_no_configuration() -> None:

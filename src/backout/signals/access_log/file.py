@@ -1,7 +1,8 @@
 """Reading a log from where it was left: over rotation and truncation, whole lines alone, never more than so many bytes.
 
 What was read is known again by its last bytes, and not by the file's number: file systems give that to the next file, and
-logrotate's `copytruncate` keeps it. So a renamed log, and a copy of one, are found under their new names.
+logrotate's `copytruncate` keeps it. So a renamed log, and a copy of one, are found under their new names. Only of a log that was
+empty nobody can see that it was filled, copied and cut between two readings.
 
 Source: logrotate(8) (`create`, `copytruncate`, `dateext`, `delaycompress`); nginx "Controlling nginx", log rotation: until
 USR1, and from old workers after a reload, lines go to the renamed file.
@@ -49,10 +50,12 @@ class Places(Document):
     Attributes:
         now: In the file under its name.
         earlier: In the one that had the name before, as long as it is there: it may still be written.
+        behind: Whether there was more to read.
     """
 
     now: Place
     earlier: Place | None = None
+    behind: bool = False
 
 
 @dataclass(slots=True)
@@ -107,7 +110,9 @@ class Following:
             return
         found, skipped = _sibling(path, before, files)
         self._earlier = _Open(found, before.offset) if found is not None else None
-        self.lost = before is places.now and (found is None or skipped)
+        rotated, unread = before is places.now, places.behind and places.earlier is not None
+        # With another rotation the earlier one is not looked for any more.
+        self.lost = (rotated and (unread or skipped)) or (found is None and (rotated or unread))
 
     def blocks(self) -> Iterator[list[bytes]]:
         """Yield whole lines in blocks, the earlier file's first; what the caller does not take any more comes with the next reading."""
@@ -138,7 +143,9 @@ class Following:
     def places(self) -> Places:
         """Until where it was read."""
         return Places(
-            now=self._now.place(), earlier=self._earlier.place() if self._earlier is not None else None
+            now=self._now.place(),
+            earlier=self._earlier.place() if self._earlier is not None else None,
+            behind=not self.at_the_end,
         )
 
     def _skip_to_a_line(self) -> None:
