@@ -239,7 +239,7 @@ def test_a_canary_that_fails_is_stopped_where_that_is_named_and_comes_back_by_na
 ) -> None:
     canary.configure(action="automatic")
     path = canary.cli.directory / "backout.yaml"
-    path.write_text(path.read_text() + "canary: {steps: [20, 100]}\n")
+    path.write_text(path.read_text() + "canary: {steps: [50, 100]}\n")
     router = canary.proxy.router(SERVERS)
     router.shift({"blue": 100, "green": 0})
     canary.cli("canary", "start", "v2").ended(0)
@@ -260,7 +260,7 @@ def test_a_canary_that_fails_is_stopped_where_that_is_named_and_comes_back_by_na
     )
     canary.running["green"].failing = False
     canary.cli("canary", "start", "v2", "--accept", "backed-out").ended(0)
-    assert router.traffic(5).shares == {"blue": 80, "green": 20}
+    assert router.traffic(5).shares == {"blue": 50, "green": 50}
     rows = canary.cli("releases", "--json").ended(0).json["rows"]
     assert [bool(row["quarantined"]) for row in rows if row["release"]["version"] == "v2"] == [False]
 

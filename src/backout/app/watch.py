@@ -12,10 +12,11 @@ from backout.app.canary_stop import stop
 from backout.app.parts import Parts
 from backout.app.run import Conduct, run
 from backout.app.watch_marks import ACTED, BY_ITSELF, freeze, holding
+from backout.app.watch_release import to_watch
 from backout.app.watch_standing import standing
 from backout.app.watch_state import Watched
 from backout.document import Document, Json
-from backout.errors import BackoutError, ConfigError, UsageError
+from backout.errors import BackoutError
 from backout.guard import Say, Verdict, Watch
 from backout.guard.action import Act, Decision, decide_action
 from backout.message import Message, msg
@@ -63,7 +64,7 @@ class Watching:
     """How long to watch, and who is told.
 
     Attributes:
-        release: Version; None: the newest that was recorded.
+        release: Version; None: the canary that is under way, or what was recorded after it began.
         once: One look.
         for_s: Seconds to go on for; None: until the release is as old as the guard may act by itself.
         interrupt: Ends it between two looks.
@@ -81,11 +82,11 @@ def watch(parts: Parts, told: Watching) -> Seen:
 
     Raises:
         ConfigError: No metric is declared.
-        UsageError: The release is not on record.
+        UsageError: The release is neither on record nor the canary.
         RunInProgress: Another guard watches it, on this machine.
         BackoutError: The guard went back by itself, and that stopped; or what it knows cannot be read.
     """
-    release = _release(parts, told.release)
+    release = to_watch(parts, told.release)
     with watch_state.alone(parts.state_directory, release.version):
         known = _known(parts, release)
         ends_s = parts.clock.monotonic_s() + _for_s(parts, release, told)
@@ -100,25 +101,6 @@ def watch(parts: Parts, told: Watching) -> Seen:
                 return seen
             if told.interrupt.wait(parts.guard.interval_s):
                 return seen
-
-
-def _release(parts: Parts, version: str | None) -> Release:
-    if not parts.guard.metrics:
-        raise ConfigError(
-            msg("No metric is declared: the guard has nothing to look at."),
-            state=msg("Nothing was touched."),
-            next_command="${EDITOR:-vi} backout.yaml   # guard.metrics, docs/how-to/watch.md",
-        )
-    found = parts.book.by_version(version) if version else next(iter(parts.book.newest(1)), None)
-    if found is None:
-        raise UsageError(
-            msg("{version} is not on record: when it was released is not known.", version=version)
-            if version
-            else msg("No release is on record."),
-            state=msg("Nothing was touched."),
-            next_command=f"backout record --version {version}" if version else "backout record",
-        )
-    return found
 
 
 def _known(parts: Parts, release: Release) -> Watched:
@@ -335,7 +317,7 @@ def _consequences(
         return seen
     share = serving.arms.share if serving.arms is not None else None
     beside = serving.beside_others or (gone_silent and len(known.arms or ()) > 1)
-    canary = beside and (share or 0) < _MOST_OF
+    canary = beside and (share or 0) <= _MOST_OF
     # Who does not answer may run another release by now: a person has to look.
     doubt = serving.why or known.stale(verdict, now)
     stands, made, first = standing(parts, release, canary=canary, stale=doubt)

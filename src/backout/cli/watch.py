@@ -33,7 +33,9 @@ def command(
     release: Annotated[
         str | None,
         typer.Option(
-            "--release", metavar="VERSION", help="Which release; else the newest that was recorded."
+            "--release",
+            metavar="VERSION",
+            help="Which release; else the canary, or what was recorded after it began.",
         ),
     ] = None,
     once: Annotated[bool, typer.Option("--once", help="Look once.")] = False,
