@@ -308,6 +308,14 @@ def test_an_answer_that_was_cut_off_is_none(words):
     assert "not known" in str(caught.value.state) and caught.value.next_command
 
 
+def test_where_nobody_listens_nothing_was_changed_and_that_is_told(tmp_path):
+    runtime = Runtime(str(tmp_path / "admin.sock"), 5.0, "echo 'show info' | socat …")
+    with pytest.raises(TargetUnreachable, match="did not answer: No such file") as caught:
+        runtime.ask("show info")
+    assert "changed nothing" in str(caught.value.state)
+    assert str(caught.value.next_command).endswith(f"ls -l {tmp_path}/admin.sock")
+
+
 def test_an_order_is_done_when_haproxy_answers_an_empty_line():
     with answering(b"\n") as runtime:
         runtime.order("set server app/blue1 weight 1")

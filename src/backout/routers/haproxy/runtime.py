@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 import socket
 import time
 
 from backout.errors import StepFailed, TargetUnreachable
-from backout.message import msg
+from backout.message import Message, msg
 
 _ANSWER_MOST = 16 * 1024 * 1024
 _COMMANDS_MOST = 64
@@ -38,22 +39,29 @@ class Runtime:
             self._timeout_s, deadline_s if deadline_s is not None else self._timeout_s
         )
         try:
-            with self._connected(until) as connection:
+            connected = self._connected(until)
+        except OSError as error:
+            raise self._unreachable(
+                error,
+                msg("It was not reached, so this changed nothing. Does it run, and is that its socket?"),
+                f"pgrep -a haproxy; ls -l {shlex.quote(self._address)}"
+                if "/" in self._address
+                else self._look,
+            ) from error
+        try:
+            with connected as connection:
                 connection.sendall(command.encode() + b"\n")
                 return _all_of(connection, until).decode(errors="replace")
         except (OSError, ValueError) as error:
-            why = getattr(error, "strerror", None) or str(error) or type(error).__name__
-            raise TargetUnreachable(
-                msg(
-                    "HAProxy's runtime API at {address} did not answer: {why}.",
-                    address=self._address,
-                    why=why,
-                ),
-                state=msg(
-                    "HAProxy goes on as it did; whether the last command was carried out is not known."
-                ),
-                next_command=self._look,
-            ) from error
+            state = msg("HAProxy goes on as it did; whether the last command was carried out is not known.")
+            raise self._unreachable(error, state, self._look) from error
+
+    def _unreachable(self, error: Exception, state: Message, look: str) -> TargetUnreachable:
+        why = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        what = msg(
+            "HAProxy's runtime API at {address} did not answer: {why}.", address=self._address, why=why
+        )
+        return TargetUnreachable(what, state=state, next_command=look)
 
     def order(self, *commands: str) -> None:
         """Carry out commands that print nothing if they were done, all in one line: a kill cannot come between them.
