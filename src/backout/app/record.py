@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 
 from backout.app.back import note_proof
+from backout.app.canary_now import sharing
 from backout.app.held import holding
 from backout.app.observe import observe
 from backout.app.parts import Parts
@@ -47,18 +48,20 @@ class Recorded(Document):
 
     Attributes:
         held: What holds requests or writes: the checks would have met the hold, so they did not look.
+        canary: The version that shares the requests with another: the checks would have met both, so they did not look.
     """
 
     release: Release
     verification: Verification | None = None
     held: tuple[str, ...] = ()
+    canary: str | None = None
 
 
 def record(parts: Parts, told: Recording, note: Note = lambda _message: None) -> Recorded:
     """Note the release that runs now (or is being deployed). Idempotent for the same version and artefact.
 
     Where the checks decide, it first waits until the service is ready: a deploy script may just have started it.
-    While something is held nobody judges: the state stays what it was.
+    While something is held, or a canary shares the requests, nobody judges: the state stays what it was.
 
     Args:
         parts: The service.
@@ -93,9 +96,10 @@ def record(parts: Parts, told: Recording, note: Note = lambda _message: None) ->
         parts.book.lift(version, ReleaseState.UNKNOWN, None)
         facts = observe(parts, versions=(version,))
     release = _release(parts, facts, version, told)
-    if not judged or held or not _runs(facts, release):
+    canary = sharing(parts, facts) if judged else None
+    if not judged or held or canary is not None or not _runs(facts, release):
         parts.book.record(release, facts.schema_now.value)
-        return Recorded(release=release, held=held)
+        return Recorded(release=release, held=held, canary=canary.version if canary is not None else None)
     found = _checked(parts, facts, release)
     state = {Outcome.PASS: ReleaseState.GOOD, Outcome.FAIL: ReleaseState.BAD}.get(
         found.outcome, ReleaseState.UNKNOWN

@@ -76,6 +76,10 @@ def command(
         out_json(recorded)
     else:
         out(f"recorded {release.version} as {release.state.value}")
+    if recorded.canary is not None:
+        err(f"  not judged: the canary {recorded.canary} shares the requests: the checks would meet both")
+        err("next   backout canary status")
+        leave(ExitCode.INCONCLUSIVE)
     if recorded.held:
         err(f"  not judged: the checks would meet the hold ({', '.join(recorded.held)})")
         err("next   backout release-hold   # then: backout verify")
