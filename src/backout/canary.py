@@ -19,6 +19,8 @@ MEANT, WITHDRAWN, PAUSED, RESUMED, STOPPED = (
 )
 KINDS = (MEANT, WITHDRAWN, PAUSED, RESUMED, STOPPED)
 """Kinds of event in the journal; no run has to be read for them."""
+STOP_ID = "canary"
+"""How the ids of stops begin: a run that one has ended names it."""
 DEFAULT_STEPS = (1, 5, 25, 50, 100)
 
 

@@ -44,6 +44,11 @@ def test_the_share_grows_to_all_and_no_request_fails(shop: Shop) -> None:
         shop.cli("canary", "start", "v2").ended(0)
         load.goes_on(200)
         assert shop.shares == {"blue": 75, "green": 25}
+        # The checks meet both releases, and judge neither.
+        for version, state in (("v2", "unknown"), ("v1", "good")):
+            done = shop.cli("record", "--version", version).ended(9)
+            assert done.out == f"recorded {version} as {state}\n"
+            assert "not judged: the canary v2 shares the requests" in done.err
         shop.running["green"].ready = False
         shop.cli("canary", "next").refused(3, what="green is not ready", now="blue 75 %", next="doctor")
         shop.running["green"].ready = True
@@ -84,6 +89,9 @@ def test_stop_takes_clients_that_stick_too_and_ends_what_stays_open(shop: Shop) 
     assert told["meant"] is None and told["backed_out"]["v2"]["reason"] == "orders are charged twice"
     shop.cli("canary", "start", "v2").refused(
         4, what="v2 was stopped by", now="Nothing", next="--accept backed-out$"
+    )
+    shop.cli("canary", "start", "v2", "--accept", "backed-of").refused(
+        2, what="no risk backed-of", now="Nothing", next="^backout canary start v2"
     )
 
 

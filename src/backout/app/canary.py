@@ -6,6 +6,7 @@ from backout.app.parts import Parts
 from backout.app.plan import terms
 from backout.app.run import Conduct, blocking_run, open_runs, run
 from backout.app.watch_marks import frozen
+from backout.app.watch_state import harm_seen
 from backout.canary import Canary, Meant
 from backout.errors import BackoutError, NeedsAcceptance, NotPossible, UsageError
 from backout.execute.run import Run
@@ -68,10 +69,13 @@ def advance(parts: Parts, conduct: Conduct, *, resume: bool = False) -> Run:
 
     Raises:
         NotPossible: None is under way, it is paused, not ready, or the router divides requests otherwise than any step says.
+        NeedsAcceptance: A way back took it, and it was not started again.
         RunInProgress: Somebody else acts.
     """
     platform, state = dividing(parts), parts.canaries.canary()
     _refuse_frozen(parts)
+    if state.meant is not None:
+        _refuse_backed_out(parts, state.meant.version, state)
     now = platform.sides_now(LOOK_S)
     meant = to_next(now, state, parts.canary_steps, resume=resume)
     refuse_unready(now, meant)
@@ -113,13 +117,14 @@ def status(parts: Parts) -> CanaryStatus:
     platform = dividing(parts)
     now = platform.sides_now(LOOK_S)
     notes: list[Message] = []
-    waits = None
+    waits, bad = None, None
     try:
         state = parts.canaries.canary()
         cut_short = [r for r in open_runs(parts) if r.plan.purpose == "canary"]
         waits = cut_short[-1].id if cut_short else None
         blocked = blocking_run(open_runs(parts))
         warm = warm_told(parts, now)
+        bad = _bad(parts, state)
     except BackoutError as error:
         state, blocked, warm = Canary(), None, ()
         notes.append(msg("What was meant is not known: {why}", why=str(error.what)))
@@ -133,6 +138,7 @@ def status(parts: Parts) -> CanaryStatus:
     )
     if meant is not None:
         notes += _differences(now, meant, waits)
+    notes += [bad] if bad is not None else []
     return CanaryStatus(
         service=parts.site.service,
         environment=parts.site.environment,
@@ -148,8 +154,21 @@ def status(parts: Parts) -> CanaryStatus:
         notes=tuple(notes),
         next_command=f"backout resume {blocked.id}"
         if blocked is not None
-        else _next(now, state, share if at_step else None, waits),
+        else _next(now, state, share if at_step else None, waits, bad),
     )
+
+
+def _bad(parts: Parts, state: Canary) -> Message | None:
+    """Return why it is to get no more requests; None: nothing that is known speaks against it."""
+    meant, since = state.meant, state.since
+    if meant is None or since is None:
+        return None
+    if parts.book.is_quarantined(meant.version):
+        return msg("{version} was backed out: nothing gives it more requests.", version=meant.version)
+    harm = harm_seen(parts.state_directory, meant.version, since)
+    if harm is None:
+        return None
+    return msg("The guard saw that {version} does harm: {why}", version=meant.version, why=str(harm))
 
 
 def _differences(now: SidesNow, meant: Meant, waits: str | None) -> list[Message]:
@@ -179,13 +198,15 @@ def _differences(now: SidesNow, meant: Meant, waits: str | None) -> list[Message
     return notes
 
 
-def _next(now: SidesNow, state: Canary, step: int | None, waits: str | None) -> str:
+def _next(now: SidesNow, state: Canary, step: int | None, waits: str | None, bad: Message | None) -> str:
     meant = state.meant
     if meant is None:
         divided_now = sum(bool(share) for share in now.shares.values()) > 1
         return "backout canary stop" if divided_now else "backout canary start RELEASE"
     if step == 100:
-        return "backout record"
+        return "backout record" if bad is None else "backout plan"
+    if bad is not None:
+        return "backout canary stop"
     if step is None or now.of(meant.side).not_ready is not None:
         # Where it gets none, this notes that it is over.
         return f"backout resume {waits}   # or: backout canary stop" if waits else "backout canary stop"

@@ -15,7 +15,7 @@ from backout.app.deadline import Question
 from backout.app.emergency_places import journal_apart
 from backout.app.parts import Parts
 from backout.app.run import open_runs
-from backout.canary import Canary
+from backout.canary import STOP_ID, Canary
 from backout.document import Document
 from backout.errors import BackoutError, NeedsAcceptance, StepFailed, StoreFull, StoreTooNew, StoreUnreadable
 from backout.execute.canaries import Canaries
@@ -209,7 +209,7 @@ def _quarantine(parts: Parts, version: str | None, reason: str | None) -> None:
 
 def _close_runs(parts: Parts) -> tuple[str, ...]:
     """End the runs that would give the canary requests again when they are resumed."""
-    by = new_id("canary", parts.clock.now())
+    by = new_id(STOP_ID, parts.clock.now())
     runs = tuple(run.id for run in open_runs(parts) if run.plan.purpose == "canary")
     for run in runs:
         parts.journal.append("run.aborted", {"by": by, "superseded": True}, run=run)

@@ -8,7 +8,7 @@ import json
 import os
 import shlex
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from backout.app.written import write_file
 from backout.document import Document, Json
 from backout.errors import NotPossible, RunInProgress
-from backout.guard import Verdict, Watch
+from backout.guard import Say, Verdict, Watch
 from backout.message import Message, msg
 from backout.observed import Answer
 
@@ -87,6 +87,18 @@ class Watched(Document):
                 )
         return self.ahead(now)
 
+    def harm(self, since: datetime) -> Message | None:
+        """Return why it does harm, if data reach to `since` or later that say so; None: none do."""
+        ends = [at for one in self.watch.metrics if (at := self._until(one.name)) is not None]
+        verdict = self.watch.verdict(max(ends, default=since))
+        if verdict.say is not Say.BACK_OUT:
+            return None
+        for one in verdict.findings:
+            ended = self._until(one.metric)
+            if one.harmful is Answer.YES and ended is not None and ended >= since:
+                return one.evidence
+        return None
+
     def ahead(self, now: datetime) -> Message | None:
         """Return that there are data of a time that has not come yet; None: there are none."""
         for one in self.watch.metrics:
@@ -132,6 +144,15 @@ def load(directory: Path, release: str) -> Watched | None:
             state=msg("Nothing was changed; the release goes on."),
             next_command=f"mv {shlex.quote(str(path))} {shlex.quote(f'{path}.old')}   # the guard begins anew, without what it had seen",
         ) from error
+
+
+def harm_seen(directory: Path, release: str, since: datetime) -> Message | None:
+    """Return the harm that was seen of a release in this moment or later; None: none, or what is known cannot be read."""
+    with suppress(NotPossible):
+        known = load(directory, release)
+        if known is not None:
+            return known.harm(since)
+    return None
 
 
 def save(directory: Path, release: str, known: Watched) -> None:

@@ -20,6 +20,7 @@ from backout.cli.common import (
 )
 from backout.cli.outcome import show_outcome
 from backout.cli.progress import Progress, stop_safely
+from backout.errors import UsageError
 from backout.message import msg
 
 app = verb_group(
@@ -27,6 +28,18 @@ app = verb_group(
     "Give a release a share of the requests, in steps, and take all of them from it by one command.",
     example="backout canary status",
 )
+
+
+def _accepted(names: list[str] | None, known: str, words: str) -> tuple[str, ...]:
+    """Return what is accepted; a slip would be asked for again without a word on it."""
+    for name in names or ():
+        if name != known:
+            raise UsageError(
+                msg("There is no risk {name} to accept here; known is {known}.", name=name, known=known),
+                state=msg("Nothing was changed."),
+                next_command=f"backout canary {words}   # where it has to be, it asks for --accept {known}",
+            )
+    return tuple(names or ())
 
 
 @app.command("start")
@@ -44,11 +57,13 @@ def start(
 
     Example: backout canary start 5.4.0
     """
+    from backout.app.canary import BACKED_OUT
     from backout.app.run import Conduct
 
+    accepted = _accepted(accept, BACKED_OUT, f"start {release}")
     with open_backout(config) as backout:
         conduct = Conduct(reason=reason, watch=Progress(dict(backout.parts.kinds)), interrupt=stop_safely())
-        run = backout.canary_start(release, tuple(accept or ()), conduct)
+        run = backout.canary_start(release, accepted, conduct)
     show_outcome(run, as_json=as_json)
 
 
@@ -151,10 +166,12 @@ def retire(
     Example: backout canary retire blue
     """
     from backout.app.run import Conduct
+    from backout.app.warm import STILL_WARM
 
+    accepted = _accepted(accept, STILL_WARM, f"retire {side}")
     with open_backout(config) as backout:
         conduct = Conduct(reason=reason, watch=Progress(dict(backout.parts.kinds)), interrupt=stop_safely())
-        run = backout.canary_retire(side, tuple(accept or ()), conduct)
+        run = backout.canary_retire(side, accepted, conduct)
     show_outcome(run, as_json=as_json)
 
 

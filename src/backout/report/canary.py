@@ -75,8 +75,9 @@ def canary_lines(found: CanaryStatus) -> Iterator[str]:
     for side in found.sides:
         yield f"  {side.name:<9} {_side(side)}"
     yield f"  router    {_KEPT[found.kept]}"
-    for version, word in found.canary.backed_out.items():
-        yield f"  backed out  {clean(version)}: {_word(word, now)}"
+    for word in found.canary.backed_out.values():
+        if word != found.canary.stopped:
+            yield f"  stopped   {_word(word, now)}"
     for kept in found.warm:
         yield f"  kept      {kept}"
     for note in found.notes:

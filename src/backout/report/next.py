@@ -13,12 +13,17 @@ from backout.plan.holding import IN_FORCE
 from backout.plan.model import DataPlan
 from backout.report.holding import quarantined_now
 from backout.report.markup import plain
+from backout.report.words import stopped_with_canary
 
 Step = tuple[Message, str | None]
 
 
 def next_steps(run: Run) -> tuple[Step, ...]:
     """Return at least one sentence, the most urgent first, each with its command or None."""
+    if stopped_with_canary(run):
+        return ((msg("See how requests are divided:"), "backout canary status"),)
+    if run.state is RunState.ABORTED and run.superseded:
+        return ((msg("See how the run that took its place ended:"), f"backout report {run.aborted_by}"),)
     if run.state is RunState.ABORTED:
         return ((msg("See what the run that undid this one found."), f"backout report {run.aborted_by}"),)
     if run.state is RunState.CREATED:

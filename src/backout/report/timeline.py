@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from backout.execute.run import Run, TimelineEntry
 from backout.message import Message, msg
 from backout.report.duration import duration
-from backout.report.words import NO_KINDS, Kinds, step_sentence
+from backout.report.words import NO_KINDS, Kinds, step_sentence, stopped_with_canary
 
 _HOUR_S = 3600
 
@@ -80,6 +80,8 @@ _RUN = {
 
 
 def _sentence(run: Run, entry: TimelineEntry, kinds: Kinds) -> Message:
+    if entry.kind == "run.aborted" and stopped_with_canary(run):
+        return msg("backout canary stop ended it.")
     if entry.kind == "run.aborted" and run.superseded:
         return msg("Run {other} took its place.", other=run.aborted_by)
     if entry.kind == "run.aborted":

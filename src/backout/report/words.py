@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
 
+from backout.canary import STOP_ID
 from backout.checks.base import Outcome
 from backout.errors import ExitCode
 from backout.execute.run import Run, RunState
@@ -132,10 +133,18 @@ def version(name: str | None) -> str:
     return "unknown" if name is None else name
 
 
+def stopped_with_canary(run: Run) -> bool:
+    """Whether `backout canary stop` ended it: that is no run, and has no report."""
+    return run.superseded and (run.aborted_by or "").startswith(f"{STOP_ID}-")
+
+
 def ending(run: Run) -> Ending:
     """Return how a run stands; never better than its events prove."""
     if run.state is RunState.FINISHED:
         return _finished(run)
+    if stopped_with_canary(run):
+        meaning = msg("backout canary stop took the canary's requests: this run does not go on.")
+        return Ending("calm", msg("Superseded"), meaning, None)
     if run.state is RunState.ABORTED and run.superseded:
         meaning = msg(
             "Run {other} went on from what stood then; nothing of this one was undone.", other=run.aborted_by

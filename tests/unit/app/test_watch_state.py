@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from backout.app.watch_state import Watched, alone, digest, load
+from backout.app.watch_state import Watched, alone, digest, harm_seen, load, save
 from backout.errors import NotPossible
 from backout.guard import Arm, ErrorRate, Errors, Look, Say, Watch
 from backout.signals.options import PrometheusErrors
@@ -59,6 +59,20 @@ def test_harm_that_was_seen_long_ago_may_be_over() -> None:
     assert verdict.say is Say.BACK_OUT
     assert known.stale(verdict, at(90)) is None
     assert "3540 s old" in str(known.stale(verdict, at(3600)))
+
+
+def test_harm_is_told_of_the_canary_that_did_it_and_not_of_the_next_of_the_same_release(
+    tmp_path: Path,
+) -> None:
+    assert harm_seen(tmp_path, "v2", RELEASED) is None
+    (tmp_path / "guard").mkdir()
+    save(tmp_path, "v2", watched(900))
+    assert "900 of 1000" in str(harm_seen(tmp_path, "v2", RELEASED))
+    assert harm_seen(tmp_path, "v2", at(3600)) is None
+    save(tmp_path, "v2", watched(0))
+    assert harm_seen(tmp_path, "v2", RELEASED) is None
+    (tmp_path / "guard" / "v2.json").write_text('{"watch": {')
+    assert harm_seen(tmp_path, "v2", RELEASED) is None
 
 
 def test_data_of_a_time_that_has_not_come_are_told() -> None:

@@ -97,6 +97,20 @@ def test_there_is_always_a_next_step(told: dict[str, Run], name: str, command: s
         assert f"```sh\n{command}\n```" in report_markdown(told[name], _later(told[name]))
 
 
+@pytest.mark.parametrize(
+    ("by", "command"),
+    [
+        ("canary-20261123-031000-stop", "backout canary status"),
+        ("run-20261123-031000-next", "backout report run-20261123-031000-next"),
+    ],
+)
+def test_what_took_a_runs_place_is_named_by_a_command_that_there_is(
+    told: dict[str, Run], by: str, command: str
+) -> None:
+    run = told["aborted"].model_copy(update={"aborted_by": by, "superseded": True})
+    assert [c for _what, c in next_steps(run)] == [command]
+
+
 def test_the_command_that_the_error_named_comes_first(
     story: Callable[..., Any], plan: Callable[..., Plan]
 ) -> None:
