@@ -49,6 +49,9 @@ def test_the_share_grows_to_all_and_no_request_fails(shop: Shop) -> None:
             done = shop.cli("record", "--version", version).ended(9)
             assert done.out == f"recorded {version} as {state}\n"
             assert "not judged: the canary v2 shares the requests" in done.err
+        shop.cli("verify").refused(
+            9, what="v1 cannot be judged while the canary v2", now="Nothing", next="canary status"
+        )
         shop.running["green"].ready = False
         shop.cli("canary", "next").refused(3, what="green is not ready", now="blue 75 %", next="doctor")
         shop.running["green"].ready = True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from backout.app.back import note_proof
+from backout.app.canary_now import sharing
 from backout.app.elsewhere import look_elsewhere
 from backout.app.held import holding
 from backout.app.observe import observe
@@ -22,7 +23,7 @@ def verify(parts: Parts) -> Verification:
 
     Raises:
         CannotAssess: What runs cannot be told.
-        Inconclusive: Something is held: the checks would meet the hold, and not the release.
+        Inconclusive: Something is held, or a canary shares the requests: the checks would meet that, and not the release alone.
     """
     look_elsewhere(parts)
     facts = observe(parts)
@@ -47,6 +48,17 @@ def verify(parts: Parts) -> Verification:
             ),
             state=msg("Nothing was changed; what is on record of {version} stays.", version=version),
             next_command="backout release-hold   # then: backout verify",
+        )
+    canary = sharing(parts, facts)
+    if canary is not None:
+        raise Inconclusive(
+            msg(
+                "{version} cannot be judged while the canary {canary} shares the requests: the checks would meet both.",
+                version=version,
+                canary=canary.version,
+            ),
+            state=msg("Nothing was changed; what is on record of {version} stays.", version=version),
+            next_command="backout canary status",
         )
     found = Checks(parts).verify(version, workload.wanted.ref, workload.wanted.digest, DEADLINE_S)
     newest = parts.journal.events(kinds=("run.finished",), newest=1)
