@@ -19,6 +19,7 @@ from backout.report.canary import CanaryStatus
 from backout.steps.canary import note_spec
 
 LOOK_S = 5.0
+_LET_GO_ON = "backout watch --resume   # once a person has looked"
 BACKED_OUT = "backed-out"
 """Name for `--accept`: a release that was backed out, or whose canary was stopped, is started again."""
 
@@ -117,14 +118,14 @@ def status(parts: Parts) -> CanaryStatus:
     platform = dividing(parts)
     now = platform.sides_now(LOOK_S)
     notes: list[Message] = []
-    waits, bad = None, None
+    waits, bad, still = None, None, None
     try:
         state = parts.canaries.canary()
         cut_short = [r for r in open_runs(parts) if r.plan.purpose == "canary"]
         waits = cut_short[-1].id if cut_short else None
         blocked = blocking_run(open_runs(parts))
         warm = warm_told(parts, now)
-        bad = _bad(parts, state)
+        bad, still = _bad(parts, state), frozen(parts)
     except BackoutError as error:
         state, blocked, warm = Canary(), None, ()
         notes.append(msg("What was meant is not known: {why}", why=str(error.what)))
@@ -138,7 +139,7 @@ def status(parts: Parts) -> CanaryStatus:
     )
     if meant is not None:
         notes += _differences(now, meant, waits)
-    notes += [bad] if bad is not None else []
+    notes += [one for one in (bad, still) if one is not None]
     return CanaryStatus(
         service=parts.site.service,
         environment=parts.site.environment,
@@ -154,7 +155,9 @@ def status(parts: Parts) -> CanaryStatus:
         notes=tuple(notes),
         next_command=f"backout resume {blocked.id}"
         if blocked is not None
-        else _next(now, state, share if at_step else None, waits, bad),
+        else _next(
+            now, state, share if at_step else None, waits, bad=bad is not None, still=still is not None
+        ),
     )
 
 
@@ -198,18 +201,25 @@ def _differences(now: SidesNow, meant: Meant, waits: str | None) -> list[Message
     return notes
 
 
-def _next(now: SidesNow, state: Canary, step: int | None, waits: str | None, bad: Message | None) -> str:
+def _next(
+    now: SidesNow, state: Canary, step: int | None, waits: str | None, *, bad: bool, still: bool
+) -> str:
+    """Return the command to type; `bad`: it is to get no more, `still`: no release is, until a person lets it."""
     meant = state.meant
     if meant is None:
         divided_now = sum(bool(share) for share in now.shares.values()) > 1
-        return "backout canary stop" if divided_now else "backout canary start RELEASE"
+        if divided_now:
+            return "backout canary stop"
+        return _LET_GO_ON if still else "backout canary start RELEASE"
     if step == 100:
-        return "backout record" if bad is None else "backout plan"
-    if bad is not None:
+        return "backout plan" if bad else "backout record"
+    if bad:
         return "backout canary stop"
     if step is None or now.of(meant.side).not_ready is not None:
         # Where it gets none, this notes that it is over.
         return f"backout resume {waits}   # or: backout canary stop" if waits else "backout canary stop"
+    if still:
+        return _LET_GO_ON
     return "backout canary next --resume" if state.paused is not None else "backout canary next"
 
 
@@ -246,7 +256,7 @@ def _refuse_frozen(parts: Parts) -> None:
         raise NotPossible(
             msg("No release gets more requests: {why}", why=str(why)),
             state=msg("Nothing was changed."),
-            next_command="backout watch --resume   # once a person has looked",
+            next_command=_LET_GO_ON,
         )
 
 

@@ -1,4 +1,4 @@
-"""A canary that a way back took: nothing gives it more, and its state says so."""
+"""A canary that a way back took, or while releases stand still: nothing gives it more, and its state says so."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from tests.unit.app.test_canary_now import parts as parts
 
 from backout.app.canary import advance, status
 from backout.app.run import Conduct
+from backout.app.watch_marks import freeze
 from backout.errors import NeedsAcceptance
+from backout.message import msg
 from backout.release import Quarantine, ReleaseState
 
 
@@ -33,3 +35,10 @@ def test_its_state_says_so_and_what_to_type(taken_back):
     found = status(taken_back)
     assert "v2 was backed out: nothing gives it more requests." in map(str, found.notes)
     assert found.next_command == "backout canary stop"
+
+
+def test_while_releases_stand_still_its_state_names_what_lets_them_go_on(parts):
+    freeze(parts, "v1", msg("the way back would lose rows"))
+    found = status(parts)
+    assert "v1 is frozen since" in str(found.notes[-1])
+    assert found.next_command.startswith("backout watch --resume")
