@@ -69,6 +69,8 @@ def test_the_share_grows_to_all_and_no_request_fails(shop: Shop) -> None:
     seen = load.total
     assert (seen.failed, set(seen.by), shop.shares) == ([], {"blue", "green"}, {"blue": 0, "green": 100})
     assert shop.cli("canary", "status").ended(0).out.endswith("→ backout record\n")
+    assert shop.cli("record").ended(0).out == "recorded v2 as good\n"
+    assert shop.cli("canary", "status").ended(0).out.endswith("→ backout\n")
     shop.cli("canary", "stop").refused(3, what="green gets all", now="Nothing", next="backout plan")
     assert shop.running["blue"].ready and shop.router.traffic(5).of("blue").inside == 0
 

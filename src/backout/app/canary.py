@@ -118,14 +118,14 @@ def status(parts: Parts) -> CanaryStatus:
     platform = dividing(parts)
     now = platform.sides_now(LOOK_S)
     notes: list[Message] = []
-    waits, bad, still = None, None, None
+    waits, bad, still, recorded = None, None, None, False
     try:
         state = parts.canaries.canary()
         cut_short = [r for r in open_runs(parts) if r.plan.purpose == "canary"]
         waits = cut_short[-1].id if cut_short else None
         blocked = blocking_run(open_runs(parts))
         warm = warm_told(parts, now)
-        bad, still = _bad(parts, state), frozen(parts)
+        bad, still, recorded = _bad(parts, state), frozen(parts), _recorded(parts, state)
     except BackoutError as error:
         state, blocked, warm = Canary(), None, ()
         notes.append(msg("What was meant is not known: {why}", why=str(error.what)))
@@ -156,9 +156,20 @@ def status(parts: Parts) -> CanaryStatus:
         next_command=f"backout resume {blocked.id}"
         if blocked is not None
         else _next(
-            now, state, share if at_step else None, waits, bad=bad is not None, still=still is not None
+            now,
+            state,
+            share if at_step else None,
+            waits,
+            bad=bad is not None,
+            still=still is not None,
+            recorded=recorded,
         ),
     )
+
+
+def _recorded(parts: Parts, state: Canary) -> bool:
+    found = parts.book.by_version(state.meant.version) if state.meant is not None else None
+    return found is not None and found.state is ReleaseState.GOOD
 
 
 def _bad(parts: Parts, state: Canary) -> Message | None:
@@ -202,9 +213,26 @@ def _differences(now: SidesNow, meant: Meant, waits: str | None) -> list[Message
 
 
 def _next(
-    now: SidesNow, state: Canary, step: int | None, waits: str | None, *, bad: bool, still: bool
+    now: SidesNow,
+    state: Canary,
+    step: int | None,
+    waits: str | None,
+    *,
+    bad: bool,
+    still: bool,
+    recorded: bool,
 ) -> str:
-    """Return the command to type; `bad`: it is to get no more, `still`: no release is, until a person lets it."""
+    """Return the command to type.
+
+    Args:
+        now: Router and sides.
+        state: As the journal says.
+        step: That it is at; None: the router is at none.
+        waits: Run of a step that was cut short.
+        bad: It is to get no more requests.
+        still: No release is, until a person lets it.
+        recorded: It is on record as good.
+    """
     meant = state.meant
     if meant is None:
         divided_now = sum(bool(share) for share in now.shares.values()) > 1
@@ -212,7 +240,7 @@ def _next(
             return "backout canary stop"
         return _LET_GO_ON if still else "backout canary start RELEASE"
     if step == 100:
-        return "backout plan" if bad else "backout record"
+        return "backout plan" if bad else "backout" if recorded else "backout record"
     if bad:
         return "backout canary stop"
     if step is None or now.of(meant.side).not_ready is not None:

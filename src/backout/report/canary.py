@@ -87,7 +87,7 @@ def canary_lines(found: CanaryStatus) -> Iterator[str]:
 
 
 def _side(side: SideNow) -> Message:
-    ready = "ready" if side.not_ready is None else f"not ready: {side.not_ready}"
+    ready = "ready" if side.not_ready is None else f"not ready: {str(side.not_ready).rstrip('.')}"
     sticking = " (clients that stick to it reach it)" if side.admits and not side.share else ""
     return msg(
         "{share} %  {version}  {ready}, {inside} inside{sticking}",

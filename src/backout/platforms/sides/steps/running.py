@@ -133,7 +133,7 @@ class StopStep(_Running):
     def describe(self, spec: StepSpec) -> Message:
         """Say what is stopped."""
         return msg(
-            "Stop side {side}, so that {version} acts no more, without requests neither.",
+            "Stop side {side}, so that {version} acts no more, not even without requests.",
             side=_side(spec),
             version=str(spec.params["version"]),
         )
