@@ -165,6 +165,7 @@ def test_it_goes_back_by_itself_where_that_is_named_and_never_takes_that_back(ca
         done = canary.watch("--release", "v1", "--json")
     assert done.code == 8, done.everything
     assert (told(done)["decision"]["act"], router.traffic(5).shares) == ("freeze", {"blue": 100, "green": 0})
+    assert told(done)["next_command"].startswith("backout releases ")
 
 
 def test_a_second_time_within_a_day_it_asks(canary: Canary) -> None:

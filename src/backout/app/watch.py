@@ -326,7 +326,12 @@ def _consequences(
     seen = seen.model_copy(update={"decision": decision, "next_command": back})
     if decision.act is Act.FREEZE:
         freeze(parts, release.version, decision.reasons[0])
-        return seen.model_copy(update={"next_command": "backout plan   # then: backout watch --resume"})
+        # Of what came by a way back the plan is to prove it: where to go from there a person has to name.
+        there = made is not None and made.to_version == release.version
+        look = (
+            "backout releases   # then: backout plan --to VERSION, and" if there else "backout plan   # then:"
+        )
+        return seen.model_copy(update={"next_command": f"{look} backout watch --resume"})
     if decision.act is Act.BACK_OUT and canary and serving.arms is not None:
         return _stop_canary(parts, release, serving.arms.canary, seen)
     if decision.act is Act.BACK_OUT and made is not None:
