@@ -90,6 +90,8 @@ def test_stop_takes_clients_that_stick_too_and_ends_what_stays_open(shop: Shop) 
         "blue",
     )
     assert shop.cli("canary", "stop").ended(0).out.startswith("Stopped: green")
+    # What was just stopped is not the next thing to type.
+    assert shop.cli().out.endswith("→ backout releases\n")
     told = shop.cli("canary", "status", "--json").ended(0).json["canary"]
     assert told["meant"] is None and told["backed_out"]["v2"]["reason"] == "orders are charged twice"
     shop.cli("canary", "start", "v2").refused(
@@ -163,6 +165,10 @@ def test_all_requests_go_to_a_dead_side_only_if_that_is_named(shop: Shop) -> Non
 
 
 def test_a_router_that_does_not_answer_is_told_and_nothing_is_claimed(shop: Shop) -> None:
+    killed = shop.cli("canary", "start", "v2", env={"BACKOUT_FAULT": "canary.note.after"})
+    assert (killed.code, shop.shares["green"]) == (-signal.SIGKILL, 0)
+    told = shop.cli().ended(0).out
+    assert "canary    v2: run run-" in told and "was cut short" in told and "backout canary status" in told
     shop.cli("canary", "start", "v2").ended(0)
     shop.proxy.kill()
     for verb in ("stop", "status", "next"):

@@ -19,7 +19,7 @@ from backout.app.watch_marks import frozen, paused
 from backout.assess.assess import UNPROVEN
 from backout.assess.model import Request
 from backout.assess.versions import current_version, release_of
-from backout.errors import BackoutError
+from backout.errors import BackoutError, NothingToGoBackTo
 from backout.execute.owner import is_dead
 from backout.facts import Facts
 from backout.message import Message, msg
@@ -112,7 +112,7 @@ def _overview(parts: Parts) -> Overview:
         acting=acting,
         acting_known=lease_unknown is None,
         held=held,
-        canary=None
+        canary=_cut_short(parts, acting)
         if canary is None
         else msg(
             "{version} on {side} gets {share} %",
@@ -128,6 +128,22 @@ def _overview(parts: Parts) -> Overview:
     )
 
 
+def _cut_short(parts: Parts, acting: Acting | None) -> Message | None:
+    """Return that a canary's step did not come to its end, and the router may not do what was meant; None: none is open."""
+    if acting is not None:
+        return None
+    with suppress(BackoutError):  # Whoever needs the journal says what is wrong with it.
+        for run in open_runs(parts):
+            if run.plan.purpose == "canary":
+                return msg(
+                    "{version}: run {run} was cut short. What is so, and what to type: {command}",
+                    version=str(run.plan.to_version),
+                    run=run.id,
+                    command="backout canary status",
+                )
+    return None
+
+
 def _guard(parts: Parts) -> Iterator[Message]:
     """Yield that the guard is paused, or a release frozen, with the command that ends it."""
     for standing in (paused, frozen):
@@ -141,6 +157,9 @@ def _way_back(parts: Parts, facts: Facts) -> tuple[Release | None, Answer, Messa
         return None, Answer.UNKNOWN, why, Estimate(), "backout doctor"
     try:
         plan = plan_from(parts, facts, Request())
+    except NothingToGoBackTo as error:
+        # Who follows in a hurry must not bring back what was backed out: it has to be chosen.
+        return None, Answer.UNKNOWN, error.what, Estimate(), "backout releases"
     except BackoutError as error:
         return None, Answer.UNKNOWN, error.what, Estimate(), error.next_command
     if plan.to_version == current_version(facts):

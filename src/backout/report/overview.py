@@ -31,7 +31,7 @@ class Overview(Document):
         since: When the current release began to serve, as far as it is known: its deploy, or its way back.
         acting_known: Whether the lease could be read; if not, `acting` is a run that waits, or nobody is known to act.
         safe: Whether going back to `previous` is safe, and why.
-        canary: The release that shares the requests with what was there before; null: none does.
+        canary: The release that shares the requests with what was there before; or whose step was cut short; null: none.
         paused: What else changes the service and stands paused, with the command that lets it go on.
         unknown: What did not answer in time, and why.
         next_command: The one command to type.
