@@ -85,8 +85,7 @@ class Api:
         """Return a command that a person types, for this cluster and namespace."""
         import shlex
 
-        where = ["--context", self.config.context_name] if self.config.context_name != "default" else []
-        return shlex.join(["kubectl", *where, "-n", self.namespace, *words])
+        return shlex.join(["kubectl", *self.config.kubectl, "-n", self.namespace, *words])
 
     # --- reading ------------------------------------------------------------------------------------
 

@@ -10,6 +10,8 @@ from backout.errors import ConfigError, CredentialsRefused
 from backout.message import Message, msg
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from lightkube.config.kubeconfig import SingleConfig
 
 _PROXIES = ("http", "https")
@@ -22,11 +24,19 @@ class Connection:
     Attributes:
         single: What lightkube knows of them.
         cluster, user: All that the kubeconfig says of them; empty in a pod.
+        file: The kubeconfig that is declared; None: kubectl finds the same one by itself.
     """
 
     single: SingleConfig
     cluster: Mapping[str, Any]
     user: Mapping[str, Any]
+    file: Path | None = None
+
+    @property
+    def kubectl(self) -> tuple[str, ...]:
+        """The options by which kubectl asks the same cluster, whatever is current where it is typed; none in a pod."""
+        which = ("--kubeconfig", str(self.file)) if self.file is not None else ()
+        return (*which, "--context", self.context_name) if self.cluster else ()
 
     @property
     def context_name(self) -> str:

@@ -68,7 +68,7 @@ def choose(kubeconfig: Path | None, context: str | None, environ: Mapping[str, s
         _named(whole, "cluster", single.context.cluster),
         _named(whole, "user", single.context.user),
     )
-    return Connection(_with_plugin(single, cluster, user, environ), cluster, user)
+    return Connection(_with_plugin(single, cluster, user, environ), cluster, user, kubeconfig)
 
 
 def _found(kubeconfig: Path | None, environ: Mapping[str, str]) -> tuple[KubeConfig, dict[str, Any]]:

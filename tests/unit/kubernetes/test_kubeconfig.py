@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 import yaml
 
+from backout.clock import SystemClock
 from backout.errors import ConfigError, CredentialsRefused
+from backout.kubernetes.api import Api
 from backout.kubernetes.connection import client_parameters
 from backout.kubernetes.kubeconfig import choose
 
@@ -37,6 +39,19 @@ def test_the_context_that_is_named_else_the_current_one(tmp_path: Path) -> None:
     chosen = choose(file, "prod", {})
     assert (chosen.context_name, chosen.namespace) == ("prod", "ns-prod")
     assert chosen.single.user is not None and chosen.single.user.token == "token-of-prod"
+
+
+def test_what_is_typed_goes_to_the_same_cluster_whatever_is_current_in_that_shell(tmp_path: Path) -> None:
+    """Also where all clusters are called alike (k3s calls each context `default`), and where a file of its own is declared."""
+    file = write(tmp_path / "config", "default", "prod", current="prod")
+
+    def typed(kubeconfig: Path | None, context: str | None) -> str:
+        environ = {"KUBECONFIG": str(file)}
+        return Api(lambda: choose(kubeconfig, context, environ), None, SystemClock()).kubectl("get", "pods")
+
+    assert typed(None, "default") == "kubectl --context default -n ns-default get pods"
+    assert typed(None, None) == "kubectl --context prod -n ns-prod get pods"
+    assert typed(file, None) == f"kubectl --kubeconfig {file} --context prod -n ns-prod get pods"
 
 
 @pytest.mark.parametrize(("context", "named"), [("prd", "prd"), (None, "none is current")])
