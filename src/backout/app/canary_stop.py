@@ -95,7 +95,7 @@ def stop(
     served = bool(found.share or found.admits)
     if served or traffic.kept is Answer.NO:
         fault_point("canary.stop.before")
-        _shift(router, shares, parts.router if CONTROL_NOT_READY in accept else None)
+        _shift(router, canary, shares, parts.router if CONTROL_NOT_READY in accept else None, tell)
         fault_point("canary.stop.after")
     now = _read_back(router, canary, shares)
     tell(msg("No request goes to {side} any more: {shares}.", side=canary, shares=told(now.shares)))
@@ -145,18 +145,48 @@ def _refuse_dead(
     )
 
 
-def _shift(router: ShiftsTraffic, shares: dict[str, int], holding: Router | None) -> None:
-    """Divide requests so; `holding`: the same router, where it is to do so also if nobody is left that answers."""
+def _shift(
+    router: ShiftsTraffic,
+    canary: str,
+    shares: dict[str, int],
+    holding: Router | None,
+    tell: Callable[[Message], None],
+) -> None:
+    """Divide requests so; what fails after the canary gets none any more is told, and stops nothing.
+
+    `holding`: the same router, where it is to do so also if nobody is left that answers.
+    """
     try:
-        router.shift(shares)
-    except StepFailed:
-        # A router does not shut the last side out that answers; while it holds, it divides without looking.
-        if holding is None:
+        try:
+            router.shift(shares)
+        except StepFailed:
+            # A router does not shut the last side out that answers; while it holds, it divides without looking.
+            if holding is None or _is_off(router, canary, shares):
+                raise
+            with suppress(StepFailed):  # It holds, and what is inside has not ended.
+                holding.hold("maintenance")
+            router.shift(shares)
+            holding.release({})
+    except BackoutError as error:
+        if not _is_off(router, canary, shares):
             raise
-        with suppress(StepFailed):  # It holds, and what is inside has not ended.
-            holding.hold("maintenance")
-        router.shift(shares)
-        holding.release({})
+        tell(
+            msg(
+                "{what} {state} To look: {command}",
+                what=str(error.what),
+                state=str(error.state),
+                command=error.next_command,
+            )
+        )
+
+
+def _is_off(router: ShiftsTraffic, canary: str, shares: dict[str, int]) -> bool:
+    """Tell whether no request goes to the canary any more, for good; where that cannot be told it is not so."""
+    try:
+        now = router.traffic(_ROUTER_S)
+    except BackoutError:
+        return False
+    return now.shares == shares and not now.of(canary).admits and now.kept is Answer.YES
 
 
 def _read_back(router: ShiftsTraffic, canary: str, shares: dict[str, int]) -> Traffic:
