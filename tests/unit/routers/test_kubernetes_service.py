@@ -26,8 +26,10 @@ from backout.platforms.base import Site
 from backout.redact import Redactor
 from backout.routers.kubernetes_service import KubernetesServiceOptions, KubernetesServiceRouter
 from backout.routers.kubernetes_service.labels import common, is_of, own_labels, selects
+from backout.routers.kubernetes_service.look import Group
 from backout.routers.kubernetes_service.note import MANAGER, NOTE, Note, may_be_connected, note_of, out_since
 from backout.routers.kubernetes_service.permissions import permissions
+from backout.routers.kubernetes_service.ports import missing_port
 from backout.routers.kubernetes_service.replicas import counts_for
 
 ROLE = Path(__file__).parents[3] / "deploy" / "permissions-router.yaml"
@@ -234,6 +236,51 @@ def test_a_side_that_dies_after_the_change_is_told(cluster: Cluster, router: Kub
     assert router.traffic(5).of("blue").healthy is Answer.YES
 
 
+def test_pods_without_the_port_that_the_service_names_are_not_let_in(
+    cluster: Cluster, router: KubernetesServiceRouter
+) -> None:
+    """They would be ready, and stand in a slice without ports: connections would be refused."""
+    service = cluster.objects["Service"]["shop"]["spec"]
+    service["ports"] = [{"port": 80, "targetPort": 8080}, {"port": 81, "targetPort": "http"}]
+    refused(
+        NotPossible, lambda: router.shift(ALL_GREEN), "the port http, and the pods of deployment/shop-green"
+    )
+    refused(NotPossible, lambda: router.hold("maintenance"), "the pods of deployment/page have none")
+    assert cluster.selector == BLUE
+    green = [pod for name, pod in cluster.objects["Pod"].items() if "green" in name]
+    green[0]["spec"] = {"containers": [{}, {"ports": [{"name": "http", "containerPort": 8080}]}]}
+    error = refused(StepFailed, lambda: router.shift(ALL_GREEN), "Connections are sent to nobody, and not to")
+    assert "selects green" in str(error.state), (
+        "one was enough to go there, and the slices tell of the others"
+    )
+
+
+def test_a_port_is_known_by_name_and_protocol_in_containers_and_sidecars() -> None:
+    def lacks(spec: dict[str, Any], protocol: str = "TCP") -> str | None:
+        deployment = {"metadata": {"name": "a"}, "spec": {"template": {"spec": spec}}}
+        ports = [{"targetPort": "http", "protocol": protocol}, {"targetPort": 80}, {}]
+        return missing_port({"spec": {"ports": ports}}, Group("a", deployment, {}, (), ()))
+
+    has = [{"ports": [{"name": "http", "containerPort": 80, "protocol": "TCP"}]}]
+    assert lacks({"containers": has}) is None and lacks({"containers": has}, "UDP") == "http"
+    assert lacks({"containers": [], "initContainers": [has[0] | {"restartPolicy": "Always"}]}) is None
+    assert lacks({"containers": [], "initContainers": has}) == "http"
+
+
+@pytest.mark.parametrize(
+    ("spec", "kind"), [({"type": "ExternalName"}, "ExternalName"), ({"clusterIP": "None"}, "headless")]
+)
+def test_a_service_that_is_but_a_name_divides_nothing(
+    cluster: Cluster, router: KubernetesServiceRouter, spec: dict[str, str], kind: str
+) -> None:
+    """Its clients go where its name pointed when they asked: nothing could be claimed of either side."""
+    cluster.objects["Service"]["shop"]["spec"] |= spec
+    for act in (lambda: router.traffic(5), lambda: router.shift(ALL_GREEN)):
+        refused(NotPossible, act, kind)
+    assert [one.ok for one in router.doctor()] == [False]
+    assert cluster.selector == BLUE and not cluster.written
+
+
 # --- what is with a side --------------------------------------------------------------------------------
 
 
@@ -299,6 +346,23 @@ def test_a_connection_ends_with_the_program_that_it_is_with(
     }
     assert may_be_connected(pod, datetime.fromisoformat(at(100))) is connected
     assert may_be_connected(pod, None) is (phase == "Running"), "unknown is not zero"
+
+
+def test_a_connection_may_be_with_a_sidecar_that_outlives_the_program() -> None:
+    """As a mesh's proxy: an init container that goes on. The program was started again, and the proxy keeps the connection."""
+    status = {
+        "phase": "Running",
+        "initContainerStatuses": [
+            {"state": {"terminated": {"startedAt": at(1)}}},
+            {"state": {"running": {"startedAt": at(2)}}},
+        ],
+        "containerStatuses": [{"state": {"running": {"startedAt": at(500)}}}],
+    }
+    pod = {"metadata": {"creationTimestamp": at(0)}, "status": status}
+    assert may_be_connected(pod, datetime.fromisoformat(at(100)))
+    assert not may_be_connected(
+        pod | {"status": status | {"initContainerStatuses": []}}, datetime.fromisoformat(at(100))
+    )
 
 
 def test_only_what_the_last_change_noted_itself_is_believed() -> None:
@@ -578,6 +642,47 @@ def test_a_side_that_is_told_to_run_nobody_keeps_nobody_held(
     canary.hold("maintenance")
     canary.release({})
     assert cluster.selector == WIDE
+
+
+def test_held_it_is_divided_without_looking_who_is_ready(
+    cluster: Cluster, router: KubernetesServiceRouter
+) -> None:
+    """Nobody is sent there before it is let go, and that waits."""
+    router.hold("maintenance")
+    cluster.starts["shop-green"] = False
+    for name in [name for name in cluster.objects["Pod"] if "green" in name]:
+        del cluster.objects["Pod"][name]
+    cluster.controllers()
+    router.shift(ALL_GREEN)
+    assert (cluster.selector, router.traffic(5).shares) == (PAGE, ALL_GREEN)
+    refused(StepFailed, lambda: router.release({}), "0 of 3 pods of deployment/shop-green")
+    assert cluster.selector == PAGE
+
+
+def test_no_command_that_is_told_while_it_is_held_lets_requests_in(
+    cluster: Cluster, canary: KubernetesServiceRouter
+) -> None:
+    canary.hold("maintenance")
+    cluster.starts["shop-green"] = False
+    error = refused(StepFailed, lambda: canary.shift(ALL_GREEN), "0 of 10 pods of deployment/shop-green")
+    assert "maintenance is answered" in str(error.state) and "patch" not in error.next_command
+    assert (cluster.selector, canary.traffic(5).shares) == (PAGE, ALL_GREEN)
+
+
+def test_it_is_not_let_go_to_nobody_where_labels_changed_meanwhile(
+    cluster: Cluster, router: KubernetesServiceRouter
+) -> None:
+    """A deployment gave blue's pods another label while it was held."""
+    template = cluster.objects["Deployment"]["shop-blue"]["spec"]["template"]["metadata"]
+    template["labels"] = BLUE | {"release": "1"}
+    cluster.select(template["labels"])
+    router.hold("maintenance")
+    template["labels"] = BLUE | {"release": "2"}
+    error = refused(
+        NotPossible, lambda: router.release({}), "means no side now: app=shop,release=1,side=blue"
+    )
+    assert "goes on holding" in str(error.state) and "kubectl" in error.next_command
+    assert cluster.selector == PAGE
 
 
 def test_what_is_held_somewhere_else_meanwhile_is_not_written_over(

@@ -9,9 +9,11 @@ import pytest
 from tests.sides import Side, sides
 from tests.unit.routers.cluster import Cluster, serving
 
+from backout.errors import LostRace
 from backout.plan.base import Probed
 from backout.platforms.base import Site
 from backout.platforms.sides import SidesOptions, SidesPlatform
+from backout.platforms.sides.steps import specs
 from backout.redact import Redactor
 from backout.routers.kubernetes_service import KubernetesServiceOptions, KubernetesServiceRouter
 from backout.testing.steps import acting_on
@@ -88,3 +90,15 @@ def test_a_drain_waits_for_its_whole_time_and_then_ends_what_it_cannot_see(
     assert "whatever was inside side green" in str(receipt.what)
     assert kinds[drain.kind].probe(drain, acting).answer is Probed.DONE
     assert {name for name in before - set(cluster.objects["Pod"]) if "green" not in name} == set()
+
+
+def test_a_side_that_connections_may_be_with_is_not_stopped(
+    stand: tuple[SidesPlatform, Cluster, dict[str, Side]],
+) -> None:
+    platform, cluster, _ = stand
+    step = specs.running(specs.STOP, "blue", "v1", "v1", {"start": "true", "stop": "true"}, 5)
+    kind, acting = platform.step_kinds()[specs.STOP], acting_on({"platform": platform}, clock=cluster.clock)
+    with pytest.raises(LostRace, match="perhaps some are inside"):
+        kind.guard(step, acting)
+    platform.router.cut("blue")
+    kind.guard(step, acting)

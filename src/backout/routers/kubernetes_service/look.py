@@ -178,13 +178,23 @@ def look(api: Api, options: KubernetesServiceOptions, left_s: Callable[[], float
     service = api.get("Service", options.service, patience_s=left_s())
     if service is None:
         raise _lacking(api, f"service/{options.service}")
+    if service["spec"].get("type") == "ExternalName" or service["spec"].get("clusterIP") == "None":
+        raise NotPossible(
+            msg(
+                "service/{service} is {kind}: names are all that it gives, and clients keep them; it divides no connections.",
+                service=options.service,
+                kind="headless" if service["spec"].get("clusterIP") == "None" else "an ExternalName",
+            ),
+            state=msg("Nothing was changed."),
+            next_command=api.kubectl("get", f"service/{options.service}", "-o", "yaml"),
+        )
     # Before the pods: one that is made meanwhile is then no stranger.
     slices = api.list("EndpointSlice", f"{_SLICES}{options.service}", patience_s=left_s())
     return Look(
         service=service,
         sides={name: _group(api, name, text, left_s) for name, text in options.sides.items()},
         maintenance=_group(api, "maintenance", options.maintenance, left_s) if options.maintenance else None,
-        endpoints=frozenset(_reached(slices)),
+        endpoints=frozenset(_reached(slices, by_port=bool(service["spec"].get("ports")))),
     )
 
 
@@ -220,14 +230,16 @@ def _group(api: Api, name: str, text: str, left_s: Callable[[], float]) -> Group
     )
 
 
-def _reached(slices: list[Object]) -> set[str]:
+def _reached(slices: list[Object], *, by_port: bool) -> set[str]:
     """Return the names of pods, else the addresses, that are ready to be sent connections; none of those that end.
 
-    Source: kubernetes.io, "EndpointSlices": `ready` that is not told is to be taken for true.
+    Source: kubernetes.io, "EndpointSlices": `ready` that is not told is to be taken for true; pods that lack the ports of the
+    Service (`by_port`: it has some) stand in slices without ports, and nobody is sent to them.
     """
     return {
         str((one.get("targetRef") or {}).get("name") or ",".join(one.get("addresses") or ()))
         for each in slices
+        if each.get("ports") or not by_port
         for one in each.get("endpoints") or ()
         if (one.get("conditions") or {}).get("ready") is not False
     }

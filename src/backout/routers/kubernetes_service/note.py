@@ -103,6 +103,8 @@ def may_be_connected(pod: Object, since: datetime | None) -> bool:
         return True
     if datetime.fromisoformat(pod["metadata"]["creationTimestamp"]) > since:
         return False
-    running = [(one.get("state") or {}).get("running") for one in status.get("containerStatuses") or ()]
+    # A sidecar that carries the connections may be an init container that goes on (kubernetes.io, "Sidecar Containers").
+    every = (*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ()))
+    running = [(one.get("state") or {}).get("running") for one in every]
     started = [datetime.fromisoformat(one["startedAt"]) for one in running if one]
     return any(at <= since + _CLOCKS_DIFFER for at in started)

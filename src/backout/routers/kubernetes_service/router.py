@@ -20,10 +20,11 @@ from backout.routers.base import SideTraffic, Traffic
 from backout.routers.kubernetes_service.autoscalers import autoscalers
 from backout.routers.kubernetes_service.changes import Changes
 from backout.routers.kubernetes_service.doctor import diagnose
-from backout.routers.kubernetes_service.labels import Labels
-from backout.routers.kubernetes_service.look import Group, Look, look, strangers
+from backout.routers.kubernetes_service.labels import Labels, as_query
+from backout.routers.kubernetes_service.look import Group, Look, Object, look, strangers
 from backout.routers.kubernetes_service.note import Note, note_of, out_before
 from backout.routers.kubernetes_service.options import KubernetesServiceOptions
+from backout.routers.kubernetes_service.ports import missing_port
 from backout.routers.kubernetes_service.replicas import counts_for
 from backout.routers.kubernetes_service.typed import Typed
 from backout.routers.shares import of_hundred
@@ -169,8 +170,14 @@ class KubernetesServiceRouter:
     def _to_one(self, name: str) -> None:
         seen = self.look()
         side, total = seen.sides[name], self.options.replicas
-        self._alone(side)
+        self._alone(side, seen.service)
         grows = total is not None and side.replicas < total
+        if seen.held and (side.replicas or grows):
+            # Nobody is sent there before `release`, and that waits until somebody is ready.
+            self._turn(seen, side.labels, (name,))
+            if grows and side.deployment not in self._autoscaled():
+                self._grown(self.look(), name)
+            return
         others = sum(
             len(one.ready) for other, one in seen.sides.items() if other != name and seen.reached(other)
         )
@@ -206,15 +213,20 @@ class KubernetesServiceRouter:
         assert total is not None
         side = seen.sides[name]
         self._changes.scale(side, total)
+        state = msg(
+            "{deployment} is told to run {n} pods; {now} {sides}.",
+            deployment=side.deployment,
+            n=total,
+            now="maintenance is answered, later requests go to" if seen.held else "requests go to",
+            sides=", ".join(seen.taking) or "nobody",
+        )
+        command = self.typed.select(side.labels) + "   # without waiting for them"
+        if seen.held or seen.selector == side.labels:
+            command = self.api.kubectl("rollout", "status", side.deployment)
         return self._wait(
             lambda now: None if len(now.sides[name].ready) >= total else _not_ready(now.sides[name], total),
-            msg(
-                "{deployment} is told to run {n} pods; requests go to {sides}.",
-                deployment=side.deployment,
-                n=total,
-                sides=", ".join(self.look().taking) or "nobody",
-            ),
-            self.typed.select(side.labels) + "   # without waiting for them",
+            state,
+            command,
         )
 
     def _to_all(self, counts: Mapping[str, int]) -> None:
@@ -315,8 +327,17 @@ class KubernetesServiceRouter:
                 msg("Replicas cannot divide requests so: {why}.", why=str(error))
             ) from None
 
-    def _alone(self, side: Group) -> None:
-        """Refuse where a side's labels mean pods that are not its own."""
+    def _alone(self, side: Group, service: Object) -> None:
+        """Refuse where a side's labels mean pods that are not its own, or its pods lack a port that the Service sends to."""
+        if (port := missing_port(service, side)) is not None:
+            raise self._not_possible(
+                msg(
+                    "service/{service} sends to the port {port}, and the pods of {deployment} have none of that name.",
+                    service=self.options.service,
+                    port=port,
+                    deployment=side.deployment,
+                )
+            )
         if side.strangers:
             raise self._not_possible(
                 msg(
@@ -334,7 +355,7 @@ class KubernetesServiceRouter:
             )
         scaled = self._autoscaled()
         for one in seen.sides.values():
-            self._alone(one)
+            self._alone(one, seen.service)
             if one.deployment in scaled:
                 raise NotPossible(
                     msg(
@@ -405,7 +426,7 @@ class KubernetesServiceRouter:
         if not seen.held:
             if not seen.taking:
                 raise self._not_possible(msg("No side of the Service gets requests now."))
-            self._alone(page)
+            self._alone(page, seen.service)
             self._answers(page)
             out = out_before(seen.service, (name for name in self.sides if not seen.admits(name)))
             self._changes.point(seen.selector, page.labels, Note(held=seen.selector, out=out))
@@ -439,6 +460,13 @@ class KubernetesServiceRouter:
         page = seen.maintenance
         assert page is not None
         taking = seen.meant(to)
+        if not taking:
+            raise NotPossible(
+                msg("What service/{service} selected before means no side now: {selector}.",
+                    service=self.options.service, selector=as_query(to)),
+                state=msg("It goes on holding: the Service answers maintenance."),
+                next_command=self.typed.select(next(iter(seen.sides.values())).labels) + "   # or another side",
+            )  # fmt: skip
         self._back_up(tuple(name for name in taking if seen.sides[name].replicas) or taking)
         out = {name: at for name, at in note_of(seen.service).out.items() if name not in taking}
         self._changes.point(page.labels, to, Note(out=out))

@@ -153,15 +153,15 @@ class StopStep(_Running):
         return world, replace(world, serving=world.serving - gone, workers=world.workers - gone)
 
     def guard(self, spec: StepSpec, acting: Acting) -> None:
-        """Refuse while requests reach the side, or are inside it."""
+        """Refuse while requests reach the side, or may be inside it."""
         side = acting.target(spec.target, SidesPlatform).router.traffic(specs.LOOK_S).of(_side(spec))
-        if side.admits or side.inside:
+        if side.admits or side.inside != 0:
             raise LostRace(
                 msg(
                     "Side {side} gets requests: {share} %, {n} are inside.",
                     side=side.name,
                     share=side.share,
-                    n=side.inside,
+                    n="perhaps some" if side.inside is None else side.inside,
                 ),
                 state=msg("It was not stopped."),
                 next_command="backout plan",
