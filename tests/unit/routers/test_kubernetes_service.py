@@ -489,7 +489,7 @@ def test_shares_that_replicas_do_not_make_are_refused_with_the_nearest(
 ) -> None:
     for act in (canary.shift, canary.shift_by_hand, canary.begun):
         error = refused(NotPossible, lambda act=act: act({"blue": 97, "green": 3}), "steps of 10 %")
-        assert "blue 90 %, green 10 %" in str(error.what)
+        assert "blue 90 %, green 10 %" in str(error.what) and "canary.steps" in error.next_command
 
 
 def test_without_replicas_and_of_three_sides_only_one_gets_all(
@@ -610,6 +610,38 @@ def test_without_a_page_there_is_no_hold(cluster: Cluster, kubeconfig: Path) -> 
     assert bare.observe(1).modes == ()
     refused(NotPossible, lambda: bare.hold("maintenance"), "router.maintenance is not declared")
     assert any(one.ok is None and "cannot hold" in str(one.evidence) for one in bare.doctor())
+
+
+def test_a_page_that_was_deleted_is_in_no_ones_way(cluster: Cluster, router: KubernetesServiceRouter) -> None:
+    def delete() -> None:
+        del cluster.objects["Deployment"]["page"]
+        for name in [name for name in cluster.objects["Pod"] if "page" in name]:
+            del cluster.objects["Pod"][name]
+        cluster.controllers()
+
+    router.hold("maintenance")
+    delete()
+    assert router.observe(1).held is Answer.YES, "nobody is answered, and nobody is let in"
+    assert router.traffic(5).shares == ALL_BLUE
+    refused(StepFailed, lambda: router.hold("maintenance"), "no pod is ready")
+    router.release({})
+    assert cluster.selector == BLUE and router.observe(1).held is Answer.NO
+    error = refused(NotPossible, lambda: router.hold("maintenance"), "There is no deployment/page")
+    assert "takes requests" in str(error.state)
+    assert not any("patch" in one for one in router.by_hand("maintenance", {"held": False}))
+    assert [one.subject for one in router.doctor() if one.ok is False] == [
+        "router kubernetes-service: maintenance"
+    ]
+    router.shift(ALL_GREEN)
+    assert cluster.selector == GREEN
+
+
+def test_one_who_may_not_end_pods_is_told_that_it_holds_all_the_same(
+    cluster: Cluster, router: KubernetesServiceRouter
+) -> None:
+    cluster.faults.append(Fault("DELETE", "/pods/", 403, times=9))
+    error = refused(CredentialsRefused, lambda: router.hold("maintenance"), "refuses DELETE")
+    assert "New connections get maintenance" in str(error.state) and cluster.selector == PAGE
 
 
 def test_a_page_that_is_not_ready_holds_nothing(cluster: Cluster, router: KubernetesServiceRouter) -> None:

@@ -120,6 +120,9 @@ def _maintenance(router: KubernetesServiceRouter, seen: Look) -> Diagnosis:
             "No Deployment is declared that answers maintenance: `backout hold` cannot hold requests here."
         )
         return _line("maintenance", None, evidence, "router.maintenance in backout.yaml: deployment/NAME")
+    if page.is_gone:
+        evidence = msg("There is no {page} that would answer maintenance.", page=page.deployment)
+        return _line("maintenance", False, evidence, router.api.kubectl("get", "deployments"))
     told = msg("{ready} of {n} pods of {deployment} are ready{why}.", ready=len(page.ready), n=page.replicas, deployment=page.deployment, why=page.trouble())  # fmt: skip
     return _line(
         "maintenance", bool(page.ready), told, router.api.kubectl("get", "pods", "-l", as_query(page.labels))

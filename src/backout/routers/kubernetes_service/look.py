@@ -50,6 +50,11 @@ class Group:
         return f"deployment/{self.object['metadata']['name']}"
 
     @property
+    def is_gone(self) -> bool:
+        """Whether there is no such Deployment; what answers maintenance may lack, a side never."""
+        return not self.labels
+
+    @property
     def replicas(self) -> int:
         """Pods that it is told to run."""
         told = self.object["spec"].get("replicas")
@@ -98,8 +103,12 @@ class Look:
 
     @property
     def held(self) -> bool:
-        """Whether it is pointed to what answers maintenance."""
-        return self.maintenance is not None and self.selector == self.maintenance.labels
+        """Whether it is pointed to what answers maintenance; where that is gone, to nobody, and a hold has noted what was before."""
+        if self.maintenance is None:
+            return False
+        if self.maintenance.is_gone:
+            return note_of(self.service).held is not None and not self.meant(self.selector)
+        return self.selector == self.maintenance.labels
 
     @property
     def divides(self) -> Labels:
@@ -193,7 +202,7 @@ def look(api: Api, options: KubernetesServiceOptions, left_s: Callable[[], float
     return Look(
         service=service,
         sides={name: _group(api, name, text, left_s) for name, text in options.sides.items()},
-        maintenance=_group(api, "maintenance", options.maintenance, left_s) if options.maintenance else None,
+        maintenance=_group(api, None, options.maintenance, left_s) if options.maintenance else None,
         endpoints=frozenset(_reached(slices, by_port=bool(service["spec"].get("ports")))),
     )
 
@@ -205,9 +214,13 @@ def strangers(api: Api, labels: Labels, sides: Mapping[str, Group]) -> tuple[str
     return tuple(sorted(set(found) - known))
 
 
-def _group(api: Api, name: str, text: str, left_s: Callable[[], float]) -> Group:
-    deployment = text.partition("/")[2]
+def _group(api: Api, side: str | None, text: str, left_s: Callable[[], float]) -> Group:
+    """Return a side, or (None) what answers maintenance: requests can be sent elsewhere without that."""
+    deployment, name = text.partition("/")[2], side or "maintenance"
     found = api.get("Deployment", deployment, patience_s=left_s())
+    if found is None and side is None:
+        gone: Object = {"metadata": {"name": deployment}, "spec": {"replicas": 0, "template": {}}}
+        return Group(name=name, object=gone, labels={}, pods=(), strangers=())
     if found is None:
         raise _lacking(api, text)
     try:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import BaseModel
 
-from backout.errors import BackoutError, NotPossible, StepFailed, TargetUnreachable
+from backout.errors import BackoutError, CredentialsRefused, NotPossible, StepFailed, TargetUnreachable
 from backout.faults import fault_point
 from backout.kubernetes.api import Api
 from backout.kubernetes.kubeconfig import choose
@@ -324,7 +324,7 @@ class KubernetesServiceRouter:
             return counts_for(shares, self.options.replicas)
         except ValueError as error:
             raise self._not_possible(
-                msg("Replicas cannot divide requests so: {why}.", why=str(error))
+                msg("Replicas cannot divide requests so: {why}.", why=str(error)), edit=True
             ) from None
 
     def _alone(self, side: Group, service: Object) -> None:
@@ -426,12 +426,22 @@ class KubernetesServiceRouter:
         if not seen.held:
             if not seen.taking:
                 raise self._not_possible(msg("No side of the Service gets requests now."))
+            if page.is_gone:
+                raise NotPossible(
+                    msg("There is no {page} that would answer maintenance.", page=page.deployment),
+                    state=msg("Nothing was changed: the service takes requests."),
+                    next_command=self.api.kubectl("get", "deployments"),
+                )
             self._alone(page, seen.service)
             self._answers(page)
             out = out_before(seen.service, (name for name in self.sides if not seen.admits(name)))
             self._changes.point(seen.selector, page.labels, Note(held=seen.selector, out=out))
         fault_point("router.hold.after")
-        self._emptied()
+        try:
+            self._emptied()
+        except CredentialsRefused as error:
+            state = msg("New connections get maintenance; those that were open may go on.")
+            raise CredentialsRefused(error.what, state=state, next_command=error.next_command) from None
 
     def release(self, prior: dict[str, Json]) -> None:
         """Let requests through to the sides that the Service selected, unless it held before. Idempotent.
@@ -469,7 +479,7 @@ class KubernetesServiceRouter:
             )  # fmt: skip
         self._back_up(tuple(name for name in taking if seen.sides[name].replicas) or taking)
         out = {name: at for name, at in note_of(seen.service).out.items() if name not in taking}
-        self._changes.point(page.labels, to, Note(out=out))
+        self._changes.point(seen.selector, to, Note(out=out))
         self._wait(_not_whole, msg("The Service selects its sides again."), self.typed.look)
         self._clock.wait(NETWORK_S)
         # Whoever keeps a connection to it would be told of maintenance for ever.
@@ -504,7 +514,7 @@ class KubernetesServiceRouter:
             seen = self.look()
         except BackoutError as error:
             return (error.next_command,)
-        if seen.maintenance is None:
+        if seen.maintenance is None or seen.maintenance.is_gone:
             return (self.typed.look,)
         sides = tuple(one.labels for one in seen.sides.values())
         return self.typed.hold(seen.divides, seen.maintenance.labels, sides)
@@ -575,7 +585,7 @@ class KubernetesServiceRouter:
             self._clock.wait(_POLL_S)
 
     def _not_possible(self, what: Message, *, edit: bool = False) -> NotPossible:
-        command = "${EDITOR:-vi} backout.yaml   # the section router" if edit else self.typed.look
+        command = "${EDITOR:-vi} backout.yaml   # router, canary.steps" if edit else self.typed.look
         return NotPossible(what, state=msg("Nothing was changed."), next_command=command)
 
 
