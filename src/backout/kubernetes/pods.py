@@ -12,6 +12,11 @@ def is_ending(pod: Object) -> bool:
     return bool(pod["metadata"].get("deletionTimestamp"))
 
 
+def is_over(pod: Object) -> bool:
+    """Return whether a pod ran to its end, or was evicted: it stays in the list, and is sent nothing any more."""
+    return (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed")
+
+
 def is_ready(pod: Object) -> bool:
     """Return whether a pod is ready and not ending."""
     if is_ending(pod):

@@ -138,6 +138,24 @@ def test_pods_that_somebody_else_made_are_not_let_in(
     assert "debug" in str(red[0].evidence) and red[0].remedy
 
 
+def test_a_pod_that_ran_to_its_end_is_in_nobodys_way(
+    cluster: Cluster, router: KubernetesServiceRouter
+) -> None:
+    """It stays in the list with its labels, and is sent nothing."""
+    cluster.pod("debug", GREEN, ready=False)
+    cluster.objects["Pod"]["debug"]["status"]["phase"] = "Succeeded"
+    slices = cluster.controllers
+
+    def without_it() -> None:
+        slices()
+        found = cluster.objects["EndpointSlice"]["shop-1"]["endpoints"]
+        found[:] = [one for one in found if one["targetRef"]["name"] != "debug"]
+
+    cluster.controllers = without_it  # type: ignore[method-assign]
+    router.shift(ALL_GREEN)
+    assert cluster.selector == GREEN
+
+
 def test_a_pod_of_no_side_that_gets_connections_is_an_error_and_no_share(
     cluster: Cluster, router: KubernetesServiceRouter
 ) -> None:
@@ -440,6 +458,24 @@ def test_a_side_of_no_pods_is_made_large_first_also_where_nobody_is_served(
     cluster.select({"app": "nobody"})
     canary.shift(ALL_GREEN)
     assert (cluster.selector, cluster.replicas["shop-green"]) == (GREEN, 10)
+
+
+def test_one_that_was_left_with_fewer_pods_than_it_is_to_have_is_told(
+    cluster: Cluster, canary: KubernetesServiceRouter
+) -> None:
+    """Killed after the selector, and before the pods: the shares are as wanted, and nobody does the rest."""
+    canary.shift({"blue": 60, "green": 40})
+    cluster.faults.append(Fault("PATCH", "/deployments/shop-blue", 403, times=9))
+    refused(CredentialsRefused, lambda: canary.shift(ALL_BLUE), "refuses PATCH")
+    assert canary.traffic(5).shares == ALL_BLUE
+    cluster.faults.clear()
+
+    def told() -> list[str]:
+        return [str(one.remedy) for one in canary.doctor() if "is to have 10" in str(one.evidence)]
+
+    assert ["--replicas=10" in one for one in told()] == [True]
+    cluster.autoscaler("shop", "shop-blue")
+    assert told() == [], "who scales it knows better"
 
 
 def test_few_pods_do_not_get_all_requests_before_they_are_many(

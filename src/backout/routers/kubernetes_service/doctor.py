@@ -94,7 +94,21 @@ def _side(router: KubernetesServiceRouter, seen: Look, name: str, side: Group) -
         )
         remedy = router.api.kubectl("scale", side.deployment, f"--replicas={most}")
         return _line(subject, None, evidence, remedy)
+    total = router.options.replicas or 0
+    if seen.taking == (name,) and ready < total and not _is_scaled(router, side):
+        # A stop that was cut short, or could not scale, leaves it so: requests come first.
+        evidence = msg("{told}; it gets all requests, and is to have {total}.", told=str(told), total=total)
+        return _line(
+            subject, None, evidence, router.api.kubectl("scale", side.deployment, f"--replicas={total}")
+        )
     return _line(subject, True, msg("{told}.", told=str(told)), "")
+
+
+def _is_scaled(router: KubernetesServiceRouter, side: Group) -> bool:
+    try:
+        return side.deployment in autoscalers(router.api)
+    except BackoutError:
+        return False
 
 
 def _kept_connections(router: KubernetesServiceRouter, seen: Look) -> Iterator[Diagnosis]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from backout.errors import NotPossible, TargetUnreachable
 from backout.kubernetes.api import Api
-from backout.kubernetes.pods import is_ending, is_ready, reason_of
+from backout.kubernetes.pods import is_ending, is_over, is_ready, reason_of
 from backout.message import Message, msg
 from backout.routers.kubernetes_service.labels import (
     Labels,
@@ -238,7 +238,9 @@ def _group(api: Api, side: str | None, text: str, left_s: Callable[[], float]) -
         labels=labels,
         pods=tuple(pod for pod in pods if is_of(pod, deployment)),
         strangers=tuple(
-            str(pod["metadata"]["name"]) for pod in pods if not is_of(pod, deployment) and not is_ending(pod)
+            str(pod["metadata"]["name"])
+            for pod in pods
+            if not (is_of(pod, deployment) or is_ending(pod) or is_over(pod))
         ),
     )
 

@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from backout.document import Json
+from backout.kubernetes.pods import is_over
 from backout.routers.kubernetes_service.labels import Labels
 
 Object = dict[str, Any]
@@ -97,7 +98,7 @@ def may_be_connected(pod: Object, since: datetime | None) -> bool:
         since: When the side was put out; None: it is not known.
     """
     status = pod.get("status") or {}
-    if status.get("phase") in ("Succeeded", "Failed"):
+    if is_over(pod):
         return False
     if since is None:
         return True
