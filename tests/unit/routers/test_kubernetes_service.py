@@ -239,6 +239,20 @@ def test_what_is_not_there_is_named(cluster: Cluster, router: KubernetesServiceR
     refused(TargetUnreachable, lambda: router.traffic(5), f"no {kind.lower()}/{name} in namespace shop")
 
 
+def test_whoever_deleted_the_canary_can_go_on_with_what_is_told(
+    cluster: Cluster, canary: KubernetesServiceRouter
+) -> None:
+    canary.shift({"blue": 90, "green": 10})
+    del cluster.objects["Deployment"]["shop-green"]
+    for name in [name for name in cluster.objects["Pod"] if "green" in name]:
+        del cluster.objects["Pod"][name]
+    error = refused(TargetUnreachable, lambda: canary.shift(ALL_BLUE), "no deployment/shop-green")
+    assert error.next_command.endswith("create deployment shop-green --image=none --replicas=0")
+    cluster.deployment("shop-green", {"app": "shop-green"}, 0)  # as kubectl does
+    canary.shift(ALL_BLUE)
+    assert (cluster.selector, canary.traffic(5).shares) == (BLUE, ALL_BLUE)
+
+
 def test_a_side_that_dies_after_the_change_is_told(cluster: Cluster, router: KubernetesServiceRouter) -> None:
     """Its last pod is gone when the Service selects it: there is nobody, and nothing is claimed."""
 
@@ -725,6 +739,24 @@ def test_held_it_is_divided_without_looking_who_is_ready(
     assert (cluster.selector, router.traffic(5).shares) == (PAGE, ALL_GREEN)
     refused(StepFailed, lambda: router.release({}), "0 of 3 pods of deployment/shop-green")
     assert cluster.selector == PAGE
+
+
+def test_shares_that_were_cut_short_while_it_is_held_are_known(
+    cluster: Cluster, canary: KubernetesServiceRouter
+) -> None:
+    canary.shift({"blue": 60, "green": 40})
+    canary.hold("maintenance")
+    cluster.faults.append(Fault("PATCH", "/deployments/shop-blue", 403, times=9))
+    cluster.faults.append(Fault("PATCH", "/deployments/shop-green", 403, times=9))
+    wanted = {"blue": 90, "green": 10}
+    refused(CredentialsRefused, lambda: canary.shift(wanted), "refuses PATCH")
+    assert not canary.begun(wanted), "nothing was changed"
+    del cluster.faults[1]
+    cluster.scale("shop-green", 1)
+    assert canary.begun(wanted), "one of two was scaled"
+    cluster.faults.clear()
+    canary.shift(wanted)
+    assert canary.traffic(5).shares == wanted
 
 
 def test_no_command_that_is_told_while_it_is_held_lets_requests_in(

@@ -262,8 +262,10 @@ def _reached(slices: list[Object], *, by_port: bool) -> set[str]:
 
 def _lacking(api: Api, what: str) -> TargetUnreachable:
     told: Message = msg("There is no {what} in namespace {namespace}.", what=what, namespace=api.namespace)
-    return TargetUnreachable(
-        told,
-        state=msg("This look changed nothing."),
-        next_command=api.kubectl("get", "services,deployments"),
-    )
+    command = api.kubectl("get", "services,deployments")
+    kind, _, name = what.partition("/")
+    if kind == "deployment":
+        # With it, and without pods, requests can be sent to the other sides: whoever deleted a bad release goes on from there.
+        stub = api.kubectl("create", "deployment", name, "--image=none", "--replicas=0")
+        command += f"   # was it deleted? so that backout can go on without it: {stub}"
+    return TargetUnreachable(told, state=msg("This look changed nothing."), next_command=command)

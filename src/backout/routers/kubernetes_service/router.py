@@ -145,7 +145,8 @@ class KubernetesServiceRouter:
             return alone or grown
         enough = [seen.sides[name].replicas >= count for name, count in counts.items()]
         exact = [seen.sides[name].replicas == count for name, count in counts.items()]
-        return set(seen.taking) == set(winners) and all(enough) and any(exact)
+        # Held, those that lose do not wait for those that gain.
+        return set(seen.taking) == set(winners) and (seen.held or all(enough)) and any(exact)
 
     # --- dividing -----------------------------------------------------------------------------------
 
