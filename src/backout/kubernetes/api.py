@@ -16,7 +16,7 @@ from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
-from backout.errors import BackoutError, CredentialsRefused, LostRace, NotPossible, TargetUnreachable
+from backout.errors import CredentialsRefused, LostRace, NotPossible, TargetUnreachable
 from backout.kubernetes.answers import budgets_of, reason_of, told_to_wait_s
 from backout.kubernetes.connection import Connection, client_parameters
 from backout.kubernetes.paths import PATHS, group_of, plural
@@ -350,5 +350,5 @@ class Api:
 _MANAGED = {"fieldManager": FIELD_MANAGER}
 
 
-class _Missing(BackoutError):
+class _Missing(NotPossible):
     """There is no such object."""

@@ -15,6 +15,7 @@ from tests.unit.routers.cluster import Cluster, Fault, serving
 from backout.errors import (
     BackoutError,
     CredentialsRefused,
+    ExitCode,
     LostRace,
     NotPossible,
     StepFailed,
@@ -213,6 +214,14 @@ def test_one_who_may_not_is_told_so(cluster: Cluster, router: KubernetesServiceR
     cluster.faults.append(Fault("PATCH", SERVICE, 403, times=9))
     refused(CredentialsRefused, lambda: router.shift(ALL_GREEN), "refuses PATCH")
     assert cluster.selector == BLUE
+
+
+def test_a_service_that_is_deleted_meanwhile_is_no_bug(
+    cluster: Cluster, router: KubernetesServiceRouter
+) -> None:
+    cluster.faults.append(Fault("PATCH", SERVICE, before=lambda: cluster.objects["Service"].clear()))
+    error = refused(NotPossible, lambda: router.shift(ALL_GREEN), "services/shop")
+    assert error.exit_code is ExitCode.NOT_POSSIBLE
 
 
 def test_an_api_server_that_is_down_is_an_error_never_a_guess(
@@ -713,6 +722,19 @@ def test_it_is_not_let_through_to_nobody_and_with_one_pod_it_is(
     assert "goes on holding" in str(error.state) and cluster.selector == PAGE
     cluster.pod("shop-blue-9", BLUE, "shop-blue")
     router.release({})
+    assert cluster.selector == BLUE
+
+
+def test_a_canary_that_does_not_start_can_be_stopped_so_that_it_holds_no_longer(
+    cluster: Cluster, canary: KubernetesServiceRouter
+) -> None:
+    canary.shift({"blue": 90, "green": 10})
+    cluster.starts["shop-green"] = False
+    canary.hold("maintenance")
+    error = refused(StepFailed, lambda: canary.release({}), "0 of 1 pods of deployment/shop-green")
+    assert "backout canary stop" in error.next_command
+    canary.shift(ALL_BLUE)  # as that does
+    canary.release({})
     assert cluster.selector == BLUE
 
 

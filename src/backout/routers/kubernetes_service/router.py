@@ -499,7 +499,8 @@ class KubernetesServiceRouter:
             self._wait(
                 lambda now: lacking(now, lambda one: max(1, one.replicas)),
                 msg("It goes on holding: the Service answers maintenance."),
-                self.api.kubectl("get", "pods"),
+                self.api.kubectl("get", "pods")
+                + ("   # a canary that does not start: backout canary stop" if len(sides) > 1 else ""),
             )
         except StepFailed:
             if lacking(self.look(), lambda _: 1) is not None:
