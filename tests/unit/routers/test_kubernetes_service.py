@@ -876,3 +876,20 @@ def test_a_side_that_has_fewer_pods_is_told(cluster: Cluster, router: Kubernetes
     cluster.scale("shop-green", 1)
     (line,) = (one for one in router.doctor() if one.ok is not True)
     assert "may not carry all requests" in str(line.evidence) and "--replicas=3" in str(line.remedy)
+
+
+@pytest.mark.parametrize(
+    ("spec", "why"),
+    [
+        ({"externalTrafficPolicy": "Local"}, "forwards nothing"),
+        ({"internalTrafficPolicy": "Local"}, "forwards nothing"),
+        ({"publishNotReadyAddresses": True}, "pods that are not ready"),
+        ({"externalTrafficPolicy": "Cluster", "internalTrafficPolicy": "Cluster"}, None),
+    ],
+)
+def test_what_endpoints_do_not_tell_is_told(
+    cluster: Cluster, router: KubernetesServiceRouter, spec: dict[str, Any], why: str | None
+) -> None:
+    cluster.objects["Service"]["shop"]["spec"] |= spec
+    found = [str(one.evidence) for one in router.doctor() if one.ok is None]
+    assert [why in one for one in found] == [True] if why else found == []

@@ -44,6 +44,7 @@ def diagnose(router: KubernetesServiceRouter) -> Iterator[Diagnosis]:
     for name, one in seen.sides.items():
         yield _side(router, seen, name, one)
     yield from _kept_connections(router, seen)
+    yield from _divides_otherwise(router, seen)
     yield _maintenance(router, seen)
     if router.options.replicas is not None:
         yield _replicas(router, seen)
@@ -125,6 +126,24 @@ def _kept_connections(router: KubernetesServiceRouter, seen: Look) -> Iterator[D
             router.api.kubectl("delete", "pod", "-l", as_query(side.labels)) + "   # each is started again"
         )
         yield _line(f"kept connections of {name}", None, evidence, remedy)
+
+
+def _divides_otherwise(router: KubernetesServiceRouter, seen: Look) -> Iterator[Diagnosis]:
+    """Tell what EndpointSlices do not: who is reached depends on the node, or on more than readiness.
+
+    Source: kubernetes.io, "Virtual IPs and Service Proxies", traffic policies; "Service v1", publishNotReadyAddresses.
+    """
+    spec = seen.service["spec"]
+    for key in ("externalTrafficPolicy", "internalTrafficPolicy"):
+        if spec.get(key) == "Local":
+            evidence = msg(
+                "{key} is Local: a node without a ready pod of the side that gains forwards nothing, and backout looks at no nodes.",
+                key=key,
+            )
+            yield _line(key, None, evidence, router.api.kubectl("get", "pods", "-o", "wide"))
+    if spec.get("publishNotReadyAddresses"):
+        evidence = msg("Connections are sent to pods that are not ready, too: a shift waits until all are.")
+        yield _line("publishNotReadyAddresses", None, evidence, router.typed.look)
 
 
 def _maintenance(router: KubernetesServiceRouter, seen: Look) -> Diagnosis:
