@@ -97,6 +97,7 @@ def test_a_mistake_elsewhere_in_the_configuration_is_told_and_nothing_is_reloade
     [
         ("    include {folder}/shop.conf;", "    include {folder}/o*er.conf;", "does not include"),
         ("http://$shop;", "http://127.0.0.1:1; # not http://$shop;", r"sends no request by \$shop"),
+        ("location / {{", "set $shop shop-blue; location / {{", r"gives \$shop a value outside"),
     ],
 )
 def test_a_configuration_in_which_the_file_does_not_matter_is_told(proxy, line, instead, told):
@@ -148,8 +149,9 @@ def test_whether_it_was_reloaded_is_not_the_programs_word(proxy, tmp_path):
 def test_nginx_that_ends_while_it_reloads_is_told_and_starts_as_it_ran(proxy, tmp_path):
     killing = f"kill -KILL $(cat {proxy.folder}/nginx.pid) $(pgrep -P $(cat {proxy.folder}/nginx.pid))"
     router = through(proxy, tmp_path, f'case "$*" in *reload) {killing}; exit 0;; esac; exec nginx "$@"')
-    with pytest.raises(TargetUnreachable, match="ended while it was told to reload"):
+    with pytest.raises(TargetUnreachable, match="ended while it was told to reload") as caught:
         router.shift(GREEN)
+    assert "what it runs now is not known" in str(caught.value.state)
     proxy.start()
     assert (router.traffic(5).shares, router.traffic(5).kept) == (BLUE, Answer.YES)
 
@@ -193,6 +195,42 @@ def test_a_file_that_somebody_edited_is_not_written_over(proxy):
     proxy.reload()
     router.shift(GREEN)
     assert router.traffic(5).shares == GREEN
+
+
+def test_a_file_for_options_that_were_changed_is_written_with_the_shares_that_run(proxy):
+    proxy.router().shift(GREEN)
+    changed = proxy.router(upstream=["keepalive 8"])
+    red = {one.subject: one for one in changed.doctor() if not one.ok}["router nginx: kept over a reload"]
+    assert "go to green 100 %" in str(red.evidence)
+    typed((red.remedy,))
+    proxy.reload()
+    assert (changed.traffic(5).shares, changed.traffic(5).kept) == (GREEN, Answer.YES)
+
+
+def test_a_file_that_is_taken_away_while_it_is_loaded_is_no_nginx_that_goes_on_as_it_did(proxy, tmp_path):
+    """By a program that manages configurations, between the test and the reload: nginx runs what that wrote."""
+    other = tmp_path / "theirs"
+    other.write_text(proxy.included.read_text().replace("* shop-blue;", "* 127.0.0.1:1;"))
+    theirs = f'case "$*" in *reload) cp {other} {proxy.included};; esac; exec nginx "$@"'
+    router = through(proxy, tmp_path, theirs)
+    router.options = router.options.model_copy(update={"timeout_s": 0.5})
+    with pytest.raises(StepFailed, match="not all that takes connections runs") as caught:
+        router.shift(GREEN)
+    assert "What nginx runs now is not known." in str(caught.value.state)
+    assert proxy.included.read_text() == other.read_text()
+
+
+def test_the_pid_file_of_another_nginx_is_told_and_nothing_is_taken_for_empty(proxy, tmp_path):
+    folder = tmp_path / "other"
+    folder.mkdir()
+    with nginx(folder, {"blue": (1,), "green": (2,)}) as other:
+        router = proxy.router(pid_file=str(folder / "nginx.pid"))
+        with pytest.raises(TargetUnreachable, match="the pid file is another nginx's"):
+            router.traffic(5)
+        with pytest.raises(TargetUnreachable, match="the pid file is another nginx's"):
+            router.shift(GREEN)
+        assert other.router().traffic(5).shares == BLUE
+    assert proxy.router().traffic(5).shares == BLUE
 
 
 def test_a_file_that_is_gone_is_written_anew(proxy):

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
+import shutil
 import socket
-from contextlib import closing
+import subprocess
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
 
+from backout.errors import StepFailed
 from backout.routers.nginx.by_hand import shifting, writing
-from backout.routers.nginx.included import Division, running, text, told, written
+from backout.routers.nginx.change import _locked
+from backout.routers.nginx.included import Division, claimed, running, text, told, written
 from backout.routers.nginx.options import NginxOptions
 from backout.routers.nginx.processes import (
     Unreadable,
@@ -21,10 +27,12 @@ from backout.routers.nginx.processes import (
     is_alive,
     is_being_reloaded,
     master,
+    strays,
     workers,
 )
 from backout.routers.nginx.program import Configuration
 from backout.testing.routers import typed
+from backout.testing.steps import wait_until
 
 OPTIONS = {
     "file": "/etc/nginx/backout-shop.conf",
@@ -165,6 +173,10 @@ def test_another_answer_is_none(said: str) -> None:
         ("sides", {"stable": ["127.0.0.1:0"], "canary": ["127.0.0.1:8002"]}),
         ("sides", {"stable": ["127.0.0.1:65536"], "canary": ["127.0.0.1:8002"]}),
         ("sides", {"stable": ["::1:8001"], "canary": ["127.0.0.1:8002"]}),
+        # The kernel tells connections to these as to 127.0.0.1: they would be counted as none.
+        ("sides", {"stable": ["0.0.0.0:8001"], "canary": ["127.0.0.1:8002"]}),
+        ("sides", {"stable": ["[::]:8001"], "canary": ["127.0.0.1:8002"]}),
+        ("sides", {"stable": ["[::ffff:127.0.0.1]:8001"], "canary": ["127.0.0.1:8002"]}),
         ("sides", {"stable": ["127.0.0.1:8001 backup"], "canary": ["127.0.0.1:8002"]}),
         ("sides", {"stable": ["127.0.0.1:8001"], "canary": ["127.0.0.1:8001"]}),
         ("sides", {"stable": ["127.0.0.1:8001"], "canary": []}),
@@ -222,6 +234,48 @@ def test_whether_the_file_matters_is_told_by_the_whole_configuration() -> None:
     assert not Configuration(f"{content}listen 127.0.0.1:80011;", "").names("127.0.0.1:8001", content)
 
 
+@pytest.mark.parametrize(
+    ("line", "gives"),
+    [
+        ("set $shop shop-canary;", True),
+        ("if ($arg_x) { set $Shop 127.0.0.1:8002; }", True),
+        ("auth_request_set $shop $upstream_http_side;", True),
+        ("map $host $shop { default shop-stable; }", True),
+        ("geo $shop_side{ default shop-stable; }", True),
+        (r"server_name ~^(?<shop>.+)\.example\.com$;", True),
+        ("rewrite (?P<shop>.*) /;", True),
+        ("set $side $shop;", False),
+        ("map $shop $log { default 1; }", False),
+        ("set $shop2 x; map $host $shop_key { default 1; }", False),
+        ("# set $shop shop-canary;", False),
+        ("proxy_pass http://$shop; proxy_set_header X-Side $shop;", False),
+    ],
+)
+def test_another_value_of_the_variable_is_found(line: str, gives: bool) -> None:
+    content = text(division(100), SIDES)
+    assert Configuration(f"{content}\n{line}\n", "").gives("shop", content) is gives
+
+
+def test_a_file_for_other_options_is_proposed_anew_with_the_shares_that_it_has() -> None:
+    other = NginxOptions.model_validate(OPTIONS | {"upstream": ["keepalive 8"]})
+    for words in (text(division(1), other).splitlines()[0], answer(division(1), "shop-canary")):
+        assert claimed(words, SIDES) == division(1)
+    assert claimed("# shop stable=1 canary=1 held=no 0123456789abcdef", SIDES) is None
+    assert claimed("# other stable=1 canary=99 held=no 0123456789abcdef", SIDES) is None
+    assert claimed("", SIDES) is None
+
+
+def test_a_folder_without_locks_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As NFS without its lock service."""
+
+    def refused(*_: object) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr("fcntl.flock", refused)
+    with pytest.raises(StepFailed, match="cannot be locked: No locks available"), _locked(tmp_path, 1.0, ""):
+        pass
+
+
 def test_a_reload_is_half_done_while_workers_of_two_ages_take_connections() -> None:
     """Old ones are told to end 100 ms after the new ones were started."""
     now_s = float(Path("/proc/uptime").read_text().split()[0])
@@ -253,6 +307,18 @@ def test_connections_are_told_by_whose_they_are(host: str) -> None:
         assert insides(os.getpid(), [own], [name])[own].servers == {name: 0}
 
 
+@pytest.mark.parametrize("bound", ["127.0.0.1", "0.0.0.0", "::"])
+def test_a_master_that_does_not_listen_where_nginx_answers_is_another_one(bound: str) -> None:
+    """A wildcard takes connections to every address; of nothing of another nginx it is known that it is none."""
+    own = Worker(os.getpid(), 0.0, ends=True)
+    with closing(
+        socket.create_server((bound, 0), family=socket.AF_INET6 if ":" in bound else socket.AF_INET)
+    ) as front:
+        assert own in insides(os.getpid(), [own], [], f"127.0.0.1:{front.getsockname()[1]}")
+        with pytest.raises(Unreadable, match=r"does not listen at 127\.0\.0\.1:1: the pid file is another"):
+            insides(os.getpid(), [own], [], "127.0.0.1:1")
+
+
 def test_connections_that_this_user_may_not_see_are_an_error_and_not_none() -> None:
     if os.geteuid() == 0:
         os.seteuid(65534)
@@ -262,6 +328,45 @@ def test_connections_that_this_user_may_not_see_are_an_error_and_not_none() -> N
     finally:
         if os.getuid() == 0:
             os.seteuid(0)
+
+
+@contextmanager
+def titled(title: str, *shared: int) -> Iterator[int]:
+    """Give the pid of a process with a title, and with some files of this one."""
+    child = subprocess.Popen([title, "60"], executable=shutil.which("sleep"), pass_fds=shared)
+    try:
+        wait_until(lambda: Path(f"/proc/{child.pid}/cmdline").read_text().startswith(title))
+        yield child.pid
+    finally:
+        child.kill()
+        child.wait()
+
+
+def test_a_worker_without_a_master_is_an_old_one_or_makes_what_runs_unknown() -> None:
+    """This process plays nginx's new master, and its children workers that an earlier one left when it was killed."""
+    with closing(socket.create_server(("127.0.0.1", 0))) as front:
+        with titled("nginx: worker process is shutting down") as pid:
+            assert [one.ends for one in strays(os.getpid()) if one.pid == pid] == [True]
+        with titled("nginx: worker process") as pid:  # Another nginx's.
+            assert pid not in [one.pid for one in strays(os.getpid())]
+        with (
+            titled("nginx: worker process", front.fileno()) as pid,
+            pytest.raises(Unreadable, match=f"worker {pid} has no master any more"),
+        ):
+            strays(os.getpid())
+
+
+def test_an_upgrade_is_over_when_the_earlier_master_has_ended(tmp_path: Path) -> None:
+    """Killed, it leaves its file behind, and its workers are found by themselves."""
+    path, old = tmp_path / "nginx.pid", tmp_path / "nginx.pid.oldbin"
+    with titled("nginx: master process nginx") as new:
+        path.write_text(f"{new}\n")
+        with titled("nginx: master process nginx") as earlier:
+            for told in ("", f"{earlier}\n"):
+                old.write_text(told)
+                with pytest.raises(Unreadable, match="a second master serves"):
+                    master(path)
+        assert master(path) == new
 
 
 def test_who_has_ended_has_no_connections_and_is_not_alive() -> None:

@@ -93,7 +93,10 @@ def _load(router: NginxRouter, runs: Division, wanted: Division) -> None:
             s=router.options.timeout_s,
             words=words or "its error log says why",
         ),
-        state=_put_back(router, runs, wanted),
+        state=msg(
+            "{state} A reload that comes late may load what was wanted all the same; `backout doctor` tells.",
+            state=str(_put_back(router, runs, wanted)),
+        ),
         next_command=router.program.typed("-T") + " | grep error_log",
     )
 
@@ -121,18 +124,26 @@ def _write(router: NginxRouter, before: Division | None, wanted: Division) -> No
 
 def _put_back(router: NginxRouter, runs: Division, wanted: Division) -> Message:
     """Have the file say what runs, unless it is somebody else's by now; returns how things are then."""
-    path = str(router.path)
+    path, now = str(router.path), None
     with suppress(TargetUnreachable):
-        if router.running(1.0) == wanted != runs:
-            return msg("A worker of nginx runs what was wanted, and {path} says so.", path=path)
+        now = router.running(1.0)
+    if now == wanted != runs:
+        return msg("A worker of nginx runs what was wanted, and {path} says so.", path=path)
     try:
         if router.written() == wanted:
             durable.replace(router.path, included.text(runs, router.options))
-            return msg("nginx goes on as it did, and {path} says so again.", path=path)
+            if now == runs:
+                return msg("nginx goes on as it did, and {path} says so again.", path=path)
+            return msg("{path} says again what nginx ran before; what it runs now is not known.", path=path)
     except (OSError, TargetUnreachable):
         pass
+    if now == runs:
+        return msg(
+            "nginx goes on as it did. {path} was not set back: it says what was wanted, or what somebody else wrote.",
+            path=path,
+        )
     return msg(
-        "nginx goes on as it did. {path} was not set back: it says what was wanted, or what somebody else wrote.",
+        "What nginx runs now is not known. {path} was not set back: it says what was wanted, or what somebody else wrote.",
         path=path,
     )
 
@@ -162,6 +173,14 @@ def _locked(folder: Path, timeout_s: float, next_command: str) -> Iterator[None]
                         next_command=next_command,
                     ) from None
                 time.sleep(_POLL_S)
+            except OSError as error:
+                raise StepFailed(
+                    msg(
+                        "{path} cannot be locked: {why}.", path=str(folder), why=error.strerror or str(error)
+                    ),
+                    state=msg("Nothing was changed."),
+                    next_command=f"df -T {shlex.quote(str(folder))}   # file systems of a network may have no locks",
+                ) from error
         yield
     finally:
         os.close(fd)

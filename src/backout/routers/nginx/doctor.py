@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from backout.errors import BackoutError
 from backout.message import msg
 from backout.observed import Answer
 from backout.platforms.base import Diagnosis
-from backout.routers.nginx import by_hand
+from backout.routers.nginx import by_hand, included, status
 from backout.routers.nginx.included import Division
 
 if TYPE_CHECKING:
@@ -85,9 +86,10 @@ def _file(router: NginxRouter, kept: Answer) -> Diagnosis:
         )
         remedy = by_hand.writing(division, router.options, path)
         return Diagnosis(subject=subject, ok=False, evidence=evidence, remedy=remedy)
-    if not os.access(router.path.parent, os.W_OK):
+    folder = router.path.resolve().parent
+    if not os.access(folder, os.W_OK):
         evidence = msg("{path} cannot be written.", path=path)
-        remedy = f"ls -ld {shlex.quote(str(router.path.parent))}"
+        remedy = f"ls -ld {shlex.quote(str(folder))}"
         return Diagnosis(subject=subject, ok=False, evidence=evidence, remedy=remedy)
     if kept is Answer.YES:
         return Diagnosis(subject=subject, ok=True, evidence=msg("{path} says what nginx runs.", path=path))
@@ -101,9 +103,15 @@ def _file(router: NginxRouter, kept: Answer) -> Diagnosis:
 
 
 def _now(router: NginxRouter) -> Division:
-    """Return what nginx runs, or, where that is not known, all to the first side."""
-    try:
-        return router.running(2.0)
-    except BackoutError:
-        first = router.sides[0]
-        return Division({name: 100 if name == first else 0 for name in router.sides})
+    """Return what nginx says that it runs, else what the file says, also for other options; else all to the first side."""
+    options = router.options
+    with suppress(OSError):
+        answer = status.asked(options.status, included.path_of(options), 2.0)
+        if found := included.claimed(answer, options):
+            return found
+    with suppress(OSError):
+        first_line = router.path.read_text(errors="replace").partition("\n")[0]
+        if found := included.claimed(first_line, options):
+            return found
+    first = router.sides[0]
+    return Division({name: 100 if name == first else 0 for name in router.sides})

@@ -76,6 +76,14 @@ def written(content: str, options: NginxOptions) -> Division | None:
     return division if division is not None and text(division, options) == content else None
 
 
+def claimed(words: str, options: NginxOptions) -> Division | None:
+    """Return what words say, of nginx or of a file for whatever other options: something to propose, not to go by."""
+    match = _TOLD.fullmatch(words.strip().removeprefix("# "))
+    if match is None or match["name"] != options.variable:
+        return None
+    return _division(match["shares"], match["held"], options)
+
+
 def _division(shares: str, held: str, options: NginxOptions) -> Division | None:
     found = {name: int(share) for name, _, share in (one.rpartition("=") for one in shares.split())}
     if set(found) != set(options.sides) or sum(found.values()) != 100:

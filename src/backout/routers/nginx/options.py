@@ -32,6 +32,8 @@ def _address(value: str) -> str:
         or int(port) > 65535
     ):
         raise ValueError(expected)
+    if found.is_unspecified or getattr(found, "ipv4_mapped", None) is not None:
+        raise ValueError(f"{expected}: the kernel tells connections to {host} under another address")
     return f"[{found}]:{port}" if v6 else f"{found}:{port}"
 
 

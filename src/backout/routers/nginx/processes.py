@@ -21,6 +21,7 @@ from pathlib import Path
 
 PROC = Path("/proc")
 _LISTENS, _ENDS = "0A", "is shutting down"
+_MASTER, _WORKER = "nginx: master process", "nginx: worker process"
 _SOCKET = re.compile(r"socket:\[(\d+)\]")
 _SETTLED_S = 1.0
 _ONE_START_S = 0.08
@@ -51,8 +52,8 @@ class Inside:
     Attributes:
         servers: How many connections it has to each server that was asked for.
         undecided: Clients' connections that have none to a server, of whatever service: a request that is still being
-            read may go to any side that this worker knows. Over HTTP/2 it is not seen while another one of its connection is
-            with a server.
+            read may go to any side that this worker knows. It is not seen while another client of the worker has several
+            connections to servers (HTTP/2, ``mirror``), or has one and came over a UNIX socket or HTTP/3.
     """
 
     servers: dict[str, int]
@@ -71,13 +72,24 @@ def master(pid_file: Path) -> int:
         told = pid_file.read_text().strip()
     except OSError as error:
         raise Unreadable(f"{pid_file}: {error.strerror}") from error
-    if not told.isdecimal() or not _title(int(told)).startswith("nginx: master process"):
+    if not told.isdecimal() or not _title(int(told)).startswith(_MASTER):
         raise Unreadable(f"{pid_file} names no master of nginx: {told[:40] or 'it is empty'}")
-    if pid_file.with_name(f"{pid_file.name}.oldbin").exists():
+    if _may_serve(pid_file.with_name(f"{pid_file.name}.oldbin")):
         raise Unreadable(
             f"{pid_file}.oldbin is there: a second master serves, an upgrade of nginx is under way"
         )
     return int(told)
+
+
+def _may_serve(pid_file: Path) -> bool:
+    """Tell whether a pid file is there and its master not known to have ended: killed, it leaves the file behind."""
+    try:
+        told = pid_file.read_text().strip()
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    return not told.isdecimal() or _title(int(told)).startswith(_MASTER)
 
 
 def workers(of: int) -> list[Worker]:
@@ -86,10 +98,31 @@ def workers(of: int) -> list[Worker]:
     for name in os.listdir(PROC):  # noqa: PTH208
         if name.isdecimal() and (stat := _stat(int(name))) is not None and int(stat[1]) == of:
             title = _title(int(name))
-            if title.startswith("nginx: worker process"):
+            if title.startswith(_WORKER):
                 found.append(Worker(int(name), _started_s(stat), title.endswith(_ENDS)))
     if _stat(of) is None:
         raise Unreadable(f"the master {of} has ended")
+    return found
+
+
+def strays(of: int) -> list[Worker]:
+    """Return the workers of nginx that end, and whose master has ended before them: killed in an upgrade of nginx's program.
+
+    Raises:
+        Unreadable: One of them takes connections beside a master's own workers; no reload reaches it.
+    """
+    found = []
+    for name in os.listdir(PROC):  # noqa: PTH208
+        if not name.isdecimal() or not (title := _title(int(name))).startswith(_WORKER):
+            continue
+        if (stat := _stat(int(name))) is None or _title(int(stat[1])).startswith(_MASTER):
+            continue
+        if title.endswith(_ENDS):
+            found.append(Worker(int(name), _started_s(stat), ends=True))
+        elif (_sockets(int(name)) or set()) & (_sockets(of) or set()):
+            raise Unreadable(
+                f"worker {name} has no master any more, and takes connections: no reload reaches it, `kill -QUIT {name}` ends it"
+            )
     return found
 
 
@@ -101,11 +134,14 @@ def is_being_reloaded(found: Iterable[Worker]) -> bool:
     return time.clock_gettime(time.CLOCK_BOOTTIME) - max(starts) < _SETTLED_S
 
 
-def insides(of: int, found: Iterable[Worker], servers: Iterable[str]) -> dict[Worker, Inside]:
+def insides(
+    of: int, found: Iterable[Worker], servers: Iterable[str], listens_at: str | None = None
+) -> dict[Worker, Inside]:
     """Return what each worker of a master is connected with; those that have ended meanwhile are left out.
 
     Raises:
-        Unreadable: The kernel does not show this user whose connections are whose.
+        Unreadable: The kernel does not show this user whose connections are whose, or the master does not listen at an address:
+            it is another nginx's.
     """
     wanted = tuple(servers)
     # Whose they are first: what is opened meanwhile belongs to a request whose client is counted.
@@ -114,7 +150,10 @@ def insides(of: int, found: Iterable[Worker], servers: Iterable[str]) -> dict[Wo
     if listening is None:
         raise Unreadable(f"the master {of} has ended")
     table = list(_table(of, listening.union(*owners.values())))
-    ports = {own.rpartition(":")[2] for number, own, _, listens in table if listens and number in listening}
+    fronts = {own for number, own, _, listens in table if listens and number in listening}
+    ports = {own.rpartition(":")[2] for own in fronts}
+    if listens_at is not None and not fronts & _binding(listens_at):
+        raise Unreadable(f"master {of} does not listen at {listens_at}: the pid file is another nginx's")
     told = {}
     for one, numbers in owners.items():
         own = [(here, there) for number, here, there, listens in table if number in numbers and not listens]
@@ -122,6 +161,12 @@ def insides(of: int, found: Iterable[Worker], servers: Iterable[str]) -> dict[Wo
         counts = {server: sum(there == server for _, there in own) for server in wanted}
         told[one] = Inside(counts, max(0, clients - (len(own) - clients)))
     return told
+
+
+def _binding(address: str) -> set[str]:
+    """Return what a socket may be bound to that takes connections to an address: nginx binds a wildcard alone if it has one."""
+    port = address.rpartition(":")[2]
+    return {address, f"0.0.0.0:{port}", f"[::]:{port}"}
 
 
 def is_alive(worker: Worker) -> bool:
@@ -154,7 +199,8 @@ def _started_s(stat: list[str]) -> float:
 
 def _title(pid: int) -> str:
     try:
-        return (PROC / str(pid) / "cmdline").read_bytes().split(b"\0")[0].decode(errors="replace").strip()
+        with open(f"{PROC}/{pid}/cmdline", "rb") as file:  # noqa: PTH123
+            return file.read().split(b"\0")[0].decode(errors="replace").strip()
     except OSError:
         return ""
 

@@ -36,6 +36,13 @@ class Configuration:
             re.search(rf"proxy_pass\s+[\"']?http://\$(?:{variable}\b|{{{variable}}})", self._rest(text))
         )
 
+    def gives(self, variable: str, text: str) -> bool:
+        """Tell whether a variable, or one that it is made of, gets a value outside of a text: there that one counts."""
+        own = [one for one in (variable, f"{variable}_side", f"{variable}_key") if f"${one} " in text]
+        name = f"(?:{'|'.join(own)})"
+        assigned = rf"set\s+\${name}\b|\${name}\s*\{{|\(\?P?[<']{name}[>']"
+        return bool(re.search(assigned, self._rest(text), re.IGNORECASE))
+
     def names(self, address: str, text: str) -> bool:
         """Tell whether an address of a server stands somewhere outside of a text."""
         return bool(re.search(rf"(?<![\w.:]){re.escape(address)}(?!\d)", self._rest(text)))

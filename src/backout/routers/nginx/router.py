@@ -151,15 +151,15 @@ class NginxRouter:
             master, workers = self.settled(until)
             runs = self.running(max(0.05, until - time.monotonic()))
             servers = [one for own in self.options.sides.values() for one in own]
-            return Look(runs, processes.insides(master, workers, servers))
+            return Look(runs, processes.insides(master, workers, servers, self.options.status))
         except Unreadable as error:
             raise self._hidden(error) from error
 
     def settled(self, until: float) -> tuple[int, list[Worker]]:
-        """Return master and workers, at a moment when no reload is half done.
+        """Return master and workers, also what an earlier master left, at a moment when no reload is half done.
 
         Raises:
-            Unreadable: There are none, or a reload does not end.
+            Unreadable: There are none, a reload does not end, or a worker takes connections that no reload reaches.
         """
         while True:
             master = processes.master(self.pid_file)
@@ -167,7 +167,7 @@ class NginxRouter:
             if all(one.ends for one in workers):
                 raise Unreadable(f"no worker of nginx's master {master} takes connections")
             if not processes.is_being_reloaded(workers):
-                return master, workers
+                return master, workers + processes.strays(master)
             if time.monotonic() >= until:
                 raise Unreadable("nginx is being reloaded")
             time.sleep(_POLL_S)
@@ -297,6 +297,13 @@ class NginxRouter:
         if not tested.sends_by(variable, text):
             what = msg("nginx's configuration sends no request by ${variable}.", variable=variable)
             return what, f"proxy_pass http://${variable};   # where the service is, without a path behind it"
+        if tested.gives(variable, text):
+            what = msg(
+                "nginx's configuration gives ${variable} a value outside of {path}, too: requests there are neither divided nor held.",
+                variable=variable,
+                path=str(self.path),
+            )
+            return what, f"{self.program.typed('-T')} | grep -niE '[$<]{variable}(_side|_key)?[ >]'"
         return None
 
     @property
@@ -349,14 +356,14 @@ class NginxRouter:
     def _unreachable(self, what: Message) -> TargetUnreachable:
         return TargetUnreachable(
             what,
-            state=msg("nginx goes on as it did."),
+            state=msg("This look changed nothing."),
             next_command=self.ask_doctor,
         )
 
     def _hidden(self, error: Unreadable) -> TargetUnreachable:
         return TargetUnreachable(
             msg("What nginx does cannot be seen: {why}.", why=str(error)),
-            state=msg("nginx goes on as it did."),
+            state=msg("This look changed nothing."),
             next_command=f"ls -l {shlex.quote(str(self.pid_file))}; ps -C nginx -o pid,ppid,user,args   # backout has to be root, or nginx's own user",
         )
 
