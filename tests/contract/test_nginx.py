@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from tests.nginx import nginx
@@ -231,6 +232,28 @@ def test_the_pid_file_of_another_nginx_is_told_and_nothing_is_taken_for_empty(pr
             router.shift(GREEN)
         assert other.router().traffic(5).shares == BLUE
     assert proxy.router().traffic(5).shares == BLUE
+
+
+def test_a_worker_that_does_not_end_is_told_and_not_forgotten(proxy):
+    """It hangs, at a disk or in a module, and would go on with what it knows when it wakes."""
+    router = proxy.router(timeout_s=1.5)
+    hangs = min(proxy.taking)
+    os.kill(hangs, signal.SIGSTOP)
+    # Until then it may still take a connection with it.
+    wait_until(lambda: Path(f"/proc/{hangs}/stat").read_text().rpartition(")")[2].split()[0] == "T")
+    try:
+        for _ in range(2):
+            with pytest.raises(
+                StepFailed, match="not all that takes connections runs the new file"
+            ) as caught:
+                router.shift(GREEN)
+            assert "{path} says so" in str(caught.value.state).replace(str(proxy.included), "{path}")
+            with pytest.raises(TargetUnreachable, match=f"Worker {hangs} of nginx did not end"):
+                router.traffic(5)
+    finally:
+        os.kill(hangs, signal.SIGCONT)
+    wait_until(lambda: hangs not in proxy.taking)
+    assert (router.traffic(5).shares, router.traffic(5).kept) == (GREEN, Answer.YES)
 
 
 def test_a_file_that_is_gone_is_written_anew(proxy):

@@ -8,6 +8,7 @@ import re
 import shutil
 import socket
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -15,7 +16,11 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from backout.errors import StepFailed
+from backout.clock import SystemClock
+from backout.errors import NotPossible, StepFailed
+from backout.platforms.base import Site
+from backout.redact import Redactor
+from backout.routers.nginx import NginxRouter
 from backout.routers.nginx.by_hand import shifting, writing
 from backout.routers.nginx.change import _locked
 from backout.routers.nginx.included import Division, claimed, running, text, told, written
@@ -26,6 +31,7 @@ from backout.routers.nginx.processes import (
     insides,
     is_alive,
     is_being_reloaded,
+    left_behind,
     master,
     strays,
     workers,
@@ -286,6 +292,39 @@ def test_a_reload_is_half_done_while_workers_of_two_ages_take_connections() -> N
     # A worker that was started again because it had crashed.
     assert not is_being_reloaded([old, Worker(2, now_s - 5, ends=False)])
     assert not is_being_reloaded([])
+
+
+def test_a_worker_that_did_not_end_is_older_than_the_file_that_the_others_run() -> None:
+    now_s = time.clock_gettime(time.CLOCK_BOOTTIME)
+    old, ending, new = (
+        Worker(1, now_s - 100, ends=False),
+        Worker(2, now_s - 100, ends=True),
+        Worker(3, now_s - 5, ends=False),
+    )
+    assert left_behind([old, ending, new], time.time() - 10) == [old]
+    # Both run it; and none has read it, or it was written again as it was.
+    assert left_behind([old, new], time.time() - 200) == left_behind([old, new], time.time()) == []
+    assert left_behind([ending, new], time.time() - 10) == []
+
+
+@pytest.mark.parametrize(
+    "shares",
+    [
+        {"stable": 95.0, "canary": 5.0},
+        {"stable": 99.5, "canary": 0.5},
+        {"stable": 99, "canary": True},
+        {"stable": 101, "canary": -1},
+        {"stable": 90, "canary": 5},
+        {"stable": 100},
+    ],
+)
+def test_shares_that_are_not_whole_per_cent_are_refused(tmp_path: Path, shares: dict[str, int]) -> None:
+    """A script may have reckoned them: 5.0 would stand in the file, and everything be refused afterwards."""
+    site = Site("collector", "test", tmp_path, {}, SystemClock(), Redactor())
+    router = NginxRouter.create(SIDES, site)
+    for act in (router.shift, router.begun, router.shift_by_hand):
+        with pytest.raises(NotPossible, match="is not 100 in whole per cent for all its sides"):
+            act(shares)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])

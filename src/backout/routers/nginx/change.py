@@ -37,10 +37,11 @@ def become(router: NginxRouter, change: Callable[[Division], Division]) -> None:
         StepFailed: The file cannot be written, nginx refuses it, or it does not run it; the state is told.
     """
     with _locked(router.path.parent, router.options.timeout_s, router.asking):
-        runs = router.look(router.options.timeout_s).runs
+        look = router.look(router.options.timeout_s)
+        runs = look.runs
         before = router.written()
         wanted = change(runs)
-        if wanted == runs == before:
+        if wanted == runs == before and not look.left_behind:
             return
         fault_point("nginx.change.before")
         if wanted != before:
@@ -131,7 +132,8 @@ def _put_back(router: NginxRouter, runs: Division, wanted: Division) -> Message:
         return msg("A worker of nginx runs what was wanted, and {path} says so.", path=path)
     try:
         if router.written() == wanted:
-            durable.replace(router.path, included.text(runs, router.options))
+            if wanted != runs:  # Else it stays as old as it is: workers that are older did not end.
+                durable.replace(router.path, included.text(runs, router.options))
             if now == runs:
                 return msg("nginx goes on as it did, and {path} says so again.", path=path)
             return msg("{path} says again what nginx ran before; what it runs now is not known.", path=path)

@@ -25,6 +25,8 @@ _MASTER, _WORKER = "nginx: master process", "nginx: worker process"
 _SOCKET = re.compile(r"socket:\[(\d+)\]")
 _SETTLED_S = 1.0
 _ONE_START_S = 0.08
+_TOLD_WITHIN_S = 0.02
+"""When a process was started is told in hundredths of a second."""
 
 
 class Unreadable(Exception):
@@ -132,6 +134,20 @@ def is_being_reloaded(found: Iterable[Worker]) -> bool:
     if not starts or max(starts) - min(starts) < _ONE_START_S:
         return False
     return time.clock_gettime(time.CLOCK_BOOTTIME) - max(starts) < _SETTLED_S
+
+
+def left_behind(found: Iterable[Worker], at_s: float) -> list[Worker]:
+    """Return who takes connections and was started before a moment, where others were started after it: told to end, they did not.
+
+    Args:
+        found: Workers.
+        at_s: The moment, in seconds since 1970.
+    """
+    booted_s = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
+    taking = [one for one in found if not one.ends]
+    if all(booted_s + one.started_s < at_s for one in taking):
+        return []
+    return [one for one in taking if booted_s + one.started_s < at_s - _TOLD_WITHIN_S]
 
 
 def insides(

@@ -42,10 +42,12 @@ class Look:
     Attributes:
         runs: What new requests meet, by the word of a worker.
         counts: What is inside each worker.
+        left_behind: Workers that take connections and are older than the file that runs: a reload did not reach them.
     """
 
     runs: Division
     counts: Mapping[Worker, processes.Inside]
+    left_behind: tuple[Worker, ...]
 
     def inside(self, servers: Iterable[str]) -> int:
         """Return how many connections there are to some servers."""
@@ -56,6 +58,11 @@ class Look:
     def undecided(self) -> int:
         """Requests in old workers that may still go to any side."""
         return sum(count.undecided for worker, count in self.counts.items() if worker.ends)
+
+
+def _is_whole(shares: Mapping[str, int]) -> bool:
+    # 5.0 would be written so, and not be read again.
+    return all(type(one) is int and one >= 0 for one in shares.values()) and sum(shares.values()) == 100
 
 
 class NginxRouter:
@@ -151,7 +158,8 @@ class NginxRouter:
             master, workers = self.settled(until)
             runs = self.running(max(0.05, until - time.monotonic()))
             servers = [one for own in self.options.sides.values() for one in own]
-            return Look(runs, processes.insides(master, workers, servers, self.options.status))
+            counts = processes.insides(master, workers, servers, self.options.status)
+            return Look(runs, counts, self._left_behind(runs, workers))
         except Unreadable as error:
             raise self._hidden(error) from error
 
@@ -176,6 +184,17 @@ class NginxRouter:
         """Return where requests go now, and whether the file says the same. nginx checks no server: health is not known."""
         look = self.look(deadline_s)
         written = self.written()
+        if look.left_behind:
+            pid = look.left_behind[0].pid
+            raise TargetUnreachable(
+                msg(
+                    "Worker {pid} of nginx did not end when {path} was loaded: whether it takes requests, and where they go, is not known.",
+                    pid=pid,
+                    path=str(self.path),
+                ),
+                state=msg("This look changed nothing. The other workers run the file."),
+                next_command=f"{self.program.typed('-s', 'reload')}   # then, if it is still there: sudo kill -KILL {pid}",
+            )
         sides = tuple(
             SideTraffic(
                 name=name,
@@ -247,7 +266,7 @@ class NginxRouter:
                 return fact
             if not look.runs.held:
                 return fact.model_copy(update={"held": Answer.NO, "prior": {"held": False}})
-            drained = not self._left(look)
+            drained = not self._left(look) and not look.left_behind
             if drained or time.monotonic() >= until:
                 held = Answer.YES if drained else Answer.UNKNOWN
                 return fact.model_copy(update={"held": held, "mode": _MAINTENANCE, "prior": {"held": True}})
@@ -312,12 +331,23 @@ class NginxRouter:
         return f"curl -isS http://{self.options.status}{included.path_of(self.options)}"
 
     def _division(self, shares: Mapping[str, int]) -> Division:
-        if set(shares) != set(self.options.sides) or sum(shares.values()) != 100 or min(shares.values()) < 0:
+        if set(shares) != set(self.options.sides) or not _is_whole(shares):
             told = " ".join(f"{name}={share}" for name, share in shares.items())
             raise self._not_possible(
-                msg("nginx cannot divide requests so: {shares} is not 100 for all its sides.", shares=told)
+                msg(
+                    "nginx cannot divide requests so: {shares} is not 100 in whole per cent for all its sides.",
+                    shares=told,
+                )
             )
         return Division({name: shares[name] for name in self.options.sides})
+
+    def _left_behind(self, runs: Division, workers: Iterable[Worker]) -> tuple[Worker, ...]:
+        try:
+            if self.written() == runs:
+                return tuple(processes.left_behind(workers, self.path.stat().st_mtime))
+        except (OSError, TargetUnreachable):
+            pass  # When what runs was written is not known.
+        return ()
 
     def _left(self, look: Look) -> int:
         return look.inside(one for own in self.options.sides.values() for one in own) + look.undecided
