@@ -13,14 +13,19 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from tests.nginx import nginx
 from tests.sides import sides
 
 from backout.children import end
+from backout.clock import SystemClock
 from backout.errors import LostRace, StepFailed, TargetUnreachable
 from backout.observed import Answer
+from backout.plan.base import Acting, Probed
+from backout.plan.model import StepSpec
+from backout.steps.hold import Hold, ReleaseHold
 from backout.testing.routers import RouterCase, RouterContract, typed
 from backout.testing.steps import wait_until
 from backout.testing.traffic import TrafficCase, TrafficContract
@@ -345,6 +350,40 @@ def test_a_request_that_is_still_being_sent_is_inside_the_side_that_it_may_reach
 def undecided(router):
     """Return how many clients are connected without a server."""
     return sum(one.undecided for one in router.look(5).counts.values())
+
+
+def test_a_hold_that_is_not_in_the_file_or_only_there_is_neither_held_nor_let_go(proxy):
+    """As a kill leaves it: any reload, of whomever, would load it."""
+    router, lets = proxy.router(), proxy.included.read_text()
+    holds = lets.replace("held=no", "held=yes")
+
+    def probed():
+        """Whether a step would take it for held, and for let go."""
+        clock = SystemClock()
+        acting = Acting({"router": router}, clock, cast("Any", None), "run/step", clock.monotonic_s() + 5)
+        spec = StepSpec(
+            kind="hold", target="router", params={"name": "router", "mode": "maintenance", "prior": {}}
+        )
+        return Hold().probe(spec, acting).answer, ReleaseHold().probe(spec, acting).answer
+
+    neither = (Probed.PARTIAL, Probed.NOT_DONE)
+    assert probed() == (Probed.NOT_DONE, Probed.DONE)
+    proxy.included.write_text(holds)
+    fact = router.observe(1)
+    assert (fact.held, fact.mode, fact.prior) == (Answer.UNKNOWN, "maintenance", {"held": False})
+    assert probed() == neither
+    router.release({})
+    assert (router.observe(1).held, proxy.included.read_text()) == (Answer.NO, lets)
+    router.hold("maintenance")
+    assert probed() == (Probed.DONE, Probed.NOT_DONE)
+    for instead in (lets, lets.replace("held=no", "held=maybe")):
+        proxy.included.write_text(instead)
+        fact = router.observe(1)
+        assert (fact.held, fact.mode, fact.prior) == (Answer.UNKNOWN, "maintenance", {"held": True})
+        assert probed() == neither
+    proxy.included.write_text(lets)
+    router.hold("maintenance")
+    assert (router.observe(5).held, proxy.included.read_text()) == (Answer.YES, holds)
 
 
 def test_what_is_held_is_held_over_a_reload_and_no_server_is_asked(proxy):

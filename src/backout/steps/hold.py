@@ -123,7 +123,7 @@ class Hold(_HoldStep):
         fact = self._means(spec, acting).observe(_PROBE_DEADLINE_S)
         if fact.held is Answer.UNKNOWN and fact.mode in _in_force(str(spec.params["mode"])):
             evidence = msg(
-                "{name} holds ({mode}), and requests that came before are still inside.",
+                "{name} holds ({mode}) in part: requests that came before are still inside, or a reload would change it.",
                 name=fact.name,
                 mode=fact.mode,
             )
@@ -190,7 +190,8 @@ class ReleaseHold(_HoldStep):
     def probe(self, spec: StepSpec, acting: Acting) -> Probe:
         """Ask the means whether nothing is held any more."""
         fact = self._means(spec, acting).observe(_PROBE_DEADLINE_S)
-        if fact.held is Answer.UNKNOWN:
+        # Where a mode is told, new requests are kept away, or would be after a reload.
+        if fact.held is Answer.UNKNOWN and fact.mode is None:
             return Probe(answer=Probed.UNKNOWN, evidence=msg("{name} does not answer.", name=fact.name))
         if fact.held is Answer.NO:
             return Probe(answer=Probed.DONE, evidence=msg("{name} lets through.", name=fact.name))

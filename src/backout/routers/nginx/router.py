@@ -251,7 +251,10 @@ class NginxRouter:
         return hands.shifting(self._division(shares), self.options, str(self.path))
 
     def observe(self, deadline_s: float) -> HoldFact:
-        """Return whether it holds now; while requests are still inside it is looked again until the deadline."""
+        """Return whether it holds now; while requests are still inside it is looked again until the deadline.
+
+        Not known, on the way there, where the file says otherwise than what runs: any reload would load it.
+        """
         until = time.monotonic() + deadline_s
         fact = HoldFact(
             name=self.name,
@@ -264,12 +267,15 @@ class NginxRouter:
                 look = self.look(max(0.05, until - time.monotonic()))
             except BackoutError:
                 return fact
-            if not look.runs.held:
-                return fact.model_copy(update={"held": Answer.NO, "prior": {"held": False}})
+            prior: dict[str, Json] = {"held": look.runs.held}
+            if not look.runs.held and not self._file_holds():
+                return fact.model_copy(update={"held": Answer.NO, "prior": prior})
+            if not (look.runs.held and self._file_holds()):
+                return fact.model_copy(update={"mode": _MAINTENANCE, "prior": prior})
             drained = not self._left(look) and not look.left_behind
             if drained or time.monotonic() >= until:
                 held = Answer.YES if drained else Answer.UNKNOWN
-                return fact.model_copy(update={"held": held, "mode": _MAINTENANCE, "prior": {"held": True}})
+                return fact.model_copy(update={"held": held, "mode": _MAINTENANCE, "prior": prior})
             time.sleep(_POLL_S)
 
     def hold(self, mode: str) -> None:
@@ -340,6 +346,14 @@ class NginxRouter:
                 )
             )
         return Division({name: shares[name] for name in self.options.sides})
+
+    def _file_holds(self) -> bool:
+        """Tell whether the file is known to hold when it is loaded."""
+        try:
+            written = self.written()
+        except TargetUnreachable:
+            return False
+        return written is not None and written.held
 
     def _left_behind(self, runs: Division, workers: Iterable[Worker]) -> tuple[Worker, ...]:
         try:
