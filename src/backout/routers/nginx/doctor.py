@@ -93,6 +93,16 @@ def _file(router: NginxRouter, kept: Answer) -> Diagnosis:
         return Diagnosis(subject=subject, ok=False, evidence=evidence, remedy=remedy)
     if kept is Answer.YES:
         return Diagnosis(subject=subject, ok=True, evidence=msg("{path} says what nginx runs.", path=path))
+    if kept is Answer.NO and (pid := _left_behind(router)) is not None:
+        evidence = msg(
+            "Worker {pid} of nginx did not end when {path} was loaded: it may take requests, and send them elsewhere.",
+            pid=pid,
+            path=path,
+        )
+        remedy = (
+            f"{router.program.typed('-s', 'reload')}   # then, if it is still there: sudo kill -KILL {pid}"
+        )
+        return Diagnosis(subject=subject, ok=False, evidence=evidence, remedy=remedy)
     if kept is Answer.NO:
         evidence = msg("{path} does not say what nginx runs now; the next change writes it.", path=path)
     else:
@@ -100,6 +110,12 @@ def _file(router: NginxRouter, kept: Answer) -> Diagnosis:
     return Diagnosis(
         subject=subject, ok=None, evidence=evidence, remedy=f"{router.asking}; head -n 1 {shlex.quote(path)}"
     )
+
+
+def _left_behind(router: NginxRouter) -> int | None:
+    with suppress(BackoutError):
+        return next((one.pid for one in router.look(2.0).left_behind), None)
+    return None
 
 
 def _now(router: NginxRouter) -> Division:

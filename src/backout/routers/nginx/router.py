@@ -57,7 +57,11 @@ class Look:
     @property
     def undecided(self) -> int:
         """Requests in old workers that may still go to any side."""
-        return sum(count.undecided for worker, count in self.counts.items() if worker.ends)
+        return sum(count.undecided for worker, count in self.counts.items() if self.is_old(worker))
+
+    def is_old(self, worker: Worker) -> bool:
+        """Tell whether a worker knows something else than what runs."""
+        return worker.ends or worker in self.left_behind
 
 
 def _is_whole(shares: Mapping[str, int]) -> bool:
@@ -181,20 +185,12 @@ class NginxRouter:
             time.sleep(_POLL_S)
 
     def traffic(self, deadline_s: float) -> Traffic:
-        """Return where requests go now, and whether the file says the same. nginx checks no server: health is not known."""
+        """Return where requests go now, and whether the file says the same. nginx checks no server: health is not known.
+
+        While a worker is left behind by the file's reload, that is not kept: the next shift loads it again, and has it proved.
+        """
         look = self.look(deadline_s)
         written = self.written()
-        if look.left_behind:
-            pid = look.left_behind[0].pid
-            raise TargetUnreachable(
-                msg(
-                    "Worker {pid} of nginx did not end when {path} was loaded: whether it takes requests, and where they go, is not known.",
-                    pid=pid,
-                    path=str(self.path),
-                ),
-                state=msg("This look changed nothing. The other workers run the file."),
-                next_command=f"{self.program.typed('-s', 'reload')}   # then, if it is still there: sudo kill -KILL {pid}",
-            )
         sides = tuple(
             SideTraffic(
                 name=name,
@@ -205,7 +201,9 @@ class NginxRouter:
             )
             for name, own in self.options.sides.items()
         )
-        return Traffic(sides=sides, kept=Answer.YES if written == look.runs else Answer.NO)
+        return Traffic(
+            sides=sides, kept=Answer.YES if written == look.runs and not look.left_behind else Answer.NO
+        )
 
     def shift(self, shares: Mapping[str, int]) -> None:
         """Divide requests so: the file, a test, a reload, and the proof that it runs. Idempotent."""
@@ -234,7 +232,7 @@ class NginxRouter:
         own = {
             worker: sum(count.servers[one] for one in self.options.sides[side]) + count.undecided
             for worker, count in look.counts.items()
-            if worker.ends
+            if look.is_old(worker)
         }
         ending = [worker for worker, inside in own.items() if inside]
         for worker in ending:
