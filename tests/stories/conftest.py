@@ -76,6 +76,13 @@ class Scene:
             time.sleep(0.02)
         return found
 
+    def holds(self, *names: str) -> dict[str, Any]:
+        """Return the overview once these hold, and no others: on a busy machine one of them may not answer within its second."""
+        found: dict[str, Any] = self.until(
+            lambda: (o := self.cli("--json").ended(0).json) and sorted(o["held"]) == [*names] and o
+        )
+        return found
+
     def newest_run(self) -> dict[str, Any] | None:
         """Return the newest run as `status --json` tells it."""
         done = self.cli("status", "--json")

@@ -85,7 +85,7 @@ def test_a_hold_stops_it_says_who_passes_and_is_undone_exactly(scene):
         assert re.search(rf"{WRITES}.* Taking CONNECT away", done.err)
         assert "superusers (postgres) pass, and backout's own role" in done.everything
         assert refused(scene) and rights(scene) != before
-        assert sorted(scene.cli("--json").ended(0).json["held"]) == ["database", "router"]
+        scene.holds("database", "router")
         assert "database holds (refuse_connections)" in scene.cli("report").ended(0).out
         held = scene.cli("plan").ended(0).out
         assert "database holds already (refuse_connections)" in held
@@ -96,7 +96,7 @@ def test_a_hold_stops_it_says_who_passes_and_is_undone_exactly(scene):
         scene.cli("release-hold").ended(0)
         assert rights(scene) == before
         writes_again(scene, written)
-        assert scene.cli("--json").ended(0).json["held"] == []
+        scene.holds()
 
 
 def test_a_superuser_that_writes_on_is_named_and_the_hold_is_not_proven(scene):
