@@ -43,6 +43,11 @@ def _typing(stand: BlueGreen, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KUBECONFIG", str(stand.node.kubeconfig))
 
 
+def _reached_by(request: pytest.FixtureRequest, tmp_path: Path) -> Path | None:
+    """Return the kubeconfig that leads through the proxy; None where commands are typed, which name it: kubectl speaks TLS."""
+    return None if "type" in request.node.name else tmp_path / "proxied"
+
+
 def begin(router: KubernetesServiceRouter) -> tuple[str, str]:
     """Have all requests go to one side, the one that has them if one has, and return which, and the other one."""
     router.release({})
@@ -57,8 +62,10 @@ def begin(router: KubernetesServiceRouter) -> tuple[str, str]:
 @pytest.mark.usefixtures("_typing")
 class TestHolding(RouterContract):
     @pytest.fixture
-    def case(self, stand: BlueGreen, proxy: FaultyProxy, tmp_path: Path) -> RouterCase:
-        router = stand.router(tmp_path / "proxied")
+    def case(
+        self, request: pytest.FixtureRequest, stand: BlueGreen, proxy: FaultyProxy, tmp_path: Path
+    ) -> RouterCase:
+        router = stand.router(_reached_by(request, tmp_path))
         _, other = begin(router)
         if router.look().connected(other):
             router.cut(other)
@@ -84,7 +91,7 @@ class TestTraffic(TrafficContract):
             stand.node.start_apiserver()
 
         return TrafficCase(
-            router=stand.router(tmp_path / "proxied", replicas=TOTAL if divides else None),
+            router=stand.router(_reached_by(request, tmp_path), replicas=TOTAL if divides else None),
             host=stand.address(),
             port=80,
             sides=found,

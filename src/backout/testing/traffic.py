@@ -214,7 +214,7 @@ class TrafficContract:
     def test_what_stays_inside_is_ended_when_it_is_cut(self, case: TrafficCase) -> None:
         """A WebSocket lives on a side that gets no requests any more, until it is cut off."""
         one, other = case.sides
-        with tunnel(case.port, case.host) as open_tunnel:
+        with tunnel(case.port, host=case.host) as open_tunnel:
             case.router.shift({one: 0, other: 100})
             open_tunnel.sendall(b"x")
             assert open_tunnel.recv(64) == one.encode()

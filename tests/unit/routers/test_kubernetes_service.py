@@ -849,7 +849,12 @@ def test_options_that_cannot_work_are_refused(options: dict[str, Any], why: str)
 def test_role_and_doctor_agree() -> None:
     role = next(o for o in yaml.safe_load_all(ROLE.read_text()) if o["kind"] == "Role")
     given = {(v, g, r) for rule in role["rules"] for g in rule["apiGroups"] for r in rule["resources"] for v in rule["verbs"]}  # fmt: skip
-    assert given == {(p.verb, group_of(p.kind), plural(p.kind)) for p in permissions(by_replicas=True)}
+    typed = {(verb, "apps", "deployments") for verb in ("list", "watch")}
+    typed |= {(verb, "apps", "deployments/scale") for verb in ("get", "patch")}
+    assert given - typed == {
+        (p.verb, group_of(p.kind), plural(p.kind)) for p in permissions(by_replicas=True)
+    }
+    assert typed <= given, "kubectl scale and kubectl rollout status are told to be typed"
 
 
 def test_a_permission_that_is_missing_is_named(cluster: Cluster, router: KubernetesServiceRouter) -> None:
