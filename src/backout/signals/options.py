@@ -50,6 +50,25 @@ class _Errors(_Shared):
         )
 
 
+class _Latency(_Shared):
+    quantile: float = Field(default=0.95, gt=0, lt=1, description=_QUANTILE)
+    worse_by: float = Field(default=0.25, ge=0, description=_WORSE_BY)
+    limit_s: float = Field(default=1.0, gt=0, description=_LIMIT_S)
+
+    @property
+    def metric(self) -> Latency:
+        """As the guard counts it."""
+        from backout.guard import Latency
+
+        return Latency(
+            name=self.name,
+            weight=self.weight,
+            quantile=self.quantile,
+            worse_by=self.worse_by,
+            limit_s=self.limit_s,
+        )
+
+
 class RouterErrors(_Errors):
     """Failed requests as the router counts them."""
 
@@ -114,7 +133,7 @@ class PrometheusErrors(_Asked, _Errors):
         return self
 
 
-class PrometheusLatency(_Asked):
+class PrometheusLatency(_Asked, _Latency):
     """How long requests take, by a histogram in Prometheus."""
 
     kind: Literal["prometheus-latency"]
@@ -127,9 +146,6 @@ class PrometheusLatency(_Asked):
         min_length=1,
         description="The histogram's buckets but for +Inf, in seconds; default: those of Prometheus' own clients.",
     )
-    quantile: float = Field(default=0.95, gt=0, lt=1, description=_QUANTILE)
-    worse_by: float = Field(default=0.25, ge=0, description=_WORSE_BY)
-    limit_s: float = Field(default=1.0, gt=0, description=_LIMIT_S)
 
     @model_validator(mode="after")
     def _edges_rise(self) -> Self:
@@ -139,17 +155,8 @@ class PrometheusLatency(_Asked):
 
     @property
     def metric(self) -> Latency:
-        """As the guard counts it."""
-        from backout.guard import Latency
-
-        return Latency(
-            name=self.name,
-            weight=self.weight,
-            quantile=self.quantile,
-            worse_by=self.worse_by,
-            limit_s=self.limit_s,
-            edges_s=self.edges_s,
-        )
+        """As the guard counts it, with the histogram's buckets."""
+        return super().metric.model_copy(update={"edges_s": self.edges_s})
 
 
 class LogFields(Declared):
@@ -217,31 +224,15 @@ class AccessLogErrors(_Log, _Errors):
     )
 
 
-class AccessLogLatency(_Log):
+class AccessLogLatency(_Log, _Latency):
     """How long requests take, as an access log has it, each counted once by its id."""
 
     kind: Literal["access-log-latency"]
     name: str = Field(default="p95", min_length=1, description=_NAME)
     unit: Literal["s", "ms"] = Field(default="s", description="Of the duration: nginx writes seconds.")
-    quantile: float = Field(default=0.95, gt=0, lt=1, description=_QUANTILE)
-    worse_by: float = Field(default=0.25, ge=0, description=_WORSE_BY)
-    limit_s: float = Field(default=1.0, gt=0, description=_LIMIT_S)
 
     def _needed(self) -> tuple[str, ...]:
         return (self.fields.time, self.fields.status, self.fields.duration)
-
-    @property
-    def metric(self) -> Latency:
-        """As the guard counts it."""
-        from backout.guard import Latency
-
-        return Latency(
-            name=self.name,
-            weight=self.weight,
-            quantile=self.quantile,
-            worse_by=self.worse_by,
-            limit_s=self.limit_s,
-        )
 
 
 SignalOptions = Annotated[
