@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import Generic, Literal, TypeVar
@@ -163,23 +164,20 @@ class SecretChange(Document):
     owner: str | None = None
 
 
-class SideNow(Document):
-    """One side of a service behind a router that divides requests, as router and side tell it.
+class SideTraffic(Document):
+    """One side of a service, as a router treats it now.
 
     Attributes:
-        version: What it says it runs, asked past the router; null: it does not say.
-        installed: What would run there if it were started; null: it runs, or that is not known.
-        not_ready: Why it cannot take requests; null: it says that it can, and the router's checks do not deny it.
-        share: Of the requests that the router is free to place, so many per cent.
+        name: `blue`, `green`, `canary`, …
+        share: Of the requests that the router is free to place, so many per cent; the sides' shares add up to 100, or
+            all are 0.
         admits: Whether any request reaches it, also of clients that stick to it.
-        healthy: Whether the router's own checks say so.
-        inside: Requests, and connections that were handed through, that are with it now; null: the router cannot tell.
+        healthy: Whether the router's own checks say so; unknown where it does not check it now.
+        inside: Requests, and connections that were handed through, that are with it now; None: the router cannot tell, and
+            there may be some.
     """
 
     name: str
-    version: str | None
-    installed: str | None = None
-    not_ready: Message | None
     share: int
     admits: bool
     healthy: Answer
@@ -196,27 +194,59 @@ class SideNow(Document):
         return bool(self.share or self.admits or self.inside)
 
 
-class SidesNow(Document):
-    """All sides of a service.
+_Side = TypeVar("_Side", bound=SideTraffic)
+
+
+def _called(name: str, sides: Sequence[_Side]) -> _Side:
+    for one in sides:
+        if one.name == name:
+            return one
+    raise KeyError(name)
+
+
+class Traffic(Document):
+    """Where a router sends requests now.
 
     Attributes:
-        kept: Whether the router divides requests so also when it is reloaded or started again.
+        sides: Each side once.
+        kept: Whether it still does so when it is reloaded or started again.
     """
 
-    sides: tuple[SideNow, ...]
+    sides: tuple[SideTraffic, ...]
     kept: Answer
 
-    def of(self, name: str) -> SideNow:
+    def of(self, name: str) -> SideTraffic:
         """Return a side; raises KeyError."""
-        for one in self.sides:
-            if one.name == name:
-                return one
-        raise KeyError(name)
+        return _called(name, self.sides)
 
     @property
     def shares(self) -> dict[str, int]:
         """The shares by name."""
         return {one.name: one.share for one in self.sides}
+
+
+class SideNow(SideTraffic):
+    """One side of a service, as router and side tell it.
+
+    Attributes:
+        version: What it says it runs, asked past the router; null: it does not say.
+        installed: What would run there if it were started; null: it runs, or that is not known.
+        not_ready: Why it cannot take requests; null: it says that it can, and the router's checks do not deny it.
+    """
+
+    version: str | None
+    installed: str | None = None
+    not_ready: Message | None
+
+
+class SidesNow(Traffic):
+    """All sides of a service, as the router and they themselves tell it."""
+
+    sides: tuple[SideNow, ...]
+
+    def of(self, name: str) -> SideNow:
+        """Return a side; raises KeyError."""
+        return _called(name, self.sides)
 
     @property
     def versions(self) -> dict[str, str | None]:

@@ -24,11 +24,11 @@ from backout.execute.store import Store
 from backout.faults import fault_point
 from backout.ids import new_id
 from backout.message import Message, msg
-from backout.observed import Answer
+from backout.observed import Answer, SideTraffic, Traffic
 from backout.plan.canary import to_stop, told, without
 from backout.platforms.abilities import DividesRequests
 from backout.release import Quarantine, ReleaseState
-from backout.routers.base import Router, ShiftsTraffic, SideTraffic, Traffic
+from backout.routers.base import Router, ShiftsTraffic
 
 _ROUTER_S, _STATE_S, _POLL_S = 10.0, 1.0, 0.1
 CONTROL_NOT_READY = "control-not-ready"

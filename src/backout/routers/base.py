@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
 
 from backout.document import Document
 from backout.holds.base import HoldMeans
-from backout.observed import Answer
+from backout.observed import Traffic
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -40,57 +40,6 @@ class Router(HoldMeans, Protocol):
     def doctor(self) -> Iterable[Diagnosis]:
         """Try what a rollback would need, touching nothing."""
         ...
-
-
-class SideTraffic(Document):
-    """One side of a service, as a router treats it now.
-
-    Attributes:
-        name: `blue`, `green`, `canary`, …
-        share: Of the requests that the router is free to place, so many per cent; the sides' shares add up to 100, or
-            all are 0.
-        admits: Whether any request reaches it, also of clients that stick to it.
-        healthy: Whether the router's own checks say so; unknown where it does not check it now.
-        inside: Requests, and connections that were handed through, that are with it now; None: the router cannot tell, and
-            there may be some.
-    """
-
-    name: str
-    share: int
-    admits: bool
-    healthy: Answer
-    inside: int | None
-
-    @property
-    def serves(self) -> bool:
-        """Whether requests reach it, or may be with it still: its version acts."""
-        return self.is_known_to_serve or self.inside is None
-
-    @property
-    def is_known_to_serve(self) -> bool:
-        """Whether requests reach it, or are seen to be with it."""
-        return bool(self.share or self.admits or self.inside)
-
-
-class Traffic(Document):
-    """Where a router sends requests now.
-
-    Attributes:
-        sides: Each side once.
-        kept: Whether it still does so when it is reloaded or started again.
-    """
-
-    sides: tuple[SideTraffic, ...]
-    kept: Answer
-
-    def of(self, name: str) -> SideTraffic:
-        """Return a side; raises KeyError."""
-        return next(one for one in self.sides if one.name == name)
-
-    @property
-    def shares(self) -> dict[str, int]:
-        """The shares by name."""
-        return {one.name: one.share for one in self.sides}
 
 
 class RequestsCounted(Document):

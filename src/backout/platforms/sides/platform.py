@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from backout.errors import BackoutError, ConfigError, UnknownVersion
 from backout.message import Message, msg
-from backout.observed import Answer, SidesNow, Workload
+from backout.observed import Answer, SidesNow, Traffic, Workload
 from backout.platforms.abilities import Arms, LeftRunning
 from backout.platforms.base import Capabilities, Detection, Diagnosis, LeaseStore, RecordStore, Site
 from backout.platforms.sides import served
@@ -16,7 +16,7 @@ from backout.platforms.sides.commands import Commands
 from backout.platforms.sides.options import SidesOptions
 from backout.platforms.sides.seen import Told, ask_sides, look
 from backout.release import Artefact
-from backout.routers.base import CutsSlowly, ShiftsTraffic, Traffic
+from backout.routers.base import CutsSlowly, ShiftsTraffic
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

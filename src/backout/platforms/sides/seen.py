@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING
 
 from backout.errors import BackoutError, TargetUnreachable
 from backout.message import Message, msg
-from backout.observed import Answer, SideNow, SidesNow
+from backout.observed import Answer, SideNow, SidesNow, SideTraffic, Traffic
 from backout.platforms.sides import served
 from backout.platforms.sides.asking import ask_all
 from backout.platforms.sides.commands import installed
-from backout.routers.base import SideTraffic, Traffic
 
 if TYPE_CHECKING:
     from backout.platforms.base import Site

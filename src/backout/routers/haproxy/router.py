@@ -14,9 +14,9 @@ from pydantic import BaseModel
 from backout.errors import BackoutError, NotPossible, StepFailed, TargetUnreachable
 from backout.faults import fault_point
 from backout.message import Message, msg
-from backout.observed import Answer, HoldFact
+from backout.observed import Answer, HoldFact, SideTraffic, Traffic
 from backout.platforms.base import Detection, Diagnosis, Site
-from backout.routers.base import Counted, SideTraffic, Traffic
+from backout.routers.base import Counted
 from backout.routers.haproxy import kept
 from backout.routers.haproxy.checks import wait_until_in
 from backout.routers.haproxy.counters import counted, process

@@ -14,9 +14,8 @@ from backout.faults import fault_point
 from backout.kubernetes.api import Api
 from backout.kubernetes.kubeconfig import choose
 from backout.message import Message, msg
-from backout.observed import Answer, HoldFact
+from backout.observed import Answer, HoldFact, SideTraffic, Traffic
 from backout.platforms.base import Detection, Diagnosis, Site
-from backout.routers.base import SideTraffic, Traffic
 from backout.routers.kubernetes_service.autoscalers import autoscalers
 from backout.routers.kubernetes_service.changes import Changes
 from backout.routers.kubernetes_service.doctor import diagnose

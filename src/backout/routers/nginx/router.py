@@ -16,9 +16,8 @@ from pydantic import BaseModel
 from backout.errors import BackoutError, NotPossible, StepFailed, TargetUnreachable
 from backout.faults import fault_point
 from backout.message import Message, msg
-from backout.observed import Answer, HoldFact
+from backout.observed import Answer, HoldFact, SideTraffic, Traffic
 from backout.platforms.base import Detection, Diagnosis, Site
-from backout.routers.base import SideTraffic, Traffic
 from backout.routers.nginx import by_hand as hands
 from backout.routers.nginx import included, processes, status
 from backout.routers.nginx.change import become

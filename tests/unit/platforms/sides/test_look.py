@@ -12,12 +12,11 @@ from tests.sides import Side, sides
 
 from backout.clock import SystemClock
 from backout.errors import TargetUnreachable
-from backout.observed import Answer, Workload
+from backout.observed import Answer, SideTraffic, Traffic, Workload
 from backout.platforms.base import Site
 from backout.platforms.sides import SidesOptions, SidesPlatform
 from backout.redact import Redactor
 from backout.release import Artefact
-from backout.routers.base import SideTraffic, Traffic
 
 
 class Divided:
