@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -12,33 +11,21 @@ from typing import Any
 
 import pytest
 from tests.command_line import Cli, Done
-from tests.haproxy import Haproxy, haproxy
-from tests.sides import Side, sides
+from tests.haproxy import Haproxy
+from tests.nginx import Nginx
+from tests.sides import Side
+from tests.stories.blue_green import behind
 
 from backout.testing.steps import wait_until
-from backout.testing.traffic import SteadyLoad
+from backout.testing.traffic import ShiftingRouter, SteadyLoad
 
 pytestmark = pytest.mark.slow
 
-SERVERS = {"blue": ("blue1",), "green": ("green1",)}
-CONFIG = """\
-service: shop
-environment: production
-platform:
-  kind: sides
-  sides:
-    blue: {{version_url: "http://127.0.0.1:{blue}/version", ready_url: "http://127.0.0.1:{blue}/ready"}}
-    green: {{version_url: "http://127.0.0.1:{green}/version", ready_url: "http://127.0.0.1:{green}/ready"}}
-router:
-  kind: haproxy
-  socket: {socket}
-  backend: app
-  sides: {{blue: [blue1], green: [green1]}}
-  state_file: state
+GUARD = """\
 guard:
   interval_s: 1
   metrics:
-    - {{kind: router}}
+    - {kind: router}
 """
 HARM, UNSURE = 4, 9
 
@@ -48,7 +35,8 @@ class Canary:
     """v1 is on blue with 80 %, v2 on green with 20 %."""
 
     cli: Cli
-    proxy: Haproxy
+    proxy: Haproxy | Nginx
+    router: ShiftingRouter
     running: dict[str, Side]
 
     def configure(self, **guard: object) -> None:
@@ -66,19 +54,12 @@ class Canary:
 @pytest.fixture
 def canary(tmp_path: Path, require_service: Callable[[str], None]) -> Iterator[Canary]:
     require_service("haproxy")
-    with sides("blue", "green") as running:
-        running["blue"].version, running["green"].version = "v1", "v2"
-        ports = {own[0]: running[name].port for name, own in SERVERS.items()}
-        with haproxy(tmp_path, ports) as proxy:
-            told = {name: one.port for name, one in running.items()}
-            (tmp_path / "backout.yaml").write_text(CONFIG.format(socket=proxy.socket, **told))
-            cli = Cli(tmp_path, {**os.environ, "NO_COLOR": "1", "COLUMNS": "200"})
-            router = proxy.router(SERVERS)
-            router.shift({"blue": 100, "green": 0})
-            cli("record", "--state", "good").ended(0)
-            router.shift({"blue": 80, "green": 20})
-            cli("record", "--version", "v2", "--state", "deploying").ended(0)
-            yield Canary(cli, proxy, running)
+    with behind("haproxy", tmp_path) as shop:
+        with (tmp_path / "backout.yaml").open("a") as config:
+            config.write(GUARD)
+        shop.router.shift({"blue": 80, "green": 20})
+        shop.cli("record", "--version", "v2", "--state", "deploying").ended(0)
+        yield Canary(shop.cli, shop.proxy, shop.router, shop.running)
 
 
 def told(done: Done) -> dict[str, Any]:
@@ -145,13 +126,13 @@ def test_paused_it_sees_and_does_nothing(canary: Canary) -> None:
         done = canary.watch(seconds=6)
     assert done.code == HARM, done.everything
     assert "maintenance" in done.everything
-    assert canary.proxy.router(SERVERS).traffic(5).shares == {"blue": 80, "green": 20}
+    assert canary.router.traffic(5).shares == {"blue": 80, "green": 20}
     canary.cli("watch", "--resume").ended(0)
 
 
 def test_it_goes_back_by_itself_where_that_is_named_and_never_takes_that_back(canary: Canary) -> None:
     canary.configure(action="automatic")
-    router = canary.proxy.router(SERVERS)
+    router = canary.router
     router.shift({"blue": 0, "green": 100})
     canary.running["green"].failing = True
     with SteadyLoad(canary.proxy.port):
@@ -170,7 +151,7 @@ def test_it_goes_back_by_itself_where_that_is_named_and_never_takes_that_back(ca
 
 def test_a_second_time_within_a_day_it_asks(canary: Canary) -> None:
     canary.configure(action="automatic")
-    router = canary.proxy.router(SERVERS)
+    router = canary.router
     canary.running["green"].failing = True
     for code in (6, HARM):
         router.shift({"blue": 0, "green": 100})
@@ -194,7 +175,7 @@ def test_a_release_that_was_taken_back_is_told_to_get_no_requests_whatever_was_s
     canary.running["green"].failing = True
     with SteadyLoad(canary.proxy.port):
         assert canary.watch().code == HARM
-    canary.proxy.router(SERVERS).shift({"blue": 100, "green": 0})
+    canary.router.shift({"blue": 100, "green": 0})
     done = canary.watch("--once")
     assert done.code == UNSURE, done.everything
     assert "v2 gets no requests now" in done.out
@@ -222,7 +203,7 @@ def test_what_fails_while_requests_are_held_is_not_counted(canary: Canary) -> No
 
 def test_killed_while_it_goes_back_it_does_not_try_again_and_says_what_goes_on(canary: Canary) -> None:
     canary.configure(action="automatic")
-    canary.proxy.router(SERVERS).shift({"blue": 0, "green": 100})
+    canary.router.shift({"blue": 0, "green": 100})
     canary.running["green"].failing = True
     fault = {"BACKOUT_FAULT": "haproxy.shift.before"}
     with SteadyLoad(canary.proxy.port):
@@ -241,7 +222,7 @@ def test_a_canary_that_fails_is_stopped_where_that_is_named_and_comes_back_by_na
     canary.configure(action="automatic")
     path = canary.cli.directory / "backout.yaml"
     path.write_text(path.read_text() + "canary: {steps: [50, 100]}\n")
-    router = canary.proxy.router(SERVERS)
+    router = canary.router
     router.shift({"blue": 100, "green": 0})
     canary.cli("canary", "start", "v2").ended(0)
     canary.running["green"].failing = True
@@ -267,7 +248,7 @@ def test_a_canary_that_fails_is_stopped_where_that_is_named_and_comes_back_by_na
 
 
 def test_while_a_release_is_frozen_no_canary_gets_more(canary: Canary) -> None:
-    router = canary.proxy.router(SERVERS)
+    router = canary.router
     router.shift({"blue": 0, "green": 100})
     canary.cli("run", "--to", "v1", "--yes")
     canary.running["blue"].failing = True
@@ -288,7 +269,7 @@ def test_a_release_that_dies_is_told_and_a_person_asked_even_if_it_may_act(
     canary.configure(action="automatic")
     path = canary.cli.directory / "backout.yaml"
     path.write_text(path.read_text().replace("  kind: sides\n", "  kind: sides\n  ready_timeout_s: 1\n"))
-    canary.proxy.router(SERVERS).shift({"blue": 100 - share, "green": share})
+    canary.router.shift({"blue": 100 - share, "green": share})
     assert canary.watch("--once").code == UNSURE
     canary.running["green"].shutdown()
     canary.running["green"].server_close()
