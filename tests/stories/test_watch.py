@@ -234,6 +234,7 @@ def test_a_canary_that_fails_is_stopped_where_that_is_named_and_comes_back_by_na
         {"blue": 100, "green": 0},
     )
     assert "gets no request any more" in told(done)["taken_back"]["template"]
+    assert any("No request goes to" in note["template"] for note in told(done)["notes"])
     canary.cli("record", "--version", "v2", "--state", "deploying").refused(
         8, what="v2 was backed out .its canary was stopped", now="Nothing", next="--accept quarantined"
     )

@@ -343,13 +343,17 @@ def _stop_canary(parts: Parts, release: Release, side: str, seen: Seen) -> Seen:
     """Take the canary's requests from it; on record first, as a way back."""
     why = "; ".join(str(one) for one in seen.verdict.reasons)
     parts.journal.append(ACTED, {"release": release.version, "side": side, "why": why})
-    stopped = stop(parts, side, (), f"{BY_ITSELF}{why}", lambda _what: None)
+    said: list[Message] = []
+    stopped = stop(parts, side, (), f"{BY_ITSELF}{why}", said.append)
     done = msg(
         "The canary on {side} gets no request any more: {shares}.",
         side=side,
         shares=divided_so(stopped.shares),
     )
-    return seen.model_copy(update={"taken_back": done, "next_command": "backout canary status"})
+    notes = (*seen.notes, *said, *([stopped.noted] if stopped.noted is not None else []))
+    return seen.model_copy(
+        update={"taken_back": done, "notes": notes, "next_command": "backout canary status"}
+    )
 
 
 def _go_back(parts: Parts, release: Release, made: Plan, seen: Seen, interrupt: threading.Event) -> Seen:
